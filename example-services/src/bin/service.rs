@@ -1,0 +1,2 @@
+//! The service program.
+fn main() {}

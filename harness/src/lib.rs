@@ -1,0 +1,1 @@
+//! Launches the example mesh, checks it, breaks it, reports.

@@ -1,0 +1,1 @@
+//! The control plane: one command grammar and the doors to it.

@@ -1,0 +1,1 @@
+//! Active health checks that feed the balancer.

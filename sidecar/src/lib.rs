@@ -1,0 +1,10 @@
+//! The sidecar: a proxy that stands beside a service, finds its fellows on the network by itself, and
+//! balances connections over what they offer.
+
+pub mod balance;
+pub mod control;
+pub mod fault;
+pub mod health;
+pub mod interface;
+pub mod mesh;
+pub mod proxy;

@@ -1,0 +1,1 @@
+//! Who is there and what they offer: discovery between sidecars.

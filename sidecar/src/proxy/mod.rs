@@ -1,0 +1,1 @@
+//! Bytes: listeners, SOCKS5, and the relay between client and instance.
