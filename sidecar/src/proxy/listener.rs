@@ -132,6 +132,7 @@ impl Listener {
         let stop = this.stop.clone();
         this.accepting.spawn(async move {
             stop.run_until_cancelled(accept.run()).await;
+            accept.take_waiting();
         });
         this.accepting.close();
         Ok(this)
@@ -152,7 +153,8 @@ impl Listener {
         self.shared.counters.totals()
     }
 
-    /// Stops accepting; when this returns, the address is free. Established connections live on.
+    /// Stops accepting; when this returns, the address is free. Connections live on, those included that were
+    /// still waiting in the backlog, as far as the cap has room for them.
     pub async fn close(&self) {
         self.stop.cancel();
         self.accepting.wait().await;
@@ -191,7 +193,7 @@ struct Accept<S> {
 }
 
 impl<S: Serve> Accept<S> {
-    async fn run(self) {
+    async fn run(&self) {
         let mut pause = PAUSE.0;
         loop {
             let Ok(permit) = self.shared.permits.acquire().await else {
@@ -216,6 +218,20 @@ impl<S: Serve> Accept<S> {
                     tokio::task::yield_now().await;
                 }
             }
+        }
+    }
+
+    /// Takes the connections that the kernel has made for us already: closing would reset them.
+    fn take_waiting(&self) {
+        while let Ok(permit) = self.shared.permits.try_acquire() {
+            let taken = SockRef::from(&self.listener).accept().and_then(|(client, peer)| {
+                client.set_nonblocking(true)?;
+                let peer = peer.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+                Ok((TcpStream::from_std(client.into())?, peer))
+            });
+            let Ok((client, peer)) = taken else { return };
+            permit.forget();
+            self.spawn(client, peer);
         }
     }
 

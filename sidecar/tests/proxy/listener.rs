@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sidecar::proxy::Limits;
 use sidecar::proxy::listener::bind;
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -35,6 +36,26 @@ async fn a_closed_listener_frees_its_address_and_keeps_its_connections() {
     drop(lb);
     stream.write_all(b"alive\n").await.unwrap();
     assert_eq!(read_line(&mut stream).await, "alive");
+}
+
+#[tokio::test]
+async fn connections_in_the_backlog_are_served_although_the_listener_closes() {
+    let (groups, _) = backends("g", &[(instance("a").await, 10)]);
+    let lb = lb(groups, Limits::default());
+    let address = lb.listener().local_addr();
+    // On one thread, nothing is accepted until we wait for something.
+    let waiting: Vec<TcpStream> = (0..5)
+        .map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.connect(&address.into()).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            TcpStream::from_std(socket.into()).unwrap()
+        })
+        .collect();
+    within("close", lb.listener().close()).await;
+    for mut stream in waiting {
+        assert_eq!(read_line(&mut stream).await, "a");
+    }
 }
 
 #[tokio::test]

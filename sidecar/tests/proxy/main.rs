@@ -1,8 +1,10 @@
 //! The data plane over real sockets.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 mod failover;
 mod health;
 mod listener;
+mod log;
 mod relay;
 mod relay_endings;
 mod socks5;

@@ -120,6 +120,48 @@ impl Service {
         Arc::clone(&self.backends.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
+    async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
+        let started = Instant::now();
+        let cut = connection.cut().clone();
+        let hear = handshake::hear(&mut client, self.limits.handshake);
+        let Asked { destination, early } = match cut.run_until_cancelled(hear).await {
+            Some(Ok(asked)) => asked,
+            Some(Err(error)) => {
+                if let Some(reply) = error.reply() {
+                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
+                }
+                Session::new(connection, "", started).refused(&error);
+                return None;
+            }
+            None => {
+                Session::new(connection, "", started).refused(&End::Cut);
+                return None;
+            }
+        };
+        let reach = self.reach(&mut client, connection.peer.ip(), &destination);
+        let reached = cut.run_until_cancelled(reach).await;
+        let session = Session::new(connection, destination, started);
+        match reached {
+            Some(Ok(connected)) => {
+                return Some(Opened {
+                    client,
+                    connected,
+                    early,
+                    session,
+                });
+            }
+            Some(Err(refusal)) => {
+                if let Some(reply) = refusal.reply() {
+                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
+                }
+                session.refused(&refusal);
+            }
+            None => session.refused(&End::Cut),
+        }
+        None
+    }
+
     /// Connects for a client and tells it so.
     async fn reach(
         &self,
@@ -179,36 +221,27 @@ fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
     Ok(SocketAddr::new(ip.to_canonical(), port))
 }
 
+/// A client that got where it wanted to go.
+struct Opened {
+    client: TcpStream,
+    connected: Connected,
+    /// What it sent behind its request already.
+    early: Vec<u8>,
+    session: Session<Destination>,
+}
+
 impl Serve for Service {
-    async fn serve(self: Arc<Self>, mut client: TcpStream, connection: Connection) {
-        let started = Instant::now();
-        let cut = connection.cut().clone();
-        let heard = cut
-            .run_until_cancelled(handshake::hear(&mut client, self.limits.handshake))
-            .await;
-        let Asked { destination, early } = match heard {
-            None => return Session::new(connection, "", started).refused(&End::Cut),
-            Some(Ok(asked)) => asked,
-            Some(Err(error)) => {
-                if let Some(reply) = error.reply() {
-                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
-                }
-                Session::new(connection, "", started).refused(&error);
-                return;
-            }
+    async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
+        // Boxed, so that the handshake's memory is free again while the bytes flow.
+        let Some(opened) = Box::pin(self.open(client, connection)).await else {
+            return;
         };
-        let reach = self.reach(&mut client, connection.peer.ip(), &destination);
-        let reached = cut.run_until_cancelled(reach).await;
-        let session = Session::new(connection, destination, started);
-        match reached {
-            None => session.refused(&End::Cut),
-            Some(Ok(connected)) => session.carry(client, connected, early, self.limits.idle).await,
-            Some(Err(refusal)) => {
-                if let Some(reply) = refusal.reply() {
-                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
-                }
-                session.refused(&refusal);
-            }
-        }
+        let Opened {
+            client,
+            connected,
+            early,
+            session,
+        } = opened;
+        session.carry(client, connected, early, self.limits.idle).await;
     }
 }
