@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sidecar::balance::{Method, ServerGroup, Tried};
 
-use super::{address, group, next_for, set_up};
+use super::{address, group, index_of, next_for, set_up};
 
 fn client(number: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0a01_0000 + number))
@@ -25,6 +25,15 @@ fn shares_follow_the_weights() {
     assert!((1_850..2_150).contains(&share("s0")), "{}", share("s0"));
     assert!((3_800..4_200).contains(&share("s1")), "{}", share("s1"));
     assert!((1_850..2_150).contains(&share("s2")), "{}", share("s2"));
+}
+
+/// Computed apart from this program, from the hash as it is documented: whoever changes the hash moves every
+/// client of every mesh at its next update.
+#[test]
+fn the_hash_is_the_documented_one() {
+    let group = group(Method::Source, &[10, 20, 10]);
+    let assigned: Vec<usize> = (0..12).map(|n| index_of(&next_for(&group, client(n)))).collect();
+    assert_eq!(assigned, [1, 1, 1, 0, 2, 1, 1, 1, 1, 1, 2, 1]);
 }
 
 #[test]
