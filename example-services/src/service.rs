@@ -61,8 +61,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     } = config;
     let registering = sidecar.register(&registration, registration_limit);
     let Some(registered) = stop.run_until_cancelled(registering).await else {
-        // The request may have been on its way.
-        deregister(&sidecar, &registration).await;
+        // The request may have been on its way; a sidecar that is not there has nothing to take back.
+        let _ = sidecar.deregister(&registration).await;
         tracing::info!("stopped before it was registered");
         return Ok(());
     };
