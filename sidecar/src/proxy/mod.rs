@@ -3,6 +3,7 @@
 //! A [`listener`] accepts and owns the connections. [`tcp_lb`] and [`socks5`] decide where a connection goes,
 //! [`connect`] takes it there, [`relay`] passes the bytes until the end.
 
+pub mod access;
 pub mod connect;
 mod direct;
 mod flow;
