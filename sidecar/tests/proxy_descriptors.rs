@@ -56,7 +56,7 @@ async fn it_waits_for_descriptors_and_goes_on() {
     group.set_learned(vec![("s".to_owned(), instance.local_addr().unwrap(), 10)]);
     let groups = ServerGroups::new("backends");
     groups.attach(Arc::clone(&group), 10).unwrap();
-    let lb = TcpLb::start(bind(loopback()).unwrap(), groups, Limits::default()).unwrap();
+    let lb = TcpLb::start(bind(loopback()).unwrap(), groups, None, Limits::default()).unwrap();
     let address = lb.listener().local_addr();
     tokio::spawn(async move {
         loop {

@@ -218,7 +218,7 @@ impl Controller {
             }
             Add::TcpLb { name, spec } => {
                 let backends = running.server_groups(&spec.backend)?;
-                let lb = TcpLb::start(listen(spec)?, backends, Limits::default())
+                let lb = TcpLb::start(listen(spec)?, backends, None, Limits::default())
                     .map_err(|e| not_started(spec, &e))?;
                 running.tcp_lbs.insert(name.clone(), lb);
             }
@@ -228,9 +228,14 @@ impl Controller {
                 allow_non_backend,
             } => {
                 let backends = running.server_groups(&spec.backend)?;
-                let server =
-                    Socks5Server::start(listen(spec)?, backends, *allow_non_backend, Limits::default())
-                        .map_err(|e| not_started(spec, &e))?;
+                let server = Socks5Server::start(
+                    listen(spec)?,
+                    backends,
+                    *allow_non_backend,
+                    None,
+                    Limits::default(),
+                )
+                .map_err(|e| not_started(spec, &e))?;
                 running.socks5_servers.insert(name.clone(), server);
             }
             Add::SmartGroupDelegate { name, spec } => {

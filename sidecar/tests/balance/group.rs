@@ -1,6 +1,6 @@
 //! A group's servers: who is in it, who is up, and what changes do.
 
-use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerError, ServerGroup, Tried};
+use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, ServerError, ServerGroup, Tried};
 
 use super::{CLIENT, address, config, group, next, set_up, shares};
 
@@ -101,8 +101,7 @@ fn a_suspect_is_picked_last_until_a_check_passes() {
     let group = group(Method::Wrr, &[10, 10, 10]);
     let lease = group.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.server().name(), "s0");
-    lease.failed();
-    drop(lease);
+    lease.failed(Failure::Refused);
     assert_eq!(shares(&group, 3, 20), [0, 10, 10]);
     set_up(&group, "s1", false);
     set_up(&group, "s2", false);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sidecar::balance::{AttachError, Method, ServerGroup, ServerGroups, Tried};
+use sidecar::balance::{AttachError, Failure, Method, ServerGroup, ServerGroups, Tried};
 
 use super::{CLIENT, address, config, set_up};
 
@@ -54,7 +54,7 @@ fn a_group_of_suspects_is_last_and_what_was_tried_is_left_out_in_all_groups() {
     groups.attach(one_server("same-as-a", 1), 10).unwrap();
     let lease = groups.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.group().name(), "a");
-    lease.failed();
+    lease.failed(Failure::Refused);
     assert_eq!(share(&groups, 10, "a"), 0);
     let mut tried = Tried::new();
     tried.add(address(1));

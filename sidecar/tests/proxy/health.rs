@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sidecar::balance::{CheckConfig, Method, ServerGroup, Tried};
+use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, Tried};
 use sidecar::health;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -98,7 +98,10 @@ async fn a_failed_connection_brings_the_check_forward() {
     // Two failures are needed: one at the start, one more only because a connection failed.
     sleep(Duration::from_millis(100)).await;
     assert!(group.servers()[0].up, "one failure is not enough");
-    group.pick([127, 0, 0, 1].into(), &Tried::new()).unwrap().failed();
+    group
+        .pick([127, 0, 0, 1].into(), &Tried::new())
+        .unwrap()
+        .failed(Failure::Refused);
     becomes(&group, "s", false).await;
 }
 
@@ -114,7 +117,10 @@ async fn a_storm_of_failed_connections_is_not_a_storm_of_checks() {
     reaches(&count, 1).await;
     let started = tokio::time::Instant::now();
     while started.elapsed() < Duration::from_millis(500) {
-        group.pick([127, 0, 0, 1].into(), &Tried::new()).unwrap().failed();
+        group
+            .pick([127, 0, 0, 1].into(), &Tried::new())
+            .unwrap()
+            .failed(Failure::Refused);
         tokio::task::yield_now().await;
     }
     let checks = count.load(Ordering::Relaxed);

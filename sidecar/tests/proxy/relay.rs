@@ -51,7 +51,10 @@ pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
                 inner_client,
                 inner_instance,
                 early,
-                Bounds { idle, cut: &cut },
+                Bounds {
+                    idle,
+                    cut: cut.cancelled()
+                },
                 meter
             ));
             std::future::poll_fn(|cx| -> Poll<Summary> {

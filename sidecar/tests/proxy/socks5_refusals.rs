@@ -179,7 +179,7 @@ async fn a_handshake_is_over_in_time_or_not_at_all() {
         handshake: Duration::from_millis(100),
         ..Limits::default()
     };
-    let server = Socks5Server::start(bind(), groups, false, limits).unwrap();
+    let server = Socks5Server::start(bind(), groups, false, None, limits).unwrap();
     let mut silent = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     let mut greeted = greet(&server).await;
     let mut halfway = greet(&server).await;

@@ -112,7 +112,7 @@ pub(crate) fn bind() -> std::net::TcpListener {
 }
 
 pub(crate) fn lb(groups: Arc<ServerGroups>, limits: Limits) -> TcpLb {
-    TcpLb::start(bind(), groups, limits).unwrap()
+    TcpLb::start(bind(), groups, None, limits).unwrap()
 }
 
 /// Connects through the load balancer and reads the instance's name; the connection stays open.
