@@ -1,19 +1,27 @@
 //! Bytes: listeners, SOCKS5, and the relay between client and instance.
 //!
-//! A [`listener`] accepts and owns the connections. [`tcp_lb`] and [`socks5`] decide where a connection goes,
-//! [`connect`] takes it there, [`relay`] passes the bytes until the end.
+//! A [`listener`] accepts and owns the connections, [`access`] says whose. [`tcp_lb`] and [`socks5`] decide
+//! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end.
 
+mod accept;
 pub mod access;
 pub mod connect;
+mod connection;
+pub mod descriptors;
 mod direct;
 mod flow;
 pub mod listener;
+mod refusal;
 pub mod relay;
 mod session;
+mod sessions;
 pub mod socks5;
 pub mod tcp_lb;
 
 use std::time::Duration;
+
+pub use refusal::{Refusal, Refusals};
+pub use session::SessionView;
 
 /// What one listener and each of its connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
