@@ -47,6 +47,8 @@ pub struct Member {
     pub failures: u32,
     /// When it was first heard of, or went down.
     since: Duration,
+    /// It was heard of again soon after it was forgotten: perhaps only a late echo.
+    echo: bool,
 }
 
 /// The nodes that one node knows.
@@ -149,6 +151,7 @@ impl Membership {
         if self.members.len() + 1 >= MAX_NODES && !(word == Word::Own && self.make_room(now)) {
             return Heard::Ignored;
         }
+        let echo = self.is_buried(now, node);
         self.tombstones.remove(node);
         let member = Member {
             node: node.clone(),
@@ -156,6 +159,7 @@ impl Membership {
             was_up: false,
             failures: 0,
             since: now,
+            echo,
         };
         self.members.insert(endpoint, member);
         replaced.map_or(Heard::Added, Heard::Replaced)
@@ -211,6 +215,8 @@ impl Membership {
         let member = self.members.get(&endpoint).filter(|member| !member.up)?;
         let patience = if member.was_up {
             self.forget_down
+        } else if member.echo && member.failures >= self.failures_until_down {
+            Duration::ZERO
         } else {
             self.forget_unseen
         };

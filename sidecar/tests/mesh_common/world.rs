@@ -49,6 +49,10 @@ struct Living {
     started: Duration,
     offers: Vec<Offer>,
     frozen: bool,
+    /// What arrived while it was frozen: the kernel keeps it.
+    kept: Vec<Arrival>,
+    /// When it is next woken.
+    wake: Option<Duration>,
 }
 
 enum Arrival {
@@ -123,6 +127,8 @@ impl World {
             started: self.now,
             offers: Vec::new(),
             frozen: false,
+            kept: Vec::new(),
+            wake: Some(self.now),
         };
         self.living.insert(place, living);
         self.arrive(self.now, place, Arrival::Wake);
@@ -159,7 +165,9 @@ impl World {
     pub fn thaw(&mut self, place: Place) {
         if let Some(living) = self.living.get_mut(&place) {
             living.frozen = false;
-            self.arrive(self.now, place, Arrival::Wake);
+            for arrival in std::mem::take(&mut living.kept) {
+                self.arrive(self.now, place, arrival);
+            }
         }
     }
 
@@ -233,15 +241,13 @@ impl World {
         }
     }
 
-    pub fn anyone_knows(&self, place: Place) -> bool {
-        let mut all = self.living.values();
-        all.any(|living| {
-            living
-                .protocol
-                .membership()
-                .members()
-                .any(|member| member.node.address() == place)
-        })
+    /// Fails where any node still knows one at this place.
+    pub fn assert_forgotten(&self, place: Place) {
+        for (witness, living) in &self.living {
+            let mut members = living.protocol.membership().members();
+            let known = members.find(|member| member.node.address() == place);
+            assert!(known.is_none(), "seed {}: {witness} still knows {known:?} at {:?}", self.seed, self.now);
+        }
     }
 
     /// How many nodes are known at a place, whatever their health.
@@ -271,7 +277,8 @@ impl World {
             if seen != nodes {
                 let lacks: Vec<_> = nodes.difference(&seen).collect();
                 let ghosts: Vec<_> = seen.difference(&nodes).collect();
-                return Err(format!("{place} lacks {lacks:?}, has ghosts {ghosts:?}"));
+                let known: Vec<_> = protocol.membership().members().filter(|m| !m.up).collect();
+                return Err(format!("{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"));
             }
             for other in places {
                 let own = self.living[other].protocol.directory().local();
@@ -320,11 +327,15 @@ impl World {
             return;
         };
         if living.frozen {
+            living.kept.push(arrival);
             return;
         }
         let time = self.now - living.started;
         match arrival {
+            // One that was put forward leaves its old event behind.
+            Arrival::Wake if living.wake.is_some_and(|at| at > self.now) => {}
             Arrival::Wake => {
+                living.wake = None;
                 if living.protocol.next_deadline().is_some_and(|due| due <= time) {
                     self.handle(place, Event::Wake);
                 } else {
@@ -434,9 +445,11 @@ impl World {
     }
 
     fn schedule(&mut self, place: Place) {
-        let living = &self.living[&place];
-        if let Some(due) = living.protocol.next_deadline() {
-            let at = (living.started + due).max(self.now);
+        let Some(living) = self.living.get_mut(&place) else { return };
+        let Some(due) = living.protocol.next_deadline() else { return };
+        let at = (living.started + due).max(self.now);
+        if living.wake.is_none_or(|wake| at < wake) {
+            living.wake = Some(at);
             self.arrive(at, place, Arrival::Wake);
         }
     }

@@ -178,10 +178,10 @@ impl Protocol {
             if let Some(contact) = self.contacts.get_mut(&endpoint) {
                 contact.check_at = now + pause;
             }
+            self.set_expiry(endpoint);
         }
         if down {
             self.changed = true;
-            self.set_expiry(endpoint);
             let node = self.membership.get(endpoint).map(|member| member.node.clone());
             if let Some(node) = node {
                 self.directory.drop_node(&node);
