@@ -1,4 +1,6 @@
 //! What the mesh tests share.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-pub mod world;
+pub(crate) mod loopback;
+pub(crate) mod original;
+pub(crate) mod world;

@@ -17,15 +17,15 @@ const PORT: u16 = 31000;
 
 /// How the network behaves.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub(crate) struct Network {
     /// The share of datagrams, and of requests, that do not arrive.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// The share of answers that do not arrive though the request did.
-    pub lost_answers: f64,
+    pub(crate) lost_answers: f64,
     /// The share of datagrams that arrive twice.
-    pub duplicates: f64,
+    pub(crate) duplicates: f64,
     /// One way, in milliseconds.
-    pub delay: Range<u64>,
+    pub(crate) delay: Range<u64>,
 }
 
 impl Default for Network {
@@ -40,7 +40,7 @@ impl Default for Network {
 }
 
 /// A place in the network; who lives there may change.
-pub type Place = IpAddr;
+pub(crate) type Place = IpAddr;
 
 struct Living {
     protocol: Protocol,
@@ -74,7 +74,7 @@ enum Arrival {
     },
 }
 
-pub struct World {
+pub(crate) struct World {
     seed: u64,
     now: Duration,
     rng: StdRng,
@@ -88,7 +88,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, network: Network) -> Self {
+    pub(crate) fn new(seed: u64, network: Network) -> Self {
         Self {
             seed,
             now: Duration::ZERO,
@@ -103,12 +103,12 @@ impl World {
         }
     }
 
-    pub fn set_network(&mut self, network: Network) {
+    pub(crate) fn set_network(&mut self, network: Network) {
         self.network = network;
     }
 
     /// Starts a node at a new place.
-    pub fn start(&mut self) -> Place {
+    pub(crate) fn start(&mut self) -> Place {
         let host = u8::try_from(self.names.len() + 2).unwrap();
         let place = IpAddr::from(Ipv4Addr::new(172, 18, 0, host));
         self.names.insert(place, format!("node{host}"));
@@ -134,35 +134,35 @@ impl World {
         self.arrive(self.now, place, Arrival::Wake);
     }
 
-    pub fn kill(&mut self, place: Place) {
+    pub(crate) fn kill(&mut self, place: Place) {
         self.living.remove(&place);
     }
 
     /// Kills what lives there and starts it again at once, knowing nothing.
-    pub fn restart(&mut self, place: Place) {
+    pub(crate) fn restart(&mut self, place: Place) {
         self.kill(place);
         self.boot(place);
     }
 
     /// As a container made anew: another name at the same address.
-    pub fn restart_as_another(&mut self, place: Place) {
+    pub(crate) fn restart_as_another(&mut self, place: Place) {
         self.sequence += 1;
         self.names.insert(place, format!("another{}", self.sequence));
         self.restart(place);
     }
 
-    pub fn leave(&mut self, place: Place) {
+    pub(crate) fn leave(&mut self, place: Place) {
         self.handle(place, Event::Leave);
         self.kill(place);
     }
 
-    pub fn freeze(&mut self, place: Place) {
+    pub(crate) fn freeze(&mut self, place: Place) {
         if let Some(living) = self.living.get_mut(&place) {
             living.frozen = true;
         }
     }
 
-    pub fn thaw(&mut self, place: Place) {
+    pub(crate) fn thaw(&mut self, place: Place) {
         if let Some(living) = self.living.get_mut(&place) {
             living.frozen = false;
             for arrival in std::mem::take(&mut living.kept) {
@@ -171,15 +171,15 @@ impl World {
         }
     }
 
-    pub fn partition(&mut self, one_side: &[Place]) {
+    pub(crate) fn partition(&mut self, one_side: &[Place]) {
         self.one_side = one_side.iter().copied().collect();
     }
 
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.one_side.clear();
     }
 
-    pub fn offer(&mut self, place: Place, service: &str, weight: u32) {
+    pub(crate) fn offer(&mut self, place: Place, service: &str, weight: u32) {
         let Some(living) = self.living.get_mut(&place) else {
             return;
         };
@@ -198,7 +198,7 @@ impl World {
         self.handle(place, Event::Offers(offers));
     }
 
-    pub fn withdraw_one(&mut self, place: Place) {
+    pub(crate) fn withdraw_one(&mut self, place: Place) {
         let Some(living) = self.living.get_mut(&place) else {
             return;
         };
@@ -207,7 +207,7 @@ impl World {
         self.handle(place, Event::Offers(offers));
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
@@ -215,7 +215,7 @@ impl World {
 
     /// Runs until all that live and are not frozen agree, and that they know exactly one another; fails
     /// after the given simulated time.
-    pub fn agree_within(&mut self, time: Duration) {
+    pub(crate) fn agree_within(&mut self, time: Duration) {
         let end = self.now + time;
         while let Err(why) = self.agree() {
             if !self.step(end) {
@@ -229,7 +229,7 @@ impl World {
     }
 
     /// Checks that each side of a partition agrees in itself.
-    pub fn agree_per_side(&self) {
+    pub(crate) fn agree_per_side(&self) {
         for side in [true, false] {
             let places = self
                 .awake()
@@ -242,16 +242,21 @@ impl World {
     }
 
     /// Fails where any node still knows one at this place.
-    pub fn assert_forgotten(&self, place: Place) {
+    pub(crate) fn assert_forgotten(&self, place: Place) {
         for (witness, living) in &self.living {
             let mut members = living.protocol.membership().members();
             let known = members.find(|member| member.node.address() == place);
-            assert!(known.is_none(), "seed {}: {witness} still knows {known:?} at {:?}", self.seed, self.now);
+            assert!(
+                known.is_none(),
+                "seed {}: {witness} still knows {known:?} at {:?}",
+                self.seed,
+                self.now
+            );
         }
     }
 
     /// How many nodes are known at a place, whatever their health.
-    pub fn known_names(&self, place: Place) -> usize {
+    pub(crate) fn known_names(&self, place: Place) -> usize {
         self.living[&place].protocol.membership().members().count() + 1
     }
 
@@ -278,7 +283,9 @@ impl World {
                 let lacks: Vec<_> = nodes.difference(&seen).collect();
                 let ghosts: Vec<_> = seen.difference(&nodes).collect();
                 let known: Vec<_> = protocol.membership().members().filter(|m| !m.up).collect();
-                return Err(format!("{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"));
+                return Err(format!(
+                    "{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"
+                ));
             }
             for other in places {
                 let own = self.living[other].protocol.directory().local();
@@ -445,8 +452,12 @@ impl World {
     }
 
     fn schedule(&mut self, place: Place) {
-        let Some(living) = self.living.get_mut(&place) else { return };
-        let Some(due) = living.protocol.next_deadline() else { return };
+        let Some(living) = self.living.get_mut(&place) else {
+            return;
+        };
+        let Some(due) = living.protocol.next_deadline() else {
+            return;
+        };
         let at = (living.started + due).max(self.now);
         if living.wake.is_none_or(|wake| at < wake) {
             living.wake = Some(at);
