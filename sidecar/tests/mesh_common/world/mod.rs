@@ -1,13 +1,16 @@
 //! A network of state machines in simulated time, with faults from a seed.
 
+mod agreement;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::balance::service::Offer;
 use sidecar::mesh::config::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
@@ -85,6 +88,8 @@ pub(crate) struct World {
     sequence: u64,
     one_side: BTreeSet<Place>,
     ended: BTreeSet<(Place, u64, u64)>,
+    /// Whether any node's view may have changed since agreement was last looked at.
+    changed: bool,
 }
 
 impl World {
@@ -100,6 +105,7 @@ impl World {
             sequence: 0,
             one_side: BTreeSet::new(),
             ended: BTreeSet::new(),
+            changed: true,
         }
     }
 
@@ -134,168 +140,10 @@ impl World {
         self.arrive(self.now, place, Arrival::Wake);
     }
 
-    pub(crate) fn kill(&mut self, place: Place) {
-        self.living.remove(&place);
-    }
-
-    /// Kills what lives there and starts it again at once, knowing nothing.
-    pub(crate) fn restart(&mut self, place: Place) {
-        self.kill(place);
-        self.boot(place);
-    }
-
-    /// As a container made anew: another name at the same address.
-    pub(crate) fn restart_as_another(&mut self, place: Place) {
-        self.sequence += 1;
-        self.names.insert(place, format!("another{}", self.sequence));
-        self.restart(place);
-    }
-
-    pub(crate) fn leave(&mut self, place: Place) {
-        self.handle(place, Event::Leave);
-        self.kill(place);
-    }
-
-    pub(crate) fn freeze(&mut self, place: Place) {
-        if let Some(living) = self.living.get_mut(&place) {
-            living.frozen = true;
-        }
-    }
-
-    pub(crate) fn thaw(&mut self, place: Place) {
-        if let Some(living) = self.living.get_mut(&place) {
-            living.frozen = false;
-            for arrival in std::mem::take(&mut living.kept) {
-                self.arrive(self.now, place, arrival);
-            }
-        }
-    }
-
-    pub(crate) fn partition(&mut self, one_side: &[Place]) {
-        self.one_side = one_side.iter().copied().collect();
-    }
-
-    pub(crate) fn heal(&mut self) {
-        self.one_side.clear();
-    }
-
-    pub(crate) fn offer(&mut self, place: Place, service: &str, weight: u32) {
-        let Some(living) = self.living.get_mut(&place) else {
-            return;
-        };
-        let port = 10_000 + u16::try_from(living.offers.len()).unwrap();
-        living.offers.push(Offer {
-            id: ServiceId {
-                service: format!("my-service-{service}"),
-                zone: "example".into(),
-            },
-            instance: Instance {
-                address: SocketAddr::new(place, port),
-                weight,
-            },
-        });
-        let offers = living.offers.clone();
-        self.handle(place, Event::Offers(offers));
-    }
-
-    pub(crate) fn withdraw_one(&mut self, place: Place) {
-        let Some(living) = self.living.get_mut(&place) else {
-            return;
-        };
-        living.offers.pop();
-        let offers = living.offers.clone();
-        self.handle(place, Event::Offers(offers));
-    }
-
     pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
-    }
-
-    /// Runs until all that live and are not frozen agree, and that they know exactly one another; fails
-    /// after the given simulated time.
-    pub(crate) fn agree_within(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Err(why) = self.agree() {
-            if !self.step(end) {
-                let seed = self.seed;
-                panic!(
-                    "seed {seed}: no agreement {time:?} later, at {:?}: {why}",
-                    self.now
-                );
-            }
-        }
-    }
-
-    /// Checks that each side of a partition agrees in itself.
-    pub(crate) fn agree_per_side(&self) {
-        for side in [true, false] {
-            let places = self
-                .awake()
-                .filter(|place| self.one_side.contains(place) == side)
-                .collect();
-            if let Err(why) = self.agree_among(&places) {
-                panic!("seed {}: one side disagrees: {why}", self.seed);
-            }
-        }
-    }
-
-    /// Fails where any node still knows one at this place.
-    pub(crate) fn assert_forgotten(&self, place: Place) {
-        for (witness, living) in &self.living {
-            let mut members = living.protocol.membership().members();
-            let known = members.find(|member| member.node.address() == place);
-            assert!(
-                known.is_none(),
-                "seed {}: {witness} still knows {known:?} at {:?}",
-                self.seed,
-                self.now
-            );
-        }
-    }
-
-    /// How many nodes are known at a place, whatever their health.
-    pub(crate) fn known_names(&self, place: Place) -> usize {
-        self.living[&place].protocol.membership().members().count() + 1
-    }
-
-    fn awake(&self) -> impl Iterator<Item = Place> {
-        self.living
-            .iter()
-            .filter(|(_, living)| !living.frozen)
-            .map(|(place, _)| *place)
-    }
-
-    fn agree(&self) -> Result<(), String> {
-        self.agree_among(&self.awake().collect())
-    }
-
-    fn agree_among(&self, places: &BTreeSet<Place>) -> Result<(), String> {
-        let nodes: BTreeSet<&Node> = places
-            .iter()
-            .map(|p| self.living[p].protocol.membership().own())
-            .collect();
-        for place in places {
-            let protocol = &self.living[place].protocol;
-            let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
-            if seen != nodes {
-                let lacks: Vec<_> = nodes.difference(&seen).collect();
-                let ghosts: Vec<_> = seen.difference(&nodes).collect();
-                let known: Vec<_> = protocol.membership().members().filter(|m| !m.up).collect();
-                return Err(format!(
-                    "{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"
-                ));
-            }
-            for other in places {
-                let own = self.living[other].protocol.directory().local();
-                let held = protocol.directory().services(&own.node);
-                if held != Some(&own.khala_nodes) {
-                    return Err(format!("{place} has a wrong list of {other}: {held:?}"));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn arrive(&mut self, at: Duration, place: Place, arrival: Arrival) {
@@ -401,7 +249,7 @@ impl World {
         let incarnation = self.living[&place].incarnation;
         for action in actions {
             match action {
-                Action::Publish => {}
+                Action::Publish => self.changed = true,
                 Action::Send { to, datagram } => self.send(place, to.ip(), datagram),
                 Action::Exchange {
                     id,
