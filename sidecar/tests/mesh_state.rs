@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::json;
 use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::mesh::config::Config;
 use sidecar::mesh::directory::{Change, Directory};
 use sidecar::mesh::membership::{Heard, Membership, Word};
+use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
 use sidecar::mesh::timing::Timing;
-use sidecar::mesh::wire::{MAX_NODES, Node, ServiceList, ServiceNode, membership_hash};
+use sidecar::mesh::wire::{
+    Datagram, DatagramKind, MAX_NODES, Node, NodeState, Request, ServiceList, ServiceNode, membership_hash,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,21 +154,69 @@ fn what_others_say_neither_brings_back_who_left_nor_unseats_who_is_there() {
 
 #[test]
 fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itself() {
-    let mut membership = Membership::new(own(), &Timing::default());
+    let config = Config::default();
+    let search = Search::new(own().datagram_address(), &config);
+    let mut protocol = Protocol::new(own(), search, Timing::default(), 1);
     let named = |n: u32| Node::new("x", Ipv4Addr::from_bits(n).into(), 1, 1).unwrap();
-    let up = named(1);
-    membership.hear(Duration::ZERO, &up, Word::Own);
-    assert!(membership.answered(up.endpoint()));
-    for n in 2..10_000 {
-        membership.hear(Duration::from_millis(n.into()), &named(n), Word::Hearsay);
+    for n in 1..10_000 {
+        let told = Request::Nodes(vec![NodeState {
+            node: named(n),
+            healthy: true,
+        }]);
+        let (_, actions) = protocol.serve(Duration::from_millis(n.into()), named(1).address(), told);
+        let asked = actions
+            .iter()
+            .filter(|action| matches!(action, Action::Exchange { .. }))
+            .count();
+        assert!(n <= 32 || asked == 0, "more than 32 strangers are asked at once");
     }
-    assert_eq!(membership.members().count(), MAX_NODES - 1);
-    assert_eq!(
-        membership.hear(20 * SECOND, &named(20_000), Word::Own),
-        Heard::Added
+    assert_eq!(protocol.membership().members().count(), MAX_NODES - 1);
+    let speaker = named(20_000);
+    let datagram = Datagram {
+        kind: DatagramKind::Search,
+        node_name: "x".into(),
+        udp_port: 1,
+        tcp_port: 1,
+        hash: "".into(),
+    };
+    protocol.handle(
+        20 * SECOND,
+        Event::Datagram {
+            from: speaker.address(),
+            datagram,
+        },
     );
-    assert_eq!(membership.members().count(), MAX_NODES - 1);
-    assert!(membership.is_up(&up));
+    assert!(protocol.membership().get(speaker.endpoint()).is_some());
+    assert!(protocol.membership().get(named(1).endpoint()).is_none());
+    assert_eq!(protocol.membership().members().count(), MAX_NODES - 1);
+}
+
+#[test]
+fn the_view_as_json_has_the_keys_that_others_read() {
+    let config = Config::default();
+    let search = Search::new(own().datagram_address(), &config);
+    let mut protocol = Protocol::new(own(), search, Timing::default(), 1);
+    protocol.handle(Duration::ZERO, Event::Offers(vec![offer(9, 15)]));
+    let told = Request::Nodes(vec![NodeState {
+        node: node(1, 2),
+        healthy: true,
+    }]);
+    protocol.serve(Duration::ZERO, node(1, 2).address(), told);
+    let view = serde_json::to_value(protocol.view()).unwrap();
+    let expected = json!({
+        "node": {"nodeName": "n0", "address": "10.0.0.1", "udpPort": 31000, "tcpPort": 31000},
+        "hash": membership_hash([&own()]),
+        "nodes": [
+            {"nodeName": "n0", "address": "10.0.0.1", "udpPort": 31000, "tcpPort": 31000, "health": "UP", "self": true},
+            {"nodeName": "n1", "address": "10.0.0.2", "udpPort": 31000, "tcpPort": 31000, "health": "DOWN", "self": false},
+        ],
+        "services": [
+            {"service": "s", "zone": "z", "instances": [
+                {"nodeName": "n0", "address": "10.0.0.1", "port": 9, "weight": 15},
+            ]},
+        ],
+    });
+    assert_eq!(view, expected);
 }
 
 #[test]

@@ -113,6 +113,19 @@ impl Membership {
         self.healthy.len() == 1
     }
 
+    /// Whether there is no room for another node.
+    pub fn is_full(&self) -> bool {
+        self.members.len() + 1 >= MAX_NODES
+    }
+
+    /// The node that has been waited for the longest and never was up.
+    pub fn oldest_unseen(&self) -> Option<&Node> {
+        let unseen = self.members.values().filter(|member| !member.was_up);
+        unseen
+            .min_by_key(|member| member.since)
+            .map(|member| &member.node)
+    }
+
     /// The hash that datagrams carry.
     pub fn hash(&self) -> Arc<str> {
         self.hash
@@ -148,7 +161,7 @@ impl Membership {
             _ => {}
         }
         let replaced = self.forget(now, endpoint);
-        if self.members.len() + 1 >= MAX_NODES && !(word == Word::Own && self.make_room(now)) {
+        if self.is_full() {
             return Heard::Ignored;
         }
         let echo = self.is_buried(now, node);
@@ -225,14 +238,5 @@ impl Membership {
 
     fn is_buried(&self, now: Duration, node: &Node) -> bool {
         self.tombstones.get(node).is_some_and(|until| *until > now)
-    }
-
-    /// Gives up the node that has been waited for the longest and never was up.
-    fn make_room(&mut self, now: Duration) -> bool {
-        let unseen = self.members.iter().filter(|(_, member)| !member.was_up);
-        let oldest = unseen
-            .min_by_key(|(_, member)| member.since)
-            .map(|(endpoint, _)| *endpoint);
-        oldest.is_some_and(|endpoint| self.forget(now, endpoint).is_some())
     }
 }

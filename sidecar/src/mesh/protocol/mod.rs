@@ -240,6 +240,13 @@ impl Protocol {
 
     /// Hears of a node; one that is new is checked at once.
     fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
+        let known = self.membership.get(node.endpoint()).is_some();
+        if word == Word::Own && !known && self.membership.is_full() {
+            // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
+            if let Some(unseen) = self.membership.oldest_unseen().map(Node::endpoint) {
+                self.forget(now, unseen);
+            }
+        }
         let heard = self.membership.hear(now, node, word);
         if let Heard::Replaced(old) = &heard {
             self.dropped(now, old);
