@@ -1,2 +1,43 @@
-//! The frontend program.
-fn main() {}
+//! The frontend program: see [`example_services::frontend`].
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use example_services::frontend::{self, Config};
+use example_services::program;
+use example_services::upstream::{self, Backend};
+use tokio::net::TcpListener;
+
+/// The frontend of the example mesh: answers GET /service-NAME with what an instance of that service says,
+/// fetched through the sidecar.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// The sidecar's SOCKS5 server
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080")]
+    socks5: SocketAddr,
+    /// A service to offer, with the sidecar's load balancer for it (for ?via=lb); repeat for each service.
+    /// Through SOCKS5 the service is asked for as NAME.my.service.com:80
+    #[arg(long = "lb", value_name = "NAME=ADDRESS", default_values = ["a=127.0.0.1:8081", "b=127.0.0.1:8082"])]
+    backends: Vec<Backend>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    program::run(async move |stop| {
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (--listen says where)", args.listen))?;
+        let config = Config {
+            socks5: args.socks5,
+            backends: args.backends,
+            limit: upstream::LIMIT,
+        };
+        frontend::run(listener, config, stop).await
+    })
+}

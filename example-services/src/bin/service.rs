@@ -1,2 +1,50 @@
-//! The service program.
-fn main() {}
+//! The service program: see [`example_services::service`].
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use example_services::name::Name;
+use example_services::program;
+use example_services::registration::{Registration, Sidecar};
+use example_services::service::{self, Config};
+
+/// A service of the example mesh: registers at its sidecar, listens on the port it is given there and
+/// answers GET / with its name, host and port.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The service's name: NAME is registered as my-service-NAME
+    name: Name,
+    /// Share of the connections relative to the other instances; the sidecar's own default is 10
+    #[arg(long, value_name = "N")]
+    weight: Option<u32>,
+    /// Zone to register in
+    #[arg(long, default_value = "example")]
+    zone: Name,
+    /// Network interface whose address the sidecar announces
+    #[arg(long, default_value = "eth0")]
+    nic: String,
+    /// The sidecar's HTTP controller
+    #[arg(long, value_name = "URL", default_value_t = Sidecar::default())]
+    sidecar: Sidecar,
+    /// Address to listen on; the port is the sidecar's choice
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    listen: IpAddr,
+    /// How long to wait for a sidecar that does not answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
+    registration_limit: u64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let config = Config {
+        registration: Registration::new(&args.name, &args.zone, &args.nic, args.weight),
+        name: args.name,
+        sidecar: args.sidecar,
+        listen: args.listen,
+        registration_limit: Duration::from_millis(args.registration_limit),
+    };
+    program::run(|stop| service::run(config, stop))
+}

@@ -1,1 +1,19 @@
 //! Who is there and what they offer: discovery between sidecars.
+//!
+//! [`wire`] is what goes over the network; [`membership`], [`directory`] and [`protocol`] are the pure
+//! state machine; [`agent`] runs it with sockets and a clock.
+
+pub mod agent;
+pub mod config;
+pub mod counters;
+pub mod directory;
+mod driver;
+mod exchange_client;
+pub mod exchange_server;
+pub mod membership;
+pub mod protocol;
+pub mod timing;
+pub mod view;
+pub mod wire;
+
+pub use agent::{Mesh, StartError};

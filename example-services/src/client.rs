@@ -1,0 +1,69 @@
+//! One HTTP request over a connection of its own.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The longest body that is read, in bytes.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// Why there is no answer, or none to be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be written down.
+    #[error("cannot form the request")]
+    Request(#[from] hyper::http::Error),
+    /// The connection broke, or what came over it is not HTTP.
+    #[error("no complete HTTP answer")]
+    Http(#[from] hyper::Error),
+    /// The body did not arrive whole.
+    #[error("the answer's body broke off")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The body is longer than anything this program has a use for.
+    #[error("the answer's body is longer than {BODY_LIMIT} bytes")]
+    TooLong,
+}
+
+/// A request for `path` at `host`, after whose answer the connection closes; a body is JSON.
+pub(crate) fn request(
+    method: Method,
+    path: &str,
+    host: &str,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, host)
+        .header(CONNECTION, "close");
+    let request = if body.is_empty() {
+        request
+    } else {
+        request.header(CONTENT_TYPE, "application/json")
+    };
+    Ok(request.body(Full::new(body))?)
+}
+
+/// Sends `request` and reads the whole answer, its body up to [`BODY_LIMIT`]. The time it may take is the
+/// caller's to bound; dropping the future closes the connection.
+pub(crate) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(BODY_LIMIT)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLong),
+        Err(error) => Err(Error::Body(error)),
+    }
+}

@@ -1,0 +1,169 @@
+//! The part of a sidecar's HTTP controller that a service talks to, and a record of what it was asked.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::http::{read_request, reserved_port, until};
+
+const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
+
+pub(crate) struct FakeSidecar {
+    pub(crate) url: String,
+    state: Arc<Mutex<State>>,
+    /// Keeps the port that is given out from others until the service listens on it.
+    _reserved: TcpSocket,
+}
+
+#[derive(Default)]
+struct State {
+    port: u16,
+    registrations: BTreeMap<String, Value>,
+    requests: Vec<String>,
+    refusal: Option<&'static str>,
+    broken_off: usize,
+    frozen: bool,
+}
+
+impl FakeSidecar {
+    pub(crate) async fn start() -> FakeSidecar {
+        FakeSidecar::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a port"))
+    }
+
+    pub(crate) fn start_on(listener: TcpListener) -> FakeSidecar {
+        let (reserved, allocated) = reserved_port();
+        let state = Arc::new(Mutex::new(State {
+            port: allocated.port(),
+            ..State::default()
+        }));
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+        });
+        FakeSidecar {
+            url,
+            state,
+            _reserved: reserved,
+        }
+    }
+
+    /// Refuses every registration with this message from now on.
+    pub(crate) fn refuse(&self, message: &'static str) {
+        self.state.lock().expect("the state").refusal = Some(message);
+    }
+
+    /// Makes `count` registrations and then breaks off instead of answering.
+    pub(crate) fn break_off(&self, count: usize) {
+        self.state.lock().expect("the state").broken_off = count;
+    }
+
+    /// Takes requests from now on and answers none.
+    pub(crate) fn freeze(&self) {
+        self.state.lock().expect("the state").frozen = true;
+    }
+
+    /// A registration that was there before the service.
+    pub(crate) fn hold(&self, name: &str, weight: u32) {
+        let mut state = self.state.lock().expect("the state");
+        let held = json!({"name": name, "exposedPort": state.port, "weight": weight, "status": "DOWN"});
+        state.registrations.insert(name.to_owned(), held);
+    }
+
+    /// The address where the service is to listen.
+    pub(crate) fn allocated(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.state.lock().expect("the state").port))
+    }
+
+    /// The requests so far: method, path, and body where there is one.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.lock().expect("the state").requests.clone()
+    }
+
+    pub(crate) async fn asked(&self, method: &str) {
+        until(&format!("the sidecar is asked to {method}"), async || {
+            self.requests().iter().any(|request| request.starts_with(method))
+        })
+        .await;
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let Some((head, body)) = read_request(&mut stream).await else {
+        return;
+    };
+    let answer = state.lock().expect("the state").answer(&head, &body);
+    match answer {
+        Some((status, body)) => {
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+        // Frozen: the connection stays open, as a stopped process's does.
+        None if state.lock().expect("the state").frozen => std::future::pending().await,
+        None => {}
+    }
+}
+
+impl State {
+    fn answer(&mut self, head: &str, body: &str) -> Option<(&'static str, String)> {
+        let mut words = head.split(' ');
+        let (method, path) = (words.next().expect("a method"), words.next().expect("a path"));
+        self.requests
+            .push(format!("{method} {path} {body}").trim_end().to_owned());
+        if self.frozen {
+            return None;
+        }
+        let name = path
+            .strip_prefix(RESOURCE)
+            .unwrap_or_else(|| panic!("asked for {path}"))
+            .trim_start_matches('/');
+        match method {
+            "GET" => Some(match self.registrations.get(name) {
+                Some(held) => ("200 OK", held.to_string()),
+                None => (
+                    "404 Not Found",
+                    json!({"code": 404, "message": "not there"}).to_string(),
+                ),
+            }),
+            "DELETE" => Some(match self.registrations.remove(name) {
+                Some(_) => ("204 No Content", String::new()),
+                None => (
+                    "404 Not Found",
+                    json!({"code": 404, "message": "not there"}).to_string(),
+                ),
+            }),
+            "POST" => {
+                if let Some(message) = self.refusal {
+                    return Some((
+                        "400 Bad Request",
+                        json!({"code": 400, "message": message}).to_string(),
+                    ));
+                }
+                let mut held: Value = serde_json::from_str(body).expect("a registration in JSON");
+                let name = held["name"].as_str().expect("a name").to_owned();
+                if held["exposedPort"].is_null() {
+                    held["exposedPort"] = self.port.into();
+                }
+                if held["weight"].is_null() {
+                    held["weight"] = 10.into();
+                }
+                self.registrations.insert(name, held);
+                if self.broken_off > 0 {
+                    self.broken_off -= 1;
+                    return None;
+                }
+                Some(("204 No Content", String::new()))
+            }
+            other => panic!("asked with {other}"),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What the frontend answers when all is well, and when it is not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use example_services::frontend::{self, Config};
+use example_services::upstream::{Backend, LIMIT};
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::fake_socks5::{FakeSocks5, Manner};
+use crate::http::{answer_always, ask, get, read_answer, read_request, reserved_port, until};
+use crate::process::Process;
+
+const ONE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n\"one\"\n";
+const TWO: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n\"two\"\n";
+
+/// A frontend in this process, with a time limit for fetches. It serves as long as the test's runtime lives.
+async fn frontend(socks5: SocketAddr, lb: SocketAddr, limit: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let backend = |name: &str| Backend {
+        name: name.parse().expect("a name"),
+        lb,
+    };
+    let config = Config {
+        socks5,
+        backends: vec![backend("a"), backend("b")],
+        limit,
+    };
+    tokio::spawn(frontend::run(listener, config, CancellationToken::new()));
+    address
+}
+
+/// A frontend whose sidecar's socks5 server behaves like that.
+async fn through(manner: Manner, limit: Duration) -> (SocketAddr, FakeSocks5) {
+    let socks5 = FakeSocks5::start(manner).await;
+    (frontend(socks5.address, socks5.address, limit).await, socks5)
+}
+
+#[tokio::test]
+async fn asks_through_socks5_by_name_and_anew_for_every_request() {
+    let instances = vec![answer_always(ONE).await, answer_always(TWO).await];
+    let (frontend, socks5) = through(Manner::Connect(instances), LIMIT).await;
+    for expected in ["\"one\"\n", "\"two\"\n", "\"one\"\n", "\"two\"\n"] {
+        let answer = get(frontend, "/service-a").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, expected));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    assert_eq!(get(frontend, "/service-b?via=socks5").await.status, 200);
+    let a = "a.my.service.com:80";
+    assert_eq!(socks5.asked(), [a, a, a, a, "b.my.service.com:80"]);
+}
+
+#[tokio::test]
+async fn asks_through_the_load_balancer_where_the_query_says_so() {
+    let (_closed, socks5) = reserved_port();
+    let frontend = frontend(socks5, answer_always(TWO).await, LIMIT).await;
+    assert_eq!(get(frontend, "/service-a?via=lb").await.body, "\"two\"\n");
+    assert_eq!(get(frontend, "/service-a").await.status, 502);
+}
+
+#[tokio::test]
+async fn passes_the_services_own_status_and_body_on() {
+    let teapot = "HTTP/1.1 418 I'm a teapot\r\nContent-Type: text/tea\r\nContent-Length: 4\r\n\r\nmilk";
+    let (frontend, _socks5) = through(Manner::Connect(vec![answer_always(teapot).await]), LIMIT).await;
+    let answer = get(frontend, "/service-a").await;
+    assert_eq!(
+        (answer.status, answer.header("content-type"), answer.body.as_str()),
+        (418, Some("text/tea"), "milk")
+    );
+    let head = ask(frontend, "HEAD", "/service-a").await;
+    assert_eq!(
+        (head.status, head.header("content-length"), head.body.as_str()),
+        (418, Some("4"), "")
+    );
+}
+
+#[tokio::test]
+async fn says_what_to_ask_for() {
+    let (frontend, socks5) = through(Manner::Close, LIMIT).await;
+    let index = get(frontend, "/").await;
+    assert_eq!(index.status, 200);
+    for line in [
+        "curl 'test.example:8080/service-a'",
+        "curl 'test.example:8080/service-b?via=lb'",
+    ] {
+        assert!(index.body.contains(line), "{}", index.body);
+    }
+    for path in ["/service-c", "/service-", "/service-a/", "/nope"] {
+        let answer = get(frontend, path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(
+            answer.body.contains("/service-a /service-b"),
+            "{path}: {}",
+            answer.body
+        );
+    }
+    let answer = get(frontend, "/service-a?via=pigeon").await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.json(),
+        json!({"error": "unknown via `pigeon`; allowed are socks5 (without via) and lb"})
+    );
+    let answer = ask(frontend, "DELETE", "/service-a").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!(socks5.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_status_and_its_words() {
+    for (code, status, words) in [
+        (1, 502, "general failure (0x01)"),
+        (2, 502, "connection not allowed by its rules (0x02)"),
+        (3, 503, "network unreachable (0x03)"),
+        (4, 503, "host unreachable (0x04)"),
+        (5, 502, "connection refused (0x05)"),
+        (6, 504, "time to live expired (0x06)"),
+        (7, 502, "command not supported (0x07)"),
+        (8, 502, "address type not supported (0x08)"),
+        (99, 502, "an unassigned code (0x63)"),
+    ] {
+        let (frontend, _socks5) = through(Manner::Refuse(code), LIMIT).await;
+        let answer = get(frontend, "/service-b").await;
+        let error = match status {
+            502 => "bad gateway",
+            503 => "service unavailable",
+            _ => "gateway timeout",
+        };
+        let reason = format!("the socks5 server answered: {words}");
+        let body = json!({"error": error, "service": "b", "via": "socks5", "reason": reason});
+        assert_eq!((answer.status, answer.json()), (status, body), "code {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_sidecar_that_talks_nonsense_is_a_bad_gateway() {
+    for (manner, reason) in [
+        (Manner::Close, "the connection to the socks5 server broke"),
+        (
+            Manner::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            "not a socks5 server: its answer begins with 0x48",
+        ),
+        (Manner::Say(b"\x05"), "the connection to the socks5 server broke"),
+        (Manner::Authenticate(2), "asks for authentication (method 0x02)"),
+        (
+            Manner::Authenticate(0xff),
+            "asks for authentication (method 0xff)",
+        ),
+    ] {
+        let (frontend, _socks5) = through(manner, LIMIT).await;
+        let answer = get(frontend, "/service-a").await;
+        let told = answer.json()["reason"].to_string();
+        assert!(
+            answer.status == 502 && told.contains(reason),
+            "{} {told}",
+            answer.status
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_breaks_off_or_talks_nonsense_is_a_bad_gateway() {
+    for (said, reason) in [
+        ("", "connection closed before message completed"),
+        ("nonsense\r\n\r\n", "no complete HTTP answer"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
+            "the answer's body broke off",
+        ),
+    ] {
+        let (frontend, _socks5) = through(Manner::Connect(vec![answer_always(said).await]), LIMIT).await;
+        let answer = get(frontend, "/service-a").await;
+        let told = answer.json()["reason"].to_string();
+        assert!(
+            answer.status == 502 && told.contains(reason),
+            "{said:?}: {} {told}",
+            answer.status
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endless = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            read_request(&mut stream).await.expect("a request");
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'x'; 4096]).await;
+            }
+        }
+    });
+    let (frontend, _socks5) = through(Manner::Connect(vec![endless]), LIMIT).await;
+    let answer = get(frontend, "/service-a").await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(
+        answer.json()["reason"],
+        "the answer's body is longer than 65536 bytes"
+    );
+}
+
+#[tokio::test]
+async fn silence_is_answered_when_the_time_is_over() {
+    let limit = Duration::from_millis(200);
+    for (manner, awaited) in [
+        (Manner::SilentAtOnce, "the sidecar's socks5 reply"),
+        (Manner::SilentAfterGreeting, "the sidecar's socks5 reply"),
+        (Manner::SilentAfterReply, "the service's answer"),
+    ] {
+        let (frontend, _socks5) = through(manner, limit).await;
+        let answer = get(frontend, "/service-a").await;
+        let reason = format!("gave up after 0.2 s, waiting for {awaited}");
+        let body = json!({"error": "gateway timeout", "service": "a", "via": "socks5", "reason": reason});
+        assert_eq!((answer.status, answer.json()), (504, body));
+    }
+}
+
+#[tokio::test]
+async fn the_program_gives_up_on_a_silent_sidecar() {
+    let socks5 = FakeSocks5::start(Manner::SilentAtOnce).await;
+    let (program, address) = start(socks5.address).await;
+    let (first, second) = tokio::join!(get(address, "/service-a"), get(address, "/service-b"));
+    assert_eq!((first.status, second.status), (504, 504));
+    assert!(first.body.contains("gave up after 5 s"), "{}", first.body);
+    drop(program);
+}
+
+#[tokio::test]
+async fn a_stop_of_the_program_finishes_what_is_in_flight() {
+    let told = Arc::new(Notify::new());
+    let socks5 = FakeSocks5::start(Manner::ConnectWhenTold(
+        Arc::clone(&told),
+        answer_always(ONE).await,
+    ))
+    .await;
+    let (program, address) = start(socks5.address).await;
+    let mut in_flight = TcpStream::connect(address).await.expect("a connection");
+    in_flight
+        .write_all(b"GET /service-a HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .expect("to send the request");
+    until("the frontend asks its sidecar", async || {
+        socks5.asked().len() == 1
+    })
+    .await;
+
+    program.signal(Signal::TERM);
+    until("the port is closed", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+    told.notify_one();
+    assert_eq!(read_answer(&mut in_flight).await.body, "\"one\"\n");
+    let (status, log) = program.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(
+        log.lines().count(),
+        2,
+        "a line at the start and one at the stop:\n{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_the_flag_that_chooses_it() {
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = other.local_addr().expect("its address").to_string();
+    let (status, log) = Process::frontend(&["--listen", &address]).end().await;
+    assert_eq!(status.code(), Some(1), "{log}");
+    let told = format!("cannot listen on {address} (--listen says where): Address already in use");
+    assert!(log.contains(&told), "{log}");
+}
+
+/// The program, on a port of its own.
+async fn start(socks5: SocketAddr) -> (Process, SocketAddr) {
+    let program = Process::frontend(&["--listen", "127.0.0.1:0", "--socks5", &socks5.to_string()]);
+    let line = program.logged("listening on ").await;
+    let address = line.split(';').next().and_then(|address| address.parse().ok());
+    (
+        program,
+        address.unwrap_or_else(|| panic!("no address in {line:?}")),
+    )
+}

@@ -1,0 +1,81 @@
+//! A program under test as a process.
+
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::http::{PATIENCE, until};
+
+/// A running program whose log is kept; it is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Process {
+    pub(crate) fn service(args: &[&str]) -> Process {
+        Process::start(env!("CARGO_BIN_EXE_service"), args)
+    }
+
+    pub(crate) fn frontend(args: &[&str]) -> Process {
+        Process::start(env!("CARGO_BIN_EXE_frontend"), args)
+    }
+
+    fn start(program: &str, args: &[&str]) -> Process {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().expect("to start the program");
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
+        let reading = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().expect("the log").push(line);
+            }
+        });
+        Process { child, log, reading }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("the log").join("\n")
+    }
+
+    /// Waits for a line that contains `text`, and returns what follows it in that line.
+    pub(crate) async fn logged(&self, text: &str) -> String {
+        let found = || {
+            self.log()
+                .lines()
+                .find_map(|line| Some(line.split_once(text)?.1.to_owned()))
+        };
+        until(&format!("the program logs {text:?}"), async || found().is_some()).await;
+        found().expect("the line that was there")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .expect("a running program");
+        kill_process(id, signal).expect("to send the signal");
+    }
+
+    /// Waits for its end: how it ended and all that it logged.
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status =
+            status.unwrap_or_else(|_| panic!("the program does not end; it logged:\n{}", self.log()));
+        (&mut self.reading).await.expect("the whole log");
+        (status.expect("its exit status"), self.log())
+    }
+}

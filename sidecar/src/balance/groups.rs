@@ -1,0 +1,194 @@
+//! An ordered, weighted set of server groups: what a listener takes connections to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::error::AttachError;
+use super::group::ServerGroup;
+use super::lease::{Lease, Tried};
+use super::member::Standing;
+use super::wrr;
+
+/// A set of groups, shared by the listeners in front of it and whoever changes it.
+#[derive(Debug)]
+pub struct ServerGroups {
+    name: String,
+    attached: Mutex<Vec<Attached>>,
+}
+
+/// One group's place in a set.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The group.
+    pub group: Arc<ServerGroup>,
+    /// Its share of connections relative to the other groups; 0 takes none but those that name the group.
+    pub weight: u32,
+}
+
+#[derive(Debug)]
+struct Attached {
+    group: Arc<ServerGroup>,
+    weight: u32,
+    credit: i64,
+    /// How well its best candidate stands, as of the pick going on.
+    standing: Option<Standing>,
+    /// Whether it took part in the last turn that was a connection's first.
+    took_part: bool,
+}
+
+impl wrr::Turns for Attached {
+    fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    fn credit(&mut self) -> &mut i64 {
+        &mut self.credit
+    }
+}
+
+impl ServerGroups {
+    /// An empty set.
+    pub fn new(name: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            attached: Mutex::default(),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a group at the end.
+    ///
+    /// # Errors
+    /// When a group of that name is in the set.
+    pub fn attach(&self, group: Arc<ServerGroup>, weight: u32) -> Result<(), AttachError> {
+        let mut attached = self.attached();
+        if attached.iter().any(|a| a.group.name() == group.name()) {
+            return Err(AttachError::Attached {
+                groups: self.name.clone(),
+                group: group.name().to_owned(),
+            });
+        }
+        attached.push(Attached {
+            group,
+            weight,
+            credit: 0,
+            standing: None,
+            took_part: false,
+        });
+        Ok(())
+    }
+
+    /// Takes a group out. Its connections live on.
+    ///
+    /// # Errors
+    /// When it is not in the set.
+    pub fn detach(&self, group: &str) -> Result<(), AttachError> {
+        let mut attached = self.attached();
+        let index = self.index(&attached, group)?;
+        attached.remove(index);
+        wrr::restart(&mut attached);
+        Ok(())
+    }
+
+    /// Changes a group's weight, from the next pick on.
+    ///
+    /// # Errors
+    /// When it is not in the set.
+    pub fn set_weight(&self, group: &str, weight: u32) -> Result<(), AttachError> {
+        let mut attached = self.attached();
+        let index = self.index(&attached, group)?;
+        if std::mem::replace(&mut attached[index].weight, weight) != weight {
+            wrr::restart(&mut attached);
+        }
+        Ok(())
+    }
+
+    /// The groups in order.
+    pub fn groups(&self) -> Vec<Attachment> {
+        let attached = self.attached();
+        let view = |a: &Attached| Attachment {
+            group: Arc::clone(&a.group),
+            weight: a.weight,
+        };
+        attached.iter().map(view).collect()
+    }
+
+    /// Picks a server for a client: the group by smooth weighted round robin among those that have a
+    /// candidate, the server by that group's method. `None` where no group has a candidate.
+    pub fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease> {
+        let mut attached = self.attached();
+        // A group's last candidate may go between the two looks at it: then others get their turn.
+        for _ in 0..=attached.len() {
+            let group = Self::turn(&mut attached, tried)?;
+            if let Some(lease) = group.pick(client, tried) {
+                return Some(lease);
+            }
+        }
+        None
+    }
+
+    fn turn<'a>(attached: &'a mut [Attached], tried: &Tried) -> Option<&'a Arc<ServerGroup>> {
+        for one in &mut *attached {
+            one.standing = if one.weight == 0 {
+                None
+            } else {
+                one.group.standing(tried)
+            };
+        }
+        let best = attached.iter().filter_map(|a| a.standing).max()?;
+        if tried.is_empty() {
+            let mut changed = false;
+            for one in &mut *attached {
+                let takes_part = one.standing == Some(best);
+                changed |= std::mem::replace(&mut one.took_part, takes_part) != takes_part;
+            }
+            if changed {
+                wrr::restart(attached);
+            }
+        }
+        let index = wrr::next(attached, |a| a.standing == Some(best))?;
+        Some(&attached[index].group)
+    }
+
+    /// The group that a destination names, written `host:port`. Host names are compared as DNS does:
+    /// without case, and a dot at the host's end means nothing.
+    pub fn group_named(&self, destination: &str) -> Option<Arc<ServerGroup>> {
+        let attached = self.attached();
+        let named = attached
+            .iter()
+            .find(|a| same_destination(a.group.name(), destination))?;
+        Some(Arc::clone(&named.group))
+    }
+
+    /// A claim on the server that has exactly this address, whatever its health: who asks for an address
+    /// gets that one or none. Of several groups that have it, the first.
+    pub fn server_at(&self, address: SocketAddr) -> Option<Lease> {
+        self.attached().iter().find_map(|a| a.group.lease_at(address))
+    }
+
+    fn index(&self, attached: &[Attached], group: &str) -> Result<usize, AttachError> {
+        let index = attached.iter().position(|a| a.group.name() == group);
+        index.ok_or_else(|| AttachError::NotAttached {
+            groups: self.name.clone(),
+            group: group.to_owned(),
+        })
+    }
+
+    fn attached(&self) -> MutexGuard<'_, Vec<Attached>> {
+        // Nothing under this lock leaves the set half changed, so a panic elsewhere does not spoil it.
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn same_destination(a: &str, b: &str) -> bool {
+    fn parts(text: &str) -> (&str, &str) {
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+        (host.strip_suffix('.').unwrap_or(host), port)
+    }
+    let ((a_host, a_port), (b_host, b_port)) = (parts(a), parts(b));
+    a_port == b_port && a_host.eq_ignore_ascii_case(b_host)
+}

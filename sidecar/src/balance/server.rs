@@ -1,0 +1,55 @@
+//! Who a server is and what went through it.
+
+use std::net::SocketAddr;
+
+use tokio::sync::Notify;
+
+use super::counters::Counters;
+
+/// One server of a group. It outlives its removal from the group for as long as
+/// connections to it last.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) id: u64,
+    name: String,
+    address: SocketAddr,
+    counters: Counters,
+    pub(super) recheck: Notify,
+}
+
+impl Server {
+    pub(super) fn new(id: u64, name: String, address: SocketAddr) -> Self {
+        Self {
+            id,
+            name,
+            address,
+            counters: Counters::default(),
+            recheck: Notify::new(),
+        }
+    }
+
+    /// Its identity within its group, never used again for another.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its name, unique within its group.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What went through it.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Waits until a connection to it failed, so that a check is due at once.
+    pub async fn recheck_wanted(&self) {
+        self.recheck.notified().await;
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a command is refused.
+
+use super::grammar::Resource;
+
+/// Why a command is refused. A refused command changes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A word that does not fit, with what was expected.
+    #[error("{message}")]
+    Invalid {
+        /// The word at fault, as written; empty where the command as a whole is.
+        word: String,
+        /// What is wrong and what was expected.
+        message: String,
+    },
+    /// The name is taken.
+    #[error("the resource already exists")]
+    Exists {
+        /// Which kind of resource.
+        resource: Resource,
+        /// Its name.
+        name: String,
+    },
+    /// Nothing has that name.
+    #[error("the resource could not be found")]
+    NotFound {
+        /// Which kind of resource.
+        resource: Resource,
+        /// The name asked for.
+        name: String,
+    },
+    /// The command is right, and the machine will not have it: an address in use, no such interface.
+    #[error("{message}")]
+    Refused {
+        /// The word at fault.
+        word: String,
+        /// What the machine said, with its causes.
+        message: String,
+    },
+}
+
+impl CommandError {
+    pub(super) fn invalid(word: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            word: word.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn refused(word: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Refused {
+            word: word.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The word at fault; empty where the command as a whole is.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Invalid { word, .. } | Self::Refused { word, .. } => word,
+            Self::Exists { name, .. } | Self::NotFound { name, .. } => name,
+        }
+    }
+
+    /// The message for a reader who sees the whole file: it says which resource is meant.
+    #[must_use]
+    pub fn in_context(&self) -> String {
+        match self {
+            Self::Exists { resource, .. } => {
+                format!("a {resource} of this name exists already; names are unique within a resource")
+            }
+            Self::NotFound { resource, .. } => {
+                format!("there is no {resource} of this name; it must be added on an earlier line")
+            }
+            Self::Invalid { message, .. } | Self::Refused { message, .. } => message.clone(),
+        }
+    }
+}

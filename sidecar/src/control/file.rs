@@ -1,0 +1,94 @@
+//! The config file: a command a line, run in order at start.
+
+use std::collections::HashSet;
+
+use super::command::Command;
+use super::error::CommandError;
+use super::model::Model;
+use crate::fault::{Fault, Faults};
+
+/// The largest config file that is read, in bytes.
+pub const MAX_FILE: u64 = 1024 * 1024;
+
+/// The commands of config files, in the files' order, checked as a whole: whatever could be told without
+/// starting anything has been told.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    /// The commands with the places where they stand.
+    pub lines: Vec<Line>,
+}
+
+/// One command and where it stands.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The command.
+    pub command: Command,
+    /// The file as its user named it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub number: usize,
+}
+
+impl Line {
+    /// The fault that this line turned out to have.
+    #[must_use]
+    pub fn fault(&self, error: &CommandError) -> Fault {
+        fault(&self.file, self.number, error)
+    }
+}
+
+impl Script {
+    /// Reads files, given as (name, text), as if they were one after the other. Empty lines and lines that
+    /// begin with `#` say nothing.
+    ///
+    /// # Errors
+    /// Every fault of every file. A line that refers to something which an earlier faulty line was to make is
+    /// not counted as a fault of its own.
+    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Faults> {
+        let mut script = Self::default();
+        let mut model = Model::default();
+        let mut faults = Vec::new();
+        let mut broken: HashSet<&str> = HashSet::new();
+        for (file, text) in files {
+            for (i, line) in text.lines().enumerate() {
+                let line = line.trim();
+                if line.is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                let outcome = line
+                    .parse::<Command>()
+                    .and_then(|command| model.apply(&command).map(|()| command));
+                match outcome {
+                    Ok(command) => {
+                        script.lines.push(Line {
+                            command,
+                            file: file.to_owned(),
+                            number: i + 1,
+                        });
+                    }
+                    Err(error) => {
+                        let follows = matches!(&error, CommandError::NotFound { name, .. } if broken.contains(name.as_str()));
+                        if !follows {
+                            faults.push(fault(file, i + 1, &error));
+                        }
+                        broken.extend(line.split_whitespace().nth(2));
+                    }
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(script)
+        } else {
+            Err(Faults(faults))
+        }
+    }
+}
+
+fn fault(file: &str, line: usize, error: &CommandError) -> Fault {
+    Fault {
+        file: file.to_owned(),
+        line,
+        word: error.word().to_owned(),
+        message: error.in_context(),
+    }
+}

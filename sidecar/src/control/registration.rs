@@ -1,0 +1,145 @@
+//! A smart-node-delegate at work: a local instance that is announced while its port accepts connections.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::command::SmartNodeSpec;
+use super::error::CommandError;
+use super::offers::Offers;
+use crate::balance::service::{Instance, Offer, ServiceId};
+use crate::interface;
+
+/// Where ports are allocated (control plane: registering a service).
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+/// How many ports are tried before giving up: far more than a busy machine needs.
+const ALLOCATION_TRIES: usize = 256;
+/// How long the instance may take to accept a connection.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+/// The first pause between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause between checks, and the pause once it is announced.
+const MAX_PAUSE: Duration = Duration::from_millis(200);
+/// Unanswered checks in a row that withdraw an instance; a refused one withdraws it at once.
+const SILENT_CHECKS: u32 = 3;
+
+/// A local instance that is offered to the mesh. Dropping it withdraws the instance.
+#[derive(Debug)]
+pub(super) struct Registration {
+    offer: Offer,
+    offers: Offers,
+    ended: CancellationToken,
+}
+
+impl Registration {
+    /// Where the instance of a specification listens: the interface's address, and where no port is given a free
+    /// one that is not `taken` by another registration.
+    ///
+    /// # Errors
+    /// When there is no such interface or address, or no port is free.
+    pub(super) fn place(
+        spec: &SmartNodeSpec,
+        taken: impl Fn(SocketAddr) -> bool,
+    ) -> Result<SocketAddr, CommandError> {
+        let ip = interface::address_of(&spec.nic, spec.ip_type)
+            .map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?;
+        if let Some(port) = spec.port {
+            return Ok(SocketAddr::new(ip, port));
+        }
+        free_address(ip, taken).ok_or_else(|| {
+            CommandError::refused(
+                "port",
+                format!("no free port was found on {ip} in {}..{}", PORTS.start, PORTS.end),
+            )
+        })
+    }
+
+    /// Starts to watch the place, and announces it as soon as it accepts a connection.
+    pub(super) fn start(spec: &SmartNodeSpec, address: SocketAddr, offers: Offers) -> Self {
+        let offer = Offer {
+            id: ServiceId {
+                service: spec.service.clone(),
+                zone: spec.zone.clone(),
+            },
+            instance: Instance {
+                address,
+                weight: spec.weight,
+            },
+        };
+        let ended = CancellationToken::new();
+        let watch = watch(offer.clone(), offers.clone(), ended.clone());
+        // Detached: it ends with the token, which the registration cancels when it is dropped.
+        tokio::spawn(ended.clone().run_until_cancelled_owned(watch));
+        Self { offer, offers, ended }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.offer.instance.address
+    }
+
+    /// Whether the mesh is told of it now.
+    pub(super) fn is_announced(&self) -> bool {
+        self.offers.contains(&self.offer)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.ended.cancel();
+        self.offers.withdraw(&self.offer);
+    }
+}
+
+async fn watch(offer: Offer, offers: Offers, ended: CancellationToken) {
+    let mut pause = MIN_PAUSE;
+    let mut silent = 0;
+    loop {
+        match check(offer.instance.address).await {
+            Check::Accepts => {
+                offers.announce(&offer, &ended);
+                (pause, silent) = (MAX_PAUSE, 0);
+            }
+            Check::Refuses => {
+                let was_announced = offers.withdraw(&offer);
+                pause = if was_announced {
+                    MIN_PAUSE
+                } else {
+                    MAX_PAUSE.min(pause * 2)
+                };
+            }
+            Check::Silent => {
+                silent += 1;
+                if silent >= SILENT_CHECKS {
+                    offers.withdraw(&offer);
+                }
+                pause = MAX_PAUSE;
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+enum Check {
+    Accepts,
+    Refuses,
+    Silent,
+}
+
+async fn check(address: SocketAddr) -> Check {
+    match tokio::time::timeout(CHECK_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Check::Accepts,
+        Ok(Err(_)) => Check::Refuses,
+        Err(_) => Check::Silent,
+    }
+}
+
+/// An address with a port of the range that nothing listens on now.
+fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
+    let mut rng = rand::rng();
+    (0..ALLOCATION_TRIES)
+        .map(|_| SocketAddr::new(ip, rng.random_range(PORTS)))
+        .find(|address| !taken(*address) && std::net::TcpListener::bind(address).is_ok())
+}

@@ -1,0 +1,227 @@
+//! One node of the mesh for real: the sockets and the clock around the state machine.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::config::Config;
+use super::counters::Counters;
+use super::driver::Driver;
+use super::exchange_server::ExchangeServer;
+use super::protocol::{Protocol, Search};
+use super::timing::Timing;
+use super::view::View;
+use super::wire::{Malformed, Node};
+use crate::balance::service::{Instances, Offer};
+use crate::interface::{InterfaceError, address_of};
+
+/// Requests that wait for the state machine; their connections wait with them.
+const MAX_WAITING_REQUESTS: usize = 64;
+
+/// Why a node cannot take part in discovery.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The interface has no address for us.
+    #[error("discovery.nic")]
+    Interface(#[from] InterfaceError),
+    /// A port could not be bound.
+    #[error("{setting}: cannot bind {address}")]
+    Bind {
+        /// The setting that names the port.
+        setting: &'static str,
+        /// What was to be bound.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The node's name cannot go over the wire.
+    #[error("the node's name does not fit the protocol")]
+    Name(#[from] Malformed),
+}
+
+/// A node that takes part in discovery until it leaves or is dropped.
+#[derive(Debug)]
+pub struct Mesh {
+    node: Node,
+    instances: watch::Receiver<Arc<Instances>>,
+    view: watch::Receiver<Arc<View>>,
+    counters: Arc<Counters>,
+    leave: Option<oneshot::Sender<Duration>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+impl Mesh {
+    /// Binds the node's ports and joins the mesh; `offers` are the local instances to announce, now and
+    /// whenever they change. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the interface has no address or a port cannot be bound.
+    pub async fn start(
+        config: Config,
+        node_name: &str,
+        offers: watch::Receiver<Vec<Offer>>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, node_name, offers, Timing::default()).await
+    }
+
+    /// As [`Mesh::start`], with other times.
+    ///
+    /// # Errors
+    /// As [`Mesh::start`].
+    pub async fn start_with(
+        config: Config,
+        node_name: &str,
+        offers: watch::Receiver<Vec<Offer>>,
+        timing: Timing,
+    ) -> Result<Self, StartError> {
+        let address = match config.address {
+            Some(address) => address,
+            None => address_of(&config.nic, config.ip_type)?,
+        };
+        let sockets = Sockets::bind(address, &config).await?;
+        let node = Node::new(node_name, address, sockets.udp_port, sockets.tcp_port)?;
+        tracing::info!(%node, "discovery: listening");
+
+        let search = Search::new(node.datagram_address(), &config);
+        let seed = rand::rng().random();
+        let protocol = Protocol::new(node.clone(), search, timing, seed);
+        let counters = Arc::new(Counters::default());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (requests_in, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let (leave_in, leave) = oneshot::channel();
+        let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
+        let (view_in, view) = watch::channel(Arc::new(protocol.view()));
+
+        let server = ExchangeServer {
+            requests: requests_in,
+            counters: counters.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(server.run(sockets.exchange));
+        let driver = Driver {
+            protocol,
+            incoming: sockets.incoming,
+            outgoing: sockets.outgoing,
+            requests,
+            offers,
+            leave,
+            instances: instances_in,
+            view: view_in,
+            counters: counters.clone(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(driver.run());
+        tasks.close();
+        Ok(Self {
+            node,
+            instances,
+            view,
+            counters,
+            leave: Some(leave_in),
+            tasks,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        })
+    }
+
+    /// The node itself, with the ports that are really bound.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Every instance offered by this node and by nodes that are up.
+    pub fn instances(&self) -> watch::Receiver<Arc<Instances>> {
+        self.instances.clone()
+    }
+
+    /// What the node knows.
+    pub fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    /// What went over the network.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// Withdraws the local instances, waiting at most `limit` until every neighbour knows; tells every
+    /// known node that this one is gone; stops.
+    pub async fn leave(mut self, limit: Duration) {
+        if let Some(leave) = self.leave.take() {
+            // Whoever does not hear it has ended already.
+            let _ = leave.send(limit);
+        }
+        // The driver bounds its own goodbye by `limit`; the rest only drops connections.
+        let ended = tokio::time::timeout(limit + Duration::from_secs(1), self.tasks.wait()).await;
+        if ended.is_err() {
+            tracing::warn!("discovery: not ended in time, stopped");
+            self.stop.cancel();
+        }
+    }
+}
+
+struct Sockets {
+    incoming: Arc<UdpSocket>,
+    outgoing: Arc<UdpSocket>,
+    exchange: TcpListener,
+    udp_port: u16,
+    tcp_port: u16,
+}
+
+impl Sockets {
+    async fn bind(ip: IpAddr, config: &Config) -> Result<Self, StartError> {
+        let fail = |setting, port| {
+            let address = SocketAddr::new(ip, port);
+            move |source| StartError::Bind {
+                setting,
+                address,
+                source,
+            }
+        };
+        let Config {
+            udp_port,
+            tcp_port,
+            udp_sock_port,
+            ..
+        } = *config;
+        let udp = async |setting, port| {
+            let socket = UdpSocket::bind(SocketAddr::new(ip, port))
+                .await
+                .map_err(fail(setting, port))?;
+            Ok::<_, StartError>(Arc::new(socket))
+        };
+        let incoming = udp("discovery.udp_port", udp_port).await?;
+        // The same port for both directions takes only one socket.
+        let outgoing = if udp_sock_port == udp_port && udp_port != 0 {
+            incoming.clone()
+        } else {
+            udp("discovery.udp_sock_port", udp_sock_port).await?
+        };
+        // The listening socket may be bound again while old connections linger (SO_REUSEADDR).
+        let exchange = TcpListener::bind(SocketAddr::new(ip, tcp_port)).await;
+        let exchange = exchange.map_err(fail("discovery.tcp_port", tcp_port))?;
+        let tcp = exchange
+            .local_addr()
+            .map_err(fail("discovery.tcp_port", tcp_port))?;
+        let at = incoming
+            .local_addr()
+            .map_err(fail("discovery.udp_port", udp_port))?;
+        Ok(Self {
+            udp_port: at.port(),
+            tcp_port: tcp.port(),
+            incoming,
+            outgoing,
+            exchange,
+        })
+    }
+}

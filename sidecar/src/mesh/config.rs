@@ -1,0 +1,229 @@
+//! `discovery.conf`: `key = value` lines, `#` comments (discovery protocol: settings).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::fault::{Fault, Faults};
+use crate::interface::IpType;
+
+/// The most places (addresses times ports) that one search round may visit.
+const MAX_SEARCH: u128 = 1 << 20;
+
+/// How a node takes part in discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The interface whose address the node announces and binds.
+    pub nic: String,
+    /// Which of the interface's addresses.
+    pub ip_type: IpType,
+    /// The address to announce and bind instead of looking at the interface: lets several nodes share
+    /// one machine's loopback network. An extension of this sidecar.
+    pub address: Option<IpAddr>,
+    /// The source port of every datagram sent. 0 takes any free port.
+    pub udp_sock_port: u16,
+    /// Where datagrams arrive. 0 takes any free port.
+    pub udp_port: u16,
+    /// Where the exchange server listens. 0 takes any free port.
+    pub tcp_port: u16,
+    /// The network to search: the node's address under a mask of so many bits.
+    pub search_mask: u8,
+    /// The first port searched on every address.
+    pub search_min_udp_port: u16,
+    /// The last port searched on every address.
+    pub search_max_udp_port: u16,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nic: "eth0".to_owned(),
+            ip_type: IpType::V4,
+            address: None,
+            udp_sock_port: 56565,
+            udp_port: 31000,
+            tcp_port: 31000,
+            search_mask: 24,
+            search_min_udp_port: 31000,
+            search_max_udp_port: 31000,
+        }
+    }
+}
+
+const KEYS: [&str; 9] = [
+    "discovery.nic",
+    "discovery.ip_type",
+    "discovery.address",
+    "discovery.udp_sock_port",
+    "discovery.udp_port",
+    "discovery.tcp_port",
+    "discovery.search.mask",
+    "discovery.search.min_udp_port",
+    "discovery.search.max_udp_port",
+];
+
+impl Config {
+    /// Reads the text of a file; what it does not set keeps its default.
+    ///
+    /// # Errors
+    /// Every mistake in the file, each with its line.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+        let mut reader = Reader {
+            file,
+            faults: Vec::new(),
+            lines: HashMap::new(),
+        };
+        let mut config = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            reader.line(index + 1, line, &mut config);
+        }
+        if reader.faults.is_empty() {
+            reader.check_together(&mut config);
+        }
+        if reader.faults.is_empty() {
+            return Ok(config);
+        }
+        reader.faults.sort_by_key(|fault| fault.line);
+        Err(Faults(reader.faults))
+    }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    faults: Vec<Fault>,
+    /// The line on which each key was first set.
+    lines: HashMap<&'static str, usize>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, line: usize, word: &str, message: impl Into<String>) {
+        self.faults.push(Fault {
+            file: self.file.to_owned(),
+            line,
+            word: word.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    fn line(&mut self, number: usize, line: &str, config: &mut Config) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            return;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            return self.fault(number, line, "expected `key = value`");
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let Some(&key) = KEYS.iter().find(|known| **known == key) else {
+            let message = format!("unknown key; expected one of {}", KEYS.join(", "));
+            return self.fault(number, key, message);
+        };
+        if let Some(first) = self.lines.get(key) {
+            let message = format!("set a second time; it was set on line {first}");
+            return self.fault(number, key, message);
+        }
+        self.lines.insert(key, number);
+        match key {
+            "discovery.nic" if value.is_empty() => {
+                self.fault(
+                    number,
+                    key,
+                    "expected the name of a network interface, found nothing",
+                );
+            }
+            "discovery.nic" => value.clone_into(&mut config.nic),
+            "discovery.ip_type" => self.set(number, key, value, "v4 or v6", &mut config.ip_type),
+            "discovery.address" => {
+                let mut address = IpAddr::from([0, 0, 0, 0]);
+                self.set(number, key, value, "an IP address", &mut address);
+                config.address = Some(address);
+            }
+            "discovery.udp_sock_port" => self.set_port(number, key, value, &mut config.udp_sock_port),
+            "discovery.udp_port" => self.set_port(number, key, value, &mut config.udp_port),
+            "discovery.tcp_port" => self.set_port(number, key, value, &mut config.tcp_port),
+            "discovery.search.mask" => {
+                self.set(
+                    number,
+                    key,
+                    value,
+                    "a number of bits 0..128",
+                    &mut config.search_mask,
+                );
+            }
+            "discovery.search.min_udp_port" => {
+                self.set_port(number, key, value, &mut config.search_min_udp_port);
+            }
+            _ => self.set_port(number, key, value, &mut config.search_max_udp_port),
+        }
+    }
+
+    fn set<T: FromStr>(&mut self, line: usize, key: &str, value: &str, expected: &str, to: &mut T) {
+        match value.parse() {
+            Ok(value) => *to = value,
+            Err(_) => self.fault(line, key, format!("expected {expected}, found `{value}`")),
+        }
+    }
+
+    fn set_port(&mut self, line: usize, key: &str, value: &str, to: &mut u16) {
+        let mut port = std::num::NonZeroU16::MIN;
+        self.set(line, key, value, "a port number 1..65535", &mut port);
+        *to = port.get();
+    }
+
+    /// The line of the first of these keys that is set: where to mend what they say together.
+    fn line_of(&self, keys: &[&str]) -> usize {
+        keys.iter()
+            .find_map(|key| self.lines.get(key).copied())
+            .unwrap_or(1)
+    }
+
+    /// What single lines cannot tell.
+    fn check_together(&mut self, config: &mut Config) {
+        if let Some(address) = config.address {
+            let family = if address.is_ipv4() { IpType::V4 } else { IpType::V6 };
+            if self.lines.contains_key("discovery.ip_type") && family != config.ip_type {
+                let line = self.line_of(&["discovery.address"]);
+                let message = format!(
+                    "expected an address of the ip_type {}, found {address}",
+                    config.ip_type
+                );
+                self.fault(line, "discovery.address", message);
+            }
+            if address.is_unspecified() || address.is_multicast() {
+                let line = self.line_of(&["discovery.address"]);
+                let message = format!("expected an address of this machine, found {address}");
+                self.fault(line, "discovery.address", message);
+            }
+            config.ip_type = family;
+        }
+        let (min, max) = (config.search_min_udp_port, config.search_max_udp_port);
+        if min > max {
+            let line = self.line_of(&["discovery.search.max_udp_port", "discovery.search.min_udp_port"]);
+            let message =
+                format!("expected at least discovery.search.min_udp_port, which is {min}, found {max}");
+            return self.fault(line, "discovery.search.max_udp_port", message);
+        }
+        let mask_keys = ["discovery.search.mask", "discovery.ip_type", "discovery.address"];
+        let line = self.line_of(&mask_keys);
+        let bits: u8 = match config.ip_type {
+            IpType::V4 => 32,
+            IpType::V6 => 128,
+        };
+        if config.search_mask > bits {
+            let message = format!("expected 0..{bits} bits, found {}", config.search_mask);
+            return self.fault(line, mask_keys[0], message);
+        }
+        let ports = u128::from(max - min) + 1;
+        let host_bits = u32::from(bits - config.search_mask);
+        let addresses = 1_u128.checked_shl(host_bits).unwrap_or(u128::MAX);
+        if addresses.saturating_mul(ports) > MAX_SEARCH {
+            let least = u32::from(bits) - (MAX_SEARCH / ports).ilog2();
+            let message = format!(
+                "a search of 2^{host_bits} addresses with {ports} port(s) each is too large; \
+                 expected at least {least} bits, found {}",
+                config.search_mask
+            );
+            self.fault(line, mask_keys[0], message);
+        }
+    }
+}

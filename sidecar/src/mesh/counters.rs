@@ -1,0 +1,124 @@
+//! What went over the network, counted for the metrics page.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::protocol::Failure;
+use super::wire::{DatagramKind, ExchangeKind};
+
+/// How an exchange that this node made ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer.
+    Answered,
+    /// Without one, see [`Failure`].
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [
+        Self::Answered,
+        Self::Failed(Failure::Refused),
+        Self::Failed(Failure::Timeout),
+        Self::Failed(Failure::Bad),
+    ];
+
+    /// Its name, for a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed(Failure::Refused) => "refused",
+            Self::Failed(Failure::Timeout) => "timeout",
+            Self::Failed(Failure::Bad) => "bad",
+        }
+    }
+}
+
+/// Counts since the start. They only grow.
+#[derive(Debug, Default)]
+pub struct Counters {
+    sent: [AtomicU64; DatagramKind::ALL.len()],
+    received: [AtomicU64; DatagramKind::ALL.len()],
+    dropped: AtomicU64,
+    unsent: AtomicU64,
+    made: [[AtomicU64; Outcome::ALL.len()]; ExchangeKind::ALL.len()],
+    served: [AtomicU64; ExchangeKind::ALL.len()],
+    rejected: AtomicU64,
+}
+
+fn index<T: PartialEq>(all: &[T], one: &T) -> usize {
+    all.iter().position(|other| other == one).unwrap_or_default()
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Counters {
+    /// Datagrams sent.
+    pub fn sent(&self, kind: DatagramKind) -> u64 {
+        read(&self.sent[index(&DatagramKind::ALL, &kind)])
+    }
+
+    /// Datagrams received that could be read.
+    pub fn received(&self, kind: DatagramKind) -> u64 {
+        read(&self.received[index(&DatagramKind::ALL, &kind)])
+    }
+
+    /// Datagrams received that could not be read.
+    pub fn dropped(&self) -> u64 {
+        read(&self.dropped)
+    }
+
+    /// Datagrams that the kernel would not send.
+    pub fn unsent(&self) -> u64 {
+        read(&self.unsent)
+    }
+
+    /// Exchanges that this node made and that ended so.
+    pub fn made(&self, kind: ExchangeKind, outcome: Outcome) -> u64 {
+        read(&self.made[index(&ExchangeKind::ALL, &kind)][index(&Outcome::ALL, &outcome)])
+    }
+
+    /// Requests of other nodes that were answered.
+    pub fn served(&self, kind: ExchangeKind) -> u64 {
+        read(&self.served[index(&ExchangeKind::ALL, &kind)])
+    }
+
+    /// Requests that were rejected: not of the protocol, or malformed.
+    pub fn rejected(&self) -> u64 {
+        read(&self.rejected)
+    }
+
+    pub(super) fn count_sent(&self, kind: DatagramKind) {
+        count(&self.sent[index(&DatagramKind::ALL, &kind)]);
+    }
+
+    pub(super) fn count_received(&self, kind: DatagramKind) {
+        count(&self.received[index(&DatagramKind::ALL, &kind)]);
+    }
+
+    pub(super) fn count_dropped(&self) {
+        count(&self.dropped);
+    }
+
+    pub(super) fn count_unsent(&self) {
+        count(&self.unsent);
+    }
+
+    pub(super) fn count_made(&self, kind: ExchangeKind, outcome: Outcome) {
+        count(&self.made[index(&ExchangeKind::ALL, &kind)][index(&Outcome::ALL, &outcome)]);
+    }
+
+    pub(super) fn count_served(&self, kind: ExchangeKind) {
+        count(&self.served[index(&ExchangeKind::ALL, &kind)]);
+    }
+
+    pub(super) fn count_rejected(&self) {
+        count(&self.rejected);
+    }
+}

@@ -1,0 +1,209 @@
+//! What nodes offer: the lists of this node and of every node that is up (khala). Pure.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::wire::services_text;
+use super::wire::{MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, services_hash};
+use crate::balance::service::{Instances, Offer};
+
+/// The most service nodes held in all.
+const MAX_TOTAL: usize = 65_536;
+/// How many of the own list's last changes can be told one by one.
+const MAX_CHANGES: usize = 4;
+
+/// A change of this node's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One service node more.
+    Add(NodeChange),
+    /// One service node less.
+    Remove(NodeChange),
+}
+
+#[derive(Debug)]
+struct Entry {
+    services: ServiceList,
+    /// Its part of the hashed text, kept because most parts stay when one changes.
+    text: String,
+}
+
+/// The lists that one node knows.
+///
+/// The own list has a revision that counts its changes; who was told revision r needs the changes after it.
+#[derive(Debug)]
+pub struct Directory {
+    own: Node,
+    lists: BTreeMap<Node, Entry>,
+    total: usize,
+    revision: u64,
+    /// The last changes of the own list, the newest of them making `revision`.
+    changes: VecDeque<Change>,
+    hash: OnceCell<Arc<str>>,
+}
+
+impl Directory {
+    /// Nothing but the node's own empty list.
+    pub fn new(own: Node) -> Self {
+        let mut directory = Self {
+            own: own.clone(),
+            lists: BTreeMap::new(),
+            total: 0,
+            revision: 0,
+            changes: VecDeque::new(),
+            hash: OnceCell::new(),
+        };
+        directory.set(&own, ServiceList::default());
+        directory
+    }
+
+    /// How often the own list has changed.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The own list.
+    pub fn local(&self) -> NodeServices {
+        NodeServices {
+            node: self.own.clone(),
+            khala_nodes: self.services(&self.own).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The list of a node.
+    pub fn services(&self, node: &Node) -> Option<&ServiceList> {
+        self.lists.get(node).map(|entry| &entry.services)
+    }
+
+    /// Makes this the whole list of a node. False where it was already, or where there is no room.
+    pub fn set(&mut self, node: &Node, services: ServiceList) -> bool {
+        let held = self.services(node);
+        if held == Some(&services) {
+            return false;
+        }
+        let total = self.total - held.map_or(0, ServiceList::len) + services.len();
+        if total > MAX_TOTAL || services.len() > MAX_SERVICES {
+            return false;
+        }
+        self.total = total;
+        let text = services_text(node, &services);
+        self.lists.insert(node.clone(), Entry { services, text });
+        self.hash.take();
+        true
+    }
+
+    /// Adds to the list of a node whose list is known, or puts it in its namesake's place. False where
+    /// nothing changed.
+    pub fn add(&mut self, node: &Node, service: ServiceNode) -> bool {
+        let list = self.services(node).map(|list| list.with(service));
+        list.is_some_and(|list| self.set(node, list))
+    }
+
+    /// Removes from the list of a node. False where nothing changed.
+    pub fn remove(&mut self, node: &Node, service: &ServiceNode) -> bool {
+        let list = self.services(node).map(|list| list.without(service));
+        list.is_some_and(|list| self.set(node, list))
+    }
+
+    /// Forgets a node's list. False where there was none.
+    pub fn drop_node(&mut self, node: &Node) -> bool {
+        let Some(entry) = self.lists.remove(node) else {
+            return false;
+        };
+        self.total -= entry.services.len();
+        self.hash.take();
+        true
+    }
+
+    /// Makes these the own list. False where they were already.
+    pub fn offer(&mut self, offers: &[Offer]) -> bool {
+        let own = self.own.clone();
+        let before = self.local().khala_nodes;
+        let after: ServiceList = offers.iter().map(ServiceNode::from).collect();
+        if !self.set(&own, after.clone()) {
+            return false;
+        }
+        let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
+        let missing_in = |there: &[&ServiceNode], node: &ServiceNode| {
+            there
+                .binary_search_by(|other| other.key().cmp(&node.key()))
+                .map_or(true, |i| there[i] != node)
+        };
+        // A changed weight is told as remove and add: an equal identity alone would not be news.
+        let removed = before.iter().filter(|node| missing_in(&after, node));
+        let added = after.iter().filter(|node| missing_in(&before, node));
+        let change = |node: &ServiceNode| NodeChange {
+            node: own.clone(),
+            khala_node: node.clone(),
+        };
+        let changes = removed.map(|node| Change::Remove(change(node)));
+        for change in changes.chain(added.map(|node| Change::Add(change(node)))) {
+            self.revision += 1;
+            self.changes.push_back(change);
+            if self.changes.len() > MAX_CHANGES {
+                self.changes.pop_front();
+            }
+        }
+        true
+    }
+
+    /// The change that follows a revision of the own list; none where the whole list is better told.
+    pub fn change_after(&self, revision: u64) -> Option<&Change> {
+        let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
+        self.changes.get(self.changes.len().checked_sub(behind)?)
+    }
+
+    /// The text that `khala.hash` compares.
+    pub fn hash(&self) -> Arc<str> {
+        let texts = || self.lists.values().map(|entry| entry.text.as_str());
+        self.hash.get_or_init(|| services_hash(texts()).into()).clone()
+    }
+
+    /// Every list: the body of `khala.sync`.
+    pub fn everything(&self) -> Vec<NodeServices> {
+        let lists = self.lists.iter().map(|(node, entry)| NodeServices {
+            node: node.clone(),
+            khala_nodes: entry.services.clone(),
+        });
+        lists.collect()
+    }
+
+    /// The nodes whose lists differ, or that only one side has: the answer to `khala.sync`.
+    pub fn diff(&self, theirs: &[NodeServices]) -> Vec<Node> {
+        let theirs: BTreeMap<&Node, &ServiceList> = theirs
+            .iter()
+            .map(|list| (&list.node, &list.khala_nodes))
+            .collect();
+        let only_theirs = theirs.keys().filter(|node| !self.lists.contains_key(**node));
+        let ours = self.lists.iter().filter(|(node, entry)| {
+            let same = |list: &&ServiceList| list.same_keys(&entry.services);
+            !theirs.get(*node).is_some_and(same)
+        });
+        ours.map(|(node, _)| node)
+            .chain(only_theirs.copied())
+            .cloned()
+            .collect()
+    }
+
+    /// What the balancer is to know.
+    pub fn instances(&self) -> Instances {
+        let mut instances = Instances::new();
+        for service in self.lists.values().flat_map(|entry| entry.services.iter()) {
+            if let Some((id, instance)) = service.instance() {
+                instances.entry(id).or_default().push(instance);
+            }
+        }
+        for siblings in instances.values_mut() {
+            siblings.sort();
+            siblings.dedup_by_key(|instance| instance.address);
+        }
+        instances
+    }
+
+    /// Every service node with the node that offers it, in the protocol's order of nodes.
+    pub fn iter(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
+        let all = self.lists.iter();
+        all.flat_map(|(node, entry)| entry.services.iter().map(move |service| (node, service)))
+    }
+}

@@ -1,0 +1,225 @@
+//! The one task that owns a node's state machine: waits for something to happen, hands it in, and does
+//! what comes out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::counters::{Counters, Outcome};
+use super::exchange_client::exchange;
+use super::exchange_server::Served;
+use super::protocol::{Action, Event, Failure, Protocol};
+use super::view::View;
+use super::wire::{Answer, Datagram, MAX_DATAGRAM, Node};
+use crate::balance::service::{Instances, Offer};
+
+/// How often `leave` is said, because datagrams get lost, and the pause between.
+const LEAVES: u32 = 2;
+const LEAVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The state machine's surroundings.
+pub(super) struct Driver {
+    pub(super) protocol: Protocol,
+    pub(super) incoming: Arc<UdpSocket>,
+    pub(super) outgoing: Arc<UdpSocket>,
+    pub(super) requests: mpsc::Receiver<Served>,
+    pub(super) offers: watch::Receiver<Vec<Offer>>,
+    pub(super) leave: oneshot::Receiver<Duration>,
+    pub(super) instances: watch::Sender<Arc<Instances>>,
+    pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stop: CancellationToken,
+}
+
+type Ended = (u64, Result<Answer, Failure>);
+
+/// What the driver waits for.
+enum Happening {
+    Event(Event),
+    Request(Served),
+    NotADatagram,
+    /// The mesh is to be left within this time.
+    Leave(Duration),
+    Stop,
+}
+
+impl Driver {
+    pub(super) async fn run(mut self) {
+        let started = Instant::now();
+        let mut exchanges = JoinSet::new();
+        let mut buffer = vec![0; MAX_DATAGRAM + 1];
+        let mut last_moment = None;
+        let offers = self.offers.borrow_and_update().clone();
+        let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
+        self.act(actions, &mut exchanges);
+        loop {
+            if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
+                // First, lest a question of ours that arrives after the goodbye be taken for life.
+                exchanges.shutdown().await;
+                self.say_goodbye(started.elapsed()).await;
+                break;
+            }
+            let happening = self.wait(started, last_moment, &mut exchanges, &mut buffer).await;
+            let now = started.elapsed();
+            let actions = match happening {
+                Happening::Event(Event::Offers(_)) if last_moment.is_some() => continue,
+                Happening::Event(event) => self.protocol.handle(now, event),
+                Happening::Request(Served {
+                    from,
+                    request,
+                    answer,
+                }) => {
+                    let (given, actions) = self.protocol.serve(now, from, request);
+                    // The asker may have gone meanwhile.
+                    let _ = answer.send(given);
+                    actions
+                }
+                Happening::NotADatagram => {
+                    self.counters.count_dropped();
+                    continue;
+                }
+                Happening::Leave(limit) => {
+                    last_moment = Some(Instant::now() + limit);
+                    self.protocol.handle(now, Event::Offers(Vec::new()))
+                }
+                Happening::Stop => break,
+            };
+            self.act(actions, &mut exchanges);
+        }
+        exchanges.shutdown().await;
+        self.stop.cancel();
+    }
+
+    async fn wait(
+        &mut self,
+        started: Instant,
+        last_moment: Option<Instant>,
+        exchanges: &mut JoinSet<Ended>,
+        buffer: &mut [u8],
+    ) -> Happening {
+        let deadline = self.protocol.next_deadline().map(|at| started + at);
+        let deadline = deadline.into_iter().chain(last_moment).min();
+        let alarm = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let leaving = last_moment.is_some();
+        tokio::select! {
+            () = self.stop.cancelled() => Happening::Stop,
+            received = self.incoming.recv_from(buffer) => {
+                let datagram = received.ok().and_then(|(length, from)| {
+                    let datagram = Datagram::parse(&buffer[..length]).ok()?;
+                    Some((from.ip(), datagram))
+                });
+                let Some((from, datagram)) = datagram else {
+                    return Happening::NotADatagram;
+                };
+                self.counters.count_received(datagram.kind);
+                Happening::Event(Event::Datagram { from, datagram })
+            }
+            Some(served) = self.requests.recv() => Happening::Request(served),
+            Some(ended) = exchanges.join_next() => match ended {
+                Ok((id, outcome)) => Happening::Event(Event::Answered { id, outcome }),
+                // Its panic has been printed; without its end the state machine would wait for ever.
+                Err(_) => Happening::Stop,
+            },
+            Ok(()) = self.offers.changed(), if !leaving => {
+                Happening::Event(Event::Offers(self.offers.borrow_and_update().clone()))
+            }
+            limit = &mut self.leave, if !leaving => limit.map_or(Happening::Stop, Happening::Leave),
+            () = alarm => Happening::Event(Event::Wake),
+        }
+    }
+
+    fn act(&self, actions: Vec<Action>, exchanges: &mut JoinSet<Ended>) {
+        for action in actions {
+            match action {
+                Action::Send { to, datagram } => {
+                    // Like the network, a full buffer loses datagrams; search rounds come again.
+                    match self.outgoing.try_send_to(&datagram.encode(), to) {
+                        Ok(_) => self.counters.count_sent(datagram.kind),
+                        Err(error) => {
+                            self.counters.count_unsent();
+                            tracing::trace!(%to, %error, "datagram not sent");
+                        }
+                    }
+                }
+                Action::Exchange {
+                    id,
+                    to,
+                    request,
+                    timeout,
+                } => {
+                    let (own, kind) = (self.protocol.membership().own().address(), request.kind());
+                    let counters = self.counters.clone();
+                    exchanges.spawn(async move {
+                        let outcome = exchange(own, to, request, timeout).await;
+                        let counted = outcome
+                            .as_ref()
+                            .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
+                        counters.count_made(kind, counted);
+                        (id, outcome)
+                    });
+                }
+                Action::Publish => self.publish(),
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let view = self.protocol.view();
+        let before = up_nodes(&self.view.borrow());
+        let after = up_nodes(&view);
+        for node in after.difference(&before) {
+            tracing::info!(node, "discovery: up");
+        }
+        for node in before.difference(&after) {
+            tracing::info!(node, "discovery: gone");
+        }
+        self.view.send_replace(Arc::new(view));
+        let instances = self.protocol.instances();
+        self.instances.send_if_modified(|held| {
+            let changed = **held != instances;
+            if changed {
+                *held = Arc::new(instances);
+            }
+            changed
+        });
+    }
+
+    async fn say_goodbye(&mut self, now: Duration) {
+        let goodbye = self.protocol.handle(now, Event::Leave);
+        let mut none = JoinSet::new();
+        for time in 0..LEAVES {
+            if time > 0 {
+                tokio::time::sleep(LEAVE_PAUSE).await;
+            }
+            self.act(goodbye.clone(), &mut none);
+        }
+        let node: &Node = self.protocol.membership().own();
+        tracing::info!(%node, "discovery: left");
+    }
+}
+
+fn up_nodes(view: &View) -> BTreeSet<String> {
+    use super::view::Health;
+    let up = view
+        .nodes
+        .iter()
+        .filter(|node| node.health == Health::Up && !node.is_self);
+    up.map(|node| {
+        format!(
+            "{}@{}:{}",
+            node.node.node_name, node.node.address, node.node.tcp_port
+        )
+    })
+    .collect()
+}

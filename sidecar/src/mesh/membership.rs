@@ -1,0 +1,232 @@
+//! Who is there: nodes, their health, their hash, and when they are forgotten. Pure.
+//!
+//! An endpoint (address and TCP port) belongs to one node at a time. What a node says of itself counts
+//! at once; what others say of it only adds nodes, and only where nothing better is known.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::timing::Timing;
+use super::wire::{MAX_NODES, Node, NodeState, membership_hash};
+
+/// Whose word it is that a node is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// The node's own.
+    Own,
+    /// Another node's.
+    Hearsay,
+}
+
+/// What hearing of a node changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing: it is known.
+    Known,
+    /// It is new, and to be checked.
+    Added,
+    /// It is new, to be checked, and stands where another stood, which is forgotten.
+    Replaced(Node),
+    /// Nothing: it is not to be believed, it is ourselves, or there is no room.
+    Ignored,
+}
+
+/// A known node other than this one.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Who it is.
+    pub node: Node,
+    /// Whether its checks succeed.
+    pub up: bool,
+    /// Whether they ever did.
+    pub was_up: bool,
+    /// How many failed in a row.
+    pub failures: u32,
+    /// When it was first heard of, or went down.
+    since: Duration,
+}
+
+/// The nodes that one node knows.
+#[derive(Debug)]
+pub struct Membership {
+    own: Node,
+    members: BTreeMap<SocketAddr, Member>,
+    /// This node and all that are up, in the protocol's order.
+    healthy: BTreeSet<Node>,
+    /// Nodes that are gone, and until when nobody else is believed that they are there.
+    tombstones: BTreeMap<Node, Duration>,
+    hash: OnceCell<Arc<str>>,
+    forget_unseen: Duration,
+    forget_down: Duration,
+    tombstone: Duration,
+    failures_until_down: u32,
+}
+
+impl Membership {
+    /// Nobody but the node itself.
+    pub fn new(own: Node, timing: &Timing) -> Self {
+        Self {
+            healthy: BTreeSet::from([own.clone()]),
+            own,
+            members: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+            hash: OnceCell::new(),
+            forget_unseen: timing.forget_unseen,
+            forget_down: timing.forget_down,
+            tombstone: timing.tombstone,
+            failures_until_down: timing.failures_until_down,
+        }
+    }
+
+    /// The node itself.
+    pub fn own(&self) -> &Node {
+        &self.own
+    }
+
+    /// The node at this endpoint.
+    pub fn get(&self, endpoint: SocketAddr) -> Option<&Member> {
+        self.members.get(&endpoint)
+    }
+
+    /// Every known node but this one.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// This node and all that are up, in the protocol's order.
+    pub fn healthy(&self) -> &BTreeSet<Node> {
+        &self.healthy
+    }
+
+    /// Whether exactly this node is known and up.
+    pub fn is_up(&self, node: &Node) -> bool {
+        self.healthy.contains(node) && *node != self.own
+    }
+
+    /// Whether no other node is up.
+    pub fn is_alone(&self) -> bool {
+        self.healthy.len() == 1
+    }
+
+    /// The hash that datagrams carry.
+    pub fn hash(&self) -> Arc<str> {
+        self.hash
+            .get_or_init(|| membership_hash(&self.healthy).into())
+            .clone()
+    }
+
+    /// Every known node with its health, this one first: the body of a node exchange.
+    pub fn states(&self) -> Vec<NodeState> {
+        let own = NodeState {
+            node: self.own.clone(),
+            healthy: true,
+        };
+        let others = self.members.values().map(|member| NodeState {
+            node: member.node.clone(),
+            healthy: member.up,
+        });
+        std::iter::once(own).chain(others).take(MAX_NODES).collect()
+    }
+
+    /// Somebody says that a node is there.
+    pub fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
+        let endpoint = node.endpoint();
+        if endpoint == self.own.endpoint() {
+            return Heard::Ignored;
+        }
+        let held = self.members.get(&endpoint).map(|member| member.node == *node);
+        match (held, word) {
+            (Some(true), _) => return Heard::Known,
+            // The endpoint's next answer tells who is there.
+            (Some(false), Word::Hearsay) => return Heard::Ignored,
+            (None, Word::Hearsay) if self.is_buried(now, node) => return Heard::Ignored,
+            _ => {}
+        }
+        let replaced = self.forget(now, endpoint);
+        if self.members.len() + 1 >= MAX_NODES && !(word == Word::Own && self.make_room(now)) {
+            return Heard::Ignored;
+        }
+        self.tombstones.remove(node);
+        let member = Member {
+            node: node.clone(),
+            up: false,
+            was_up: false,
+            failures: 0,
+            since: now,
+        };
+        self.members.insert(endpoint, member);
+        replaced.map_or(Heard::Added, Heard::Replaced)
+    }
+
+    /// The node at this endpoint proved to be there and to be itself. True where it was not up before.
+    pub fn answered(&mut self, endpoint: SocketAddr) -> bool {
+        let Some(member) = self.members.get_mut(&endpoint) else {
+            return false;
+        };
+        member.failures = 0;
+        if member.up {
+            return false;
+        }
+        (member.up, member.was_up) = (true, true);
+        self.healthy.insert(member.node.clone());
+        self.hash.take();
+        true
+    }
+
+    /// A check of the node at this endpoint failed. True where that takes it down.
+    pub fn failed(&mut self, now: Duration, endpoint: SocketAddr) -> bool {
+        let Some(member) = self.members.get_mut(&endpoint) else {
+            return false;
+        };
+        member.failures = member.failures.saturating_add(1);
+        if !member.up || member.failures < self.failures_until_down {
+            return false;
+        }
+        (member.up, member.since) = (false, now);
+        self.healthy.remove(&member.node);
+        self.hash.take();
+        true
+    }
+
+    /// Forgets the node at this endpoint, and for a while whatever others say of it.
+    pub fn forget(&mut self, now: Duration, endpoint: SocketAddr) -> Option<Node> {
+        let member = self.members.remove(&endpoint)?;
+        if self.healthy.remove(&member.node) {
+            self.hash.take();
+        }
+        if self.tombstones.len() >= MAX_NODES {
+            self.tombstones.retain(|_, until| *until > now);
+        }
+        if self.tombstones.len() < MAX_NODES {
+            self.tombstones.insert(member.node.clone(), now + self.tombstone);
+        }
+        Some(member.node)
+    }
+
+    /// When the node at this endpoint is to be forgotten, if nothing changes.
+    pub fn expiry(&self, endpoint: SocketAddr) -> Option<Duration> {
+        let member = self.members.get(&endpoint).filter(|member| !member.up)?;
+        let patience = if member.was_up {
+            self.forget_down
+        } else {
+            self.forget_unseen
+        };
+        Some(member.since + patience)
+    }
+
+    fn is_buried(&self, now: Duration, node: &Node) -> bool {
+        self.tombstones.get(node).is_some_and(|until| *until > now)
+    }
+
+    /// Gives up the node that has been waited for the longest and never was up.
+    fn make_room(&mut self, now: Duration) -> bool {
+        let unseen = self.members.iter().filter(|(_, member)| !member.was_up);
+        let oldest = unseen
+            .min_by_key(|(_, member)| member.since)
+            .map(|(endpoint, _)| *endpoint);
+        oldest.is_some_and(|endpoint| self.forget(now, endpoint).is_some())
+    }
+}

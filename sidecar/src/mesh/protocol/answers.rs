@@ -1,0 +1,192 @@
+//! What the end of an exchange means.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::contact::{Exchange, Task};
+use super::{Failure, Protocol, Word};
+use crate::mesh::wire::{Answer, Node, NodeServices};
+
+impl Protocol {
+    pub(super) fn answered(&mut self, now: Duration, id: u64, outcome: Result<Answer, Failure>) {
+        let Some(endpoint) = self.exchanges.remove(&id) else {
+            return;
+        };
+        self.slots.release(endpoint);
+        let contact = self.contacts.get_mut(&endpoint);
+        // A contact that was forgotten meanwhile has no exchange, or another.
+        let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
+        if let Some(exchange) = ended {
+            match outcome {
+                Ok(answer) => self.succeeded(now, endpoint, &exchange, answer),
+                Err(failure) => self.failed(now, endpoint, exchange.task, failure),
+            }
+        }
+        self.pursue(now, endpoint);
+        while let Some(waiting) = self.slots.next_waiting() {
+            self.pursue(now, waiting);
+        }
+    }
+
+    fn succeeded(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, answer: Answer) {
+        match answer {
+            Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
+            Answer::Nodes(states) => {
+                for state in states {
+                    self.hear(now, &state.node, Word::Hearsay);
+                }
+            }
+            Answer::Diff(nodes) => self.repair(now, endpoint, &nodes),
+            Answer::Hash(hash) => self.compare(now, endpoint, &hash),
+            Answer::Done => {}
+        }
+        // Who answers is alive, but only a list says who it is.
+        let next_check = now + self.about(self.timing.check_period);
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        if let Some(told) = exchange.tells {
+            contact.told = told;
+        }
+        if self.membership.get(endpoint).is_some_and(|member| member.up) {
+            self.membership.answered(endpoint);
+            contact.check_at = next_check;
+        }
+    }
+
+    fn heard_list(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, list: NodeServices) {
+        let NodeServices { node, khala_nodes } = list;
+        let next_check = now + self.about(self.timing.check_period);
+        let (Some(member), Some(contact)) = (self.membership.get(endpoint), self.contacts.get_mut(&endpoint))
+        else {
+            return;
+        };
+        if member.node != node {
+            return self.answered_by_another(now, endpoint, &node);
+        }
+        contact.told = exchange.tells.unwrap_or(contact.told);
+        contact.check_at = next_check;
+        contact.attempts = 0;
+        let joined = self.membership.answered(endpoint);
+        if joined {
+            contact.mismatches = 0;
+            self.changed = true;
+            self.set_expiry(endpoint);
+        }
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        // What came from the node since we asked may be newer than the answer.
+        let stale = contact.news != exchange.news && self.directory.services(&node) != Some(&khala_nodes);
+        if stale {
+            contact.pull_at = Some(now);
+        }
+        if joined || !stale {
+            self.changed |= self.directory.set(&node, khala_nodes);
+        }
+    }
+
+    /// The program at an endpoint is not the node that we took it for.
+    fn answered_by_another(&mut self, now: Duration, endpoint: SocketAddr, node: &Node) {
+        if node.endpoint() == endpoint {
+            self.hear(now, node, Word::Own);
+        } else {
+            self.forget(now, endpoint);
+            self.hear(now, node, Word::Hearsay);
+        }
+    }
+
+    fn compare(&mut self, now: Duration, endpoint: SocketAddr, theirs: &Arc<str>) {
+        let same = **theirs == *self.directory.hash();
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        if same {
+            contact.mismatches = 0;
+            contact.sync_at = None;
+            contact.repair_pause = self.timing.repair_pause;
+            return;
+        }
+        contact.mismatches = contact.mismatches.saturating_add(1);
+        // One difference may be a change on its way.
+        if contact.mismatches >= 2 {
+            contact.want_sync(now);
+        }
+    }
+
+    /// Asks those whose lists differ for them.
+    fn repair(&mut self, now: Duration, endpoint: SocketAddr, nodes: &[Node]) {
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.synced = Some(now);
+            contact.repair_pause = (contact.repair_pause * 2).min(self.timing.repair_longest);
+        }
+        for node in nodes {
+            // Whoever has our own list wrong is told it by the same exchange that asks for theirs.
+            let whom = if node == self.membership.own() {
+                endpoint
+            } else {
+                node.endpoint()
+            };
+            if node == self.membership.own() || self.membership.is_up(node) {
+                if let Some(contact) = self.contacts.get_mut(&whom) {
+                    contact.want_pull(now, self.timing.repair_pause);
+                }
+                if whom != endpoint {
+                    self.pursue(now, whom);
+                }
+            } else {
+                self.hear(now, node, Word::Hearsay);
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Duration, endpoint: SocketAddr, task: Task, failure: Failure) {
+        let (Some(member), Some(contact)) = (self.membership.get(endpoint), self.contacts.get_mut(&endpoint))
+        else {
+            return;
+        };
+        let up = member.up;
+        let retry = Some(now + self.timing.push_retry);
+        match task {
+            Task::Check => {}
+            Task::Push => contact.push_at = now + self.timing.push_retry,
+            Task::Pull => contact.pull_at = retry,
+            // Too much to ask of one that is slow: a check tells whether it is there.
+            Task::Nodes | Task::Sync if up => {
+                contact.synced = Some(now);
+                contact.check_at = now;
+                return;
+            }
+            Task::Nodes | Task::Sync => return,
+        }
+        let down = self.membership.failed(now, endpoint);
+        if down {
+            contact.gone_down();
+        }
+        if up && !down {
+            contact.check_at = match failure {
+                Failure::Timeout => now,
+                Failure::Refused => now + self.timing.check_after_refusal,
+                Failure::Bad => now + self.timing.push_retry,
+            };
+        } else {
+            let doublings = contact.attempts.min(16);
+            contact.attempts += 1;
+            let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);
+            let pause = self.about(pause);
+            if let Some(contact) = self.contacts.get_mut(&endpoint) {
+                contact.check_at = now + pause;
+            }
+        }
+        if down {
+            self.changed = true;
+            self.set_expiry(endpoint);
+            let node = self.membership.get(endpoint).map(|member| member.node.clone());
+            if let Some(node) = node {
+                self.directory.drop_node(&node);
+            }
+            self.search_if_alone(now);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What is to be asked of and told to one other node, and when. One exchange at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why to make an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To see whether the node is there: its list where it is not up, its hash where it is.
+    Check,
+    /// To have its list, and tell ours.
+    Pull,
+    /// To tell what changed in our list.
+    Push,
+    /// To have the nodes that it knows, and tell ours.
+    Nodes,
+    /// To find out what differs.
+    Sync,
+}
+
+/// An exchange under way.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange {
+    pub(super) id: u64,
+    pub(super) task: Task,
+    /// The revision of our list that the node has once it answers, where the exchange tells it.
+    pub(super) tells: Option<u64>,
+    /// [`Contact::news`] at the start: where that moved, the answer may be older than what came since.
+    pub(super) news: u64,
+}
+
+/// Dealings with one other node.
+#[derive(Debug)]
+pub(super) struct Contact {
+    pub(super) exchange: Option<Exchange>,
+    pub(super) check_at: Duration,
+    pub(super) pull_at: Option<Duration>,
+    pub(super) nodes_at: Option<Duration>,
+    pub(super) sync_at: Option<Duration>,
+    /// Not before then is it told of changes.
+    pub(super) push_at: Duration,
+    /// Failed checks since it was last up, for the growing pauses between them.
+    pub(super) attempts: u32,
+    /// The revision of our list that it has acknowledged.
+    pub(super) told: u64,
+    /// How many messages about its list have come from it.
+    pub(super) news: u64,
+    /// How many checks in a row found its hash to differ.
+    pub(super) mismatches: u32,
+    /// When its list was last asked for, for pacing.
+    pub(super) pulled: Option<Duration>,
+    /// When differences were last looked into, for pacing.
+    pub(super) synced: Option<Duration>,
+    /// The pause before differences are looked into again.
+    pub(super) repair_pause: Duration,
+    /// The hash in its last datagram.
+    pub(super) heard_hash: Option<Arc<str>>,
+}
+
+impl Contact {
+    pub(super) fn new(now: Duration, repair_pause: Duration) -> Self {
+        Self {
+            exchange: None,
+            check_at: now,
+            pull_at: None,
+            nodes_at: None,
+            sync_at: None,
+            push_at: now,
+            attempts: 0,
+            told: 0,
+            news: 0,
+            mismatches: 0,
+            pulled: None,
+            synced: None,
+            repair_pause,
+            heard_hash: None,
+        }
+    }
+
+    /// The next thing to do and when. `up`: the node is up; `shaky`: its last check failed;
+    /// `behind`: our list has changed since the node was told.
+    pub(super) fn next(&self, up: bool, shaky: bool, behind: bool) -> (Duration, Task) {
+        let push_at = behind.then_some(self.push_at);
+        // What is due first goes first; of what is due at once, the most urgent.
+        let candidates = if up && !shaky {
+            [
+                (push_at, Task::Push),
+                (self.pull_at, Task::Pull),
+                (Some(self.check_at), Task::Check),
+                (self.sync_at, Task::Sync),
+                (self.nodes_at, Task::Nodes),
+            ]
+        } else {
+            let nobody = (None, Task::Nodes);
+            [
+                (Some(self.check_at), Task::Check),
+                (self.nodes_at, Task::Nodes),
+                nobody,
+                nobody,
+                nobody,
+            ]
+        };
+        let planned = candidates.into_iter().filter_map(|(at, task)| Some((at?, task)));
+        planned
+            .min_by_key(|(at, _)| *at)
+            .unwrap_or((self.check_at, Task::Check))
+    }
+
+    /// The first of the tasks that are due.
+    pub(super) fn due(&self, now: Duration, up: bool, shaky: bool, behind: bool) -> Result<Task, Duration> {
+        let (at, task) = self.next(up, shaky, behind);
+        if at > now { Err(at) } else { Ok(task) }
+    }
+
+    /// Has its list asked for, but not sooner than a pause after the last time.
+    pub(super) fn want_pull(&mut self, now: Duration, pause: Duration) {
+        let at = self.pulled.map_or(now, |pulled| now.max(pulled + pause));
+        self.pull_at = Some(self.pull_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Has differences looked into, but not sooner than a pause after the last time.
+    pub(super) fn want_sync(&mut self, now: Duration) {
+        let at = self
+            .synced
+            .map_or(now, |synced| now.max(synced + self.repair_pause));
+        self.sync_at.get_or_insert(at);
+    }
+
+    /// Starts anew with a node that went down.
+    pub(super) fn gone_down(&mut self) {
+        self.pull_at = None;
+        self.sync_at = None;
+        self.nodes_at = None;
+        self.mismatches = 0;
+        self.attempts = 0;
+    }
+}

@@ -1,0 +1,70 @@
+//! How many exchanges may be under way at once, and who waits for the next.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+/// The most exchanges under way.
+const MAX_BUSY: usize = 64;
+/// The most of them with nodes that are not up, so that neighbours that are keep their checks however
+/// many strangers are named to us.
+const MAX_BUSY_STRANGERS: usize = 32;
+
+/// Slots for exchanges under way, one an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    /// The endpoints asked now, and whether as strangers.
+    busy: BTreeMap<SocketAddr, bool>,
+    busy_strangers: usize,
+    waiting: VecDeque<SocketAddr>,
+    waiting_strangers: VecDeque<SocketAddr>,
+    queued: BTreeSet<SocketAddr>,
+}
+
+impl Slots {
+    /// Takes a slot, or queues the endpoint for one.
+    pub(super) fn take(&mut self, endpoint: SocketAddr, stranger: bool) -> bool {
+        if self.busy.contains_key(&endpoint) {
+            // Its release is its turn.
+            return false;
+        }
+        if self.busy.len() < MAX_BUSY && (!stranger || self.busy_strangers < MAX_BUSY_STRANGERS) {
+            self.busy.insert(endpoint, stranger);
+            self.busy_strangers += usize::from(stranger);
+            return true;
+        }
+        if self.queued.insert(endpoint) {
+            let queue = if stranger {
+                &mut self.waiting_strangers
+            } else {
+                &mut self.waiting
+            };
+            queue.push_back(endpoint);
+        }
+        false
+    }
+
+    /// Gives a slot back.
+    pub(super) fn release(&mut self, endpoint: SocketAddr) {
+        if self.busy.remove(&endpoint) == Some(true) {
+            self.busy_strangers -= 1;
+        }
+    }
+
+    /// The next endpoint to try, if there is a slot for it.
+    pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
+        if self.busy.len() >= MAX_BUSY {
+            return None;
+        }
+        let strangers = self.busy_strangers < MAX_BUSY_STRANGERS;
+        let next = self.waiting.pop_front();
+        let next = next.or_else(|| {
+            if strangers {
+                self.waiting_strangers.pop_front()
+            } else {
+                None
+            }
+        })?;
+        self.queued.remove(&next);
+        Some(next)
+    }
+}

@@ -1,0 +1,87 @@
+//! How quickly a node looks, checks and repairs.
+
+use std::time::Duration;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Times and counts that are local to a node; its neighbours may use others.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// Datagrams sent at once in a search round. 32.
+    pub search_burst: usize,
+    /// Pause between two bursts. 5 ms: a /24 is searched in 40 ms.
+    pub search_pause: Duration,
+    /// After so many datagrams a round goes on slowly, lest unanswered address resolutions overflow
+    /// the kernel's neighbour table (1024 entries by default). 512.
+    pub search_slow_after: usize,
+    /// Pause between two bursts from then on. 100 ms.
+    pub search_slow_pause: Duration,
+    /// Pause after the first round; doubles from round to round while alone. 250 ms.
+    pub search_first: Duration,
+    /// The longest pause between two rounds while alone. 10 s.
+    pub search_alone: Duration,
+    /// Pause between two rounds while a neighbour is up. 60 s.
+    pub search_settled: Duration,
+    /// How long a check, or telling a change, may take. 500 ms.
+    pub check_timeout: Duration,
+    /// How long an exchange of everything known may take. 2 s.
+    pub exchange_timeout: Duration,
+    /// From one check of a node that is up to the next. 400 ms.
+    pub check_period: Duration,
+    /// From a check that the kernel refused to the next. 30 ms.
+    pub check_after_refusal: Duration,
+    /// Failed checks in a row that take a node down. 3.
+    pub failures_until_down: u32,
+    /// From the first check of a new node to the second; doubles from check to check. 20 ms.
+    pub join_first: Duration,
+    /// The longest pause between checks of a node that is not up. 1 s.
+    pub join_longest: Duration,
+    /// From hearing that a neighbour knows other nodes to asking for them: most such differences
+    /// are gone by then. 30 ms.
+    pub nodes_delay: Duration,
+    /// The shortest time between two repairs with one node; doubles while they do not help. 1 s.
+    pub repair_pause: Duration,
+    /// The longest time between two repairs with one node. 8 s.
+    pub repair_longest: Duration,
+    /// Pause before a change is told again to a node that did not take it. 100 ms.
+    pub push_retry: Duration,
+    /// When a node that never was up is forgotten. 30 s.
+    pub forget_unseen: Duration,
+    /// When a node that was up and is down is forgotten (discovery protocol: health of a node). 5 min.
+    pub forget_down: Duration,
+    /// How long others are not believed that a node which left is there. 30 s.
+    pub tombstone: Duration,
+    /// `inform` answers per second; others are not given. 256.
+    pub informs_per_second: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            search_burst: 32,
+            search_pause: ms(5),
+            search_slow_after: 512,
+            search_slow_pause: ms(100),
+            search_first: ms(250),
+            search_alone: ms(10_000),
+            search_settled: ms(60_000),
+            check_timeout: ms(500),
+            exchange_timeout: ms(2_000),
+            check_period: ms(400),
+            check_after_refusal: ms(30),
+            failures_until_down: 3,
+            join_first: ms(20),
+            join_longest: ms(1_000),
+            nodes_delay: ms(30),
+            repair_pause: ms(1_000),
+            repair_longest: ms(8_000),
+            push_retry: ms(100),
+            forget_unseen: ms(30_000),
+            forget_down: ms(300_000),
+            tombstone: ms(30_000),
+            informs_per_second: 256,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a node knows, for people and for the harness: part of the status listener's `/mesh`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::directory::Directory;
+use super::membership::Membership;
+use super::wire::{Node, ServiceNode};
+
+/// A node's view of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct View {
+    /// The node whose view it is.
+    pub node: NodeView,
+    /// Its hash of the nodes that are up; equal hashes mean equal sets of nodes.
+    pub hash: String,
+    /// Every known node, itself included, by address, ports and name.
+    pub nodes: Vec<NodeHealth>,
+    /// Every service offered by nodes that are up, by service and zone.
+    pub services: Vec<ServiceView>,
+}
+
+/// Who and where a node is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeView {
+    /// Its name.
+    pub node_name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port for datagrams.
+    pub udp_port: u16,
+    /// Its port for exchanges.
+    pub tcp_port: u16,
+}
+
+/// A known node and its health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeHealth {
+    /// The node.
+    #[serde(flatten)]
+    pub node: NodeView,
+    /// Whether it answers.
+    pub health: Health,
+    /// Whether it is the node whose view this is.
+    #[serde(rename = "self")]
+    pub is_self: bool,
+}
+
+/// Whether a node answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Health {
+    /// It does.
+    Up,
+    /// It does not, or has not yet.
+    Down,
+}
+
+/// A service and where it is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceView {
+    /// Its name.
+    pub service: String,
+    /// Its zone.
+    pub zone: String,
+    /// Its instances, by address, port and node.
+    pub instances: Vec<InstanceView>,
+}
+
+/// One instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// The node that offers it.
+    pub node_name: String,
+    /// Its address.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// Its weight.
+    pub weight: u32,
+}
+
+impl From<&Node> for NodeView {
+    fn from(node: &Node) -> Self {
+        Self {
+            node_name: node.name().to_owned(),
+            address: node.address(),
+            udp_port: node.udp_port(),
+            tcp_port: node.tcp_port(),
+        }
+    }
+}
+
+impl View {
+    pub(super) fn of(membership: &Membership, directory: &Directory) -> Self {
+        let own = NodeHealth {
+            node: membership.own().into(),
+            health: Health::Up,
+            is_self: true,
+        };
+        let others = membership.members().map(|member| NodeHealth {
+            node: (&member.node).into(),
+            health: if member.up { Health::Up } else { Health::Down },
+            is_self: false,
+        });
+        let mut nodes: Vec<NodeHealth> = std::iter::once(own).chain(others).collect();
+        nodes.sort_by(|a, b| {
+            let key = |n: &NodeHealth| (n.node.address, n.node.udp_port, n.node.tcp_port);
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| a.node.node_name.cmp(&b.node.node_name))
+        });
+        Self {
+            node: membership.own().into(),
+            hash: membership.hash().as_ref().to_owned(),
+            nodes,
+            services: services(directory),
+        }
+    }
+}
+
+fn services(directory: &Directory) -> Vec<ServiceView> {
+    let mut services: BTreeMap<(&str, &str), Vec<(&Node, &ServiceNode)>> = BTreeMap::new();
+    for (node, service) in directory.iter() {
+        services
+            .entry((&service.service, &service.zone))
+            .or_default()
+            .push((node, service));
+    }
+    let view = services.into_iter().map(|((service, zone), mut instances)| {
+        instances.sort_by_key(|(node, service)| (service.key(), *node));
+        ServiceView {
+            service: service.to_owned(),
+            zone: zone.to_owned(),
+            instances: instances.into_iter().map(InstanceView::from).collect(),
+        }
+    });
+    view.collect()
+}
+
+impl From<(&Node, &ServiceNode)> for InstanceView {
+    fn from((node, service): (&Node, &ServiceNode)) -> Self {
+        Self {
+            node_name: node.name().to_owned(),
+            address: service.address.clone(),
+            port: service.port,
+            weight: service.weight(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Datagrams: one RESP bulk string around a JSON object (discovery protocol: datagrams).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Malformed;
+use super::fields::Fields;
+
+/// The longest datagram that is read, in bytes.
+pub const MAX_DATAGRAM: usize = 2048;
+
+const VERSION: i64 = 1;
+
+/// What a datagram is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatagramKind {
+    /// Who is there?
+    Search,
+    /// I am here, and know other nodes than you.
+    Inform,
+    /// I am going.
+    Leave,
+}
+
+impl DatagramKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Search, Self::Inform, Self::Leave];
+
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Inform => "inform",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// One datagram. The sender's address is not in it: the packet says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// What it is for.
+    pub kind: DatagramKind,
+    /// The sender's name.
+    pub node_name: Arc<str>,
+    /// Where to answer with a datagram.
+    pub udp_port: u16,
+    /// Where the sender's exchange server is.
+    pub tcp_port: u16,
+    /// The hash over the healthy nodes that the sender knows; empty in `leave`.
+    pub hash: Arc<str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    version: i64,
+    r#type: DatagramKind,
+    node_name: &'a str,
+    udp_port: u16,
+    tcp_port: u16,
+    hash: &'a str,
+}
+
+impl Datagram {
+    /// The bytes of one UDP payload.
+    pub fn encode(&self) -> Vec<u8> {
+        let content = Content {
+            version: VERSION,
+            r#type: self.kind,
+            node_name: &self.node_name,
+            udp_port: self.udp_port,
+            tcp_port: self.tcp_port,
+            hash: &self.hash,
+        };
+        // A struct of strings and numbers always serializes.
+        let content = serde_json::to_string(&content).unwrap_or_default();
+        format!("${}\r\n{content}\r\n", content.len()).into_bytes()
+    }
+
+    /// Reads one UDP payload.
+    ///
+    /// # Errors
+    /// When it is not exactly one bulk string of at most [`MAX_DATAGRAM`] bytes, or its content lacks a
+    /// key, mistypes one, or is of another version or an unknown type.
+    pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
+        let content = serde_json::from_slice(bulk_string(payload)?)
+            .map_err(|e| Malformed::new(format!("datagram: not JSON: {e}")))?;
+        let mut fields = Fields::of("datagram", content)?;
+        let version = fields.number("version")?;
+        if version != VERSION {
+            return Err(Malformed::new(format!(
+                "datagram: expected version {VERSION}, found {version}"
+            )));
+        }
+        let kind = match fields.take("type")? {
+            Value::String(name) => DatagramKind::ALL.into_iter().find(|kind| kind.name() == name),
+            _ => None,
+        };
+        Ok(Self {
+            kind: kind.ok_or_else(|| Malformed::new("datagram: type: expected search, inform or leave"))?,
+            node_name: fields.name("nodeName")?.into(),
+            udp_port: fields.port("udpPort")?,
+            tcp_port: fields.port("tcpPort")?,
+            hash: fields.name("hash")?.into(),
+        })
+    }
+}
+
+/// The content of a payload that is one RESP bulk string and nothing else.
+fn bulk_string(payload: &[u8]) -> Result<&[u8], Malformed> {
+    if payload.len() > MAX_DATAGRAM {
+        return Err(Malformed::new(format!(
+            "datagram: longer than {MAX_DATAGRAM} bytes"
+        )));
+    }
+    let wrong = || Malformed::new("datagram: expected one RESP bulk string and nothing after it");
+    let rest = payload.strip_prefix(b"$").ok_or_else(wrong)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let length: usize = std::str::from_utf8(&rest[..digits])
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(wrong)?;
+    let rest = rest[digits..].strip_prefix(b"\r\n").ok_or_else(wrong)?;
+    let content = rest.strip_suffix(b"\r\n").ok_or_else(wrong)?;
+    if content.len() == length {
+        Ok(content)
+    } else {
+        Err(wrong())
+    }
+}

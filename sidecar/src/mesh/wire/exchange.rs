@@ -1,0 +1,190 @@
+//! The bodies of exchanges (discovery protocol: node exchange, service exchange).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fields::{Fields, array};
+use super::{MAX_NODES, Malformed, Node, NodeChange, NodeServices, NodeState};
+
+/// The path of every exchange, up to its type.
+pub const PATH_PREFIX: &str = "/discovery/api/v1/exchange/";
+
+/// The types of exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExchangeKind {
+    /// All known nodes, both ways.
+    Nodes,
+    /// All that one node offers, both ways.
+    Local,
+    /// A service node more.
+    Add,
+    /// A service node less.
+    Remove,
+    /// Do we know the same?
+    Hash,
+    /// What differs?
+    Sync,
+}
+
+impl ExchangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Nodes,
+        Self::Local,
+        Self::Add,
+        Self::Remove,
+        Self::Hash,
+        Self::Sync,
+    ];
+
+    /// Its name on the wire: the last segment of the path.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nodes => "node",
+            Self::Local => "khala.local",
+            Self::Add => "khala.add",
+            Self::Remove => "khala.remove",
+            Self::Hash => "khala.hash",
+            Self::Sync => "khala.sync",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What one node asks or tells another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// All nodes that the sender knows, itself included.
+    Nodes(Vec<NodeState>),
+    /// The sender's whole list.
+    Local(NodeServices),
+    /// The sender offers one more.
+    Add(NodeChange),
+    /// The sender offers one less.
+    Remove(NodeChange),
+    /// The sender's hash.
+    Hash(Arc<str>),
+    /// Everything that the sender knows.
+    Sync(Vec<NodeServices>),
+}
+
+impl Request {
+    /// Which type of exchange it is.
+    pub fn kind(&self) -> ExchangeKind {
+        match self {
+            Self::Nodes(_) => ExchangeKind::Nodes,
+            Self::Local(_) => ExchangeKind::Local,
+            Self::Add(_) => ExchangeKind::Add,
+            Self::Remove(_) => ExchangeKind::Remove,
+            Self::Hash(_) => ExchangeKind::Hash,
+            Self::Sync(_) => ExchangeKind::Sync,
+        }
+    }
+
+    /// The JSON body.
+    pub fn body(&self) -> Vec<u8> {
+        match self {
+            Self::Nodes(nodes) => encode(nodes),
+            Self::Local(list) => encode(list),
+            Self::Add(change) | Self::Remove(change) => encode(change),
+            Self::Hash(hash) => encode(&json!({ "hash": &**hash })),
+            Self::Sync(lists) => encode(lists),
+        }
+    }
+
+    /// Reads the JSON body of a request of this kind.
+    ///
+    /// # Errors
+    /// When it is not JSON, lacks or mistypes something, or is longer than the bounds of [`super`].
+    pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
+        let value = decode(body)?;
+        Ok(match kind {
+            ExchangeKind::Nodes => Self::Nodes(read_states(value)?),
+            ExchangeKind::Local => Self::Local(NodeServices::read(value)?),
+            ExchangeKind::Add => Self::Add(NodeChange::read(value)?),
+            ExchangeKind::Remove => Self::Remove(NodeChange::read(value)?),
+            ExchangeKind::Hash => Self::Hash(read_hash(value)?),
+            ExchangeKind::Sync => {
+                let lists = array("body", MAX_NODES, value)?;
+                Self::Sync(
+                    lists
+                        .into_iter()
+                        .map(NodeServices::read)
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+        })
+    }
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// All nodes that the receiver knows, itself included.
+    Nodes(Vec<NodeState>),
+    /// The receiver's own list.
+    Local(NodeServices),
+    /// Taken note of: 204, no body.
+    Done,
+    /// The receiver's hash.
+    Hash(Arc<str>),
+    /// The nodes about which the two know different things.
+    Diff(Vec<Node>),
+}
+
+impl Answer {
+    /// The JSON body; none for [`Answer::Done`].
+    pub fn body(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Nodes(nodes) => Some(encode(nodes)),
+            Self::Local(list) => Some(encode(list)),
+            Self::Done => None,
+            Self::Hash(hash) => Some(encode(&json!({ "hash": &**hash }))),
+            Self::Diff(nodes) => Some(encode(&json!({ "diff": nodes }))),
+        }
+    }
+
+    /// Reads the body of a successful answer to a request of this kind.
+    ///
+    /// # Errors
+    /// As [`Request::parse`].
+    pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
+        Ok(match kind {
+            ExchangeKind::Nodes => Self::Nodes(read_states(decode(body)?)?),
+            ExchangeKind::Local => Self::Local(NodeServices::read(decode(body)?)?),
+            ExchangeKind::Add | ExchangeKind::Remove => Self::Done,
+            ExchangeKind::Hash => Self::Hash(read_hash(decode(body)?)?),
+            ExchangeKind::Sync => {
+                let diff = Fields::of("body", decode(body)?)?.take("diff")?;
+                let nodes = array("diff", MAX_NODES, diff)?;
+                let read = nodes.into_iter().map(|node| Node::read("diff", node));
+                Self::Diff(read.collect::<Result<_, _>>()?)
+            }
+        })
+    }
+}
+
+fn read_states(value: Value) -> Result<Vec<NodeState>, Malformed> {
+    let nodes = array("body", MAX_NODES, value)?;
+    nodes.into_iter().map(NodeState::read).collect()
+}
+
+// The text under the hash grows with the mesh: its bound is the body's.
+fn read_hash(value: Value) -> Result<Arc<str>, Malformed> {
+    Ok(Fields::of("body", value)?.text("hash")?.into())
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Maps with string keys, strings and numbers always serialize.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn decode(body: &[u8]) -> Result<Value, Malformed> {
+    serde_json::from_slice(body).map_err(|e| Malformed::new(format!("body: not JSON: {e}")))
+}

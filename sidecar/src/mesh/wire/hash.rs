@@ -1,0 +1,34 @@
+//! The two hashes by which nodes notice that they know different things.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha512};
+
+use super::{Node, ServiceList};
+
+/// The hash of the datagrams: base64 of the SHA-512 of the healthy nodes' text
+/// (discovery protocol: datagrams). The nodes must come in their order.
+pub fn membership_hash<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        node.write_text(&mut text);
+    }
+    STANDARD.encode(Sha512::digest(text.as_bytes()))
+}
+
+/// The "hash" of `khala.hash`: base64 of the concatenated [`services_text`]s
+/// (discovery protocol: service exchange).
+pub fn services_hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let text: String = texts.into_iter().collect();
+    STANDARD.encode(text)
+}
+
+/// One node's part of the text under [`services_hash`].
+pub(in crate::mesh) fn services_text(node: &Node, services: &ServiceList) -> String {
+    let mut text = String::new();
+    node.write_text(&mut text);
+    for service in services.iter() {
+        service.write_text(&mut text);
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! What goes over the network, bytes to types and back; no sockets.
+//!
+//! Every bound on what a peer may send is here or in [`crate::mesh::exchange_server`].
+
+mod datagram;
+mod exchange;
+mod fields;
+mod hash;
+mod node;
+mod service_node;
+
+pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
+pub use exchange::{Answer, ExchangeKind, PATH_PREFIX, Request};
+pub(super) use hash::services_text;
+pub use hash::{membership_hash, services_hash};
+pub use node::{Node, NodeState};
+pub use service_node::{NodeChange, NodeServices, ServiceList, ServiceNode};
+
+/// The longest name of a node, service or zone, in bytes.
+pub const MAX_NAME: usize = 255;
+/// The most nodes that one body may list.
+pub const MAX_NODES: usize = 4096;
+/// The most service nodes that one node may offer.
+pub const MAX_SERVICES: usize = 1024;
+/// The largest `meta` object of a service node, in bytes of JSON.
+pub const MAX_META: usize = 4096;
+
+/// Why bytes from a peer are not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub(crate) String);
+
+impl Malformed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}

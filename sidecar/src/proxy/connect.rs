@@ -1,0 +1,234 @@
+//! Takes a client's connection to an instance: the one picked, or the next where that one does not answer.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::listener::out_of_room;
+use crate::balance::{Lease, Tried};
+
+/// How long all attempts for one client may take together.
+pub const BUDGET: Duration = Duration::from_secs(4);
+
+/// A connection to an instance.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Where it goes.
+    pub address: SocketAddr,
+    /// The claim on the server; none where the destination is no backend.
+    pub lease: Option<Lease>,
+}
+
+/// Why one attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody listens there.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// There is no way there, or the connection broke while it was made.
+    Unreachable,
+    /// We have no descriptor, memory or port left for it.
+    OutOfRoom,
+}
+
+/// One attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The server's name; empty where the destination is no backend.
+    pub server: String,
+    /// Where to.
+    pub address: SocketAddr,
+    /// Why it failed.
+    pub failure: Failure,
+}
+
+/// Why a client's connection could not be taken anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectError {
+    /// The reason in a word.
+    pub reason: Reason,
+    /// What was tried, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Why all attempts together failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No instance is up.
+    NoInstance,
+    /// The name could not be resolved.
+    Unresolved,
+    /// Everyone tried refused.
+    Refused,
+    /// At least one did not answer in time.
+    TimedOut,
+    /// There is no way to at least one; the others refused.
+    Unreachable,
+    /// We have no descriptor, memory or port left.
+    OutOfRoom,
+}
+
+impl Reason {
+    /// The word for it in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoInstance => "no instance is up",
+            Self::Unresolved => "the name could not be resolved",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "unreachable",
+            Self::OutOfRoom => "out of descriptors, memory or ports",
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.as_str())?;
+        for (index, attempt) in self.attempts.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { ", " })?;
+            if !attempt.server.is_empty() {
+                write!(f, "{} at ", attempt.server)?;
+            }
+            write!(f, "{} {}", attempt.address, attempt.failure)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "refused",
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "unreachable",
+            Self::OutOfRoom => "not tried for lack of room",
+        })
+    }
+}
+
+/// Connects to the first server that `pick` names and that answers. Each attempt may take as long as the
+/// server's group allows, all together as long as [`BUDGET`]. A server that failed is told so.
+///
+/// # Errors
+/// When no server that `pick` named could be connected to, or it named none.
+pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Connected, ConnectError> {
+    let deadline = Instant::now() + BUDGET;
+    let mut tried = Tried::new();
+    let mut attempts = Vec::new();
+    while let Some(lease) = pick(&tried) {
+        let address = lease.address();
+        let failure = match attempt(address, deadline.min(Instant::now() + lease.connect_timeout())).await {
+            Ok(stream) => {
+                lease.established();
+                return Ok(Connected {
+                    stream,
+                    address,
+                    lease: Some(lease),
+                });
+            }
+            Err(failure) => failure,
+        };
+        attempts.push(Attempt {
+            server: lease.server().name().to_owned(),
+            address,
+            failure,
+        });
+        if failure == Failure::OutOfRoom {
+            break;
+        }
+        lease.failed();
+        tried.add(address);
+        if Instant::now() >= deadline {
+            break;
+        }
+    }
+    Err(ConnectError::after(attempts))
+}
+
+/// Connects to the first of the addresses that answers; each may take its share of what is left until the
+/// deadline.
+pub(super) async fn connect_direct(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<Connected, ConnectError> {
+    let mut attempts = Vec::new();
+    for (left, address) in (1..=addresses.len() as u32).rev().zip(addresses.iter().copied()) {
+        let now = Instant::now();
+        match attempt(address, now + deadline.saturating_duration_since(now) / left).await {
+            Ok(stream) => {
+                return Ok(Connected {
+                    stream,
+                    address,
+                    lease: None,
+                });
+            }
+            Err(failure) => attempts.push(Attempt {
+                server: String::new(),
+                address,
+                failure,
+            }),
+        }
+    }
+    Err(ConnectError::after(attempts))
+}
+
+async fn attempt(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Failure> {
+    match timeout_at(deadline, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => match stream.set_nodelay(true) {
+            Ok(()) => Ok(stream),
+            Err(error) => Err(Failure::of(&error)),
+        },
+        Ok(Err(error)) => Err(Failure::of(&error)),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+impl Failure {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            // No free local port to this destination, see connect(2).
+            _ if out_of_room(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
+                Self::OutOfRoom
+            }
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+impl ConnectError {
+    pub(super) fn of(reason: Reason) -> Self {
+        Self {
+            reason,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn after(attempts: Vec<Attempt>) -> Self {
+        let any = |failure| attempts.iter().any(|a| a.failure == failure);
+        let reason = if attempts.is_empty() {
+            Reason::NoInstance
+        } else if any(Failure::OutOfRoom) {
+            Reason::OutOfRoom
+        } else if any(Failure::TimedOut) {
+            Reason::TimedOut
+        } else if any(Failure::Unreachable) {
+            Reason::Unreachable
+        } else {
+            Reason::Refused
+        };
+        Self { reason, attempts }
+    }
+}

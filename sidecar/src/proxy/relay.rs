@@ -1,0 +1,185 @@
+//! Passes bytes between client and instance until both are done.
+//!
+//! Each direction ends on its own: an end of stream on one side is passed on to the other, which may go on
+//! sending. A reset is passed on as a reset. A connection without bytes in flight holds no buffer: bytes go
+//! through a scratch buffer of the worker thread, and only what the receiver cannot take now is kept, until
+//! it does; meanwhile nothing more is read from the sender.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::flow::{Fault, Flow};
+use crate::balance::Direction;
+
+/// One of the two ends of a proxied connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who connected to us.
+    Client,
+    /// Whom we connected to.
+    Instance,
+}
+
+/// Why a relay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Both sides ended their streams.
+    Finished,
+    /// This side reset the connection, or went away so that writing to it failed.
+    Reset(Side),
+    /// The connection to this side broke in another way.
+    Broken(Side, ErrorKind),
+    /// Nothing came from either side for the idle timeout.
+    Idle,
+    /// We were told to end it.
+    Cut,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |side: &Side| match side {
+            Side::Client => "client",
+            Side::Instance => "instance",
+        };
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Reset(side) => write!(f, "reset by {}", name(side)),
+            Self::Broken(side, kind) => write!(f, "connection to {} broke: {kind}", name(side)),
+            Self::Idle => f.write_str("idle for too long"),
+            Self::Cut => f.write_str("cut at shutdown"),
+        }
+    }
+}
+
+/// What a relay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes handed to the instance's socket, however the relay ended.
+    pub to_instance: u64,
+    /// Bytes handed to the client's socket, however the relay ended.
+    pub to_client: u64,
+    /// Why it ended.
+    pub end: End,
+}
+
+/// How long a relay may last.
+#[derive(Debug)]
+pub struct Bounds<'a> {
+    /// Ends it after this long without a byte in either direction.
+    pub idle: Duration,
+    /// Ends it at once.
+    pub cut: &'a CancellationToken,
+}
+
+/// Passes bytes until both sides are done or the connection ends in another way, then closes both: after
+/// [`End::Finished`] orderly, else with a reset, which tells a peer from a complete stream.
+///
+/// `early` are bytes that the client sent already and the instance gets first. `meter` is told of bytes as
+/// they are handed on.
+pub async fn relay(
+    client: TcpStream,
+    instance: TcpStream,
+    early: Vec<u8>,
+    bounds: Bounds<'_>,
+    meter: impl Fn(Direction, u64),
+) -> Summary {
+    let mut upstream = Flow::new(early);
+    let mut downstream = Flow::new(Vec::new());
+    let end = {
+        // A side that has ended its stream, or whose bytes nobody can take now, is not read: only this tells
+        // of its reset.
+        let mut client_error = pin!(client.ready(Interest::ERROR));
+        let mut instance_error = pin!(instance.ready(Interest::ERROR));
+        let mut cut = pin!(bounds.cut.cancelled());
+        // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
+        let mut timer = pin!(sleep(bounds.idle));
+        let mut last = Instant::now();
+        poll_fn(|cx| {
+            let before = (upstream.moved(), downstream.moved());
+            let up = upstream.pump(cx, &client, &instance);
+            let down = downstream.pump(cx, &instance, &client);
+            let now = (upstream.moved(), downstream.moved());
+            if now.0 > before.0 {
+                meter(Direction::ToInstance, now.0 - before.0);
+            }
+            if now.1 > before.1 {
+                meter(Direction::ToClient, now.1 - before.1);
+            }
+            match (up, down) {
+                (Poll::Ready(Err(fault)), _) => {
+                    return Poll::Ready(end_of(&fault, Side::Client, Side::Instance));
+                }
+                (_, Poll::Ready(Err(fault))) => {
+                    return Poll::Ready(end_of(&fault, Side::Instance, Side::Client));
+                }
+                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
+                _ => {}
+            }
+            if client_error.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(pending_error(&client, Side::Client));
+            }
+            if instance_error.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(pending_error(&instance, Side::Instance));
+            }
+            if cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(End::Cut);
+            }
+            if now != before {
+                last = Instant::now();
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if last.elapsed() >= bounds.idle {
+                    return Poll::Ready(End::Idle);
+                }
+                timer.as_mut().reset(last + bounds.idle);
+            }
+            Poll::Pending
+        })
+        .await
+    };
+    if end != End::Finished {
+        for stream in [&client, &instance] {
+            // Where it fails, the connection is gone already.
+            let _ = stream.set_zero_linger();
+        }
+    }
+    Summary {
+        to_instance: upstream.moved(),
+        to_client: downstream.moved(),
+        end,
+    }
+}
+
+fn pending_error(stream: &TcpStream, side: Side) -> End {
+    match stream.take_error() {
+        Ok(Some(error)) => broken(side, &error),
+        _ => End::Reset(side),
+    }
+}
+
+fn broken(side: Side, error: &io::Error) -> End {
+    match error.kind() {
+        ErrorKind::ConnectionReset
+        | ErrorKind::BrokenPipe
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::NotConnected => End::Reset(side),
+        kind => End::Broken(side, kind),
+    }
+}
+
+/// Why it ends, where the flow from `source` to `sink` broke.
+fn end_of(fault: &Fault, source: Side, sink: Side) -> End {
+    match fault {
+        Fault::Read(error) => broken(source, error),
+        Fault::Write(error) => broken(sink, error),
+    }
+}

@@ -1,0 +1,113 @@
+//! The program beside the sidecar: started once, given its signals, and never left a zombie. The sidecar is
+//! PID 1's equal here: orphans become its children and are reaped too.
+
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, wait,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Why the program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {program}")]
+pub struct StartError {
+    program: String,
+    source: io::Error,
+}
+
+/// The program and how it ended.
+#[derive(Debug)]
+pub struct Program {
+    pid: Pid,
+    ended: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Program {
+    /// Starts the program in a process group of its own, and from now on reaps whatever ends under this process.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(words: &[String]) -> Result<Self, StartError> {
+        let (program, arguments) = words
+            .split_first()
+            .map_or(("", words), |(p, rest)| (p.as_str(), rest));
+        let failed = |source| StartError {
+            program: program.to_owned(),
+            source,
+        };
+        let signals = signal(SignalKind::child()).map_err(failed)?;
+        set_child_subreaper(Some(getpid())).map_err(|e| failed(e.into()))?;
+        let child = Command::new(program)
+            .args(arguments)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let pid = Pid::from_child(&child);
+        let (sender, ended) = watch::channel(None);
+        // Detached: it lives as long as the process, whose children it reaps.
+        tokio::spawn(reap(signals, Some((pid, sender))));
+        Ok(Self { pid, ended })
+    }
+
+    /// Sends a signal to the program; one that has ended does not mind.
+    pub fn signal(&self, signal: Signal) {
+        if self.ended.borrow().is_none() {
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    /// Ends the program and its process group without further ado.
+    pub fn kill(&self) {
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+
+    /// Waits until the program has ended; cancellation-safe.
+    pub async fn ended(&mut self) -> ExitStatus {
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(status) => status.unwrap_or_default(),
+            // The reaper is gone only when the runtime is; nobody waits then.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Reaps the orphans that come to PID 1 where there is no program to start.
+///
+/// # Errors
+/// When the system does not let us listen for the signal.
+pub fn reap_orphans() -> io::Result<()> {
+    let signals = signal(SignalKind::child())?;
+    // Detached: it lives as long as the process, whose children it reaps.
+    tokio::spawn(reap(signals, None));
+    Ok(())
+}
+
+async fn reap(
+    mut signals: tokio::signal::unix::Signal,
+    program: Option<(Pid, watch::Sender<Option<ExitStatus>>)>,
+) {
+    loop {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if let Some((_, ended)) = program.as_ref().filter(|(of, _)| *of == pid) {
+                ended.send_replace(Some(ExitStatus::from_raw(status.as_raw())));
+            }
+        }
+        if signals.recv().await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The exit code that tells how a program ended: its own, or 128 and the number of the signal that ended it.
+#[must_use]
+pub fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|s| 128 + s))
+        .unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}

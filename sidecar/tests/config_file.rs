@@ -1,0 +1,234 @@
+//! The config file: what it may say, and what its author is told.
+
+use proptest::prelude::*;
+use sidecar::control::{Add, Command, Script};
+
+const FRONTEND: &str = "\
+add server-groups sgs0
+add server-group a.my.service.com:80 timeout 500 period 1000 up 2 down 3
+add server-group b.my.service.com:80 timeout 500 period 1000 up 2 down 3
+add server-group a.my.service.com:80 to server-groups sgs0
+add server-group b.my.service.com:80 to server-groups sgs0
+add socks5-server sidecar address 127.0.0.1:1080 server-groups sgs0
+add smart-group-delegate delegate-a service my-service-a zone example server-group a.my.service.com:80
+add smart-group-delegate delegate-b service my-service-b zone example server-group b.my.service.com:80
+";
+
+fn faults(text: &str) -> Vec<String> {
+    let faults = Script::parse([("mesh.conf", text)]).expect_err("the file has faults");
+    faults.0.iter().map(ToString::to_string).collect()
+}
+
+/// The only fault of a file that adds what most commands need, then says `line`.
+fn fault(line: &str) -> String {
+    let text = format!("add server-groups sgs0\nadd server-group sg0 timeout 1 period 1 up 1 down 1\n{line}");
+    let mut faults = faults(&text);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults.remove(0)
+}
+
+fn command(line: &str) -> Command {
+    line.parse().unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+#[test]
+fn the_original_frontends_file_is_understood() {
+    let script = Script::parse([("frontend.conf", FRONTEND)]).expect("no faults");
+    assert_eq!(script.lines.len(), 8);
+    assert!(matches!(
+        &script.lines[3].command,
+        Command::Add(Add::ServerGroupTo { name, groups, weight: 10 })
+            if name == "a.my.service.com:80" && groups == "sgs0"
+    ));
+}
+
+#[test]
+fn short_words_say_the_same_as_long_ones() {
+    for (short, long) in [
+        ("a sgs x", "add server-groups x"),
+        (
+            "a sg x timeout 5 period 6 up 1 down 2",
+            "add server-group x timeout 5 period 6 up 1 down 2",
+        ),
+        (
+            "a sg x to sgs y w 3",
+            "add server-group x to server-groups y weight 3",
+        ),
+        (
+            "a svr x to sg y addr 127.0.0.1:80 w 3",
+            "add server x to server-group y address 127.0.0.1:80 weight 3",
+        ),
+        (
+            "a tl x addr [::1]:80 sgs y",
+            "add tcp-lb x address [::1]:80 server-groups y",
+        ),
+        (
+            "a socks5 x addr 127.0.0.1:1 sgs y",
+            "add socks5-server x address 127.0.0.1:1 server-groups y",
+        ),
+    ] {
+        assert_eq!(command(short), command(long), "{short}");
+    }
+}
+
+#[test]
+fn keys_come_in_any_order_and_words_that_are_keywords_may_be_names() {
+    assert_eq!(
+        command("add tcp-lb lb address 127.0.0.1:80 server-groups sgs0"),
+        command("add tcp-lb lb server-groups sgs0 address 127.0.0.1:80"),
+    );
+    assert!(matches!(
+        command("add server-groups address"),
+        Command::Add(Add::ServerGroups { name }) if name == "address"
+    ));
+}
+
+#[test]
+fn empty_lines_and_comments_say_nothing() {
+    let script = Script::parse([(
+        "x",
+        "\n   \n# a comment\n  # another\n\tadd server-groups sgs0\r\n",
+    )]);
+    assert_eq!(script.expect("no faults").lines.len(), 1);
+}
+
+#[test]
+fn files_are_read_as_one_after_the_other() {
+    let (first, second) = (
+        "add server-groups x",
+        "add tcp-lb lb address 127.0.0.1:80 server-groups x",
+    );
+    Script::parse([("1", first), ("2", second)]).expect("the second refers to the first");
+    let faults = Script::parse([("2", second), ("1", first)]).expect_err("the other order does not work");
+    assert_eq!(
+        faults.to_string(),
+        "2:1: `x`: there is no server-groups of this name; it must be added on an earlier line"
+    );
+}
+
+#[test]
+fn a_fault_names_file_line_and_word_and_what_was_expected() {
+    for (line, word, says) in [
+        ("bogus server-groups x", "bogus", "expected one of add"),
+        ("add bogus x", "bogus", "tcp-lb, socks5-server"),
+        ("add", "add", "a resource is expected"),
+        ("add server-groups", "server-groups", "a name is expected"),
+        (
+            "add server-group x timeout 500 period 1000 up 2",
+            "down",
+            "missing",
+        ),
+        (
+            "add server-group x timeout -5 period 1 up 1 down 1",
+            "-5",
+            "milliseconds from 1 to 3600000",
+        ),
+        (
+            "add server-group x timeout 5 period 1 up 0 down 1",
+            "0",
+            "from 1 to 1000",
+        ),
+        (
+            "add server-group x timeout 5 period 1 up 1 down 1 method nope",
+            "nope",
+            "wrr, wlc or source",
+        ),
+        (
+            "add server-group x timeout 5 timeout 6 period 1 up 1 down 1",
+            "timeout",
+            "once",
+        ),
+        ("add server-group x timeout", "timeout", "needs a value"),
+        (
+            "add server s to server-group sg0 address nonsense",
+            "nonsense",
+            "such as 127.0.0.1:1080",
+        ),
+        (
+            "add server s address 127.0.0.1:80",
+            "server",
+            "to server-group NAME",
+        ),
+        (
+            "add server s to server-group sg0 address 127.0.0.1:80 weight 65536",
+            "65536",
+            "from 0 to 65535",
+        ),
+        ("add server-groups x weight 3", "weight", "does not go with"),
+        (
+            "add server-groups x nonsense",
+            "nonsense",
+            "not a valid word here",
+        ),
+        (
+            "add server-group sg0 to server-groups nope",
+            "nope",
+            "no server-groups of this name",
+        ),
+        ("add server-groups sgs0", "sgs0", "exists already"),
+        (
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 allow-non-backend",
+            "allow-non-backend",
+            "go with",
+        ),
+        (
+            "add smart-group-delegate d service s zone z server-group nope",
+            "nope",
+            "no server-group of",
+        ),
+        ("add event-loop-group elg0", "event-loop-group", "--workers"),
+        ("add tcp-lb x acceptor-elg e", "acceptor-elg", "--workers"),
+    ] {
+        let fault = fault(line);
+        assert!(
+            fault.starts_with(&format!("mesh.conf:3: `{word}`: ")),
+            "{line}: {fault}"
+        );
+        assert!(fault.contains(says), "{line}: {fault}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_what_follows_from_one_is_not_told_again() {
+    let text = "\
+add server-groups sgs0
+add server-group sg0 timeout x period 1 up 1 down 1
+add server-group sg0 to server-groups sgs0
+add smart-group-delegate d service s zone z server-group sg0
+frobnicate
+add tcp-lb lb address 127.0.0.1:80 server-groups sgs1
+";
+    let faults = faults(text);
+    let lines: Vec<&str> = faults.iter().filter_map(|f| f.split(": ").next()).collect();
+    assert_eq!(lines, ["mesh.conf:2", "mesh.conf:5", "mesh.conf:6"], "{faults:?}");
+}
+
+#[test]
+fn two_listeners_do_not_share_an_address() {
+    let text = "\
+add server-groups x
+add tcp-lb lb address 127.0.0.1:80 server-groups x
+add socks5-server s address 127.0.0.1:80 server-groups x
+";
+    assert_eq!(
+        faults(text),
+        ["mesh.conf:3: `127.0.0.1:80`: address 127.0.0.1:80 is taken by tcp-lb lb"]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = Script::parse([("x", text.as_str())]);
+    }
+
+    #[test]
+    fn no_heap_of_its_own_words_makes_it_panic(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "add", "remove", "tcp-lb", "server-group", "server", "to", "from", "address", "weight", "x",
+            "smart-node-delegate", "127.0.0.1:80", "10", "server-groups", "socks5-server", "allow-non-backend",
+        ]), 0..20),
+    ) {
+        let _ = words.join(" ").parse::<Command>();
+    }
+}

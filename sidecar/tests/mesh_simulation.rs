@@ -1,0 +1,228 @@
+//! A mesh of many nodes in simulated time: whatever the network and the nodes went through, once it
+//! stops all views agree. A failing run prints its seed; `MESH_SEED=n` runs that one alone.
+
+mod mesh_common;
+
+use std::time::Duration;
+
+use mesh_common::world::{Network, World};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn seeds(count: u64) -> Vec<u64> {
+    match std::env::var("MESH_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => vec![seed],
+        None => (1..=count).collect(),
+    }
+}
+
+fn each_seed(count: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    for seed in seeds(count) {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        if let Err(panic) = outcome {
+            eprintln!("the failing seed is {seed}: run again with MESH_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn five_nodes_that_start_together_agree_within_a_moment() {
+    each_seed(50, |seed| {
+        let mut world = World::new(seed, Network::default());
+        for index in 0..5 {
+            let node = world.start();
+            world.offer(node, "a", index + 1);
+        }
+        world.agree_within(Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn nodes_that_start_one_by_one_agree_soon_after_the_last() {
+    each_seed(30, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let mut rng = StdRng::seed_from_u64(seed);
+        for index in 0..8 {
+            let node = world.start();
+            world.offer(node, ["a", "b"][index % 2], 10);
+            world.run_for(Duration::from_millis(rng.random_range(0..3000)));
+        }
+        world.agree_within(Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn a_lossy_network_is_overcome() {
+    each_seed(30, |seed| {
+        let network = Network {
+            loss: 0.3,
+            duplicates: 0.1,
+            delay: 1..80,
+            ..Network::default()
+        };
+        let mut world = World::new(seed, network);
+        for _ in 0..10 {
+            let node = world.start();
+            world.offer(node, "a", 10);
+            world.run_for(Duration::from_millis(100));
+        }
+        world.run_for(5 * SECOND);
+        world.set_network(Network::default());
+        world.agree_within(12 * SECOND);
+    });
+}
+
+#[test]
+fn offers_come_and_go_everywhere_at_once() {
+    each_seed(30, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
+        world.agree_within(SECOND);
+        let mut rng = StdRng::seed_from_u64(seed);
+        for _ in 0..40 {
+            let node = nodes[rng.random_range(0..nodes.len())];
+            if rng.random() {
+                world.offer(
+                    node,
+                    ["a", "b", "c"][rng.random_range(0..3)],
+                    rng.random_range(1..20),
+                );
+            } else {
+                world.withdraw_one(node);
+            }
+            world.run_for(Duration::from_millis(rng.random_range(0..20)));
+        }
+        world.agree_within(Duration::from_millis(200));
+    });
+}
+
+#[test]
+fn lost_changes_are_repaired() {
+    each_seed(20, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
+        world.agree_within(SECOND);
+        // Half of all answers get lost: a change may have been taken though its teller thinks not.
+        world.set_network(Network {
+            lost_answers: 0.5,
+            ..Network::default()
+        });
+        for node in nodes {
+            world.offer(node, "a", 10);
+        }
+        world.run_for(SECOND);
+        world.set_network(Network::default());
+        world.agree_within(4 * SECOND);
+    });
+}
+
+#[test]
+fn the_dead_are_dropped_and_the_leaving_at_once() {
+    each_seed(30, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
+        for node in &nodes {
+            world.offer(*node, "a", 10);
+        }
+        world.agree_within(SECOND);
+        world.leave(nodes[0]);
+        world.agree_within(Duration::from_millis(50));
+        assert!(
+            !world.anyone_knows(nodes[0]),
+            "seed {seed}: a node that left is still known"
+        );
+        world.kill(nodes[1]);
+        world.agree_within(Duration::from_millis(700));
+        world.freeze(nodes[2]);
+        world.agree_within(Duration::from_millis(2600));
+        world.thaw(nodes[2]);
+        world.agree_within(3 * SECOND);
+    });
+}
+
+#[test]
+fn a_partition_heals() {
+    each_seed(30, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let nodes: Vec<_> = (0..10).map(|_| world.start()).collect();
+        world.agree_within(SECOND);
+        world.partition(&nodes[..4]);
+        world.run_for(20 * SECOND);
+        world.offer(nodes[0], "a", 10);
+        world.offer(nodes[9], "b", 10);
+        world.agree_per_side();
+        world.heal();
+        world.agree_within(3 * SECOND);
+    });
+}
+
+#[test]
+fn a_node_made_anew_under_the_same_address_leaves_no_ghost() {
+    each_seed(30, |seed| {
+        let mut world = World::new(seed, Network::default());
+        let nodes: Vec<_> = (0..5).map(|_| world.start()).collect();
+        world.offer(nodes[2], "a", 10);
+        world.agree_within(SECOND);
+        world.restart_as_another(nodes[2]);
+        world.agree_within(SECOND);
+        assert_eq!(
+            world.known_names(nodes[0]),
+            5,
+            "seed {seed}: the old node is still known"
+        );
+        // And as itself, but with nothing to offer now.
+        world.offer(nodes[3], "b", 10);
+        world.agree_within(SECOND);
+        world.restart(nodes[3]);
+        world.agree_within(SECOND);
+    });
+}
+
+#[test]
+fn whatever_happens_all_views_agree_in_the_end() {
+    each_seed(60, |seed| {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+        let network = Network {
+            loss: rng.random_range(0.0..0.3),
+            lost_answers: rng.random_range(0.0..0.2),
+            duplicates: rng.random_range(0.0..0.2),
+            delay: 0..rng.random_range(2..200),
+        };
+        let mut world = World::new(seed, network);
+        let mut nodes: Vec<_> = (0..rng.random_range(5..=20)).map(|_| world.start()).collect();
+        for _ in 0..60 {
+            let node = nodes[rng.random_range(0..nodes.len())];
+            match rng.random_range(0..12) {
+                0 if nodes.len() < 30 => nodes.push(world.start()),
+                1 => world.kill(node),
+                2 => world.restart(node),
+                3 => world.restart_as_another(node),
+                4 => world.leave(node),
+                5 => world.freeze(node),
+                6 => world.thaw(node),
+                7 => {
+                    let cut = rng.random_range(0..nodes.len());
+                    world.partition(&nodes[..cut]);
+                }
+                8 => world.heal(),
+                9 => world.withdraw_one(node),
+                _ => world.offer(
+                    node,
+                    ["a", "b", "c"][rng.random_range(0..3)],
+                    rng.random_range(0..20),
+                ),
+            }
+            world.run_for(Duration::from_millis(rng.random_range(0..1500)));
+        }
+        world.heal();
+        for node in nodes {
+            world.thaw(node);
+        }
+        world.set_network(Network::default());
+        // Repairs back off to 8 s while the network is bad.
+        world.agree_within(12 * SECOND);
+    });
+}

@@ -1,0 +1,268 @@
+//! Registering a service over HTTP, as every service does at its own sidecar.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use sidecar::balance::service::{Instances, Offer};
+use sidecar::control::{self, Controller, Offers};
+use sidecar::http;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const PATH: &str = "/api/v1/module/smart-node-delegate";
+
+/// A control plane behind its HTTP door, in a mesh of nobody else.
+struct Door {
+    address: SocketAddr,
+    offers: watch::Receiver<Vec<Offer>>,
+    _instances: watch::Sender<Arc<Instances>>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let offers = Offers::new();
+        let announced = offers.subscribe();
+        let (instances, learned) = watch::channel(Arc::new(Instances::new()));
+        let controller = Arc::new(Controller::new(offers, Some(learned)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let handle = move |request| control::http::handle(Arc::clone(&controller), request);
+        tokio::spawn(http::serve(listener, handle, stop.clone()));
+        Self {
+            address,
+            offers: announced,
+            _instances: instances,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let stream = TcpStream::connect(self.address).await.expect("the door is open");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("HTTP/1.1");
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "sidecar")
+            .body(Full::new(Bytes::from(body.to_owned())))
+            .expect("a request");
+        let answer = sender.send_request(request).await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    async fn post(&self, body: Value) -> (u16, String) {
+        self.ask("POST", PATH, &body.to_string()).await
+    }
+
+    async fn get(&self, name: &str) -> Value {
+        let (status, body) = self.ask("GET", &format!("{PATH}/{name}"), "").await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// Waits until the mesh is told of exactly these ports.
+    async fn announced(&mut self, ports: &[u16]) {
+        let told = self.offers.wait_for(|offers| {
+            let mut told: Vec<u16> = offers.iter().map(|o| o.instance.address.port()).collect();
+            told.sort_unstable();
+            told == ports
+        });
+        let outcome = tokio::time::timeout(Duration::from_secs(10), told)
+            .await
+            .map(|r| r.map(|_| ()));
+        assert!(
+            outcome.is_ok(),
+            "expected {ports:?} to be announced, but {:?} are",
+            self.offers.borrow()
+        );
+    }
+}
+
+fn registration(name: &str) -> Value {
+    json!({"name": name, "service": "my-service-a", "zone": "example", "nic": "lo"})
+}
+
+fn port(view: &Value) -> u16 {
+    view["exposedPort"]
+        .as_u64()
+        .and_then(|p| u16::try_from(p).ok())
+        .expect("a port")
+}
+
+#[tokio::test]
+async fn a_service_is_given_a_port_and_announced_while_it_listens_there() {
+    let mut door = Door::open().await;
+    assert_eq!(door.post(registration("x")).await, (204, String::new()));
+
+    let view = door.get("x").await;
+    let port = port(&view);
+    assert!((10_000..30_000).contains(&port), "{view}");
+    assert_eq!(
+        view.to_string(),
+        format!(
+            r#"{{"name":"x","service":"my-service-a","zone":"example","nic":"lo","ipType":"v4","exposedPort":{port},"weight":10,"status":"DOWN"}}"#
+        )
+    );
+    door.announced(&[]).await;
+
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .expect("the port is free");
+    door.announced(&[port]).await;
+    assert_eq!(door.get("x").await["status"], "UP");
+
+    drop(listener);
+    door.announced(&[]).await;
+    assert_eq!(door.get("x").await["status"], "DOWN");
+
+    let _listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .expect("the port is free again");
+    door.announced(&[port]).await;
+    assert_eq!(
+        door.ask("DELETE", &format!("{PATH}/x"), "").await,
+        (204, String::new())
+    );
+    assert!(
+        door.offers.borrow().is_empty(),
+        "it is withdrawn by the time the answer is there"
+    );
+}
+
+#[tokio::test]
+async fn a_given_port_and_weight_are_kept() {
+    let door = Door::open().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let mut body = registration("x");
+    body["exposedPort"] = port.into();
+    body["weight"] = 15.into();
+    body["ipType"] = "v4".into();
+    assert_eq!(door.post(body).await.0, 204);
+    let view = door.get("x").await;
+    assert_eq!(
+        (&view["exposedPort"], &view["weight"]),
+        (&json!(port), &json!(15))
+    );
+}
+
+#[tokio::test]
+async fn all_registrations_are_listed_in_order() {
+    let door = Door::open().await;
+    assert_eq!(door.ask("GET", PATH, "").await, (200, "[]".to_owned()));
+    for name in ["z", "a"] {
+        assert_eq!(door.post(registration(name)).await.0, 204);
+    }
+    let (_, body) = door.ask("GET", PATH, "").await;
+    let all: Vec<Value> = serde_json::from_str(&body).expect("JSON");
+    let names: Vec<_> = all.iter().map(|v| v["name"].clone()).collect();
+    assert_eq!(names, ["z", "a"]);
+    assert_ne!(port(&all[0]), port(&all[1]));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_not_to_be() {
+    let door = Door::open().await;
+    let not_found = r#"{"code":404,"message":"Cannot find smart-node-delegate with name nope."}"#;
+    assert_eq!(
+        door.ask("GET", &format!("{PATH}/nope"), "").await,
+        (404, not_found.to_owned())
+    );
+    let (status, body) = door.ask("DELETE", &format!("{PATH}/nope"), "").await;
+    assert_eq!(
+        (status, body.as_str()),
+        (400, r#"{"code":400,"message":"the resource could not be found"}"#)
+    );
+    assert_eq!(
+        door.ask("GET", "/nope", "").await,
+        (404, "Cannot GET /nope\r\n".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_name_or_a_place_is_given_once() {
+    let door = Door::open().await;
+    let mut body = registration("x");
+    body["exposedPort"] = 12345.into();
+    assert_eq!(door.post(body.clone()).await.0, 204);
+    let exists = (
+        400,
+        r#"{"code":400,"message":"the resource already exists"}"#.to_owned(),
+    );
+    assert_eq!(door.post(registration("x")).await, exists);
+    body["name"] = "y".into();
+    let (status, message) = door.post(body).await;
+    assert_eq!(status, 400);
+    assert!(
+        message.contains("smart-node-delegate x offers the same"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_callers_mistake_names_the_field() {
+    let door = Door::open().await;
+    let change = |key: &str, value: Value| {
+        let mut body = registration("x");
+        body[key] = value;
+        body
+    };
+    for (body, says) in [
+        (
+            json!({"name": "x", "service": "s", "nic": "lo"}),
+            "zone is required by this api",
+        ),
+        (
+            json!({"service": "s", "zone": "z", "nic": "lo"}),
+            "name is required by this api",
+        ),
+        (change("bogus", 1.into()), "input bogus is not recognized"),
+        (
+            change("exposedPort", 0.into()),
+            "exposedPort 0 is not valid; expected a port from 1 to 65535",
+        ),
+        (change("exposedPort", "80".into()), "exposedPort must be a number"),
+        (change("weight", json!(-1)), "weight -1 is not valid"),
+        (
+            change("ipType", "v5".into()),
+            "ipType v5 is not valid; expected v4 or v6",
+        ),
+        (change("name", "a b".into()), "is not a valid name"),
+        (
+            change("nic", "nope0".into()),
+            "nic nope0: there is no network interface nope0; there are: ",
+        ),
+        (json!([]), "this api only accepts json object"),
+    ] {
+        let (status, message) = door.post(body.clone()).await;
+        assert_eq!(status, 400, "{body}: {message}");
+        assert!(message.contains(says), "{body}: {message}");
+    }
+    let (status, message) = door.ask("POST", PATH, "{oops").await;
+    assert_eq!(status, 400);
+    assert!(
+        message.starts_with(
+            r#"{"status":400,"reason":"Bad Request","message":"request body is not valid json: "#
+        )
+    );
+    let (status, message) = door.ask("POST", PATH, &"x".repeat(100_000)).await;
+    assert_eq!(
+        (status, message.contains("larger than 65536 bytes")),
+        (400, true),
+        "{message}"
+    );
+    assert_eq!(door.ask("GET", PATH, "").await.1, "[]", "nothing was registered");
+}
