@@ -28,14 +28,25 @@ pub fn disagreements(seen: &[Seen]) -> Vec<String> {
     let mut complaints = Vec::new();
     for who in seen {
         match &who.view {
-            Ok(view) => Judge { who, view, seen, complaints: &mut complaints }.all(),
+            Ok(view) => Judge {
+                who,
+                view,
+                seen,
+                complaints: &mut complaints,
+            }
+            .all(),
             Err(reason) => complaints.push(format!("{} says nothing: {reason}", who.name)),
         }
     }
-    let hashes: BTreeSet<&str> =
-        seen.iter().filter_map(|who| Some(who.view.as_ref().ok()?.hash.as_str())).collect();
+    let hashes: BTreeSet<&str> = seen
+        .iter()
+        .filter_map(|who| Some(who.view.as_ref().ok()?.hash.as_str()))
+        .collect();
     if complaints.is_empty() && hashes.len() > 1 {
-        complaints.push(format!("the sidecars know the same nodes but {} different hashes of them", hashes.len()));
+        complaints.push(format!(
+            "the sidecars know the same nodes but {} different hashes of them",
+            hashes.len()
+        ));
     }
     complaints
 }
@@ -51,7 +62,11 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn all(&mut self) {
         self.nodes();
-        let services: BTreeSet<&str> = self.seen.iter().filter_map(|other| other.role.service()).collect();
+        let services: BTreeSet<&str> = self
+            .seen
+            .iter()
+            .filter_map(|other| other.role.service())
+            .collect();
         for service in services {
             self.service(service);
         }
@@ -74,7 +89,10 @@ impl Judge<'_> {
         let view = self.view;
         for node in view.nodes.iter().filter(|node| node.health == "UP") {
             if !self.seen.iter().any(|other| other.host == node.node_name) {
-                self.complain(format!("calls {} at {} UP, which is not there", node.node_name, node.address));
+                self.complain(format!(
+                    "calls {} at {} UP, which is not there",
+                    node.node_name, node.address
+                ));
             }
         }
     }
@@ -83,12 +101,18 @@ impl Judge<'_> {
         // A name in more than one zone is the same service to a person who reads this.
         let full = format!("{SERVICE_PREFIX}{service}");
         let view = self.view;
-        let instances: Vec<&InstanceView> =
-            view.services.iter().filter(|known| known.service == full).flat_map(|known| &known.instances).collect();
+        let instances: Vec<&InstanceView> = view
+            .services
+            .iter()
+            .filter(|known| known.service == full)
+            .flat_map(|known| &known.instances)
+            .collect();
         let mut expected = 0;
         let mut found = 0;
         for other in self.seen {
-            let Role::Service { name, weight } = &other.role else { continue };
+            let Role::Service { name, weight } = &other.role else {
+                continue;
+            };
             if name != service {
                 continue;
             }
@@ -96,7 +120,10 @@ impl Judge<'_> {
             let instance = instances.iter().find(|known| known.node_name == other.host);
             match instance {
                 Some(known) if known.state != "UP" => {
-                    self.complain(format!("calls service {service} on {} {}", other.name, known.state));
+                    self.complain(format!(
+                        "calls service {service} on {} {}",
+                        other.name, known.state
+                    ));
                 }
                 Some(known) if known.weight != *weight => {
                     let has = known.weight;
@@ -106,9 +133,15 @@ impl Judge<'_> {
                 None => {}
             }
         }
-        let ghosts = instances.len() - instances.iter().filter(|known| self.offers(service, known)).count();
+        let ghosts = instances.len()
+            - instances
+                .iter()
+                .filter(|known| self.offers(service, known))
+                .count();
         if ghosts > 0 {
-            self.complain(format!("sees {ghosts} instances of service {service} that are not there"));
+            self.complain(format!(
+                "sees {ghosts} instances of service {service} that are not there"
+            ));
         }
         if found < expected {
             self.complain(format!("sees service {service} {found}/{expected}"));
@@ -139,10 +172,20 @@ impl Judge<'_> {
             .map(|server| (server.address, server.weight))
             .collect();
         if usable != wanted {
-            let matching = usable.iter().filter(|(address, weight)| wanted.get(address) == Some(weight)).count();
+            let matching = usable
+                .iter()
+                .filter(|(address, weight)| wanted.get(address) == Some(weight))
+                .count();
             let others = usable.len() - matching;
-            let others = if others == 0 { String::new() } else { format!(", and {others} others") };
-            self.complain(format!("has {matching}/{} of group {name} UP{others}", wanted.len()));
+            let others = if others == 0 {
+                String::new()
+            } else {
+                format!(", and {others} others")
+            };
+            self.complain(format!(
+                "has {matching}/{} of group {name} UP{others}",
+                wanted.len()
+            ));
         }
     }
 
@@ -150,7 +193,10 @@ impl Judge<'_> {
         let view = self.view;
         for known in view.services.iter().filter(|known| !known.instances.is_empty()) {
             let offered = |other: &Seen| {
-                known.service.strip_prefix(SERVICE_PREFIX).is_some_and(|name| other.role.service() == Some(name))
+                known
+                    .service
+                    .strip_prefix(SERVICE_PREFIX)
+                    .is_some_and(|name| other.role.service() == Some(name))
             };
             if !self.seen.iter().any(offered) {
                 self.complain(format!("sees service {}, which nobody offers", known.service));

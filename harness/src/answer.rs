@@ -30,10 +30,21 @@ impl Answer {
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(body);
         let answer: Self = serde_json::from_str(&text).map_err(|error| format!("{text:?}: {error}"))?;
-        let Self { service, host, port, weight } = &answer;
-        let weight = weight.map(|weight| format!(r#","weight":{weight}"#)).unwrap_or_default();
+        let Self {
+            service,
+            host,
+            port,
+            weight,
+        } = &answer;
+        let weight = weight
+            .map(|weight| format!(r#","weight":{weight}"#))
+            .unwrap_or_default();
         let expected = format!("{{\"service\":\"{service}\",\"host\":\"{host}\",\"port\":{port}{weight}}}\n");
-        if expected == text { Ok(answer) } else { Err(format!("{text:?} instead of {expected:?}")) }
+        if expected == text {
+            Ok(answer)
+        } else {
+            Err(format!("{text:?} instead of {expected:?}"))
+        }
     }
 }
 
@@ -42,7 +53,9 @@ impl Answer {
 /// # Errors
 /// No answer, another status than 200, another service's answer, or none that is understood.
 pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
-    let response = http::get(address, &route.target, limit).await.map_err(|error| error.to_string())?;
+    let response = http::get(address, &route.target, limit)
+        .await
+        .map_err(|error| error.to_string())?;
     if response.status != 200 {
         let body = String::from_utf8_lossy(&response.body);
         return Err(format!("status {}: {}", response.status, body.trim_end()));
@@ -51,7 +64,10 @@ pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<
     if answer.service == route.service {
         Ok(answer)
     } else {
-        Err(format!("service {} answered instead of {}", answer.service, route.service))
+        Err(format!(
+            "service {} answered instead of {}",
+            answer.service, route.service
+        ))
     }
 }
 
@@ -61,8 +77,12 @@ mod tests {
 
     #[test]
     fn only_the_exact_form_is_an_answer() {
-        let answer = Answer::parse(b"{\"service\":\"b\",\"host\":\"8fb9da85c979\",\"port\":17729}\n").unwrap();
-        assert_eq!((answer.service.as_str(), answer.port, answer.weight), ("b", 17729, None));
+        let answer =
+            Answer::parse(b"{\"service\":\"b\",\"host\":\"8fb9da85c979\",\"port\":17729}\n").unwrap();
+        assert_eq!(
+            (answer.service.as_str(), answer.port, answer.weight),
+            ("b", 17729, None)
+        );
         let answer = Answer::parse(b"{\"service\":\"b\",\"host\":\"h\",\"port\":1,\"weight\":15}\n").unwrap();
         assert_eq!(answer.weight, Some(15));
         for wrong in [

@@ -22,10 +22,16 @@ impl Checkout {
     pub fn find() -> Result<Self, Error> {
         let current = std::env::current_dir().unwrap_or_default();
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-        let root = current.ancestors().chain(built_from).find(|dir| dir.join(COMPOSE_FILE).is_file());
+        let root = current
+            .ancestors()
+            .chain(built_from)
+            .find(|dir| dir.join(COMPOSE_FILE).is_file());
         let what = || format!("there is no {COMPOSE_FILE} in {} or above it", current.display());
-        let root = root.ok_or_else(|| Error::environment(what(), "run it inside a checkout of this project"))?;
-        Ok(Self { root: root.to_owned() })
+        let root =
+            root.ok_or_else(|| Error::environment(what(), "run it inside a checkout of this project"))?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
     }
 
     /// Its directory.

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use crate::owner::{Life, Owner};
 use crate::runtime::{Container, Docker, Network, RuntimeError, label};
 
-/// Times that a removal is tried: a request that was under way when a run ended may still make something.
+/// Times that a removal is tried: a container that is still being removed keeps its network in use.
 const ROUNDS: usize = 5;
 
 /// Kills and removes all that has the label `key=value`: containers, then networks.
@@ -15,6 +15,7 @@ const ROUNDS: usize = 5;
 pub async fn remove_labelled(docker: &Docker, key: &str, value: &str) -> Result<(), RuntimeError> {
     let filter = format!("{key}={value}");
     let mut last = Ok(());
+    docker.settled().await;
     for _ in 0..ROUNDS {
         let containers = docker.containers(&filter).await?;
         let networks = docker.networks(&filter).await?;
@@ -48,7 +49,12 @@ pub async fn sweep(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
     let mut left: Vec<(String, String)> = labels
         .chain(networks.iter().map(|network| &network.labels))
         .filter(|labels| labels.get(label::OWNER).is_some_and(|owner| over(owner)))
-        .filter_map(|labels| Some((labels.get(label::RUN)?.clone(), labels.get(label::PROJECT)?.clone())))
+        .filter_map(|labels| {
+            Some((
+                labels.get(label::RUN)?.clone(),
+                labels.get(label::PROJECT)?.clone(),
+            ))
+        })
         .collect();
     left.sort();
     left.dedup();

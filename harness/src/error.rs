@@ -38,7 +38,12 @@ pub struct CheckFailure {
 
 impl fmt::Display for CheckFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  expected: {}\n  seen:     {}", indented(&self.expected), indented(&self.seen))?;
+        write!(
+            f,
+            "  expected: {}\n  seen:     {}",
+            indented(&self.expected),
+            indented(&self.seen)
+        )?;
         for (name, lines) in &self.logs {
             write!(f, "\n  last log lines of {name}:")?;
             if lines.is_empty() {
@@ -59,7 +64,10 @@ fn indented(text: &str) -> String {
 impl Error {
     /// An obstacle and the way around it.
     pub fn environment(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self::Environment { what: what.into(), advice: advice.into() }
+        Self::Environment {
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 
     /// The exit code that tells it apart.
@@ -81,7 +89,11 @@ pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) 
     if holds {
         return Ok(());
     }
-    let failure = CheckFailure { expected: expected.into(), seen: seen.into(), logs: Vec::new() };
+    let failure = CheckFailure {
+        expected: expected.into(),
+        seen: seen.into(),
+        logs: Vec::new(),
+    };
     Err(Error::Check(Box::new(failure)))
 }
 
@@ -93,7 +105,10 @@ impl From<RuntimeError> for Error {
 
 impl From<ComposeError> for Error {
     fn from(error: ComposeError) -> Self {
-        Self::environment(error.to_string(), "correct the Compose file; only what the mesh needs is understood")
+        Self::environment(
+            error.to_string(),
+            "correct the Compose file; only what the mesh needs is understood",
+        )
     }
 }
 

@@ -36,9 +36,15 @@ impl Figures {
     /// Notes how long it took from this program's start until the mesh was ready.
     pub fn up(&mut self, took: Duration, image_cached: bool) {
         let (what, kept) = if image_cached {
-            ("program started -> ready, image cached", took <= Duration::from_secs(6))
+            (
+                "program started -> ready, image cached",
+                took <= Duration::from_secs(6),
+            )
         } else {
-            ("program started -> ready, image built on the way (run again for the cached figure)", true)
+            (
+                "program started -> ready, image built on the way (run again for the cached figure)",
+                true,
+            )
         };
         self.add(what, seconds(took), "at most 6 s", "", kept);
     }
@@ -64,7 +70,13 @@ impl Figures {
         reference: &'static str,
         kept: bool,
     ) {
-        self.0.push(Figure { what: what.to_owned(), measured, promised, reference, kept });
+        self.0.push(Figure {
+            what: what.to_owned(),
+            measured,
+            promised,
+            reference,
+            kept,
+        });
     }
 }
 

@@ -46,20 +46,29 @@ pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<R
 }
 
 async fn exchange(address: SocketAddr, target: &str) -> Result<Response, HttpError> {
-    let stream = TcpStream::connect(address).await.map_err(|error| HttpError::Connect(address, error))?;
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| HttpError::Connect(address, error))?;
     let failed = |error: &dyn std::fmt::Display| HttpError::Answer(address, error.to_string());
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| failed(&error))?;
     let request = Request::get(target)
         .header(header::HOST, address.to_string())
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed(&error))?;
     let answer = async {
-        let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-        Ok(Response { status, body: body.map_err(|error| failed(&error))?.to_bytes() })
+        Ok(Response {
+            status,
+            body: body.map_err(|error| failed(&error))?.to_bytes(),
+        })
     };
     // The connection is driven here, not in a task, so that it ends when the request does.
     tokio::pin!(connection, answer);

@@ -16,7 +16,11 @@ use crate::report::Progress;
 use crate::runtime::{Docker, Image, label};
 
 const PROGRAMS: [&str; 3] = ["sidecar", "frontend", "service"];
-const SETTINGS: [&str; 3] = ["ENV PATH=/bin", "USER 65534:65534", r#"ENTRYPOINT ["/bin/sidecar"]"#];
+const SETTINGS: [&str; 3] = [
+    "ENV PATH=/bin",
+    "USER 65534:65534",
+    r#"ENTRYPOINT ["/bin/sidecar"]"#,
+];
 /// Lines of the compiler's output that are kept to show when it fails.
 const KEPT_LINES: usize = 60;
 
@@ -58,7 +62,10 @@ pub async fn ensure(docker: &Docker, root: &Path, name: &str, progress: &Progres
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(|error| {
-            Error::environment(format!("the image's content cannot be read: {error}"), "run the command again")
+            Error::environment(
+                format!("the image's content cannot be read: {error}"),
+                "run the command again",
+            )
         })?;
     let known = docker.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
@@ -69,7 +76,10 @@ pub async fn ensure(docker: &Docker, root: &Path, name: &str, progress: &Progres
     changes.push(format!("LABEL {}={digest}", label::DIGEST));
     docker.import_image(name, tar, changes).await?;
     docker.remove_outdated_images().await?;
-    Ok(Ready { cached: false, ..existing(docker, name).await? })
+    Ok(Ready {
+        cached: false,
+        ..existing(docker, name).await?
+    })
 }
 
 /// Compiles the programs static and answers with where they are.
@@ -86,7 +96,17 @@ async fn compile(root: &Path, progress: &Progress) -> Result<PathBuf, Error> {
     let directory = root.join(base).join("image");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
-        .args(["build", "--release", "--target", &target, "-p", "sidecar", "-p", "example-services", "--bins"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            &target,
+            "-p",
+            "sidecar",
+            "-p",
+            "example-services",
+            "--bins",
+        ])
         .arg("--target-dir")
         .arg(&directory)
         .current_dir(root)
@@ -116,18 +136,28 @@ async fn compile(root: &Path, progress: &Progress) -> Result<PathBuf, Error> {
         return Ok(directory.join(target).join("release"));
     }
     let output = Vec::from(kept).join("\n");
-    Err(Error::environment(format!("the image's programs do not compile:\n{output}"), advice))
+    Err(Error::environment(
+        format!("the image's programs do not compile:\n{output}"),
+        advice,
+    ))
 }
 
 /// The image's file system as a tar, and the digest of all that makes the image what it is.
 fn pack(binaries: &Path, config: &Path) -> std::io::Result<(Bytes, String)> {
     let mut entries: Vec<Entry> = Vec::new();
     for program in PROGRAMS {
-        entries.push((format!("bin/{program}"), 0o755, std::fs::read(binaries.join(program))?));
+        entries.push((
+            format!("bin/{program}"),
+            0o755,
+            std::fs::read(binaries.join(program))?,
+        ));
     }
     let mut files: Vec<_> = std::fs::read_dir(config)?.collect::<Result<_, _>>()?;
     files.sort_by_key(std::fs::DirEntry::file_name);
-    for file in files.iter().filter(|file| file.path().extension().is_some_and(|kind| kind == "conf")) {
+    for file in files
+        .iter()
+        .filter(|file| file.path().extension().is_some_and(|kind| kind == "conf"))
+    {
         let name = file.file_name().to_string_lossy().into_owned();
         entries.push((format!("etc/sidecar/{name}"), 0o644, std::fs::read(file.path())?));
     }
@@ -139,7 +169,9 @@ fn digest(entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
     // Lengths come before contents, so that bytes cannot move from one entry to the next unnoticed.
     let settings = SETTINGS.join("\n");
-    let parts = entries.iter().map(|(path, mode, content)| (format!("{path} {mode:o}"), content.as_slice()));
+    let parts = entries
+        .iter()
+        .map(|(path, mode, content)| (format!("{path} {mode:o}"), content.as_slice()));
     for (name, content) in std::iter::once((settings, &[][..])).chain(parts) {
         hash.update(format!("{} {name}\n{}\n", name.len(), content.len()));
         hash.update(content);
@@ -184,9 +216,18 @@ mod tests {
     fn equal_content_has_an_equal_digest_and_any_change_another() {
         let (tar, same) = packed(|_| {});
         assert_eq!(packed(|_| {}), (tar, same.clone()));
-        assert_ne!(packed(|dir| std::fs::write(dir.join("service"), "other").unwrap()).1, same);
-        assert_ne!(packed(|dir| std::fs::rename(dir.join("lb.conf"), dir.join("a.conf")).unwrap()).1, same);
-        assert_eq!(packed(|dir| std::fs::write(dir.join("notes.txt"), "other").unwrap()).1, same);
+        assert_ne!(
+            packed(|dir| std::fs::write(dir.join("service"), "other").unwrap()).1,
+            same
+        );
+        assert_ne!(
+            packed(|dir| std::fs::rename(dir.join("lb.conf"), dir.join("a.conf")).unwrap()).1,
+            same
+        );
+        assert_eq!(
+            packed(|dir| std::fs::write(dir.join("notes.txt"), "other").unwrap()).1,
+            same
+        );
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl Load {
     /// Sends a request every `period` from each of `workers` clients on every route; a client that waits for an
     /// answer skips its turns meanwhile.
     pub fn start(routes: &[(Route, SocketAddr)], workers: usize, period: Duration) -> Self {
-        let record = Record { routes: routes.iter().map(|(route, _)| route.clone()).collect(), outcomes: Vec::new() };
+        let record = Record {
+            routes: routes.iter().map(|(route, _)| route.clone()).collect(),
+            outcomes: Vec::new(),
+        };
         let record = Arc::new(Mutex::new(record));
         let stop = CancellationToken::new();
         let start = Instant::now();
@@ -73,13 +76,23 @@ impl Load {
                         let took = start.elapsed().saturating_sub(at);
                         let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
                         if record.outcomes.len() < MAX_OUTCOMES {
-                            record.outcomes.push(Outcome { at, took, route: index, result });
+                            record.outcomes.push(Outcome {
+                                at,
+                                took,
+                                route: index,
+                                result,
+                            });
                         }
                     }
                 });
             }
         }
-        Self { record, stop, workers: tasks, start }
+        Self {
+            record,
+            stop,
+            workers: tasks,
+            start,
+        }
     }
 
     /// The time since the traffic began, on which outcomes are dated.
@@ -103,13 +116,21 @@ impl Load {
 impl Record {
     /// Requests that failed.
     pub fn failed(&self) -> usize {
-        self.outcomes.iter().filter(|outcome| outcome.result.is_err()).count()
+        self.outcomes
+            .iter()
+            .filter(|outcome| outcome.result.is_err())
+            .count()
     }
 
     /// Answers by host, of requests sent at `since` or later.
     pub fn hosts(&self, since: Duration) -> BTreeMap<&str, usize> {
         let mut hosts = BTreeMap::new();
-        for answer in self.outcomes.iter().filter(|o| o.at >= since).filter_map(|o| o.result.as_ref().ok()) {
+        for answer in self
+            .outcomes
+            .iter()
+            .filter(|o| o.at >= since)
+            .filter_map(|o| o.result.as_ref().ok())
+        {
             *hosts.entry(answer.host.as_str()).or_default() += 1;
         }
         hosts
@@ -119,7 +140,10 @@ impl Record {
     pub fn first_answer(&self, host: &str, since: Duration) -> Option<Duration> {
         let from_host = |outcome: &&Outcome| outcome.result.as_ref().is_ok_and(|answer| answer.host == host);
         let later = self.outcomes.iter().filter(|outcome| outcome.at >= since);
-        later.filter(from_host).map(|outcome| outcome.at + outcome.took).min()
+        later
+            .filter(from_host)
+            .map(|outcome| outcome.at + outcome.took)
+            .min()
     }
 
     /// How many requests there were, how many failed, and the last of those.
@@ -131,7 +155,11 @@ impl Record {
             .filter_map(|outcome| Some((outcome, outcome.result.as_ref().err()?)))
             .collect();
         for (outcome, reason) in failures.iter().rev().take(SHOWN_FAILURES).rev() {
-            let route = self.routes.get(outcome.route).map(Route::name).unwrap_or_default();
+            let route = self
+                .routes
+                .get(outcome.route)
+                .map(Route::name)
+                .unwrap_or_default();
             let (at, took) = (outcome.at.as_secs_f64(), outcome.took.as_secs_f64());
             // Writing to a String does not fail.
             let _ = write!(text, "\nat {at:.3} s, after {took:.3} s, {route}: {reason}");

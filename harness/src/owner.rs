@@ -39,7 +39,11 @@ impl Process {
     /// This process.
     pub fn this() -> Self {
         let pid = std::process::id();
-        Self { place: place(), pid, started: started(pid).unwrap_or_else(|| "0".to_owned()) }
+        Self {
+            place: place(),
+            pid,
+            started: started(pid).unwrap_or_else(|| "0".to_owned()),
+        }
     }
 
     /// Whether it still runs.
@@ -47,7 +51,11 @@ impl Process {
         if self.place != place() {
             return Life::Elsewhere;
         }
-        if started(self.pid).is_some_and(|started| started == self.started) { Life::Running } else { Life::Over }
+        if started(self.pid).is_some_and(|started| started == self.started) {
+            Life::Running
+        } else {
+            Life::Over
+        }
     }
 }
 
@@ -69,9 +77,15 @@ impl FromStr for Owner {
         }
         let words: Vec<&str> = text.split(' ').collect();
         let expected = || format!("`{text}`: expected `detached` or `PID START PLACE`");
-        let [pid, started, place] = words[..] else { return Err(expected()) };
+        let [pid, started, place] = words[..] else {
+            return Err(expected());
+        };
         let pid = pid.parse().map_err(|_| expected())?;
-        Ok(Self::Process(Process { place: place.to_owned(), pid, started: started.to_owned() }))
+        Ok(Self::Process(Process {
+            place: place.to_owned(),
+            pid,
+            started: started.to_owned(),
+        }))
     }
 }
 
@@ -96,7 +110,10 @@ fn started(pid: u32) -> Option<String> {
         return None;
     }
     // No procfs: `ps` of every other Unix says the same in words.
-    let output = std::process::Command::new("ps").args(["-o", "lstart=", "-p", &pid.to_string()]).output().ok()?;
+    let output = std::process::Command::new("ps")
+        .args(["-o", "lstart=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().replace(' ', "_");
     (output.status.success() && !text.is_empty()).then_some(text)
 }
@@ -105,7 +122,11 @@ fn started(pid: u32) -> Option<String> {
 fn from_stat(stat: &str) -> Option<String> {
     let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
     let zombie = matches!(fields.first(), Some(&"Z" | &"X"));
-    if zombie { None } else { fields.get(19).map(|&field| field.to_owned()) }
+    if zombie {
+        None
+    } else {
+        fields.get(19).map(|&field| field.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -116,8 +137,22 @@ mod tests {
     fn this_process_runs_and_an_earlier_one_with_its_id_is_over() {
         let this = Process::this();
         assert_eq!(this.life(), Life::Running);
-        assert_eq!(Process { started: "1".to_owned(), ..this.clone() }.life(), Life::Over);
-        assert_eq!(Process { place: "elsewhere".to_owned(), ..this }.life(), Life::Elsewhere);
+        assert_eq!(
+            Process {
+                started: "1".to_owned(),
+                ..this.clone()
+            }
+            .life(),
+            Life::Over
+        );
+        assert_eq!(
+            Process {
+                place: "elsewhere".to_owned(),
+                ..this
+            }
+            .life(),
+            Life::Elsewhere
+        );
     }
 
     #[test]

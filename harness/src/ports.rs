@@ -32,14 +32,22 @@ pub async fn check_free(docker: &Docker, topology: &Topology) -> Result<(), Erro
 /// A container by its name, else a process; none where the port is free.
 async fn holder(docker: &Docker, ip: Ipv4Addr, port: u16) -> Result<Option<String>, RuntimeError> {
     for container in docker.all_containers().await? {
-        if container.ports.iter().any(|(_, bound)| bound.port() == port && overlap(*bound, ip)) {
-            return Ok(Some(format!("container {} ({})", container.name, container.image)));
+        if container
+            .ports
+            .iter()
+            .any(|(_, bound)| bound.port() == port && overlap(*bound, ip))
+        {
+            return Ok(Some(format!(
+                "container {} ({})",
+                container.name, container.image
+            )));
         }
     }
     match TcpListener::bind((ip, port)).await {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let process = tokio::task::spawn_blocking(move || process(Path::new("/proc"), port)).await;
-            let unknown = || format!("a process of another user (`sudo ss -ltnp 'sport = :{port}'` tells which)");
+            let unknown =
+                || format!("a process of another user (`sudo ss -ltnp 'sport = :{port}'` tells which)");
             Ok(Some(process.ok().flatten().unwrap_or_else(unknown)))
         }
         // Where it cannot be tried (a port that only root may bind), the engine will tell.
@@ -53,7 +61,8 @@ fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
 
 /// The process that listens on `port`, as far as this user may look.
 fn process(proc: &Path, port: u16) -> Option<String> {
-    let tables = ["net/tcp", "net/tcp6"].map(|table| std::fs::read_to_string(proc.join(table)).unwrap_or_default());
+    let tables =
+        ["net/tcp", "net/tcp6"].map(|table| std::fs::read_to_string(proc.join(table)).unwrap_or_default());
     let sockets: Vec<String> = tables
         .iter()
         .flat_map(|table| listening(table, port))
@@ -61,10 +70,21 @@ fn process(proc: &Path, port: u16) -> Option<String> {
         .collect();
     let processes = std::fs::read_dir(proc).ok()?.flatten();
     for process in processes {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let Some(pid) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
         let holds = |link: &Path| sockets.iter().any(|socket| link == Path::new(socket));
-        if files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|link| holds(&link))) {
+        if files
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| holds(&link)))
+        {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             return Some(format!("process {pid} ({})", name.trim_end()));
         }
@@ -106,6 +126,9 @@ mod tests {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let holder = process(Path::new("/proc"), port).unwrap();
-        assert!(holder.starts_with(&format!("process {} (", std::process::id())), "{holder}");
+        assert!(
+            holder.starts_with(&format!("process {} (", std::process::id())),
+            "{holder}"
+        );
     }
 }

@@ -86,7 +86,9 @@ pub struct Server {
 /// # Errors
 /// What kept it from answering, as a sentence's end.
 pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String> {
-    let response = http::get(address, "/mesh", limit).await.map_err(|error| error.to_string())?;
+    let response = http::get(address, "/mesh", limit)
+        .await
+        .map_err(|error| error.to_string())?;
     if response.status != 200 {
         return Err(format!("/mesh answered with status {}", response.status));
     }

@@ -62,7 +62,11 @@ mod tests {
             SECOND,
             async || {
                 attempts += 1;
-                if attempts == 3 { Ok("there") } else { Err(vec![format!("{attempts}/3")]) }
+                if attempts == 3 {
+                    Ok("there")
+                } else {
+                    Err(vec![format!("{attempts}/3")])
+                }
             },
             |missing| heard.push(missing.join(";")),
         )

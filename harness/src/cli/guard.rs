@@ -1,7 +1,9 @@
 //! Work that leaves nothing behind, however it ends.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use harness::cleanup;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
@@ -16,7 +18,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(90);
 /// What a run of this process makes, belongs to.
 pub(super) fn belonging(detach: bool) -> Belonging {
     let run = format!("{:016x}", rand::random::<u64>());
-    let owner = if detach { Owner::Detached } else { Owner::Process(Process::this()) };
+    let owner = if detach {
+        Owner::Detached
+    } else {
+        Owner::Process(Process::this())
+    };
     Belonging { run, owner }
 }
 
@@ -31,35 +37,25 @@ pub(super) enum Afterwards {
 
 /// Does `work` and then removes all that carries the run's label: when the work has ended, failed, panicked, or did
 /// not stop when it was told to. A second Ctrl-C does not wait for the work.
-pub(super) async fn guarded<T: Send + 'static>(
+pub(super) async fn guarded<T>(
     docker: &Docker,
     belonging: &Belonging,
     interrupts: &Interrupts,
     progress: &Progress,
-    work: impl Future<Output = Result<(T, Afterwards), Error>> + Send + 'static,
+    work: impl Future<Output = Result<(T, Afterwards), Error>>,
 ) -> Result<T, Error> {
-    let mut task = tokio::spawn(work);
     let too_long = async {
         interrupts.stop.cancelled().await;
         tokio::time::sleep(STOP_LIMIT).await;
     };
-    let ended = tokio::select! {
-        ended = &mut task => Some(ended),
-        () = interrupts.force.cancelled() => None,
-        () = too_long => None,
-    };
-    let result = match ended {
-        Some(Ok(result)) => result,
-        Some(Err(panic)) => Err(Error::environment(
-            format!("the harness itself failed: {panic}"),
-            "this is a defect of the harness: please report it with the output above",
-        )),
-        None => {
-            task.abort();
-            // A request that was under way is over with the task: what it made is found by its label below.
-            let _ = task.await;
-            Err(Error::Interrupted)
-        }
+    // A request that is under way when the work is dropped may still make something: it is found by its label below.
+    let result = tokio::select! {
+        ended = AssertUnwindSafe(work).catch_unwind() => ended.unwrap_or_else(|_| Err(Error::environment(
+            "the harness itself failed, see above",
+            "this is a defect of the harness: please report it with its output",
+        ))),
+        () = interrupts.force.cancelled() => Err(Error::Interrupted),
+        () = too_long => Err(Error::Interrupted),
     };
     if let Ok((value, Afterwards::Keep)) = result {
         return Ok(value);

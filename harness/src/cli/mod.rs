@@ -77,7 +77,7 @@ struct Build {
 #[derive(Debug, Args)]
 struct Project {
     /// The mesh's name: its Compose project, and the prefix of its containers' names [default: $MESH_NAME or example]
-    #[arg(short, long = "project", value_name = "NAME", value_parser = project_name)]
+    #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = project_name)]
     name: Option<String>,
 }
 
@@ -98,7 +98,10 @@ struct Logs {
 
 impl Project {
     fn name(&self) -> Result<String, Error> {
-        let given = self.name.clone().or_else(|| std::env::var("MESH_NAME").ok().filter(|name| !name.is_empty()));
+        let given = self
+            .name
+            .clone()
+            .or_else(|| std::env::var("MESH_NAME").ok().filter(|name| !name.is_empty()));
         let name = given.unwrap_or_else(|| "example".to_owned());
         project_name(&name).map_err(|fault| Error::environment(fault, "choose another MESH_NAME"))
     }
@@ -107,29 +110,52 @@ impl Project {
 /// Compose's rule for names of projects.
 fn project_name(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let held = text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;
-    let expected =
-        || format!("project name `{text}`: expected at most 40 of a-z, 0-9, - and _, the first a letter or digit");
-    if held { Ok(text.to_owned()) } else { Err(expected()) }
+    let held =
+        text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;
+    let expected = || {
+        format!(
+            "project name `{text}`: expected at most 40 of a-z, 0-9, - and _, the first a letter or digit"
+        )
+    };
+    if held {
+        Ok(text.to_owned())
+    } else {
+        Err(expected())
+    }
 }
 
 /// Does what was asked.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let begun = Instant::now();
     let interrupts = Interrupts::listen().map_err(|error| {
-        Error::environment(format!("signals cannot be heard: {error}"), "run it where processes may handle signals")
+        Error::environment(
+            format!("signals cannot be heard: {error}"),
+            "run it where processes may handle signals",
+        )
     })?;
     match arguments.command.unwrap_or(Command::Up(arguments.up)) {
         Command::Up(up) => {
             let limit = Duration::from_secs(up.timeout);
-            let wish = up::Wish { project: up.project.name()?, build: !up.build.no_build, detach: up.detach, limit };
+            let wish = up::Wish {
+                project: up.project.name()?,
+                build: !up.build.no_build,
+                detach: up.detach,
+                limit,
+            };
             up::run(wish, begun, interrupts).await
         }
         Command::Down(project) => down::run(&project.name()?, &interrupts).await,
         Command::Status(project) => status::run(&project.name()?).await,
         Command::Logs(logs) => {
             let project = logs.project.name()?;
-            logs::run(&project, logs.node.as_deref(), logs.tail, logs.follow, &interrupts).await
+            logs::run(
+                &project,
+                logs.node.as_deref(),
+                logs.tail,
+                logs.follow,
+                &interrupts,
+            )
+            .await
         }
         Command::Test(build) => test::run(!build.no_build, begun, interrupts).await,
     }
@@ -146,7 +172,9 @@ mod tests {
         let plain = Arguments::parse_from(["harness", "--detach", "-p", "other"]);
         assert!(plain.command.is_none() && plain.up.detach);
         assert_eq!(plain.up.project.name.as_deref(), Some("other"));
-        assert!(matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach));
+        assert!(
+            matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach)
+        );
     }
 
     #[test]

@@ -25,24 +25,35 @@ pub(super) async fn run(build: bool, begun: Instant, interrupts: Interrupts) -> 
     super::up::sweep(&docker, &progress).await?;
 
     let belonging = belonging(false);
-    let work = {
-        let (docker, belonging, interrupts, progress) =
-            (docker.clone(), belonging.clone(), interrupts.clone(), progress.clone());
-        async move {
-            let name = topology.image.clone();
-            let ready = super::up::prepare_image(&docker, &checkout, &name, build, &interrupts, &progress).await?;
-            let stage = Stage::new(docker, topology, ready.image.clone(), belonging, progress.clone());
-            let all = every_scenario(stage, &ready, begun, &progress);
-            let failed = interrupts.stop.run_until_cancelled(all).await.ok_or(Error::Interrupted)??;
-            Ok((failed, Afterwards::Remove))
-        }
+    let work = async {
+        let name = topology.image.clone();
+        let ready =
+            super::up::prepare_image(&docker, &checkout, &name, build, &interrupts, &progress).await?;
+        let (image, belonging) = (ready.image.clone(), belonging.clone());
+        let stage = Stage::new(docker.clone(), topology, image, belonging, progress.clone());
+        let all = every_scenario(stage, &ready, begun, &progress);
+        let failed = interrupts
+            .stop
+            .run_until_cancelled(all)
+            .await
+            .ok_or(Error::Interrupted)??;
+        Ok((failed, Afterwards::Remove))
     };
-    let failed = guarded(&docker, &belonging, &interrupts, &progress, work).await?;
+    let failed = guarded(&docker, &belonging, &interrupts, &progress, Box::pin(work)).await?;
     let _ = match failed.len() {
         0 => writeln!(std::io::stdout(), "\nAll {} scenarios held.", ALL.len()),
-        count => writeln!(std::io::stdout(), "\n{count} of {} failed: {}", ALL.len(), failed.join(", ")),
+        count => writeln!(
+            std::io::stdout(),
+            "\n{count} of {} failed: {}",
+            ALL.len(),
+            failed.join(", ")
+        ),
     };
-    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs all scenarios and prints the figures; answers with the names of those that failed.
@@ -62,7 +73,10 @@ async fn every_scenario(
             Ok(()) => progress.done(scenario.about),
             Err(Error::Check(failure)) => {
                 progress.failed();
-                progress.say(&format!("{} does not hold: {}\n{failure}", scenario.name, scenario.about));
+                progress.say(&format!(
+                    "{} does not hold: {}\n{failure}",
+                    scenario.name, scenario.about
+                ));
                 failed.push(scenario.name);
             }
             Err(other) => return Err(other),
@@ -76,6 +90,10 @@ async fn every_scenario(
     progress.done("read");
     // The table is for people; the exit code tells the rest.
     let took = seconds(begun.elapsed());
-    let _ = writeln!(std::io::stdout(), "\n{}\n\nMeasured in {took}.", table::figures(&stage.figures));
+    let _ = writeln!(
+        std::io::stdout(),
+        "\n{}\n\nMeasured in {took}.",
+        table::figures(&stage.figures)
+    );
     Ok(failed)
 }

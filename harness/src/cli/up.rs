@@ -37,41 +37,63 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
     ports::check_free(&docker, &topology).await?;
 
     let belonging = belonging(wish.detach);
-    let work = {
-        let (docker, belonging, interrupts, progress) =
-            (docker.clone(), belonging.clone(), interrupts.clone(), progress.clone());
-        async move {
-            let ready = prepare_image(&docker, &checkout, &topology.image, wish.build, &interrupts, &progress).await?;
-            let mesh = launch(&docker, topology, &ready, &belonging, &wish, &interrupts, &progress).await?;
-            show(&docker, &mesh, begun).await?;
-            if wish.detach {
-                progress.say(&format!("It stays up: `harness status`, `harness logs`, `harness down`{}", flag(&wish)));
-                return Ok((ExitCode::SUCCESS, Afterwards::Keep));
-            }
-            progress.say("Ctrl-C stops it and removes everything.");
-            interrupts.stop.cancelled().await;
-            progress.stage("stopping");
-            progress.note("services finish what is under way (Ctrl-C again: at once)");
-            let unwell = mesh.stop_all().await;
-            progress.done("all containers have stopped");
-            if unwell.is_empty() {
-                return Ok((ExitCode::SUCCESS, Afterwards::Remove));
-            }
-            progress.say(&unwell.join("\n"));
-            Ok((ExitCode::FAILURE, Afterwards::Remove))
+    let work = async {
+        let ready = prepare_image(
+            &docker,
+            &checkout,
+            &topology.image,
+            wish.build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
+        let mesh = launch(
+            &docker,
+            topology,
+            &ready,
+            &belonging,
+            &wish,
+            &interrupts,
+            &progress,
+        )
+        .await?;
+        show(&docker, &mesh, begun).await?;
+        if wish.detach {
+            progress.say(&format!(
+                "It stays up: `harness status`, `harness logs`, `harness down`{}",
+                flag(&wish)
+            ));
+            return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
+        progress.say("Ctrl-C stops it and removes everything.");
+        interrupts.stop.cancelled().await;
+        progress.stage("stopping");
+        progress.note("services finish what is under way (Ctrl-C again: at once)");
+        let unwell = mesh.stop_all().await;
+        progress.done("all containers have stopped");
+        if unwell.is_empty() {
+            return Ok((ExitCode::SUCCESS, Afterwards::Remove));
+        }
+        progress.say(&unwell.join("\n"));
+        Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
-    guarded(&docker, &belonging, &interrupts, &progress, work).await
+    guarded(&docker, &belonging, &interrupts, &progress, Box::pin(work)).await
 }
 
 fn flag(wish: &Wish) -> String {
-    if wish.project == "example" { String::new() } else { format!(" (each with -p {})", wish.project) }
+    if wish.project == "example" {
+        String::new()
+    } else {
+        format!(" (each with -p {})", wish.project)
+    }
 }
 
 /// Removes what crashed runs left, and says so.
 pub(super) async fn sweep(docker: &Docker, progress: &Progress) -> Result<(), Error> {
     for project in cleanup::sweep(docker).await? {
-        progress.say(&format!("Removed what a crashed run of the mesh `{project}` had left."));
+        progress.say(&format!(
+            "Removed what a crashed run of the mesh `{project}` had left."
+        ));
     }
     Ok(())
 }
@@ -93,7 +115,11 @@ pub(super) async fn prepare_image(
             image::existing(docker, name).await
         }
     };
-    let ready = interrupts.stop.run_until_cancelled(ensured).await.ok_or(Error::Interrupted)??;
+    let ready = interrupts
+        .stop
+        .run_until_cancelled(ensured)
+        .await
+        .ok_or(Error::Interrupted)??;
     let how = match (build, ready.cached) {
         (true, true) => "unchanged",
         (true, false) => "built",
@@ -123,10 +149,15 @@ async fn launch(
         Ok(mesh) => mesh,
     };
     progress.stage("converging");
-    let waited = interrupts.stop.run_until_cancelled(mesh.ready(wish.limit, progress)).await;
+    let waited = interrupts
+        .stop
+        .run_until_cancelled(mesh.ready(wish.limit, progress))
+        .await;
     let took = waited.ok_or(Error::Interrupted)??;
     let took = seconds(took);
-    progress.done(&format!("every sidecar sees the same mesh, every path has answered, {took} after the last start"));
+    progress.done(&format!(
+        "every sidecar sees the same mesh, every path has answered, {took} after the last start"
+    ));
     Ok(mesh)
 }
 
@@ -148,18 +179,31 @@ async fn show(docker: &Docker, mesh: &Mesh, begun: Instant) -> Result<(), Error>
 /// Refuses to start a mesh of which something is there already, and says whose it is.
 async fn refuse_second(docker: &Docker, topology: &Topology) -> Result<(), Error> {
     let project = &topology.project;
-    let there = docker.containers(&format!("{}={project}", label::PROJECT)).await?;
+    let there = docker
+        .containers(&format!("{}={project}", label::PROJECT))
+        .await?;
     if let Some(container) = there.first() {
         let running = there.iter().filter(|container| container.running()).count();
-        let state = if running == 0 { "exists, stopped".to_owned() } else { format!("is up, {running} containers") };
+        let state = if running == 0 {
+            "exists, stopped".to_owned()
+        } else {
+            format!("is up, {running} containers")
+        };
         let what = format!("the mesh `{project}` {state}; {}", whose(container));
         let advice = "use it as it is (`harness status` shows it), take it away with `harness down`, or start another \
                       beside it with -p NAME and other FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
         return Err(Error::environment(what, advice));
     }
-    let names: Vec<&str> = topology.members.iter().map(|member| member.service.container_name.as_str()).collect();
+    let names: Vec<&str> = topology
+        .members
+        .iter()
+        .map(|member| member.service.container_name.as_str())
+        .collect();
     let all = docker.all_containers().await?;
-    match all.into_iter().find(|container| names.contains(&container.name.as_str())) {
+    match all
+        .into_iter()
+        .find(|container| names.contains(&container.name.as_str()))
+    {
         Some(Container { name, .. }) => Err(RuntimeError::NameTaken { name }.into()),
         None => Ok(()),
     }

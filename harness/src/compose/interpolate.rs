@@ -7,7 +7,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 ///
 /// # Errors
 /// A variable without value or default, or a form that is none of these; the message says which.
-pub fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -17,7 +17,9 @@ pub fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
             out.push('$');
             rest = tail;
         } else if let Some(tail) = after.strip_prefix('{') {
-            let end = tail.find('}').ok_or_else(|| format!("`${{{tail}`: the closing brace is missing"))?;
+            let end = tail
+                .find('}')
+                .ok_or_else(|| format!("`${{{tail}`: the closing brace is missing"))?;
             out.push_str(&braced(&tail[..end], lookup)?);
             rest = &tail[end + 1..];
         } else {
@@ -37,18 +39,24 @@ fn braced(inside: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let length = name_length(inside);
     let (name, rest) = inside.split_at(length);
     if name.is_empty() {
-        return Err(format!("`${{{inside}}}`: expected a variable's name after the brace"));
+        return Err(format!(
+            "`${{{inside}}}`: expected a variable's name after the brace"
+        ));
     }
     if rest.is_empty() {
         return required(name, lookup);
     }
     if let Some(default) = rest.strip_prefix(":-") {
-        return Ok(lookup(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned()));
+        return Ok(lookup(name)
+            .filter(|value| !value.is_empty())
+            .unwrap_or_else(|| default.to_owned()));
     }
     if let Some(default) = rest.strip_prefix('-') {
         return Ok(lookup(name).unwrap_or_else(|| default.to_owned()));
     }
-    Err(format!("`${{{inside}}}`: expected ${{NAME}}, ${{NAME:-default}} or ${{NAME-default}}"))
+    Err(format!(
+        "`${{{inside}}}`: expected ${{NAME}}, ${{NAME:-default}} or ${{NAME-default}}"
+    ))
 }
 
 fn required(name: &str, lookup: Lookup<'_>) -> Result<String, String> {
@@ -60,7 +68,8 @@ fn name_length(text: &str) -> usize {
     if !first.is_some_and(|c| c == '_' || c.is_ascii_alphabetic()) {
         return 0;
     }
-    text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(text.len())
+    text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric())
+        .unwrap_or(text.len())
 }
 
 #[cfg(test)]

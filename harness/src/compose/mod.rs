@@ -122,17 +122,31 @@ impl ComposeFile {
     /// # Errors
     /// As [`ComposeFile::read`].
     pub fn parse(path: &Path, text: &str, lookup: Lookup<'_>) -> Result<Self, ComposeError> {
-        let failed = |faults| ComposeError { path: path.to_owned(), faults };
+        let failed = |faults| ComposeError {
+            path: path.to_owned(),
+            faults,
+        };
         let options = serde_saphyr::options! { with_snippet: false };
         let file: raw::File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
             failed(vec![(line, error.without_snippet().to_string())])
         })?;
-        let mut reader = Reader { lookup, faults: Vec::new() };
-        let services = file.services.into_iter().map(|(name, service)| reader.service(name, service)).collect();
+        let mut reader = Reader {
+            lookup,
+            faults: Vec::new(),
+        };
+        let services = file
+            .services
+            .into_iter()
+            .map(|(name, service)| reader.service(name, service))
+            .collect();
         let networks = file.networks.into_keys().collect();
         if reader.faults.is_empty() {
-            Ok(Self { path: path.to_owned(), services, networks })
+            Ok(Self {
+                path: path.to_owned(),
+                services,
+                networks,
+            })
         } else {
             Err(failed(reader.faults))
         }
@@ -152,14 +166,16 @@ impl Reader<'_> {
         let image = match service.image {
             Some(image) => self.text(image),
             None => {
-                self.faults.push((line, format!("service `{name}`: expected an `image`")));
+                self.faults
+                    .push((line, format!("service `{name}`: expected an `image`")));
                 String::new()
             }
         };
         let container_name = match service.container_name {
             Some(text) => self.text(text),
             None => {
-                self.faults.push((line, format!("service `{name}`: expected a `container_name`")));
+                self.faults
+                    .push((line, format!("service `{name}`: expected a `container_name`")));
                 String::new()
             }
         };
@@ -167,8 +183,16 @@ impl Reader<'_> {
             container_name,
             image,
             command: self.texts(service.command),
-            environment: service.environment.into_iter().map(|(key, value)| (key, self.text(value))).collect(),
-            ports: service.ports.into_iter().filter_map(|port| self.value(port, value::port)).collect(),
+            environment: service
+                .environment
+                .into_iter()
+                .map(|(key, value)| (key, self.text(value)))
+                .collect(),
+            ports: service
+                .ports
+                .into_iter()
+                .filter_map(|port| self.value(port, value::port))
+                .collect(),
             networks: self.texts(service.networks),
             healthcheck: service.healthcheck.map(|check| self.healthcheck(check)),
             stop_grace_period: self.duration(service.stop_grace_period, DEFAULT_GRACE),
@@ -191,7 +215,8 @@ impl Reader<'_> {
     }
 
     fn duration(&mut self, text: Option<Text>, default: Duration) -> Duration {
-        text.and_then(|text| self.value(text, value::duration)).unwrap_or(default)
+        text.and_then(|text| self.value(text, value::duration))
+            .unwrap_or(default)
     }
 
     fn texts(&mut self, texts: Vec<Text>) -> Vec<String> {
@@ -204,6 +229,8 @@ impl Reader<'_> {
 
     fn value<T>(&mut self, text: Text, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let result = interpolate::interpolate(&text.value, self.lookup).and_then(|value| read(&value));
-        result.map_err(|message| self.faults.push((text.defined.line(), message))).ok()
+        result
+            .map_err(|message| self.faults.push((text.defined.line(), message)))
+            .ok()
     }
 }

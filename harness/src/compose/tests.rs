@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::*;
 
 fn parse(text: &str) -> Result<ComposeFile, ComposeError> {
-    ComposeFile::parse(Path::new("mesh.yaml"), text, &|name| (name == "PORT").then(|| "9000".to_owned()))
+    ComposeFile::parse(Path::new("mesh.yaml"), text, &|name| {
+        (name == "PORT").then(|| "9000".to_owned())
+    })
 }
 
 fn fault(text: &str) -> String {
@@ -31,7 +33,9 @@ networks:
 #[test]
 fn a_service_takes_what_it_merges_and_its_variables() {
     let file = parse(SMALL).unwrap();
-    let [service] = &file.services[..] else { panic!("one service: {file:?}") };
+    let [service] = &file.services[..] else {
+        panic!("one service: {file:?}")
+    };
     assert_eq!(service.image, "mesh");
     assert_eq!(service.container_name, "the-one");
     assert_eq!(service.command, ["--status", "0.0.0.0:9090"]);
@@ -41,9 +45,21 @@ fn a_service_takes_what_it_merges_and_its_variables() {
     assert_eq!(
         service.ports,
         [
-            PublishedPort { host_ip: loopback, host_port: Some(9000), container_port: 80 },
-            PublishedPort { host_ip: loopback, host_port: None, container_port: 9090 },
-            PublishedPort { host_ip: Ipv4Addr::UNSPECIFIED, host_port: None, container_port: 81 },
+            PublishedPort {
+                host_ip: loopback,
+                host_port: Some(9000),
+                container_port: 80
+            },
+            PublishedPort {
+                host_ip: loopback,
+                host_port: None,
+                container_port: 9090
+            },
+            PublishedPort {
+                host_ip: Ipv4Addr::UNSPECIFIED,
+                host_port: None,
+                container_port: 81
+            },
         ]
     );
     let check = service.healthcheck.as_ref().unwrap();
@@ -69,7 +85,10 @@ fn all_bad_values_are_told_at_once_with_their_lines() {
     );
     let lines: Vec<&str> = message.lines().collect();
     assert_eq!(lines.len(), 3, "{message}");
-    assert!(message.contains("mesh.yaml:3: the variable NOWHERE is not set"), "{message}");
+    assert!(
+        message.contains("mesh.yaml:3: the variable NOWHERE is not set"),
+        "{message}"
+    );
     assert!(message.contains("mesh.yaml:5: duration `soon`"), "{message}");
     assert!(message.contains("mesh.yaml:7: port `80-90:80`"), "{message}");
 }
@@ -77,17 +96,40 @@ fn all_bad_values_are_told_at_once_with_their_lines() {
 #[test]
 fn what_a_container_cannot_be_without_is_asked_for() {
     let message = fault("services:\n  one:\n    command: []\n");
-    assert!(message.contains("service `one`: expected an `image`"), "{message}");
-    assert!(message.contains("service `one`: expected a `container_name`"), "{message}");
+    assert!(
+        message.contains("service `one`: expected an `image`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("service `one`: expected a `container_name`"),
+        "{message}"
+    );
     assert!(fault("networks: {}\n").contains("services"));
 }
 
 #[test]
 fn durations_are_read_or_refused() {
-    for (text, expected) in [("10s", 10_000), ("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000)] {
-        assert_eq!(value::duration(text), Ok(Duration::from_millis(expected)), "{text}");
+    for (text, expected) in [
+        ("10s", 10_000),
+        ("500ms", 500),
+        ("1m30s", 90_000),
+        ("2h", 7_200_000),
+    ] {
+        assert_eq!(
+            value::duration(text),
+            Ok(Duration::from_millis(expected)),
+            "{text}"
+        );
     }
-    for text in ["", "10", "s", "10x", "-1s", "99999999999s", "4294967295h4294967295h "] {
+    for text in [
+        "",
+        "10",
+        "s",
+        "10x",
+        "-1s",
+        "99999999999s",
+        "4294967295h4294967295h ",
+    ] {
         assert!(value::duration(text).is_err(), "{text}");
     }
 }

@@ -7,8 +7,9 @@ use super::PublishedPort;
 
 /// Reads `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; an empty or zero host port is a free one.
 pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
-    let expected =
-        || format!("port `{text}`: expected [[IP:]HOST-PORT:]CONTAINER-PORT[/tcp], one port, an IPv4 address");
+    let expected = || {
+        format!("port `{text}`: expected [[IP:]HOST-PORT:]CONTAINER-PORT[/tcp], one port, an IPv4 address")
+    };
     let plain = text.strip_suffix("/tcp").unwrap_or(text);
     let parts: Vec<&str> = plain.split(':').collect();
     let (ip, host, container) = match parts[..] {
@@ -22,8 +23,16 @@ pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
         "" => None,
         host => Some(host.parse::<u16>().map_err(|_| expected())?).filter(|port| *port != 0),
     };
-    let container_port = container.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(expected)?;
-    Ok(PublishedPort { host_ip, host_port, container_port })
+    let container_port = container
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(expected)?;
+    Ok(PublishedPort {
+        host_ip,
+        host_port,
+        container_port,
+    })
 }
 
 /// Reads a duration such as `10s`, `500ms` or `1m30s`.
@@ -48,5 +57,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(part).ok_or_else(expected)?;
         rest = &after[letters..];
     }
-    if text.is_empty() { Err(expected()) } else { Ok(total) }
+    if text.is_empty() {
+        Err(expected())
+    } else {
+        Ok(total)
+    }
 }

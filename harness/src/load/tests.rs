@@ -3,13 +3,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn route() -> Route {
-    let topology = crate::checkout::Checkout::find().unwrap().topology("example").unwrap();
-    topology.routes().into_iter().find(|route| route.service == "a").unwrap()
+    let topology = crate::checkout::Checkout::find()
+        .unwrap()
+        .topology("example")
+        .unwrap();
+    topology
+        .routes()
+        .into_iter()
+        .find(|route| route.service == "a")
+        .unwrap()
 }
 
 fn outcome(at: u64, result: Result<&str, &str>) -> Outcome {
-    let answer =
-        |host: &str| Answer { service: "a".to_owned(), host: host.to_owned(), port: 1, weight: None };
+    let answer = |host: &str| Answer {
+        service: "a".to_owned(),
+        host: host.to_owned(),
+        port: 1,
+        weight: None,
+    };
     Outcome {
         at: Duration::from_millis(at),
         took: Duration::from_millis(5),
@@ -27,10 +38,19 @@ fn a_record_tells_who_answered_and_what_failed() {
         outcome(30, Ok("two")),
         outcome(40, Ok("one")),
     ];
-    let record = Record { routes: vec![route()], outcomes };
+    let record = Record {
+        routes: vec![route()],
+        outcomes,
+    };
     assert_eq!(record.failed(), 1);
-    assert_eq!(record.hosts(Duration::from_millis(20)), BTreeMap::from([("one", 1), ("two", 2)]));
-    assert_eq!(record.first_answer("one", Duration::from_millis(1)), Some(Duration::from_millis(45)));
+    assert_eq!(
+        record.hosts(Duration::from_millis(20)),
+        BTreeMap::from([("one", 1), ("two", 2)])
+    );
+    assert_eq!(
+        record.first_answer("one", Duration::from_millis(1)),
+        Some(Duration::from_millis(45))
+    );
     assert_eq!(record.first_answer("three", Duration::ZERO), None);
     assert_eq!(
         record.summary(),
@@ -48,8 +68,14 @@ async fn flaky(listener: TcpListener) {
             continue;
         }
         let body = "{\"service\":\"a\",\"host\":\"h\",\"port\":1}\n";
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .await
+            .unwrap();
     }
 }
 
@@ -61,12 +87,22 @@ async fn every_request_is_recorded_with_its_outcome() {
     let load = Load::start(&[(route(), address)], 1, Duration::from_millis(1));
     let enough = async || {
         let count = load.so_far().outcomes.len();
-        if count >= 4 { Ok(()) } else { Err(vec![format!("{count}/4 requests")]) }
+        if count >= 4 {
+            Ok(())
+        } else {
+            Err(vec![format!("{count}/4 requests")])
+        }
     };
-    crate::wait::until(Duration::from_secs(10), Duration::from_millis(5), enough, |_| {}).await.unwrap();
+    crate::wait::until(Duration::from_secs(10), Duration::from_millis(5), enough, |_| {})
+        .await
+        .unwrap();
     let record = load.finish().await;
     server.abort();
-    let failed: Vec<bool> = record.outcomes.iter().map(|outcome| outcome.result.is_err()).collect();
+    let failed: Vec<bool> = record
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.result.is_err())
+        .collect();
     assert_eq!(failed[..4], [false, true, false, false], "{}", record.summary());
     assert!(record.outcomes.is_sorted_by_key(|outcome| outcome.at));
 }

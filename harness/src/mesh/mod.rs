@@ -49,17 +49,30 @@ impl Mesh {
     /// The engine's, or no container of the project is there.
     pub async fn attach(docker: &Docker, topology: Topology) -> Result<Self, Error> {
         let project = topology.project.clone();
-        let containers = docker.containers(&format!("{}={project}", label::PROJECT)).await?;
+        let containers = docker
+            .containers(&format!("{}={project}", label::PROJECT))
+            .await?;
         let node = |member: &Member| {
             let of_member = |c: &&Container| c.label(label::SERVICE) == member.name();
-            Some(Node { member: member.clone(), container: containers.iter().find(of_member)?.clone() })
+            Some(Node {
+                member: member.clone(),
+                container: containers.iter().find(of_member)?.clone(),
+            })
         };
         let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
         if nodes.is_empty() {
             let advice = "start it with `cargo run -p harness`";
-            return Err(Error::environment(format!("there is no mesh `{project}`"), advice));
+            return Err(Error::environment(
+                format!("there is no mesh `{project}`"),
+                advice,
+            ));
         }
-        Ok(Self { docker: docker.clone(), topology, nodes, last_start: Instant::now() })
+        Ok(Self {
+            docker: docker.clone(),
+            topology,
+            nodes,
+            last_start: Instant::now(),
+        })
     }
 
     /// What it is to be.
@@ -78,7 +91,12 @@ impl Mesh {
     /// It has none.
     pub fn node(&self, name: &str) -> Result<&Node, Error> {
         let found = self.nodes.iter().find(|node| node.member.name() == name);
-        found.ok_or_else(|| Error::environment(format!("the mesh has no `{name}`"), "look at compose/compose.yaml"))
+        found.ok_or_else(|| {
+            Error::environment(
+                format!("the mesh has no `{name}`"),
+                "look at compose/compose.yaml",
+            )
+        })
     }
 
     /// Every way to a service with the address on this machine where it begins.
@@ -89,7 +107,10 @@ impl Mesh {
         let located = |route: Route| {
             let node = self.node(&route.member)?;
             let address = node.container.endpoint(route.container_port).ok_or_else(|| {
-                let what = format!("{} does not publish port {}", node.container.name, route.container_port);
+                let what = format!(
+                    "{} does not publish port {}",
+                    node.container.name, route.container_port
+                );
                 Error::environment(what, "look whether it still runs (`harness status`)")
             })?;
             Ok((route, address))
@@ -110,7 +131,10 @@ impl Mesh {
         join_all(self.running().map(|node| async {
             let view = match node.container.endpoint(node.member.status_port) {
                 Some(address) => view::fetch(address, VIEW_LIMIT).await,
-                None => Err(format!("its status port {} is not published", node.member.status_port)),
+                None => Err(format!(
+                    "its status port {} is not published",
+                    node.member.status_port
+                )),
             };
             Seen {
                 name: node.member.name().to_owned(),
@@ -132,7 +156,12 @@ impl Mesh {
     /// # Errors
     /// The engine's; or a container is gone.
     pub async fn refresh(&mut self) -> Result<(), Error> {
-        let containers = join_all(self.nodes.iter().map(|node| self.docker.container(&node.container.id))).await;
+        let containers = join_all(
+            self.nodes
+                .iter()
+                .map(|node| self.docker.container(&node.container.id)),
+        )
+        .await;
         for (node, container) in self.nodes.iter_mut().zip(containers) {
             node.container = container?;
         }
@@ -146,7 +175,10 @@ impl Mesh {
     pub async fn stop(&mut self, name: &str) -> Result<(i64, Duration), Error> {
         let node = self.node(name)?.clone();
         let start = Instant::now();
-        let code = self.docker.stop(&node.container.id, node.member.service.stop_grace_period).await?;
+        let code = self
+            .docker
+            .stop(&node.container.id, node.member.service.stop_grace_period)
+            .await?;
         let took = start.elapsed();
         self.refresh().await?;
         Ok((code, took))
@@ -158,7 +190,9 @@ impl Mesh {
     /// The engine's, or there is no such node.
     pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
-        self.docker.start(&node.container.id, &node.container.name).await?;
+        self.docker
+            .start(&node.container.id, &node.container.name)
+            .await?;
         self.last_start = Instant::now();
         self.refresh().await
     }
@@ -204,12 +238,19 @@ impl Mesh {
     }
 
     async fn failure(&self, expected: String, seen: String) -> Error {
-        Error::Check(Box::new(CheckFailure { expected, seen, logs: self.logs().await }))
+        Error::Check(Box::new(CheckFailure {
+            expected,
+            seen,
+            logs: self.logs().await,
+        }))
     }
 
     async fn logs(&self) -> Vec<(String, Vec<String>)> {
         let one = async |node: &Node| {
-            (node.container.name.clone(), self.docker.last_lines(&node.container.id, LOG_LINES).await)
+            (
+                node.container.name.clone(),
+                self.docker.last_lines(&node.container.id, LOG_LINES).await,
+            )
         };
         join_all(self.nodes.iter().map(one)).await
     }

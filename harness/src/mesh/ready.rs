@@ -30,13 +30,21 @@ impl Mesh {
         let attempt = async || {
             let (mut missing, asked) = join(self.disagreements(), answered.ask(self, &routes)).await;
             missing.extend(asked);
-            if missing.is_empty() { Ok(self.last_start.elapsed()) } else { Err(missing) }
+            if missing.is_empty() {
+                Ok(self.last_start.elapsed())
+            } else {
+                Err(missing)
+            }
         };
-        let result = wait::until(limit, PERIOD, attempt, |missing| progress.note(&missing.join("; "))).await;
+        let result = wait::until(limit, PERIOD, attempt, |missing| {
+            progress.note(&missing.join("; "));
+        })
+        .await;
         match result {
             Ok(took) => Ok(took),
             Err(expired) => {
-                let expected = format!("a mesh on which all sidecars agree, and every path, within {limit:?}");
+                let expected =
+                    format!("a mesh on which all sidecars agree, and every path, within {limit:?}");
                 Err(self.failure(expected, self.story(&expired.missing).await).await)
             }
         }
@@ -89,7 +97,12 @@ impl Answered {
             let found = expected.iter().filter(|host| hosts.contains(**host)).count();
             let reason = failure.map(|reason| format!(" ({reason})")).unwrap_or_default();
             let missing = (found < expected.len()).then(|| {
-                format!("{} has answered from {found}/{} of service {}{reason}", route.name(), expected.len(), route.service)
+                format!(
+                    "{} has answered from {found}/{} of service {}{reason}",
+                    route.name(),
+                    expected.len(),
+                    route.service
+                )
             });
             (route.name(), hosts, missing)
         });

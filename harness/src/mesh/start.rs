@@ -37,14 +37,24 @@ impl Mesh {
         progress: &Progress,
     ) -> Result<Self, Error> {
         progress.stage("network");
-        let labels = Labels { topology: &topology, image, belonging };
-        let network = docker.create_network(&topology.network_name(), &labels.network()).await?;
+        let labels = Labels {
+            topology: &topology,
+            image,
+            belonging,
+        };
+        let network = docker
+            .create_network(&topology.network_name(), &labels.network())
+            .await?;
         progress.done(&topology.network_name());
 
         progress.stage("containers");
         let starts = topology.members.iter().map(async |member| {
             let labels = labels.container(member);
-            let creation = Creation { service: &member.service, network: &network, labels: &labels };
+            let creation = Creation {
+                service: &member.service,
+                network: &network,
+                labels: &labels,
+            };
             let id = docker.create(creation).await?;
             docker.start(&id, &member.service.container_name).await?;
             Ok::<_, RuntimeError>((id, Instant::now()))
@@ -54,16 +64,27 @@ impl Mesh {
         for (member, started) in topology.members.iter().zip(join_all(starts).await) {
             let (id, at) = started?;
             last_start = last_start.max(at);
-            nodes.push(Node { member: member.clone(), container: docker.container(&id).await? });
+            nodes.push(Node {
+                member: member.clone(),
+                container: docker.container(&id).await?,
+            });
         }
         for node in &nodes {
             if node.container.image_id != image.id {
-                let what = format!("the image {} was replaced while the mesh was being made", topology.image);
+                let what = format!(
+                    "the image {} was replaced while the mesh was being made",
+                    topology.image
+                );
                 return Err(Error::environment(what, "run the command again"));
             }
         }
         progress.done(&format!("{} started", nodes.len()));
-        Ok(Self { docker: docker.clone(), topology, nodes, last_start })
+        Ok(Self {
+            docker: docker.clone(),
+            topology,
+            nodes,
+            last_start,
+        })
     }
 }
 
@@ -100,7 +121,10 @@ impl Labels<'_> {
             (label::SERVICE.to_owned(), member.name().to_owned()),
             (compose("container-number"), "1".to_owned()),
             (compose("oneoff"), "False".to_owned()),
-            (compose("config-hash"), digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+            (
+                compose("config-hash"),
+                digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ),
             (compose("image"), self.image.id.clone()),
             (compose("project.working_dir"), directory.display().to_string()),
             (compose("project.config_files"), file.display().to_string()),

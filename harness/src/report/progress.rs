@@ -39,7 +39,11 @@ impl Progress {
     /// To standard error: live where that is a terminal.
     pub fn new() -> Self {
         let live = std::io::stderr().is_terminal();
-        Self::with(if live { Output::Live(ProgressBar::hidden()) } else { Output::Plain })
+        Self::with(if live {
+            Output::Live(ProgressBar::hidden())
+        } else {
+            Output::Plain
+        })
     }
 
     /// To nowhere.
@@ -49,8 +53,16 @@ impl Progress {
 
     fn with(output: Output) -> Self {
         let now = Instant::now();
-        let inner = Inner { output, stage: String::new(), since: now, noted: now, note: String::new() };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        let inner = Inner {
+            output,
+            stage: String::new(),
+            since: now,
+            noted: now,
+            note: String::new(),
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
     }
 
     /// Begins a stage.
@@ -63,7 +75,8 @@ impl Progress {
             if let Output::Live(bar) = &mut inner.output {
                 bar.finish_and_clear();
                 *bar = ProgressBar::new_spinner();
-                if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:12} {wide_msg:.dim}") {
+                if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:12} {wide_msg:.dim}")
+                {
                     bar.set_style(style);
                 }
                 bar.set_prefix(name.to_owned());
@@ -92,7 +105,12 @@ impl Progress {
             match &inner.output {
                 Output::Live(bar) => {
                     bar.finish_and_clear();
-                    line(&format!("{} {:12} {text} {}", "✔".green(), inner.stage, format!("({took})").dimmed()));
+                    line(&format!(
+                        "{} {:12} {text} {}",
+                        "✔".green(),
+                        inner.stage,
+                        format!("({took})").dimmed()
+                    ));
                 }
                 Output::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
                 Output::Silent => {}
@@ -107,9 +125,16 @@ impl Progress {
             match &inner.output {
                 Output::Live(bar) if !bar.is_finished() => {
                     bar.finish_and_clear();
-                    line(&format!("{} {:12} {}", "✘".red(), inner.stage, format!("({took})").dimmed()));
+                    line(&format!(
+                        "{} {:12} {}",
+                        "✘".red(),
+                        inner.stage,
+                        format!("({took})").dimmed()
+                    ));
                 }
-                Output::Plain if !inner.stage.is_empty() => line(&format!("{}: failed ({took})", inner.stage)),
+                Output::Plain if !inner.stage.is_empty() => {
+                    line(&format!("{}: failed ({took})", inner.stage));
+                }
                 Output::Live(_) | Output::Plain | Output::Silent => {}
             }
         });

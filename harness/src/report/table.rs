@@ -9,7 +9,10 @@ use crate::topology::{Role, Topology};
 /// The mesh's containers in the manner of `docker ps`.
 pub fn containers(containers: &[Container]) -> String {
     let rows = containers.iter().map(|container| {
-        let ports = container.ports.iter().map(|(port, bound)| format!("{bound}->{port}/tcp"));
+        let ports = container
+            .ports
+            .iter()
+            .map(|(port, bound)| format!("{bound}->{port}/tcp"));
         vec![
             container.short_id().to_owned(),
             container.image.clone(),
@@ -19,7 +22,10 @@ pub fn containers(containers: &[Container]) -> String {
             container.name.clone(),
         ]
     });
-    plain(&["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"], rows)
+    plain(
+        &["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"],
+        rows,
+    )
 }
 
 /// What was measured.
@@ -41,7 +47,9 @@ pub fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> 
     let mut lines = Vec::new();
     for route in topology.routes() {
         let member = containers.iter().find(|container| {
-            topology.member(&route.member).is_some_and(|member| member.service.container_name == container.name)
+            topology
+                .member(&route.member)
+                .is_some_and(|member| member.service.container_name == container.name)
         });
         if let Some(address) = member.and_then(|container| container.endpoint(route.container_port)) {
             let quote = if route.target.contains('?') { "'" } else { "" };
@@ -52,7 +60,11 @@ pub fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> 
                 .filter(|member| matches!(&member.role, Role::Service { name, .. } if *name == route.service))
                 .count()
                 > 1;
-            let what = if alternates { "one instance, then the other" } else { "one instance" };
+            let what = if alternates {
+                "one instance, then the other"
+            } else {
+                "one instance"
+            };
             lines.push(format!("{line:<52} # service {}, {what}", route.service));
         }
     }
@@ -62,7 +74,9 @@ pub fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> 
 /// A table of any columns.
 pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.to_vec());
     for row in rows {
         table.add_row(row);
@@ -75,7 +89,11 @@ pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
 }
 
 fn localhost(address: std::net::SocketAddr) -> String {
-    if address.ip().is_loopback() { format!("localhost:{}", address.port()) } else { address.to_string() }
+    if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
 }
 
 fn shortened(text: &str, length: usize) -> String {

@@ -63,8 +63,15 @@ impl Container {
 
     /// Where a port of the container is reached from this machine.
     pub fn endpoint(&self, container_port: u16) -> Option<SocketAddr> {
-        let (_, bound) = self.ports.iter().find(|(port, bound)| *port == container_port && bound.is_ipv4())?;
-        let ip = if bound.ip().is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { bound.ip() };
+        let (_, bound) = self
+            .ports
+            .iter()
+            .find(|(port, bound)| *port == container_port && bound.is_ipv4())?;
+        let ip = if bound.ip().is_unspecified() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            bound.ip()
+        };
         Some(SocketAddr::new(ip, bound.port()))
     }
 }
@@ -153,9 +160,11 @@ impl RuntimeError {
     /// What the user can do about it.
     pub fn advice(&self) -> String {
         match self {
-            Self::NoEngine { .. } => "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
+            Self::NoEngine { .. } => {
+                "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
                                       point DOCKER_HOST at its socket (unix:///path/to/docker.sock)"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Denied { socket } => format!(
                 "add yourself to the group that owns {socket} (`sudo usermod -aG docker $USER`, then log in again), or \
                  use rootless Docker"
@@ -164,10 +173,13 @@ impl RuntimeError {
                 "free the port, or choose others with FRONTEND_PORT, LB_A_PORT and LB_B_PORT".to_owned()
             }
             Self::NameTaken { name } => {
-                format!("remove that container (`docker rm -f {name}`), or use another project name (-p NAME)")
+                format!(
+                    "remove that container (`docker rm -f {name}`), or use another project name (-p NAME)"
+                )
             }
             Self::Missing { .. } => {
-                "something else changed the mesh meanwhile: take it down with `harness down` and start again".to_owned()
+                "something else changed the mesh meanwhile: take it down with `harness down` and start again"
+                    .to_owned()
             }
             Self::Engine { .. } => "see the engine's own log for more".to_owned(),
         }

@@ -28,7 +28,10 @@ pub(super) async fn alternates(mesh: &Mesh, route: &(Route, SocketAddr)) -> Resu
         turn.dedup();
         turn.len() == instances.len()
     });
-    let expected = format!("{}: strict turns of {instances:?} over {REQUESTS} requests", route.0.name());
+    let expected = format!(
+        "{}: strict turns of {instances:?} over {REQUESTS} requests",
+        route.0.name()
+    );
     check(all_in_turn, expected, hosts.join(" "))
 }
 
@@ -42,7 +45,11 @@ pub(super) async fn ask_in_turn(
     for i in 1..=count {
         match mesh.ask(route).await {
             Ok(answer) => hosts.push(answer.host),
-            Err(reason) => check(false, format!("{}: answer {i} of {count}", route.0.name()), reason)?,
+            Err(reason) => check(
+                false,
+                format!("{}: answer {i} of {count}", route.0.name()),
+                reason,
+            )?,
         }
     }
     Ok(hosts)

@@ -34,13 +34,25 @@ async fn stop(mesh: &mut Mesh, load: &Load) -> Result<(), Error> {
     answers_from(load, &host, &before).await?;
     let grace = mesh.node(STOPPED)?.member.service.stop_grace_period;
     let (code, took) = mesh.stop(STOPPED).await?;
-    check(code == 0, format!("{STOPPED} ends with exit code 0"), format!("{code}, after {took:.1?}"))?;
-    check(took < grace, format!("{STOPPED} ends by itself within {grace:?}"), format!("{took:.1?}"))?;
+    check(
+        code == 0,
+        format!("{STOPPED} ends with exit code 0"),
+        format!("{code}, after {took:.1?}"),
+    )?;
+    check(
+        took < grace,
+        format!("{STOPPED} ends by itself within {grace:?}"),
+        format!("{took:.1?}"),
+    )?;
     let stopped_at = load.now();
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
     let hosts = load.so_far();
     let hosts = hosts.hosts(stopped_at);
-    check(!hosts.contains_key(host.as_str()), format!("no answer from {host} after its end"), format!("{hosts:?}"))
+    check(
+        !hosts.contains_key(host.as_str()),
+        format!("no answer from {host} after its end"),
+        format!("{hosts:?}"),
+    )
 }
 
 /// Waits until `host` has answered.
@@ -48,7 +60,9 @@ pub(super) async fn answers_from(load: &Load, host: &str, expected: &str) -> Res
     let since = load.now();
     let attempt = async || {
         let record = load.so_far();
-        record.first_answer(host, since).ok_or_else(|| vec![record.summary()])
+        record
+            .first_answer(host, since)
+            .ok_or_else(|| vec![record.summary()])
     };
     let limit = Duration::from_secs(10);
     match crate::wait::until(limit, Duration::from_millis(20), attempt, |_| {}).await {
@@ -60,5 +74,9 @@ pub(super) async fn answers_from(load: &Load, host: &str, expected: &str) -> Res
 /// Every request of `record` was answered, and there were some.
 pub(super) fn no_request_failed(record: &Record) -> Result<(), Error> {
     let held = record.failed() == 0 && !record.outcomes.is_empty();
-    check(held, "constant traffic on every path, no failed request", record.summary())
+    check(
+        held,
+        "constant traffic on every path, no failed request",
+        record.summary(),
+    )
 }

@@ -9,7 +9,7 @@ mod weights;
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 
 use crate::error::Error;
 use crate::figures::Figures;
@@ -28,7 +28,7 @@ pub struct Scenario {
     /// What holds when it passes.
     pub about: &'static str,
     /// The check itself.
-    pub run: for<'a> fn(&'a mut Stage) -> BoxFuture<'a, Result<(), Error>>,
+    pub run: for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<(), Error>>,
 }
 
 /// Every scenario, in the order in which they run.
@@ -87,7 +87,15 @@ impl Stage {
         belonging: Belonging,
         progress: Progress,
     ) -> Self {
-        Self { docker, topology, image, belonging, progress, shared: None, figures: Figures::default() }
+        Self {
+            docker,
+            topology,
+            image,
+            belonging,
+            progress,
+            shared: None,
+            figures: Figures::default(),
+        }
     }
 
     /// The mesh that scenarios share; made where there is none, and ready.
@@ -110,7 +118,11 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Stage::mesh`].
-    pub async fn own_mesh(&self, suffix: &str, change: impl FnOnce(Topology) -> Topology) -> Result<Mesh, Error> {
+    pub async fn own_mesh(
+        &self,
+        suffix: &str,
+        change: impl FnOnce(Topology) -> Topology,
+    ) -> Result<Mesh, Error> {
         let mut topology = change(self.topology.clone());
         topology.project = format!("{}-{suffix}", topology.project);
         for member in &mut topology.members {

@@ -14,7 +14,11 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
         for _ in 0..REQUESTS {
             let expected = format!("{name}: an answer of service {service} from one of {instances:?}");
             match mesh.ask(&route).await {
-                Ok(answer) => check(instances.contains(answer.host.as_str()), expected, format!("{answer:?}"))?,
+                Ok(answer) => check(
+                    instances.contains(answer.host.as_str()),
+                    expected,
+                    format!("{answer:?}"),
+                )?,
                 Err(reason) => check(false, expected, reason)?,
             }
         }

@@ -26,6 +26,11 @@ async fn come_back(mesh: &mut Mesh, load: &Load) -> Result<(), Error> {
     mesh.start_again(STOPPED).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
     let host = mesh.node(STOPPED)?.container.short_id();
-    answers_from(load, host, &format!("{STOPPED} ({host}) answers again after its return")).await?;
+    answers_from(
+        load,
+        host,
+        &format!("{STOPPED} ({host}) answers again after its return"),
+    )
+    .await?;
     Ok(())
 }

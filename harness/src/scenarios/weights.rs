@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::alternation::ask_in_turn;
 use super::Stage;
+use super::alternation::ask_in_turn;
 use crate::error::{Error, check};
 use crate::mesh::Mesh;
 use crate::topology::Route;
@@ -14,7 +14,9 @@ const LONGEST_RUN: usize = 2;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let weights = [("service-a", 15), ("service-a2", 10)];
-    let mesh = stage.own_mesh("weights", |topology| topology.with_weights(&weights)).await?;
+    let mesh = stage
+        .own_mesh("weights", |topology| topology.with_weights(&weights))
+        .await?;
     let result = every_path(&mesh).await;
     let result = match result {
         Ok(()) => Ok(()),
@@ -37,10 +39,28 @@ async fn exact(mesh: &Mesh, route: &(Route, SocketAddr)) -> Result<(), Error> {
     for (name, weight) in WEIGHTS {
         let host = mesh.node(name)?.container.short_id();
         let answers = hosts.iter().filter(|answered| *answered == host).count();
-        let expected = format!("{}: {weight} of {total} answers from {name} ({host})", route.0.name());
-        check(answers == weight, expected, format!("{answers}: {}", hosts.join(" ")))?;
+        let expected = format!(
+            "{}: {weight} of {total} answers from {name} ({host})",
+            route.0.name()
+        );
+        check(
+            answers == weight,
+            expected,
+            format!("{answers}: {}", hosts.join(" ")),
+        )?;
     }
-    let longest = hosts.chunk_by(|a, b| a == b).map(<[String]>::len).max().unwrap_or_default();
-    let expected = format!("{}: at most {LONGEST_RUN} answers in a row from one instance", route.0.name());
-    check(longest <= LONGEST_RUN, expected, format!("{longest}: {}", hosts.join(" ")))
+    let longest = hosts
+        .chunk_by(|a, b| a == b)
+        .map(<[String]>::len)
+        .max()
+        .unwrap_or_default();
+    let expected = format!(
+        "{}: at most {LONGEST_RUN} answers in a row from one instance",
+        route.0.name()
+    );
+    check(
+        longest <= LONGEST_RUN,
+        expected,
+        format!("{longest}: {}", hosts.join(" ")),
+    )
 }

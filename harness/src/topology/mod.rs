@@ -106,7 +106,11 @@ impl Topology {
             topology.coverage(&mut faults);
         }
         let told = |fault| format!("{}: {fault}", topology.file.display());
-        if faults.is_empty() { Ok(topology) } else { Err(TopologyError(faults.into_iter().map(told).collect())) }
+        if faults.is_empty() {
+            Ok(topology)
+        } else {
+            Err(TopologyError(faults.into_iter().map(told).collect()))
+        }
     }
 
     /// The same mesh with `--weight` given to some of its service instances, by their names in the Compose file.
@@ -115,7 +119,10 @@ impl Topology {
             let wanted = weights.iter().find(|(name, _)| *name == member.service.name);
             if let (Some((_, wanted)), Role::Service { weight, .. }) = (wanted, &mut member.role) {
                 *weight = *wanted;
-                member.service.command.extend(["--weight".to_owned(), wanted.to_string()]);
+                member
+                    .service
+                    .command
+                    .extend(["--weight".to_owned(), wanted.to_string()]);
             }
         }
         self
@@ -123,7 +130,11 @@ impl Topology {
 
     /// The same mesh with no host port fixed, so that it runs beside any other.
     pub fn with_free_ports(mut self) -> Self {
-        for port in self.members.iter_mut().flat_map(|member| &mut member.service.ports) {
+        for port in self
+            .members
+            .iter_mut()
+            .flat_map(|member| &mut member.service.ports)
+        {
             port.host_port = None;
         }
         self
@@ -136,7 +147,10 @@ impl Topology {
 
     /// The names of the services that instances are offered of.
     pub fn services(&self) -> BTreeSet<&str> {
-        self.members.iter().filter_map(|member| member.role.service()).collect()
+        self.members
+            .iter()
+            .filter_map(|member| member.role.service())
+            .collect()
     }
 
     /// The engine's name of the network.
@@ -155,8 +169,14 @@ impl Topology {
         }
         for service in self.services() {
             for way in route::WAYS {
-                if !self.routes().iter().any(|route| route.way == way && route.service == service) {
-                    faults.push(format!("service {service} is not reached by way of {way}: its port is not published"));
+                if !self
+                    .routes()
+                    .iter()
+                    .any(|route| route.way == way && route.service == service)
+                {
+                    faults.push(format!(
+                        "service {service} is not reached by way of {way}: its port is not published"
+                    ));
                 }
             }
         }
@@ -190,10 +210,20 @@ fn member(service: Service) -> Result<Member, String> {
         .find(|pair| pair[0] == "--status")
         .and_then(|pair| pair[1].rsplit_once(':')?.1.parse().ok())
         .ok_or_else(|| told("expected `--status ADDRESS:PORT` in its command".to_owned()))?;
-    if !service.ports.iter().any(|port| port.container_port == status_port) {
-        return Err(told(format!("expected its status port {status_port} among its `ports`")));
+    if !service
+        .ports
+        .iter()
+        .any(|port| port.container_port == status_port)
+    {
+        return Err(told(format!(
+            "expected its status port {status_port} among its `ports`"
+        )));
     }
-    Ok(Member { service, role, status_port })
+    Ok(Member {
+        service,
+        role,
+        status_port,
+    })
 }
 
 fn role(program: &[String]) -> Result<Role, String> {
@@ -209,9 +239,14 @@ fn role(program: &[String]) -> Result<Role, String> {
                     .ok_or("expected a number after `--weight`")?,
                 None => DEFAULT_WEIGHT,
             };
-            Ok(Role::Service { name: name.to_owned(), weight })
+            Ok(Role::Service {
+                name: name.to_owned(),
+                weight,
+            })
         }
-        [other, ..] => Err(format!("`{other}` after `--`: expected `frontend`, `service NAME` or nothing")),
+        [other, ..] => Err(format!(
+            "`{other}` after `--`: expected `frontend`, `service NAME` or nothing"
+        )),
     }
 }
 
@@ -221,11 +256,17 @@ fn duplicates(members: &[Member], faults: &mut Vec<String>) {
     for member in members {
         if let Some(other) = names.insert(&member.service.container_name, member.name()) {
             let name = &member.service.container_name;
-            faults.push(format!("container name {name} is given to both `{other}` and `{}`", member.name()));
+            faults.push(format!(
+                "container name {name} is given to both `{other}` and `{}`",
+                member.name()
+            ));
         }
         for port in member.service.ports.iter().filter_map(|port| port.host_port) {
             if let Some(other) = ports.insert(port, member.name()) {
-                faults.push(format!("host port {port} is given to both `{other}` and `{}`", member.name()));
+                faults.push(format!(
+                    "host port {port} is given to both `{other}` and `{}`",
+                    member.name()
+                ));
             }
         }
     }

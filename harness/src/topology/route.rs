@@ -36,17 +36,40 @@ impl Route {
 pub(super) fn all(topology: &Topology) -> Vec<Route> {
     let mut routes = Vec::new();
     let mut add = |way, service: &str, member: &super::Member, container_port, target: String| {
-        if member.service.ports.iter().any(|port| port.container_port == container_port) {
+        if member
+            .service
+            .ports
+            .iter()
+            .any(|port| port.container_port == container_port)
+        {
             let (service, member) = (service.to_owned(), member.name().to_owned());
-            routes.push(Route { way, service, member, container_port, target });
+            routes.push(Route {
+                way,
+                service,
+                member,
+                container_port,
+                target,
+            });
         }
     };
     for member in &topology.members {
         for service in topology.services() {
             match member.role {
                 Role::Frontend => {
-                    add(SOCKS5, service, member, FRONTEND_PORT, format!("/service-{service}"));
-                    add(VIA_LB, service, member, FRONTEND_PORT, format!("/service-{service}?via=lb"));
+                    add(
+                        SOCKS5,
+                        service,
+                        member,
+                        FRONTEND_PORT,
+                        format!("/service-{service}"),
+                    );
+                    add(
+                        VIA_LB,
+                        service,
+                        member,
+                        FRONTEND_PORT,
+                        format!("/service-{service}?via=lb"),
+                    );
                 }
                 Role::LoadBalancer => {
                     for (port, _) in LB_PORTS.iter().filter(|(_, behind)| *behind == service) {

@@ -19,7 +19,12 @@ fn the_shipped_file_is_the_documented_topology() {
         .members
         .iter()
         .map(|member| {
-            let ports = member.service.ports.iter().filter_map(|port| port.host_port).collect();
+            let ports = member
+                .service
+                .ports
+                .iter()
+                .filter_map(|port| port.host_port)
+                .collect();
             (member.service.container_name.as_str(), ports)
         })
         .collect();
@@ -33,7 +38,10 @@ fn the_shipped_file_is_the_documented_topology() {
             ("example-service-b", vec![]),
         ]
     );
-    assert_eq!((mesh.image.as_str(), mesh.network_name().as_str()), ("service-mesh-example", "example_mesh"));
+    assert_eq!(
+        (mesh.image.as_str(), mesh.network_name().as_str()),
+        ("service-mesh-example", "example_mesh")
+    );
     let routes: Vec<String> = mesh.routes().iter().map(Route::name).collect();
     assert_eq!(
         routes,
@@ -50,12 +58,32 @@ fn the_shipped_file_is_the_documented_topology() {
 
 #[test]
 fn weights_reach_the_command_line() {
-    let mesh = topology(&shipped()).unwrap().with_weights(&[("service-a", 15), ("frontend", 3)]);
+    let mesh = topology(&shipped())
+        .unwrap()
+        .with_weights(&[("service-a", 15), ("frontend", 3)]);
     let member = mesh.member("service-a").unwrap();
-    assert_eq!(member.role, Role::Service { name: "a".to_owned(), weight: 15 });
-    assert!(member.service.command.ends_with(&["a".to_owned(), "--weight".to_owned(), "15".to_owned()]));
+    assert_eq!(
+        member.role,
+        Role::Service {
+            name: "a".to_owned(),
+            weight: 15
+        }
+    );
+    assert!(
+        member
+            .service
+            .command
+            .ends_with(&["a".to_owned(), "--weight".to_owned(), "15".to_owned()])
+    );
     assert_eq!(mesh.member("frontend").unwrap().role, Role::Frontend);
-    assert!(!mesh.member("frontend").unwrap().service.command.contains(&"--weight".to_owned()));
+    assert!(
+        !mesh
+            .member("frontend")
+            .unwrap()
+            .service
+            .command
+            .contains(&"--weight".to_owned())
+    );
 }
 
 #[test]
@@ -63,13 +91,33 @@ fn a_file_that_cannot_be_checked_as_a_mesh_is_refused() {
     let shipped = shipped();
     for (from, to, expected) in [
         ("      - frontend\n", "      - backend\n", "`backend` after `--`"),
-        ("      - frontend\n", "      - service\n      - c\n", "runs `frontend`"),
-        ("LB_A_PORT:-8081}:8081", "LB_A_PORT:-8081}:8083", "service a is not reached by way of lb"),
-        ("LB_B_PORT:-8082", "LB_B_PORT:-8080", "host port 8080 is given to both"),
-        ("}-lb", "}-frontend", "container name example-frontend is given to both"),
+        (
+            "      - frontend\n",
+            "      - service\n      - c\n",
+            "runs `frontend`",
+        ),
+        (
+            "LB_A_PORT:-8081}:8081",
+            "LB_A_PORT:-8081}:8083",
+            "service a is not reached by way of lb",
+        ),
+        (
+            "LB_B_PORT:-8082",
+            "LB_B_PORT:-8080",
+            "host port 8080 is given to both",
+        ),
+        (
+            "}-lb",
+            "}-frontend",
+            "container name example-frontend is given to both",
+        ),
         ("networks:\n  mesh: {}", "networks:\n  other: {}", "one network"),
         ("      - \"127.0.0.1::9090\"\n", "", "status port 9090"),
-        ("      - --status\n", "      - --statos\n", "`--status ADDRESS:PORT`"),
+        (
+            "      - --status\n",
+            "      - --statos\n",
+            "`--status ADDRESS:PORT`",
+        ),
     ] {
         assert!(shipped.contains(from), "the shipped file no longer has {from:?}");
         let message = topology(&shipped.replacen(from, to, 1)).unwrap_err().to_string();

@@ -54,12 +54,26 @@ impl Docker {
             what: format!("looking at container {id}"),
             reason: "it is gone".to_owned(),
         };
-        self.list(Some(filters(&[("id", id)]))).await?.pop().ok_or_else(missing)
+        self.list(Some(filters(&[("id", id)])))
+            .await?
+            .pop()
+            .ok_or_else(missing)
     }
 
-    async fn list(&self, filters: Option<HashMap<String, Vec<String>>>) -> Result<Vec<Container>, RuntimeError> {
-        let options = ListContainersOptions { all: true, filters, ..Default::default() };
-        let list = self.api.list_containers(Some(options)).await.map_err(failed("listing containers"))?;
+    async fn list(
+        &self,
+        filters: Option<HashMap<String, Vec<String>>>,
+    ) -> Result<Vec<Container>, RuntimeError> {
+        let options = ListContainersOptions {
+            all: true,
+            filters,
+            ..Default::default()
+        };
+        let list = self
+            .api
+            .list_containers(Some(options))
+            .await
+            .map_err(failed("listing containers"))?;
         let mut containers: Vec<Container> = list.into_iter().map(container).collect();
         containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(containers)
@@ -72,8 +86,14 @@ impl Docker {
     pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
         let service = creation.service;
         let name = service.container_name.clone();
-        let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-        let made = self.api.create_container(Some(options), body(&creation)).await;
+        let options = CreateContainerOptions {
+            name: Some(name.clone()),
+            ..Default::default()
+        };
+        let (api, body) = (self.api.clone(), body(&creation));
+        let made = self
+            .make(async move { api.create_container(Some(options), body).await })
+            .await;
         match made {
             Ok(made) => Ok(made.id),
             Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {
@@ -88,10 +108,17 @@ impl Docker {
     /// # Errors
     /// A host port of it is taken, or the engine's.
     pub async fn start(&self, id: &str, name: &str) -> Result<(), RuntimeError> {
-        match self.api.start_container(id, None).await {
+        let (api, owned) = (self.api.clone(), id.to_owned());
+        match self
+            .make(async move { api.start_container(&owned, None).await })
+            .await
+        {
             Ok(()) => Ok(()),
             Err(ApiError::DockerResponseServerError { message, .. }) if tells_port_held(&message) => {
-                Err(RuntimeError::PortHeld { container: name.to_owned(), reason: message })
+                Err(RuntimeError::PortHeld {
+                    container: name.to_owned(),
+                    reason: message,
+                })
             }
             Err(error) => Err(failed(format!("starting container {name}"))(error)),
         }
@@ -103,10 +130,19 @@ impl Docker {
     /// The engine's.
     pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        let options = StopContainerOptions { t: Some(seconds), ..Default::default() };
-        self.api.stop_container(id, Some(options)).await.map_err(failed(format!("stopping container {id}")))?;
+        let options = StopContainerOptions {
+            t: Some(seconds),
+            ..Default::default()
+        };
+        self.api
+            .stop_container(id, Some(options))
+            .await
+            .map_err(failed(format!("stopping container {id}")))?;
         let inspected = self.api.inspect_container(id, None).await;
-        let state = inspected.map_err(failed(format!("looking at container {id}")))?.state.unwrap_or_default();
+        let state = inspected
+            .map_err(failed(format!("looking at container {id}")))?
+            .state
+            .unwrap_or_default();
         Ok(state.exit_code.unwrap_or_default())
     }
 
@@ -115,10 +151,18 @@ impl Docker {
     /// # Errors
     /// The engine's.
     pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
-        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..Default::default()
+        };
         match self.api.remove_container(id, Some(options)).await {
             // 409: somebody else is removing it right now.
-            Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+            Ok(())
+            | Err(ApiError::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(()),
             Err(error) => Err(failed(format!("removing container {id}"))(error)),
         }
     }
@@ -129,17 +173,34 @@ impl Docker {
     /// The engine's; or its `ps` does not tell resident memory.
     pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
         let what = || format!("listing the processes of container {id}");
-        let options = TopOptions { ps_args: "-eo pid,rss,comm".to_owned() };
-        let top = self.api.top_processes(id, Some(options)).await.map_err(failed(what()))?;
+        let options = TopOptions {
+            ps_args: "-eo pid,rss,comm".to_owned(),
+        };
+        let top = self
+            .api
+            .top_processes(id, Some(options))
+            .await
+            .map_err(failed(what()))?;
         let titles = top.titles.unwrap_or_default();
         let column = |title: &str| titles.iter().position(|known| known == title);
         let (Some(rss), Some(command)) = (column("RSS"), column("COMMAND")) else {
-            return Err(RuntimeError::Engine { what: what(), reason: format!("no RSS among {titles:?}") });
+            return Err(RuntimeError::Engine {
+                what: what(),
+                reason: format!("no RSS among {titles:?}"),
+            });
         };
         let read = |row: Vec<String>| {
-            Some(ProcessUse { program: row.get(command)?.clone(), resident_kib: row.get(rss)?.parse().ok()? })
+            Some(ProcessUse {
+                program: row.get(command)?.clone(),
+                resident_kib: row.get(rss)?.parse().ok()?,
+            })
         };
-        Ok(top.processes.unwrap_or_default().into_iter().filter_map(read).collect())
+        Ok(top
+            .processes
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(read)
+            .collect())
     }
 }
 
@@ -153,14 +214,27 @@ fn body(creation: &Creation<'_>) -> ContainerCreateBody {
             host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
         };
         let key = format!("{}/tcp", port.container_port);
-        bindings.entry(key).or_default().get_or_insert_default().push(binding);
+        bindings
+            .entry(key)
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
-    let endpoint = EndpointSettings { aliases: Some(vec![service.name.clone()]), ..Default::default() };
+    let endpoint = EndpointSettings {
+        aliases: Some(vec![service.name.clone()]),
+        ..Default::default()
+    };
     let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     ContainerCreateBody {
         image: Some(service.image.clone()),
         cmd: Some(service.command.clone()),
-        env: Some(service.environment.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+        env: Some(
+            service
+                .environment
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
+        ),
         labels: Some(creation.labels.clone().into_iter().collect()),
         exposed_ports: Some(bindings.keys().cloned().collect()),
         healthcheck: service.healthcheck.as_ref().map(|check| HealthConfig {
@@ -187,12 +261,22 @@ fn body(creation: &Creation<'_>) -> ContainerCreateBody {
 }
 
 fn container(summary: ContainerSummary) -> Container {
-    let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    let name = summary
+        .names
+        .unwrap_or_default()
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let bound = |port: &bollard::models::PortSummary| {
         let ip: IpAddr = port.ip.as_deref()?.parse().ok()?;
         Some((port.private_port, SocketAddr::new(ip, port.public_port?)))
     };
-    let mut ports: Vec<_> = summary.ports.unwrap_or_default().iter().filter_map(bound).collect();
+    let mut ports: Vec<_> = summary
+        .ports
+        .unwrap_or_default()
+        .iter()
+        .filter_map(bound)
+        .collect();
     ports.sort_unstable();
     Container {
         id: summary.id.unwrap_or_default(),

@@ -17,8 +17,16 @@ impl Docker {
         match self.api.inspect_image(name).await {
             Ok(image) => Ok(Some(Image {
                 id: image.id.unwrap_or_default(),
-                labels: image.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
-                size: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
+                labels: image
+                    .config
+                    .and_then(|config| config.labels)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect(),
+                size: image
+                    .size
+                    .and_then(|size| size.try_into().ok())
+                    .unwrap_or_default(),
             })),
             Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(failed(format!("looking at image {name}"))(error)),
@@ -29,11 +37,20 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's, also those that it tells in the middle of its answer.
-    pub async fn import_image(&self, name: &str, tar: Bytes, changes: Vec<String>) -> Result<(), RuntimeError> {
+    pub async fn import_image(
+        &self,
+        name: &str,
+        tar: Bytes,
+        changes: Vec<String>,
+    ) -> Result<(), RuntimeError> {
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
             repo: Some(name.to_owned()),
-            tag: if name.contains(':') { None } else { Some("latest".to_owned()) },
+            tag: if name.contains(':') {
+                None
+            } else {
+                Some("latest".to_owned())
+            },
             changes,
             ..Default::default()
         };
@@ -51,11 +68,26 @@ impl Docker {
     /// The engine's.
     pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
         let filters = filters(&[("label", label::DIGEST), ("dangling", "true")]);
-        let options = ListImagesOptions { filters: Some(filters), ..Default::default() };
-        for image in self.api.list_images(Some(options)).await.map_err(failed("listing images"))? {
-            let removed = self.api.remove_image(&image.id, None::<RemoveImageOptions>, None).await;
+        let options = ListImagesOptions {
+            filters: Some(filters),
+            ..Default::default()
+        };
+        for image in self
+            .api
+            .list_images(Some(options))
+            .await
+            .map_err(failed("listing images"))?
+        {
+            let removed = self
+                .api
+                .remove_image(&image.id, None::<RemoveImageOptions>, None)
+                .await;
             match removed {
-                Ok(_) | Err(ApiError::DockerResponseServerError { status_code: 404 | 409, .. }) => {}
+                Ok(_)
+                | Err(ApiError::DockerResponseServerError {
+                    status_code: 404 | 409,
+                    ..
+                }) => {}
                 Err(error) => return Err(failed(format!("removing image {}", image.id))(error)),
             }
         }

@@ -105,6 +105,9 @@ mod tests {
     #[test]
     fn a_line_without_end_is_cut() {
         let lines = Lines::default().push(&vec![b'x'; MAX_LINE + 1]);
-        assert_eq!(lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(), [MAX_LINE]);
+        assert_eq!(
+            lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(),
+            [MAX_LINE]
+        );
     }
 }

@@ -8,6 +8,8 @@ mod network;
 use std::path::PathBuf;
 
 use bollard::errors::Error as ApiError;
+use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
 
 use super::RuntimeError;
 pub use container::Creation;
@@ -20,6 +22,9 @@ const TIMEOUT_SECONDS: u64 = 60;
 #[derive(Debug, Clone)]
 pub struct Docker {
     api: bollard::Docker,
+    /// Requests that make something. They go on to their end when nobody waits for them any more: what they make
+    /// could otherwise appear after its removal.
+    making: TaskTracker,
 }
 
 impl Docker {
@@ -30,17 +35,46 @@ impl Docker {
     /// There is none, it may not be used, or it is of a kind that does not fit.
     pub async fn connect() -> Result<Self, RuntimeError> {
         let socket = socket()?;
-        let no_engine = |reason: String| RuntimeError::NoEngine { socket: socket.clone(), reason };
+        let no_engine = |reason: String| RuntimeError::NoEngine {
+            socket: socket.clone(),
+            reason,
+        };
         let api = bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, bollard::API_DEFAULT_VERSION)
             .map_err(|error| no_engine(root_cause(&error)))?;
         let api = api.negotiate_version().await.map_err(|error| {
             if is_denied(&error) {
-                RuntimeError::Denied { socket: socket.clone() }
+                RuntimeError::Denied {
+                    socket: socket.clone(),
+                }
             } else {
                 no_engine(root_cause(&error))
             }
         })?;
-        Ok(Self { api })
+        Ok(Self {
+            api,
+            making: TaskTracker::new(),
+        })
+    }
+
+    /// Waits for the requests that make something and that nobody waits for any more.
+    pub async fn settled(&self) {
+        self.making.close();
+        self.making.wait().await;
+        self.making.reopen();
+    }
+
+    /// Lets a request that makes something go on to its end, even when the caller is dropped.
+    async fn make<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let failed = |error: JoinError| ApiError::IOError {
+            err: std::io::Error::other(error),
+        };
+        self.making
+            .spawn(request)
+            .await
+            .unwrap_or_else(|error| Err(failed(error)))
     }
 }
 
@@ -53,16 +87,18 @@ fn socket() -> Result<String, RuntimeError> {
             Some(path) => Ok(path.to_owned()),
             None => Err(RuntimeError::NoEngine {
                 socket: host,
-                reason: "DOCKER_HOST: expected unix:///path/to/docker.sock, because the mesh is reached through \
+                reason:
+                    "DOCKER_HOST: expected unix:///path/to/docker.sock, because the mesh is reached through \
                          ports on this machine"
-                    .to_owned(),
+                        .to_owned(),
             }),
         };
     }
     let usual = "/var/run/docker.sock".to_owned();
     let mut candidates = vec![PathBuf::from(&usual)];
     candidates.extend(std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("docker.sock")));
-    candidates.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
+    candidates
+        .extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
     let found = candidates.iter().find(|path| path.exists());
     Ok(found.map_or(usual, |path| path.to_string_lossy().into_owned()))
 }
@@ -93,11 +129,21 @@ fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> RuntimeError {
     move |error| {
         let what = what.into();
         match error {
-            ApiError::DockerResponseServerError { status_code: 404, message } => {
-                RuntimeError::Missing { what, reason: message }
-            }
-            ApiError::DockerResponseServerError { message, .. } => RuntimeError::Engine { what, reason: message },
-            other => RuntimeError::Engine { what, reason: root_cause(&other) },
+            ApiError::DockerResponseServerError {
+                status_code: 404,
+                message,
+            } => RuntimeError::Missing {
+                what,
+                reason: message,
+            },
+            ApiError::DockerResponseServerError { message, .. } => RuntimeError::Engine {
+                what,
+                reason: message,
+            },
+            other => RuntimeError::Engine {
+                what,
+                reason: root_cause(&other),
+            },
         }
     }
 }
@@ -105,7 +151,10 @@ fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> RuntimeError {
 fn filters(pairs: &[(&str, &str)]) -> std::collections::HashMap<String, Vec<String>> {
     let mut filters = std::collections::HashMap::<String, Vec<String>>::new();
     for (kind, value) in pairs {
-        filters.entry((*kind).to_owned()).or_default().push((*value).to_owned());
+        filters
+            .entry((*kind).to_owned())
+            .or_default()
+            .push((*value).to_owned());
     }
     filters
 }

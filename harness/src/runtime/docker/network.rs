@@ -25,7 +25,8 @@ impl Docker {
             labels: Some(labels.clone().into_iter().collect()),
             ..Default::default()
         };
-        let made = self.api.create_network(request).await;
+        let api = self.api.clone();
+        let made = self.make(async move { api.create_network(request).await }).await;
         Ok(made.map_err(failed(format!("creating network {name}")))?.id)
     }
 
@@ -34,8 +35,14 @@ impl Docker {
     /// # Errors
     /// The engine's.
     pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
-        let options = ListNetworksOptions { filters: Some(filters(&[("label", with_label)])) };
-        let list = self.api.list_networks(Some(options)).await.map_err(failed("listing networks"))?;
+        let options = ListNetworksOptions {
+            filters: Some(filters(&[("label", with_label)])),
+        };
+        let list = self
+            .api
+            .list_networks(Some(options))
+            .await
+            .map_err(failed("listing networks"))?;
         let network = |network: bollard::models::Network| Network {
             id: network.id.unwrap_or_default(),
             name: network.name.unwrap_or_default(),
