@@ -1,7 +1,9 @@
 //! The sidecar: a proxy that stands beside a service, finds its fellows on the network by itself, and
 //! balances connections over what they offer.
 
+pub mod app;
 pub mod balance;
+pub mod cli;
 pub mod control;
 pub mod fault;
 pub mod health;
@@ -10,4 +12,5 @@ pub mod interface;
 pub mod mesh;
 pub mod probe;
 pub mod proxy;
+pub mod status;
 pub mod supervise;

@@ -17,3 +17,5 @@ pub mod view;
 pub mod wire;
 
 pub use agent::{Mesh, StartError};
+pub use config::Config;
+pub use view::{InstanceView, NodeHealth, NodeView, View};

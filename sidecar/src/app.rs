@@ -1,0 +1,220 @@
+//! Builds the sidecar, runs it, and takes it down in order. The one place where mesh, control plane, proxy and
+//! program know of each other.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::Signal;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::Settings;
+use crate::control::{self, Controller, Offers, Script};
+use crate::fault::Faults;
+use crate::http;
+use crate::mesh::Mesh;
+use crate::status::{Phase, Status};
+use crate::supervise::{self, Program};
+
+/// How long the farewell to the mesh may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Runs the sidecar until it is told to stop or its program ends.
+///
+/// # Errors
+/// When something of it cannot be started; nothing is left running then.
+pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let sidecar = Sidecar::start(&settings).await?;
+    let program = match settings.program.as_slice() {
+        [] => {
+            supervise::reap_orphans()?;
+            None
+        }
+        words => Some(Program::start(words)?),
+    };
+    sidecar.phase.send_replace(Phase::Ready);
+    tracing::info!("ready");
+    let code = match program {
+        Some(program) => sidecar.beside(program, &mut signals, &settings).await,
+        None => {
+            let signal = signals.next().await;
+            sidecar.draining(signal);
+            0
+        }
+    };
+    sidecar.stop(settings.drain, &mut signals).await;
+    Ok(ExitCode::from(code))
+}
+
+struct Sidecar {
+    phase: watch::Sender<Phase>,
+    controller: Arc<Controller>,
+    mesh: Option<Mesh>,
+    /// The control plane's and the status listener's servers.
+    servers: TaskTracker,
+    stop_servers: CancellationToken,
+}
+
+impl Sidecar {
+    async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let offers = Offers::new();
+        let mesh = match &settings.discovery {
+            Some(config) => Some(Mesh::start(config.clone(), &node_name(), offers.subscribe()).await?),
+            None => None,
+        };
+        match Self::serve(settings, offers, mesh.as_ref()).await {
+            Ok(serving) => Ok(Self { mesh, ..serving }),
+            Err(error) => {
+                if let Some(mesh) = mesh {
+                    mesh.leave(LEAVE_TIMEOUT).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts everything but the mesh.
+    async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
+        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)));
+        run_script(&controller, &settings.script)?;
+        let phase = watch::Sender::new(Phase::Starting);
+        let servers = TaskTracker::new();
+        let stop_servers = CancellationToken::new();
+        if let Some(address) = settings.http_controller {
+            let listener = bind(address, "--http-controller").await?;
+            let controller = Arc::clone(&controller);
+            let door = move |request| control::http::handle(Arc::clone(&controller), request);
+            servers.spawn(http::serve(listener, door, stop_servers.clone()));
+        }
+        if let Some(address) = settings.status {
+            let listener = bind(address, "--status").await?;
+            let status = Arc::new(Status::new(
+                phase.subscribe(),
+                Arc::clone(&controller),
+                mesh.map(Mesh::view),
+            ));
+            let page = move |request| {
+                let status = Arc::clone(&status);
+                async move { status.answer(&request) }
+            };
+            servers.spawn(http::serve(listener, page, stop_servers.clone()));
+        }
+        Ok(Self {
+            phase,
+            controller,
+            mesh: None,
+            servers,
+            stop_servers,
+        })
+    }
+
+    /// Runs beside the program until it has ended; returns its exit code.
+    async fn beside(&self, mut program: Program, signals: &mut Signals, settings: &Settings) -> u8 {
+        let status = tokio::select! {
+            status = program.ended() => {
+                tracing::warn!(%status, "the program ended by itself");
+                status
+            }
+            signal = signals.next() => {
+                self.draining(signal);
+                program.signal(signal);
+                finish(&mut program, signals, settings.program_grace).await
+            }
+        };
+        self.phase.send_replace(Phase::Draining);
+        supervise::exit_code(status)
+    }
+
+    fn draining(&self, signal: Signal) {
+        tracing::info!(?signal, "stopping");
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Lets connections finish, says farewell to the mesh, and stops; bounded in all its parts.
+    async fn stop(self, drain: Duration, signals: &mut Signals) {
+        tokio::select! {
+            cut = self.controller.drain(drain) => {
+                if cut > 0 {
+                    tracing::warn!(connections = cut, "cut connections that did not finish in time");
+                }
+            }
+            signal = signals.next() => tracing::warn!(?signal, "stopping at once"),
+        }
+        if let Some(mesh) = self.mesh {
+            mesh.leave(LEAVE_TIMEOUT).await;
+        }
+        self.stop_servers.cancel();
+        self.servers.close();
+        self.servers.wait().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Waits for a program that was told to stop; kills it after the grace, or when told a second time.
+async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -> std::process::ExitStatus {
+    tokio::select! {
+        status = program.ended() => return status,
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!(?grace, "the program did not finish in time and is killed");
+        }
+        signal = signals.next() => tracing::warn!(?signal, "told again: the program is killed"),
+    }
+    program.kill();
+    program.ended().await
+}
+
+fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<()> {
+    let mut faults = Vec::new();
+    for line in &script.lines {
+        if let Err(error) = controller.apply(line.command.clone()) {
+            faults.push(line.fault(&error));
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("the configuration cannot be applied:\n{}", Faults(faults))
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{flag}: cannot listen on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "{flag}");
+    Ok(listener)
+}
+
+/// The node's name: the host's name, which in a container is the container's id.
+fn node_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The signals that stop the sidecar.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.interrupt.recv() => Signal::INT,
+        }
+    }
+}

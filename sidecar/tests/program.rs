@@ -1,0 +1,289 @@
+//! The sidecar's own program, run as its user would: with a program beside it, with faulty files, as a probe.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running sidecar; killed when dropped.
+struct Sidecar {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    seen: String,
+}
+
+impl Sidecar {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = command(arguments).spawn().expect("the sidecar starts");
+        let log = BufReader::new(process.stderr.take().expect("its log"));
+        Self {
+            process,
+            log,
+            seen: String::new(),
+        }
+    }
+
+    /// Beside a shell script.
+    fn beside(script: &str) -> Self {
+        Self::start(&["--program-grace", "2", "--", "sh", "-c", script])
+    }
+
+    /// Reads the log up to a line that holds the text, and returns that line.
+    fn logged(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let count = self.log.read_line(&mut line).expect("a log in UTF-8");
+            assert!(count > 0, "the log ended without {text:?}:\n{}", self.seen);
+            self.seen.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.process.id().to_string()])
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child of ours") {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the sidecar did not end; its log:\n{}",
+                self.seen
+            );
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        self.ended().code()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a sidecar that ends by itself: its exit code and what it said.
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(arguments).output().expect("the sidecar runs");
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).expect("UTF-8"),
+    )
+}
+
+/// The address that the log names for a flag.
+fn address(line: &str) -> SocketAddr {
+    let text = line.split("address=").nth(1).expect("an address in the line");
+    text.trim().parse().expect("an address")
+}
+
+#[test]
+fn it_exits_with_its_programs_code() {
+    assert_eq!(Sidecar::beside("exit 42").code(), Some(42));
+    assert_eq!(Sidecar::beside("exit 0").code(), Some(0));
+    assert_eq!(Sidecar::beside("kill -9 $$").code(), Some(128 + 9));
+}
+
+#[test]
+fn its_program_gets_the_signal_and_may_finish() {
+    for (signal, name) in [("-TERM", "TERM"), ("-INT", "INT")] {
+        let script =
+            format!("trap 'echo got it >&2; exit 7' {name}; echo set >&2; while :; do sleep 0.05; done");
+        let mut sidecar = Sidecar::beside(&script);
+        sidecar.logged("set");
+        sidecar.signal(signal);
+        sidecar.logged("got it");
+        assert_eq!(sidecar.code(), Some(7), "{signal}");
+    }
+}
+
+#[test]
+fn a_program_that_does_not_finish_is_killed() {
+    let mut sidecar = Sidecar::beside("trap '' TERM; echo set >&2; while :; do sleep 0.05; done");
+    sidecar.logged("set");
+    sidecar.signal("-TERM");
+    sidecar.logged("did not finish in time");
+    assert_eq!(sidecar.code(), Some(128 + 9));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_grace() {
+    let mut sidecar = Sidecar::start(&[
+        "--program-grace",
+        "3600",
+        "--",
+        "sh",
+        "-c",
+        "trap '' TERM INT; echo set >&2; while :; do sleep 0.05; done",
+    ]);
+    sidecar.logged("set");
+    sidecar.signal("-TERM");
+    sidecar.logged("stopping");
+    sidecar.signal("-INT");
+    assert_eq!(sidecar.code(), Some(128 + 9));
+}
+
+#[test]
+fn orphans_are_reaped() {
+    // The inner shell leaves its child behind; the script then waits until that is gone altogether: a
+    // zombie would still have a directory in /proc.
+    let mut sidecar = Sidecar::beside(
+        "orphan=$(sh -c 'sleep 0.2 >/dev/null & echo $!'); \
+         while [ -d /proc/$orphan ]; do sleep 0.05; done; exit 5",
+    );
+    assert_eq!(sidecar.code(), Some(5));
+}
+
+#[test]
+fn without_a_program_it_runs_until_it_is_told() {
+    let mut sidecar = Sidecar::start(&[]);
+    sidecar.logged("ready");
+    sidecar.signal("-TERM");
+    assert_eq!(sidecar.code(), Some(0));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named() {
+    let (code, said) = run(&["--", "/no/such/program"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("cannot start /no/such/program: No such file or directory"),
+        "{said}"
+    );
+}
+
+#[test]
+fn its_pages_tell_and_the_probe_asks() {
+    let mut sidecar = Sidecar::start(&["--status", "127.0.0.1:0"]);
+    let address = address(&sidecar.logged("--status"));
+    sidecar.logged("ready");
+    for (path, code) in [("healthz", 0), ("readyz", 0), ("mesh", 1), ("nope", 1)] {
+        let (probed, said) = run(&["probe", &format!("http://{address}/{path}")]);
+        assert_eq!(probed, Some(code), "{path}: {said}");
+    }
+    sidecar.signal("-TERM");
+    assert_eq!(sidecar.code(), Some(0));
+    let (probed, said) = run(&["probe", &format!("http://{address}/healthz")]);
+    assert_eq!(probed, Some(1));
+    assert!(said.contains("cannot connect"), "{said}");
+}
+
+#[test]
+fn a_probe_that_is_not_answered_ends() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", silent.local_addr().expect("an address"));
+    let (code, said) = run(&["probe", "--timeout", "0.2", &url]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("did not answer within 0.2 s"), "{said}");
+    let (code, said) = run(&["probe", "nonsense"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("http://"), "{said}");
+}
+
+#[test]
+fn all_faults_of_all_files_are_told_and_nothing_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let first = write("first.conf", "add bogus x\nadd server-groups sgs0\n");
+    let second = write("second.conf", "add server-groups sgs0\n");
+    let discovery = write("discovery.conf", "discovery.tcp_port = many\n");
+    let started = directory.path().join("started");
+    let (code, said) = run(&[
+        "--load",
+        &first,
+        &second,
+        "--discovery-config",
+        &discovery,
+        "--",
+        "touch",
+        &started.display().to_string(),
+    ]);
+    assert_eq!(code, Some(1));
+    for fault in [
+        format!("{first}:1: `bogus`"),
+        format!("{second}:1: `sgs0`"),
+        format!("{discovery}:1: "),
+    ] {
+        assert!(said.contains(&fault), "{fault} is missing in: {said}");
+    }
+    assert!(!started.exists());
+}
+
+#[test]
+fn an_address_in_use_names_the_line() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = held.local_addr().expect("an address");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!("add server-groups x\nadd tcp-lb lb address {address} server-groups x\n");
+    std::fs::write(file.path(), text).expect("written");
+    let name = file.path().display().to_string();
+    let (code, said) = run(&["--load", &name]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("{name}:2: `{address}`: cannot listen on address")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let (code, said) = run(&["--load", "/no/such/file.conf"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("cannot read /no/such/file.conf: No such file or directory"),
+        "{said}"
+    );
+}
+
+#[test]
+fn help_names_every_flag() {
+    let output = command(&["--help"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut help = String::new();
+    output
+        .stdout
+        .expect("its output")
+        .read_to_string(&mut help)
+        .expect("UTF-8");
+    for flag in [
+        "--load",
+        "--discovery-config",
+        "--http-controller",
+        "--status",
+        "--workers",
+        "PROGRAM",
+        "probe",
+    ] {
+        assert!(help.contains(flag), "{flag} is missing in:\n{help}");
+    }
+}
