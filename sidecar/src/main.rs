@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sidecar::cli::Cli;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Names are resolved on these threads, and only for SOCKS5 servers that allow any destination.
 const BLOCKING_THREADS: usize = 4;
@@ -33,13 +35,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         .block_on(task.run())
 }
 
+/// RUST_LOG has targets and levels, `debug` or `info,sidecar::mesh=debug`; without a usable one it is `info`.
 fn log_to_stderr() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
+    let asked = std::env::var("RUST_LOG").ok().and_then(|s| s.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .init();
+        .with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }
