@@ -50,9 +50,9 @@ impl Figures {
     }
 
     /// Notes the resident memory of one idle sidecar.
-    pub fn memory(&mut self, container: &str, kib: u64) {
+    pub fn memory(&mut self, member: &str, kib: u64) {
         let mib = format!("{}.{} MiB", kib / 1024, (kib % 1024) * 10 / 1024);
-        let what = format!("sidecar of {container}, idle after all checks: resident (ps through the engine)");
+        let what = format!("resident memory (ps, by the engine) of the idle sidecar of {member}");
         self.add(&what, mib, "at most 8 MiB", "66 to 76 MiB", kib <= 8 * 1024);
     }
 

@@ -67,6 +67,8 @@ async fn every_scenario(
     stage.figures.up(begun.elapsed(), ready.cached);
     let mut failed = Vec::new();
     for scenario in &ALL {
+        // After a failure there is a new one to be made: under a stage of its own.
+        stage.mesh().await?;
         progress.stage(scenario.name);
         progress.note(scenario.about);
         match stage.run(scenario).await {

@@ -211,7 +211,7 @@ impl Mesh {
         join_all(stops).await.into_iter().flatten().collect()
     }
 
-    /// The resident memory of each running container's sidecar in KiB, with the container's name.
+    /// The resident memory of each running member's sidecar in KiB, with the member's name.
     ///
     /// # Errors
     /// The engine's; or a container without a sidecar.
@@ -221,7 +221,7 @@ impl Mesh {
             let sidecar = processes.iter().find(|process| process.program == "sidecar");
             let lacking = || format!("{} runs no `sidecar` but {processes:?}", node.container.name);
             let found = sidecar.ok_or_else(|| Error::environment(lacking(), "look at its image"))?;
-            Ok((node.container.name.clone(), found.resident_kib))
+            Ok((node.member.name().to_owned(), found.resident_kib))
         };
         join_all(self.running().map(one)).await.into_iter().collect()
     }

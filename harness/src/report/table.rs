@@ -16,7 +16,7 @@ pub fn containers(containers: &[Container]) -> String {
         vec![
             container.short_id().to_owned(),
             container.image.clone(),
-            shortened(&container.command, 44),
+            shortened(&container.command, 40),
             container.status.clone(),
             ports.collect::<Vec<_>>().join(", "),
             container.name.clone(),
@@ -96,11 +96,47 @@ fn localhost(address: std::net::SocketAddr) -> String {
     }
 }
 
+/// A command line within `length` characters; what the sidecar starts says most, so the sidecar's own arguments go
+/// first.
 fn shortened(text: &str, length: usize) -> String {
-    let quoted = format!("\"{text}\"");
-    if quoted.chars().count() <= length {
-        return quoted;
+    let (sidecar, program) = text.split_once(" -- ").unwrap_or((text, ""));
+    let whole = text.chars().count() + 2;
+    if whole <= length {
+        return format!("\"{text}\"");
     }
-    let start: String = quoted.chars().take(length - 2).collect();
-    format!("{start}…\"")
+    if program.is_empty() {
+        let start: String = sidecar.chars().take(length - 3).collect();
+        return format!("\"{start}…\"");
+    }
+    let first = sidecar.split(' ').next().unwrap_or_default();
+    format!("\"{first} … -- {program}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_keeps_the_program() {
+        assert_eq!(
+            shortened("/bin/sidecar -- frontend", 40),
+            "\"/bin/sidecar -- frontend\""
+        );
+        let long = format!("/bin/sidecar --load {} -- service a", "x".repeat(60));
+        assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
+        let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
+        assert_eq!(alone.chars().count(), 40);
+    }
+
+    #[test]
+    fn rows_stand_under_their_header() {
+        let rows = [
+            vec!["1".to_owned(), "two".to_owned()],
+            vec!["longer".to_owned(), "2".to_owned()],
+        ];
+        assert_eq!(
+            plain(&["A", "B"], rows.into_iter()),
+            "A        B\n1        two\nlonger   2"
+        );
+    }
 }
