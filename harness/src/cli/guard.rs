@@ -60,7 +60,7 @@ pub(super) async fn guarded<T>(
     if let Ok((value, Afterwards::Keep)) = result {
         return Ok(value);
     }
-    if result.is_err() {
+    if matches!(result, Err(Error::Check(_) | Error::Environment { .. })) {
         progress.failed();
     }
     progress.stage("removing");

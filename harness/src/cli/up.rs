@@ -59,9 +59,13 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         .await?;
         show(&docker, &mesh, begun).await?;
         if wish.detach {
+            let flag = if wish.project == "example" {
+                String::new()
+            } else {
+                format!(" -p {}", wish.project)
+            };
             progress.say(&format!(
-                "It stays up: `harness status`, `harness logs`, `harness down`{}",
-                flag(&wish)
+                "It stays up. Next: cargo run -p harness -- status | logs | down{flag}"
             ));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
@@ -78,14 +82,6 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
     guarded(&docker, &belonging, &interrupts, &progress, Box::pin(work)).await
-}
-
-fn flag(wish: &Wish) -> String {
-    if wish.project == "example" {
-        String::new()
-    } else {
-        format!(" (each with -p {})", wish.project)
-    }
 }
 
 /// Removes what crashed runs left, and says so.
@@ -190,7 +186,7 @@ async fn refuse_second(docker: &Docker, topology: &Topology) -> Result<(), Error
             format!("is up, {running} containers")
         };
         let what = format!("the mesh `{project}` {state}; {}", whose(container));
-        let advice = "use it as it is (`harness status` shows it), take it away with `harness down`, or start another \
+        let advice = "use it as it is (`status` instead of `up` shows it), take it away with `down`, or start another \
                       beside it with -p NAME and other FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
         return Err(Error::environment(what, advice));
     }

@@ -39,6 +39,8 @@ pub struct Node {
     pub member: Member,
     /// What the engine says of it.
     pub container: Container,
+    /// Whether it should run: it does not once it was stopped on purpose.
+    pub wanted: bool,
 }
 
 impl Mesh {
@@ -54,9 +56,11 @@ impl Mesh {
             .await?;
         let node = |member: &Member| {
             let of_member = |c: &&Container| c.label(label::SERVICE) == member.name();
+            let container = containers.iter().find(of_member)?.clone();
             Some(Node {
                 member: member.clone(),
-                container: containers.iter().find(of_member)?.clone(),
+                wanted: container.running(),
+                container,
             })
         };
         let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
@@ -111,7 +115,7 @@ impl Mesh {
                     "{} does not publish port {}",
                     node.container.name, route.container_port
                 );
-                Error::environment(what, "look whether it still runs (`harness status`)")
+                Error::environment(what, "look whether it still runs (`docker ps -a`)")
             })?;
             Ok((route, address))
         };
@@ -126,9 +130,9 @@ impl Mesh {
         answer::ask(route.1, &route.0, REQUEST_LIMIT).await
     }
 
-    /// What every running container's sidecar says.
+    /// What the sidecar of every container says that should run.
     pub async fn look(&self) -> Vec<Seen> {
-        join_all(self.running().map(|node| async {
+        join_all(self.wanted().map(|node| async {
             let view = match node.container.endpoint(node.member.status_port) {
                 Some(address) => view::fetch(address, VIEW_LIMIT).await,
                 None => Err(format!(
@@ -146,7 +150,7 @@ impl Mesh {
         .await
     }
 
-    /// All in which the running sidecars' views differ from what runs, and so from each other.
+    /// All in which the running sidecars' views differ from what should run, and so from each other.
     pub async fn disagreements(&self) -> Vec<String> {
         agreement::disagreements(&self.look().await)
     }
@@ -180,6 +184,7 @@ impl Mesh {
             .stop(&node.container.id, node.member.service.stop_grace_period)
             .await?;
         let took = start.elapsed();
+        self.want(name, false);
         self.refresh().await?;
         Ok((code, took))
     }
@@ -194,13 +199,14 @@ impl Mesh {
             .start(&node.container.id, &node.container.name)
             .await?;
         self.last_start = Instant::now();
+        self.want(name, true);
         self.refresh().await
     }
 
     /// Stops all containers gracefully, all at once; answers with those that did not end well: the engine could
     /// not stop them, or their exit code was not 0.
     pub async fn stop_all(&self) -> Vec<String> {
-        let stops = self.running().map(|node| async {
+        let stops = self.wanted().map(|node| async {
             let grace = node.member.service.stop_grace_period;
             match self.docker.stop(&node.container.id, grace).await {
                 Ok(0) => None,
@@ -223,7 +229,7 @@ impl Mesh {
             let found = sidecar.ok_or_else(|| Error::environment(lacking(), "look at its image"))?;
             Ok((node.member.name().to_owned(), found.resident_kib))
         };
-        join_all(self.running().map(one)).await.into_iter().collect()
+        join_all(self.wanted().map(one)).await.into_iter().collect()
     }
 
     /// Adds the containers' last log lines to a failed check; anything else is passed on as it is.
@@ -234,6 +240,12 @@ impl Mesh {
                 Error::Check(failure)
             }
             other => other,
+        }
+    }
+
+    fn want(&mut self, name: &str, wanted: bool) {
+        for node in self.nodes.iter_mut().filter(|node| node.member.name() == name) {
+            node.wanted = wanted;
         }
     }
 
@@ -255,7 +267,7 @@ impl Mesh {
         join_all(self.nodes.iter().map(one)).await
     }
 
-    fn running(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.container.running())
+    fn wanted(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.wanted)
     }
 }

@@ -10,6 +10,7 @@ use super::Mesh;
 use crate::answer;
 use crate::error::Error;
 use crate::report::Progress;
+use crate::runtime::{Container, RuntimeError};
 use crate::topology::{Role, Route};
 use crate::wait;
 
@@ -19,35 +20,58 @@ const PERIOD: Duration = Duration::from_millis(25);
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 
 impl Mesh {
-    /// Waits until the mesh of the running containers is ready, and tells meanwhile what is missing. Answers with
-    /// the time since the last container was started.
+    /// Waits until the mesh of the containers that should run is ready, and tells meanwhile what is missing. Answers
+    /// with the time since the last container was started.
     ///
     /// # Errors
-    /// Not within `limit`: what was missing, with the containers' last log lines.
+    /// A container ended, or the mesh is not ready within `limit`: what was missing, with the containers' last log
+    /// lines.
     pub async fn ready(&self, limit: Duration, progress: &Progress) -> Result<Duration, Error> {
-        let routes = self.routes()?;
         let mut answered = Answered::default();
         let attempt = async || {
+            let routes = match self.routes() {
+                Ok(routes) => routes,
+                // The engine publishes no port of a container that has ended.
+                Err(error) => return Ok(Err(vec![error.to_string()])),
+            };
             let (mut missing, asked) = join(self.disagreements(), answered.ask(self, &routes)).await;
             missing.extend(asked);
             if missing.is_empty() {
-                Ok(self.last_start.elapsed())
-            } else {
+                return Ok(Ok(self.last_start.elapsed()));
+            }
+            let ended = self.ended().await;
+            if ended.is_empty() {
                 Err(missing)
+            } else {
+                Ok(Err(ended))
             }
         };
-        let result = wait::until(limit, PERIOD, attempt, |missing| {
+        let waited = wait::until(limit, PERIOD, attempt, |missing| {
             progress.note(&missing.join("; "));
         })
         .await;
-        match result {
-            Ok(took) => Ok(took),
-            Err(expired) => {
-                let expected =
-                    format!("a mesh on which all sidecars agree, and every path, within {limit:?}");
-                Err(self.failure(expected, self.story(&expired.missing).await).await)
-            }
-        }
+        let missing = match waited {
+            Ok(Ok(took)) => return Ok(took),
+            Ok(Err(ended)) => ended,
+            Err(expired) => expired.missing,
+        };
+        let expected =
+            format!("within {limit:?} a mesh that all sidecars see alike, and an answer on every path");
+        Err(self.failure(expected, self.story(&missing).await).await)
+    }
+
+    /// Containers that should run and do not.
+    async fn ended(&self) -> Vec<String> {
+        let looks = self
+            .wanted()
+            .map(|node| self.docker.container(&node.container.id));
+        let containers = join_all(looks).await;
+        let told = |look: Result<Container, RuntimeError>| match look {
+            Ok(container) if container.running() => None,
+            Ok(container) => Some(format!("{} does not run", container.name)),
+            Err(error) => Some(error.to_string()),
+        };
+        containers.into_iter().filter_map(told).collect()
     }
 
     /// What the engine and the sidecars say, for a failed wait.
@@ -63,10 +87,10 @@ impl Mesh {
         lines.join("\n")
     }
 
-    /// The hosts of the running instances of each service.
+    /// The hosts of a service's instances that should run.
     pub fn hosts(&self, service: &str) -> BTreeSet<&str> {
         let offers = |role: &Role| role.service() == Some(service);
-        let instances = self.running().filter(|node| offers(&node.member.role));
+        let instances = self.wanted().filter(|node| offers(&node.member.role));
         instances.map(|node| node.container.short_id()).collect()
     }
 }

@@ -64,9 +64,11 @@ impl Mesh {
         for (member, started) in topology.members.iter().zip(join_all(starts).await) {
             let (id, at) = started?;
             last_start = last_start.max(at);
+            let container = docker.container(&id).await?;
             nodes.push(Node {
                 member: member.clone(),
-                container: docker.container(&id).await?,
+                container,
+                wanted: true,
             });
         }
         for node in &nodes {
