@@ -18,7 +18,7 @@ pub enum Error {
         advice: String,
     },
     /// The mesh did not do what it should.
-    #[error("{0}")]
+    #[error("the mesh does not do what it should\n{0}")]
     Check(Box<CheckFailure>),
     /// The user stopped it before it was done.
     #[error("interrupted")]

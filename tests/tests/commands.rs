@@ -179,7 +179,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
         "ENV PATH=/bin".to_owned(),
     ];
     docker
-        .import_image(&image, sidecar_alone(), settings)
+        .import_image(&image, sidecar_alone().unwrap(), settings)
         .await
         .unwrap();
 
@@ -189,7 +189,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     for part in [
         "expected:",
         "seen:",
-        "-service-b does not run",
+        " does not run",
         "last log lines of",
         "/etc/sidecar/discovery.conf",
     ] {
@@ -204,9 +204,9 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
 }
 
 /// A file system with nothing but the sidecar that the image was built from.
-fn sidecar_alone() -> bytes::Bytes {
+fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let checkout = harness::checkout::Checkout::find().unwrap();
+    let checkout = harness::checkout::Checkout::find()?;
     let base = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let program = checkout
         .root()
@@ -215,6 +215,6 @@ fn sidecar_alone() -> bytes::Bytes {
         .join(target)
         .join("release/sidecar");
     let mut archive = tar::Builder::new(Vec::new());
-    archive.append_path_with_name(program, "bin/sidecar").unwrap();
-    archive.into_inner().unwrap().into()
+    archive.append_path_with_name(program, "bin/sidecar")?;
+    Ok(archive.into_inner()?.into())
 }

@@ -2,12 +2,13 @@
 
 use std::process::Stdio;
 
+use anyhow::{Result, bail, ensure};
 use tests::Mesh;
 use tokio::process::Command;
 
 /// The Compose that is installed, old or new, with the arguments that name the mesh.
-async fn compose(mesh: &Mesh) -> (&'static str, Vec<String>) {
-    let checkout = harness::checkout::Checkout::find().unwrap();
+async fn compose(mesh: &Mesh) -> Result<(&'static str, Vec<String>)> {
+    let checkout = harness::checkout::Checkout::find()?;
     let file = checkout.root().join("compose/compose.yaml").display().to_string();
     let named = ["-f".to_owned(), file, "-p".to_owned(), mesh.project.clone()];
     for (program, first) in [("docker", Some("compose")), ("docker-compose", None)] {
@@ -18,23 +19,23 @@ async fn compose(mesh: &Mesh) -> (&'static str, Vec<String>) {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         if command.status().await.is_ok_and(|status| status.success()) {
-            return (
+            return Ok((
                 program,
                 first.map(str::to_owned).into_iter().chain(named).collect(),
-            );
+            ));
         }
     }
-    panic!("this test needs `docker compose` or `docker-compose` (Debian: apt-get install docker-compose)");
+    bail!("this test needs `docker compose` or `docker-compose` (Debian: apt-get install docker-compose)");
 }
 
-/// Runs Compose on the mesh, which must do it, and answers with what it printed.
-async fn run(mesh: &Mesh, arguments: &[&str]) -> String {
-    let (program, mut all) = compose(mesh).await;
+/// Runs Compose on the mesh and answers with what it printed.
+async fn run(mesh: &Mesh, arguments: &[&str]) -> Result<String> {
+    let (program, mut all) = compose(mesh).await?;
     all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let result = mesh.run(program, &all).await.unwrap();
-    assert_eq!(result.code, Some(0), "{program} {all:?}: {result:#?}");
-    result.output
+    let result = mesh.run(program, &all).await?;
+    ensure!(result.code == Some(0), "{program} {all:?}: {result:#?}");
+    Ok(result.output)
 }
 
 #[tokio::test]
@@ -43,7 +44,7 @@ async fn compose_sees_and_stops_what_the_harness_started() {
     let up = mesh.harness(&["up", "--detach"]).await.unwrap();
     assert_eq!(up.code, Some(0), "{up:#?}");
 
-    let services = run(&mesh, &["ps", "--services"]).await;
+    let services = run(&mesh, &["ps", "--services"]).await.unwrap();
     let mut services: Vec<&str> = services.lines().collect();
     services.sort_unstable();
     assert_eq!(
@@ -53,24 +54,25 @@ async fn compose_sees_and_stops_what_the_harness_started() {
     assert!(
         run(&mesh, &["ps"])
             .await
+            .unwrap()
             .contains(&format!("{}-service-a2", mesh.project))
     );
 
-    run(&mesh, &["stop", "service-a2"]).await;
+    run(&mesh, &["stop", "service-a2"]).await.unwrap();
     let status = mesh.harness(&["status"]).await.unwrap();
     assert!(
         status.output.contains("service-a2 does not run: Exited (0)"),
         "{status:#?}"
     );
 
-    run(&mesh, &["down"]).await;
+    run(&mesh, &["down"]).await.unwrap();
     assert_eq!(mesh.leftovers().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn the_harness_sees_and_removes_what_compose_started() {
     let mesh = Mesh::prepare().await.unwrap();
-    run(&mesh, &["up", "-d", "--no-build"]).await;
+    run(&mesh, &["up", "-d", "--no-build"]).await.unwrap();
 
     let agrees = async || {
         let status = mesh
