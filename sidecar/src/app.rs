@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::Settings;
+use crate::control::autosave::Autosave;
 use crate::control::{self, Controller, Offers, Script};
 use crate::fault::Faults;
 use crate::http;
@@ -83,7 +84,10 @@ impl Sidecar {
     /// Starts everything but the mesh.
     async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
         let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)));
-        run_script(&controller, &settings.script)?;
+        run_script(&controller, &settings.script).await?;
+        if let Some(path) = &settings.autosave {
+            controller.save_to(Autosave::start(path.clone())).await;
+        }
         let phase = watch::Sender::new(Phase::Starting);
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();
@@ -170,10 +174,10 @@ async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -
     program.ended().await
 }
 
-fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<()> {
+async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<()> {
     let mut faults = Vec::new();
     for line in &script.lines {
-        if let Err(error) = controller.apply(line.command.clone()) {
+        if let Err(error) = controller.execute(line.command.clone()).await {
             faults.push(line.fault(&error));
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
-use crate::control::{MAX_FILE, Script};
-use crate::fault::Faults;
+use crate::control::{MAX_FILE, Script, autosave};
+use crate::fault::{Fault, Faults};
 use crate::{app, mesh, probe};
 
 /// The proxy that stands beside every service of the mesh.
@@ -49,6 +49,10 @@ struct RunArgs {
     /// Config files, one command a line, run in order
     #[arg(long, value_name = "FILE", num_args = 1..)]
     load: Vec<PathBuf>,
+    /// Where the configuration is saved after every change; if the file is there, the sidecar starts from it
+    /// and not from --load
+    #[arg(long, value_name = "FILE")]
+    autosave: Option<PathBuf>,
     /// Discovery settings; without them the sidecar joins no mesh
     #[arg(long, value_name = "FILE")]
     discovery_config: Option<PathBuf>,
@@ -125,6 +129,7 @@ impl Task {
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) script: Script,
+    pub(crate) autosave: Option<PathBuf>,
     pub(crate) discovery: Option<mesh::Config>,
     pub(crate) http_controller: Option<SocketAddr>,
     pub(crate) status: Option<SocketAddr>,
@@ -137,15 +142,7 @@ pub struct Settings {
 impl RunArgs {
     fn into_settings(self) -> anyhow::Result<Settings> {
         let mut faults = Vec::new();
-        let mut texts = Vec::new();
-        for path in &self.load {
-            texts.push((path.display().to_string(), read(path)?));
-        }
-        let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-        let script = script.unwrap_or_else(|mut found| {
-            faults.append(&mut found.0);
-            Script::default()
-        });
+        let script = self.script(&mut faults)?;
         let discovery = match &self.discovery_config {
             None => None,
             Some(path) => mesh::Config::parse(&path.display().to_string(), &read(path)?)
@@ -161,6 +158,7 @@ impl RunArgs {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             script,
+            autosave: self.autosave,
             discovery,
             http_controller: self.http_controller,
             status: self.status,
@@ -169,6 +167,29 @@ impl RunArgs {
             drain: self.drain,
             program: self.program,
         })
+    }
+}
+
+impl RunArgs {
+    /// What was saved, or else what the files to load say.
+    fn script(&self, faults: &mut Vec<Fault>) -> anyhow::Result<Script> {
+        if let Some(path) = &self.autosave
+            && let Some(saved) = autosave::load(path)?
+        {
+            if !self.load.is_empty() {
+                tracing::info!(file = %path.display(), "starting from what was saved, not from --load");
+            }
+            return Ok(saved);
+        }
+        let mut texts = Vec::new();
+        for path in &self.load {
+            texts.push((path.display().to_string(), read(path)?));
+        }
+        let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        Ok(script.unwrap_or_else(|mut found| {
+            faults.append(&mut found.0);
+            Script::default()
+        }))
     }
 }
 

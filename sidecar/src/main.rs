@@ -37,7 +37,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// RUST_LOG has targets and levels, `debug` or `info,sidecar::mesh=debug`; without a usable one it is `info`.
 fn log_to_stderr() {
-    let asked = std::env::var("RUST_LOG").ok().and_then(|s| s.parse::<Targets>().ok());
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|s| s.parse::<Targets>().ok());
     let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

@@ -1,6 +1,6 @@
 //! The sidecar's own program, run as its user would: with a program beside it, with faulty files, as a probe.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -265,16 +265,8 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn help_names_every_flag() {
-    let output = command(&["--help"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    let mut help = String::new();
-    output
-        .stdout
-        .expect("its output")
-        .read_to_string(&mut help)
-        .expect("UTF-8");
+    let output = command(&["--help"]).output().expect("it runs");
+    let help = String::from_utf8(output.stdout).expect("UTF-8");
     for flag in [
         "--load",
         "--discovery-config",

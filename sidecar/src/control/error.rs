@@ -29,6 +29,16 @@ pub enum CommandError {
         /// The name asked for.
         name: String,
     },
+    /// It is in use; the user is named.
+    #[error("{what} is used by {user}")]
+    InUse {
+        /// Its name.
+        name: String,
+        /// Its kind and name.
+        what: String,
+        /// What uses it: kind and name.
+        user: String,
+    },
     /// The command is right, and the machine will not have it: an address in use, no such interface.
     #[error("{message}")]
     Refused {
@@ -47,6 +57,13 @@ impl CommandError {
         }
     }
 
+    pub(super) fn not_found(resource: Resource, name: impl Into<String>) -> Self {
+        Self::NotFound {
+            resource,
+            name: name.into(),
+        }
+    }
+
     pub(super) fn refused(word: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Refused {
             word: word.into(),
@@ -59,7 +76,7 @@ impl CommandError {
     pub fn word(&self) -> &str {
         match self {
             Self::Invalid { word, .. } | Self::Refused { word, .. } => word,
-            Self::Exists { name, .. } | Self::NotFound { name, .. } => name,
+            Self::Exists { name, .. } | Self::NotFound { name, .. } | Self::InUse { name, .. } => name,
         }
     }
 
@@ -73,7 +90,7 @@ impl CommandError {
             Self::NotFound { resource, .. } => {
                 format!("there is no {resource} of this name; it must be added on an earlier line")
             }
-            Self::Invalid { message, .. } | Self::Refused { message, .. } => message.clone(),
+            other => other.to_string(),
         }
     }
 }

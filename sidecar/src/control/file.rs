@@ -57,7 +57,7 @@ impl Script {
                 }
                 let outcome = line
                     .parse::<Command>()
-                    .and_then(|command| model.apply(&command).map(|()| command));
+                    .and_then(|command| model.apply(&command).map(|_| command));
                 match outcome {
                     Ok(command) => {
                         script.lines.push(Line {

@@ -54,8 +54,16 @@ words! {
     Action {
         /// Make a resource, or attach one to another.
         Add = "add" / "a",
+        /// Read the names of resources, or how many there are.
+        List = "list" / "l",
+        /// Read a line about each.
+        ListDetail = "list-detail" / "L",
+        /// Change a resource.
+        Update = "update" / "u",
         /// Remove a resource, or detach one from another.
         Remove = "remove" / "r",
+        /// Remove a resource along with whatever uses it.
+        ForceRemove = "force-remove" / "R",
     }
 }
 
@@ -72,10 +80,26 @@ words! {
         ServerGroup = "server-group" / "sg",
         /// One server of a group.
         Server = "server" / "svr",
+        /// Says which clients a listener serves.
+        SecurityGroup = "security-group" / "secg",
+        /// One rule of a security group.
+        SecurityGroupRule = "security-group-rule" / "secgr",
         /// Keeps a server group filled with the mesh's instances of a service.
         SmartGroupDelegate = "smart-group-delegate",
         /// Offers a local instance to the mesh.
         SmartNodeDelegate = "smart-node-delegate",
+        /// An address that a listener is bound to; read-only.
+        BindServer = "bind-server" / "bs",
+        /// Either half of a session; read-only.
+        Connection = "connection" / "conn",
+        /// A client's connection and the one to its instance.
+        Session = "session" / "sess",
+        /// Bytes from clients to instances; read-only.
+        BytesIn = "bytes-in" / "bin",
+        /// Bytes from instances to clients; read-only.
+        BytesOut = "bytes-out" / "bout",
+        /// Connections accepted by a listener, or made to a server; read-only.
+        AcceptedConnCount = "accepted-conn-count",
     }
 }
 
@@ -100,6 +124,16 @@ words! {
         Down = "down",
         /// How a server is chosen.
         Method = "method",
+        /// The security group that says which clients a listener serves.
+        SecurityGroup = "security-group" / "secg",
+        /// The clients that a rule is about, as `ADDRESS/BITS`.
+        Network = "network" / "net",
+        /// `TCP` or `UDP`.
+        Protocol = "protocol",
+        /// The ports that a rule is about, as `FIRST,LAST`.
+        PortRange = "port-range",
+        /// `allow` or `deny`.
+        Default = "default",
         /// A service's name in the mesh.
         Service = "service",
         /// A service's zone in the mesh.
@@ -123,26 +157,6 @@ words! {
     }
 }
 
-/// How a door names things to the people behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// The words of the command language.
-    Words,
-    /// The fields of a JSON object.
-    Json,
-}
-
-impl Dialect {
-    /// What a key is called at the door.
-    pub(super) fn key(self, key: Key) -> &'static str {
-        match (self, key) {
-            (Self::Json, Key::IpType) => "ipType",
-            (Self::Json, Key::Port) => "exposedPort",
-            (_, key) => key.word(),
-        }
-    }
-}
-
 /// The words that the original has and this sidecar has not: its threads.
 const THREAD_WORDS: &[&str] = &[
     "event-loop-group",
@@ -157,14 +171,21 @@ const THREAD_WORDS: &[&str] = &[
 /// A sentence, split into its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sentence {
-    pub(super) dialect: Dialect,
     pub(super) action: Action,
     pub(super) resource: Resource,
+    /// Empty where the action is to list: that takes no name.
     pub(super) name: String,
-    /// `to` or `from` another resource.
-    pub(super) target: Option<(Resource, String)>,
+    /// What stands behind `in`, `to` or `from`, the nearest first.
+    pub(super) places: Vec<Place>,
     pub(super) keys: Vec<(Key, String)>,
     pub(super) flags: Vec<Flag>,
+}
+
+/// A place that a resource is in, or goes to or from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) resource: Resource,
+    pub(super) name: String,
 }
 
 impl Sentence {
@@ -185,23 +206,24 @@ impl Sentence {
         let mut words = words.iter().copied();
         let action = parse_action(words.next().unwrap_or_default())?;
         let resource = parse_resource(words.next(), action.word())?;
-        let name = name_after(resource.word(), words.next())?;
+        let name = match action {
+            Action::List | Action::ListDetail => String::new(),
+            _ => name_after(resource.word(), words.next())?,
+        };
+        let (places, keys, flags) = Default::default();
         let mut sentence = Self {
-            dialect: Dialect::Words,
             action,
             resource,
             name,
-            target: None,
-            keys: Vec::new(),
-            flags: Vec::new(),
+            places,
+            keys,
+            flags,
         };
         while let Some(word) = words.next() {
-            if word == sentence.preposition() {
-                let of = parse_resource(words.next(), word)?;
-                let name = name_after(of.word(), words.next())?;
-                if sentence.target.replace((of, name)).is_some() {
-                    return Err(CommandError::invalid(word, format!("{word} may be given once")));
-                }
+            if sentence.prepositions().contains(&word) {
+                let resource = parse_resource(words.next(), word)?;
+                let name = name_after(resource.word(), words.next())?;
+                sentence.places.push(Place { resource, name });
             } else if let Some(flag) = Flag::from_word(word) {
                 sentence.flags.push(flag);
             } else if let Some(key) = Key::from_word(word) {
@@ -219,10 +241,12 @@ impl Sentence {
         Ok(sentence)
     }
 
-    fn preposition(&self) -> &'static str {
+    /// The words that lead to a place; where there are two, they say the same.
+    fn prepositions(&self) -> &'static [&'static str] {
         match self.action {
-            Action::Add => "to",
-            Action::Remove => "from",
+            Action::Add => &["to"],
+            Action::Remove | Action::ForceRemove => &["from", "in"],
+            Action::List | Action::ListDetail | Action::Update => &["in"],
         }
     }
 
@@ -234,7 +258,7 @@ impl Sentence {
             word,
             format!(
                 "{word} is not a valid word here; expected `{}`, a key ({}) or a flag ({})",
-                self.preposition(),
+                self.prepositions().join("` or `"),
                 Key::list(),
                 Flag::list()
             ),

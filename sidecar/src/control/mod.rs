@@ -1,23 +1,41 @@
 //! The control plane: one command grammar and the doors to it.
 
+mod apply;
+#[cfg(test)]
+mod arbitrary;
+pub mod autosave;
 mod command;
 mod controller;
 mod error;
 mod file;
 mod grammar;
 pub mod http;
+mod lines;
 mod model;
 mod offers;
 mod parse;
+mod read;
 mod registration;
+mod render;
+mod reply;
+mod running;
+mod sessions;
 mod smart_group;
 mod values;
+mod view;
 
 pub use command::{
-    Add, Command, DEFAULT_WEIGHT, ListenerSpec, Remove, ServerGroupSpec, SmartGroupSpec, SmartNodeSpec,
+    Add, CheckUpdate, Command, Counted, DEFAULT_WEIGHT, Figure, List, ListenerName, ListenerSpec,
+    ListenerUpdate, Remove, ServerGroupSpec, SmartGroupSpec, SmartNodeSpec, Update,
 };
-pub use controller::{Controller, GroupView, RegistrationView};
+pub use controller::Controller;
 pub use error::CommandError;
 pub use file::{Line, MAX_FILE, Script};
 pub use grammar::{Action, Flag, Key, Resource};
 pub use offers::Offers;
+pub use reply::Reply;
+pub use sessions::SessionPattern;
+pub use view::{
+    GroupView, ListenerView, MemberView, RegistrationView, SecurityGroupView, ServerGroupsView,
+    SmartGroupView,
+};

@@ -3,12 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::error::CommandError;
 use crate::balance::Method;
 use crate::interface::IpType;
+use crate::proxy::access::{Protocol, Verdict};
 
 /// The longest name of anything, in bytes.
 pub(super) const MAX_NAME: usize = 255;
+
+/// What stands for no security group.
+pub(super) const ALLOW_ALL: &str = "(allow-all)";
 
 /// A kind of value.
 pub(super) struct Kind<T> {
@@ -58,12 +64,48 @@ pub(super) const PORT: Kind<u16> = Kind {
     parse: |s| s.parse().ok().filter(|p| *p != 0),
 };
 
+pub(super) const VERDICT: Kind<Verdict> = Kind {
+    expected: "allow or deny",
+    parse: |s| s.parse().ok(),
+};
+
+pub(super) const NETWORK: Kind<IpNet> = Kind {
+    expected: "a network such as 10.0.0.0/8 or fd00::/8",
+    parse: |s| s.parse::<IpNet>().ok().filter(|n| n.addr() == n.network()),
+};
+
+pub(super) const PROTOCOL: Kind<Protocol> = Kind {
+    expected: "TCP or UDP",
+    parse: |s| s.parse().ok(),
+};
+
+pub(super) const PORT_RANGE: Kind<(u16, u16)> = Kind {
+    expected: "the first and the last port, such as 80,90",
+    parse: |s| {
+        let (first, last) = s.split_once(',')?;
+        let range = ((PORT.parse)(first)?, (PORT.parse)(last)?);
+        (range.0 <= range.1).then_some(range)
+    },
+};
+
+/// The name of a security group, or what stands for none.
+pub(super) const SECURITY_GROUP: Kind<Option<String>> = Kind {
+    expected: "the name of a security-group, or (allow-all)",
+    parse: |s| {
+        if s == ALLOW_ALL {
+            Some(None)
+        } else {
+            (NAME.parse)(s).map(Some)
+        }
+    },
+};
+
 pub(super) const NAME: Kind<String> = Kind {
-    expected: "a name of 1 to 255 bytes without white space, control characters or commas",
+    expected: "1 to 255 bytes without white space, control characters, commas or a parenthesis in front",
     parse: |s| {
         let fits = (1..=MAX_NAME).contains(&s.len());
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';
-        (fits && !s.contains(odd)).then(|| s.to_owned())
+        (fits && !s.contains(odd) && !s.starts_with('(')).then(|| s.to_owned())
     },
 };
 

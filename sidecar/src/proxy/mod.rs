@@ -35,3 +35,34 @@ impl Default for Limits {
         }
     }
 }
+pub mod access;
+/// stub
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// a
+    pub client: std::net::SocketAddr,
+    /// b
+    pub local: std::net::SocketAddr,
+    /// c
+    pub instance: Option<std::net::SocketAddr>,
+    /// d
+    pub instance_local: Option<std::net::SocketAddr>,
+}
+impl listener::Listener {
+    /// s
+    pub fn sessions(&self) -> Vec<SessionView> {
+        vec![]
+    }
+    /// c
+    pub fn cut_sessions(&self, _f: impl Fn(&SessionView) -> bool) -> usize {
+        0
+    }
+}
+impl tcp_lb::TcpLb {
+    /// s
+    pub fn set_security_group(&self, _g: Option<std::sync::Arc<access::SecurityGroup>>) {}
+}
+impl socks5::Socks5Server {
+    /// s
+    pub fn set_security_group(&self, _g: Option<std::sync::Arc<access::SecurityGroup>>) {}
+}

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::controller::Controller;
 use super::error::CommandError;
 use super::grammar::Resource;
+use super::reply::Reply;
 use crate::http::{self, Answer};
 
 /// Under this path is everything that commands reach.
@@ -29,7 +30,9 @@ pub async fn handle(controller: Arc<Controller>, request: Request<Incoming>) -> 
         ["smart-node-delegate"] if method == Method::GET => registrations::list(&controller),
         ["smart-node-delegate"] if method == Method::POST => registrations::add(&controller, request).await,
         ["smart-node-delegate", name] if method == Method::GET => registrations::get(&controller, name),
-        ["smart-node-delegate", name] if method == Method::DELETE => registrations::remove(&controller, name),
+        ["smart-node-delegate", name] if method == Method::DELETE => {
+            registrations::remove(&controller, name).await
+        }
         _ => nothing_at(&method, &path),
     }
 }
@@ -50,9 +53,9 @@ fn no_such(resource: Resource, name: &str) -> Answer {
     http::json(StatusCode::NOT_FOUND, &json!({"code": 404, "message": message}))
 }
 
-fn changed(outcome: Result<(), CommandError>) -> Answer {
+fn changed(outcome: Result<Reply, CommandError>) -> Answer {
     match outcome {
-        Ok(()) => http::empty(StatusCode::NO_CONTENT),
+        Ok(_) => http::empty(StatusCode::NO_CONTENT),
         Err(error) => refused(&error.to_string()),
     }
 }

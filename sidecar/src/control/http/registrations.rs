@@ -6,11 +6,13 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde::Serialize;
 
-use super::body::{self, Field, Holds};
+use super::body::{Body, Fault, Field, Holds};
 use super::{changed, http, no_such, refused};
-use crate::control::command::{Command, Remove};
-use crate::control::controller::{Controller, RegistrationView};
-use crate::control::grammar::{Key, Resource};
+use crate::control::command::{Add, Command, DEFAULT_WEIGHT, Remove, SmartNodeSpec};
+use crate::control::controller::Controller;
+use crate::control::grammar::Resource;
+use crate::control::values;
+use crate::control::view::RegistrationView;
 use crate::http::Answer;
 
 /// The largest body, in bytes.
@@ -18,37 +20,43 @@ const MAX_BODY: usize = 64 * 1024;
 
 const FIELDS: &[Field] = &[
     Field {
-        key: Key::Service,
+        name: "name",
+        holds: Holds::Text,
+        required: true,
+        hint: "alias of the RESOURCE",
+    },
+    Field {
+        name: "service",
         holds: Holds::Text,
         required: true,
         hint: "the service's name in the mesh",
     },
     Field {
-        key: Key::Zone,
+        name: "zone",
         holds: Holds::Text,
         required: true,
         hint: "the service's zone in the mesh",
     },
     Field {
-        key: Key::Nic,
+        name: "nic",
         holds: Holds::Text,
         required: true,
         hint: "the network interface it listens on",
     },
     Field {
-        key: Key::IpType,
+        name: "ipType",
         holds: Holds::Text,
         required: false,
         hint: "v4 (the default) or v6",
     },
     Field {
-        key: Key::Port,
+        name: "exposedPort",
         holds: Holds::Number,
         required: false,
         hint: "the port it listens on; by default the sidecar picks a free one",
     },
     Field {
-        key: Key::Weight,
+        name: "weight",
         holds: Holds::Number,
         required: false,
         hint: "its share of the service's connections; 10 by default",
@@ -101,15 +109,31 @@ pub(super) async fn add(controller: &Arc<Controller>, request: Request<Incoming>
         Ok(body) => body,
         Err(error) => return refused(&error.to_string()),
     };
-    match body::addition(Resource::SmartNodeDelegate, FIELDS, &body) {
-        Ok(sentence) => changed(Command::from_sentence(sentence).and_then(|c| controller.apply(c))),
+    match registration(&body) {
+        Ok(add) => changed(controller.execute(Command::Add(add)).await),
         Err(fault) => fault.into(),
     }
 }
 
-pub(super) fn remove(controller: &Controller, name: &str) -> Answer {
-    let command = Command::Remove(Remove::SmartNodeDelegate {
-        name: name.to_owned(),
-    });
-    changed(controller.apply(command))
+pub(super) async fn remove(controller: &Controller, name: &str) -> Answer {
+    let what = Remove::SmartNodeDelegate(name.to_owned());
+    changed(controller.execute(Command::Remove { what, force: false }).await)
+}
+
+fn registration(body: &[u8]) -> Result<Add, Fault> {
+    let resource = Resource::SmartNodeDelegate;
+    let body = Body::parse(body, resource, FIELDS)?;
+    Ok(Add::SmartNodeDelegate {
+        name: body.name(resource)?,
+        spec: SmartNodeSpec {
+            service: body.required("service", &values::NAME)?,
+            zone: body.required("zone", &values::NAME)?,
+            nic: body.required("nic", &values::NAME)?,
+            ip_type: body.optional("ipType", &values::IP_TYPE)?.unwrap_or_default(),
+            port: body.optional("exposedPort", &values::PORT)?,
+            weight: body
+                .optional("weight", &values::WEIGHT)?
+                .unwrap_or(DEFAULT_WEIGHT),
+        },
+    })
 }

@@ -1,0 +1,244 @@
+//! The running configuration as a file: written anew after every change, read at the next start.
+//!
+//! The file is a config file between a first line that says whose it is and a last one with a checksum, so that a
+//! torn or foreign one is told from a good one. A new one takes the old one's place in one step: whenever the
+//! process is killed, one of the two is there, whole.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use super::command::{Add, Command};
+use super::file::{MAX_FILE, Script};
+use crate::fault::Faults;
+
+const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
+const TAIL: &str = "# sha256 ";
+
+/// How long a change waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a saved configuration cannot be used. Nothing of it is.
+#[derive(Debug, thiserror::Error)]
+pub enum AutosaveError {
+    /// The system says no.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No sidecar wrote it.
+    #[error(
+        "{file} was not written by --autosave: its first line is another's. Give --autosave a file of its own; to \
+         start from this one, use --load"
+    )]
+    Foreign {
+        /// The file.
+        file: String,
+    },
+    /// It is not as it was written.
+    #[error(
+        "{file} is torn or was changed: its last line is not the checksum of the lines before. To start from what \
+         it says now, copy it without its last line and use --load; to start without it, remove it"
+    )]
+    Torn {
+        /// The file.
+        file: String,
+    },
+    /// It is whole, and this sidecar does not understand it.
+    #[error("{0}")]
+    Faults(Faults),
+}
+
+/// The file's text for a configuration.
+fn render(commands: &[Add]) -> String {
+    let mut text = format!("{HEAD}\n");
+    for add in commands {
+        text.push_str(&Command::Add(add.clone()).to_string());
+        text.push('\n');
+    }
+    let sum = checksum(&text);
+    text + TAIL + &sum + "\n"
+}
+
+/// The commands of a file's text.
+fn parse(file: &str, text: &str) -> Result<Script, AutosaveError> {
+    if text.lines().next() != Some(HEAD) {
+        return Err(AutosaveError::Foreign {
+            file: file.to_owned(),
+        });
+    }
+    let torn = || AutosaveError::Torn {
+        file: file.to_owned(),
+    };
+    let whole = text.strip_suffix('\n').ok_or_else(torn)?;
+    let (body, tail) = whole.rsplit_once('\n').ok_or_else(torn)?;
+    let body = &text[..body.len() + 1];
+    if tail.strip_prefix(TAIL) != Some(checksum(body).as_str()) {
+        return Err(torn());
+    }
+    Script::parse([(file, body)]).map_err(AutosaveError::Faults)
+}
+
+fn checksum(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Reads what was saved; `None` where nothing was yet.
+///
+/// # Errors
+/// A file that cannot be read, is torn, or is none of ours.
+pub fn load(path: &Path) -> Result<Option<Script>, AutosaveError> {
+    let file = path.display().to_string();
+    let read = |source| AutosaveError::Read {
+        file: file.clone(),
+        source,
+    };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(read(error)),
+        Ok(metadata) if metadata.len() > MAX_FILE => {
+            return Err(read(io::Error::other(format!(
+                "it has more than {MAX_FILE} bytes"
+            ))));
+        }
+        Ok(_) => {}
+    }
+    parse(&file, &std::fs::read_to_string(path).map_err(read)?).map(Some)
+}
+
+/// Saves configurations, the latest first: one that is overtaken before it is written is not.
+#[derive(Debug)]
+pub struct Autosave {
+    wanted: watch::Sender<Revision>,
+    written: watch::Receiver<u64>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Revision {
+    number: u64,
+    text: String,
+}
+
+impl Autosave {
+    /// Saves to a file from now on.
+    #[must_use]
+    pub fn start(path: PathBuf) -> Self {
+        let wanted = watch::Sender::new(Revision::default());
+        let (done, written) = watch::channel(0);
+        // Detached: it ends when the sender is dropped, and a save under way is finished by then.
+        tokio::spawn(save_again_and_again(path, wanted.subscribe(), done));
+        Self { wanted, written }
+    }
+
+    /// Wants a configuration saved; returns the number to wait for.
+    pub(super) fn save(&self, commands: &[Add]) -> u64 {
+        let mut number = 0;
+        self.wanted.send_modify(|revision| {
+            revision.number += 1;
+            revision.text = render(commands);
+            number = revision.number;
+        });
+        number
+    }
+
+    /// Waits until a configuration, or a later one, is on disk, or could not be written; not for longer than
+    /// [`PATIENCE`], for a disk that hangs must not stop the control plane.
+    pub(super) async fn saved(&self, number: u64) {
+        let mut written = self.written.clone();
+        if tokio::time::timeout(PATIENCE, written.wait_for(|n| *n >= number))
+            .await
+            .is_err()
+        {
+            tracing::error!("the configuration is not on disk yet: the disk is slow");
+        }
+    }
+}
+
+async fn save_again_and_again(
+    path: PathBuf,
+    mut wanted: watch::Receiver<Revision>,
+    done: watch::Sender<u64>,
+) {
+    while wanted.changed().await.is_ok() {
+        let Revision { number, text } = wanted.borrow_and_update().clone();
+        let target = path.clone();
+        let outcome = tokio::task::spawn_blocking(move || replace(&target, &text)).await;
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(file = %path.display(), %error, "the configuration could not be saved");
+            }
+            Err(error) => tracing::error!(%error, "the configuration could not be saved"),
+        }
+        done.send_replace(number);
+    }
+}
+
+/// Puts the text in the file's place: the old content or the new is there at any moment, also after a power cut.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = directory.join(name);
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAVED: &[&str] = &["add server-groups x", "add security-group y default deny"];
+
+    fn text() -> String {
+        let commands: Vec<Add> = SAVED
+            .iter()
+            .map(|line| match line.parse() {
+                Ok(Command::Add(add)) => add,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        render(&commands)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let script = parse("f", &text()).unwrap();
+        let lines: Vec<String> = script.lines.iter().map(|l| l.command.to_string()).collect();
+        assert_eq!(lines, SAVED);
+        assert_eq!(
+            script.lines[0].number, 2,
+            "faults would name the file's own lines"
+        );
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_or_changed_is_refused() {
+        let text = text();
+        for end in 0..text.len() {
+            assert!(parse("f", &text[..end]).is_err(), "cut to {end} bytes");
+        }
+        let changed = text.replace("deny", "allow");
+        assert!(matches!(parse("f", &changed), Err(AutosaveError::Torn { .. })));
+        assert!(matches!(
+            parse("f", "add server-groups x\n"),
+            Err(AutosaveError::Foreign { .. })
+        ));
+    }
+}
