@@ -20,6 +20,7 @@ use crate::control::{self, Controller, Offers, Script};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::Mesh;
+use crate::proxy::descriptors;
 use crate::status::{Phase, Status};
 use crate::supervise::{self, Program};
 
@@ -31,6 +32,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let mut signals = Signals::listen()?;
     let sidecar = Sidecar::start(&settings).await?;
     let program = match settings.program.as_slice() {
