@@ -15,7 +15,12 @@ use crate::error::Error;
 use crate::report::Progress;
 use crate::runtime::{Docker, Image, label};
 
-const PROGRAMS: [&str; 3] = ["sidecar", "frontend", "service"];
+const PROGRAMS: [&str; 2] = ["sidecar", "example-services"];
+/// Names under which the examples' one file is two programs.
+const LINKS: [(&str, &str); 2] = [
+    ("bin/frontend", "example-services"),
+    ("bin/service", "example-services"),
+];
 const SETTINGS: [&str; 3] = [
     "ENV PATH=/bin",
     "USER 65534:65534",
@@ -168,7 +173,12 @@ fn pack(binaries: &Path, config: &Path) -> std::io::Result<(Bytes, String)> {
 fn digest(entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
     // Lengths come before contents, so that bytes cannot move from one entry to the next unnoticed.
-    let settings = SETTINGS.join("\n");
+    let links = LINKS.map(|(link, target)| format!("{link} -> {target}"));
+    let settings = SETTINGS
+        .into_iter()
+        .chain(links.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join("\n");
     let parts = entries
         .iter()
         .map(|(path, mode, content)| (format!("{path} {mode:o}"), content.as_slice()));
@@ -194,6 +204,13 @@ fn tar(entries: &[Entry]) -> std::io::Result<Bytes> {
         header.set_size(content.len() as u64);
         archive.append_data(&mut header, path, content.as_slice())?;
     }
+    for (link, target) in LINKS {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_mode(0o777);
+        header.set_size(0);
+        archive.append_link(&mut header, link, target)?;
+    }
     Ok(archive.into_inner()?.into())
 }
 
@@ -217,7 +234,7 @@ mod tests {
         let (tar, same) = packed(|_| {});
         assert_eq!(packed(|_| {}), (tar, same.clone()));
         assert_ne!(
-            packed(|dir| std::fs::write(dir.join("service"), "other").unwrap()).1,
+            packed(|dir| std::fs::write(dir.join("sidecar"), "other").unwrap()).1,
             same
         );
         assert_ne!(
@@ -245,9 +262,10 @@ mod tests {
             ("etc/", 0o755),
             ("etc/sidecar/", 0o755),
             ("bin/sidecar", 0o755),
-            ("bin/frontend", 0o755),
-            ("bin/service", 0o755),
+            ("bin/example-services", 0o755),
             ("etc/sidecar/lb.conf", 0o644),
+            ("bin/frontend", 0o777),
+            ("bin/service", 0o777),
         ];
         assert_eq!(found, expected.map(|(path, mode)| (path.to_owned(), mode)));
     }

@@ -31,8 +31,11 @@ impl Mesh {
         let attempt = async || {
             let routes = match self.routes() {
                 Ok(routes) => routes,
-                // The engine publishes no port of a container that has ended.
-                Err(error) => return Ok(Err(vec![error.to_string()])),
+                // The engine publishes no port of a container that has ended, and tells that it has a little later.
+                Err(unpublished) => match self.ended().await {
+                    ended if ended.is_empty() => return Err(vec![unpublished.to_string()]),
+                    ended => return Ok(Err(ended)),
+                },
             };
             let (mut missing, asked) = join(self.disagreements(), answered.ask(self, &routes)).await;
             missing.extend(asked);
