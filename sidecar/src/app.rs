@@ -21,7 +21,7 @@ use crate::fault::Faults;
 use crate::http;
 use crate::mesh::Mesh;
 use crate::proxy::descriptors;
-use crate::status::{Phase, Status};
+use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
 /// How long the farewell to the mesh may take.
@@ -103,11 +103,11 @@ impl Sidecar {
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;
-            let status = Arc::new(Status::new(
-                phase.subscribe(),
-                Arc::clone(&controller),
-                mesh.map(Mesh::view),
-            ));
+            let mesh = mesh.map(|m| MeshStatus {
+                view: m.view(),
+                counters: m.counters(),
+            });
+            let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
             let page = move |request| {
                 let status = Arc::clone(&status);
                 async move { status.answer(&request) }
