@@ -1,30 +1,50 @@
 //! Taking away what was made: a run's own things, a project's, and what crashed runs left.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use crate::owner::{Life, Owner};
 use crate::runtime::{Container, Docker, Network, RuntimeError, label};
+use crate::wait;
 
-/// Times that a removal is tried: a container that is still being removed keeps its network in use.
-const ROUNDS: usize = 5;
+/// Time that removals may take, tried again and again: a container that is still going keeps its network in use.
+const LIMIT: Duration = Duration::from_secs(30);
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// Kills and removes all that has the label `key=value`: containers, then networks.
 ///
 /// # Errors
-/// Something is still there after several attempts.
+/// Something is still there after 30 s, or the engine's.
 pub async fn remove_labelled(docker: &Docker, key: &str, value: &str) -> Result<(), RuntimeError> {
     let filter = format!("{key}={value}");
-    let mut last = Ok(());
     docker.settled().await;
-    for _ in 0..ROUNDS {
-        let containers = docker.containers(&filter).await?;
-        let networks = docker.networks(&filter).await?;
+    let attempt = async || {
+        let listed = async { Ok((docker.containers(&filter).await?, docker.networks(&filter).await?)) };
+        let (containers, networks) = match listed.await {
+            Ok(listed) => listed,
+            Err(error) => return Ok(Err(error)),
+        };
         if containers.is_empty() && networks.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        last = remove(docker, &containers, &networks).await;
+        let names = containers.iter().map(|container| container.name.clone());
+        let mut left: Vec<String> = names
+            .chain(networks.iter().map(|network| network.name.clone()))
+            .collect();
+        if let Err(error) = remove(docker, &containers, &networks).await {
+            left.push(error.to_string());
+        }
+        Err(left)
+    };
+    let what = || format!("removing what has the label {filter}");
+    match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
+        Ok(result) => result,
+        Err(expired) => Err(RuntimeError::Engine {
+            what: what(),
+            reason: expired.to_string(),
+        }),
     }
-    last
 }
 
 async fn remove(docker: &Docker, containers: &[Container], networks: &[Network]) -> Result<(), RuntimeError> {

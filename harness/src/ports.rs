@@ -6,18 +6,19 @@ use std::path::Path;
 use tokio::net::TcpListener;
 
 use crate::error::Error;
-use crate::runtime::{Docker, RuntimeError};
+use crate::runtime::{Docker, RuntimeError, label};
 use crate::topology::Topology;
 
-/// Refuses a mesh whose fixed host ports are taken, and says by whom.
+/// Refuses a mesh whose fixed host ports are taken, and says by whom. What containers of the run `own` hold is not
+/// taken.
 ///
 /// # Errors
 /// One or more are taken, or the engine's.
-pub async fn check_free(docker: &Docker, topology: &Topology) -> Result<(), Error> {
+pub async fn check_free(docker: &Docker, topology: &Topology, own: &str) -> Result<(), Error> {
     let mut held = Vec::new();
     for port in topology.members.iter().flat_map(|member| &member.service.ports) {
         if let Some(number) = port.host_port
-            && let Some(holder) = holder(docker, port.host_ip, number).await?
+            && let Some(holder) = holder(docker, port.host_ip, number, own).await?
         {
             held.push(format!("port {number} is held by {holder}"));
         }
@@ -30,13 +31,16 @@ pub async fn check_free(docker: &Docker, topology: &Topology) -> Result<(), Erro
 }
 
 /// A container by its name, else a process; none where the port is free.
-async fn holder(docker: &Docker, ip: Ipv4Addr, port: u16) -> Result<Option<String>, RuntimeError> {
+async fn holder(docker: &Docker, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, RuntimeError> {
     for container in docker.all_containers().await? {
         if container
             .ports
             .iter()
             .any(|(_, bound)| bound.port() == port && overlap(*bound, ip))
         {
+            if container.label(label::RUN) == own {
+                return Ok(None);
+            }
             return Ok(Some(format!(
                 "container {} ({})",
                 container.name, container.image

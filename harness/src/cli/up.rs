@@ -34,9 +34,9 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
     let progress = Progress::new();
     sweep(&docker, &progress).await?;
     refuse_second(&docker, &topology).await?;
-    ports::check_free(&docker, &topology).await?;
-
     let belonging = belonging(wish.detach);
+    ports::check_free(&docker, &topology, &belonging.run).await?;
+
     let work = async {
         let ready = prepare_image(
             &docker,
@@ -139,7 +139,7 @@ async fn launch(
     let mesh = match started {
         // Between the first look and the start somebody else took it: look again, to say who.
         Err(error) => {
-            ports::check_free(docker, &topology).await?;
+            ports::check_free(docker, &topology, &belonging.run).await?;
             return Err(error);
         }
         Ok(mesh) => mesh,
