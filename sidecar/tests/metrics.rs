@@ -116,7 +116,7 @@ fn backend() -> SocketAddr {
 }
 
 fn ask(lb: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(lb)?;
+    let mut stream = TcpStream::connect_timeout(&lb, std::time::Duration::from_secs(5))?;
     stream.write_all(b"hi!")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map(|_| answer)
