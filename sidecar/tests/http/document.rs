@@ -1,0 +1,1 @@
+//! The API document against the door that it describes.
