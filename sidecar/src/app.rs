@@ -20,7 +20,8 @@ use crate::control::{self, Controller, Offers, Script};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::Mesh;
-use crate::status::{Phase, Status};
+use crate::proxy::descriptors;
+use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
 /// How long the farewell to the mesh may take.
@@ -31,6 +32,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let mut signals = Signals::listen()?;
     let sidecar = Sidecar::start(&settings).await?;
     let program = match settings.program.as_slice() {
@@ -99,11 +103,11 @@ impl Sidecar {
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;
-            let status = Arc::new(Status::new(
-                phase.subscribe(),
-                Arc::clone(&controller),
-                mesh.map(Mesh::view),
-            ));
+            let mesh = mesh.map(|m| MeshStatus {
+                view: m.view(),
+                counters: m.counters(),
+            });
+            let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
             let page = move |request| {
                 let status = Arc::clone(&status);
                 async move { status.answer(&request) }
