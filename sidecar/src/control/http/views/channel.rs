@@ -34,6 +34,14 @@ shapes! {
         instance: Option<SocketAddr>,
         /// The sidecar's address that the instance is connected to; null while there is none.
         instance_local: Option<SocketAddr>,
+        /// The backends' name, or what a SOCKS5 client asked for; empty until that is known.
+        destination: String,
+        /// Bytes passed to the instance so far.
+        bytes_in: u64,
+        /// Bytes passed to the client so far.
+        bytes_out: u64,
+        /// Since it was accepted, in milliseconds.
+        age: u64,
     }
 
     /// Something counted.
@@ -79,6 +87,10 @@ pub(in crate::control::http) fn sessions(
         local: session.local,
         instance: session.instance,
         instance_local: session.instance_local,
+        destination: session.destination,
+        bytes_in: session.to_instance,
+        bytes_out: session.to_client,
+        age: u64::try_from(session.age.as_millis()).unwrap_or(u64::MAX),
     };
     Ok(at(controller, listener)?.into_iter().map(show).collect())
 }
