@@ -1,14 +1,12 @@
 //! Every request recorded from the original, and its answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sidecar::balance::service::{Instance, Instances, ServiceId};
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 
+use crate::addresses::Mapped;
 use crate::support::Door;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,47 +38,6 @@ const NAMED: [&str; 5] = [
     "address ",
     "server-groups sgs1 is used by tcp-lb lb1",
 ];
-
-/// Addresses of the recording and those that stand for them here.
-#[derive(Default)]
-struct Mapped {
-    pairs: Vec<(String, String)>,
-    /// Accept, so that they are up.
-    _servers: Vec<TcpListener>,
-    /// Hold an address without listening, until the sidecar does.
-    _held: Vec<Socket>,
-}
-
-impl Mapped {
-    fn map(&mut self, recorded: &str, ours: SocketAddr) {
-        self.pairs.push((recorded.to_owned(), ours.to_string()));
-    }
-
-    /// A server that is up.
-    async fn serve(&mut self, recorded: &str, ip: &str) -> SocketAddr {
-        let server = TcpListener::bind((ip, 0)).await.expect("a free port");
-        let address = server.local_addr().expect("an address");
-        self._servers.push(server);
-        self.map(recorded, address);
-        address
-    }
-
-    /// An address that the sidecar will listen on.
-    fn hold(&mut self, recorded: &str) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_reuse_address(true).expect("a setting");
-        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        socket.bind(&any.into()).expect("a free port");
-        let address = socket.local_addr().expect("an address").as_socket();
-        self.map(recorded, address.expect("an IP address"));
-        self._held.push(socket);
-    }
-
-    fn ours(&self, recorded: &str) -> String {
-        let replace = |text: String, (from, to): &(String, String)| text.replace(from, to);
-        self.pairs.iter().fold(recorded.to_owned(), replace)
-    }
-}
 
 async fn mapped(door: &Door) -> Mapped {
     let mut mapped = Mapped::default();

@@ -67,7 +67,7 @@ fn operation(route: &Route, guarded: bool, schemas: &mut Schemas) -> Value {
         "responses": {},
     });
     let refused = Refused::schema(schemas);
-    operation["responses"]["400"] = answer("refused; nothing is changed", &refused);
+    operation["responses"]["400"] = answer("refused", &refused);
     match &route.leads {
         Leads::Read(read) => {
             operation["responses"]["200"] = answer("what was asked for", &(read.schema)(schemas));
@@ -79,12 +79,11 @@ fn operation(route: &Route, guarded: bool, schemas: &mut Schemas) -> Value {
             operation["responses"]["200"] = answer("this description", &json!({"type": "object"}));
         }
         Leads::Change(change) => {
-            let not_json = NotJson::schema(schemas);
-            let refusal = json!({"oneOf": [refused, not_json]});
             operation["responses"]["204"] = json!({"description": "done"});
-            operation["responses"]["400"] = answer("refused; nothing is changed", &refusal);
             if let Some(fields) = change.fields {
                 let schema = body(change, fields);
+                let refusal = json!({"oneOf": [refused, NotJson::schema(schemas)]});
+                operation["responses"]["400"] = answer("refused; nothing is changed", &refusal);
                 operation["requestBody"] =
                     json!({"required": true, "content": {"application/json": {"schema": schema}}});
             }
