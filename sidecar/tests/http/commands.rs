@@ -130,7 +130,7 @@ async fn every_word_and_field_is_in_the_reference() {
         assert!(
             REFERENCE.contains(&format!("`{word}`")),
             "`{word}` is not explained"
-        )
+        );
     };
     Action::ALL.iter().for_each(|word| quoted(word.word()));
     Resource::ALL.iter().for_each(|word| quoted(word.word()));

@@ -1,6 +1,6 @@
 //! The HTTP door: JSON over HTTP/1.1, mapped one to one on commands. It has no logic of its own.
 //!
-//! [`routes`] has every path, [`bodies`] every body, and [`views`] every answer; the router, the reading of bodies
+//! [`routes`] has every path ([`modules`] those of resources), [`bodies`] every body, and [`views`] every answer; the router, the reading of bodies
 //! and the description of the API in [`openapi`] all go by these. [`change`] makes a command of a request.
 
 mod answers;
@@ -8,6 +8,7 @@ mod bodies;
 mod body;
 mod change;
 mod field;
+mod modules;
 mod openapi;
 mod original;
 mod routes;
