@@ -99,7 +99,7 @@ impl Sidecar {
         if let Some(address) = settings.http_controller {
             let listener = bind(address, "--http-controller").await?;
             let controller = Arc::clone(&controller);
-            let door = move |request| control::http::handle(Arc::clone(&controller), request);
+            let door = move |request| control::http::handle(Arc::clone(&controller), None, request);
             servers.spawn(http::serve(listener, door, stop_servers.clone()));
         }
         if let Some(address) = settings.status {

@@ -36,7 +36,7 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let handle = move |request| control::http::handle(Arc::clone(&controller), request);
+        let handle = move |request| control::http::handle(Arc::clone(&controller), None, request);
         tokio::spawn(http::serve(listener, handle, stop.clone()));
         Self {
             address,

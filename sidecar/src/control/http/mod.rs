@@ -1,65 +1,124 @@
 //! The HTTP door: JSON over HTTP/1.1, mapped one to one on commands. It has no logic of its own.
+//!
+//! [`routes`] has every path ([`modules`] those of resources), [`bodies`] every body, and [`views`] every answer; the router, the reading of bodies
+//! and the description of the API in [`openapi`] all go by these. [`change`] makes a command of a request.
 
+mod answers;
+mod bodies;
 mod body;
-mod registrations;
+mod change;
+mod field;
+mod modules;
+mod openapi;
+mod original;
+mod routes;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod token;
+mod views;
 
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
 use super::controller::Controller;
-use super::error::CommandError;
-use super::grammar::Resource;
-use super::reply::Reply;
 use crate::http::{self, Answer};
+use answers::{nothing_at, refused, unread};
+use change::Change;
+use routes::{Leads, ROUTES, Route};
+pub use token::TokenCheck;
 
-/// Under this path is everything that commands reach.
-const MODULE: &str = "/api/v1/module/";
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
 
-/// Answers one request.
-pub async fn handle(controller: Arc<Controller>, request: Request<Incoming>) -> Answer {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let Some(segments) = path.strip_prefix(MODULE).and_then(segments) else {
-        return nothing_at(&method, &path);
-    };
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    match segments.as_slice() {
-        ["smart-node-delegate"] if method == Method::GET => registrations::list(&controller),
-        ["smart-node-delegate"] if method == Method::POST => registrations::add(&controller, request).await,
-        ["smart-node-delegate", name] if method == Method::GET => registrations::get(&controller, name),
-        ["smart-node-delegate", name] if method == Method::DELETE => {
-            registrations::remove(&controller, name).await
-        }
-        _ => nothing_at(&method, &path),
+/// Answers one request. With a token, only to callers that show it.
+pub async fn handle(
+    controller: Arc<Controller>,
+    token: Option<TokenCheck>,
+    request: Request<Incoming>,
+) -> Answer {
+    if let Err(answer) = token::check(token.as_ref(), request.headers()).await {
+        return *answer;
     }
+    let (method, path) = (request.method(), request.uri().path());
+    let Some((route, names)) = find(method, path) else {
+        return nothing_at(method, path);
+    };
+    let force = match force(route, request.uri().query()) {
+        Ok(force) => force,
+        Err(message) => return refused(message),
+    };
+    match &route.leads {
+        Leads::Change(change) => execute(&controller, change, &names, force, request).await,
+        Leads::Read(read) => match (read.read)(&controller, &names) {
+            Ok(found) => http::json(StatusCode::OK, &found),
+            Err(error) => unread(&error),
+        },
+        Leads::Document => http::json(StatusCode::OK, &openapi::document(token.is_some())),
+    }
+}
+
+async fn execute(
+    controller: &Controller,
+    change: &Change,
+    names: &[String],
+    force: Option<bool>,
+    request: Request<Incoming>,
+) -> Answer {
+    let body = match http::body(request, MAX_BODY).await {
+        Ok(body) => body,
+        Err(error) => return refused(error.to_string()),
+    };
+    let (command, said) = match change.command(names, force, &body) {
+        Ok(understood) => understood,
+        Err(fault) => return fault.into(),
+    };
+    match controller.execute(command).await {
+        Ok(_) => http::empty(StatusCode::NO_CONTENT),
+        Err(error) => refused(said.explain(&error)),
+    }
+}
+
+/// The route of a request, and the names in its path.
+fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<String>)> {
+    let segments = segments(path)?;
+    let mut routes = ROUTES.iter().filter(|route| route.method == *method);
+    routes.find_map(|route| Some((route, route.names(&segments)?)))
 }
 
 /// The parts of a path, percent-decoded; `None` where one is not UTF-8.
 fn segments(path: &str) -> Option<Vec<String>> {
     path.split('/')
+        .skip(1)
         .map(|s| percent_decode_str(s).decode_utf8().ok().map(|s| s.into_owned()))
         .collect()
 }
 
-fn nothing_at(method: &Method, path: &str) -> Answer {
-    http::text(StatusCode::NOT_FOUND, format!("Cannot {method} {path}\r\n"))
-}
-
-fn no_such(resource: Resource, name: &str) -> Answer {
-    let message = format!("Cannot find {resource} with name {name}.");
-    http::json(StatusCode::NOT_FOUND, &json!({"code": 404, "message": message}))
-}
-
-fn changed(outcome: Result<Reply, CommandError>) -> Answer {
-    match outcome {
-        Ok(_) => http::empty(StatusCode::NO_CONTENT),
-        Err(error) => refused(&error.to_string()),
+/// Whether a removal is to be forced, as the query says; no other query is known.
+fn force(route: &Route, query: Option<&str>) -> Result<Option<bool>, String> {
+    let removes = matches!(&route.leads, Leads::Change(change) if change.removes());
+    let mut force = None;
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        force = match pair.split_once('=').unwrap_or((pair, "")) {
+            ("force", "true") if removes => Some(true),
+            ("force", "false") if removes => Some(false),
+            ("force", other) if removes => {
+                return Err(format!("force {other:?} is not valid; expected true or false"));
+            }
+            (other, _) if removes => {
+                return Err(format!(
+                    "query {other:?} is not recognized; expected force=true or none"
+                ));
+            }
+            (other, _) => return Err(format!("query {other:?} is not recognized; expected none")),
+        };
     }
-}
-
-fn refused(message: &str) -> Answer {
-    http::json(StatusCode::BAD_REQUEST, &json!({"code": 400, "message": message}))
+    Ok(force)
 }

@@ -1,0 +1,93 @@
+//! What the original has and this sidecar has not: its threads, its buffers' sizes, its certificates.
+//!
+//! The original's clients read these from every answer, so they are answered as the original answers them when
+//! nobody configures them. They cannot be set: a body that names one is refused and told why.
+
+use super::field::{Field, Holds, To};
+use super::shape::shapes;
+
+/// The size of a connection's buffers in the original, in bytes. Nothing here has it.
+pub(super) const BUFFER_SIZE: u32 = 16_384;
+/// The thread group that the original runs health checks on.
+pub(super) const CONTROL: &str = "(control-elg)";
+/// The thread group that the original accepts connections on.
+pub(super) const ACCEPTOR: &str = "(acceptor-elg)";
+/// The thread group that the original relays on.
+pub(super) const WORKER: &str = "(worker-elg)";
+
+/// Why the original's threads cannot be chosen.
+const NO_THREADS: &str = "the number of threads is set by --workers at start";
+/// Why the original's buffers cannot be sized.
+const NO_SIZES: &str = "buffers have the size that serves best";
+
+shapes! {
+    /// A group of the original's threads; always the same.
+    struct EventLoopGroup {
+        /// Its name.
+        name: &'static str,
+        /// Its threads.
+        event_loop_list: Vec<EventLoop>,
+    }
+
+    /// A thread of the original; always the same.
+    struct EventLoop {
+        /// Its name.
+        name: &'static str,
+    }
+}
+
+fn threads(name: &'static str, threads: &[&'static str]) -> EventLoopGroup {
+    EventLoopGroup {
+        name,
+        event_loop_list: threads.iter().map(|name| EventLoop { name }).collect(),
+    }
+}
+
+pub(super) fn control() -> EventLoopGroup {
+    threads(CONTROL, &["(control-el)"])
+}
+
+pub(super) fn acceptor() -> EventLoopGroup {
+    threads(ACCEPTOR, &["(acceptor-el)"])
+}
+
+pub(super) fn worker() -> EventLoopGroup {
+    threads(WORKER, &["(worker-el0)", "(worker-el1)"])
+}
+
+pub(super) const EVENT_LOOP_GROUP: Field = missing(
+    "eventLoopGroup",
+    "choose a event-loop-group for the server group. health check operations will be performed on the event loop \
+     group",
+    NO_THREADS,
+);
+pub(super) const ACCEPTOR_LOOP_GROUP: Field = missing(
+    "acceptorLoopGroup",
+    "not here: it is answered and cannot be set",
+    NO_THREADS,
+);
+pub(super) const WORKER_LOOP_GROUP: Field = missing(
+    "workerLoopGroup",
+    "not here: it is answered and cannot be set",
+    NO_THREADS,
+);
+pub(super) const IN_BUFFER_SIZE: Field = missing(
+    "inBufferSize",
+    "not here: it is answered and cannot be set",
+    NO_SIZES,
+);
+pub(super) const OUT_BUFFER_SIZE: Field = missing(
+    "outBufferSize",
+    "not here: it is answered and cannot be set",
+    NO_SIZES,
+);
+
+const fn missing(name: &'static str, about: &'static str, why: &'static str) -> Field {
+    Field {
+        name,
+        about,
+        to: To::Nothing { why },
+        holds: Holds::Anything,
+        sample: None,
+    }
+}

@@ -1,0 +1,246 @@
+//! The API document against the door that it describes: whoever knows the document alone gets everything done.
+
+use serde_json::{Map, Value, json};
+
+use crate::support::Door;
+
+const BODY: &str = "/requestBody/content/application~1json/schema";
+
+struct Operation<'a> {
+    method: String,
+    path: &'a str,
+    told: &'a Value,
+}
+
+impl Operation<'_> {
+    /// The schema of an answer's body.
+    fn answer(&self, status: u16) -> &Value {
+        let pointer = format!("/responses/{status}");
+        let answer = self.told.pointer(&pointer);
+        let answer = answer.unwrap_or_else(|| panic!("{} {}: {status} is not told", self.method, self.path));
+        answer
+            .pointer("/content/application~1json/schema")
+            .unwrap_or(&Value::Null)
+    }
+
+    /// The path of things that are all called `new`.
+    fn filled(&self, bound: &str) -> String {
+        let fill = |part: &str| match part {
+            "{bind-server}" => bound.to_owned(),
+            "{session}" => "%2Fnobody%2F".to_owned(),
+            part if part.starts_with('{') => "new".to_owned(),
+            part => part.to_owned(),
+        };
+        self.path.split('/').map(fill).collect::<Vec<_>>().join("/")
+    }
+}
+
+fn operations<'a>(document: &'a Value, method: &str) -> Vec<Operation<'a>> {
+    let paths = document["paths"].as_object().expect("paths");
+    let under = |(path, item): (&'a String, &'a Value)| {
+        Some(Operation {
+            method: method.to_owned(),
+            path,
+            told: item.get(method.to_ascii_lowercase())?,
+        })
+    };
+    paths.iter().filter_map(under).collect()
+}
+
+/// A value that fits a property.
+fn fitting(name: &str, property: &Value) -> Value {
+    if let Some(default) = property.get("default") {
+        return default.clone();
+    }
+    match (property.get("enum"), property.get("minimum")) {
+        (Some(words), _) => words[0].clone(),
+        (_, Some(least)) => least.clone(),
+        _ => match name {
+            "address" => json!("127.0.0.1:0"),
+            "clientNetwork" => json!("10.0.0.0/8"),
+            "nic" => json!("lo"),
+            "securityGroup" => json!("(allow-all)"),
+            "allowNonBackend" => json!(true),
+            _ => json!("new"),
+        },
+    }
+}
+
+fn whole(schema: &Value) -> Map<String, Value> {
+    let properties = schema["properties"].as_object().expect("properties");
+    properties
+        .iter()
+        .map(|(name, p)| (name.clone(), fitting(name, p)))
+        .collect()
+}
+
+async fn sent(door: &Door, operation: &Operation<'_>, body: &Map<String, Value>) -> (u16, String) {
+    let body = Value::Object(body.clone()).to_string();
+    door.ask(&operation.method, &operation.filled(""), &body).await
+}
+
+/// Sends the body without each required field, and with one too many.
+async fn refuses_other_fields(door: &Door, operation: &Operation<'_>, schema: &Value) {
+    for required in schema["required"].as_array().expect("a list") {
+        let required = required.as_str().expect("a name");
+        let mut body = whole(schema);
+        body.remove(required);
+        let (status, answer) = sent(door, operation, &body).await;
+        assert_eq!(status, 400, "{} without {required}: {answer}", operation.path);
+        assert!(answer.contains(&format!("{required} is required")), "{answer}");
+    }
+    let mut body = whole(schema);
+    body.insert("bogus".to_owned(), json!(1));
+    let (status, answer) = sent(door, operation, &body).await;
+    assert_eq!(status, 400, "{}: {answer}", operation.path);
+    assert!(answer.contains("input bogus is not recognized"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_documented_request_does_what_is_documented_and_no_other_is_taken() {
+    let door = Door::open().await;
+    let document = door.read("/api/v1/openapi.json").await;
+    for operation in operations(&document, "POST") {
+        let schema = operation.told.pointer(BODY).expect("a body");
+        refuses_other_fields(&door, &operation, schema).await;
+        assert_eq!(
+            sent(&door, &operation, &whole(schema)).await,
+            (204, String::new()),
+            "{}",
+            operation.path
+        );
+    }
+    for operation in operations(&document, "PUT") {
+        let schema = operation.told.pointer(BODY).expect("a body");
+        refuses_other_fields(&door, &operation, schema).await;
+        for (name, value) in whole(schema) {
+            let alone = Map::from_iter([(name.clone(), value)]);
+            let answer = sent(&door, &operation, &alone).await;
+            assert_eq!(answer, (204, String::new()), "{} {name}", operation.path);
+        }
+        let answer = sent(&door, &operation, &whole(schema)).await;
+        assert_eq!(answer, (204, String::new()), "{}", operation.path);
+    }
+    for operation in operations(&document, "GET") {
+        let kind = operation.path.split('/').nth(4).unwrap_or_default();
+        let bound = match operation.path.contains("{bind-server}") {
+            true => door
+                .read(&format!("/api/v1/channel/{kind}/new/bind-server"))
+                .await[0]["address"]
+                .clone(),
+            false => Value::Null,
+        };
+        let answer = door
+            .read(&operation.filled(bound.as_str().unwrap_or_default()))
+            .await;
+        if let Err(fault) = fits(&document, operation.answer(200), &answer) {
+            panic!("GET {}: {fault}\n{answer}", operation.path);
+        }
+    }
+    for operation in operations(&document, "DELETE").iter().rev() {
+        let path = operation.filled("");
+        let (status, answer) = door.ask("DELETE", &format!("{path}?force=true"), "").await;
+        match operation.path.ends_with("{session}") {
+            true => {
+                assert_eq!(status, 400, "there is no session: {answer}");
+                let answer = serde_json::from_str(&answer).expect("JSON");
+                fits(&document, operation.answer(400), &answer).expect("as documented");
+            }
+            false => assert_eq!((status, answer), (204, String::new()), "{path}"),
+        }
+    }
+    for path in [
+        "server-groups",
+        "server-group",
+        "tcp-lb",
+        "socks5-server",
+        "security-group",
+    ] {
+        assert_eq!(door.read(&format!("/api/v1/module/{path}")).await, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_answered_as_documented() {
+    let door = Door::open().await;
+    let document = door.read("/api/v1/openapi.json").await;
+    for operation in operations(&document, "GET") {
+        let named = operation.path.contains('{');
+        let status = if named { 404 } else { 200 };
+        let (found, answer) = door.ask("GET", &operation.filled("127.0.0.1:1"), "").await;
+        assert_eq!(found, status, "{}: {answer}", operation.path);
+        let answer = serde_json::from_str(&answer).expect("JSON");
+        fits(&document, operation.answer(status), &answer).expect("as documented");
+    }
+}
+
+/// Whether a value is as a schema says: the part of JSON Schema that the document uses, and no other.
+fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    let object = schema.as_object().ok_or("no schema")?;
+    if let Some(Value::String(reference)) = object.get("$ref") {
+        let schema = document
+            .pointer(&reference[1..])
+            .ok_or("a reference to nothing")?;
+        return fits(document, schema, value);
+    }
+    if let Some(Value::Array(either)) = object.get("oneOf") {
+        let fitting = either
+            .iter()
+            .filter(|schema| fits(document, schema, value).is_ok());
+        return match fitting.count() {
+            1 => Ok(()),
+            n => Err(format!("{value} is {n} of {either:?}")),
+        };
+    }
+    let is_a = match object.get("type").and_then(Value::as_str) {
+        Some("string") => value.is_string(),
+        Some("integer") => value.as_u64().is_some_and(|n| {
+            let bound = |key, default| {
+                object
+                    .get(key)
+                    .map_or(default, |v| v.as_u64().unwrap_or_default())
+            };
+            (bound("minimum", 0)..=bound("maximum", u64::MAX)).contains(&n)
+        }),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        other => return Err(format!("a type that is not known: {other:?}")),
+    };
+    if !is_a
+        || object
+            .get("enum")
+            .is_some_and(|words| !words.as_array().is_some_and(|w| w.contains(value)))
+    {
+        return Err(format!("{value} is not as {schema} says"));
+    }
+    if let Value::Array(items) = value {
+        if object
+            .get("maxItems")
+            .and_then(Value::as_u64)
+            .is_some_and(|most| items.len() as u64 > most)
+        {
+            return Err("too many items".to_owned());
+        }
+        return items
+            .iter()
+            .try_for_each(|item| fits(document, &object["items"], item));
+    }
+    let (Value::Object(fields), Some(Value::Object(properties))) = (value, object.get("properties")) else {
+        return Ok(());
+    };
+    let required = object["required"]
+        .as_array()
+        .ok_or("no list of what is required")?;
+    if let Some(missing) = required
+        .iter()
+        .find(|name| !fields.contains_key(name.as_str().unwrap_or_default()))
+    {
+        return Err(format!("{missing} is missing"));
+    }
+    fields.iter().try_for_each(|(name, field)| {
+        let schema = properties.get(name).ok_or(format!("{name} is not documented"))?;
+        fits(document, schema, field).map_err(|fault| format!("{name}: {fault}"))
+    })
+}

@@ -1,0 +1,151 @@
+//! Every request recorded from the original, and its answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sidecar::balance::service::{Instance, Instances, ServiceId};
+
+use crate::addresses::Mapped;
+use crate::support::Door;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the sidecar that was recorded was started with.
+const START: &str = "
+    add server-groups sgs0
+    add server-group a.my.service.com:80 timeout 500 period 1000 up 2 down 3
+    add server-group b.my.service.com:80 timeout 500 period 1000 up 2 down 3
+    add server-group a.my.service.com:80 to server-groups sgs0
+    add server-group b.my.service.com:80 to server-groups sgs0
+    add socks5-server sidecar address 127.0.0.1:0 server-groups sgs0
+    add smart-group-delegate delegate-a service my-service-a zone example server-group a.my.service.com:80
+    add smart-group-delegate delegate-b service my-service-b zone example server-group b.my.service.com:80
+";
+
+/// The mesh's instances in the recording, with their weights.
+const MESH: [(&str, &str, u32); 3] = [
+    ("my-service-a", "172.18.0.2:21766", 10),
+    ("my-service-a", "172.18.0.3:20381", 15),
+    ("my-service-b", "172.18.0.4:19086", 10),
+];
+
+/// What the message names where the original answers 500 to a caller's mistake, in order.
+const NAMED: [&str; 5] = [
+    "method nope",
+    "timeout -5",
+    "address nonsense",
+    "address ",
+    "server-groups sgs1 is used by tcp-lb lb1",
+];
+
+async fn mapped(door: &Door) -> Mapped {
+    let mut mapped = Mapped::default();
+    let mut instances = Instances::new();
+    for (service, recorded, weight) in MESH {
+        let ip = recorded
+            .split(':')
+            .next()
+            .expect("an IP address")
+            .replace("172.", "127.");
+        let address = mapped.serve(recorded, &ip).await;
+        let id = ServiceId {
+            service: service.to_owned(),
+            zone: "example".to_owned(),
+        };
+        instances
+            .entry(id)
+            .or_default()
+            .push(Instance { address, weight });
+    }
+    door.instances.send_replace(Arc::new(instances));
+    mapped.serve("127.0.0.1:8080", "127.0.0.1").await;
+    mapped.hold("127.0.0.1:19001");
+    mapped.hold("127.0.0.1:19002");
+    mapped.map("127.0.0.1:1080", door.controller.listeners()[0].address);
+    // After the addresses that hold them.
+    mapped.pairs.push(("172.18.".to_owned(), "127.18.".to_owned()));
+    mapped
+}
+
+#[tokio::test]
+async fn every_recorded_request_is_answered_alike() {
+    let recorded: Vec<Value> =
+        serde_json::from_str(include_str!("../vectors/control-http.json")).expect("JSON");
+    let door = Door::open().await;
+    door.run(START).await;
+    let mapped = mapped(&door).await;
+    let mut named = NAMED.iter();
+    for vector in &recorded {
+        let text = |key: &str| vector[key].as_str().map(str::to_owned);
+        let method = text("method").expect("a method");
+        let path = mapped.ours(&text("path").expect("a path"));
+        let body = match &vector["body"] {
+            Value::Null => String::new(),
+            Value::String(raw) => raw.clone(),
+            json => mapped.ours(&json.to_string()),
+        };
+        let told = format!("{method} {path} {body}");
+        let expected = &vector["response"];
+        let (status, answer) = if expected["note"].is_string() {
+            let (status, answer) = door.ask(&method, &path, &body).await;
+            let named = named.next().expect("a name for each note");
+            assert!(
+                answer.starts_with(r#"{"code":400,"message":""#),
+                "{told}: {answer}"
+            );
+            assert!(answer.contains(named), "{told}: {named:?} is not in {answer}");
+            assert_eq!(status, 400, "{told}");
+            continue;
+        } else if method == "GET" {
+            let expected = expected_body(expected, &mapped);
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let (status, answer) = door.ask(&method, &path, &body).await;
+                // Health checks take a moment to speak; nothing else changes by itself.
+                if alike(&answer, &expected) || !answer.contains("DOWN") || Instant::now() > deadline {
+                    break (status, answer);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        } else {
+            door.ask(&method, &path, &body).await
+        };
+        let expected = expected_body(expected, &mapped);
+        assert_eq!(
+            Some(u64::from(status)),
+            vector["status"].as_u64(),
+            "{told}: {answer}"
+        );
+        assert!(alike(&answer, &expected), "{told}:\n{answer}\nis not\n{expected}");
+    }
+    assert_eq!(named.next(), None, "every note was met");
+    assert!(recorded.len() > 50, "the recording is whole");
+}
+
+fn expected_body(expected: &Value, mapped: &Mapped) -> String {
+    mapped.ours(&match expected {
+        Value::String(text) => text.clone(),
+        json => json.to_string(),
+    })
+}
+
+/// The same text or the same JSON; of what a parser says, only that it says something.
+fn alike(answer: &str, expected: &str) -> bool {
+    match (
+        serde_json::from_str::<Value>(answer),
+        serde_json::from_str::<Value>(expected),
+    ) {
+        (Ok(mut answer), Ok(mut expected)) => {
+            for json in [&mut answer, &mut expected] {
+                if let Some(Value::String(message)) = json.get_mut("message")
+                    && let Some(at) = message.find("is not valid json: ")
+                {
+                    message.truncate(at);
+                }
+            }
+            answer == expected
+        }
+        _ => answer == expected,
+    }
+}
