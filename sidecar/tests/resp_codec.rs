@@ -1,10 +1,11 @@
 //! The redis protocol's codec: whatever arrives, in whatever pieces.
 
-mod resp_common;
+#[path = "resp_common/answers.rs"]
+mod answers;
 
+use answers::{Value, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use resp_common::{Value, parse};
 use sidecar::control::resp::answer::{Answer, Version};
 use sidecar::control::resp::request::{Decoded, MAX_REQUEST, MAX_WORD, MAX_WORDS, ProtocolError, decode};
 
