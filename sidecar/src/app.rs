@@ -19,8 +19,9 @@ use crate::control::autosave::Autosave;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
-use crate::mesh::Mesh;
-use crate::status::{Phase, Status};
+use crate::mesh::{self, Mesh};
+use crate::proxy::descriptors;
+use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
 /// How long the farewell to the mesh may take.
@@ -31,6 +32,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let mut signals = Signals::listen()?;
     let sidecar = Sidecar::start(&settings).await?;
     let program = match settings.program.as_slice() {
@@ -83,7 +87,8 @@ impl Sidecar {
 
     /// Starts everything but the mesh.
     async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
-        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)));
+        let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
+        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)).with_pinned(pinned));
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
             controller.save_to(Autosave::start(path.clone())).await;
@@ -111,11 +116,11 @@ impl Sidecar {
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;
-            let status = Arc::new(Status::new(
-                phase.subscribe(),
-                Arc::clone(&controller),
-                mesh.map(Mesh::view),
-            ));
+            let mesh = mesh.map(|m| MeshStatus {
+                view: m.view(),
+                counters: m.counters(),
+            });
+            let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
             let page = move |request| {
                 let status = Arc::clone(&status);
                 async move { status.answer(&request) }

@@ -1,5 +1,7 @@
 //! A mesh of many nodes in simulated time: whatever the network and the nodes went through, once it
-//! stops all views agree. A failing run prints its seed; `MESH_SEED=n` runs that one alone.
+//! stops all views agree. A failing run prints its seed; `MESH_SEED=n` runs that one alone, `MESH_SEEDS=n`
+//! that many of them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod mesh_common;
 
@@ -12,12 +14,14 @@ use rand::{RngExt, SeedableRng};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("MESH_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let set = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    match set("MESH_SEED") {
         Some(seed) => vec![seed],
-        None => (1..=count).collect(),
+        None => (1..=set("MESH_SEEDS").unwrap_or(count)).collect(),
     }
 }
 
+#[allow(clippy::print_stderr, reason = "the seed is what a failing run has to say")]
 fn each_seed(count: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
     for seed in seeds(count) {
         let outcome = std::panic::catch_unwind(|| run(seed));
@@ -30,7 +34,7 @@ fn each_seed(count: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
 
 #[test]
 fn five_nodes_that_start_together_agree_within_a_moment() {
-    each_seed(50, |seed| {
+    each_seed(25, |seed| {
         let mut world = World::new(seed, Network::default());
         for index in 0..5 {
             let node = world.start();
@@ -42,7 +46,7 @@ fn five_nodes_that_start_together_agree_within_a_moment() {
 
 #[test]
 fn nodes_that_start_one_by_one_agree_soon_after_the_last() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut world = World::new(seed, Network::default());
         let mut rng = StdRng::seed_from_u64(seed);
         for index in 0..8 {
@@ -56,7 +60,7 @@ fn nodes_that_start_one_by_one_agree_soon_after_the_last() {
 
 #[test]
 fn a_lossy_network_is_overcome() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let network = Network {
             loss: 0.3,
             duplicates: 0.1,
@@ -77,7 +81,7 @@ fn a_lossy_network_is_overcome() {
 
 #[test]
 fn offers_come_and_go_everywhere_at_once() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut world = World::new(seed, Network::default());
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
         world.agree_within(SECOND);
@@ -121,7 +125,7 @@ fn lost_changes_are_repaired() {
 
 #[test]
 fn the_dead_are_dropped_and_the_leaving_at_once() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut world = World::new(seed, Network::default());
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
         for node in &nodes {
@@ -130,10 +134,9 @@ fn the_dead_are_dropped_and_the_leaving_at_once() {
         world.agree_within(SECOND);
         world.leave(nodes[0]);
         world.agree_within(Duration::from_millis(50));
-        assert!(
-            !world.anyone_knows(nodes[0]),
-            "seed {seed}: a node that left is still known"
-        );
+        // A question of its that arrives after its goodbye is looked into, for a moment.
+        world.run_for(Duration::from_millis(300));
+        world.assert_forgotten(nodes[0]);
         world.kill(nodes[1]);
         world.agree_within(Duration::from_millis(700));
         world.freeze(nodes[2]);
@@ -145,7 +148,7 @@ fn the_dead_are_dropped_and_the_leaving_at_once() {
 
 #[test]
 fn a_partition_heals() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut world = World::new(seed, Network::default());
         let nodes: Vec<_> = (0..10).map(|_| world.start()).collect();
         world.agree_within(SECOND);
@@ -153,6 +156,7 @@ fn a_partition_heals() {
         world.run_for(20 * SECOND);
         world.offer(nodes[0], "a", 10);
         world.offer(nodes[9], "b", 10);
+        world.run_for(Duration::from_millis(200));
         world.agree_per_side();
         world.heal();
         world.agree_within(3 * SECOND);
@@ -161,7 +165,7 @@ fn a_partition_heals() {
 
 #[test]
 fn a_node_made_anew_under_the_same_address_leaves_no_ghost() {
-    each_seed(30, |seed| {
+    each_seed(15, |seed| {
         let mut world = World::new(seed, Network::default());
         let nodes: Vec<_> = (0..5).map(|_| world.start()).collect();
         world.offer(nodes[2], "a", 10);
@@ -183,7 +187,7 @@ fn a_node_made_anew_under_the_same_address_leaves_no_ghost() {
 
 #[test]
 fn whatever_happens_all_views_agree_in_the_end() {
-    each_seed(60, |seed| {
+    each_seed(15, |seed| {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
         let network = Network {
             loss: rng.random_range(0.0..0.3),

@@ -20,16 +20,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn service(args: &[&str]) -> Process {
-        Process::start(env!("CARGO_BIN_EXE_service"), args)
+        Process::start("service", args)
     }
 
     pub(crate) fn frontend(args: &[&str]) -> Process {
-        Process::start(env!("CARGO_BIN_EXE_frontend"), args)
+        Process::start("frontend", args)
     }
 
     fn start(program: &str, args: &[&str]) -> Process {
-        let mut command = Command::new(program);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_example-services"));
         command
+            .arg0(program)
             .args(args)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::connect_times::{ConnectTimer, ConnectTimes};
+use super::connects::{ConnectCounters, Connects};
 use super::counters::Counters;
 use super::error::ServerError;
 use super::health::{CheckConfig, CheckOutcome, Health};
@@ -26,6 +28,8 @@ pub struct ServerGroup {
     /// Ticks when servers come or go.
     membership: watch::Sender<()>,
     counters: Counters,
+    pub(super) connects: ConnectCounters,
+    pub(super) connect_timer: ConnectTimer,
     state: Mutex<State>,
 }
 
@@ -45,6 +49,8 @@ impl ServerGroup {
             check_config: watch::Sender::new(check_config),
             membership: watch::Sender::new(()),
             counters: Counters::default(),
+            connects: ConnectCounters::default(),
+            connect_timer: ConnectTimer::default(),
             state: Mutex::new(State {
                 method,
                 next_id: 0,
@@ -85,6 +91,16 @@ impl ServerGroup {
     /// What went through its servers, the removed ones included.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How connecting to its servers failed, the removed ones included.
+    pub fn connects(&self) -> Connects {
+        self.connects.read()
+    }
+
+    /// How long connecting to its servers took where it succeeded, the removed ones included.
+    pub fn connect_times(&self) -> ConnectTimes {
+        self.connect_timer.read()
     }
 
     /// Adds a configured server. It is down until its first check.
@@ -216,6 +232,7 @@ impl ServerGroup {
         let config = self.check_config();
         let mut state = self.state();
         let member = state.members.iter_mut().find(|m| m.server.id() == server.id())?;
+        server.checks.count(outcome);
         let cleared = outcome == CheckOutcome::Passed && std::mem::take(&mut member.suspect);
         let change = member.health.observe(outcome, &config);
         if cleared || change.is_some() {

@@ -12,7 +12,7 @@ use super::wrr;
 /// A set of groups, shared by the listeners in front of it and whoever changes it.
 #[derive(Debug)]
 pub struct ServerGroups {
-    name: String,
+    name: Arc<str>,
     attached: Mutex<Vec<Attached>>,
 }
 
@@ -50,7 +50,7 @@ impl ServerGroups {
     /// An empty set.
     pub fn new(name: impl Into<String>) -> Arc<Self> {
         Arc::new(Self {
-            name: name.into(),
+            name: name.into().into(),
             attached: Mutex::default(),
         })
     }
@@ -58,6 +58,11 @@ impl ServerGroups {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its name, for a connection to keep without a copy.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Adds a group at the end.
@@ -68,7 +73,7 @@ impl ServerGroups {
         let mut attached = self.attached();
         if attached.iter().any(|a| a.group.name() == group.name()) {
             return Err(AttachError::Attached {
-                groups: self.name.clone(),
+                groups: self.name.to_string(),
                 group: group.name().to_owned(),
             });
         }
@@ -173,7 +178,7 @@ impl ServerGroups {
     fn index(&self, attached: &[Attached], group: &str) -> Result<usize, AttachError> {
         let index = attached.iter().position(|a| a.group.name() == group);
         index.ok_or_else(|| AttachError::NotAttached {
-            groups: self.name.clone(),
+            groups: self.name.to_string(),
             group: group.to_owned(),
         })
     }

@@ -1,5 +1,6 @@
 //! Whether a server is up, from the outcomes of its checks.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How a group's servers are checked.
@@ -22,6 +23,39 @@ pub enum CheckOutcome {
     Passed,
     /// It refused, did not answer in time, or could not be reached.
     Failed,
+}
+
+/// A server's checks, as counted at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Those that it passed.
+    pub passed: u64,
+    /// Those that it failed.
+    pub failed: u64,
+}
+
+/// [`Checks`] as they happen.
+#[derive(Debug, Default)]
+pub(super) struct CheckCounters {
+    passed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl CheckCounters {
+    pub(super) fn count(&self, outcome: CheckOutcome) {
+        match outcome {
+            CheckOutcome::Passed => &self.passed,
+            CheckOutcome::Failed => &self.failed,
+        }
+        .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Checks {
+        Checks {
+            passed: self.passed.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// One server's health.

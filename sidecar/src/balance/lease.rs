@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connects::Failure;
 use super::counters::Direction;
 use super::group::ServerGroup;
 use super::server::Server;
@@ -59,7 +60,7 @@ impl Lease {
     }
 
     /// The server picked.
-    pub fn server(&self) -> &Server {
+    pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
 
@@ -68,23 +69,47 @@ impl Lease {
         &self.group
     }
 
-    /// Says that the connection stands.
-    pub fn established(&self) {
+    /// Says that the connection stands and how long it took to make.
+    pub fn established(&self, took: Duration) {
+        self.group.connect_timer.observe(took);
         self.server.counters().established();
         self.group.counters().established();
     }
 
-    /// Says that the server refused the connection or could not be reached: it becomes a suspect, picked
-    /// last, until a check passes, and that check is made at once.
-    pub fn failed(&self) {
-        self.group.suspect(&self.server);
-        self.server.recheck.notify_one();
+    /// Says that the connection could not be made. Unless that was for a lack of our own, the server becomes a
+    /// suspect, picked last, until a check passes, and that check is made at once.
+    pub fn failed(self, failure: Failure) -> FailedLease {
+        self.server.connects.failed(failure);
+        self.group.connects.failed(failure);
+        if failure != Failure::OutOfRoom {
+            self.group.suspect(&self.server);
+            self.server.recheck.notify_one();
+        }
+        FailedLease {
+            group: Arc::clone(&self.group),
+            server: Arc::clone(&self.server),
+        }
     }
 
     /// Counts bytes passed.
     pub fn moved(&self, direction: Direction, bytes: u64) {
         self.server.counters().moved(direction, bytes);
         self.group.counters().moved(direction, bytes);
+    }
+}
+
+/// A server that a connection could not be made to; it is not active there any more.
+#[derive(Debug)]
+pub struct FailedLease {
+    group: Arc<ServerGroup>,
+    server: Arc<Server>,
+}
+
+impl FailedLease {
+    /// Says that the connection goes on to another candidate.
+    pub fn failed_over(self) {
+        self.server.connects.failed_over();
+        self.group.connects.failed_over();
     }
 }
 

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::connects::Connects;
 use super::counters::Totals;
-use super::health::Health;
+use super::health::{Checks, Health};
 use super::lease::Tried;
 use super::server::Server;
 use super::wrr;
@@ -25,6 +26,10 @@ pub struct ServerView {
     pub learned: bool,
     /// Connections to it and the bytes they carried.
     pub totals: Totals,
+    /// How connecting to it failed.
+    pub connects: Connects,
+    /// How its checks went.
+    pub checks: Checks,
 }
 
 /// How well a candidate stands: a suspect is chosen only where there is nobody else.
@@ -84,6 +89,8 @@ impl Member {
             up: self.health.is_up(),
             learned: self.learned,
             totals: self.server.counters().totals(),
+            connects: self.server.connects(),
+            checks: self.server.checks(),
         }
     }
 }

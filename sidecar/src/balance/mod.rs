@@ -8,6 +8,8 @@
 //! This is also where the control plane and the mesh meet: the types in [`service`] are all that one
 //! knows of the other.
 
+mod connect_times;
+mod connects;
 mod counters;
 mod error;
 mod group;
@@ -21,12 +23,14 @@ pub mod service;
 mod source;
 mod wrr;
 
+pub use connect_times::{CONNECT_TIME_BOUNDS, ConnectTimes};
+pub use connects::{Connects, Failure, Failures};
 pub use counters::{Counters, Direction, Totals};
 pub use error::{AttachError, ServerError};
 pub use group::ServerGroup;
 pub use groups::{Attachment, ServerGroups};
-pub use health::{CheckConfig, CheckOutcome};
-pub use lease::{Lease, Tried};
+pub use health::{CheckConfig, CheckOutcome, Checks};
+pub use lease::{FailedLease, Lease, Tried};
 pub use member::ServerView;
 pub use method::{Method, UnknownMethod};
 pub use server::Server;

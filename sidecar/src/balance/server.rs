@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use tokio::sync::Notify;
 
+use super::connects::{ConnectCounters, Connects};
 use super::counters::Counters;
+use super::health::{CheckCounters, Checks};
 
 /// One server of a group. It outlives its removal from the group for as long as
 /// connections to it last.
@@ -14,6 +16,8 @@ pub struct Server {
     name: String,
     address: SocketAddr,
     counters: Counters,
+    pub(super) connects: ConnectCounters,
+    pub(super) checks: CheckCounters,
     pub(super) recheck: Notify,
 }
 
@@ -24,6 +28,8 @@ impl Server {
             name,
             address,
             counters: Counters::default(),
+            connects: ConnectCounters::default(),
+            checks: CheckCounters::default(),
             recheck: Notify::new(),
         }
     }
@@ -46,6 +52,16 @@ impl Server {
     /// What went through it.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How connecting to it failed.
+    pub fn connects(&self) -> Connects {
+        self.connects.read()
+    }
+
+    /// How its checks went.
+    pub fn checks(&self) -> Checks {
+        self.checks.read()
     }
 
     /// Waits until a connection to it failed, so that a check is due at once.

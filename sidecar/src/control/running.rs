@@ -127,14 +127,14 @@ impl Running {
         })?;
         let limits = Limits::default();
         let door = match &name {
-            ListenerName::TcpLb(_) => TcpLb::start(socket, backends, limits).map(Door::TcpLb),
+            ListenerName::TcpLb(_) => TcpLb::start(socket, backends, security_group, limits).map(Door::TcpLb),
             ListenerName::Socks5Server(_) => {
-                Socks5Server::start(socket, backends, allow_non_backend, limits).map(Door::Socks5Server)
+                Socks5Server::start(socket, backends, allow_non_backend, security_group, limits)
+                    .map(Door::Socks5Server)
             }
         };
         let door = door
             .map_err(|e| CommandError::refused(&address, format!("cannot serve address {address}: {e}")))?;
-        door.set_security_group(security_group);
         self.listeners.insert(name, Arc::new(door));
         Ok(())
     }

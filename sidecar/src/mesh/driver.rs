@@ -1,13 +1,13 @@
 //! The one task that owns a node's state machine: waits for something to happen, hands it in, and does
 //! what comes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,25 @@ pub(super) struct Driver {
     pub(super) stop: CancellationToken,
 }
 
-type Ended = (u64, Result<Answer, Failure>);
+/// The exchanges under way.
+#[derive(Default)]
+struct Exchanges {
+    tasks: JoinSet<Result<Answer, Failure>>,
+    ids: HashMap<task::Id, u64>,
+}
+
+impl Exchanges {
+    /// The next that ends; none while there are none.
+    async fn next(&mut self) -> Option<Event> {
+        let (task, outcome) = match self.tasks.join_next_with_id().await? {
+            Ok((task, outcome)) => (task, outcome),
+            // Its panic has been printed; the state machine must not wait for it for ever.
+            Err(error) => (error.id(), Err(Failure::Bad)),
+        };
+        let id = self.ids.remove(&task)?;
+        Some(Event::Answered { id, outcome })
+    }
+}
 
 /// What the driver waits for.
 enum Happening {
@@ -52,16 +70,18 @@ enum Happening {
 impl Driver {
     pub(super) async fn run(mut self) {
         let started = Instant::now();
-        let mut exchanges = JoinSet::new();
+        let mut exchanges = Exchanges::default();
         let mut buffer = vec![0; MAX_DATAGRAM + 1];
         let mut last_moment = None;
+        // A new socket counts as full until the runtime has looked at it once.
+        let _ = self.outgoing.writable().await;
         let offers = self.offers.borrow_and_update().clone();
         let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
         self.act(actions, &mut exchanges);
         loop {
             if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
                 // First, lest a question of ours that arrives after the goodbye be taken for life.
-                exchanges.shutdown().await;
+                exchanges.tasks.shutdown().await;
                 self.say_goodbye(started.elapsed()).await;
                 break;
             }
@@ -92,7 +112,7 @@ impl Driver {
             };
             self.act(actions, &mut exchanges);
         }
-        exchanges.shutdown().await;
+        exchanges.tasks.shutdown().await;
         self.stop.cancel();
     }
 
@@ -100,7 +120,7 @@ impl Driver {
         &mut self,
         started: Instant,
         last_moment: Option<Instant>,
-        exchanges: &mut JoinSet<Ended>,
+        exchanges: &mut Exchanges,
         buffer: &mut [u8],
     ) -> Happening {
         let deadline = self.protocol.next_deadline().map(|at| started + at);
@@ -126,11 +146,7 @@ impl Driver {
                 Happening::Event(Event::Datagram { from, datagram })
             }
             Some(served) = self.requests.recv() => Happening::Request(served),
-            Some(ended) = exchanges.join_next() => match ended {
-                Ok((id, outcome)) => Happening::Event(Event::Answered { id, outcome }),
-                // Its panic has been printed; without its end the state machine would wait for ever.
-                Err(_) => Happening::Stop,
-            },
+            Some(ended) = exchanges.next() => Happening::Event(ended),
             Ok(()) = self.offers.changed(), if !leaving => {
                 Happening::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
@@ -139,7 +155,7 @@ impl Driver {
         }
     }
 
-    fn act(&self, actions: Vec<Action>, exchanges: &mut JoinSet<Ended>) {
+    fn act(&self, actions: Vec<Action>, exchanges: &mut Exchanges) {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => {
@@ -160,14 +176,15 @@ impl Driver {
                 } => {
                     let (own, kind) = (self.protocol.membership().own().address(), request.kind());
                     let counters = self.counters.clone();
-                    exchanges.spawn(async move {
+                    let task = exchanges.tasks.spawn(async move {
                         let outcome = exchange(own, to, request, timeout).await;
                         let counted = outcome
                             .as_ref()
                             .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
                         counters.count_made(kind, counted);
-                        (id, outcome)
+                        outcome
                     });
+                    exchanges.ids.insert(task.id(), id);
                 }
                 Action::Publish => self.publish(),
             }
@@ -197,7 +214,7 @@ impl Driver {
 
     async fn say_goodbye(&mut self, now: Duration) {
         let goodbye = self.protocol.handle(now, Event::Leave);
-        let mut none = JoinSet::new();
+        let mut none = Exchanges::default();
         for time in 0..LEAVES {
             if time > 0 {
                 tokio::time::sleep(LEAVE_PAUSE).await;

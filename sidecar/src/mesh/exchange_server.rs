@@ -30,7 +30,7 @@ pub const MAX_BODY: usize = 4 << 20;
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 512;
 /// The most of them from one address.
-const MAX_CONNECTIONS_EACH: usize = 64;
+const MAX_CONNECTIONS_EACH: usize = 32;
 /// How long a connection may take to say what it wants, and again to say it whole.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER: usize = 16 << 10;

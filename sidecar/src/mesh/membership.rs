@@ -47,6 +47,8 @@ pub struct Member {
     pub failures: u32,
     /// When it was first heard of, or went down.
     since: Duration,
+    /// It was heard of again soon after it was forgotten: perhaps only a late echo.
+    echo: bool,
 }
 
 /// The nodes that one node knows.
@@ -111,6 +113,19 @@ impl Membership {
         self.healthy.len() == 1
     }
 
+    /// Whether there is no room for another node.
+    pub fn is_full(&self) -> bool {
+        self.members.len() + 1 >= MAX_NODES
+    }
+
+    /// The node that has been waited for the longest and never was up.
+    pub fn oldest_unseen(&self) -> Option<&Node> {
+        let unseen = self.members.values().filter(|member| !member.was_up);
+        unseen
+            .min_by_key(|member| member.since)
+            .map(|member| &member.node)
+    }
+
     /// The hash that datagrams carry.
     pub fn hash(&self) -> Arc<str> {
         self.hash
@@ -146,9 +161,10 @@ impl Membership {
             _ => {}
         }
         let replaced = self.forget(now, endpoint);
-        if self.members.len() + 1 >= MAX_NODES && !(word == Word::Own && self.make_room(now)) {
+        if self.is_full() {
             return Heard::Ignored;
         }
+        let echo = self.is_buried(now, node);
         self.tombstones.remove(node);
         let member = Member {
             node: node.clone(),
@@ -156,6 +172,7 @@ impl Membership {
             was_up: false,
             failures: 0,
             since: now,
+            echo,
         };
         self.members.insert(endpoint, member);
         replaced.map_or(Heard::Added, Heard::Replaced)
@@ -211,6 +228,8 @@ impl Membership {
         let member = self.members.get(&endpoint).filter(|member| !member.up)?;
         let patience = if member.was_up {
             self.forget_down
+        } else if member.echo && member.failures >= self.failures_until_down {
+            Duration::ZERO
         } else {
             self.forget_unseen
         };
@@ -219,14 +238,5 @@ impl Membership {
 
     fn is_buried(&self, now: Duration, node: &Node) -> bool {
         self.tombstones.get(node).is_some_and(|until| *until > now)
-    }
-
-    /// Gives up the node that has been waited for the longest and never was up.
-    fn make_room(&mut self, now: Duration) -> bool {
-        let unseen = self.members.iter().filter(|(_, member)| !member.was_up);
-        let oldest = unseen
-            .min_by_key(|(_, member)| member.since)
-            .map(|(endpoint, _)| *endpoint);
-        oldest.is_some_and(|endpoint| self.forget(now, endpoint).is_some())
     }
 }

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::listener::out_of_room;
-use crate::balance::{Lease, Tried};
+use super::accept::out_of_room;
+pub use crate::balance::Failure;
+use crate::balance::{FailedLease, Lease, Tried};
 
 /// How long all attempts for one client may take together.
 pub const BUDGET: Duration = Duration::from_secs(4);
@@ -24,19 +25,6 @@ pub struct Connected {
     pub address: SocketAddr,
     /// The claim on the server; none where the destination is no backend.
     pub lease: Option<Lease>,
-}
-
-/// Why one attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// Nobody listens there.
-    Refused,
-    /// No answer in time.
-    TimedOut,
-    /// There is no way there, or the connection broke while it was made.
-    Unreachable,
-    /// We have no descriptor, memory or port left for it.
-    OutOfRoom,
 }
 
 /// One attempt that failed.
@@ -106,17 +94,6 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "refused",
-            Self::TimedOut => "timed out",
-            Self::Unreachable => "unreachable",
-            Self::OutOfRoom => "not tried for lack of room",
-        })
-    }
-}
-
 /// Connects to the first server that `pick` names and that answers. Each attempt may take as long as the
 /// server's group allows, all together as long as [`BUDGET`]. A server that failed is told so.
 ///
@@ -126,11 +103,16 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
     let deadline = Instant::now() + BUDGET;
     let mut tried = Tried::new();
     let mut attempts = Vec::new();
+    let mut failed: Option<FailedLease> = None;
     while let Some(lease) = pick(&tried) {
+        if let Some(failed) = failed.take() {
+            failed.failed_over();
+        }
         let address = lease.address();
-        let failure = match attempt(address, deadline.min(Instant::now() + lease.connect_timeout())).await {
+        let began = Instant::now();
+        let failure = match attempt(address, deadline.min(began + lease.connect_timeout())).await {
             Ok(stream) => {
-                lease.established();
+                lease.established(began.elapsed());
                 return Ok(Connected {
                     stream,
                     address,
@@ -144,10 +126,10 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
             address,
             failure,
         });
+        failed = Some(lease.failed(failure));
         if failure == Failure::OutOfRoom {
             break;
         }
-        lease.failed();
         tried.add(address);
         if Instant::now() >= deadline {
             break;
@@ -187,24 +169,22 @@ async fn attempt(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Fa
     match timeout_at(deadline, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => match stream.set_nodelay(true) {
             Ok(()) => Ok(stream),
-            Err(error) => Err(Failure::of(&error)),
+            Err(error) => Err(failure_of(&error)),
         },
-        Ok(Err(error)) => Err(Failure::of(&error)),
+        Ok(Err(error)) => Err(failure_of(&error)),
         Err(_) => Err(Failure::TimedOut),
     }
 }
 
-impl Failure {
-    fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::TimedOut => Self::TimedOut,
-            // No free local port to this destination, see connect(2).
-            _ if out_of_room(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
-                Self::OutOfRoom
-            }
-            _ => Self::Unreachable,
+fn failure_of(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::Refused,
+        io::ErrorKind::TimedOut => Failure::TimedOut,
+        // No free local port to this destination, see connect(2).
+        _ if out_of_room(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
+            Failure::OutOfRoom
         }
+        _ => Failure::Unreachable,
     }
 }
 

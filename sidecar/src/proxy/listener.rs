@@ -1,25 +1,26 @@
-//! Accepts connections, owns them, and ends them in order.
+//! A listener: it owns its connections, shows them, and ends them in order.
 
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustix::io::Errno;
 use socket2::{Domain, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::balance::{Counters, Direction, Totals};
+use super::Limits;
+use super::accept::{Accept, Serve};
+use super::access::{SecurityGroup, Verdict};
+use super::refusal::{RefusalCounters, Refusals};
+use super::session::SessionView;
+use super::sessions::Sessions;
+use crate::balance::{Counters, Totals};
 
 /// Connections that the kernel may hold for us; it has a limit of its own, `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
-
-/// The first and the longest pause after the system had no room for a connection.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// After the cut, connections end at once; this bounds the wait for that.
 const AFTER_CUT: Duration = Duration::from_secs(1);
@@ -50,12 +51,6 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
     listen().map_err(|source| BindError { address, source })
 }
 
-/// What is done with the connections of a listener.
-pub(super) trait Serve: Send + Sync + 'static {
-    /// Serves one connection to its end.
-    fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) -> impl Future<Output = ()> + Send;
-}
-
 /// A listener that accepts until it is closed or dropped. Its connections live on after that, until they end
 /// or are cut by [`Listener::drain`].
 #[derive(Debug)]
@@ -67,34 +62,24 @@ pub struct Listener {
     shared: Arc<Shared>,
 }
 
+/// What the listener and its connections share.
 #[derive(Debug)]
-struct Shared {
-    cut: CancellationToken,
-    permits: Semaphore,
-    counters: Counters,
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) permits: Semaphore,
+    pub(super) counters: Counters,
+    pub(super) refusals: RefusalCounters,
+    pub(super) sessions: Sessions,
+    security_group: RwLock<Option<Arc<SecurityGroup>>>,
 }
 
-/// An accepted connection; it counts as active until this is dropped.
-pub(super) struct Connection {
-    pub(super) peer: SocketAddr,
-    shared: Arc<Shared>,
-}
-
-impl Connection {
-    /// Told when the connection is to end at once.
-    pub(super) fn cut(&self) -> &CancellationToken {
-        &self.shared.cut
-    }
-
-    pub(super) fn moved(&self, direction: Direction, bytes: u64) {
-        self.shared.counters.moved(direction, bytes);
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.shared.counters.close();
-        self.shared.permits.add_permits(1);
+impl Shared {
+    /// Whether the security group denies a client at a port.
+    pub(super) fn denies(&self, client: IpAddr, port: u16) -> bool {
+        let group = self.security_group.read().unwrap_or_else(PoisonError::into_inner);
+        group
+            .as_ref()
+            .is_some_and(|group| group.verdict(client, port) == Verdict::Deny)
     }
 }
 
@@ -105,8 +90,9 @@ impl Listener {
     /// When the system refuses a setting of the socket.
     pub(super) fn start<S: Serve>(
         listener: std::net::TcpListener,
-        most_connections: usize,
         service: Arc<S>,
+        security_group: Option<Arc<SecurityGroup>>,
+        limits: Limits,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         // Accepted connections inherit it, which saves a system call on each.
@@ -118,13 +104,17 @@ impl Listener {
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
             shared: Arc::new(Shared {
-                cut: CancellationToken::new(),
-                permits: Semaphore::new(most_connections),
+                limits,
+                permits: Semaphore::new(limits.connections),
                 counters: Counters::default(),
+                refusals: RefusalCounters::default(),
+                sessions: Sessions::default(),
+                security_group: RwLock::new(security_group),
             }),
         };
         let accept = Accept {
             listener,
+            local: this.local,
             service,
             connections: this.connections.clone(),
             shared: Arc::clone(&this.shared),
@@ -132,6 +122,7 @@ impl Listener {
         let stop = this.stop.clone();
         this.accepting.spawn(async move {
             stop.run_until_cancelled(accept.run()).await;
+            accept.take_waiting();
         });
         this.accepting.close();
         Ok(this)
@@ -147,12 +138,44 @@ impl Listener {
         usize::try_from(self.shared.counters.active()).unwrap_or(usize::MAX)
     }
 
-    /// What it accepted and passed on.
+    /// What it accepted, those turned away included, and passed on.
     pub fn totals(&self) -> Totals {
         self.shared.counters.totals()
     }
 
-    /// Stops accepting; when this returns, the address is free. Established connections live on.
+    /// Those of the accepted that got nowhere.
+    pub fn refusals(&self) -> Refusals {
+        self.shared.refusals.read()
+    }
+
+    /// Which clients are served; all where there is none.
+    pub fn security_group(&self) -> Option<Arc<SecurityGroup>> {
+        let group = self.shared.security_group.read();
+        group.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves other clients from the next connection on; established ones stay.
+    pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
+        *self
+            .shared
+            .security_group
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = group;
+    }
+
+    /// Its connections, in the order in which they were accepted.
+    pub fn sessions(&self) -> Vec<SessionView> {
+        self.shared.sessions.all().iter().map(|s| s.view()).collect()
+    }
+
+    /// Ends the connections that match, at once and with a reset on both sides. Returns how many.
+    pub fn cut_sessions(&self, matches: impl Fn(&SessionView) -> bool) -> usize {
+        let all = self.shared.sessions.all();
+        all.iter().filter(|s| matches(&s.view()) && s.cut()).count()
+    }
+
+    /// Stops accepting; when this returns, the address is free. Connections live on, those included that were
+    /// still waiting in the backlog, as far as the cap has room for them.
     pub async fn close(&self) {
         self.stop.cancel();
         self.accepting.wait().await;
@@ -169,8 +192,7 @@ impl Listener {
         {
             return 0;
         }
-        let cut = self.connections.len();
-        self.shared.cut.cancel();
+        let cut = self.shared.sessions.all().iter().filter(|s| s.cut()).count();
         // The cut ends every wait of a connection's task; one that had not ended would be busy, not stuck.
         let _ = tokio::time::timeout(AFTER_CUT, self.connections.wait()).await;
         cut
@@ -181,61 +203,4 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-struct Accept<S> {
-    listener: TcpListener,
-    service: Arc<S>,
-    connections: TaskTracker,
-    shared: Arc<Shared>,
-}
-
-impl<S: Serve> Accept<S> {
-    async fn run(self) {
-        let mut pause = PAUSE.0;
-        loop {
-            let Ok(permit) = self.shared.permits.acquire().await else {
-                return;
-            };
-            match self.listener.accept().await {
-                Ok((client, peer)) => {
-                    pause = PAUSE.0;
-                    permit.forget();
-                    self.spawn(client, peer);
-                }
-                Err(error) if out_of_room(&error) => {
-                    if pause == PAUSE.0 {
-                        tracing::warn!(error = %error, "no room to accept a connection, pausing");
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE.1);
-                }
-                // The peer's affair: it was gone before we accepted (accept(2) lists what is passed on).
-                Err(error) => {
-                    tracing::debug!(error = %error, "a connection ended before it was accepted");
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-    }
-
-    fn spawn(&self, client: TcpStream, peer: SocketAddr) {
-        self.shared.counters.open();
-        self.shared.counters.established();
-        let connection = Connection {
-            peer,
-            shared: Arc::clone(&self.shared),
-        };
-        self.connections
-            .spawn(Arc::clone(&self.service).serve(client, connection));
-    }
-}
-
-/// Whether it is a lack of descriptors or memory, of this process or the system: it passes when something
-/// ends, and trying again at once would only burn the processor.
-pub(super) fn out_of_room(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
 }

@@ -1,18 +1,27 @@
 //! Bytes: listeners, SOCKS5, and the relay between client and instance.
 //!
-//! A [`listener`] accepts and owns the connections. [`tcp_lb`] and [`socks5`] decide where a connection goes,
-//! [`connect`] takes it there, [`relay`] passes the bytes until the end.
+//! A [`listener`] accepts and owns the connections, [`access`] says whose. [`tcp_lb`] and [`socks5`] decide
+//! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end.
 
+mod accept;
+pub mod access;
 pub mod connect;
+mod connection;
+pub mod descriptors;
 mod direct;
 mod flow;
 pub mod listener;
+mod refusal;
 pub mod relay;
 mod session;
+mod sessions;
 pub mod socks5;
 pub mod tcp_lb;
 
 use std::time::Duration;
+
+pub use refusal::{Refusal, Refusals};
+pub use session::SessionView;
 
 /// What one listener and each of its connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,35 +43,4 @@ impl Default for Limits {
             idle: Duration::from_secs(15 * 60),
         }
     }
-}
-pub mod access;
-/// stub
-#[derive(Debug, Clone)]
-pub struct SessionView {
-    /// a
-    pub client: std::net::SocketAddr,
-    /// b
-    pub local: std::net::SocketAddr,
-    /// c
-    pub instance: Option<std::net::SocketAddr>,
-    /// d
-    pub instance_local: Option<std::net::SocketAddr>,
-}
-impl listener::Listener {
-    /// s
-    pub fn sessions(&self) -> Vec<SessionView> {
-        vec![]
-    }
-    /// c
-    pub fn cut_sessions(&self, _f: impl Fn(&SessionView) -> bool) -> usize {
-        0
-    }
-}
-impl tcp_lb::TcpLb {
-    /// s
-    pub fn set_security_group(&self, _g: Option<std::sync::Arc<access::SecurityGroup>>) {}
-}
-impl socks5::Socks5Server {
-    /// s
-    pub fn set_security_group(&self, _g: Option<std::sync::Arc<access::SecurityGroup>>) {}
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
 use super::flow::{Fault, Flow};
 use crate::balance::Direction;
@@ -55,7 +54,7 @@ impl fmt::Display for End {
             Self::Reset(side) => write!(f, "reset by {}", name(side)),
             Self::Broken(side, kind) => write!(f, "connection to {} broke: {kind}", name(side)),
             Self::Idle => f.write_str("idle for too long"),
-            Self::Cut => f.write_str("cut at shutdown"),
+            Self::Cut => f.write_str("cut"),
         }
     }
 }
@@ -73,11 +72,11 @@ pub struct Summary {
 
 /// How long a relay may last.
 #[derive(Debug)]
-pub struct Bounds<'a> {
+pub struct Bounds<C> {
     /// Ends it after this long without a byte in either direction.
     pub idle: Duration,
-    /// Ends it at once.
-    pub cut: &'a CancellationToken,
+    /// Ends it at once when this is done.
+    pub cut: C,
 }
 
 /// Passes bytes until both sides are done or the connection ends in another way, then closes both: after
@@ -85,11 +84,11 @@ pub struct Bounds<'a> {
 ///
 /// `early` are bytes that the client sent already and the instance gets first. `meter` is told of bytes as
 /// they are handed on.
-pub async fn relay(
+pub async fn relay<C: Future<Output = ()>>(
     client: TcpStream,
     instance: TcpStream,
     early: Vec<u8>,
-    bounds: Bounds<'_>,
+    bounds: Bounds<C>,
     meter: impl Fn(Direction, u64),
 ) -> Summary {
     let mut upstream = Flow::new(early);
@@ -99,7 +98,7 @@ pub async fn relay(
         // of its reset.
         let mut client_error = pin!(client.ready(Interest::ERROR));
         let mut instance_error = pin!(instance.ready(Interest::ERROR));
-        let mut cut = pin!(bounds.cut.cancelled());
+        let mut cut = pin!(bounds.cut);
         // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
         let mut timer = pin!(sleep(bounds.idle));
         let mut last = Instant::now();

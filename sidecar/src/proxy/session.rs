@@ -1,75 +1,143 @@
-//! A connection's life between its two ends, and the one line about it at its end.
+//! A connection while it lasts: who, where to, how much so far, and how to end it.
 
-use std::fmt::Display;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connect::Connected;
-use super::listener::Connection;
-use super::relay::{Bounds, Summary, relay};
+use crate::balance::{Direction, Server, ServerGroup};
 
-/// What is known of a connection before it gets anywhere.
-pub(super) struct Session<D> {
-    connection: Connection,
-    destination: D,
-    started: Instant,
+/// A connection as it shows from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// The client's address.
+    pub client: SocketAddr,
+    /// Our address on the client's side.
+    pub local: SocketAddr,
+    /// Our address on the instance's side; none while it is not connected.
+    pub instance_local: Option<SocketAddr>,
+    /// The instance's address; none while it is not connected.
+    pub instance: Option<SocketAddr>,
+    /// The backends' name, or what a SOCKS5 client asked for; empty until that is known.
+    pub destination: String,
+    /// The group of the instance; none while it is not connected, or where it is no backend.
+    pub group: Option<String>,
+    /// The instance's name within its group; none where there is no group.
+    pub server: Option<String>,
+    /// Bytes passed to the instance so far.
+    pub to_instance: u64,
+    /// Bytes passed to the client so far.
+    pub to_client: u64,
+    /// Since it was accepted.
+    pub age: Duration,
 }
 
-impl<D: Display> Session<D> {
-    pub(super) fn new(connection: Connection, destination: D, started: Instant) -> Self {
+/// What is known of one connection. Written by its own task, read by whoever asks.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: u64,
+    pub(super) client: SocketAddr,
+    pub(super) local: SocketAddr,
+    accepted: Instant,
+    destination: OnceLock<Arc<str>>,
+    reached: OnceLock<Reached>,
+    to_instance: AtomicU64,
+    to_client: AtomicU64,
+    is_cut: AtomicBool,
+    cut: Notify,
+}
+
+#[derive(Debug)]
+struct Reached {
+    local: Option<SocketAddr>,
+    instance: SocketAddr,
+    backend: Option<(Arc<ServerGroup>, Arc<Server>)>,
+}
+
+impl Session {
+    pub(super) fn new(id: u64, client: SocketAddr, local: SocketAddr) -> Self {
         Self {
-            connection,
-            destination,
-            started,
+            id,
+            client,
+            local,
+            accepted: Instant::now(),
+            destination: OnceLock::new(),
+            reached: OnceLock::new(),
+            to_instance: AtomicU64::new(0),
+            to_client: AtomicU64::new(0),
+            is_cut: AtomicBool::new(false),
+            cut: Notify::new(),
         }
     }
 
-    /// Relays to the end.
-    pub(super) async fn carry(self, client: TcpStream, to: Connected, early: Vec<u8>, idle: Duration) {
-        let bounds = Bounds {
-            idle,
-            cut: self.connection.cut(),
+    /// Notes where the client wants to go.
+    pub(super) fn set_destination(&self, destination: Arc<str>) {
+        // It is known once and does not change.
+        let _ = self.destination.set(destination);
+    }
+
+    /// Where the client wants to go; empty until that is known.
+    pub(super) fn destination(&self) -> &str {
+        self.destination.get().map_or("", |destination| destination)
+    }
+
+    /// Notes where it got.
+    pub(super) fn set_reached(&self, to: &Connected) {
+        let backend = to.lease.as_ref();
+        let _ = self.reached.set(Reached {
+            local: to.stream.local_addr().ok(),
+            instance: to.address,
+            backend: backend.map(|lease| (Arc::clone(lease.group()), Arc::clone(lease.server()))),
+        });
+    }
+
+    /// Counts bytes passed, from the connection's own task alone.
+    pub(super) fn moved(&self, direction: Direction, bytes: u64) {
+        let count = match direction {
+            Direction::ToInstance => &self.to_instance,
+            Direction::ToClient => &self.to_client,
         };
-        let lease = to.lease.as_ref();
-        let summary = relay(client, to.stream, early, bounds, |direction, bytes| {
-            self.connection.moved(direction, bytes);
-            if let Some(lease) = lease {
-                lease.moved(direction, bytes);
-            }
-        })
-        .await;
-        let Summary {
-            to_instance,
-            to_client,
-            end,
-        } = summary;
-        tracing::debug!(
-            peer = %self.connection.peer,
-            destination = %self.destination,
-            instance = %to.address,
-            server = lease.map(|lease| lease.server().name()),
-            to_instance,
-            to_client,
-            duration_ms = self.elapsed_ms(),
-            reason = %end,
-            "connection ended"
-        );
+        // There is one writer, so this loses nothing and needs no locked instruction.
+        count.store(count.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }
 
-    /// The line for a connection that got nowhere.
-    pub(super) fn refused(&self, reason: &impl Display) {
-        tracing::debug!(
-            peer = %self.connection.peer,
-            destination = %self.destination,
-            duration_ms = self.elapsed_ms(),
-            reason = %reason,
-            "connection got nowhere"
-        );
+    pub(super) fn age(&self) -> Duration {
+        self.accepted.elapsed()
     }
 
-    fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Ends the connection at once. Returns whether it was not told so before.
+    pub(super) fn cut(&self) -> bool {
+        let first = !self.is_cut.swap(true, Ordering::Relaxed);
+        if first {
+            // One task waits, or will: it finds the notice when it does.
+            self.cut.notify_one();
+        }
+        first
+    }
+
+    /// Waits until it is to end at once; for the connection's own task alone, and told once.
+    pub(super) async fn until_cut(&self) {
+        self.cut.notified().await;
+    }
+
+    pub(super) fn view(&self) -> SessionView {
+        let reached = self.reached.get();
+        let backend = reached.and_then(|r| r.backend.as_ref());
+        SessionView {
+            client: self.client,
+            local: self.local,
+            instance_local: reached.and_then(|r| r.local),
+            instance: reached.map(|r| r.instance),
+            destination: self.destination().to_owned(),
+            group: backend.map(|(group, _)| group.name().to_owned()),
+            server: backend.map(|(_, server)| server.name().to_owned()),
+            to_instance: self.to_instance.load(Ordering::Relaxed),
+            to_client: self.to_client.load(Ordering::Relaxed),
+            age: self.age(),
+        }
     }
 }

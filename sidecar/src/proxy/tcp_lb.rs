@@ -4,13 +4,14 @@ use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use super::Limits;
+use super::accept::Serve;
+use super::access::SecurityGroup;
 use super::connect::connect;
-use super::listener::{Connection, Listener, Serve};
+use super::connection::Connection;
+use super::listener::Listener;
 use super::relay::End;
-use super::session::Session;
+use super::{Limits, Refusal};
 use crate::balance::ServerGroups;
 
 /// A running load balancer. Dropped, it stops accepting; its connections live on.
@@ -23,24 +24,24 @@ pub struct TcpLb {
 #[derive(Debug)]
 struct Service {
     backends: RwLock<Arc<ServerGroups>>,
-    limits: Limits,
 }
 
 impl TcpLb {
-    /// Begins to take connections from a bound listener to the backends.
+    /// Begins to take connections from a bound listener to the backends: those of all clients, or of whom the
+    /// security group allows.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
     pub fn start(
         listener: std::net::TcpListener,
         backends: Arc<ServerGroups>,
+        security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
-            limits,
         });
-        let listener = Listener::start(listener, limits.connections, Arc::clone(&service))?;
+        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
         Ok(Self { listener, service })
     }
 
@@ -62,6 +63,11 @@ impl TcpLb {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = backends;
     }
+
+    /// Serves other clients from the next connection on; established ones stay.
+    pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
+        self.listener.set_security_group(group);
+    }
 }
 
 impl Service {
@@ -72,25 +78,15 @@ impl Service {
 
 impl Serve for Service {
     async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
-        let started = Instant::now();
         let backends = self.backends();
-        let from = connection.peer.ip();
-        let cut = connection.cut().clone();
+        connection.set_destination(backends.shared_name());
+        let from = connection.peer().ip();
         let picked = connect(|tried| backends.pick(from, tried));
-        let connected = cut.run_until_cancelled(picked).await;
-        let session = Session::new(connection, backends.name().to_owned(), started);
-        match connected {
-            None => session.refused(&End::Cut),
-            Some(Ok(connected)) => {
-                session
-                    .carry(client, connected, Vec::new(), self.limits.idle)
-                    .await;
-            }
-            Some(Err(error)) => {
-                // There is no instance to end this connection, so it ends as one that refuses does.
-                let _ = client.set_zero_linger();
-                session.refused(&error);
-            }
+        match connection.unless_cut(picked).await {
+            Some(Ok(connected)) => connection.carry(client, connected, Vec::new()).await,
+            // There is no instance to end this connection, so it ends as one that refuses does.
+            Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
+            None => connection.reset(client, Refusal::Cut, &End::Cut),
         }
     }
 }

@@ -1,4 +1,7 @@
 //! What the mesh tests share.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-pub mod world;
+pub(crate) mod lone;
+pub(crate) mod loopback;
+pub(crate) mod original;
+pub(crate) mod world;

@@ -20,7 +20,7 @@ impl Protocol {
         if let Some(exchange) = ended {
             match outcome {
                 Ok(answer) => self.succeeded(now, endpoint, &exchange, answer),
-                Err(failure) => self.failed(now, endpoint, exchange.task, failure),
+                Err(failure) => self.failed(now, endpoint, &exchange, failure),
             }
         }
         self.pursue(now, endpoint);
@@ -141,15 +141,20 @@ impl Protocol {
         }
     }
 
-    fn failed(&mut self, now: Duration, endpoint: SocketAddr, task: Task, failure: Failure) {
+    fn failed(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, failure: Failure) {
         let (Some(member), Some(contact)) = (self.membership.get(endpoint), self.contacts.get_mut(&endpoint))
         else {
             return;
         };
         let up = member.up;
         let retry = Some(now + self.timing.push_retry);
-        match task {
+        match exchange.task {
             Task::Check => {}
+            // It lives and will not have it: telling it again would not help, differing hashes will.
+            Task::Push | Task::Pull if failure == Failure::Bad => {
+                contact.told = exchange.tells.unwrap_or(contact.told);
+                return;
+            }
             Task::Push => contact.push_at = now + self.timing.push_retry,
             Task::Pull => contact.pull_at = retry,
             // Too much to ask of one that is slow: a check tells whether it is there.
@@ -178,10 +183,10 @@ impl Protocol {
             if let Some(contact) = self.contacts.get_mut(&endpoint) {
                 contact.check_at = now + pause;
             }
+            self.set_expiry(endpoint);
         }
         if down {
             self.changed = true;
-            self.set_expiry(endpoint);
             let node = self.membership.get(endpoint).map(|member| member.node.clone());
             if let Some(node) = node {
                 self.directory.drop_node(&node);

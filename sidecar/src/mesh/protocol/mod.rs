@@ -6,6 +6,7 @@
 mod answers;
 mod contact;
 mod datagrams;
+mod plan;
 mod search;
 mod serve;
 mod slots;
@@ -19,11 +20,11 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use self::contact::{Contact, Exchange, Task};
+use self::contact::Contact;
 pub use self::search::Search;
 use self::slots::Slots;
 use self::timers::Timers;
-use super::directory::{Change, Directory};
+use super::directory::Directory;
 use super::membership::{Heard, Membership, Word};
 use super::timing::Timing;
 use super::view::View;
@@ -239,6 +240,13 @@ impl Protocol {
 
     /// Hears of a node; one that is new is checked at once.
     fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
+        let known = self.membership.get(node.endpoint()).is_some();
+        if word == Word::Own && !known && self.membership.is_full() {
+            // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
+            if let Some(unseen) = self.membership.oldest_unseen().map(Node::endpoint) {
+                self.forget(now, unseen);
+            }
+        }
         let heard = self.membership.hear(now, node, word);
         if let Heard::Replaced(old) = &heard {
             self.dropped(now, old);
@@ -278,79 +286,6 @@ impl Protocol {
             Some(at) => self.timers.set(Timer::Expiry(endpoint), at),
             None => self.timers.cancel(Timer::Expiry(endpoint)),
         }
-    }
-
-    /// Does what is due with a node, or waits for it to be due.
-    fn pursue(&mut self, now: Duration, endpoint: SocketAddr) {
-        let (Some(contact), Some(member)) = (self.contacts.get_mut(&endpoint), self.membership.get(endpoint))
-        else {
-            return;
-        };
-        if contact.exchange.is_some() {
-            return;
-        }
-        if contact.nodes_at.is_some_and(|at| at <= now) && contact.heard_hash == Some(self.membership.hash())
-        {
-            // Meanwhile we have come to know the same nodes.
-            contact.nodes_at = None;
-        }
-        let stranger = !member.up;
-        let behind = contact.told != self.directory.revision();
-        match contact.due(now, member.up, member.failures > 0, behind) {
-            Err(at) => self.timers.set(Timer::Contact(endpoint), at),
-            Ok(task) if self.slots.take(endpoint, stranger) => self.start(now, endpoint, task, stranger),
-            // Pursued again when a slot is free.
-            Ok(_) => self.timers.cancel(Timer::Contact(endpoint)),
-        }
-    }
-
-    fn start(&mut self, now: Duration, to: SocketAddr, task: Task, stranger: bool) {
-        let Some(contact) = self.contacts.get_mut(&to) else {
-            return self.slots.release(to);
-        };
-        let revision = self.directory.revision();
-        let local = || Request::Local(self.directory.local());
-        let (request, tells) = match task {
-            Task::Check if stranger => (local(), Some(revision)),
-            Task::Check => (Request::Hash(self.directory.hash()), None),
-            Task::Pull => (local(), Some(revision)),
-            Task::Push => match self.directory.change_after(contact.told) {
-                Some(Change::Add(change)) => (Request::Add(change.clone()), Some(contact.told + 1)),
-                Some(Change::Remove(change)) => (Request::Remove(change.clone()), Some(contact.told + 1)),
-                None => (local(), Some(revision)),
-            },
-            Task::Nodes => (Request::Nodes(self.membership.states()), None),
-            Task::Sync => (Request::Sync(self.directory.everything()), None),
-        };
-        match task {
-            Task::Check | Task::Push => {}
-            Task::Pull => contact.pull_at = None,
-            Task::Nodes => contact.nodes_at = None,
-            Task::Sync => contact.sync_at = None,
-        }
-        if matches!(request, Request::Local(_)) {
-            contact.pulled = Some(now);
-        }
-        let timeout = match task {
-            Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
-            Task::Nodes | Task::Sync => self.timing.exchange_timeout,
-        };
-        self.next_id += 1;
-        let id = self.next_id;
-        contact.exchange = Some(Exchange {
-            id,
-            task,
-            tells,
-            news: contact.news,
-        });
-        self.exchanges.insert(id, to);
-        self.timers.cancel(Timer::Contact(to));
-        self.actions.push(Action::Exchange {
-            id,
-            to,
-            request,
-            timeout,
-        });
     }
 
     /// About this long: a tenth more or less, so that nodes do not march in step.

@@ -4,20 +4,23 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::handshake::{self, Asked, HandshakeError};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
-use crate::proxy::Limits;
+use crate::proxy::accept::Serve;
+use crate::proxy::access::SecurityGroup;
 use crate::proxy::connect::{ConnectError, Connected, Reason, connect};
+use crate::proxy::connection::Connection;
 use crate::proxy::direct;
-use crate::proxy::listener::{Connection, Listener, Serve};
+use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
-use crate::proxy::session::Session;
+use crate::proxy::{Limits, Refusal};
 
 /// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -31,12 +34,13 @@ struct Service {
     backends: RwLock<Arc<ServerGroups>>,
     allow_non_backend: AtomicBool,
     resolver: direct::Resolver,
-    limits: Limits,
+    /// How long a client may take to say where it wants to go, and to hear that it got there.
+    patience: Duration,
 }
 
 impl Socks5Server {
-    /// Begins to serve clients of a bound listener. They may go to the backends' groups by name and to the
-    /// backends' addresses; elsewhere only where `allow_non_backend`.
+    /// Begins to serve clients of a bound listener: all, or whom the security group allows. They may go to the
+    /// backends' groups by name and to the backends' addresses; elsewhere only where `allow_non_backend`.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -44,15 +48,16 @@ impl Socks5Server {
         listener: std::net::TcpListener,
         backends: Arc<ServerGroups>,
         allow_non_backend: bool,
+        security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
             resolver: direct::Resolver::default(),
-            limits,
+            patience: limits.handshake,
         });
-        let listener = Listener::start(listener, limits.connections, Arc::clone(&service))?;
+        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
         Ok(Self { listener, service })
     }
 
@@ -84,20 +89,25 @@ impl Socks5Server {
     pub fn set_allow_non_backend(&self, allow: bool) {
         self.service.allow_non_backend.store(allow, Ordering::Relaxed);
     }
+
+    /// Serves other clients from the next connection on; established ones stay.
+    pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
+        self.listener.set_security_group(group);
+    }
 }
 
 /// Why a request was turned down.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Failed {
     #[error("the destination is not a backend")]
     NotAllowed,
     #[error(transparent)]
     Unconnected(#[from] ConnectError),
     #[error(transparent)]
-    Unwelcomed(#[from] HandshakeError),
+    Handshake(#[from] HandshakeError),
 }
 
-impl Refusal {
+impl Failed {
     /// What the client is to hear of it.
     fn reply(&self) -> Option<Vec<u8>> {
         let code = match self {
@@ -109,9 +119,18 @@ impl Refusal {
                     ReplyCode::HostUnreachable
                 }
             },
-            Self::Unwelcomed(error) => return error.reply(),
+            Self::Handshake(error) => return error.reply(),
         };
         Some(handshake::refusal(code))
+    }
+
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::NotAllowed => Refusal::NotAllowed,
+            Self::Unconnected(error) => error.reason.into(),
+            Self::Handshake(HandshakeError::TooSlow(_)) => Refusal::HandshakeTimeout,
+            Self::Handshake(_) => Refusal::Handshake,
+        }
     }
 }
 
@@ -120,16 +139,41 @@ impl Service {
         Arc::clone(&self.backends.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Connects for a client and tells it so.
+    /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
+    async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
+        match connection.unless_cut(self.reach(&mut client, &connection)).await {
+            Some(Ok((connected, early))) => {
+                return Some(Opened {
+                    client,
+                    connected,
+                    early,
+                    connection,
+                });
+            }
+            Some(Err(failed)) => {
+                if let Some(reply) = failed.reply() {
+                    connection.unless_cut(handshake::dismiss(client, &reply)).await;
+                }
+                connection.refused(failed.refusal(), &failed);
+            }
+            None => connection.reset(client, Refusal::Cut, &End::Cut),
+        }
+        None
+    }
+
+    /// Hears where a client wants to go, connects, and tells it so. Returns also what the client sent behind
+    /// its request already.
     async fn reach(
         &self,
         client: &mut TcpStream,
-        from: IpAddr,
-        destination: &Destination,
-    ) -> Result<Connected, Refusal> {
-        let connected = self.connect(from, destination).await?;
+        connection: &Connection,
+    ) -> Result<(Connected, Vec<u8>), Failed> {
+        let Asked { destination, early } = handshake::hear(client, self.patience).await?;
+        connection.set_destination(destination.to_string().into());
+        let from = connection.peer().ip();
+        let connected = self.connect(from, &destination, connection.destination()).await?;
         self.welcome(client, &connected).await?;
-        Ok(connected)
+        Ok((connected, early))
     }
 
     /// Says that the connection stands.
@@ -138,17 +182,22 @@ impl Service {
             code: ReplyCode::Succeeded,
             bound: connected.stream.local_addr()?,
         };
-        let limit = self.limits.handshake;
+        let limit = self.patience;
         match timeout(limit, client.write_all(&reply.encode())).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(HandshakeError::TooSlow(limit)),
         }
     }
 
-    /// Takes a connection where the client wants to go, if it may.
-    async fn connect(&self, client: IpAddr, destination: &Destination) -> Result<Connected, Refusal> {
+    /// Takes a connection where the client wants to go, if it may. `name` is the destination, written out.
+    async fn connect(
+        &self,
+        client: IpAddr,
+        destination: &Destination,
+        name: &str,
+    ) -> Result<Connected, Failed> {
         let backends = self.backends();
-        if let Some(group) = backends.group_named(&destination.to_string()) {
+        if let Some(group) = backends.group_named(name) {
             return Ok(connect(|tried| group.pick(client, tried)).await?);
         }
         let address = address_of(destination);
@@ -159,7 +208,7 @@ impl Service {
             }
         }
         if !self.allow_non_backend.load(Ordering::Relaxed) {
-            return Err(Refusal::NotAllowed);
+            return Err(Failed::NotAllowed);
         }
         let connected = match address {
             Ok(address) => direct::connect_to(address).await,
@@ -179,36 +228,27 @@ fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
     Ok(SocketAddr::new(ip.to_canonical(), port))
 }
 
+/// A client that got where it wanted to go.
+struct Opened {
+    client: TcpStream,
+    connected: Connected,
+    /// What it sent behind its request already.
+    early: Vec<u8>,
+    connection: Connection,
+}
+
 impl Serve for Service {
-    async fn serve(self: Arc<Self>, mut client: TcpStream, connection: Connection) {
-        let started = Instant::now();
-        let cut = connection.cut().clone();
-        let heard = cut
-            .run_until_cancelled(handshake::hear(&mut client, self.limits.handshake))
-            .await;
-        let Asked { destination, early } = match heard {
-            None => return Session::new(connection, "", started).refused(&End::Cut),
-            Some(Ok(asked)) => asked,
-            Some(Err(error)) => {
-                if let Some(reply) = error.reply() {
-                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
-                }
-                Session::new(connection, "", started).refused(&error);
-                return;
-            }
+    async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
+        // Boxed, so that the handshake's memory is free again while the bytes flow.
+        let Some(opened) = Box::pin(self.open(client, connection)).await else {
+            return;
         };
-        let reach = self.reach(&mut client, connection.peer.ip(), &destination);
-        let reached = cut.run_until_cancelled(reach).await;
-        let session = Session::new(connection, destination, started);
-        match reached {
-            None => session.refused(&End::Cut),
-            Some(Ok(connected)) => session.carry(client, connected, early, self.limits.idle).await,
-            Some(Err(refusal)) => {
-                if let Some(reply) = refusal.reply() {
-                    cut.run_until_cancelled(handshake::dismiss(client, &reply)).await;
-                }
-                session.refused(&refusal);
-            }
-        }
+        let Opened {
+            client,
+            connected,
+            early,
+            connection,
+        } = opened;
+        connection.carry(client, connected, early).await;
     }
 }

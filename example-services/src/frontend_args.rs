@@ -1,20 +1,16 @@
-//! The frontend program: see [`example_services::frontend`].
+//! The command line of the frontend program: see [`example_services::frontend`].
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
 use example_services::frontend::{self, Config};
 use example_services::program;
 use example_services::upstream::{self, Backend};
 use tokio::net::TcpListener;
 
-/// The frontend of the example mesh: answers GET /service-NAME with what an instance of that service says,
-/// fetched through the sidecar.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct FrontendArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -27,17 +23,18 @@ struct Args {
     backends: Vec<Backend>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    program::run(async move |stop| {
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {} (--listen says where)", args.listen))?;
-        let config = Config {
-            socks5: args.socks5,
-            backends: args.backends,
-            limit: upstream::LIMIT,
-        };
-        frontend::run(listener, config, stop).await
-    })
+impl FrontendArgs {
+    pub(crate) fn run(self) -> ExitCode {
+        program::run(async move |stop| {
+            let listener = TcpListener::bind(self.listen)
+                .await
+                .with_context(|| format!("cannot listen on {} (--listen says where)", self.listen))?;
+            let config = Config {
+                socks5: self.socks5,
+                backends: self.backends,
+                limit: upstream::LIMIT,
+            };
+            frontend::run(listener, config, stop).await
+        })
+    }
 }

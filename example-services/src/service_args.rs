@@ -1,20 +1,16 @@
-//! The service program: see [`example_services::service`].
+//! The command line of the service program: see [`example_services::service`].
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use example_services::name::Name;
 use example_services::program;
 use example_services::registration::{Registration, Sidecar};
 use example_services::service::{self, Config};
 
-/// A service of the example mesh: registers at its sidecar, listens on the port it is given there and
-/// answers GET / with its name, host and port.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct ServiceArgs {
     /// The service's name: NAME is registered as my-service-NAME
     name: Name,
     /// Share of the connections relative to the other instances; the sidecar's own default is 10
@@ -37,14 +33,15 @@ struct Args {
     registration_limit: u64,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let config = Config {
-        registration: Registration::new(&args.name, &args.zone, &args.nic, args.weight),
-        name: args.name,
-        sidecar: args.sidecar,
-        listen: args.listen,
-        registration_limit: Duration::from_millis(args.registration_limit),
-    };
-    program::run(|stop| service::run(config, stop))
+impl ServiceArgs {
+    pub(crate) fn run(self) -> ExitCode {
+        let config = Config {
+            registration: Registration::new(&self.name, &self.zone, &self.nic, self.weight),
+            name: self.name,
+            sidecar: self.sidecar,
+            listen: self.listen,
+            registration_limit: Duration::from_millis(self.registration_limit),
+        };
+        program::run(|stop| service::run(config, stop))
+    }
 }

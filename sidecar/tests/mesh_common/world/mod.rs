@@ -1,13 +1,16 @@
 //! A network of state machines in simulated time, with faults from a seed.
 
+mod agreement;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::balance::service::Offer;
 use sidecar::mesh::config::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
@@ -17,15 +20,15 @@ const PORT: u16 = 31000;
 
 /// How the network behaves.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub(crate) struct Network {
     /// The share of datagrams, and of requests, that do not arrive.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// The share of answers that do not arrive though the request did.
-    pub lost_answers: f64,
+    pub(crate) lost_answers: f64,
     /// The share of datagrams that arrive twice.
-    pub duplicates: f64,
+    pub(crate) duplicates: f64,
     /// One way, in milliseconds.
-    pub delay: Range<u64>,
+    pub(crate) delay: Range<u64>,
 }
 
 impl Default for Network {
@@ -40,7 +43,7 @@ impl Default for Network {
 }
 
 /// A place in the network; who lives there may change.
-pub type Place = IpAddr;
+pub(crate) type Place = IpAddr;
 
 struct Living {
     protocol: Protocol,
@@ -49,6 +52,10 @@ struct Living {
     started: Duration,
     offers: Vec<Offer>,
     frozen: bool,
+    /// What arrived while it was frozen: the kernel keeps it.
+    kept: Vec<Arrival>,
+    /// When it is next woken.
+    wake: Option<Duration>,
 }
 
 enum Arrival {
@@ -70,7 +77,7 @@ enum Arrival {
     },
 }
 
-pub struct World {
+pub(crate) struct World {
     seed: u64,
     now: Duration,
     rng: StdRng,
@@ -81,10 +88,12 @@ pub struct World {
     sequence: u64,
     one_side: BTreeSet<Place>,
     ended: BTreeSet<(Place, u64, u64)>,
+    /// Whether any node's view may have changed since agreement was last looked at.
+    changed: bool,
 }
 
 impl World {
-    pub fn new(seed: u64, network: Network) -> Self {
+    pub(crate) fn new(seed: u64, network: Network) -> Self {
         Self {
             seed,
             now: Duration::ZERO,
@@ -96,15 +105,16 @@ impl World {
             sequence: 0,
             one_side: BTreeSet::new(),
             ended: BTreeSet::new(),
+            changed: true,
         }
     }
 
-    pub fn set_network(&mut self, network: Network) {
+    pub(crate) fn set_network(&mut self, network: Network) {
         self.network = network;
     }
 
     /// Starts a node at a new place.
-    pub fn start(&mut self) -> Place {
+    pub(crate) fn start(&mut self) -> Place {
         let host = u8::try_from(self.names.len() + 2).unwrap();
         let place = IpAddr::from(Ipv4Addr::new(172, 18, 0, host));
         self.names.insert(place, format!("node{host}"));
@@ -123,165 +133,17 @@ impl World {
             started: self.now,
             offers: Vec::new(),
             frozen: false,
+            kept: Vec::new(),
+            wake: Some(self.now),
         };
         self.living.insert(place, living);
         self.arrive(self.now, place, Arrival::Wake);
     }
 
-    pub fn kill(&mut self, place: Place) {
-        self.living.remove(&place);
-    }
-
-    /// Kills what lives there and starts it again at once, knowing nothing.
-    pub fn restart(&mut self, place: Place) {
-        self.kill(place);
-        self.boot(place);
-    }
-
-    /// As a container made anew: another name at the same address.
-    pub fn restart_as_another(&mut self, place: Place) {
-        self.sequence += 1;
-        self.names.insert(place, format!("another{}", self.sequence));
-        self.restart(place);
-    }
-
-    pub fn leave(&mut self, place: Place) {
-        self.handle(place, Event::Leave);
-        self.kill(place);
-    }
-
-    pub fn freeze(&mut self, place: Place) {
-        if let Some(living) = self.living.get_mut(&place) {
-            living.frozen = true;
-        }
-    }
-
-    pub fn thaw(&mut self, place: Place) {
-        if let Some(living) = self.living.get_mut(&place) {
-            living.frozen = false;
-            self.arrive(self.now, place, Arrival::Wake);
-        }
-    }
-
-    pub fn partition(&mut self, one_side: &[Place]) {
-        self.one_side = one_side.iter().copied().collect();
-    }
-
-    pub fn heal(&mut self) {
-        self.one_side.clear();
-    }
-
-    pub fn offer(&mut self, place: Place, service: &str, weight: u32) {
-        let Some(living) = self.living.get_mut(&place) else {
-            return;
-        };
-        let port = 10_000 + u16::try_from(living.offers.len()).unwrap();
-        living.offers.push(Offer {
-            id: ServiceId {
-                service: format!("my-service-{service}"),
-                zone: "example".into(),
-            },
-            instance: Instance {
-                address: SocketAddr::new(place, port),
-                weight,
-            },
-        });
-        let offers = living.offers.clone();
-        self.handle(place, Event::Offers(offers));
-    }
-
-    pub fn withdraw_one(&mut self, place: Place) {
-        let Some(living) = self.living.get_mut(&place) else {
-            return;
-        };
-        living.offers.pop();
-        let offers = living.offers.clone();
-        self.handle(place, Event::Offers(offers));
-    }
-
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
         self.now = end;
-    }
-
-    /// Runs until all that live and are not frozen agree, and that they know exactly one another; fails
-    /// after the given simulated time.
-    pub fn agree_within(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Err(why) = self.agree() {
-            if !self.step(end) {
-                let seed = self.seed;
-                panic!(
-                    "seed {seed}: no agreement {time:?} later, at {:?}: {why}",
-                    self.now
-                );
-            }
-        }
-    }
-
-    /// Checks that each side of a partition agrees in itself.
-    pub fn agree_per_side(&self) {
-        for side in [true, false] {
-            let places = self
-                .awake()
-                .filter(|place| self.one_side.contains(place) == side)
-                .collect();
-            if let Err(why) = self.agree_among(&places) {
-                panic!("seed {}: one side disagrees: {why}", self.seed);
-            }
-        }
-    }
-
-    pub fn anyone_knows(&self, place: Place) -> bool {
-        let mut all = self.living.values();
-        all.any(|living| {
-            living
-                .protocol
-                .membership()
-                .members()
-                .any(|member| member.node.address() == place)
-        })
-    }
-
-    /// How many nodes are known at a place, whatever their health.
-    pub fn known_names(&self, place: Place) -> usize {
-        self.living[&place].protocol.membership().members().count() + 1
-    }
-
-    fn awake(&self) -> impl Iterator<Item = Place> {
-        self.living
-            .iter()
-            .filter(|(_, living)| !living.frozen)
-            .map(|(place, _)| *place)
-    }
-
-    fn agree(&self) -> Result<(), String> {
-        self.agree_among(&self.awake().collect())
-    }
-
-    fn agree_among(&self, places: &BTreeSet<Place>) -> Result<(), String> {
-        let nodes: BTreeSet<&Node> = places
-            .iter()
-            .map(|p| self.living[p].protocol.membership().own())
-            .collect();
-        for place in places {
-            let protocol = &self.living[place].protocol;
-            let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
-            if seen != nodes {
-                let lacks: Vec<_> = nodes.difference(&seen).collect();
-                let ghosts: Vec<_> = seen.difference(&nodes).collect();
-                return Err(format!("{place} lacks {lacks:?}, has ghosts {ghosts:?}"));
-            }
-            for other in places {
-                let own = self.living[other].protocol.directory().local();
-                let held = protocol.directory().services(&own.node);
-                if held != Some(&own.khala_nodes) {
-                    return Err(format!("{place} has a wrong list of {other}: {held:?}"));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn arrive(&mut self, at: Duration, place: Place, arrival: Arrival) {
@@ -320,11 +182,15 @@ impl World {
             return;
         };
         if living.frozen {
+            living.kept.push(arrival);
             return;
         }
         let time = self.now - living.started;
         match arrival {
+            // One that was put forward leaves its old event behind.
+            Arrival::Wake if living.wake.is_some_and(|at| at > self.now) => {}
             Arrival::Wake => {
+                living.wake = None;
                 if living.protocol.next_deadline().is_some_and(|due| due <= time) {
                     self.handle(place, Event::Wake);
                 } else {
@@ -383,7 +249,7 @@ impl World {
         let incarnation = self.living[&place].incarnation;
         for action in actions {
             match action {
-                Action::Publish => {}
+                Action::Publish => self.changed = true,
                 Action::Send { to, datagram } => self.send(place, to.ip(), datagram),
                 Action::Exchange {
                     id,
@@ -434,9 +300,15 @@ impl World {
     }
 
     fn schedule(&mut self, place: Place) {
-        let living = &self.living[&place];
-        if let Some(due) = living.protocol.next_deadline() {
-            let at = (living.started + due).max(self.now);
+        let Some(living) = self.living.get_mut(&place) else {
+            return;
+        };
+        let Some(due) = living.protocol.next_deadline() else {
+            return;
+        };
+        let at = (living.started + due).max(self.now);
+        if living.wake.is_none_or(|wake| at < wake) {
+            living.wake = Some(at);
             self.arrive(at, place, Arrival::Wake);
         }
     }

@@ -1,0 +1,84 @@
+//! Which exchange to make with a node, and when.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::contact::{Exchange, Task};
+use super::{Action, Protocol, Timer};
+use crate::mesh::directory::Change;
+use crate::mesh::wire::Request;
+
+impl Protocol {
+    /// Does what is due with a node, or waits for it to be due.
+    pub(super) fn pursue(&mut self, now: Duration, endpoint: SocketAddr) {
+        let (Some(contact), Some(member)) = (self.contacts.get_mut(&endpoint), self.membership.get(endpoint))
+        else {
+            return;
+        };
+        if contact.exchange.is_some() {
+            return;
+        }
+        if contact.nodes_at.is_some_and(|at| at <= now) && contact.heard_hash == Some(self.membership.hash())
+        {
+            // Meanwhile we have come to know the same nodes.
+            contact.nodes_at = None;
+        }
+        let stranger = !member.up;
+        let behind = contact.told != self.directory.revision();
+        match contact.due(now, member.up, member.failures > 0, behind) {
+            Err(at) => self.timers.set(Timer::Contact(endpoint), at),
+            Ok(task) if self.slots.take(endpoint, stranger) => self.start(now, endpoint, task, stranger),
+            // Pursued again when a slot is free.
+            Ok(_) => self.timers.cancel(Timer::Contact(endpoint)),
+        }
+    }
+
+    fn start(&mut self, now: Duration, to: SocketAddr, task: Task, stranger: bool) {
+        let Some(contact) = self.contacts.get_mut(&to) else {
+            return self.slots.release(to);
+        };
+        let revision = self.directory.revision();
+        let local = || Request::Local(self.directory.local());
+        let (request, tells) = match task {
+            Task::Check if stranger => (local(), Some(revision)),
+            Task::Check => (Request::Hash(self.directory.hash()), None),
+            Task::Pull => (local(), Some(revision)),
+            Task::Push => match self.directory.change_after(contact.told) {
+                Some(Change::Add(change)) => (Request::Add(change.clone()), Some(contact.told + 1)),
+                Some(Change::Remove(change)) => (Request::Remove(change.clone()), Some(contact.told + 1)),
+                None => (local(), Some(revision)),
+            },
+            Task::Nodes => (Request::Nodes(self.membership.states()), None),
+            Task::Sync => (Request::Sync(self.directory.everything()), None),
+        };
+        match task {
+            Task::Check | Task::Push => {}
+            Task::Pull => contact.pull_at = None,
+            Task::Nodes => contact.nodes_at = None,
+            Task::Sync => contact.sync_at = None,
+        }
+        if matches!(request, Request::Local(_)) {
+            contact.pulled = Some(now);
+        }
+        let timeout = match task {
+            Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
+            Task::Nodes | Task::Sync => self.timing.exchange_timeout,
+        };
+        self.next_id += 1;
+        let id = self.next_id;
+        contact.exchange = Some(Exchange {
+            id,
+            task,
+            tells,
+            news: contact.news,
+        });
+        self.exchanges.insert(id, to);
+        self.timers.cancel(Timer::Contact(to));
+        self.actions.push(Action::Exchange {
+            id,
+            to,
+            request,
+            timeout,
+        });
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a listener's connections got nowhere, in a closed set of reasons, and how many did for each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::connect::Reason;
+
+/// Why a connection got nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The security group denies its client.
+    Denied,
+    /// SOCKS5: the handshake broke the protocol, asked for what is not served, or was broken off.
+    Handshake,
+    /// SOCKS5: the handshake took too long.
+    HandshakeTimeout,
+    /// SOCKS5: the destination is not a backend.
+    NotAllowed,
+    /// No instance is up.
+    NoInstance,
+    /// The destination's name could not be resolved.
+    Unresolved,
+    /// Everyone tried refused.
+    Refused,
+    /// At least one did not answer in time.
+    TimedOut,
+    /// There is no way to at least one; the others refused.
+    Unreachable,
+    /// We have no descriptor, memory or port left.
+    OutOfRoom,
+    /// It was cut before it got anywhere.
+    Cut,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Denied,
+        Self::Handshake,
+        Self::HandshakeTimeout,
+        Self::NotAllowed,
+        Self::NoInstance,
+        Self::Unresolved,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::OutOfRoom,
+        Self::Cut,
+    ];
+
+    /// The word for it where counts are labelled.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Handshake => "handshake",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::NotAllowed => "not_allowed",
+            Self::NoInstance => "no_instance",
+            Self::Unresolved => "unresolved",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::OutOfRoom => "out_of_room",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NoInstance => Self::NoInstance,
+            Reason::Unresolved => Self::Unresolved,
+            Reason::Refused => Self::Refused,
+            Reason::TimedOut => Self::TimedOut,
+            Reason::Unreachable => Self::Unreachable,
+            Reason::OutOfRoom => Self::OutOfRoom,
+        }
+    }
+}
+
+/// Connections that got nowhere, by reason, as counted at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusals([u64; Refusal::ALL.len()]);
+
+impl Refusals {
+    /// Those that got nowhere for this reason.
+    #[must_use]
+    pub fn of(&self, refusal: Refusal) -> u64 {
+        self.0[refusal as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Refusal, u64)> {
+        Refusal::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// [`Refusals`] as they happen.
+#[derive(Debug, Default)]
+pub(super) struct RefusalCounters([AtomicU64; Refusal::ALL.len()]);
+
+impl RefusalCounters {
+    pub(super) fn count(&self, refusal: Refusal) {
+        self.0[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Refusals {
+        Refusals(self.0.each_ref().map(|count| count.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,192 @@
+//! One state machine alone, whose neighbours the test plays.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::mesh::config::Config;
+use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
+use sidecar::mesh::timing::Timing;
+use sidecar::mesh::wire::{
+    Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, Request,
+    ServiceList, ServiceNode,
+};
+
+pub(crate) const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub(crate) fn node(name: &str, host: u8) -> Node {
+    Node::new(name, IpAddr::from(Ipv4Addr::new(10, 0, 0, host)), 31000, 31000).unwrap()
+}
+
+pub(crate) fn offer(port: u16) -> Offer {
+    let address = SocketAddr::from(([10, 0, 0, 1], port));
+    let id = ServiceId {
+        service: "s".to_owned(),
+        zone: "z".to_owned(),
+    };
+    Offer {
+        id,
+        instance: Instance { address, weight: 10 },
+    }
+}
+
+pub(crate) fn service(port: u16) -> ServiceNode {
+    ServiceNode::from(&offer(port))
+}
+
+pub(crate) fn list(ports: &[u16]) -> ServiceList {
+    ports.iter().map(|port| service(*port)).collect()
+}
+
+/// An exchange that the node has asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) to: SocketAddr,
+    pub(crate) request: Request,
+}
+
+/// A node at 10.0.0.1, and the clock.
+pub(crate) struct Lone {
+    pub(crate) protocol: Protocol,
+    pub(crate) now: Duration,
+    pub(crate) sent: Vec<(SocketAddr, Datagram)>,
+    pub(crate) asked: Vec<Asked>,
+}
+
+impl Lone {
+    pub(crate) fn new() -> Self {
+        let own = node("own", 1);
+        let search = Search::new(
+            own.datagram_address(),
+            &Config {
+                search_mask: 28,
+                ..Config::default()
+            },
+        );
+        let protocol = Protocol::new(own, search, Timing::default(), 7);
+        Self {
+            protocol,
+            now: Duration::ZERO,
+            sent: Vec::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn took(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Send { to, datagram } => self.sent.push((to, datagram)),
+                Action::Exchange { id, to, request, .. } => self.asked.push(Asked { id, to, request }),
+                Action::Publish => {}
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        let actions = self.protocol.handle(self.now, event);
+        self.took(actions);
+    }
+
+    pub(crate) fn serve(&mut self, from: &Node, request: Request) -> Answer {
+        let (answer, actions) = self.protocol.serve(self.now, from.address(), request);
+        self.took(actions);
+        answer
+    }
+
+    /// Lets time pass, waking the node when it wants to be.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.protocol.next_deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.event(Event::Wake);
+        }
+        self.now = end;
+    }
+
+    /// Takes the one exchange that it must have asked of a node.
+    pub(crate) fn take_asked(&mut self, of: &Node) -> Asked {
+        let index = self.asked.iter().position(|asked| asked.to == of.endpoint());
+        self.asked
+            .remove(index.unwrap_or_else(|| panic!("{of} was not asked; only {:?}", self.asked)))
+    }
+
+    pub(crate) fn nothing_asked(&self, of: &Node) {
+        let asked: Vec<_> = self
+            .asked
+            .iter()
+            .filter(|asked| asked.to == of.endpoint())
+            .collect();
+        assert!(asked.is_empty(), "{asked:?}");
+    }
+
+    pub(crate) fn answer(&mut self, asked: &Asked, answer: Answer) {
+        self.event(Event::Answered {
+            id: asked.id,
+            outcome: Ok(answer),
+        });
+    }
+
+    pub(crate) fn fail(&mut self, asked: &Asked, failure: Failure) {
+        self.event(Event::Answered {
+            id: asked.id,
+            outcome: Err(failure),
+        });
+    }
+
+    pub(crate) fn datagram(&mut self, kind: DatagramKind, from: &Node, hash: &str) {
+        let datagram = Datagram {
+            kind,
+            node_name: from.name().into(),
+            udp_port: from.udp_port(),
+            tcp_port: from.tcp_port(),
+            hash: hash.into(),
+        };
+        self.event(Event::Datagram {
+            from: from.address(),
+            datagram,
+        });
+    }
+
+    /// Makes a node known and up, with this list.
+    pub(crate) fn bring_up(&mut self, node: &Node, ports: &[u16]) {
+        self.serve(
+            node,
+            Request::Nodes(vec![NodeState {
+                node: node.clone(),
+                healthy: true,
+            }]),
+        );
+        let check = self.take_asked(node);
+        assert_eq!(check.request.kind(), ExchangeKind::Local);
+        self.answer(&check, local(node, ports));
+        assert!(self.protocol.membership().is_up(node));
+    }
+
+    pub(crate) fn services(&self, node: &Node) -> Option<&ServiceList> {
+        self.protocol.directory().services(node)
+    }
+
+    pub(crate) fn is_known(&self, node: &Node) -> bool {
+        self.protocol
+            .membership()
+            .members()
+            .any(|member| member.node == *node)
+    }
+}
+
+pub(crate) fn local(node: &Node, ports: &[u16]) -> Answer {
+    Answer::Local(NodeServices {
+        node: node.clone(),
+        khala_nodes: list(ports),
+    })
+}
+
+pub(crate) fn change(node: &Node, port: u16) -> NodeChange {
+    NodeChange {
+        node: node.clone(),
+        khala_node: service(port),
+    }
+}

@@ -1,0 +1,83 @@
+//! What can happen to nodes and to the network between them.
+
+use std::net::SocketAddr;
+
+use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::mesh::protocol::Event;
+
+use super::{Place, World};
+
+impl World {
+    pub(crate) fn kill(&mut self, place: Place) {
+        self.living.remove(&place);
+    }
+
+    /// Kills what lives there and starts it again at once, knowing nothing.
+    pub(crate) fn restart(&mut self, place: Place) {
+        self.kill(place);
+        self.boot(place);
+    }
+
+    /// As a container made anew: another name at the same address.
+    pub(crate) fn restart_as_another(&mut self, place: Place) {
+        self.sequence += 1;
+        self.names.insert(place, format!("another{}", self.sequence));
+        self.restart(place);
+    }
+
+    pub(crate) fn leave(&mut self, place: Place) {
+        self.handle(place, Event::Leave);
+        self.kill(place);
+    }
+
+    pub(crate) fn freeze(&mut self, place: Place) {
+        if let Some(living) = self.living.get_mut(&place) {
+            living.frozen = true;
+        }
+    }
+
+    pub(crate) fn thaw(&mut self, place: Place) {
+        if let Some(living) = self.living.get_mut(&place) {
+            living.frozen = false;
+            for arrival in std::mem::take(&mut living.kept) {
+                self.arrive(self.now, place, arrival);
+            }
+        }
+    }
+
+    pub(crate) fn partition(&mut self, one_side: &[Place]) {
+        self.one_side = one_side.iter().copied().collect();
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.one_side.clear();
+    }
+
+    pub(crate) fn offer(&mut self, place: Place, service: &str, weight: u32) {
+        let Some(living) = self.living.get_mut(&place) else {
+            return;
+        };
+        let port = 10_000 + u16::try_from(living.offers.len()).unwrap();
+        living.offers.push(Offer {
+            id: ServiceId {
+                service: format!("my-service-{service}"),
+                zone: "example".into(),
+            },
+            instance: Instance {
+                address: SocketAddr::new(place, port),
+                weight,
+            },
+        });
+        let offers = living.offers.clone();
+        self.handle(place, Event::Offers(offers));
+    }
+
+    pub(crate) fn withdraw_one(&mut self, place: Place) {
+        let Some(living) = self.living.get_mut(&place) else {
+            return;
+        };
+        living.offers.pop();
+        let offers = living.offers.clone();
+        self.handle(place, Event::Offers(offers));
+    }
+}

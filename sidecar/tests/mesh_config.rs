@@ -1,0 +1,129 @@
+//! `discovery.conf`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use proptest::prelude::*;
+use sidecar::interface::IpType;
+use sidecar::mesh::config::Config;
+
+fn faults(text: &str) -> Vec<(usize, String, String)> {
+    let faults = Config::parse("discovery.conf", text).expect_err("refused");
+    faults
+        .0
+        .into_iter()
+        .map(|fault| (fault.line, fault.word, fault.message))
+        .collect()
+}
+
+#[test]
+fn the_example_of_the_protocol_is_the_default() {
+    let text = "\
+# how the node is found
+discovery.nic = eth0
+discovery.ip_type = v4
+discovery.udp_sock_port = 56565   # where datagrams come from
+discovery.udp_port = 31000
+discovery.tcp_port=31000
+
+discovery.search.mask = 24
+discovery.search.min_udp_port = 31000
+discovery.search.max_udp_port = 31000
+";
+    assert_eq!(Config::parse("f", text).unwrap(), Config::default());
+    assert_eq!(Config::parse("f", "").unwrap(), Config::default());
+}
+
+#[test]
+fn every_setting_is_taken() {
+    let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\ndiscovery.udp_sock_port=1\n\
+                discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
+                discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5";
+    let expected = Config {
+        nic: "lo".to_owned(),
+        ip_type: IpType::V6,
+        address: Some("fd00::1".parse().unwrap()),
+        udp_sock_port: 1,
+        udp_port: 2,
+        tcp_port: 3,
+        search_mask: 120,
+        search_min_udp_port: 4,
+        search_max_udp_port: 5,
+    };
+    assert_eq!(Config::parse("f", text).unwrap(), expected);
+}
+
+#[test]
+fn all_faults_are_told_at_once_with_line_and_key() {
+    let text = "discovery.nick = eth0\ndiscovery.udp_port 31000\ndiscovery.tcp_port = 0\n\ndiscovery.udp_port = x\n\
+                discovery.ip_type = v5\ndiscovery.ip_type = v4\ndiscovery.nic =\ndiscovery.address = here";
+    let found: Vec<(usize, String)> = faults(text)
+        .into_iter()
+        .map(|(line, word, _)| (line, word))
+        .collect();
+    let expected = [
+        (1, "discovery.nick"),
+        (2, "discovery.udp_port 31000"),
+        (3, "discovery.tcp_port"),
+        (5, "discovery.udp_port"),
+        (6, "discovery.ip_type"),
+        (7, "discovery.ip_type"),
+        (8, "discovery.nic"),
+        (9, "discovery.address"),
+    ];
+    assert_eq!(found, expected.map(|(line, word)| (line, word.to_owned())));
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused() {
+    for (text, line, word, said) in [
+        (
+            "discovery.search.mask = 11",
+            1,
+            "discovery.search.mask",
+            "at least 12 bits",
+        ),
+        ("discovery.search.mask = 33", 1, "discovery.search.mask", "0..32"),
+        (
+            "\ndiscovery.search.mask = 24\ndiscovery.search.min_udp_port = 1\ndiscovery.search.max_udp_port = 8192",
+            2,
+            "discovery.search.mask",
+            "at least 25 bits",
+        ),
+        (
+            "discovery.ip_type = v6",
+            1,
+            "discovery.search.mask",
+            "at least 108 bits",
+        ),
+        (
+            "discovery.search.min_udp_port = 31001",
+            1,
+            "discovery.search.max_udp_port",
+            "31001",
+        ),
+        (
+            "discovery.ip_type = v6\ndiscovery.address = 10.0.0.1",
+            2,
+            "discovery.address",
+            "v6",
+        ),
+        (
+            "discovery.address = 0.0.0.0",
+            1,
+            "discovery.address",
+            "this machine",
+        ),
+    ] {
+        let faults = faults(text);
+        let (at, key, message) = &faults[0];
+        assert_eq!((*at, key.as_str()), (line, word), "{text}: {message}");
+        assert!(message.contains(said), "{text}: {message}");
+    }
+    assert!(Config::parse("f", "discovery.search.mask = 12").is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "(discovery\\.(nic|ip_type|udp_port|search\\.mask|search\\.max_udp_port) ?= ?\\PC{0,6}\n|\\PC{0,20}\n){0,8}") {
+        let _ = Config::parse("f", &text);
+    }
+}

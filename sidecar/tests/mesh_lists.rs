@@ -1,0 +1,149 @@
+//! How a node learns what others offer, tells what it offers, and mends what went wrong, step by step.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use mesh_common::lone::{Lone, change, list, local, ms, node, offer};
+use sidecar::mesh::protocol::{Event, Failure};
+use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Request};
+
+#[test]
+fn an_answer_older_than_what_came_meanwhile_is_asked_for_again() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    lone.bring_up(&other, &[5]);
+    lone.pass(ms(300));
+    lone.asked.clear();
+    lone.pass(ms(800));
+    let check = lone.take_asked(&other);
+    lone.answer(&check, Answer::Hash(lone.protocol.directory().hash()));
+    lone.datagram(DatagramKind::Search, &other, "it started anew?");
+    let pull = lone.take_asked(&other);
+    assert_eq!(pull.request.kind(), ExchangeKind::Local);
+    assert_eq!(lone.serve(&other, Request::Add(change(&other, 6))), Answer::Done);
+    lone.answer(&pull, local(&other, &[5]));
+    assert_eq!(lone.services(&other), Some(&list(&[5, 6])));
+    let again = lone.take_asked(&other);
+    assert_eq!(again.request.kind(), ExchangeKind::Local);
+    lone.answer(&again, local(&other, &[6]));
+    assert_eq!(lone.services(&other), Some(&list(&[6])));
+    lone.nothing_asked(&other);
+}
+
+#[test]
+fn changes_are_told_in_order_one_at_a_time_until_they_are_taken() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    lone.bring_up(&other, &[]);
+    lone.event(Event::Offers(vec![offer(5)]));
+    lone.event(Event::Offers(vec![]));
+    let own = lone.protocol.membership().own().clone();
+    let add = lone.take_asked(&other);
+    assert_eq!(add.request, Request::Add(change(&own, 5)));
+    lone.nothing_asked(&other);
+    lone.fail(&add, Failure::Refused);
+    assert!(!lone.protocol.is_told());
+    lone.pass(ms(35));
+    let check = lone.take_asked(&other);
+    assert_eq!(
+        check.request.kind(),
+        ExchangeKind::Hash,
+        "a failure calls for a check first"
+    );
+    lone.answer(&check, Answer::Hash("".into()));
+    lone.pass(ms(100));
+    let add = lone.take_asked(&other);
+    assert_eq!(add.request, Request::Add(change(&own, 5)));
+    lone.answer(&add, Answer::Done);
+    let remove = lone.take_asked(&other);
+    assert_eq!(remove.request, Request::Remove(change(&own, 5)));
+    lone.answer(&remove, Answer::Done);
+    assert!(lone.protocol.is_told());
+    lone.nothing_asked(&other);
+}
+
+#[test]
+fn many_changes_are_told_as_one_list() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    lone.bring_up(&other, &[]);
+    lone.event(Event::Offers((1..=9).map(offer).collect()));
+    let told = lone.take_asked(&other);
+    let Request::Local(services) = &told.request else {
+        panic!("{told:?}")
+    };
+    assert_eq!(services.khala_nodes.len(), 9);
+    lone.answer(&told, local(&other, &[]));
+    assert!(lone.protocol.is_told());
+}
+
+#[test]
+fn a_lasting_difference_is_looked_into_and_mended() {
+    let mut lone = Lone::new();
+    let (other, third, unknown) = (node("other", 2), node("third", 3), node("unknown", 4));
+    lone.bring_up(&third, &[]);
+    lone.bring_up(&other, &[]);
+    for _ in 0..2 {
+        lone.pass(ms(450));
+        let check = lone.take_asked(&other);
+        assert_eq!(check.request.kind(), ExchangeKind::Hash);
+        lone.answer(&check, Answer::Hash("differs".into()));
+    }
+    // The third is busy with its check meanwhile.
+    let check = lone.take_asked(&third);
+    lone.answer(&check, Answer::Hash(lone.protocol.directory().hash()));
+    let sync = lone.take_asked(&other);
+    assert_eq!(
+        sync.request,
+        Request::Sync(lone.protocol.directory().everything())
+    );
+    lone.pass(ms(200));
+    let own = lone.protocol.membership().own().clone();
+    lone.answer(&sync, Answer::Diff(vec![own, third.clone(), unknown.clone()]));
+    assert_eq!(lone.take_asked(&unknown).request.kind(), ExchangeKind::Local);
+    lone.pass(ms(1000));
+    let mut kinds = Vec::new();
+    for _ in 0..3 {
+        let asked = lone.take_asked(&third);
+        kinds.push(asked.request.kind());
+        lone.answer(&asked, local(&third, &[5]));
+        lone.pass(ms(500));
+    }
+    assert!(kinds.contains(&ExchangeKind::Local), "{kinds:?}");
+    assert_eq!(lone.services(&third), Some(&list(&[5])));
+    assert_eq!(
+        lone.take_asked(&other).request.kind(),
+        ExchangeKind::Local,
+        "it has our own list wrong"
+    );
+}
+
+#[test]
+fn a_message_of_a_node_that_is_not_up_is_not_applied_but_noticed() {
+    let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
+    lone.serve(&third, Request::Add(change(&other, 5)));
+    assert!(!lone.is_known(&other), "another's word about it");
+    assert_eq!(lone.serve(&other, Request::Add(change(&other, 5))), Answer::Done);
+    assert_eq!(lone.services(&other), None);
+    let check = lone.take_asked(&other);
+    lone.answer(&check, local(&other, &[5]));
+    assert_eq!(lone.services(&other), Some(&list(&[5])));
+    // Somebody else speaks in its name: it is asked itself.
+    lone.pass(ms(1100));
+    let check = lone.take_asked(&other);
+    lone.answer(&check, Answer::Hash("".into()));
+    lone.serve(&third, Request::Remove(change(&other, 5)));
+    assert_eq!(lone.services(&other), Some(&list(&[5])));
+    assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
+}
+
+#[test]
+fn a_hint_during_a_check_makes_it_ask_once_more() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    lone.datagram(DatagramKind::Search, &other, "");
+    let check = lone.take_asked(&other);
+    lone.serve(&other, Request::Add(change(&other, 5)));
+    lone.answer(&check, local(&other, &[]));
+    assert!(lone.protocol.membership().is_up(&other));
+    let again = lone.take_asked(&other);
+    assert_eq!(again.request.kind(), ExchangeKind::Local);
+    lone.answer(&again, local(&other, &[5]));
+    assert_eq!(lone.services(&other), Some(&list(&[5])));
+}

@@ -1,0 +1,243 @@
+//! Nodes with real sockets, each on a loopback address of its own.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use std::time::Duration;
+
+use mesh_common::loopback::{Subnet, eventually, eventually_in, offer};
+use mesh_common::original::Original;
+use sidecar::mesh::StartError;
+use sidecar::mesh::view::Health;
+use tokio::sync::watch;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_appear_everywhere_and_are_withdrawn_everywhere() {
+    let subnet = Subnet::new();
+    let mut nodes = Vec::new();
+    for host in 1..=4 {
+        nodes.push(
+            subnet
+                .start(host, vec![offer("a", subnet.address(host), 8000, 10)])
+                .await,
+        );
+    }
+    for node in &nodes {
+        eventually_in(&mut node.mesh.view(), "every node is up", |view| {
+            view.nodes.len() == 4 && view.nodes.iter().all(|node| node.health == Health::Up)
+        })
+        .await;
+        eventually_in(&mut node.mesh.instances(), "four instances of a", |instances| {
+            instances.values().map(Vec::len).collect::<Vec<_>>() == [4]
+        })
+        .await;
+    }
+    nodes[2]
+        .offers
+        .send_replace(vec![offer("b", subnet.address(3), 9000, 7)]);
+    for node in &nodes {
+        eventually_in(
+            &mut node.mesh.instances(),
+            "three instances of a, one of b",
+            |instances| {
+                instances.values().map(Vec::len).collect::<Vec<_>>() == [3, 1]
+                    && instances.values().nth(1).is_some_and(|b| b[0].weight == 7)
+            },
+        )
+        .await;
+    }
+    let hashes: Vec<String> = nodes
+        .iter()
+        .map(|node| node.mesh.view().borrow().hash.clone())
+        .collect();
+    assert!(
+        hashes.iter().all(|hash| *hash == hashes[0]),
+        "the views' hashes differ: {hashes:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_is_forgotten_by_all() {
+    let subnet = Subnet::new();
+    let mut nodes = Vec::new();
+    for host in 1..=3 {
+        nodes.push(
+            subnet
+                .start(host, vec![offer("a", subnet.address(host), 8000, 10)])
+                .await,
+        );
+    }
+    for node in &nodes {
+        eventually_in(&mut node.mesh.instances(), "three instances", |instances| {
+            instances.values().map(Vec::len).sum::<usize>() == 3
+        })
+        .await;
+    }
+    let leaver = nodes.remove(0);
+    leaver.mesh.leave(Duration::from_secs(2)).await;
+    for node in &nodes {
+        eventually_in(&mut node.mesh.view(), "the node that left is not known", |view| {
+            view.nodes.len() == 2
+        })
+        .await;
+        eventually_in(&mut node.mesh.instances(), "two instances", |instances| {
+            instances.values().map(Vec::len).sum::<usize>() == 2
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_is_down_and_one_in_its_place_is_another() {
+    let subnet = Subnet::new();
+    let staying = subnet.start(1, vec![]).await;
+    let dying = subnet
+        .start(2, vec![offer("a", subnet.address(2), 8000, 10)])
+        .await;
+    eventually_in(
+        &mut staying.mesh.instances(),
+        "the other's instance",
+        |instances| instances.len() == 1,
+    )
+    .await;
+    // Dropped: its sockets close without a goodbye.
+    drop(dying);
+    eventually_in(&mut staying.mesh.instances(), "no instance", |instances| {
+        instances.is_empty()
+    })
+    .await;
+    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
+        view.nodes
+            .iter()
+            .filter(|node| node.health == Health::Down)
+            .count()
+            == 1
+    })
+    .await;
+    let anew = subnet.start_named(2, "made-anew", vec![]).await;
+    for node in [&staying, &anew] {
+        eventually_in(
+            &mut node.mesh.view(),
+            "two nodes, the new one among them",
+            |view| {
+                let names: Vec<&str> = view
+                    .nodes
+                    .iter()
+                    .map(|node| node.node.node_name.as_str())
+                    .collect();
+                names == ["node1", "made-anew"] && view.nodes.iter().all(|node| node.health == Health::Up)
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_takes_connections_but_does_not_answer_is_down() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let other = Original::start(&subnet, 2, Duration::ZERO).await;
+    other.offer("b", 9000);
+    other.search(node.mesh.node().datagram_address()).await;
+    eventually_in(&mut node.mesh.instances(), "the other's instance", |instances| {
+        instances.len() == 1
+    })
+    .await;
+    other.freeze();
+    eventually_in(&mut node.mesh.instances(), "no instance", |instances| {
+        instances.is_empty()
+    })
+    .await;
+    let view = node.mesh.view().borrow().clone();
+    assert_eq!(view.nodes[1].health, Health::Down);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_node_of_the_original_that_calls_us_up_late_both_end_with_the_right_lists() {
+    let subnet = Subnet::new();
+    let node = subnet
+        .start(1, vec![offer("a", subnet.address(1), 8000, 15)])
+        .await;
+    let slow = Duration::from_millis(700);
+    let other = Original::start(&subnet, 2, slow).await;
+    other.search(node.mesh.node().datagram_address()).await;
+    eventually_in(&mut node.mesh.view(), "the original is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
+    })
+    .await;
+    let dropped = other.dropped();
+    // Told while the original does not yet hold us to be up: it drops this.
+    node.offers.send_replace(vec![
+        offer("a", subnet.address(1), 8000, 15),
+        offer("a", subnet.address(1), 8001, 10),
+    ]);
+    eventually("the original dropped a message", || other.dropped() > dropped).await;
+    other.call_up(node.mesh.node()).await;
+    eventually("the original has both instances", || {
+        other.list_of(node.mesh.node()).len() == 2
+    })
+    .await;
+    node.offers
+        .send_replace(vec![offer("a", subnet.address(1), 8001, 10)]);
+    eventually("the original has one instance", || {
+        other.list_of(node.mesh.node()).len() == 1
+    })
+    .await;
+
+    other.offer("b", 9000);
+    other.tell_added(node.mesh.node()).await;
+    eventually_in(&mut node.mesh.instances(), "an instance of each", |instances| {
+        instances.len() == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_requests_get_400_and_a_check_connection_stays_open() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let at = node.mesh.node().endpoint();
+    for (path, body) in [
+        ("khala.nope", "{}"),
+        ("node", "{}"),
+        ("node", "[{}]"),
+        ("khala.local", "["),
+        (
+            "khala.add",
+            r#"{"node":{"nodeName":"x","address":"1.2.3.4","udpPort":0,"tcpPort":1}}"#,
+        ),
+    ] {
+        let answer = mesh_common::original::put(at.ip(), at, path, body).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path} {body}: {answer}");
+        assert!(
+            answer.contains("{\"code\":400,\"message\":\""),
+            "{path} {body}: {answer}"
+        );
+        assert!(
+            answer.contains("\r\nContent-Type: application/json\r\n"),
+            "{answer}"
+        );
+    }
+    mesh_common::original::check(at).await;
+    assert_eq!(node.mesh.counters().rejected(), 5);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_its_setting() {
+    let subnet = Subnet::new();
+    let _first = subnet.start(1, vec![]).await;
+    let (_offers, offers) = watch::channel(Vec::new());
+    let second = sidecar::mesh::Mesh::start(subnet.config(1), "second", offers).await;
+    let error = second.expect_err("the port is in use");
+    assert!(
+        matches!(
+            error,
+            StartError::Bind {
+                setting: "discovery.udp_port",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("discovery.udp_port"), "{error}");
+}

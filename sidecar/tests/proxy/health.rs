@@ -1,0 +1,170 @@
+//! Health checks over real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, Tried};
+use sidecar::health;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::support::{config, eventually, loopback, refusing, silent, within};
+
+const RARELY: Duration = Duration::from_secs(3600);
+
+fn checked(config: CheckConfig) -> (Arc<ServerGroup>, DropGuard) {
+    let group = ServerGroup::new("g", config, Method::Wrr);
+    let stop = CancellationToken::new();
+    health::spawn(Arc::clone(&group), stop.clone());
+    (group, stop.drop_guard())
+}
+
+async fn becomes(group: &ServerGroup, name: &str, up: bool) {
+    eventually(|| {
+        let server = group.servers().into_iter().find(|s| s.name == name);
+        (server.as_ref().map(|s| s.up) != Some(up)).then(|| format!("{name} up {up}, but {server:?}"))
+    })
+    .await;
+}
+
+/// A server that only counts who connects.
+async fn counting() -> (SocketAddr, Arc<AtomicU64>) {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (address, count)
+}
+
+async fn reaches(count: &AtomicU64, least: u64) {
+    eventually(|| {
+        let now = count.load(Ordering::Relaxed);
+        (now < least).then(|| format!("{now} checks, expected {least}"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_goes_up_down_and_up_with_its_listener() {
+    let (group, _stop) = checked(config());
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    group.add("s", address, 10).unwrap();
+    becomes(&group, "s", true).await;
+    drop(listener);
+    becomes(&group, "s", false).await;
+    let _listener = sidecar::proxy::listener::bind(address).unwrap();
+    becomes(&group, "s", true).await;
+}
+
+#[tokio::test]
+async fn the_first_check_comes_at_once_and_decides() {
+    let rarely = CheckConfig {
+        period: RARELY,
+        ..config()
+    };
+    let (group, _stop) = checked(rarely);
+    let (address, _) = counting().await;
+    group.add("s", address, 10).unwrap();
+    becomes(&group, "s", true).await;
+}
+
+#[tokio::test]
+async fn a_server_without_an_answer_goes_down() {
+    let (_held, address) = silent().await;
+    let (group, _stop) = checked(config());
+    group.set_learned(vec![("s".to_owned(), address, 10)]);
+    becomes(&group, "s", false).await;
+}
+
+#[tokio::test]
+async fn a_failed_connection_brings_the_check_forward() {
+    let (_held, address) = refusing();
+    let rarely = CheckConfig {
+        period: RARELY,
+        down: 2,
+        ..config()
+    };
+    let (group, _stop) = checked(rarely);
+    group.set_learned(vec![("s".to_owned(), address, 10)]);
+    // Two failures are needed: one at the start, one more only because a connection failed.
+    sleep(Duration::from_millis(100)).await;
+    assert!(group.servers()[0].up, "one failure is not enough");
+    group
+        .pick([127, 0, 0, 1].into(), &Tried::new())
+        .unwrap()
+        .failed(Failure::Refused);
+    becomes(&group, "s", false).await;
+}
+
+#[tokio::test]
+async fn a_storm_of_failed_connections_is_not_a_storm_of_checks() {
+    let (address, count) = counting().await;
+    let rarely = CheckConfig {
+        period: RARELY,
+        ..config()
+    };
+    let (group, _stop) = checked(rarely);
+    group.set_learned(vec![("s".to_owned(), address, 10)]);
+    reaches(&count, 1).await;
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < Duration::from_millis(500) {
+        group
+            .pick([127, 0, 0, 1].into(), &Tried::new())
+            .unwrap()
+            .failed(Failure::Refused);
+        tokio::task::yield_now().await;
+    }
+    let checks = count.load(Ordering::Relaxed);
+    assert!((2..=20).contains(&checks), "{checks} checks in half a second");
+}
+
+#[tokio::test]
+async fn settings_change_for_checks_that_wait_already() {
+    let (address, count) = counting().await;
+    let rarely = CheckConfig {
+        period: RARELY,
+        ..config()
+    };
+    let (group, _stop) = checked(rarely);
+    group.add("s", address, 10).unwrap();
+    reaches(&count, 1).await;
+    group.set_check_config(config());
+    reaches(&count, 5).await;
+}
+
+#[tokio::test]
+async fn a_removed_server_is_checked_no_longer_and_the_others_are() {
+    let (gone, gone_count) = counting().await;
+    let (stays, stays_count) = counting().await;
+    let (group, _stop) = checked(config());
+    group.add("gone", gone, 10).unwrap();
+    group.add("stays", stays, 10).unwrap();
+    reaches(&gone_count, 2).await;
+    group.remove("gone").unwrap();
+    // One check may have been under way.
+    let most = gone_count.load(Ordering::Relaxed) + 1;
+    reaches(&stays_count, stays_count.load(Ordering::Relaxed) + 10).await;
+    let checks = gone_count.load(Ordering::Relaxed);
+    assert!(checks <= most, "{checks} checks, at most {most} expected");
+}
+
+#[tokio::test]
+async fn it_ends_when_told() {
+    let (address, count) = counting().await;
+    let group = ServerGroup::new("g", config(), Method::Wrr);
+    group.add("s", address, 10).unwrap();
+    let stop = CancellationToken::new();
+    let running = health::spawn(Arc::clone(&group), stop.clone());
+    reaches(&count, 1).await;
+    stop.cancel();
+    within("end of the checks", running).await.unwrap();
+}

@@ -1,0 +1,234 @@
+//! The relay passes bytes as they come, keeps little, and rests when there is nothing to do.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use sidecar::balance::Direction;
+use sidecar::proxy::relay::{Bounds, End, Summary, relay};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::support::{PATIENCE, eventually, loopback, within};
+
+/// A relay between two sockets that the test holds the other ends of.
+pub(crate) struct Relayed {
+    pub(crate) client: TcpStream,
+    pub(crate) instance: TcpStream,
+    pub(crate) summary: JoinHandle<Summary>,
+    pub(crate) cut: CancellationToken,
+    pub(crate) to_instance: Arc<AtomicU64>,
+    pub(crate) to_client: Arc<AtomicU64>,
+    pub(crate) polls: Arc<AtomicU64>,
+}
+
+pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
+    let (client, inner_client) = pair().await;
+    let (inner_instance, instance) = pair().await;
+    let cut = CancellationToken::new();
+    let [to_instance, to_client, polls] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
+    let early = early.to_vec();
+    let summary = {
+        let cut = cut.clone();
+        let (to_instance, to_client) = (Arc::clone(&to_instance), Arc::clone(&to_client));
+        let polls = Arc::clone(&polls);
+        tokio::spawn(async move {
+            let meter = |direction, bytes| {
+                let counter = match direction {
+                    Direction::ToInstance => &to_instance,
+                    Direction::ToClient => &to_client,
+                };
+                counter.fetch_add(bytes, Ordering::Relaxed);
+            };
+            let mut relay = pin!(relay(
+                inner_client,
+                inner_instance,
+                early,
+                Bounds {
+                    idle,
+                    cut: cut.cancelled()
+                },
+                meter
+            ));
+            std::future::poll_fn(|cx| -> Poll<Summary> {
+                polls.fetch_add(1, Ordering::Relaxed);
+                relay.as_mut().poll(cx)
+            })
+            .await
+        })
+    };
+    Relayed {
+        client,
+        instance,
+        summary,
+        cut,
+        to_instance,
+        to_client,
+        polls,
+    }
+}
+
+/// Two ends of one connection with small buffers.
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    SockRef::from(&listener).set_recv_buffer_size(64 * 1024).unwrap();
+    let (outer, inner) = tokio::join!(
+        TcpStream::connect(listener.local_addr().unwrap()),
+        listener.accept()
+    );
+    let (outer, (inner, _)) = (outer.unwrap(), inner.unwrap());
+    for stream in [&outer, &inner] {
+        SockRef::from(stream).set_send_buffer_size(64 * 1024).unwrap();
+        SockRef::from(stream).set_recv_buffer_size(64 * 1024).unwrap();
+    }
+    (outer, inner)
+}
+
+pub(crate) fn pattern(length: usize, seed: u8) -> Vec<u8> {
+    (0..length)
+        .map(|i| (i as u8).wrapping_mul(31).wrapping_add((i >> 8) as u8) ^ seed)
+        .collect()
+}
+
+pub(crate) async fn finish(summary: JoinHandle<Summary>) -> Summary {
+    within("end of the relay", summary).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_arrive_whole_in_both_directions_at_once() {
+    let relayed = relayed(b"", PATIENCE).await;
+    let (up, down) = (pattern(5_000_000, 1), pattern(7_000_003, 2));
+    let exchange = |stream: TcpStream, send: Vec<u8>| async move {
+        let (mut reader, mut writer) = stream.into_split();
+        let sending = tokio::spawn(async move {
+            writer.write_all(&send).await.unwrap();
+            writer.shutdown().await.unwrap();
+        });
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
+        sending.await.unwrap();
+        received
+    };
+    let both = async {
+        tokio::join!(
+            exchange(relayed.client, up.clone()),
+            exchange(relayed.instance, down.clone())
+        )
+    };
+    let (at_client, at_instance) = within("exchange", both).await;
+    assert!(at_client == down, "{} bytes of {}", at_client.len(), down.len());
+    assert!(at_instance == up, "{} bytes of {}", at_instance.len(), up.len());
+    let expected = Summary {
+        to_instance: up.len() as u64,
+        to_client: down.len() as u64,
+        end: End::Finished,
+    };
+    assert_eq!(finish(relayed.summary).await, expected);
+    assert_eq!(relayed.to_instance.load(Ordering::Relaxed), expected.to_instance);
+    assert_eq!(relayed.to_client.load(Ordering::Relaxed), expected.to_client);
+}
+
+#[tokio::test]
+async fn early_bytes_go_first_and_are_counted() {
+    let mut relayed = relayed(b"early ", PATIENCE).await;
+    relayed.client.write_all(b"late").await.unwrap();
+    relayed.client.shutdown().await.unwrap();
+    let mut received = String::new();
+    within("bytes", relayed.instance.read_to_string(&mut received))
+        .await
+        .unwrap();
+    assert_eq!(received, "early late");
+    drop(relayed.instance);
+    assert_eq!(finish(relayed.summary).await.to_instance, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_stops_the_other_from_sending() {
+    let mut relayed = relayed(b"", PATIENCE).await;
+    let sent = pattern(32 << 20, 3);
+    let (_client_reader, mut client) = relayed.client.into_split();
+    let sending = {
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            client.write_all(&sent).await.unwrap();
+            client.shutdown().await.unwrap();
+        })
+    };
+    let passed = stalled(&relayed.to_instance).await;
+    assert!(!sending.is_finished());
+    // Far above what two connections' buffers hold, far below what was to be sent.
+    assert!(
+        passed < 4 << 20,
+        "{passed} bytes were taken for an instance that reads none"
+    );
+    let polls = relayed.polls.load(Ordering::Relaxed);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(
+        relayed.polls.load(Ordering::Relaxed),
+        polls,
+        "woken with nothing to do"
+    );
+
+    let mut received = Vec::new();
+    within("bytes", relayed.instance.read_to_end(&mut received))
+        .await
+        .unwrap();
+    assert!(received == sent, "{} bytes of {}", received.len(), sent.len());
+    sending.await.unwrap();
+}
+
+/// Waits until a counter has grown and then rested for a while.
+pub(crate) async fn stalled(counter: &AtomicU64) -> u64 {
+    let mut last = (0, Instant::now());
+    eventually(|| {
+        let now = counter.load(Ordering::Relaxed);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        let rested = now > 0 && last.1.elapsed() > Duration::from_millis(200);
+        (!rested).then(|| format!("bytes still flow, {now} so far"))
+    })
+    .await;
+    last.0
+}
+
+#[tokio::test]
+async fn a_half_closed_connection_at_rest_wakes_nobody() {
+    for client_first in [true, false] {
+        let mut relayed = relayed(b"", PATIENCE).await;
+        let (first, second) = match client_first {
+            true => (&mut relayed.client, &mut relayed.instance),
+            false => (&mut relayed.instance, &mut relayed.client),
+        };
+        first.shutdown().await.unwrap();
+        assert_eq!(
+            within("end of stream", second.read(&mut [0; 8])).await.unwrap(),
+            0
+        );
+        // The end of stream was passed on in a poll that has returned by now, or will before this rest is over.
+        sleep(Duration::from_millis(50)).await;
+        let polls = relayed.polls.load(Ordering::Relaxed);
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(
+            relayed.polls.load(Ordering::Relaxed),
+            polls,
+            "client first: {client_first}"
+        );
+
+        second.write_all(b"goodbye").await.unwrap();
+        second.shutdown().await.unwrap();
+        let mut received = String::new();
+        within("answer", first.read_to_string(&mut received))
+            .await
+            .unwrap();
+        assert_eq!(received, "goodbye");
+        assert_eq!(finish(relayed.summary).await.end, End::Finished);
+    }
+}
