@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Settings;
 use crate::control::autosave::Autosave;
-use crate::control::{self, Controller, Offers, Script};
+use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::{self, Mesh};
@@ -96,11 +96,23 @@ impl Sidecar {
         let phase = watch::Sender::new(Phase::Starting);
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();
-        if let Some(address) = settings.http_controller {
-            let listener = bind(address, "--http-controller").await?;
+        if let Some(door) = &settings.http_controller {
+            let listener = bind(door.address, "--http-controller").await?;
             let controller = Arc::clone(&controller);
             let door = move |request| control::http::handle(Arc::clone(&controller), None, request);
             servers.spawn(http::serve(listener, door, stop_servers.clone()));
+        }
+        if let Some(door) = &settings.resp_controller {
+            let listener = bind(door.address, "--resp-controller").await?;
+            let (controller, password) = (Arc::clone(&controller), door.credential.clone());
+            let limits = resp::Limits::default();
+            servers.spawn(resp::serve(
+                listener,
+                controller,
+                password,
+                limits,
+                stop_servers.clone(),
+            ));
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::credential::Credential;
 use crate::control::{MAX_FILE, Script, autosave};
 use crate::fault::{Fault, Faults};
 use crate::log::LogFormat;
@@ -60,6 +61,18 @@ struct RunArgs {
     /// Where services register themselves over HTTP, for instance 127.0.0.1:18080
     #[arg(long, value_name = "ADDRESS")]
     http_controller: Option<SocketAddr>,
+    /// A file with the token that requests to --http-controller must bear; or set SIDECAR_HTTP_TOKEN
+    #[arg(long, value_name = "FILE", requires = "http_controller")]
+    http_token_file: Option<PathBuf>,
+    /// Where commands are taken over the redis protocol, for instance 127.0.0.1:16379
+    #[arg(long, value_name = "ADDRESS")]
+    resp_controller: Option<SocketAddr>,
+    /// A file with the password for --resp-controller; or set SIDECAR_RESP_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "resp_controller")]
+    resp_password_file: Option<PathBuf>,
+    /// Let controllers listen on other addresses than loopback without a password or token
+    #[arg(long)]
+    allow_open_controllers: bool,
     /// Where /healthz, /readyz, /mesh and /metrics are served (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS")]
     status: Option<SocketAddr>,
@@ -141,12 +154,41 @@ pub struct Settings {
     pub(crate) script: Script,
     pub(crate) autosave: Option<PathBuf>,
     pub(crate) discovery: Option<mesh::Config>,
-    pub(crate) http_controller: Option<SocketAddr>,
+    pub(crate) http_controller: Option<Door>,
+    pub(crate) resp_controller: Option<Door>,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) workers: usize,
     pub(crate) program_grace: Duration,
     pub(crate) drain: Duration,
     pub(crate) program: Vec<String>,
+}
+
+/// Where a controller listens, and what it asks of those who come.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) credential: Option<Credential>,
+}
+
+impl Door {
+    /// A door that is no opener than it was said to be. The credential is in the file or the variable.
+    fn new(
+        (flag, address): (&str, SocketAddr),
+        (file_flag, file): (&str, Option<&Path>),
+        variable: &str,
+        allow_open: bool,
+    ) -> anyhow::Result<Self> {
+        let found = Credential::read(file, variable);
+        let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
+        if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
+            bail!(
+                "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
+                 with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
+                 with --allow-open-controllers"
+            );
+        }
+        Ok(Self { address, credential })
+    }
 }
 
 impl RunArgs {
@@ -165,12 +207,23 @@ impl RunArgs {
                 Faults(faults)
             );
         }
+        let http_controller = self.http_controller.map(|address| {
+            let file = ("--http-token-file", self.http_token_file.as_deref());
+            let flag = ("--http-controller", address);
+            Door::new(flag, file, "SIDECAR_HTTP_TOKEN", self.allow_open_controllers)
+        });
+        let resp_controller = self.resp_controller.map(|address| {
+            let file = ("--resp-password-file", self.resp_password_file.as_deref());
+            let flag = ("--resp-controller", address);
+            Door::new(flag, file, "SIDECAR_RESP_PASSWORD", self.allow_open_controllers)
+        });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             script,
             autosave: self.autosave,
             discovery,
-            http_controller: self.http_controller,
+            http_controller: http_controller.transpose()?,
+            resp_controller: resp_controller.transpose()?,
             status: self.status,
             workers: self.workers.map_or(processors, usize::from),
             program_grace: self.program_grace,

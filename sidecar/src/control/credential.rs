@@ -1,0 +1,168 @@
+//! The secret that opens a door of the control plane: read from a file or the environment, never from the command
+//! line, where every process of the machine could see it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// The longest secret, in bytes.
+pub const MAX_SECRET: usize = 1024;
+
+/// A password or token. Only its digest is kept, so that it cannot be told by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    digest: [u8; 32],
+}
+
+/// Why there is no credential where one was to be.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The file cannot be read.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing is in it.
+    #[error("{0} is empty; expected one line with the secret")]
+    Empty(String),
+    /// It cannot be what was meant.
+    #[error("{0} has more than one line; expected one line with the secret")]
+    Lines(String),
+    /// It cannot be what was meant.
+    #[error("{0} has more than {MAX_SECRET} bytes; expected one line with the secret")]
+    TooLong(String),
+}
+
+impl Credential {
+    /// The secret in the file if one is named, else in the environment variable if that is set. A line end behind
+    /// it does not belong to it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what was found is no secret.
+    pub fn read(file: Option<&Path>, variable: &str) -> Result<Option<Self>, CredentialError> {
+        if let Some(path) = file {
+            let name = path.display().to_string();
+            let secret = read(path).map_err(|source| CredentialError::Read {
+                file: name.clone(),
+                source,
+            })?;
+            return Self::from_text(&name, &secret).map(Some);
+        }
+        let value = std::env::var_os(variable);
+        value
+            .map(|value| Self::from_text(variable, value.as_encoded_bytes()))
+            .transpose()
+    }
+
+    /// The secret in a text; `name` says in errors where the text is from.
+    ///
+    /// # Errors
+    /// When the text is no secret.
+    pub fn from_text(name: &str, text: &[u8]) -> Result<Self, CredentialError> {
+        let secret = text.strip_suffix(b"\n").unwrap_or(text);
+        let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
+        if secret.is_empty() {
+            return Err(CredentialError::Empty(name.to_owned()));
+        }
+        if secret.len() > MAX_SECRET {
+            return Err(CredentialError::TooLong(name.to_owned()));
+        }
+        if secret.contains(&b'\n') || secret.contains(&b'\r') {
+            return Err(CredentialError::Lines(name.to_owned()));
+        }
+        Ok(Self {
+            digest: Sha256::digest(secret).into(),
+        })
+    }
+
+    /// Whether this is the secret. How long the answer takes does not depend on how much of it is right.
+    #[must_use]
+    pub fn matches(&self, given: &[u8]) -> bool {
+        let given: [u8; 32] = Sha256::digest(given).into();
+        let pairs = self.digest.iter().zip(given);
+        let difference = pairs.fold(0, |sum, (ours, theirs)| {
+            std::hint::black_box(sum | (ours ^ theirs))
+        });
+        difference == 0
+    }
+}
+
+/// The file's bytes, up to a few more than a secret may have.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut secret = Vec::new();
+    let most = MAX_SECRET as u64 + 3;
+    File::open(path)?.take(most).read_to_end(&mut secret)?;
+    Ok(secret)
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_not_part_of_it() {
+        for text in ["secret", "secret\n", "secret\r\n"] {
+            let credential = Credential::from_text("x", text.as_bytes()).expect("a secret");
+            assert!(credential.matches(b"secret"), "{text:?}");
+            for wrong in ["", "secre", "secret ", "Secret", "secret\n"] {
+                assert!(!credential.matches(wrong.as_bytes()), "{wrong:?} for {text:?}");
+            }
+        }
+        let spaces = Credential::from_text("x", b" a b \n").expect("a secret");
+        assert!(spaces.matches(b" a b "));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_by_its_place() {
+        let long = vec![b'x'; MAX_SECRET + 1];
+        for (text, says) in [
+            (&b""[..], "is empty"),
+            (b"\n", "is empty"),
+            (b"\r\n", "is empty"),
+            (b"a\n\n", "more than one line"),
+            (b"a\nb", "more than one line"),
+            (&long, "more than 1024 bytes"),
+        ] {
+            let error = Credential::from_text("FILE", text).expect_err(says).to_string();
+            assert!(error.contains("FILE") && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_a_bound() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "from the file\n").expect("written");
+        let credential = Credential::read(Some(file.path()), "SIDECAR_NO_SUCH").expect("readable");
+        assert!(credential.expect("one").matches(b"from the file"));
+        std::fs::write(file.path(), vec![b'x'; 1 << 20]).expect("written");
+        assert!(matches!(
+            Credential::read(Some(file.path()), "SIDECAR_NO_SUCH"),
+            Err(CredentialError::TooLong(_))
+        ));
+        let endless = Credential::read(Some(Path::new("/dev/zero")), "SIDECAR_NO_SUCH");
+        assert!(matches!(endless, Err(CredentialError::TooLong(_))));
+        assert!(
+            Credential::read(None, "SIDECAR_NO_SUCH")
+                .expect("nothing")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn it_does_not_tell_itself() {
+        let credential = Credential::from_text("x", b"secret").expect("a secret");
+        assert_eq!(format!("{credential:?}"), "Credential(..)");
+    }
+}

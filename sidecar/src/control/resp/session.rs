@@ -1,0 +1,236 @@
+//! What one connection has said of itself, and what its next request means. Pure: no sockets, no clock, no secret.
+//!
+//! There is one password and there are no users: whatever user name a client gives goes with it.
+
+#[cfg(test)]
+mod tests;
+
+use super::answer::{Answer, Version};
+use crate::control::Command;
+
+/// A connection's state.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: i64,
+    has_password: bool,
+    authenticated: bool,
+    version: Version,
+    name: Option<Vec<u8>>,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It is answered so.
+    Answer(Answer),
+    /// It is answered so, and the connection ends.
+    Close(Answer),
+    /// It is a command, whose outcome is the answer.
+    Execute(Command),
+    /// A password is to be looked at, and the outcome given to [`Session::logged_in`].
+    Login(Login),
+}
+
+/// An attempt to authenticate.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// The password given.
+    pub(super) password: Vec<u8>,
+    /// What else was asked for.
+    hello: Option<Hello>,
+}
+
+/// What a client says of itself with HELLO.
+#[derive(Debug)]
+struct Hello {
+    version: Version,
+    name: Option<Vec<u8>>,
+}
+
+impl Session {
+    /// The session of a new connection.
+    pub(super) fn new(id: i64, has_password: bool) -> Self {
+        Self {
+            id,
+            has_password,
+            authenticated: !has_password,
+            version: Version::default(),
+            name: None,
+        }
+    }
+
+    pub(super) fn authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What a request means.
+    pub(super) fn step(&mut self, words: &[Vec<u8>]) -> Step {
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let Some((first, arguments)) = words.split_first() else {
+            return Step::Answer(Answer::error("empty request"));
+        };
+        let word = String::from_utf8_lossy(first).to_ascii_lowercase();
+        let answer = match (word.as_str(), arguments) {
+            ("quit", _) => return Step::Close(Answer::OK),
+            // A web page can make a browser send these; whatever it makes it send behind them is not looked at.
+            ("post" | "host:", _) => return Step::Close(Answer::error("this is no HTTP server")),
+            ("auth", [password] | [_, password]) => return self.auth(password, None),
+            ("hello", arguments) => return self.hello(arguments),
+            ("auth", _) => wrong_number(&word),
+            _ if !self.authenticated => Answer::Error("NOAUTH", "Authentication required.".to_owned()),
+            ("ping", []) => Answer::Simple("PONG"),
+            ("ping" | "echo", [message]) => Answer::Bulk(message.to_vec()),
+            ("ping" | "echo", _) => wrong_number(&word),
+            ("command", arguments) => commands(arguments),
+            ("client", arguments) => self.client(arguments),
+            ("select", [b"0"]) => Answer::OK,
+            ("select", [_]) => Answer::error("DB index is out of range; there is 0 alone"),
+            ("select", _) => wrong_number(&word),
+            ("reset", _) => {
+                *self = Self::new(self.id, self.has_password);
+                Answer::Simple("RESET")
+            }
+            _ => return command(&words),
+        };
+        Step::Answer(answer)
+    }
+
+    /// What a password's check has shown.
+    pub(super) fn logged_in(&mut self, login: Login, right: bool) -> Answer {
+        if !right {
+            let text = "invalid username-password pair; the password is the one the sidecar was started with";
+            return Answer::Error("WRONGPASS", text.to_owned());
+        }
+        self.authenticated = true;
+        match login.hello {
+            Some(hello) => self.greet(hello),
+            None => Answer::OK,
+        }
+    }
+
+    fn auth(&self, password: &[u8], hello: Option<Hello>) -> Step {
+        if !self.has_password {
+            return Step::Answer(Answer::error(
+                "Client sent AUTH, but no password is set; none is needed here",
+            ));
+        }
+        Step::Login(Login {
+            password: password.to_vec(),
+            hello,
+        })
+    }
+
+    /// `HELLO [2|3 [AUTH USER PASSWORD] [SETNAME NAME]]`
+    fn hello(&mut self, arguments: &[&[u8]]) -> Step {
+        let (version, mut options) = match arguments {
+            [] => (self.version, &[][..]),
+            [b"2", options @ ..] => (Version::Two, options),
+            [b"3", options @ ..] => (Version::Three, options),
+            _ => {
+                let text = "unsupported protocol version; expected 2 or 3".to_owned();
+                return Step::Answer(Answer::Error("NOPROTO", text));
+            }
+        };
+        let (mut password, mut name) = (None, None);
+        while let [option, values @ ..] = options {
+            options = match (option.to_ascii_lowercase().as_slice(), values) {
+                (b"auth", [_, given, behind @ ..]) => {
+                    password = Some(*given);
+                    behind
+                }
+                (b"setname", [given, behind @ ..]) => {
+                    name = Some(given.to_vec());
+                    behind
+                }
+                _ => {
+                    let option = String::from_utf8_lossy(option);
+                    return Step::Answer(Answer::error(format!("syntax error in HELLO option '{option}'")));
+                }
+            };
+        }
+        let hello = Hello { version, name };
+        match password {
+            Some(password) => self.auth(password, Some(hello)),
+            None if self.authenticated => Step::Answer(self.greet(hello)),
+            None => {
+                let text = "HELLO must be called with AUTH USER PASSWORD, or after it";
+                Step::Answer(Answer::Error("NOAUTH", text.to_owned()))
+            }
+        }
+    }
+
+    fn greet(&mut self, hello: Hello) -> Answer {
+        self.version = hello.version;
+        if hello.name.is_some() {
+            self.name = hello.name;
+        }
+        let about = [
+            ("server", Answer::text(env!("CARGO_PKG_NAME"))),
+            ("version", Answer::text(env!("CARGO_PKG_VERSION"))),
+            ("proto", Answer::Integer(self.version.number())),
+            ("id", Answer::Integer(self.id)),
+            ("mode", Answer::text("standalone")),
+            ("role", Answer::text("master")),
+            ("modules", Answer::Array(Vec::new())),
+        ];
+        let pairs = about.map(|(key, value)| (Answer::text(key), value));
+        Answer::Map(pairs.into())
+    }
+
+    /// What client libraries tell and ask about the connection.
+    fn client(&mut self, arguments: &[&[u8]]) -> Answer {
+        let Some((sub, arguments)) = arguments.split_first() else {
+            return wrong_number("client");
+        };
+        match (sub.to_ascii_lowercase().as_slice(), arguments) {
+            (b"setname", [name]) => {
+                self.name = Some(name.to_vec()).filter(|name| !name.is_empty());
+                Answer::OK
+            }
+            (b"setinfo", [_, _]) => Answer::OK,
+            (b"getname", []) => self.name.clone().map_or(Answer::Null, Answer::Bulk),
+            (b"id", []) => Answer::Integer(self.id),
+            _ => no_such("CLIENT", sub, "SETNAME NAME, SETINFO KEY VALUE, GETNAME or ID"),
+        }
+    }
+}
+
+/// `COMMAND ...`: redis' own commands are what clients complete by, and there are none of them here.
+fn commands(arguments: &[&[u8]]) -> Answer {
+    let Some((sub, _)) = arguments.split_first() else {
+        return Answer::Array(Vec::new());
+    };
+    match sub.to_ascii_lowercase().as_slice() {
+        b"docs" => Answer::Map(Vec::new()),
+        b"count" => Answer::Integer(0),
+        b"list" | b"info" => Answer::Array(Vec::new()),
+        _ => no_such("COMMAND", sub, "COUNT, DOCS, INFO or LIST"),
+    }
+}
+
+/// Anything else is a command of the grammar.
+fn command(words: &[&[u8]]) -> Step {
+    let words: Result<Vec<&str>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
+    let Ok(words) = words else {
+        return Step::Answer(Answer::error("a command is written in UTF-8"));
+    };
+    match Command::from_words(&words) {
+        Ok(command) => Step::Execute(command),
+        Err(error) => Step::Answer(Answer::error(error.to_string())),
+    }
+}
+
+fn wrong_number(command: &str) -> Answer {
+    Answer::error(format!("wrong number of arguments for '{command}' command"))
+}
+
+fn no_such(command: &str, sub: &[u8], expected: &str) -> Answer {
+    let sub = String::from_utf8_lossy(sub);
+    Answer::error(format!(
+        "unknown subcommand '{sub}' of {command}; expected {expected}"
+    ))
+}

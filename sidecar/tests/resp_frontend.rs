@@ -1,0 +1,223 @@
+//! An empty sidecar becomes a frontend's sidecar, step by step over redis-cli; traffic flows as soon as it should.
+
+#[path = "resp_common/process.rs"]
+mod process;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use process::Sidecar;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_socks::tcp::Socks5Stream;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const A: &str = "a.my.service.com:80";
+const B: &str = "b.my.service.com:80";
+
+/// A service that says its name, then repeats what it is told.
+async fn service(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from, mut to) = stream.split();
+                if to.write_all(name.as_bytes()).await.is_ok() {
+                    let _ = tokio::io::copy(&mut from, &mut to).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The words of a command; names hold no spaces.
+fn run(sidecar: &Sidecar, line: &str) -> String {
+    sidecar.cli(&line.split(' ').collect::<Vec<_>>())
+}
+
+fn done(sidecar: &Sidecar, line: &str) {
+    assert_eq!(run(sidecar, line), "OK\n", "{line}");
+}
+
+fn refused(sidecar: &Sidecar, line: &str, says: &str) {
+    let said = run(sidecar, line);
+    assert!(said.starts_with("ERR ") && said.contains(says), "{line}: {said}");
+}
+
+fn number(sidecar: &Sidecar, line: &str) -> u64 {
+    let said = run(sidecar, line);
+    said.trim().parse().unwrap_or_else(|_| panic!("{line}: {said}"))
+}
+
+fn bound(sidecar: &Sidecar, listener: &str) -> SocketAddr {
+    let said = run(sidecar, &format!("list bind-server in {listener}"));
+    said.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{listener}: {said}"))
+}
+
+/// Who answers; what went wrong otherwise.
+async fn name(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<String, String> {
+    let mut name = [0; 1];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut name)).await;
+    read.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+async fn through_socks(proxy: SocketAddr, destination: &str) -> Result<String, String> {
+    let connected = Socks5Stream::connect(proxy, destination).await;
+    name(&mut connected.map_err(|e| e.to_string())?).await
+}
+
+async fn direct(address: SocketAddr) -> Result<String, String> {
+    let mut stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+    name(&mut stream).await
+}
+
+/// Waits until the destination is answered so.
+async fn answered(proxy: SocketAddr, destination: &str, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let got = through_socks(proxy, destination).await;
+        if got.as_deref() == Ok(expected) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{destination} is to be answered by {expected}, got {got:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_sidecar_becomes_a_frontends() {
+    let (first, second, third) = (service("1").await, service("2").await, service("3").await);
+    let sidecar = Sidecar::start(&[], &[]);
+    for resource in [
+        "server-groups",
+        "server-group",
+        "tcp-lb",
+        "socks5-server",
+        "security-group",
+    ] {
+        assert_eq!(run(&sidecar, &format!("list {resource}")), "\n", "{resource}");
+    }
+
+    // Nothing of this leads anywhere yet.
+    done(&sidecar, "add server-groups sgs0");
+    let check = "timeout 500 period 20 up 1 down 2";
+    done(&sidecar, &format!("add server-group {A} {check}"));
+    done(&sidecar, &format!("add server-group {B} {check}"));
+    done(&sidecar, &format!("add server-group {A} to server-groups sgs0"));
+    done(
+        &sidecar,
+        "add socks5-server sidecar address 127.0.0.1:0 server-groups sgs0",
+    );
+    let socks = bound(&sidecar, "socks5-server sidecar");
+    for destination in [A, B, "elsewhere.example:80"] {
+        through_socks(socks, destination).await.expect_err(destination);
+    }
+
+    // One server, one group that answers.
+    done(
+        &sidecar,
+        &format!("add server one to server-group {A} address {first}"),
+    );
+    answered(socks, A, "1").await;
+    assert_eq!(
+        run(&sidecar, &format!("list-detail server in server-group {A}")),
+        format!("one -> connect-to {first} weight 10 currently UP\n")
+    );
+    through_socks(socks, B).await.expect_err("it is not attached");
+
+    // The other group, in short words typed into one session.
+    let typed = format!("a svr three to sg {B} addr {third} w 5\na sg {B} to sgs sgs0\nL sg in sgs sgs0\n");
+    let listed = [A, B].map(|group| format!("{group} -> {check} method wrr weight 10\n"));
+    assert_eq!(sidecar.typed(&[], &typed), format!("OK\nOK\n{}", listed.concat()));
+    answered(socks, B, "3").await;
+    answered(socks, A, "1").await;
+
+    // A second server takes its share, and all of it once the first has none.
+    done(
+        &sidecar,
+        &format!("add server two to server-group {A} address {second}"),
+    );
+    answered(socks, A, "2").await;
+    answered(socks, A, "1").await;
+    done(
+        &sidecar,
+        &format!("update server one in server-group {A} weight 0"),
+    );
+    for _ in 0..8 {
+        assert_eq!(through_socks(socks, A).await.as_deref(), Ok("2"));
+    }
+
+    // A balancer beside it; it is in use, and says by whom.
+    done(&sidecar, "add server-groups sgs1");
+    done(&sidecar, &format!("add server-group {B} to server-groups sgs1"));
+    done(&sidecar, "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1");
+    let balancer = bound(&sidecar, "tcp-lb lb0");
+    assert_eq!(direct(balancer).await.as_deref(), Ok("3"));
+    refused(
+        &sidecar,
+        "remove server-groups sgs1",
+        "server-groups sgs1 is used by tcp-lb lb0",
+    );
+    refused(
+        &sidecar,
+        "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1",
+        "the resource already exists",
+    );
+    refused(
+        &sidecar,
+        &format!("add tcp-lb lb1 address {balancer} server-groups sgs1"),
+        "in use",
+    );
+    refused(&sidecar, "remove tcp-lb lb1", "the resource could not be found");
+    assert!(number(&sidecar, "list accepted-conn-count in tcp-lb lb0") >= 1);
+
+    // Who may come is changed while it listens.
+    done(&sidecar, "add security-group nobody default deny");
+    done(&sidecar, "update tcp-lb lb0 security-group nobody");
+    direct(balancer).await.expect_err("nobody may");
+    done(
+        &sidecar,
+        "add security-group-rule local to security-group nobody network 127.0.0.0/8 protocol TCP port-range 1,65535 default allow",
+    );
+    assert_eq!(direct(balancer).await.as_deref(), Ok("3"));
+
+    // What needs a mesh says so.
+    let delegate = format!("add smart-group-delegate d service s zone z server-group {A}");
+    refused(
+        &sidecar,
+        &delegate,
+        "this sidecar is in no mesh: start it with --discovery-config",
+    );
+    refused(
+        &sidecar,
+        "add smart-node-delegate d service s zone z nic lo",
+        "no mesh",
+    );
+    assert_eq!(run(&sidecar, "list smart-group-delegate"), "\n");
+
+    // A connection outlives its listener.
+    let mut kept = TcpStream::connect(balancer).await.expect("it listens");
+    assert_eq!(name(&mut kept).await.as_deref(), Ok("3"));
+    done(&sidecar, "remove tcp-lb lb0");
+    direct(balancer).await.expect_err("nobody listens there any more");
+    kept.write_all(b"x").await.expect("it still leads to the service");
+    assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
+    done(&sidecar, "remove server-groups sgs1");
+
+    // Detached, a destination is none; the other goes on.
+    done(
+        &sidecar,
+        &format!("remove server-group {B} from server-groups sgs0"),
+    );
+    through_socks(socks, B).await.expect_err("it is detached");
+    assert_eq!(through_socks(socks, A).await.as_deref(), Ok("2"));
+    sidecar.stop();
+}
