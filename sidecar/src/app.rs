@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Settings;
 use crate::control::autosave::Autosave;
+use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
@@ -99,7 +100,11 @@ impl Sidecar {
         if let Some(door) = &settings.http_controller {
             let listener = bind(door.address, "--http-controller").await?;
             let controller = Arc::clone(&controller);
-            let door = move |request| control::http::handle(Arc::clone(&controller), None, request);
+            let token = door
+                .credential
+                .clone()
+                .map(|c| -> TokenCheck { Arc::new(move |t| c.matches(t.as_bytes())) });
+            let door = move |request| control::http::handle(Arc::clone(&controller), token.clone(), request);
             servers.spawn(http::serve(listener, door, stop_servers.clone()));
         }
         if let Some(door) = &settings.resp_controller {
