@@ -2,99 +2,15 @@
 
 #[path = "resp_common/answers.rs"]
 mod answers;
+#[path = "resp_common/client.rs"]
+mod client;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use answers::{Value, parse};
-use sidecar::control::credential::Credential;
-use sidecar::control::resp::{Limits, serve};
-use sidecar::control::{Controller, Offers};
+use answers::Value;
+use client::{Door, PATIENCE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A door in this process.
-struct Door {
-    address: std::net::SocketAddr,
-    stop: CancellationToken,
-    serving: JoinHandle<()>,
-}
-
-impl Door {
-    async fn open(password: Option<&str>, limits: Limits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let controller = Arc::new(Controller::new(Offers::new(), None));
-        let credential = password.map(|p| Credential::from_text("test", p.as_bytes()).expect("a secret"));
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, controller, credential, limits, stop.clone()));
-        Self {
-            address,
-            stop,
-            serving,
-        }
-    }
-
-    async fn without_password() -> Self {
-        Self::open(None, Limits::default()).await
-    }
-
-    async fn with_password() -> Self {
-        Self::open(Some("secret"), Limits::default()).await
-    }
-
-    async fn client(&self) -> Client {
-        Client {
-            stream: TcpStream::connect(self.address).await.expect("the door is open"),
-            received: Vec::new(),
-        }
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Client {
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let sent = self.stream.write_all(bytes.as_ref()).await;
-        sent.expect("the door takes it");
-    }
-
-    /// The next answer; `None` at the end.
-    async fn next(&mut self) -> Option<Value> {
-        loop {
-            if let Some((value, used)) = parse(&self.received) {
-                self.received.drain(..used);
-                return Some(value);
-            }
-            let read = self.stream.read_buf(&mut self.received);
-            let count = timeout(PATIENCE, read).await.expect("an answer in time");
-            if count.expect("a connection that ends in order") == 0 {
-                assert!(self.received.is_empty(), "half an answer: {:?}", self.received);
-                return None;
-            }
-        }
-    }
-
-    async fn ask(&mut self, line: &str) -> Value {
-        self.send(format!("{line}\r\n")).await;
-        self.next().await.unwrap_or_else(|| panic!("no answer to {line}"))
-    }
-
-    async fn error(&mut self, line: &str) -> String {
-        match self.ask(line).await {
-            Value::Error(text) => text,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-}
 
 fn ok() -> Value {
     Value::Simple("OK".to_owned())
@@ -180,32 +96,6 @@ async fn pipelined_requests_are_answered_in_order_whatever_the_pieces() {
     assert_eq!(client.next().await, None);
     let mut another = door.client().await;
     assert!(texts(&another.ask("list server-groups").await).is_empty());
-}
-
-#[tokio::test]
-async fn a_client_that_reads_nothing_holds_up_itself_alone() {
-    let limits = Limits {
-        transfer: Duration::from_millis(300),
-        ..Limits::default()
-    };
-    let door = Door::open(None, limits).await;
-    let mut greedy = door.client().await;
-    let word = "x".repeat(4000);
-    let request = format!("*2\r\n$4\r\nECHO\r\n$4000\r\n{word}\r\n").repeat(16);
-    let flood = async {
-        // The kernel buffers some; then the door stops reading, and closes the connection in the end.
-        while greedy.stream.write_all(request.as_bytes()).await.is_ok() {}
-    };
-    let serve_others = async {
-        let mut other = door.client().await;
-        for _ in 0..100 {
-            assert_eq!(other.ask("PING").await, Value::Simple("PONG".to_owned()));
-        }
-    };
-    let both = async { tokio::join!(flood, serve_others) };
-    timeout(PATIENCE, both)
-        .await
-        .expect("the greedy client is cut off");
 }
 
 #[tokio::test]
@@ -309,87 +199,4 @@ async fn guessing_does_not_hold_up_who_is_in_already() {
         }
     }
     panic!("nobody was turned away");
-}
-
-#[tokio::test]
-async fn places_are_bounded_and_free_again_when_a_client_leaves() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
-    let door = Door::open(None, limits).await;
-    let (mut first, mut second) = (door.client().await, door.client().await);
-    first.ask("PING").await;
-    second.ask("PING").await;
-    let mut third = door.client().await;
-    assert_eq!(
-        third.next().await,
-        Some(Value::Error("ERR max number of clients reached".to_owned()))
-    );
-    assert_eq!(third.next().await, None);
-    drop(first);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut client = door.client().await;
-        // A client that is turned away may find the connection reset when it writes.
-        let asked = client.stream.write_all(b"PING\r\n").await.is_ok();
-        let mut answer = [0; 5];
-        if asked && client.stream.read_exact(&mut answer).await.is_ok() && answer == *b"+PONG" {
-            break;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "the place of a client that left is not free"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-#[tokio::test]
-async fn silent_and_slow_clients_are_let_go() {
-    let short = Duration::from_millis(200);
-    let limits = Limits {
-        idle: short,
-        authentication: short,
-        transfer: short,
-        ..Limits::default()
-    };
-    for password in [None, Some("secret")] {
-        let door = Door::open(password, limits).await;
-        let mut silent = door.client().await;
-        assert_eq!(silent.next().await, None, "silent");
-        let mut slow = door.client().await;
-        let drip = async {
-            while slow.stream.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, drip).await.expect("a slow client is let go");
-    }
-    let door = Door::open(Some("secret"), limits).await;
-    let mut busy = door.client().await;
-    let chatter = async { while let Ok(()) = busy.stream.write_all(b"PING\r\n").await {} };
-    timeout(PATIENCE, chatter)
-        .await
-        .expect("talking is not authenticating");
-}
-
-#[tokio::test]
-async fn it_stops_in_time_whatever_its_clients_do() {
-    let door = Door::with_password().await;
-    let _silent = door.client().await;
-    let mut guessing = door.client().await;
-    guessing.send("AUTH nope\r\n".repeat(50)).await;
-    assert!(matches!(guessing.next().await, Some(Value::Error(_))));
-    let mut half = door.client().await;
-    half.error("PING").await;
-    half.send("*2\r\n$4\r\nECHO\r\n$100\r\nx").await;
-    door.stop.cancel();
-    timeout(PATIENCE, door.serving)
-        .await
-        .expect("it stops in time")
-        .expect("and in order");
-    let mut rest = Vec::new();
-    let ended = timeout(PATIENCE, half.stream.read_to_end(&mut rest)).await;
-    assert!(ended.is_ok(), "the connection outlived the door");
 }

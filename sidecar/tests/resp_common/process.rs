@@ -23,16 +23,8 @@ impl Sidecar {
             .spawn()
             .expect("the sidecar starts");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
-        let mut seen = String::new();
-        loop {
-            let count = log.read_line(&mut seen).expect("a log in UTF-8");
-            assert!(count > 0, "the log ended without the door's address:\n{seen}");
-            let line = seen.lines().last().unwrap_or_default();
-            if let Some((_, address)) = line.split_once("--resp-controller address=") {
-                let door = address.trim().parse().expect("an address");
-                return Self { process, log, door };
-            }
-        }
+        let door = door(&mut log);
+        Self { process, log, door }
     }
 
     /// Stops it as its user would; returns the rest of its log.
@@ -62,6 +54,19 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Reads a log up to where the door is.
+fn door(log: &mut impl BufRead) -> SocketAddr {
+    let mut seen = String::new();
+    loop {
+        let start = seen.len();
+        let count = log.read_line(&mut seen).expect("a log in UTF-8");
+        assert!(count > 0, "the log ended without the door's address:\n{seen}");
+        if let Some((_, address)) = seen[start..].split_once("--resp-controller address=") {
+            return address.trim().parse().expect("an address");
+        }
     }
 }
 
