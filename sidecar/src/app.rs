@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::Settings;
+use crate::cli::{self, Settings};
 use crate::control::autosave::Autosave;
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
@@ -43,7 +43,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             supervise::reap_orphans()?;
             None
         }
-        words => Some(Program::start(words)?),
+        words => Some(Program::start(words, &cli::SECRETS)?),
     };
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");

@@ -14,6 +14,12 @@ use crate::fault::{Fault, Faults};
 use crate::log::LogFormat;
 use crate::{app, mesh, probe};
 
+const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
+const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
+
+/// The variables that hold secrets: they are the sidecar's and not its program's.
+pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
+
 /// The proxy that stands beside every service of the mesh.
 #[derive(Debug, Parser)]
 #[command(
@@ -210,12 +216,12 @@ impl RunArgs {
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            Door::new(flag, file, "SIDECAR_HTTP_TOKEN", self.allow_open_controllers)
+            Door::new(flag, file, HTTP_TOKEN, self.allow_open_controllers)
         });
         let resp_controller = self.resp_controller.map(|address| {
             let file = ("--resp-password-file", self.resp_password_file.as_deref());
             let flag = ("--resp-controller", address);
-            Door::new(flag, file, "SIDECAR_RESP_PASSWORD", self.allow_open_controllers)
+            Door::new(flag, file, RESP_PASSWORD, self.allow_open_controllers)
         });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {

@@ -27,11 +27,12 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program in a process group of its own, and from now on reaps whatever ends under this process.
+    /// Starts the program in a process group of its own, without the variables that are the sidecar's `secrets`, and
+    /// from now on reaps whatever ends under this process.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(words: &[String]) -> Result<Self, StartError> {
+    pub fn start(words: &[String], secrets: &[&str]) -> Result<Self, StartError> {
         let (program, arguments) = words
             .split_first()
             .map_or(("", words), |(p, rest)| (p.as_str(), rest));
@@ -41,11 +42,12 @@ impl Program {
         };
         let signals = signal(SignalKind::child()).map_err(failed)?;
         set_child_subreaper(Some(getpid())).map_err(|e| failed(e.into()))?;
-        let child = Command::new(program)
-            .args(arguments)
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0);
+        for variable in secrets {
+            command.env_remove(variable);
+        }
+        let child = command.spawn().map_err(failed)?;
         let pid = Pid::from_child(&child);
         let (sender, ended) = watch::channel(None);
         // Detached: it lives as long as the process, whose children it reaps.

@@ -109,6 +109,20 @@ fn it_exits_with_its_programs_code() {
 }
 
 #[test]
+fn its_secrets_are_not_its_programs() {
+    let mut command = command(&[
+        "--",
+        "sh",
+        "-c",
+        "exit ${SIDECAR_RESP_PASSWORD:+1}${SIDECAR_HTTP_TOKEN:+1}0",
+    ]);
+    command
+        .env("SIDECAR_RESP_PASSWORD", "secret")
+        .env("SIDECAR_HTTP_TOKEN", "secret");
+    assert_eq!(command.status().expect("the sidecar runs").code(), Some(0));
+}
+
+#[test]
 fn its_program_gets_the_signal_and_may_finish() {
     for (signal, name) in [("-TERM", "TERM"), ("-INT", "INT")] {
         let script =
