@@ -21,6 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::contact::Contact;
+use self::search::Round;
 pub use self::search::Search;
 use self::slots::Slots;
 use self::timers::Timers;
@@ -94,7 +95,8 @@ pub enum Action {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Search,
+    SearchNear,
+    SearchFar,
     Contact(SocketAddr),
     Expiry(SocketAddr),
 }
@@ -107,7 +109,9 @@ pub struct Protocol {
     contacts: BTreeMap<SocketAddr, Contact>,
     timers: Timers<Timer>,
     slots: Slots,
-    search: Search,
+    near: Round,
+    far: Round,
+    /// Rounds near us that have ended since we were last alone.
     rounds: u32,
     own_name: Arc<str>,
     timing: Timing,
@@ -126,7 +130,9 @@ impl Protocol {
     /// A node that knows nobody. Equal seeds make equal choices.
     pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
         let mut timers = Timers::new();
-        timers.set(Timer::Search, Duration::ZERO);
+        timers.set(Timer::SearchNear, Duration::ZERO);
+        timers.set(Timer::SearchFar, Duration::ZERO);
+        let (near, far) = search.split(timing.search_near);
         Self {
             own_name: own.name().into(),
             membership: Membership::new(own.clone(), &timing),
@@ -134,7 +140,8 @@ impl Protocol {
             contacts: BTreeMap::new(),
             timers,
             slots: Slots::default(),
-            search,
+            near,
+            far,
             rounds: 0,
             timing,
             rng: StdRng::seed_from_u64(seed),
@@ -216,7 +223,8 @@ impl Protocol {
     fn wake(&mut self, now: Duration) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Search => self.search_on(now),
+                Timer::SearchNear => self.search_near(now),
+                Timer::SearchFar => self.search_far(now),
                 Timer::Contact(endpoint) => self.pursue(now, endpoint),
                 Timer::Expiry(endpoint) => self.forget(now, endpoint),
             }
