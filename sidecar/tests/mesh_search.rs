@@ -101,7 +101,7 @@ proptest! {
     fn the_nearest_come_first((own, config) in places()) {
         let all = searched(own, &config, once(), 24 * HOUR);
         // The near round and the sweep begin together; each by itself goes outwards.
-        let near = all.iter().filter(|(at, _)| *at < ms(25)).count();
+        let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
         let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
         let (first, rest) = all.split_at(near);
         let reach = first.iter().map(distance).max().unwrap_or_default();
@@ -131,19 +131,19 @@ fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
         }
     }
     let most = entries.values().max().unwrap();
-    assert!(*most <= TABLE * 3 / 4, "{most} entries");
+    assert!(*most <= TABLE / 2, "{most} entries");
 }
 
 #[test]
 fn near_rounds_come_often_while_alone_and_the_rest_is_swept_meanwhile() {
     let own = SocketAddr::from(([172, 18, 0, 2], 31000));
-    let all = searched(own, &Config::default(), Timing::default(), ms(6_000));
+    let all = searched(own, &Config::default(), Timing::default(), ms(12_000));
     let times = |host: u8| {
         let at = IpAddr::from([172, 18, 0, host]);
         all.iter().filter(|(_, to)| to.ip() == at).count()
     };
-    // Rounds begin at about 0, 0.25, 0.75, 1.75 and 3.75 s.
-    assert_eq!((times(1), times(3), times(33)), (5, 5, 5));
+    // Rounds begin at about 0, 0.25, 0.75, 1.75, 3.75 and 7.75 s.
+    assert_eq!((times(1), times(3), times(33)), (6, 6, 6));
     assert_eq!((times(34), times(150), times(254)), (1, 1, 1));
     let first: Vec<Duration> = all.iter().take(33).map(|(at, _)| *at).collect();
     assert!(first.iter().all(|at| *at == Duration::ZERO), "{first:?}");

@@ -29,8 +29,8 @@ use super::wire::{Answer, ExchangeKind, PATH_PREFIX, Request};
 pub const MAX_BODY: usize = 4 << 20;
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 512;
-/// The most of them from one address.
-const MAX_CONNECTIONS_EACH: usize = 32;
+/// The most of them from one address, at which several nodes may live that keep one each.
+const MAX_CONNECTIONS_EACH: usize = 64;
 /// How long a connection may take to say what it wants, and again to say it whole.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER: usize = 16 << 10;

@@ -16,9 +16,9 @@ pub struct Timing {
     pub search_burst: usize,
     /// Pause between two bursts. 5 ms.
     pub search_pause: Duration,
-    /// From one of the other addresses to the next; a /24 is swept in 6 s. An address that does not
+    /// From one of the other addresses to the next; a /24 is swept in 11 s. An address that does not
     /// answer holds an entry of the kernel's neighbour table (1024 in all, for every container of the
-    /// machine together) for 3 s: at this pace a node holds about 120, and the near ones. 25 ms.
+    /// machine together) for 3 s: at this pace a node holds about 60, and the near ones. 50 ms.
     pub search_far_pause: Duration,
     /// Pause after the first near round; doubles from round to round while alone. 250 ms.
     pub search_first: Duration,
@@ -34,6 +34,8 @@ pub struct Timing {
     pub check_period: Duration,
     /// From a check that the kernel refused to the next. 30 ms.
     pub check_after_refusal: Duration,
+    /// While no more neighbours than this are up, one connection is kept open to each. 32.
+    pub kept_connections: usize,
     /// Failed checks in a row that take a node down. 3.
     pub failures_until_down: u32,
     /// From the first check of a new node to the second; doubles from check to check. 20 ms.
@@ -65,7 +67,7 @@ impl Default for Timing {
             search_near: 32,
             search_burst: 32,
             search_pause: ms(5),
-            search_far_pause: ms(25),
+            search_far_pause: ms(50),
             search_first: ms(250),
             search_alone: ms(10_000),
             search_settled: ms(60_000),
@@ -73,6 +75,7 @@ impl Default for Timing {
             exchange_timeout: ms(2_000),
             check_period: ms(400),
             check_after_refusal: ms(30),
+            kept_connections: 32,
             failures_until_down: 3,
             join_first: ms(20),
             join_longest: ms(1_000),

@@ -30,6 +30,7 @@ struct State {
     own: ServiceList,
     up: BTreeMap<Node, ServiceList>,
     dropped: usize,
+    requests: usize,
     frozen: bool,
 }
 
@@ -80,6 +81,11 @@ impl Original {
 
     pub(crate) fn dropped(&self) -> usize {
         self.state.lock().unwrap().dropped
+    }
+
+    /// How many requests it was sent.
+    pub(crate) fn requests(&self) -> usize {
+        self.state.lock().unwrap().requests
     }
 
     pub(crate) fn list_of(&self, node: &Node) -> ServiceList {
@@ -194,6 +200,7 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
             let Ok(message) = read_message(&mut stream).await else {
                 return;
             };
+            state.lock().unwrap().requests += 1;
             if state.lock().unwrap().frozen {
                 std::future::pending::<()>().await;
             }

@@ -51,6 +51,8 @@ pub enum Event {
         /// The answer, or why there is none.
         outcome: Result<Answer, Failure>,
     },
+    /// A node has closed the connection that was kept to it, see [`Protocol::keeps_connection`].
+    Disconnected(SocketAddr),
     /// These are the local instances now.
     Offers(Vec<Offer>),
     /// The node goes: tell everybody, and do nothing more.
@@ -162,6 +164,7 @@ impl Protocol {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
+                Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
             }
@@ -211,6 +214,14 @@ impl Protocol {
             let contact = self.contacts.get(&member.node.endpoint());
             contact.is_none_or(|contact| contact.told == revision)
         })
+    }
+
+    /// Whether a connection to this endpoint is worth keeping between exchanges: that it ends tells at
+    /// once that the node has died.
+    pub fn keeps_connection(&self, endpoint: SocketAddr) -> bool {
+        let neighbours = self.membership.healthy().len() - 1;
+        let up = self.membership.get(endpoint).is_some_and(|member| member.up);
+        up && neighbours <= self.timing.kept_connections
     }
 
     fn take_actions(&mut self) -> Vec<Action> {
