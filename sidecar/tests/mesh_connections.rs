@@ -1,5 +1,4 @@
-//! Connections kept open between exchanges. In these tests no check is due for an hour, so that what is
-//! noticed is noticed by nothing else.
+//! Connections kept open between exchanges.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod mesh_common;
@@ -14,20 +13,27 @@ use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
 use sidecar::mesh::wire::ExchangeKind;
 
+/// Nodes that are up are asked nothing for an hour unless something happens.
 fn unchecked() -> Timing {
     Timing {
         check_period: Duration::from_secs(3600),
+        nodes_delay: Duration::from_secs(3600),
         ..Timing::default()
     }
 }
 
-/// Has every exchange with the other node end: it offers so many instances in turn, all told.
+/// Offers one instance after the other, each once the one before is told and acknowledged.
 async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(usize) -> bool) {
+    let counters = node.mesh.counters();
     let mut offers = node.offers.borrow().clone();
     for port in 8001..8005 {
         offers.push(offer("a", subnet.address(host), port, 10));
         node.offers.send_replace(offers.clone());
-        eventually("a new instance is told", || told(offers.len())).await;
+        let count = u64::try_from(offers.len()).unwrap();
+        eventually("a new instance is told and acknowledged", || {
+            told(offers.len()) && counters.made(ExchangeKind::Add, Outcome::Answered) == count
+        })
+        .await;
     }
 }
 

@@ -218,6 +218,8 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
                 None => "HTTP/1.1 204 No Content\r\nX-Powered-By: vproxy/1.0.0-BETA-5-DEV\r\n\r\n".to_owned(),
             };
             let _ = stream.write_all(answer.as_bytes()).await;
+            // It closes a moment later, when the other side may already count on the connection.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         });
     }
 }
