@@ -19,9 +19,9 @@ use crate::control::autosave::Autosave;
 use crate::control::{self, Controller, Offers, Script};
 use crate::fault::Faults;
 use crate::http;
-use crate::mesh::Mesh;
+use crate::mesh::{self, Mesh};
 use crate::proxy::descriptors;
-use crate::status::{Phase, Status};
+use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
 /// How long the farewell to the mesh may take.
@@ -87,7 +87,8 @@ impl Sidecar {
 
     /// Starts everything but the mesh.
     async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
-        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)));
+        let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
+        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)).with_pinned(pinned));
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
             controller.save_to(Autosave::start(path.clone())).await;
@@ -103,11 +104,11 @@ impl Sidecar {
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;
-            let status = Arc::new(Status::new(
-                phase.subscribe(),
-                Arc::clone(&controller),
-                mesh.map(Mesh::view),
-            ));
+            let mesh = mesh.map(|m| MeshStatus {
+                view: m.view(),
+                counters: m.counters(),
+            });
+            let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
             let page = move |request| {
                 let status = Arc::clone(&status);
                 async move { status.answer(&request) }

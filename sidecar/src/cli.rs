@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::control::{MAX_FILE, Script, autosave};
 use crate::fault::{Fault, Faults};
+use crate::log::LogFormat;
 use crate::{app, mesh, probe};
 
 /// The proxy that stands beside every service of the mesh.
@@ -59,12 +60,15 @@ struct RunArgs {
     /// Where services register themselves over HTTP, for instance 127.0.0.1:18080
     #[arg(long, value_name = "ADDRESS")]
     http_controller: Option<SocketAddr>,
-    /// Where /healthz, /readyz and /mesh are served (read-only), for instance 0.0.0.0:9090
+    /// Where /healthz, /readyz, /mesh and /metrics are served (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS")]
     status: Option<SocketAddr>,
     /// Worker threads; by default as many as there are processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+    /// What a line of the log is
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
     /// How long the program may take to finish after a signal before it is killed, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
     program_grace: Duration,
@@ -91,6 +95,12 @@ pub enum Task {
 }
 
 impl Cli {
+    /// What a line of the log is.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.run.log_format
+    }
+
     /// Checks the arguments and the files that they name.
     ///
     /// # Errors

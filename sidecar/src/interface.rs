@@ -92,3 +92,12 @@ pub fn address_of(nic: &str, ip_type: IpType) -> Result<IpAddr, InterfaceError> 
             ip_type,
         })
 }
+
+/// An interface whose address is given and not looked up: one of many that several sidecars of a machine share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The interface's name.
+    pub nic: String,
+    /// The address that counts as its own here.
+    pub address: IpAddr,
+}

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod health;
 pub mod http;
 pub mod interface;
+pub mod log;
 pub mod mesh;
 pub mod probe;
 pub mod proxy;

@@ -264,6 +264,17 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_line_of_the_log_is_json_where_that_is_asked_for() {
+    let mut sidecar = Sidecar::start(&["--log-format", "json", "--status", "127.0.0.1:0"]);
+    let line = sidecar.logged("ready");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON object a line");
+    assert_eq!(
+        (line["level"].as_str(), line["message"].as_str()),
+        (Some("INFO"), Some("ready"))
+    );
+}
+
+#[test]
 fn help_names_every_flag() {
     let output = command(&["--help"]).output().expect("it runs");
     let help = String::from_utf8(output.stdout).expect("UTF-8");

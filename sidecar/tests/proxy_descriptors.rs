@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sidecar::balance::{CheckConfig, Method, ServerGroup, ServerGroups};
-use sidecar::proxy::Limits;
+use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, ServerGroups};
+use sidecar::proxy::descriptors::raise_limit;
 use sidecar::proxy::listener::bind;
 use sidecar::proxy::tcp_lb::TcpLb;
+use sidecar::proxy::{Limits, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -85,5 +86,12 @@ async fn it_waits_for_descriptors_and_goes_on() {
     assert_eq!(outcome.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     drop(taken);
     assert_eq!(group.counters().totals().connections, 1);
+    assert_eq!(group.connects().failed.of(Failure::OutOfRoom), 1);
+    assert_eq!(lb.listener().refusals().of(Refusal::OutOfRoom), 1);
     assert!(group.servers()[0].up);
+
+    // What this needed can be raised again.
+    assert_eq!(raise_limit().unwrap(), limit.maximum.unwrap_or(u64::MAX));
+    assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    assert_eq!(raise_limit().unwrap(), limit.maximum.unwrap_or(u64::MAX));
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sidecar::balance::service::{Instances, Offer};
 use sidecar::control::{self, Controller, Offers};
 use sidecar::http;
+use sidecar::interface::Pinned;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -265,4 +266,23 @@ async fn a_callers_mistake_names_the_field() {
         "{message}"
     );
     assert_eq!(door.ask("GET", PATH, "").await.1, "[]", "nothing was registered");
+}
+
+#[tokio::test]
+async fn an_interface_with_a_given_address_is_not_looked_up() {
+    let (_instances, learned) = watch::channel(Arc::new(Instances::new()));
+    let pinned = Pinned {
+        nic: "eth7".to_owned(),
+        address: [127, 1, 2, 3].into(),
+    };
+    let controller = Controller::new(Offers::new(), Some(learned)).with_pinned(Some(pinned));
+    let command = "add smart-node-delegate x service s zone z nic eth7"
+        .parse()
+        .expect("a command");
+    controller
+        .execute(command)
+        .await
+        .expect("eth7 has the given address");
+    let registration = &controller.registrations()[0];
+    assert_eq!(registration.address.ip().to_string(), "127.1.2.3");
 }

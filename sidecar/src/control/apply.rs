@@ -12,6 +12,7 @@ use super::registration::Registration;
 use super::running::{Door, Group, Running};
 use super::smart_group::{MeshInstances, SmartGroup};
 use crate::balance::{ServerGroup, ServerGroups};
+use crate::interface::Pinned;
 use crate::proxy::access::SecurityGroup;
 
 /// What commands act with and on. `model` is the configuration as it will be.
@@ -20,15 +21,20 @@ pub(super) struct Apply<'a> {
     pub(super) model: &'a Model,
     pub(super) offers: &'a Offers,
     pub(super) instances: Option<&'a MeshInstances>,
+    pub(super) pinned: Option<&'a Pinned>,
 }
 
 impl Apply<'_> {
     /// Gives a registration without a port one that is free, so that what is recorded is what is done.
-    pub(super) fn allocate(running: &Running, command: Command) -> Result<Command, CommandError> {
+    pub(super) fn allocate(
+        running: &Running,
+        pinned: Option<&Pinned>,
+        command: Command,
+    ) -> Result<Command, CommandError> {
         Ok(match command {
             Command::Add(Add::SmartNodeDelegate { name, mut spec }) => {
                 let taken = |address| running.registrations.values().any(|r| r.address() == address);
-                spec.port = Some(Registration::place(&spec, taken)?.port());
+                spec.port = Some(Registration::place(&spec, pinned, taken)?.port());
                 Command::Add(Add::SmartNodeDelegate { name, spec })
             }
             other => other,
@@ -109,7 +115,7 @@ impl Apply<'_> {
             }
             Add::SmartNodeDelegate { name, spec } => {
                 self.instances.ok_or_else(|| no_mesh(name))?;
-                let address = Registration::place(spec, |_| false)?;
+                let address = Registration::place(spec, self.pinned, |_| false)?;
                 let registration = Registration::start(spec, address, self.offers.clone());
                 running.registrations.insert(name.clone(), registration);
             }

@@ -12,6 +12,7 @@ use super::offers::Offers;
 use super::reply::{self, Reply};
 use super::running::{Door, Running};
 use super::smart_group::MeshInstances;
+use crate::interface::Pinned;
 
 /// Executes commands. A change is checked against the configuration, done, and recorded, in this order; one that
 /// is refused on the way changes nothing.
@@ -20,6 +21,7 @@ pub struct Controller {
     offers: Offers,
     /// `None` where the sidecar is in no mesh.
     instances: Option<MeshInstances>,
+    pinned: Option<Pinned>,
     autosave: OnceLock<Autosave>,
     state: Mutex<State>,
 }
@@ -46,9 +48,16 @@ impl Controller {
         Self {
             offers,
             instances,
+            pinned: None,
             autosave: OnceLock::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// The same with an interface whose address is given and not looked up.
+    #[must_use]
+    pub fn with_pinned(self, pinned: Option<Pinned>) -> Self {
+        Self { pinned, ..self }
     }
 
     /// Saves the configuration from now on: as it is, and after each change.
@@ -87,7 +96,7 @@ impl Controller {
     fn change(&self, command: Command) -> Result<Changed, CommandError> {
         let mut guard = self.state();
         let State { model, running } = &mut *guard;
-        let command = Apply::allocate(running, command)?;
+        let command = Apply::allocate(running, self.pinned.as_ref(), command)?;
         let mut next = model.clone();
         let along = next
             .apply(&command)
@@ -97,6 +106,7 @@ impl Controller {
             model: &next,
             offers: &self.offers,
             instances: self.instances.as_ref(),
+            pinned: self.pinned.as_ref(),
         };
         let mut closed = Vec::new();
         match &command {

@@ -122,6 +122,9 @@ fn group_view(group: &ServerGroup) -> GroupView {
         check: group.check_config(),
         method: group.method(),
         servers: group.servers(),
+        totals: group.counters().totals(),
+        connects: group.connects(),
+        connect_times: group.connect_times(),
     }
 }
 
@@ -140,6 +143,7 @@ fn listener_view(model: &Model, running: &Running, name: ListenerName) -> Option
         security_group: spec.security_group.clone(),
         allow_non_backend,
         totals: door.listener().totals(),
+        refusals: door.listener().refusals(),
         name,
     })
 }

@@ -11,7 +11,7 @@ use super::command::SmartNodeSpec;
 use super::error::CommandError;
 use super::offers::Offers;
 use crate::balance::service::{Instance, Offer, ServiceId};
-use crate::interface;
+use crate::interface::{self, Pinned};
 
 /// Where ports are allocated (control plane: registering a service).
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
@@ -42,10 +42,14 @@ impl Registration {
     /// When there is no such interface or address, or no port is free.
     pub(super) fn place(
         spec: &SmartNodeSpec,
+        pinned: Option<&Pinned>,
         taken: impl Fn(SocketAddr) -> bool,
     ) -> Result<SocketAddr, CommandError> {
-        let ip = interface::address_of(&spec.nic, spec.ip_type)
-            .map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?;
+        let ip = match pinned {
+            Some(pinned) if pinned.nic == spec.nic => pinned.address,
+            _ => interface::address_of(&spec.nic, spec.ip_type)
+                .map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?,
+        };
         if let Some(port) = spec.port {
             return Ok(SocketAddr::new(ip, port));
         }

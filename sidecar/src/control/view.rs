@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::command::{ListenerName, SmartGroupSpec, SmartNodeSpec};
-use crate::balance::{CheckConfig, Method, ServerView, Totals};
+use crate::balance::{CheckConfig, ConnectTimes, Connects, Method, ServerView, Totals};
+use crate::proxy::Refusals;
 use crate::proxy::access::{Rule, Verdict};
 
 /// A server group.
@@ -17,6 +18,12 @@ pub struct GroupView {
     pub method: Method,
     /// Its servers: the configured ones, then the mesh's.
     pub servers: Vec<ServerView>,
+    /// What went through its servers, those that are gone included.
+    pub totals: Totals,
+    /// How connecting to them failed.
+    pub connects: Connects,
+    /// How long connecting to them took.
+    pub connect_times: ConnectTimes,
 }
 
 /// A set of server groups.
@@ -52,6 +59,8 @@ pub struct ListenerView {
     pub allow_non_backend: bool,
     /// What went through it.
     pub totals: Totals,
+    /// Why connections got nowhere.
+    pub refusals: Refusals,
 }
 
 /// A security group.

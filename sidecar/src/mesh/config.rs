@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::fault::{Fault, Faults};
-use crate::interface::IpType;
+use crate::interface::{IpType, Pinned};
 
 /// The most places (addresses times ports) that one search round may visit.
 const MAX_SEARCH: u128 = 1 << 20;
@@ -63,6 +63,15 @@ const KEYS: [&str; 9] = [
 ];
 
 impl Config {
+    /// The interface with the address that is given for it, where one is.
+    #[must_use]
+    pub fn pinned(&self) -> Option<Pinned> {
+        self.address.map(|address| Pinned {
+            nic: self.nic.clone(),
+            address,
+        })
+    }
+
     /// Reads the text of a file; what it does not set keeps its default.
     ///
     /// # Errors

@@ -19,4 +19,6 @@ pub mod wire;
 
 pub use agent::{Mesh, StartError};
 pub use config::Config;
-pub use view::{InstanceView, NodeHealth, NodeView, View};
+pub use counters::{Counters, Outcome};
+pub use view::{Health, InstanceView, NodeHealth, NodeView, View};
+pub use wire::{DatagramKind, ExchangeKind};

@@ -77,7 +77,7 @@ impl Connection {
         } = summary;
         tracing::debug!(
             peer = %session.client,
-            destination = session.destination(),
+            destination = %session.destination(),
             instance = %to.address,
             server = lease.map(|lease| lease.server().name()),
             to_instance,
@@ -101,7 +101,7 @@ impl Connection {
         self.listener.refusals.count(refusal);
         tracing::debug!(
             peer = %self.session.client,
-            destination = self.session.destination(),
+            destination = %self.session.destination(),
             duration_ms = self.age_ms(),
             reason = %why,
             "connection got nowhere"

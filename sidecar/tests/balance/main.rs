@@ -1,6 +1,7 @@
 //! Balancing through its public surface: which server a connection gets.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
+mod connects;
 mod group;
 mod groups;
 mod source;

@@ -1,12 +1,15 @@
 //! The data plane over real sockets.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
+mod access;
+mod counters;
 mod failover;
 mod health;
 mod listener;
 mod log;
 mod relay;
 mod relay_endings;
+mod sessions;
 mod socks5;
 mod socks5_refusals;
 mod socks5_wire;

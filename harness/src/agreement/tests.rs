@@ -1,0 +1,158 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn role(name: &str) -> Role {
+    match name {
+        "frontend" => Role::Frontend,
+        "lb" => Role::LoadBalancer,
+        other => Role::Service {
+            name: other[8..9].to_owned(),
+            weight: 10,
+        },
+    }
+}
+
+const NAMES: [&str; 5] = ["frontend", "lb", "service-a", "service-a2", "service-b"];
+
+/// What every sidecar says of a mesh that is in order, in the shape of the status listener.
+fn mesh() -> Value {
+    let nodes: Vec<Value> = (0..5)
+        .map(|i| {
+            json!({"nodeName": format!("host{i}"), "address": format!("10.0.0.{i}"), "udpPort": 31000,
+                        "tcpPort": 31000, "health": "UP", "self": i == 0})
+        })
+        .collect();
+    let instance = |i: usize| {
+        json!({"nodeName": format!("host{i}"), "address": format!("10.0.0.{i}"), "port": 20000 + i, "weight": 10,
+               "state": "UP"})
+    };
+    let server = |i: usize| {
+        json!({"name": "x", "address": format!("10.0.0.{i}:{}", 20000 + i), "weight": 10, "state": "UP",
+               "learned": true})
+    };
+    json!({
+        "node": {"nodeName": "host0", "address": "10.0.0.0", "udpPort": 31000, "tcpPort": 31000},
+        "hash": "h",
+        "nodes": nodes,
+        "services": [
+            {"service": "my-service-a", "zone": "example", "instances": [instance(2), instance(3)]},
+            {"service": "my-service-b", "zone": "example", "instances": [instance(4)]},
+        ],
+        "groups": [
+            {"name": "a.my.service.com:80", "method": "wrr", "servers": [server(2), server(3)]},
+            {"name": "b.my.service.com:80", "method": "wrr", "servers": [server(4)]},
+        ],
+        "registrations": [],
+    })
+}
+
+fn seen(views: impl Fn(usize) -> Value) -> Vec<Seen> {
+    let one = |(i, name): (usize, &&str)| Seen {
+        name: (*name).to_owned(),
+        host: format!("host{i}"),
+        role: role(name),
+        view: serde_json::from_value(views(i)).map_err(|error| error.to_string()),
+    };
+    NAMES.iter().enumerate().map(one).collect()
+}
+
+/// The complaints when the frontend's view is changed at `pointer`.
+fn changed(pointer: &str, change: impl Fn(&mut Value)) -> Vec<String> {
+    let mut view = mesh();
+    change(view.pointer_mut(pointer).unwrap());
+    disagreements(&seen(|i| if i == 0 { view.clone() } else { mesh() }))
+}
+
+#[test]
+fn equal_and_complete_views_agree() {
+    assert_eq!(disagreements(&seen(|_| mesh())), Vec::<String>::new());
+}
+
+#[test]
+fn each_difference_is_named() {
+    let pop = |value: &mut Value| drop(value.as_array_mut().unwrap().pop());
+    assert_eq!(
+        changed("/services/0/instances", pop),
+        [
+            "frontend sees service a 1/2",
+            "frontend has 1/1 of group a.my.service.com:80 UP, and 1 others"
+        ]
+    );
+    assert_eq!(
+        changed("/groups/0/servers", pop),
+        ["frontend has 1/2 of group a.my.service.com:80 UP"]
+    );
+    assert_eq!(
+        changed("/groups", pop),
+        ["frontend has no server group b.my.service.com:80"]
+    );
+    assert_eq!(changed("/nodes", pop), ["frontend does not know service-b"]);
+    assert_eq!(
+        changed("/nodes/1/health", |health| *health = json!("DOWN")),
+        ["frontend calls lb DOWN"]
+    );
+    assert_eq!(
+        changed("/services/1/instances/0/weight", |weight| *weight = json!(7)),
+        [
+            "frontend gives service-b weight 7 instead of 10",
+            "frontend sees service b 0/1",
+            "frontend has 0/1 of group b.my.service.com:80 UP, and 1 others",
+        ]
+    );
+    assert_eq!(
+        changed("/services/1/instances/0/state", |state| *state = json!("DOWN")),
+        [
+            "frontend calls service b on service-b DOWN",
+            "frontend sees service b 0/1"
+        ]
+    );
+}
+
+#[test]
+fn ghosts_are_complaints_and_departed_nodes_are_not() {
+    let ghost = |health| json!({"nodeName": "gone", "address": "10.0.0.9", "health": health});
+    assert_eq!(
+        changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(ghost("UP"))),
+        ["frontend calls gone at 10.0.0.9 UP, which is not there"]
+    );
+    assert!(
+        changed("/nodes", |nodes| nodes
+            .as_array_mut()
+            .unwrap()
+            .push(ghost("DOWN")))
+        .is_empty()
+    );
+
+    let instance = json!({"nodeName": "gone", "address": "10.0.0.9", "port": 1, "weight": 10, "state": "UP"});
+    let complaints = changed("/services/1/instances", |list| {
+        list.as_array_mut().unwrap().push(instance.clone());
+    });
+    assert!(complaints.contains(&"frontend sees 1 instances of service b that are not there".to_owned()));
+
+    let service = json!({"service": "my-service-c", "zone": "example", "instances": [instance]});
+    assert_eq!(
+        changed("/services", |list| list
+            .as_array_mut()
+            .unwrap()
+            .push(service.clone())),
+        ["frontend sees service my-service-c, which nobody offers"]
+    );
+}
+
+#[test]
+fn silence_and_different_hashes_are_complaints() {
+    let mut all = seen(|_| mesh());
+    all[1].view = Err("connection refused".to_owned());
+    assert_eq!(disagreements(&all), ["lb says nothing: connection refused"]);
+
+    let complaints = disagreements(&seen(|i| {
+        let mut view = mesh();
+        view["hash"] = json!(format!("h{}", i / 4));
+        view
+    }));
+    assert_eq!(
+        complaints,
+        ["the sidecars know the same nodes but 2 different hashes of them"]
+    );
+}

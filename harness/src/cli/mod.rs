@@ -1,0 +1,189 @@
+//! The command line: what can be asked, and which part answers.
+
+mod down;
+mod guard;
+mod logs;
+mod status;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use harness::error::Error;
+use harness::interrupt::Interrupts;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, and all that was checked held
+  1    the mesh did not do what it should; what was expected, what was seen and the logs are printed
+  2    this machine would not let it run (no Docker, a port that is held, ...); what to do is printed
+  130  interrupted before it was done
+
+Environment:
+  FRONTEND_PORT, LB_A_PORT, LB_B_PORT  host ports, by default 8080, 8081 and 8082
+  MESH_NAME                            project name, by default `example`
+  MESH_IMAGE                           image name, by default `service-mesh-example`
+  DOCKER_HOST                          the engine's socket, as unix:///path/to/docker.sock";
+
+/// Runs the example mesh on Docker: five containers, each a sidecar with a program.
+///
+/// Without a command it does what `up` does.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: Up,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build what is needed, start the mesh, wait until every path answers, and keep it until Ctrl-C
+    Up(Up),
+    /// Stop the mesh gracefully and remove its containers and its network, whoever started it
+    Down(Project),
+    /// Show each sidecar's view of the mesh and what disagrees
+    Status(Project),
+    /// Show what the containers wrote
+    Logs(Logs),
+    /// Check a mesh of its own end to end, beside any that runs, and report what was measured
+    Test(Build),
+}
+
+#[derive(Debug, Args)]
+struct Up {
+    #[command(flatten)]
+    project: Project,
+    #[command(flatten)]
+    build: Build,
+    /// Leave the mesh running; `harness down` takes it away
+    #[arg(short, long)]
+    detach: bool,
+    /// Seconds that the mesh may take to be ready
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+#[derive(Debug, Args)]
+struct Build {
+    /// Use the image that is there instead of compiling it, for instance one from compose/Dockerfile
+    #[arg(long)]
+    no_build: bool,
+}
+
+#[derive(Debug, Args)]
+struct Project {
+    /// The mesh's name: its Compose project, and the prefix of its containers' names [default: $MESH_NAME or example]
+    #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = project_name)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Logs {
+    #[command(flatten)]
+    project: Project,
+    /// A service's or a container's name, such as service-a2 or example-lb; all where it is left out
+    #[arg(value_name = "NAME")]
+    node: Option<String>,
+    /// Go on with what they write from now on
+    #[arg(short, long)]
+    follow: bool,
+    /// Show only the last lines of each
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<usize>,
+}
+
+impl Project {
+    fn name(&self) -> Result<String, Error> {
+        let given = self
+            .name
+            .clone()
+            .or_else(|| std::env::var("MESH_NAME").ok().filter(|name| !name.is_empty()));
+        let name = given.unwrap_or_else(|| "example".to_owned());
+        project_name(&name).map_err(|fault| Error::environment(fault, "choose another MESH_NAME"))
+    }
+}
+
+/// Compose's rule for names of projects.
+fn project_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let held =
+        text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;
+    let expected = || {
+        format!(
+            "project name `{text}`: expected at most 40 of a-z, 0-9, - and _, the first a letter or digit"
+        )
+    };
+    if held {
+        Ok(text.to_owned())
+    } else {
+        Err(expected())
+    }
+}
+
+/// Does what was asked.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    let begun = Instant::now();
+    let interrupts = Interrupts::listen().map_err(|error| {
+        Error::environment(
+            format!("signals cannot be heard: {error}"),
+            "run it where processes may handle signals",
+        )
+    })?;
+    match arguments.command.unwrap_or(Command::Up(arguments.up)) {
+        Command::Up(up) => {
+            let limit = Duration::from_secs(up.timeout);
+            let wish = up::Wish {
+                project: up.project.name()?,
+                build: !up.build.no_build,
+                detach: up.detach,
+                limit,
+            };
+            up::run(wish, begun, interrupts).await
+        }
+        Command::Down(project) => down::run(&project.name()?, &interrupts).await,
+        Command::Status(project) => status::run(&project.name()?).await,
+        Command::Logs(logs) => {
+            let project = logs.project.name()?;
+            logs::run(
+                &project,
+                logs.node.as_deref(),
+                logs.tail,
+                logs.follow,
+                &interrupts,
+            )
+            .await
+        }
+        Command::Test(build) => test::run(!build.no_build, begun, interrupts).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_up_is_the_default() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+        let plain = Arguments::parse_from(["harness", "--detach", "-p", "other"]);
+        assert!(plain.command.is_none() && plain.up.detach);
+        assert_eq!(plain.up.project.name.as_deref(), Some("other"));
+        assert!(
+            matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach)
+        );
+    }
+
+    #[test]
+    fn project_names_follow_composes_rule() {
+        for name in ["example", "a", "mesh-2_x"] {
+            assert_eq!(project_name(name).as_deref(), Ok(name));
+        }
+        for name in ["", "-a", "Upper", "dot.ted", "sp ace", &"x".repeat(41)] {
+            assert!(project_name(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `status`: what each sidecar says of the mesh, and what disagrees.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use harness::agreement::{Seen, disagreements};
+use harness::checkout::Checkout;
+use harness::error::Error;
+use harness::mesh::Mesh;
+use harness::report::table;
+use harness::runtime::Docker;
+use harness::view::View;
+
+pub(super) async fn run(project: &str) -> Result<ExitCode, Error> {
+    let topology = Checkout::find()?.topology(project)?;
+    let docker = Docker::connect().await?;
+    let mesh = Mesh::attach(&docker, topology).await?;
+    let seen = mesh.look().await;
+    let mut wrong: Vec<String> = mesh
+        .topology()
+        .members
+        .iter()
+        .filter_map(|member| match mesh.node(member.name()) {
+            Err(_) => Some(format!("{} has no container", member.name())),
+            Ok(node) if !node.container.running() => Some(format!(
+                "{} does not run: {}",
+                member.name(),
+                node.container.status
+            )),
+            Ok(_) => None,
+        })
+        .collect();
+    wrong.extend(disagreements(&seen));
+
+    let verdict = if wrong.is_empty() {
+        "All sidecars see the same mesh.".to_owned()
+    } else {
+        format!("What disagrees:\n  {}", wrong.join("\n  "))
+    };
+    // Where nobody reads it, the exit code still tells.
+    let _ = writeln!(std::io::stdout(), "{}\n\n{verdict}", views(&mesh, &seen));
+    Ok(if wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A row for each member: its state and what its sidecar sees.
+fn views(mesh: &Mesh, seen: &[Seen]) -> String {
+    let services = mesh.topology().services();
+    let mut header = vec![
+        "NAME".to_owned(),
+        "CONTAINER ID".to_owned(),
+        "STATUS".to_owned(),
+        "ADDRESS".to_owned(),
+    ];
+    header.extend(["NODES UP".to_owned(), "HASH".to_owned()]);
+    header.extend(
+        services
+            .iter()
+            .map(|service| format!("SERVICE {}", service.to_uppercase())),
+    );
+    let rows = mesh.nodes().iter().map(|node| {
+        let view = seen
+            .iter()
+            .find(|seen| seen.name == node.member.name())
+            .and_then(|seen| seen.view.as_ref().ok());
+        let told = |what: &dyn Fn(&View) -> String| view.map(what).unwrap_or_else(|| "-".to_owned());
+        let mut row = vec![
+            node.member.name().to_owned(),
+            node.container.short_id().to_owned(),
+            node.container.status.clone(),
+            told(&|view| view.node.address.to_string()),
+            told(&|view| {
+                let up = view.nodes.iter().filter(|node| node.health == "UP").count();
+                format!("{up}/{}", view.nodes.len())
+            }),
+            told(&|view| view.hash.chars().take(8).collect()),
+        ];
+        row.extend(
+            services
+                .iter()
+                .map(|service| told(&|view| instances(view, service))),
+        );
+        row
+    });
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    table::plain(&header, rows)
+}
+
+/// Where one sidecar sees a service's instances.
+fn instances(view: &View, service: &str) -> String {
+    let full = format!("my-service-{service}");
+    let known = view
+        .services
+        .iter()
+        .filter(|known| known.service == full)
+        .flat_map(|known| &known.instances);
+    let told: Vec<String> = known
+        .map(|instance| {
+            let down = if instance.state == "UP" { "" } else { " (down)" };
+            format!("{}:{}{down}", instance.node_name, instance.port)
+        })
+        .collect();
+    if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join(" ")
+    }
+}

@@ -1,0 +1,129 @@
+//! Variables in a Compose file's values, by the Compose specification's "Interpolation" section.
+
+/// Where variables come from: a name to its value, or nothing where it is unset.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`; `$$` is a dollar sign.
+///
+/// # Errors
+/// A variable without value or default, or a form that is none of these; the message says which.
+pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        if let Some(tail) = after.strip_prefix('$') {
+            out.push('$');
+            rest = tail;
+        } else if let Some(tail) = after.strip_prefix('{') {
+            let end = tail
+                .find('}')
+                .ok_or_else(|| format!("`${{{tail}`: the closing brace is missing"))?;
+            out.push_str(&braced(&tail[..end], lookup)?);
+            rest = &tail[end + 1..];
+        } else {
+            let length = name_length(after);
+            if length == 0 {
+                return Err("`$` stands alone: write `$$` for a dollar sign".to_owned());
+            }
+            out.push_str(&required(&after[..length], lookup)?);
+            rest = &after[length..];
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn braced(inside: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let length = name_length(inside);
+    let (name, rest) = inside.split_at(length);
+    if name.is_empty() {
+        return Err(format!(
+            "`${{{inside}}}`: expected a variable's name after the brace"
+        ));
+    }
+    if rest.is_empty() {
+        return required(name, lookup);
+    }
+    if let Some(default) = rest.strip_prefix(":-") {
+        return Ok(lookup(name)
+            .filter(|value| !value.is_empty())
+            .unwrap_or_else(|| default.to_owned()));
+    }
+    if let Some(default) = rest.strip_prefix('-') {
+        return Ok(lookup(name).unwrap_or_else(|| default.to_owned()));
+    }
+    Err(format!(
+        "`${{{inside}}}`: expected ${{NAME}}, ${{NAME:-default}} or ${{NAME-default}}"
+    ))
+}
+
+fn required(name: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    lookup(name).ok_or_else(|| format!("the variable {name} is not set and has no default"))
+}
+
+fn name_length(text: &str) -> usize {
+    let first = text.chars().next();
+    if !first.is_some_and(|c| c == '_' || c.is_ascii_alphabetic()) {
+        return 0;
+    }
+    text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric())
+        .unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "SET" => Some("value".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_form_gives_what_compose_gives() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("${SET}", "value"),
+            ("$SET/x", "value/x"),
+            ("${UNSET:-x}-frontend", "x-frontend"),
+            ("${EMPTY:-x}", "x"),
+            ("${EMPTY-x}", ""),
+            ("${UNSET-}", ""),
+            ("127.0.0.1:${PORT:-8080}:8080", "127.0.0.1:8080:8080"),
+            ("$$SET costs $$1", "$SET costs $1"),
+            ("${SET}${UNSET:-y}", "valuey"),
+        ] {
+            assert_eq!(interpolate(text, &environment).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_was_expected() {
+        for (text, part) in [
+            ("${UNSET}", "UNSET is not set"),
+            ("${SET", "closing brace"),
+            ("$ 5", "`$$`"),
+            ("${SET:?no}", "expected ${NAME}"),
+            ("${}", "variable's name"),
+        ] {
+            let message = interpolate(text, &environment).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_text_without_dollars_is_kept(text in ".{0,40}") {
+            let result = interpolate(&text, &environment);
+            if !text.contains('$') {
+                prop_assert_eq!(result, Ok(text));
+            }
+        }
+    }
+}

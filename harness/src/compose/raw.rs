@@ -1,0 +1,97 @@
+//! The file as it is written: exactly the keys that are understood, every other one refused by serde.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_saphyr::Spanned;
+
+/// A scalar with the line that it stands on.
+pub(super) type Text = Spanned<String>;
+
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) services: BTreeMap<String, Spanned<Service>>,
+    pub(super) networks: BTreeMap<String, Option<Network>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    pub(super) image: Option<Text>,
+    /// For people who build with Compose; the harness builds the image itself.
+    #[serde(rename = "build")]
+    pub(super) _build: Option<IgnoredAny>,
+    pub(super) container_name: Option<Text>,
+    #[serde(default)]
+    pub(super) command: Vec<Text>,
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, Text>,
+    #[serde(default)]
+    pub(super) ports: Vec<Text>,
+    #[serde(default)]
+    pub(super) networks: Vec<Text>,
+    pub(super) healthcheck: Option<HealthCheck>,
+    pub(super) stop_grace_period: Option<Text>,
+    #[serde(default)]
+    pub(super) read_only: bool,
+    #[serde(default)]
+    pub(super) cap_drop: Vec<Text>,
+    #[serde(default)]
+    pub(super) security_opt: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HealthCheck {
+    pub(super) test: Vec<Text>,
+    pub(super) interval: Option<Text>,
+    pub(super) timeout: Option<Text>,
+    pub(super) retries: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {}
+
+/// By hand because keys that begin with `x-` are anybody's, which `deny_unknown_fields` cannot say.
+impl<'de> Deserialize<'de> for File {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FileVisitor;
+
+        impl<'de> Visitor<'de> for FileVisitor {
+            type Value = File;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping with `services`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
+                let mut services = None;
+                let mut networks = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "services" => services = Some(map.next_value()?),
+                        "networks" => networks = Some(map.next_value()?),
+                        // Compose's older form asks for it and the newer ignores it.
+                        "version" => drop(map.next_value::<IgnoredAny>()?),
+                        extension if extension.starts_with("x-") => drop(map.next_value::<IgnoredAny>()?),
+                        _ => {
+                            return Err(A::Error::unknown_field(
+                                &key,
+                                &["services", "networks", "version", "x-*"],
+                            ));
+                        }
+                    }
+                }
+                Ok(File {
+                    services: services.ok_or_else(|| A::Error::missing_field("services"))?,
+                    networks: networks.unwrap_or_default(),
+                })
+            }
+        }
+
+        deserializer.deserialize_map(FileVisitor)
+    }
+}

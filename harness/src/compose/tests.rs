@@ -1,0 +1,135 @@
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+fn parse(text: &str) -> Result<ComposeFile, ComposeError> {
+    ComposeFile::parse(Path::new("mesh.yaml"), text, &|name| {
+        (name == "PORT").then(|| "9000".to_owned())
+    })
+}
+
+fn fault(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+const SMALL: &str = r#"
+x-common: &common
+  image: ${IMAGE:-mesh}
+  networks: [mesh]
+  stop_grace_period: 1m30s
+services:
+  one:
+    <<: *common
+    container_name: the-one
+    command: [--status, "0.0.0.0:9090"]
+    ports: ["127.0.0.1:${PORT}:80", "127.0.0.1::9090", "81/tcp"]
+    healthcheck: {test: [CMD, probe], interval: 10s, timeout: 500ms}
+networks:
+  mesh: {}
+"#;
+
+#[test]
+fn a_service_takes_what_it_merges_and_its_variables() {
+    let file = parse(SMALL).unwrap();
+    let [service] = &file.services[..] else {
+        panic!("one service: {file:?}")
+    };
+    assert_eq!(service.image, "mesh");
+    assert_eq!(service.container_name, "the-one");
+    assert_eq!(service.command, ["--status", "0.0.0.0:9090"]);
+    assert_eq!(service.networks, ["mesh"]);
+    assert_eq!(service.stop_grace_period, Duration::from_secs(90));
+    let loopback = Ipv4Addr::LOCALHOST;
+    assert_eq!(
+        service.ports,
+        [
+            PublishedPort {
+                host_ip: loopback,
+                host_port: Some(9000),
+                container_port: 80
+            },
+            PublishedPort {
+                host_ip: loopback,
+                host_port: None,
+                container_port: 9090
+            },
+            PublishedPort {
+                host_ip: Ipv4Addr::UNSPECIFIED,
+                host_port: None,
+                container_port: 81
+            },
+        ]
+    );
+    let check = service.healthcheck.as_ref().unwrap();
+    assert_eq!((check.interval, check.retries), (Duration::from_secs(10), 3));
+}
+
+#[test]
+fn a_key_that_is_not_understood_is_refused_with_its_line() {
+    let message = fault("services:\n  one:\n    image: x\n    container_name: y\n    restart: always\n");
+    assert!(message.starts_with("mesh.yaml:5: "), "{message}");
+    assert!(message.contains("restart"), "{message}");
+
+    let message = fault("services: {}\nvolumes: {}\n");
+    assert!(message.starts_with("mesh.yaml:2: "), "{message}");
+    assert!(message.contains("volumes"), "{message}");
+}
+
+#[test]
+fn all_bad_values_are_told_at_once_with_their_lines() {
+    let message = fault(
+        "services:\n  one:\n    image: ${NOWHERE}\n    container_name: one\n    stop_grace_period: soon\n    \
+         ports:\n      - 80-90:80\n",
+    );
+    let lines: Vec<&str> = message.lines().collect();
+    assert_eq!(lines.len(), 3, "{message}");
+    assert!(
+        message.contains("mesh.yaml:3: the variable NOWHERE is not set"),
+        "{message}"
+    );
+    assert!(message.contains("mesh.yaml:5: duration `soon`"), "{message}");
+    assert!(message.contains("mesh.yaml:7: port `80-90:80`"), "{message}");
+}
+
+#[test]
+fn what_a_container_cannot_be_without_is_asked_for() {
+    let message = fault("services:\n  one:\n    command: []\n");
+    assert!(
+        message.contains("service `one`: expected an `image`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("service `one`: expected a `container_name`"),
+        "{message}"
+    );
+    assert!(fault("networks: {}\n").contains("services"));
+}
+
+#[test]
+fn durations_are_read_or_refused() {
+    for (text, expected) in [
+        ("10s", 10_000),
+        ("500ms", 500),
+        ("1m30s", 90_000),
+        ("2h", 7_200_000),
+    ] {
+        assert_eq!(
+            value::duration(text),
+            Ok(Duration::from_millis(expected)),
+            "{text}"
+        );
+    }
+    for text in [
+        "",
+        "10",
+        "s",
+        "10x",
+        "-1s",
+        "99999999999s",
+        "4294967295h4294967295h ",
+    ] {
+        assert!(value::duration(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Compose's written forms of ports and durations.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::PublishedPort;
+
+/// Reads `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; an empty or zero host port is a free one.
+pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
+    let expected = || {
+        format!("port `{text}`: expected [[IP:]HOST-PORT:]CONTAINER-PORT[/tcp], one port, an IPv4 address")
+    };
+    let plain = text.strip_suffix("/tcp").unwrap_or(text);
+    let parts: Vec<&str> = plain.split(':').collect();
+    let (ip, host, container) = match parts[..] {
+        [container] => ("0.0.0.0", "", container),
+        [host, container] => ("0.0.0.0", host, container),
+        [ip, host, container] => (ip, host, container),
+        _ => return Err(expected()),
+    };
+    let host_ip: Ipv4Addr = ip.parse().map_err(|_| expected())?;
+    let host_port = match host {
+        "" => None,
+        host => Some(host.parse::<u16>().map_err(|_| expected())?).filter(|port| *port != 0),
+    };
+    let container_port = container
+        .parse::<u16>()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(expected)?;
+    Ok(PublishedPort {
+        host_ip,
+        host_port,
+        container_port,
+    })
+}
+
+/// Reads a duration such as `10s`, `500ms` or `1m30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("duration `{text}`: expected a form such as 10s, 500ms or 1m30s");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
+        let amount: u32 = rest[..digits].parse().map_err(|_| expected())?;
+        let after = &rest[digits..];
+        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let unit = match &after[..letters] {
+            "us" => Duration::from_micros(1),
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err(expected()),
+        };
+        let part = unit.checked_mul(amount).ok_or_else(expected)?;
+        total = total.checked_add(part).ok_or_else(expected)?;
+        rest = &after[letters..];
+    }
+    if text.is_empty() {
+        Err(expected())
+    } else {
+        Ok(total)
+    }
+}

@@ -1,0 +1,119 @@
+//! How a command can end other than well, and the exit code of each.
+
+use std::fmt;
+
+use crate::compose::ComposeError;
+use crate::runtime::RuntimeError;
+use crate::topology::TopologyError;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine, the engine or a file would not let it: nothing is said of the mesh.
+    #[error("{what}\n  what to do: {advice}")]
+    Environment {
+        /// What is in the way.
+        what: String,
+        /// What the user can do about it.
+        advice: String,
+    },
+    /// The mesh did not do what it should.
+    #[error("the mesh does not do what it should\n{0}")]
+    Check(Box<CheckFailure>),
+    /// The user stopped it before it was done.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Something about the mesh that should hold and does not.
+#[derive(Debug, Default)]
+pub struct CheckFailure {
+    /// What should hold.
+    pub expected: String,
+    /// What is there instead.
+    pub seen: String,
+    /// The last log lines of each container, by its name; empty where they were not collected yet.
+    pub logs: Vec<(String, Vec<String>)>,
+}
+
+impl fmt::Display for CheckFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "  expected: {}\n  seen:     {}",
+            indented(&self.expected),
+            indented(&self.seen)
+        )?;
+        for (name, lines) in &self.logs {
+            write!(f, "\n  last log lines of {name}:")?;
+            if lines.is_empty() {
+                write!(f, " none")?;
+            }
+            for line in lines {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n            ")
+}
+
+impl Error {
+    /// An obstacle and the way around it.
+    pub fn environment(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Environment {
+            what: what.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// The exit code that tells it apart.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Check(_) => 1,
+            Self::Environment { .. } => 2,
+            // What shells report of a process that SIGINT ended.
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Holds, or says what was expected and what is there.
+///
+/// # Errors
+/// [`Error::Check`] where it does not hold.
+pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) -> Result<(), Error> {
+    if holds {
+        return Ok(());
+    }
+    let failure = CheckFailure {
+        expected: expected.into(),
+        seen: seen.into(),
+        logs: Vec::new(),
+    };
+    Err(Error::Check(Box::new(failure)))
+}
+
+impl From<RuntimeError> for Error {
+    fn from(error: RuntimeError) -> Self {
+        Self::environment(error.to_string(), error.advice())
+    }
+}
+
+impl From<ComposeError> for Error {
+    fn from(error: ComposeError) -> Self {
+        Self::environment(
+            error.to_string(),
+            "correct the Compose file; only what the mesh needs is understood",
+        )
+    }
+}
+
+impl From<TopologyError> for Error {
+    fn from(error: TopologyError) -> Self {
+        Self::environment(error.to_string(), "correct the Compose file")
+    }
+}

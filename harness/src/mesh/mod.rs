@@ -1,0 +1,273 @@
+//! A mesh that runs: its containers, what their sidecars say, and the changes made to it.
+
+mod ready;
+mod start;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::agreement::{self, Seen};
+use crate::answer::{self, Answer};
+use crate::error::{CheckFailure, Error};
+use crate::runtime::{Container, Docker, label};
+use crate::topology::{Member, Route, Topology};
+use crate::view;
+pub use start::Belonging;
+
+/// Time that a sidecar has to give its view.
+const VIEW_LIMIT: Duration = Duration::from_secs(1);
+/// Time that a request of a check may take; the frontend itself answers within 5 s.
+const REQUEST_LIMIT: Duration = Duration::from_secs(7);
+/// Lines of each container's log that a failure shows.
+const LOG_LINES: usize = 20;
+
+/// The containers of one mesh.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    docker: Docker,
+    topology: Topology,
+    nodes: Vec<Node>,
+    last_start: Instant,
+}
+
+/// A member of the mesh and its container.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it is to be.
+    pub member: Member,
+    /// What the engine says of it.
+    pub container: Container,
+    /// Whether it should run: it does not once it was stopped on purpose.
+    pub wanted: bool,
+}
+
+impl Mesh {
+    /// The mesh of `topology`'s project that runs already, whoever started it; members without a container are
+    /// left out.
+    ///
+    /// # Errors
+    /// The engine's, or no container of the project is there.
+    pub async fn attach(docker: &Docker, topology: Topology) -> Result<Self, Error> {
+        let project = topology.project.clone();
+        let containers = docker
+            .containers(&format!("{}={project}", label::PROJECT))
+            .await?;
+        let node = |member: &Member| {
+            let of_member = |c: &&Container| c.label(label::SERVICE) == member.name();
+            let container = containers.iter().find(of_member)?.clone();
+            Some(Node {
+                member: member.clone(),
+                wanted: container.running(),
+                container,
+            })
+        };
+        let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
+        if nodes.is_empty() {
+            let advice = "start it with `cargo run -p harness`";
+            return Err(Error::environment(
+                format!("there is no mesh `{project}`"),
+                advice,
+            ));
+        }
+        Ok(Self {
+            docker: docker.clone(),
+            topology,
+            nodes,
+            last_start: Instant::now(),
+        })
+    }
+
+    /// What it is to be.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Its containers, sorted by their members' names.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node of this name.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn node(&self, name: &str) -> Result<&Node, Error> {
+        let found = self.nodes.iter().find(|node| node.member.name() == name);
+        found.ok_or_else(|| {
+            Error::environment(
+                format!("the mesh has no `{name}`"),
+                "look at compose/compose.yaml",
+            )
+        })
+    }
+
+    /// Every way to a service with the address on this machine where it begins.
+    ///
+    /// # Errors
+    /// A port is not published (any more).
+    pub fn routes(&self) -> Result<Vec<(Route, SocketAddr)>, Error> {
+        let located = |route: Route| {
+            let node = self.node(&route.member)?;
+            let address = node.container.endpoint(route.container_port).ok_or_else(|| {
+                let what = format!(
+                    "{} does not publish port {}",
+                    node.container.name, route.container_port
+                );
+                Error::environment(what, "look whether it still runs (`docker ps -a`)")
+            })?;
+            Ok((route, address))
+        };
+        self.topology.routes().into_iter().map(located).collect()
+    }
+
+    /// One request on one route.
+    ///
+    /// # Errors
+    /// What went wrong, as [`answer::ask`] says it.
+    pub async fn ask(&self, route: &(Route, SocketAddr)) -> Result<Answer, String> {
+        answer::ask(route.1, &route.0, REQUEST_LIMIT).await
+    }
+
+    /// What the sidecar of every container says that should run.
+    pub async fn look(&self) -> Vec<Seen> {
+        join_all(self.wanted().map(|node| async {
+            let view = match node.container.endpoint(node.member.status_port) {
+                Some(address) => view::fetch(address, VIEW_LIMIT).await,
+                None => Err(format!(
+                    "its status port {} is not published",
+                    node.member.status_port
+                )),
+            };
+            Seen {
+                name: node.member.name().to_owned(),
+                host: node.container.short_id().to_owned(),
+                role: node.member.role.clone(),
+                view,
+            }
+        }))
+        .await
+    }
+
+    /// All in which the running sidecars' views differ from what should run, and so from each other.
+    pub async fn disagreements(&self) -> Vec<String> {
+        agreement::disagreements(&self.look().await)
+    }
+
+    /// Asks the engine anew for every container.
+    ///
+    /// # Errors
+    /// The engine's; or a container is gone.
+    pub async fn refresh(&mut self) -> Result<(), Error> {
+        let containers = join_all(
+            self.nodes
+                .iter()
+                .map(|node| self.docker.container(&node.container.id)),
+        )
+        .await;
+        for (node, container) in self.nodes.iter_mut().zip(containers) {
+            node.container = container?;
+        }
+        Ok(())
+    }
+
+    /// Stops one container gracefully; answers with its exit code and how long that took.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such node.
+    pub async fn stop(&mut self, name: &str) -> Result<(i64, Duration), Error> {
+        let node = self.node(name)?.clone();
+        let start = Instant::now();
+        let code = self
+            .docker
+            .stop(&node.container.id, node.member.service.stop_grace_period)
+            .await?;
+        let took = start.elapsed();
+        self.want(name, false);
+        self.refresh().await?;
+        Ok((code, took))
+    }
+
+    /// Starts a stopped container again.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such node.
+    pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
+        let node = self.node(name)?;
+        self.docker
+            .start(&node.container.id, &node.container.name)
+            .await?;
+        self.last_start = Instant::now();
+        self.want(name, true);
+        self.refresh().await
+    }
+
+    /// Stops all containers gracefully, all at once; answers with those that did not end well: the engine could
+    /// not stop them, or their exit code was not 0.
+    pub async fn stop_all(&self) -> Vec<String> {
+        let stops = self.wanted().map(|node| async {
+            let grace = node.member.service.stop_grace_period;
+            match self.docker.stop(&node.container.id, grace).await {
+                Ok(0) => None,
+                Ok(code) => Some(format!("{} ended with exit code {code}", node.container.name)),
+                Err(error) => Some(error.to_string()),
+            }
+        });
+        join_all(stops).await.into_iter().flatten().collect()
+    }
+
+    /// The resident memory of each running member's sidecar in KiB, with the member's name.
+    ///
+    /// # Errors
+    /// The engine's; or a container without a sidecar.
+    pub async fn sidecar_memory(&self) -> Result<Vec<(String, u64)>, Error> {
+        let one = async |node: &Node| {
+            let processes = self.docker.processes(&node.container.id).await?;
+            let sidecar = processes.iter().find(|process| process.program == "sidecar");
+            let lacking = || format!("{} runs no `sidecar` but {processes:?}", node.container.name);
+            let found = sidecar.ok_or_else(|| Error::environment(lacking(), "look at its image"))?;
+            Ok((node.member.name().to_owned(), found.resident_kib))
+        };
+        join_all(self.wanted().map(one)).await.into_iter().collect()
+    }
+
+    /// Adds the containers' last log lines to a failed check; anything else is passed on as it is.
+    pub async fn with_logs(&self, error: Error) -> Error {
+        match error {
+            Error::Check(mut failure) if failure.logs.is_empty() => {
+                failure.logs = self.logs().await;
+                Error::Check(failure)
+            }
+            other => other,
+        }
+    }
+
+    fn want(&mut self, name: &str, wanted: bool) {
+        for node in self.nodes.iter_mut().filter(|node| node.member.name() == name) {
+            node.wanted = wanted;
+        }
+    }
+
+    async fn failure(&self, expected: String, seen: String) -> Error {
+        Error::Check(Box::new(CheckFailure {
+            expected,
+            seen,
+            logs: self.logs().await,
+        }))
+    }
+
+    async fn logs(&self) -> Vec<(String, Vec<String>)> {
+        let one = async |node: &Node| {
+            (
+                node.container.name.clone(),
+                self.docker.last_lines(&node.container.id, LOG_LINES).await,
+            )
+        };
+        join_all(self.nodes.iter().map(one)).await
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.wanted)
+    }
+}

@@ -1,0 +1,140 @@
+//! Making a mesh: its network and its containers.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+
+use super::{Mesh, Node};
+use crate::error::Error;
+use crate::owner::Owner;
+use crate::report::Progress;
+use crate::runtime::docker::Creation;
+use crate::runtime::{Docker, Image, RuntimeError, label};
+use crate::topology::{Member, Topology};
+
+/// Who a new mesh belongs to.
+#[derive(Debug, Clone)]
+pub struct Belonging {
+    /// What all that is made is found by again: unique to one run.
+    pub run: String,
+    /// Who ends it.
+    pub owner: Owner,
+}
+
+impl Mesh {
+    /// Makes the network and starts all containers at once. What is made carries `belonging`'s labels from the first
+    /// moment on, and stays when this fails: the caller removes it by those.
+    ///
+    /// # Errors
+    /// A name or a host port is taken, or the engine's.
+    pub async fn start(
+        docker: &Docker,
+        topology: Topology,
+        image: &Image,
+        belonging: &Belonging,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        progress.stage("network");
+        let labels = Labels {
+            topology: &topology,
+            image,
+            belonging,
+        };
+        let network = docker
+            .create_network(&topology.network_name(), &labels.network())
+            .await?;
+        progress.done(&topology.network_name());
+
+        progress.stage("containers");
+        let starts = topology.members.iter().map(async |member| {
+            let labels = labels.container(member);
+            let creation = Creation {
+                service: &member.service,
+                network: &network,
+                labels: &labels,
+            };
+            let id = docker.create(creation).await?;
+            docker.start(&id, &member.service.container_name).await?;
+            Ok::<_, RuntimeError>((id, Instant::now()))
+        });
+        let mut last_start = Instant::now();
+        let mut nodes = Vec::new();
+        for (member, started) in topology.members.iter().zip(join_all(starts).await) {
+            let (id, at) = started?;
+            last_start = last_start.max(at);
+            let container = docker.container(&id).await?;
+            nodes.push(Node {
+                member: member.clone(),
+                container,
+                wanted: true,
+            });
+        }
+        for node in &nodes {
+            if node.container.image_id != image.id {
+                let what = format!(
+                    "the image {} was replaced while the mesh was being made",
+                    topology.image
+                );
+                return Err(Error::environment(what, "run the command again"));
+            }
+        }
+        progress.done(&format!("{} started", nodes.len()));
+        Ok(Self {
+            docker: docker.clone(),
+            topology,
+            nodes,
+            last_start,
+        })
+    }
+}
+
+/// The labels by which both this harness and Compose know what belongs to a mesh.
+struct Labels<'a> {
+    topology: &'a Topology,
+    image: &'a Image,
+    belonging: &'a Belonging,
+}
+
+impl Labels<'_> {
+    fn common(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (label::RUN.to_owned(), self.belonging.run.clone()),
+            (label::OWNER.to_owned(), self.belonging.owner.to_string()),
+            (label::PROJECT.to_owned(), self.topology.project.clone()),
+            (compose("version"), env!("CARGO_PKG_VERSION").to_owned()),
+        ])
+    }
+
+    fn network(&self) -> BTreeMap<String, String> {
+        let mut labels = self.common();
+        labels.insert(compose("network"), self.topology.network.clone());
+        labels
+    }
+
+    fn container(&self, member: &Member) -> BTreeMap<String, String> {
+        let file = &self.topology.file;
+        let directory = file.parent().unwrap_or(file);
+        // Compose compares it with its own digest, to know whether a container is out of date.
+        let digest = Sha256::digest(format!("{:?}", member.service));
+        let mut labels = self.common();
+        labels.extend([
+            (label::SERVICE.to_owned(), member.name().to_owned()),
+            (compose("container-number"), "1".to_owned()),
+            (compose("oneoff"), "False".to_owned()),
+            (
+                compose("config-hash"),
+                digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ),
+            (compose("image"), self.image.id.clone()),
+            (compose("project.working_dir"), directory.display().to_string()),
+            (compose("project.config_files"), file.display().to_string()),
+        ]);
+        labels
+    }
+}
+
+fn compose(name: &str) -> String {
+    format!("com.docker.compose.{name}")
+}

@@ -1,0 +1,166 @@
+//! Live progress of a command's stages: a spinner on a terminal, plain lines elsewhere. On standard error, so that
+//! what a command is asked for stays alone on standard output.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use owo_colors::OwoColorize;
+
+use crate::figures::seconds;
+
+/// Time between two plain lines about the same stage.
+const PLAIN_PERIOD: Duration = Duration::from_secs(1);
+
+/// Progress of one command; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    output: Output,
+    stage: String,
+    since: Instant,
+    noted: Instant,
+    note: String,
+}
+
+#[derive(Debug)]
+enum Output {
+    Live(ProgressBar),
+    Plain,
+    Silent,
+}
+
+impl Progress {
+    /// To standard error: live where that is a terminal.
+    pub fn new() -> Self {
+        let live = std::io::stderr().is_terminal();
+        Self::with(if live {
+            Output::Live(ProgressBar::hidden())
+        } else {
+            Output::Plain
+        })
+    }
+
+    /// To nowhere.
+    pub fn silent() -> Self {
+        Self::with(Output::Silent)
+    }
+
+    fn with(output: Output) -> Self {
+        let now = Instant::now();
+        let inner = Inner {
+            output,
+            stage: String::new(),
+            since: now,
+            noted: now,
+            note: String::new(),
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
+    /// Begins a stage.
+    pub fn stage(&self, name: &str) {
+        self.change(|inner| {
+            inner.stage = name.to_owned();
+            inner.since = Instant::now();
+            inner.noted = inner.since;
+            inner.note.clear();
+            if let Output::Live(bar) = &mut inner.output {
+                bar.finish_and_clear();
+                *bar = ProgressBar::new_spinner();
+                if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:12} {wide_msg:.dim}")
+                {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(name.to_owned());
+                bar.enable_steady_tick(Duration::from_millis(80));
+            }
+        });
+    }
+
+    /// Says what the stage is at.
+    pub fn note(&self, text: &str) {
+        self.change(|inner| match &inner.output {
+            Output::Live(bar) => bar.set_message(text.to_owned()),
+            Output::Plain if inner.note != text && inner.noted.elapsed() >= PLAIN_PERIOD => {
+                line(&format!("{}: {text}", inner.stage));
+                inner.note = text.to_owned();
+                inner.noted = Instant::now();
+            }
+            Output::Plain | Output::Silent => {}
+        });
+    }
+
+    /// Ends the stage well.
+    pub fn done(&self, text: &str) {
+        self.change(|inner| {
+            let took = seconds(inner.since.elapsed());
+            match &inner.output {
+                Output::Live(bar) => {
+                    bar.finish_and_clear();
+                    line(&format!(
+                        "{} {:12} {text} {}",
+                        "✔".green(),
+                        inner.stage,
+                        format!("({took})").dimmed()
+                    ));
+                }
+                Output::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
+                Output::Silent => {}
+            }
+        });
+    }
+
+    /// Ends the stage badly; why is told elsewhere.
+    pub fn failed(&self) {
+        self.change(|inner| {
+            let took = seconds(inner.since.elapsed());
+            match &inner.output {
+                Output::Live(bar) if !bar.is_finished() => {
+                    bar.finish_and_clear();
+                    line(&format!(
+                        "{} {:12} {}",
+                        "✘".red(),
+                        inner.stage,
+                        format!("({took})").dimmed()
+                    ));
+                }
+                Output::Plain if !inner.stage.is_empty() => {
+                    line(&format!("{}: failed ({took})", inner.stage));
+                }
+                Output::Live(_) | Output::Plain | Output::Silent => {}
+            }
+        });
+    }
+
+    /// Says something beside the stages.
+    pub fn say(&self, text: &str) {
+        self.change(|inner| match &inner.output {
+            Output::Live(bar) => bar.suspend(|| line(text)),
+            Output::Plain => line(text),
+            Output::Silent => {}
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A line that cannot be written has nobody to read it.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

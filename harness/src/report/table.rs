@@ -1,0 +1,142 @@
+//! Tables without borders, as `docker ps` prints them.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::figures::Figures;
+use crate::runtime::Container;
+use crate::topology::{Role, Topology};
+
+/// The mesh's containers in the manner of `docker ps`.
+pub fn containers(containers: &[Container]) -> String {
+    let rows = containers.iter().map(|container| {
+        let ports = container
+            .ports
+            .iter()
+            .map(|(port, bound)| format!("{bound}->{port}/tcp"));
+        vec![
+            container.short_id().to_owned(),
+            container.image.clone(),
+            shortened(&container.command, 40),
+            container.status.clone(),
+            ports.collect::<Vec<_>>().join(", "),
+            container.name.clone(),
+        ]
+    });
+    plain(
+        &["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"],
+        rows,
+    )
+}
+
+/// What was measured.
+pub fn figures(figures: &Figures) -> String {
+    let rows = figures.0.iter().map(|figure| {
+        vec![
+            figure.what.clone(),
+            figure.measured.clone(),
+            figure.promised.to_owned(),
+            if figure.kept { "kept" } else { "BROKEN" }.to_owned(),
+            figure.reference.to_owned(),
+        ]
+    });
+    plain(&["FIGURE", "MEASURED", "PROMISED", "", "REFERENCE"], rows)
+}
+
+/// What to ask of the mesh, as commands.
+pub fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for route in topology.routes() {
+        let member = containers.iter().find(|container| {
+            topology
+                .member(&route.member)
+                .is_some_and(|member| member.service.container_name == container.name)
+        });
+        if let Some(address) = member.and_then(|container| container.endpoint(route.container_port)) {
+            let quote = if route.target.contains('?') { "'" } else { "" };
+            let line = format!("curl {quote}http://{}{}{quote}", localhost(address), route.target);
+            let alternates = topology
+                .members
+                .iter()
+                .filter(|member| matches!(&member.role, Role::Service { name, .. } if *name == route.service))
+                .count()
+                > 1;
+            let what = if alternates {
+                "one instance, then the other"
+            } else {
+                "one instance"
+            };
+            lines.push(format!("{line:<52} # service {}, {what}", route.service));
+        }
+    }
+    lines
+}
+
+/// A table of any columns.
+pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    table.trim_fmt()
+}
+
+fn localhost(address: std::net::SocketAddr) -> String {
+    if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
+/// A command line within `length` characters; what the sidecar starts says most, so the sidecar's own arguments go
+/// first.
+fn shortened(text: &str, length: usize) -> String {
+    let (sidecar, program) = text.split_once(" -- ").unwrap_or((text, ""));
+    let whole = text.chars().count() + 2;
+    if whole <= length {
+        return format!("\"{text}\"");
+    }
+    if program.is_empty() {
+        let start: String = sidecar.chars().take(length - 3).collect();
+        return format!("\"{start}…\"");
+    }
+    let first = sidecar.split(' ').next().unwrap_or_default();
+    format!("\"{first} … -- {program}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_keeps_the_program() {
+        assert_eq!(
+            shortened("/bin/sidecar -- frontend", 40),
+            "\"/bin/sidecar -- frontend\""
+        );
+        let long = format!("/bin/sidecar --load {} -- service a", "x".repeat(60));
+        assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
+        let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
+        assert_eq!(alone.chars().count(), 40);
+    }
+
+    #[test]
+    fn rows_stand_under_their_header() {
+        let rows = [
+            vec!["1".to_owned(), "two".to_owned()],
+            vec!["longer".to_owned(), "2".to_owned()],
+        ];
+        assert_eq!(
+            plain(&["A", "B"], rows.into_iter()),
+            "A        B\n1        two\nlonger   2"
+        );
+    }
+}

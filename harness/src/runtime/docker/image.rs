@@ -1,0 +1,96 @@
+//! Images.
+
+use bollard::errors::Error as ApiError;
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::super::{Image, RuntimeError, label};
+use super::{Docker, failed, filters};
+
+impl Docker {
+    /// The image of this name or id, if there is one.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, RuntimeError> {
+        match self.api.inspect_image(name).await {
+            Ok(image) => Ok(Some(Image {
+                id: image.id.unwrap_or_default(),
+                labels: image
+                    .config
+                    .and_then(|config| config.labels)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect(),
+                size: image
+                    .size
+                    .and_then(|size| size.try_into().ok())
+                    .unwrap_or_default(),
+            })),
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(failed(format!("looking at image {name}"))(error)),
+        }
+    }
+
+    /// Makes an image called `name` whose file system is `tar`; `changes` are lines of a Dockerfile.
+    ///
+    /// # Errors
+    /// The engine's, also those that it tells in the middle of its answer.
+    pub async fn import_image(
+        &self,
+        name: &str,
+        tar: Bytes,
+        changes: Vec<String>,
+    ) -> Result<(), RuntimeError> {
+        let options = CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(name.to_owned()),
+            tag: if name.contains(':') {
+                None
+            } else {
+                Some("latest".to_owned())
+            },
+            changes,
+            ..Default::default()
+        };
+        let body = bollard::body_full(tar);
+        let mut answers = std::pin::pin!(self.api.create_image(Some(options), Some(body), None));
+        while let Some(answer) = answers.next().await {
+            answer.map_err(failed(format!("importing image {name}")))?;
+        }
+        Ok(())
+    }
+
+    /// Removes images that the harness once made and that lost their name to a later one. Those in use stay.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
+        let filters = filters(&[("label", label::DIGEST), ("dangling", "true")]);
+        let options = ListImagesOptions {
+            filters: Some(filters),
+            ..Default::default()
+        };
+        for image in self
+            .api
+            .list_images(Some(options))
+            .await
+            .map_err(failed("listing images"))?
+        {
+            let removed = self
+                .api
+                .remove_image(&image.id, None::<RemoveImageOptions>, None)
+                .await;
+            match removed {
+                Ok(_)
+                | Err(ApiError::DockerResponseServerError {
+                    status_code: 404 | 409,
+                    ..
+                }) => {}
+                Err(error) => return Err(failed(format!("removing image {}", image.id))(error)),
+            }
+        }
+        Ok(())
+    }
+}

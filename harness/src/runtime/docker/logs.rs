@@ -1,0 +1,113 @@
+//! What containers wrote.
+
+use bollard::query_parameters::LogsOptions;
+use futures_util::{Stream, StreamExt};
+
+use super::super::RuntimeError;
+use super::{Docker, failed};
+
+/// A line is cut after this many bytes, so that a program that never ends one cannot fill memory.
+const MAX_LINE: usize = 64 * 1024;
+
+/// One line of a container's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The text, without its end.
+    pub text: String,
+}
+
+impl Docker {
+    /// The last `tail` lines of a container's output (all where none is given), and with `follow` every later
+    /// one until it stops.
+    pub fn logs(
+        &self,
+        id: &str,
+        tail: Option<usize>,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
+        let options = LogsOptions {
+            stdout: true,
+            stderr: true,
+            follow,
+            tail: tail.map_or_else(|| "all".to_owned(), |tail| tail.to_string()),
+            ..Default::default()
+        };
+        let what = format!("reading the log of container {id}");
+        let mut splitter = Lines::default();
+        self.api
+            .logs(id, Some(options))
+            .map(Some)
+            // The stream's end, so that a last line without an end is told too.
+            .chain(futures_util::stream::iter([None]))
+            .flat_map(move |output| {
+                let lines = match output {
+                    Some(Ok(output)) => splitter.push(&output.into_bytes()).into_iter().map(Ok).collect(),
+                    Some(Err(error)) => vec![Err(failed(what.clone())(error))],
+                    None => splitter.finish().into_iter().map(Ok).collect(),
+                };
+                futures_util::stream::iter(lines)
+            })
+    }
+
+    /// The last `count` lines of a container's output; what kept them from being read where that failed.
+    pub async fn last_lines(&self, id: &str, count: usize) -> Vec<String> {
+        let lines = self.logs(id, Some(count), false).map(|line| match line {
+            Ok(line) => line.text,
+            Err(error) => error.to_string(),
+        });
+        let read = tokio::time::timeout(std::time::Duration::from_secs(5), lines.collect::<Vec<_>>()).await;
+        read.unwrap_or_else(|_| vec!["the engine did not give the log within 5 s".to_owned()])
+    }
+}
+
+/// The engine's frames are not lines: this makes them so.
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) -> Vec<LogLine> {
+        let mut lines = Vec::new();
+        for &byte in bytes {
+            if byte == b'\n' || self.rest.len() >= MAX_LINE {
+                lines.extend(self.finish());
+            }
+            if byte != b'\n' {
+                self.rest.push(byte);
+            }
+        }
+        lines
+    }
+
+    fn finish(&mut self) -> Option<LogLine> {
+        let line = std::mem::take(&mut self.rest);
+        let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+        (!text.is_empty()).then_some(LogLine { text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_become_lines_wherever_they_are_cut() {
+        let mut lines = Lines::default();
+        let mut texts: Vec<String> = Vec::new();
+        for frame in ["one\ntw", "o\r\n\n", "three"] {
+            texts.extend(lines.push(frame.as_bytes()).into_iter().map(|line| line.text));
+        }
+        texts.extend(lines.finish().map(|line| line.text));
+        assert_eq!(texts, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let lines = Lines::default().push(&vec![b'x'; MAX_LINE + 1]);
+        assert_eq!(
+            lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(),
+            [MAX_LINE]
+        );
+    }
+}

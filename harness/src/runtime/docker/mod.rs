@@ -1,0 +1,160 @@
+//! The Docker Engine, through its API.
+
+mod container;
+mod image;
+mod logs;
+mod network;
+
+use std::path::PathBuf;
+
+use bollard::errors::Error as ApiError;
+use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
+
+use super::RuntimeError;
+pub use container::Creation;
+pub use logs::LogLine;
+
+/// Seconds that the engine may take to begin an answer.
+const TIMEOUT_SECONDS: u64 = 60;
+
+/// A connection to the engine; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    api: bollard::Docker,
+    /// Requests that make something. They go on to their end when nobody waits for them any more: what they make
+    /// could otherwise appear after its removal.
+    making: TaskTracker,
+}
+
+impl Docker {
+    /// Connects to the engine at `DOCKER_HOST`, or at the first of the usual sockets that exists, and agrees on
+    /// a version of its API.
+    ///
+    /// # Errors
+    /// There is none, it may not be used, or it is of a kind that does not fit.
+    pub async fn connect() -> Result<Self, RuntimeError> {
+        let socket = socket()?;
+        let no_engine = |reason: String| RuntimeError::NoEngine {
+            socket: socket.clone(),
+            reason,
+        };
+        let api = bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, bollard::API_DEFAULT_VERSION)
+            .map_err(|error| no_engine(root_cause(&error)))?;
+        let api = api.negotiate_version().await.map_err(|error| {
+            if is_denied(&error) {
+                RuntimeError::Denied {
+                    socket: socket.clone(),
+                }
+            } else {
+                no_engine(root_cause(&error))
+            }
+        })?;
+        Ok(Self {
+            api,
+            making: TaskTracker::new(),
+        })
+    }
+
+    /// Waits for the requests that make something and that nobody waits for any more.
+    pub async fn settled(&self) {
+        self.making.close();
+        self.making.wait().await;
+        self.making.reopen();
+    }
+
+    /// Lets a request that makes something go on to its end, even when the caller is dropped.
+    async fn make<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let failed = |error: JoinError| ApiError::IOError {
+            err: std::io::Error::other(error),
+        };
+        self.making
+            .spawn(request)
+            .await
+            .unwrap_or_else(|error| Err(failed(error)))
+    }
+}
+
+/// Only local sockets: the mesh is reached through ports on this machine's loopback address.
+fn socket() -> Result<String, RuntimeError> {
+    if let Ok(host) = std::env::var("DOCKER_HOST")
+        && !host.is_empty()
+    {
+        return match host.strip_prefix("unix://") {
+            Some(path) => Ok(path.to_owned()),
+            None => Err(RuntimeError::NoEngine {
+                socket: host,
+                reason:
+                    "DOCKER_HOST: expected unix:///path/to/docker.sock, because the mesh is reached through \
+                         ports on this machine"
+                        .to_owned(),
+            }),
+        };
+    }
+    let usual = "/var/run/docker.sock".to_owned();
+    let mut candidates = vec![PathBuf::from(&usual)];
+    candidates.extend(std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("docker.sock")));
+    candidates
+        .extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
+    let found = candidates.iter().find(|path| path.exists());
+    Ok(found.map_or(usual, |path| path.to_string_lossy().into_owned()))
+}
+
+/// The innermost error: bollard's own messages around it say less.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+fn is_denied(error: &ApiError) -> bool {
+    let mut inner: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = inner {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        inner = error.source();
+    }
+    false
+}
+
+/// Tells what was attempted together with the engine's words.
+fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> RuntimeError {
+    move |error| {
+        let what = what.into();
+        match error {
+            ApiError::DockerResponseServerError {
+                status_code: 404,
+                message,
+            } => RuntimeError::Missing {
+                what,
+                reason: message,
+            },
+            ApiError::DockerResponseServerError { message, .. } => RuntimeError::Engine {
+                what,
+                reason: message,
+            },
+            other => RuntimeError::Engine {
+                what,
+                reason: root_cause(&other),
+            },
+        }
+    }
+}
+
+fn filters(pairs: &[(&str, &str)]) -> std::collections::HashMap<String, Vec<String>> {
+    let mut filters = std::collections::HashMap::<String, Vec<String>>::new();
+    for (kind, value) in pairs {
+        filters
+            .entry((*kind).to_owned())
+            .or_default()
+            .push((*value).to_owned());
+    }
+    filters
+}

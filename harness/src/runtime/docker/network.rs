@@ -1,0 +1,64 @@
+//! Networks. Their names are not unique, so they are found by label and named by id.
+
+use std::collections::BTreeMap;
+
+use bollard::errors::Error as ApiError;
+use bollard::models::NetworkCreateRequest;
+use bollard::query_parameters::ListNetworksOptions;
+
+use super::super::{Network, RuntimeError};
+use super::{Docker, failed, filters};
+
+impl Docker {
+    /// Makes a bridge network; answers with its id.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String, RuntimeError> {
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            labels: Some(labels.clone().into_iter().collect()),
+            ..Default::default()
+        };
+        let api = self.api.clone();
+        let made = self.make(async move { api.create_network(request).await }).await;
+        Ok(made.map_err(failed(format!("creating network {name}")))?.id)
+    }
+
+    /// All networks with a label (`name`, or `name=value`).
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+        let options = ListNetworksOptions {
+            filters: Some(filters(&[("label", with_label)])),
+        };
+        let list = self
+            .api
+            .list_networks(Some(options))
+            .await
+            .map_err(failed("listing networks"))?;
+        let network = |network: bollard::models::Network| Network {
+            id: network.id.unwrap_or_default(),
+            name: network.name.unwrap_or_default(),
+            labels: network.labels.unwrap_or_default().into_iter().collect(),
+        };
+        Ok(list.into_iter().map(network).collect())
+    }
+
+    /// Removes a network. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// Something is still attached to it, or the engine's.
+    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+        match self.api.remove_network(id).await {
+            Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+            Err(error) => Err(failed(format!("removing network {id}"))(error)),
+        }
+    }
+}

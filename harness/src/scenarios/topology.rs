@@ -1,0 +1,93 @@
+//! The containers are those of the Compose file.
+
+use super::Stage;
+use crate::error::{Error, check};
+use crate::topology::Role;
+
+/// The largest size that the image may have.
+const MAX_IMAGE: u64 = 8_000_000;
+
+pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+    let (docker, image, ports) = (stage.docker.clone(), stage.image.clone(), stage.topology.clone());
+    let mesh = stage.mesh().await?;
+    mesh.refresh().await?;
+    let roles = |wanted: fn(&Role) -> bool| {
+        mesh.nodes()
+            .iter()
+            .filter(|node| wanted(&node.member.role))
+            .count()
+    };
+    let counts = (
+        roles(|role| *role == Role::Frontend),
+        roles(|role| role.service() == Some("a")),
+        roles(|role| role.service() == Some("b")),
+        roles(|role| *role == Role::LoadBalancer),
+    );
+    let expected = "1 frontend, 2 of service a, 1 of service b, 1 load balancer";
+    let (frontends, a, b, lbs) = counts;
+    let seen = format!("{frontends} frontend, {a} of service a, {b} of service b, {lbs} load balancer");
+    check(counts == (1, 2, 1, 1), expected, seen)?;
+    check(
+        image.size <= MAX_IMAGE,
+        format!("an image of at most {MAX_IMAGE} bytes"),
+        format!("{}", image.size),
+    )?;
+
+    for node in mesh.nodes() {
+        let container = &node.container;
+        let name = &container.name;
+        check(container.running(), format!("{name} runs"), &container.status)?;
+        check(
+            container.image_id == image.id,
+            format!("{name} is of image {}", image.id),
+            &container.image_id,
+        )?;
+        let published: Vec<u16> = container.ports.iter().map(|(port, _)| *port).collect();
+        let described = ports
+            .member(node.member.name())
+            .map(|member| &member.service.ports);
+        let mut wanted: Vec<u16> = described
+            .into_iter()
+            .flatten()
+            .map(|port| port.container_port)
+            .collect();
+        wanted.sort_unstable();
+        check(
+            published == wanted,
+            format!("{name} publishes {wanted:?}"),
+            format!("{:?}", container.ports),
+        )?;
+        let loopback = container.ports.iter().all(|(_, bound)| bound.ip().is_loopback());
+        check(
+            loopback,
+            format!("{name} is published on the loopback address only"),
+            format!("{:?}", container.ports),
+        )?;
+
+        let mut programs: Vec<String> = docker
+            .processes(&container.id)
+            .await?
+            .into_iter()
+            .map(|process| process.program)
+            .collect();
+        programs.sort();
+        let wanted: &[&str] = match node.member.role {
+            Role::Frontend => &["frontend", "sidecar"],
+            Role::Service { .. } => &["service", "sidecar"],
+            Role::LoadBalancer => &["sidecar"],
+        };
+        // The engine's own health check is a short-lived second sidecar process.
+        programs.dedup();
+        check(
+            programs == wanted,
+            format!("{name} runs {wanted:?}"),
+            format!("{programs:?}"),
+        )?;
+    }
+    let disagreements = mesh.disagreements().await;
+    check(
+        disagreements.is_empty(),
+        "all sidecars see the same mesh",
+        disagreements.join("\n"),
+    )
+}

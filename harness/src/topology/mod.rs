@@ -1,0 +1,279 @@
+//! What the mesh is made of and what must answer: a Compose file's services, understood and checked.
+
+mod route;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::compose::{ComposeFile, Service};
+pub use route::Route;
+
+/// The weight of a service instance that is started without `--weight`.
+pub const DEFAULT_WEIGHT: u32 = 10;
+/// The port that the frontend listens on in its container.
+pub const FRONTEND_PORT: u16 = 8080;
+/// The ports that a load balancer listens on in its container, and the service behind each.
+pub const LB_PORTS: [(u16, &str); 2] = [(8081, "a"), (8082, "b")];
+
+/// What a container of the mesh is for, read off its command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Sidecar and `frontend`.
+    Frontend,
+    /// Sidecar and `service NAME`.
+    Service {
+        /// The service's short name, for instance `a`.
+        name: String,
+        /// Its share of connections.
+        weight: u32,
+    },
+    /// A sidecar alone, which balances.
+    LoadBalancer,
+}
+
+/// One container of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its description in the Compose file.
+    pub service: Service,
+    /// What it is for.
+    pub role: Role,
+    /// The port of its sidecar's status listener.
+    pub status_port: u16,
+}
+
+impl Member {
+    /// Its name in messages: the service's key in the Compose file.
+    pub fn name(&self) -> &str {
+        &self.service.name
+    }
+}
+
+/// The whole mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// The Compose project that its containers belong to.
+    pub project: String,
+    /// The file that describes it.
+    pub file: PathBuf,
+    /// The network's key in the Compose file.
+    pub network: String,
+    /// The one image of all containers.
+    pub image: String,
+    /// Its containers, sorted by service name.
+    pub members: Vec<Member>,
+}
+
+/// Why a Compose file is not a mesh, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct TopologyError(pub Vec<String>);
+
+impl Topology {
+    /// Understands `file` as the mesh of `project`.
+    ///
+    /// # Errors
+    /// All that keeps it from being a mesh whose every path can be checked.
+    pub fn new(project: &str, file: ComposeFile) -> Result<Self, TopologyError> {
+        let mut faults = Vec::new();
+        let network = single(file.services.iter().flat_map(|service| &service.networks));
+        if network.is_none() || network.as_ref().is_some_and(|name| !file.networks.contains(name)) {
+            faults.push("expected every service on one network that `networks` declares".to_owned());
+        }
+        let image = single(file.services.iter().map(|service| &service.image));
+        if image.is_none() {
+            faults.push("expected one image for all services".to_owned());
+        }
+        let mut members = Vec::new();
+        for service in file.services {
+            match member(service) {
+                Ok(member) => members.push(member),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        duplicates(&members, &mut faults);
+        let topology = Self {
+            project: project.to_owned(),
+            file: file.path,
+            network: network.unwrap_or_default(),
+            image: image.unwrap_or_default(),
+            members,
+        };
+        if faults.is_empty() {
+            topology.coverage(&mut faults);
+        }
+        let told = |fault| format!("{}: {fault}", topology.file.display());
+        if faults.is_empty() {
+            Ok(topology)
+        } else {
+            Err(TopologyError(faults.into_iter().map(told).collect()))
+        }
+    }
+
+    /// The same mesh with `--weight` given to some of its service instances, by their names in the Compose file.
+    pub fn with_weights(mut self, weights: &[(&str, u32)]) -> Self {
+        for member in &mut self.members {
+            let wanted = weights.iter().find(|(name, _)| *name == member.service.name);
+            if let (Some((_, wanted)), Role::Service { weight, .. }) = (wanted, &mut member.role) {
+                *weight = *wanted;
+                member
+                    .service
+                    .command
+                    .extend(["--weight".to_owned(), wanted.to_string()]);
+            }
+        }
+        self
+    }
+
+    /// The same mesh with no host port fixed, so that it runs beside any other.
+    pub fn with_free_ports(mut self) -> Self {
+        for port in self
+            .members
+            .iter_mut()
+            .flat_map(|member| &mut member.service.ports)
+        {
+            port.host_port = None;
+        }
+        self
+    }
+
+    /// The member with this name in the Compose file.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name() == name)
+    }
+
+    /// The names of the services that instances are offered of.
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.members
+            .iter()
+            .filter_map(|member| member.role.service())
+            .collect()
+    }
+
+    /// The engine's name of the network.
+    pub fn network_name(&self) -> String {
+        format!("{}_{}", self.project, self.network)
+    }
+
+    /// Every way on which a service is reached from outside.
+    pub fn routes(&self) -> Vec<Route> {
+        route::all(self)
+    }
+
+    fn coverage(&self, faults: &mut Vec<String>) {
+        if !self.members.iter().any(|member| member.role == Role::Frontend) {
+            faults.push("expected a service that runs `frontend`".to_owned());
+        }
+        for service in self.services() {
+            for way in route::WAYS {
+                if !self
+                    .routes()
+                    .iter()
+                    .any(|route| route.way == way && route.service == service)
+                {
+                    faults.push(format!(
+                        "service {service} is not reached by way of {way}: its port is not published"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+impl Role {
+    /// The service that it offers an instance of.
+    pub fn service(&self) -> Option<&str> {
+        match self {
+            Self::Service { name, .. } => Some(name),
+            Self::Frontend | Self::LoadBalancer => None,
+        }
+    }
+
+    /// Whether its sidecar takes connections to services.
+    pub fn balances(&self) -> bool {
+        !matches!(self, Self::Service { .. })
+    }
+}
+
+fn member(service: Service) -> Result<Member, String> {
+    let told = |fault: String| format!("service `{}`: {fault}", service.name);
+    let (sidecar, program) = match service.command.iter().position(|word| word == "--") {
+        Some(at) => (&service.command[..at], &service.command[at + 1..]),
+        None => (&service.command[..], &[][..]),
+    };
+    let role = role(program).map_err(told)?;
+    let status_port = sidecar
+        .windows(2)
+        .find(|pair| pair[0] == "--status")
+        .and_then(|pair| pair[1].rsplit_once(':')?.1.parse().ok())
+        .ok_or_else(|| told("expected `--status ADDRESS:PORT` in its command".to_owned()))?;
+    if !service
+        .ports
+        .iter()
+        .any(|port| port.container_port == status_port)
+    {
+        return Err(told(format!(
+            "expected its status port {status_port} among its `ports`"
+        )));
+    }
+    Ok(Member {
+        service,
+        role,
+        status_port,
+    })
+}
+
+fn role(program: &[String]) -> Result<Role, String> {
+    let words: Vec<&str> = program.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => Ok(Role::LoadBalancer),
+        ["frontend", ..] => Ok(Role::Frontend),
+        ["service", name, ref rest @ ..] => {
+            let weight = match rest.iter().position(|word| *word == "--weight") {
+                Some(at) => rest
+                    .get(at + 1)
+                    .and_then(|weight| weight.parse().ok())
+                    .ok_or("expected a number after `--weight`")?,
+                None => DEFAULT_WEIGHT,
+            };
+            Ok(Role::Service {
+                name: name.to_owned(),
+                weight,
+            })
+        }
+        [other, ..] => Err(format!(
+            "`{other}` after `--`: expected `frontend`, `service NAME` or nothing"
+        )),
+    }
+}
+
+fn duplicates(members: &[Member], faults: &mut Vec<String>) {
+    let mut names = BTreeMap::new();
+    let mut ports = BTreeMap::new();
+    for member in members {
+        if let Some(other) = names.insert(&member.service.container_name, member.name()) {
+            let name = &member.service.container_name;
+            faults.push(format!(
+                "container name {name} is given to both `{other}` and `{}`",
+                member.name()
+            ));
+        }
+        for port in member.service.ports.iter().filter_map(|port| port.host_port) {
+            if let Some(other) = ports.insert(port, member.name()) {
+                faults.push(format!(
+                    "host port {port} is given to both `{other}` and `{}`",
+                    member.name()
+                ));
+            }
+        }
+    }
+}
+
+/// The one value that all items have; none where there is no item or they differ.
+fn single<'a>(mut items: impl Iterator<Item = &'a String>) -> Option<String> {
+    let first = items.next()?;
+    items.all(|item| item == first).then(|| first.clone())
+}

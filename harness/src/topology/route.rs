@@ -1,0 +1,84 @@
+//! The ways from outside to a service.
+
+use super::{FRONTEND_PORT, LB_PORTS, Role, Topology};
+
+/// One way from outside to one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The kind of way, one of [`WAYS`].
+    pub way: &'static str,
+    /// The service that answers.
+    pub service: String,
+    /// The member whose published port is asked, by its name in the Compose file.
+    pub member: String,
+    /// That port in the container.
+    pub container_port: u16,
+    /// Path and query of the request.
+    pub target: String,
+}
+
+/// Through the frontend and its sidecar's SOCKS5 server.
+pub(super) const SOCKS5: &str = "frontend";
+/// Through the frontend and its sidecar's TCP load balancer.
+pub(super) const VIA_LB: &str = "frontend?via=lb";
+/// Through the load balancer's container.
+pub(super) const LB: &str = "lb";
+/// Every kind of way.
+pub(super) const WAYS: [&str; 3] = [SOCKS5, VIA_LB, LB];
+
+impl Route {
+    /// Its name in messages, for instance `frontend /service-a`.
+    pub fn name(&self) -> String {
+        format!("{}:{}{}", self.member, self.container_port, self.target)
+    }
+}
+
+pub(super) fn all(topology: &Topology) -> Vec<Route> {
+    let mut routes = Vec::new();
+    let mut add = |way, service: &str, member: &super::Member, container_port, target: String| {
+        if member
+            .service
+            .ports
+            .iter()
+            .any(|port| port.container_port == container_port)
+        {
+            let (service, member) = (service.to_owned(), member.name().to_owned());
+            routes.push(Route {
+                way,
+                service,
+                member,
+                container_port,
+                target,
+            });
+        }
+    };
+    for member in &topology.members {
+        for service in topology.services() {
+            match member.role {
+                Role::Frontend => {
+                    add(
+                        SOCKS5,
+                        service,
+                        member,
+                        FRONTEND_PORT,
+                        format!("/service-{service}"),
+                    );
+                    add(
+                        VIA_LB,
+                        service,
+                        member,
+                        FRONTEND_PORT,
+                        format!("/service-{service}?via=lb"),
+                    );
+                }
+                Role::LoadBalancer => {
+                    for (port, _) in LB_PORTS.iter().filter(|(_, behind)| *behind == service) {
+                        add(LB, service, member, *port, "/".to_owned());
+                    }
+                }
+                Role::Service { .. } => {}
+            }
+        }
+    }
+    routes
+}

@@ -1,0 +1,126 @@
+use std::path::Path;
+
+use super::*;
+
+fn shipped() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/compose.yaml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn topology(text: &str) -> Result<Topology, TopologyError> {
+    let file = ComposeFile::parse(Path::new("mesh.yaml"), text, &|_| None).unwrap();
+    Topology::new("example", file)
+}
+
+#[test]
+fn the_shipped_file_is_the_documented_topology() {
+    let mesh = topology(&shipped()).unwrap();
+    let rows: Vec<(&str, Vec<u16>)> = mesh
+        .members
+        .iter()
+        .map(|member| {
+            let ports = member
+                .service
+                .ports
+                .iter()
+                .filter_map(|port| port.host_port)
+                .collect();
+            (member.service.container_name.as_str(), ports)
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("example-frontend", vec![8080]),
+            ("example-lb", vec![8081, 8082]),
+            ("example-service-a", vec![]),
+            ("example-service-a2", vec![]),
+            ("example-service-b", vec![]),
+        ]
+    );
+    assert_eq!(
+        (mesh.image.as_str(), mesh.network_name().as_str()),
+        ("service-mesh-example", "example_mesh")
+    );
+    let routes: Vec<String> = mesh.routes().iter().map(Route::name).collect();
+    assert_eq!(
+        routes,
+        [
+            "frontend:8080/service-a",
+            "frontend:8080/service-a?via=lb",
+            "frontend:8080/service-b",
+            "frontend:8080/service-b?via=lb",
+            "lb:8081/",
+            "lb:8082/",
+        ]
+    );
+}
+
+#[test]
+fn weights_reach_the_command_line() {
+    let mesh = topology(&shipped())
+        .unwrap()
+        .with_weights(&[("service-a", 15), ("frontend", 3)]);
+    let member = mesh.member("service-a").unwrap();
+    assert_eq!(
+        member.role,
+        Role::Service {
+            name: "a".to_owned(),
+            weight: 15
+        }
+    );
+    assert!(
+        member
+            .service
+            .command
+            .ends_with(&["a".to_owned(), "--weight".to_owned(), "15".to_owned()])
+    );
+    assert_eq!(mesh.member("frontend").unwrap().role, Role::Frontend);
+    assert!(
+        !mesh
+            .member("frontend")
+            .unwrap()
+            .service
+            .command
+            .contains(&"--weight".to_owned())
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_checked_as_a_mesh_is_refused() {
+    let shipped = shipped();
+    for (from, to, expected) in [
+        ("      - frontend\n", "      - backend\n", "`backend` after `--`"),
+        (
+            "      - frontend\n",
+            "      - service\n      - c\n",
+            "runs `frontend`",
+        ),
+        (
+            "LB_A_PORT:-8081}:8081",
+            "LB_A_PORT:-8081}:8083",
+            "service a is not reached by way of lb",
+        ),
+        (
+            "LB_B_PORT:-8082",
+            "LB_B_PORT:-8080",
+            "host port 8080 is given to both",
+        ),
+        (
+            "}-lb",
+            "}-frontend",
+            "container name example-frontend is given to both",
+        ),
+        ("networks:\n  mesh: {}", "networks:\n  other: {}", "one network"),
+        ("      - \"127.0.0.1::9090\"\n", "", "status port 9090"),
+        (
+            "      - --status\n",
+            "      - --statos\n",
+            "`--status ADDRESS:PORT`",
+        ),
+    ] {
+        assert!(shipped.contains(from), "the shipped file no longer has {from:?}");
+        let message = topology(&shipped.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(message.contains(expected), "{from:?} -> {to:?}: {message}");
+    }
+}

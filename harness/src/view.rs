@@ -1,0 +1,96 @@
+//! What a sidecar says of the mesh on its status listener.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http;
+
+/// One sidecar's view: the answer to `GET /mesh`. Keys that are not needed here are passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct View {
+    /// The sidecar itself.
+    pub node: Node,
+    /// Its digest of the healthy nodes, equal on all sidecars that agree on them.
+    pub hash: String,
+    /// Every node that it knows, itself included.
+    pub nodes: Vec<Node>,
+    /// Every service that it knows.
+    pub services: Vec<ServiceView>,
+    /// Its server groups.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+/// A sidecar as a node of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    /// Its host's name: in a container, the first 12 digits of the container's id.
+    pub node_name: String,
+    /// Its address on the mesh's network.
+    pub address: IpAddr,
+    /// `UP` or `DOWN`; absent where a sidecar speaks of itself.
+    #[serde(default)]
+    pub health: String,
+}
+
+/// A service and where it is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ServiceView {
+    /// The service's full name, for instance `my-service-a`.
+    pub service: String,
+    /// Its instances.
+    pub instances: Vec<InstanceView>,
+}
+
+/// One instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// The node that offers it.
+    pub node_name: String,
+    /// Where it listens.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// Its share of connections.
+    pub weight: u32,
+    /// `UP` or `DOWN`.
+    pub state: String,
+}
+
+/// A server group of a sidecar that balances.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Group {
+    /// Its name, for instance `a.my.service.com:80`.
+    pub name: String,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+/// A server in a group.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its share of connections.
+    pub weight: u32,
+    /// `UP` or `DOWN`, by the group's own health check.
+    pub state: String,
+}
+
+/// Asks the status listener at `address` for its view.
+///
+/// # Errors
+/// What kept it from answering, as a sentence's end.
+pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String> {
+    let response = http::get(address, "/mesh", limit)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status != 200 {
+        return Err(format!("/mesh answered with status {}", response.status));
+    }
+    serde_json::from_slice(&response.body).map_err(|error| format!("/mesh is not understood: {error}"))
+}

@@ -1,0 +1,46 @@
+//! The log: lines on standard error, for people or for machines.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text, for people.
+    #[default]
+    Text,
+    /// A JSON object, for machines.
+    Json,
+}
+
+/// Begins to log. RUST_LOG says what, as targets and levels: `debug`, or `info,sidecar::mesh=debug`; without it, or
+/// where it cannot be understood, it is `info`, and the latter is said.
+pub fn init(format: LogFormat) {
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .map(|text| text.parse::<Targets>().map_err(|e| (text, e)));
+    let (filter, misunderstood) = match asked {
+        None => (info(), None),
+        Some(Ok(targets)) => (targets, None),
+        Some(Err(fault)) => (info(), Some(fault)),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    if let Some((text, error)) = misunderstood {
+        tracing::warn!(
+            "RUST_LOG={text} is not understood ({error}); expected levels such as debug or sidecar::mesh=debug"
+        );
+    }
+}
+
+fn info() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO)
+}

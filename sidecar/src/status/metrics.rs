@@ -1,0 +1,311 @@
+//! `/metrics`: what the sidecar has counted, for Prometheus. Names and labels follow its conventions: base units,
+//! `_total` on counters.
+
+use std::time::Duration;
+
+use super::MeshStatus;
+use super::exposition::{Kind, Page};
+use super::process::Process;
+use crate::balance::{Connects, ServerView, Totals};
+use crate::control::{Controller, GroupView, ListenerView};
+use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
+
+/// The most servers that are shown one by one; the mesh decides how many there are.
+const MOST_SERVERS: usize = 512;
+
+/// The page.
+pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String {
+    let mut page = Page::default();
+    page.metric("sidecar_build_info", Kind::Gauge, "The sidecar's version.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    listeners(&mut page, &controller.listeners());
+    let groups = controller.groups();
+    self::groups(&mut page, &groups);
+    servers(&mut page, &groups);
+    registrations(&mut page, controller);
+    if let Some(mesh) = mesh {
+        nodes(&mut page, mesh);
+        traffic(&mut page, mesh);
+    }
+    process(&mut page);
+    page.into_text()
+}
+
+type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
+
+fn listeners(page: &mut Page, listeners: &[ListenerView]) {
+    fn labels(l: &ListenerView) -> Labels<'_, 2> {
+        [("kind", l.name.resource().word()), ("listener", l.name.name())]
+    }
+    let help = "Connections accepted from clients.";
+    let mut metric = page.metric("sidecar_listener_accepted_total", Kind::Counter, help);
+    for l in listeners {
+        metric.sample(&labels(l), l.totals.connections);
+    }
+    let help = "Clients' connections open now.";
+    let mut metric = page.metric("sidecar_listener_active_connections", Kind::Gauge, help);
+    for l in listeners {
+        metric.sample(&labels(l), l.totals.active);
+    }
+    let help = "Connections that got nowhere, by reason.";
+    let mut metric = page.metric("sidecar_listener_refused_total", Kind::Counter, help);
+    for l in listeners {
+        for (reason, count) in l.refusals.iter() {
+            metric.sample(&with(&labels(l), ("reason", reason.label())), count);
+        }
+    }
+    let help = "Bytes passed on, by direction.";
+    let mut metric = page.metric("sidecar_listener_bytes_total", Kind::Counter, help);
+    for l in listeners {
+        for (direction, count) in directions(&l.totals) {
+            metric.sample(&with(&labels(l), direction), count);
+        }
+    }
+}
+
+/// A group's or a server's row of figures.
+struct Row<'a> {
+    labels: Vec<(&'a str, &'a str)>,
+    totals: &'a Totals,
+    connects: &'a Connects,
+}
+
+/// The names of the figures that groups and servers have in common.
+struct Names {
+    connects: &'static str,
+    failures: &'static str,
+    failovers: &'static str,
+    active: &'static str,
+    bytes: &'static str,
+}
+
+const GROUP: Names = Names {
+    connects: "sidecar_group_connects_total",
+    failures: "sidecar_group_connect_failures_total",
+    failovers: "sidecar_group_failovers_total",
+    active: "sidecar_group_active_connections",
+    bytes: "sidecar_group_bytes_total",
+};
+
+const SERVER: Names = Names {
+    connects: "sidecar_server_connects_total",
+    failures: "sidecar_server_connect_failures_total",
+    failovers: "sidecar_server_failovers_total",
+    active: "sidecar_server_active_connections",
+    bytes: "sidecar_server_bytes_total",
+};
+
+fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
+    let mut metric = page.metric(
+        names.connects,
+        Kind::Counter,
+        "Connections established for clients.",
+    );
+    for row in rows {
+        metric.sample(&row.labels, row.totals.connections);
+    }
+    let mut metric = page.metric(
+        names.failures,
+        Kind::Counter,
+        "Attempts to connect that failed, by reason.",
+    );
+    for row in rows {
+        for (reason, count) in row.connects.failed.iter() {
+            metric.sample(&with(&row.labels, ("reason", reason.label())), count);
+        }
+    }
+    let help = "Failed attempts after which the connection went on to another server.";
+    let mut metric = page.metric(names.failovers, Kind::Counter, help);
+    for row in rows {
+        metric.sample(&row.labels, row.connects.failovers);
+    }
+    let mut metric = page.metric(names.active, Kind::Gauge, "Connections open now.");
+    for row in rows {
+        metric.sample(&row.labels, row.totals.active);
+    }
+    let mut metric = page.metric(names.bytes, Kind::Counter, "Bytes passed on, by direction.");
+    for row in rows {
+        for (direction, count) in directions(row.totals) {
+            metric.sample(&with(&row.labels, direction), count);
+        }
+    }
+}
+
+fn groups(page: &mut Page, groups: &[GroupView]) {
+    let all: Vec<Row<'_>> = groups
+        .iter()
+        .map(|g| Row {
+            labels: vec![("group", &g.name)],
+            totals: &g.totals,
+            connects: &g.connects,
+        })
+        .collect();
+    rows(page, &GROUP, &all);
+    let help = "How long connecting to a server took, where it succeeded.";
+    let mut metric = page.metric("sidecar_group_connect_duration_seconds", Kind::Histogram, help);
+    for g in groups {
+        let buckets = g
+            .connect_times
+            .cumulative()
+            .map(|(bound, n)| (bound.as_ref().map(Duration::as_secs_f64), n));
+        metric.histogram(
+            &[("group", &g.name)],
+            buckets,
+            g.connect_times.sum().as_secs_f64(),
+        );
+    }
+}
+
+fn servers(page: &mut Page, groups: &[GroupView]) {
+    let all = groups.iter().flat_map(|g| g.servers.iter().map(move |s| (g, s)));
+    let shown: Vec<(&GroupView, &ServerView)> = all.take(MOST_SERVERS).collect();
+    let all: Vec<Row<'_>> = shown
+        .iter()
+        .map(|(g, s)| Row {
+            labels: vec![("group", &g.name), ("server", &s.name)],
+            totals: &s.totals,
+            connects: &s.connects,
+        })
+        .collect();
+    rows(page, &SERVER, &all);
+    let mut metric = page.metric(
+        "sidecar_server_up",
+        Kind::Gauge,
+        "Whether the server may take connections.",
+    );
+    for (row, (_, s)) in all.iter().zip(&shown) {
+        metric.sample(&row.labels, u8::from(s.up));
+    }
+    let mut metric = page.metric(
+        "sidecar_server_checks_total",
+        Kind::Counter,
+        "Health checks, by outcome.",
+    );
+    for (row, (_, s)) in all.iter().zip(&shown) {
+        metric.sample(&with(&row.labels, ("outcome", "passed")), s.checks.passed);
+        metric.sample(&with(&row.labels, ("outcome", "failed")), s.checks.failed);
+    }
+    let count: usize = groups.iter().map(|g| g.servers.len()).sum();
+    page.metric(
+        "sidecar_servers",
+        Kind::Gauge,
+        "Servers of all groups, those that are not shown included.",
+    )
+    .sample(&[], count);
+}
+
+fn registrations(page: &mut Page, controller: &Controller) {
+    let all = controller.registrations();
+    let announced = all.iter().filter(|r| r.announced).count();
+    page.metric(
+        "sidecar_registrations",
+        Kind::Gauge,
+        "Local instances, by whether the mesh is told of them.",
+    )
+    .sample(&[("state", "up")], announced)
+    .sample(&[("state", "down")], all.len() - announced);
+}
+
+fn nodes(page: &mut Page, mesh: &MeshStatus) {
+    let view = mesh.view.borrow().clone();
+    let up = view.nodes.iter().filter(|n| n.health == Health::Up).count();
+    page.metric(
+        "sidecar_mesh_nodes",
+        Kind::Gauge,
+        "Sidecars that are known, this one included, by state.",
+    )
+    .sample(&[("state", "up")], up)
+    .sample(&[("state", "down")], view.nodes.len() - up);
+    let instances: usize = view.services.iter().map(|s| s.instances.len()).sum();
+    page.metric(
+        "sidecar_mesh_services",
+        Kind::Gauge,
+        "Services that the mesh offers.",
+    )
+    .sample(&[], view.services.len());
+    page.metric(
+        "sidecar_mesh_instances",
+        Kind::Gauge,
+        "Instances of all services that the mesh offers.",
+    )
+    .sample(&[], instances);
+}
+
+fn traffic(page: &mut Page, mesh: &MeshStatus) {
+    let counters = &mesh.counters;
+    let mut metric = page.metric(
+        "sidecar_mesh_datagrams_total",
+        Kind::Counter,
+        "Discovery datagrams, by type and what became of them.",
+    );
+    for kind in DatagramKind::ALL {
+        metric.sample(&[("type", kind.name()), ("outcome", "sent")], counters.sent(kind));
+        metric.sample(
+            &[("type", kind.name()), ("outcome", "received")],
+            counters.received(kind),
+        );
+    }
+    metric.sample(&[("type", "unknown"), ("outcome", "dropped")], counters.dropped());
+    metric.sample(&[("type", "unknown"), ("outcome", "unsent")], counters.unsent());
+    let help = "Exchanges that this sidecar asked others for, by type and outcome.";
+    let mut metric = page.metric("sidecar_mesh_exchanges_total", Kind::Counter, help);
+    for kind in ExchangeKind::ALL {
+        for outcome in Outcome::ALL {
+            let labels = [("type", kind.name()), ("outcome", outcome.name())];
+            metric.sample(&labels, counters.made(kind, outcome));
+        }
+    }
+    let help = "Exchanges that others asked this sidecar for and were answered, by type.";
+    let mut metric = page.metric("sidecar_mesh_served_total", Kind::Counter, help);
+    for kind in ExchangeKind::ALL {
+        metric.sample(&[("type", kind.name())], counters.served(kind));
+    }
+    let help = "Requests to the discovery port that were rejected: not of the protocol, or malformed.";
+    page.metric("sidecar_mesh_rejected_total", Kind::Counter, help)
+        .sample(&[], counters.rejected());
+}
+
+fn process(page: &mut Page) {
+    let process = Process::read();
+    let mut gauge = |name, help, value: Option<u64>| {
+        if let Some(value) = value {
+            page.metric(name, Kind::Gauge, help).sample(&[], value);
+        }
+    };
+    gauge(
+        "process_resident_memory_bytes",
+        "Resident memory.",
+        process.resident_bytes,
+    );
+    gauge(
+        "process_virtual_memory_bytes",
+        "Virtual memory.",
+        process.virtual_bytes,
+    );
+    gauge("process_threads", "Threads.", process.threads);
+    gauge("process_open_fds", "Open file descriptors.", process.open_files);
+    gauge(
+        "process_max_fds",
+        "The most file descriptors that may be open.",
+        process.most_open_files,
+    );
+    if let Some(seconds) = process.cpu_seconds {
+        page.metric(
+            "process_cpu_seconds_total",
+            Kind::Counter,
+            "User and system time.",
+        )
+        .sample(&[], seconds);
+    }
+}
+
+fn directions(totals: &Totals) -> [((&'static str, &'static str), u64); 2] {
+    [
+        (("direction", "to_instance"), totals.to_instance),
+        (("direction", "to_client"), totals.to_client),
+    ]
+}
+
+fn with<'a>(labels: &[(&'a str, &'a str)], label: (&'a str, &'a str)) -> Vec<(&'a str, &'a str)> {
+    labels.iter().copied().chain([label]).collect()
+}

@@ -1,0 +1,94 @@
+//! The read-only status listener: is it alive, is it ready, what does it see, what has it counted.
+
+mod exposition;
+mod mesh_page;
+mod metrics;
+mod process;
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use tokio::sync::watch;
+
+use crate::control::Controller;
+use crate::http::{self, Answer};
+use crate::mesh;
+
+/// What the sidecar is doing with its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its listeners are being bound.
+    Starting,
+    /// It takes connections.
+    Ready,
+    /// It finishes what it has.
+    Draining,
+}
+
+/// What the pages show of the mesh.
+#[derive(Debug)]
+pub struct MeshStatus {
+    /// What the node knows.
+    pub view: watch::Receiver<Arc<mesh::View>>,
+    /// What went over the network.
+    pub counters: Arc<mesh::Counters>,
+}
+
+/// The status pages.
+#[derive(Debug)]
+pub struct Status {
+    phase: watch::Receiver<Phase>,
+    controller: Arc<Controller>,
+    mesh: Option<MeshStatus>,
+}
+
+impl Status {
+    /// Pages on this phase, control plane and mesh.
+    #[must_use]
+    pub fn new(phase: watch::Receiver<Phase>, controller: Arc<Controller>, mesh: Option<MeshStatus>) -> Self {
+        Self {
+            phase,
+            controller,
+            mesh,
+        }
+    }
+
+    /// Answers one request.
+    #[must_use]
+    pub fn answer(&self, request: &Request<Incoming>) -> Answer {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return http::text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this listener is read-only: use GET\n",
+            );
+        }
+        match request.uri().path() {
+            "/healthz" => http::text(StatusCode::OK, "alive\n"),
+            "/readyz" => match *self.phase.borrow() {
+                Phase::Starting => http::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+                Phase::Ready => http::text(StatusCode::OK, "ready\n"),
+                Phase::Draining => http::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            },
+            "/metrics" => http::answer(
+                StatusCode::OK,
+                exposition::CONTENT_TYPE,
+                metrics::page(&self.controller, self.mesh.as_ref()),
+            ),
+            "/mesh" => match &self.mesh {
+                Some(mesh) => {
+                    let view = Arc::clone(&mesh.view.borrow());
+                    http::json(StatusCode::OK, &mesh_page::page(&view, &self.controller))
+                }
+                None => http::text(
+                    StatusCode::NOT_FOUND,
+                    "this sidecar is in no mesh: it was started without --discovery-config\n",
+                ),
+            },
+            _ => http::text(
+                StatusCode::NOT_FOUND,
+                "here are /healthz, /readyz, /mesh and /metrics\n",
+            ),
+        }
+    }
+}

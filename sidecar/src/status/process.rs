@@ -1,0 +1,46 @@
+//! This process in figures, from /proc.
+
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Resource, getrlimit};
+
+/// What the system says of this process; what it does not say is `None`.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    pub(super) resident_bytes: Option<u64>,
+    pub(super) virtual_bytes: Option<u64>,
+    pub(super) threads: Option<u64>,
+    pub(super) open_files: Option<u64>,
+    pub(super) most_open_files: Option<u64>,
+    pub(super) cpu_seconds: Option<f64>,
+}
+
+impl Process {
+    /// Reads the figures. These are reads of memory: /proc has no disk behind it to wait for.
+    pub(super) fn read() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Self {
+            resident_bytes: field(&status, "VmRSS:").map(|kib| kib * 1024),
+            virtual_bytes: field(&status, "VmSize:").map(|kib| kib * 1024),
+            threads: field(&status, "Threads:"),
+            open_files: std::fs::read_dir("/proc/self/fd")
+                .ok()
+                .map(|fds| fds.count() as u64),
+            most_open_files: getrlimit(Resource::Nofile).current,
+            cpu_seconds: cpu_ticks(&stat).map(|ticks| ticks as f64 / clock_ticks_per_second() as f64),
+        }
+    }
+}
+
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// User and system time (proc_pid_stat(5), fields 14 and 15); the second field may have spaces, its end is the last
+/// parenthesis.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}

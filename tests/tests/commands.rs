@@ -1,0 +1,220 @@
+//! The harness's commands, as a user meets them.
+
+use std::net::Ipv4Addr;
+
+use tests::{Mesh, end, signal};
+use tokio::net::TcpListener;
+
+const NOTHING: Vec<String> = Vec::new();
+
+#[tokio::test]
+async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
+    let mesh = Mesh::prepare().await.unwrap();
+    let mut up = mesh.up().await.unwrap();
+    assert_eq!(
+        mesh.leftovers().await.unwrap().len(),
+        6,
+        "five containers and a network"
+    );
+
+    let second = mesh.harness(&["up"]).await.unwrap();
+    assert_eq!(second.code, Some(2), "{second:#?}");
+    let whose = format!("`harness up` runs as process {}", up.id().unwrap());
+    assert!(
+        second.errors.contains(&whose) && second.errors.contains("what to do"),
+        "{second:#?}"
+    );
+    assert_eq!(
+        mesh.leftovers().await.unwrap().len(),
+        6,
+        "the second `up` touched the first one's mesh"
+    );
+
+    signal(&up, "INT").await.unwrap();
+    assert_eq!(end(&mut up).await.unwrap().code(), Some(0));
+    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
+    let mesh = Mesh::prepare().await.unwrap();
+    let up = mesh.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    for name in ["frontend", "service-a", "service-a2", "service-b", "lb"] {
+        assert!(up.output.contains(&format!("{}-{name}", mesh.project)), "{up:#?}");
+    }
+    assert_eq!(up.output.matches("curl ").count(), 6, "{up:#?}");
+
+    let status = mesh.harness(&["status"]).await.unwrap();
+    assert_eq!(status.code, Some(0), "{status:#?}");
+    assert!(
+        status.output.contains("All sidecars see the same mesh."),
+        "{status:#?}"
+    );
+
+    let logs = mesh
+        .harness(&["logs", "service-a2", "--tail", "3"])
+        .await
+        .unwrap();
+    assert_eq!(logs.code, Some(0), "{logs:#?}");
+    let prefix = format!("{}-service-a2 |", mesh.project);
+    assert!(
+        !logs.output.is_empty() && logs.output.lines().all(|line| line.starts_with(&prefix)),
+        "{logs:#?}"
+    );
+    let nobody = mesh.harness(&["logs", "service-z"]).await.unwrap();
+    assert_eq!(nobody.code, Some(2), "{nobody:#?}");
+    assert!(
+        nobody.errors.contains("service-a2"),
+        "it should name those that are there: {nobody:#?}"
+    );
+
+    let docker = tests::docker().await.unwrap();
+    let stopped = format!("{}-service-b", mesh.project);
+    docker
+        .stop(&stopped, std::time::Duration::from_secs(10))
+        .await
+        .unwrap();
+    let status = mesh.harness(&["status"]).await.unwrap();
+    assert_eq!(status.code, Some(1), "{status:#?}");
+    assert!(
+        status.output.contains("service-b does not run: Exited (0)"),
+        "{status:#?}"
+    );
+
+    let down = mesh.harness(&["down"]).await.unwrap();
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    assert_eq!(
+        mesh.harness(&["status"]).await.unwrap().code,
+        Some(2),
+        "a mesh that is gone has no status"
+    );
+}
+
+#[tokio::test]
+async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is_not() {
+    let detached = Mesh::prepare().await.unwrap();
+    let up = detached.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(up.code, Some(0), "{up:#?}");
+
+    let crashed = Mesh::prepare().await.unwrap();
+    let mut up = crashed.up().await.unwrap();
+    signal(&up, "KILL").await.unwrap();
+    assert_eq!(end(&mut up).await.unwrap().code(), None);
+
+    // Were it not swept, this would be a second `up`. (Another test's harness may have swept it first.)
+    let next = crashed.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(next.code, Some(0), "{next:#?}");
+    assert_eq!(
+        detached.harness(&["status"]).await.unwrap().code,
+        Some(0),
+        "the detached mesh was swept too"
+    );
+    for mesh in [crashed, detached] {
+        assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_held_is_told_with_its_holder() {
+    let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = squatter.local_addr().unwrap().port();
+    let mesh = Mesh::prepare()
+        .await
+        .unwrap()
+        .with("FRONTEND_PORT", &port.to_string());
+    let up = mesh.harness(&["up"]).await.unwrap();
+    assert_eq!(up.code, Some(2), "{up:#?}");
+    let by_process = format!("port {port} is held by process {} (", std::process::id());
+    assert!(
+        up.errors.contains(&by_process) && up.errors.contains("FRONTEND_PORT"),
+        "{up:#?}"
+    );
+    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+
+    drop(squatter);
+    let first = mesh.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(first.code, Some(0), "{first:#?}");
+    let second = Mesh::prepare()
+        .await
+        .unwrap()
+        .with("FRONTEND_PORT", &port.to_string());
+    let up = second.harness(&["up"]).await.unwrap();
+    assert_eq!(up.code, Some(2), "{up:#?}");
+    let by_container = format!("port {port} is held by container {}-frontend", mesh.project);
+    assert!(up.errors.contains(&by_container), "{up:#?}");
+    assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
+}
+
+#[tokio::test]
+async fn without_an_engine_it_says_what_to_do() {
+    let mesh = Mesh::prepare()
+        .await
+        .unwrap()
+        .with("DOCKER_HOST", "unix:///no/such/docker.sock");
+    for command in ["up", "down", "status", "logs"] {
+        let result = mesh.harness(&[command]).await.unwrap();
+        assert_eq!(result.code, Some(2), "{result:#?}");
+        assert!(
+            result
+                .errors
+                .contains("no Docker engine answers at /no/such/docker.sock"),
+            "{result:#?}"
+        );
+        assert!(result.errors.contains("what to do: start Docker"), "{result:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
+    // The image has the program, and lacks the files that its command line names.
+    let mesh = Mesh::prepare().await.unwrap();
+    let image = format!("{}-broken", mesh.project);
+    let mesh = mesh.with("MESH_IMAGE", &image);
+    let docker = tests::docker().await.unwrap();
+    let settings = vec![
+        r#"ENTRYPOINT ["/bin/sidecar"]"#.to_owned(),
+        "ENV PATH=/bin".to_owned(),
+    ];
+    docker
+        .import_image(&image, sidecar_alone().unwrap(), settings)
+        .await
+        .unwrap();
+
+    let up = mesh.harness(&["up", "--no-build"]).await.unwrap();
+    let removed = mesh.run("docker", &["rmi", &image]).await;
+    assert_eq!(up.code, Some(1), "{up:#?}");
+    for part in [
+        "expected:",
+        "seen:",
+        " does not run",
+        "last log lines of",
+        "/etc/sidecar/discovery.conf",
+    ] {
+        assert!(up.errors.contains(part), "no `{part}`: {up:#?}");
+    }
+    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    assert_eq!(removed.unwrap().code, Some(0));
+
+    let up = mesh.harness(&["up", "--no-build"]).await.unwrap();
+    assert_eq!(up.code, Some(2), "without any image: {up:#?}");
+    assert!(up.errors.contains("compose/Dockerfile"), "{up:#?}");
+}
+
+/// A file system with nothing but the sidecar that the image was built from.
+fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let checkout = harness::checkout::Checkout::find()?;
+    let base = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = checkout
+        .root()
+        .join(base)
+        .join("image")
+        .join(target)
+        .join("release/sidecar");
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_path_with_name(program, "bin/sidecar")?;
+    Ok(archive.into_inner()?.into())
+}
