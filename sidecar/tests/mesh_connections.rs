@@ -12,6 +12,11 @@ use sidecar::mesh::protocol::Failure;
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
 use sidecar::mesh::wire::ExchangeKind;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Far longer than anything here takes, and less than a silent connection is borne with.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Nodes that are up are asked nothing for an hour unless something happens.
 fn unchecked() -> Timing {
@@ -90,5 +95,28 @@ async fn a_node_that_closes_after_every_answer_as_the_original_does_is_asked_no_
             let failed = counters.made(kind, Outcome::Failed(failure));
             assert_eq!(failed, 0, "{kind:?}: {failure:?}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_its_share_of_connections_and_all_end_with_the_node() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let at = node.mesh.node().endpoint();
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(TcpStream::connect(at).await.unwrap());
+    }
+    let closed = tokio::time::timeout(PATIENCE, TcpStream::connect(at).await.unwrap().read_u8()).await;
+    assert!(closed.expect("the connection too many is closed").is_err());
+
+    // Another address has its own share.
+    let answer = mesh_common::original::put(subnet.address(2), at, "node", "[]").await;
+    assert!(answer.unwrap().starts_with("HTTP/1.1 200 "));
+
+    drop(node);
+    for mut stream in open {
+        let closed = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+        assert!(closed.expect("a connection ends with the node").is_err());
     }
 }
