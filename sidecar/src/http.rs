@@ -1,8 +1,10 @@
-//! A small HTTP/1.1 server for the sidecar's own pages: everything about a caller is bounded.
+//! A small HTTP/1.1 server for all that the sidecar itself answers: everything about a caller is bounded.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,18 +15,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The most connections that one listener serves at a time; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 128;
-/// How long a caller may take to send a request's head.
+/// How long a caller may take to send a request's head, the first as well as the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller may take to send a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long answers under way may take once the server is told to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait before the next accept when the system has nothing to accept with.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -42,37 +40,86 @@ pub enum BodyError {
     Incomplete,
 }
 
-/// Serves a listener until the token is cancelled, then finishes the answers under way.
+/// What one listener gives its callers together.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most connections at a time; further ones wait in the kernel's queue. 128.
+    pub connections: usize,
+    /// The most of them from one address; further ones are closed. 128.
+    pub connections_each: usize,
+    /// How long answers under way may take once the server is told to stop. 1 s.
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 128,
+            connections_each: 128,
+            stop: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Serves a listener within the default limits until the token is cancelled, then finishes the answers
+/// under way.
 pub async fn serve<H, F>(listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
+    serve_within(
+        Limits::default(),
+        listener,
+        move |_, request| handler(request),
+        stop,
+    )
+    .await;
+}
+
+/// As [`serve`], within other limits; the handler is also given the caller's address.
+pub async fn serve_within<H, F>(limits: Limits, listener: TcpListener, handler: H, stop: CancellationToken)
+where
+    H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send,
+{
     let handler = Arc::new(handler);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let callers = Arc::new(Callers::default());
     let connections = TaskTracker::new();
-    while let Some((stream, place)) = next(&listener, &places, &stop).await {
-        let (handler, stop) = (Arc::clone(&handler), stop.clone());
+    let cut = CancellationToken::new();
+    while let Some((stream, from, place)) = next(&listener, &places, &stop).await {
+        let Some(caller) = callers.enter(from, limits.connections_each) else {
+            tracing::debug!(%from, "too many HTTP connections from this address");
+            continue;
+        };
+        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), cut.clone());
         connections.spawn(async move {
-            connection(stream, handler, stop).await;
-            drop(place);
+            cut.run_until_cancelled(connection(stream, from, handler, stop))
+                .await;
+            drop((place, caller));
         });
     }
     connections.close();
-    // A connection that outlives this is cut when the runtime ends.
-    let _ = tokio::time::timeout(STOP_TIMEOUT, connections.wait()).await;
+    if tokio::time::timeout(limits.stop, connections.wait())
+        .await
+        .is_err()
+    {
+        cut.cancel();
+        connections.wait().await;
+    }
 }
 
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let accept = async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, place)),
+                Ok((stream, peer)) => return Some((stream, peer.ip(), place)),
                 Err(error) => {
                     tracing::debug!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -83,19 +130,21 @@ async fn next(
     stop.run_until_cancelled(accept).await.flatten()
 }
 
-async fn connection<H, F>(stream: TcpStream, handler: Arc<H>, stop: CancellationToken)
+async fn connection<H, F>(stream: TcpStream, from: IpAddr, handler: Arc<H>, stop: CancellationToken)
 where
-    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler(request).await) }
+        async move { Ok::<_, Infallible>(handler(from, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024)
+        // As the original's answers are; who reads them by hand may count on it.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
@@ -106,7 +155,44 @@ where
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(%error, "an HTTP caller went away");
+        tracing::debug!(%from, %error, "an HTTP caller went away");
+    }
+}
+
+/// How many connections each address has.
+#[derive(Default)]
+struct Callers(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection of an address; over when dropped.
+struct Caller {
+    all: Arc<Callers>,
+    address: IpAddr,
+}
+
+impl Callers {
+    fn enter(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Caller> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Caller {
+            all: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
     }
 }
 

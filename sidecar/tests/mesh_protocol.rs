@@ -125,6 +125,43 @@ fn a_refused_node_is_down_within_a_moment() {
 }
 
 #[test]
+fn a_closed_connection_has_a_node_that_is_up_checked_at_once() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    assert!(!lone.protocol.keeps_connection(other.endpoint()));
+    lone.event(Event::Disconnected(other.endpoint()));
+    lone.nothing_asked(&other);
+
+    lone.bring_up(&other, &[5]);
+    assert!(lone.protocol.keeps_connection(other.endpoint()));
+    lone.nothing_asked(&other);
+    lone.event(Event::Disconnected(other.endpoint()));
+    for _ in 0..3 {
+        let check = lone.take_asked(&other);
+        lone.fail(&check, Failure::Refused);
+        lone.pass(ms(30));
+    }
+    assert!(!lone.protocol.membership().is_up(&other));
+    assert!(!lone.protocol.keeps_connection(other.endpoint()));
+
+    lone.asked.clear();
+    lone.event(Event::Disconnected(other.endpoint()));
+    lone.nothing_asked(&other);
+}
+
+#[test]
+fn connections_are_kept_only_while_the_mesh_is_small() {
+    let mut lone = Lone::new();
+    let first = node("first", 2);
+    lone.bring_up(&first, &[]);
+    for host in 3..=33 {
+        lone.bring_up(&node("other", host), &[]);
+    }
+    assert!(lone.protocol.keeps_connection(first.endpoint()));
+    lone.bring_up(&node("one too many", 34), &[]);
+    assert!(!lone.protocol.keeps_connection(first.endpoint()));
+}
+
+#[test]
 fn who_answers_under_another_name_takes_the_place() {
     let (mut lone, old, new) = (Lone::new(), node("old", 2), node("new", 2));
     lone.datagram(DatagramKind::Search, &old, "");

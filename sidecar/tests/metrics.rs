@@ -72,7 +72,7 @@ impl Sidecar {
             .expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
         body.to_owned()
     }
 }

@@ -104,10 +104,8 @@ impl Mesh {
         let server = ExchangeServer {
             requests: requests_in,
             counters: counters.clone(),
-            tasks: tasks.clone(),
-            stop: stop.clone(),
         };
-        tasks.spawn(server.run(sockets.exchange));
+        tasks.spawn(server.run(sockets.exchange, stop.clone()));
         let driver = Driver {
             protocol,
             incoming: sockets.incoming,

@@ -2,6 +2,7 @@
 //! what comes out.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{Connection, IdleConnections};
 use super::counters::{Counters, Outcome};
 use super::exchange_client::exchange;
 use super::exchange_server::Served;
@@ -37,22 +39,31 @@ pub(super) struct Driver {
     pub(super) stop: CancellationToken,
 }
 
-/// The exchanges under way.
+/// The exchanges under way, and the connections kept for the next.
 #[derive(Default)]
 struct Exchanges {
-    tasks: JoinSet<Result<Answer, Failure>>,
-    ids: HashMap<task::Id, u64>,
+    tasks: JoinSet<(Result<Answer, Failure>, Option<Connection>)>,
+    /// What each task is to report, and whom it asks.
+    started: HashMap<task::Id, (u64, SocketAddr)>,
+    idle: IdleConnections,
 }
 
 impl Exchanges {
-    /// The next that ends; none while there are none.
+    /// Waits until an exchange ends or a node closes its kept connection. Can be cancelled.
     async fn next(&mut self) -> Option<Event> {
-        let (task, outcome) = match self.tasks.join_next_with_id().await? {
-            Ok((task, outcome)) => (task, outcome),
-            // Its panic has been printed; the state machine must not wait for it for ever.
-            Err(error) => (error.id(), Err(Failure::Bad)),
+        let joined = tokio::select! {
+            Some(joined) = self.tasks.join_next_with_id() => joined,
+            endpoint = self.idle.closed() => return Some(Event::Disconnected(endpoint)),
         };
-        let id = self.ids.remove(&task)?;
+        let (task, (outcome, connection)) = match joined {
+            Ok(ended) => ended,
+            // Its panic has been printed; the state machine must not wait for it for ever.
+            Err(error) => (error.id(), (Err(Failure::Bad), None)),
+        };
+        let (id, to) = self.started.remove(&task)?;
+        if let Some(connection) = connection {
+            self.idle.keep(to, connection);
+        }
         Some(Event::Answered { id, outcome })
     }
 }
@@ -111,6 +122,7 @@ impl Driver {
                 Happening::Stop => break,
             };
             self.act(actions, &mut exchanges);
+            exchanges.idle.retain(|to| self.protocol.keeps_connection(to));
         }
         exchanges.tasks.shutdown().await;
         self.stop.cancel();
@@ -176,15 +188,16 @@ impl Driver {
                 } => {
                     let (own, kind) = (self.protocol.membership().own().address(), request.kind());
                     let counters = self.counters.clone();
+                    let kept = exchanges.idle.take(to);
                     let task = exchanges.tasks.spawn(async move {
-                        let outcome = exchange(own, to, request, timeout).await;
+                        let (outcome, connection) = exchange(own, to, request, timeout, kept).await;
                         let counted = outcome
                             .as_ref()
                             .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
                         counters.count_made(kind, counted);
-                        outcome
+                        (outcome, connection)
                     });
-                    exchanges.ids.insert(task.id(), id);
+                    exchanges.started.insert(task.id(), (id, to));
                 }
                 Action::Publish => self.publish(),
             }

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod config;
+mod connection;
 pub mod counters;
 pub mod directory;
 mod driver;

@@ -9,20 +9,22 @@ const fn ms(n: u64) -> Duration {
 /// Times and counts that are local to a node; its neighbours may use others.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// Datagrams sent at once in a search round. 32.
+    /// How many of the nearest addresses are searched at once, round after round; more on loopback,
+    /// which resolves no addresses. 32.
+    pub search_near: usize,
+    /// Datagrams sent at once in such a round. 32.
     pub search_burst: usize,
-    /// Pause between two bursts. 5 ms: a /24 is searched in 40 ms.
+    /// Pause between two bursts. 5 ms.
     pub search_pause: Duration,
-    /// After so many datagrams a round goes on slowly, lest unanswered address resolutions overflow
-    /// the kernel's neighbour table (1024 entries by default). 512.
-    pub search_slow_after: usize,
-    /// Pause between two bursts from then on. 100 ms.
-    pub search_slow_pause: Duration,
-    /// Pause after the first round; doubles from round to round while alone. 250 ms.
+    /// From one of the other addresses to the next; a /24 is swept in 11 s. An address that does not
+    /// answer holds an entry of the kernel's neighbour table (1024 in all, for every container of the
+    /// machine together) for 3 s: at this pace a node holds about 60, and the near ones. 50 ms.
+    pub search_far_pause: Duration,
+    /// Pause after the first near round; doubles from round to round while alone. 250 ms.
     pub search_first: Duration,
-    /// The longest pause between two rounds while alone. 10 s.
+    /// The longest pause between two rounds, and the one between two sweeps, while alone. 10 s.
     pub search_alone: Duration,
-    /// Pause between two rounds while a neighbour is up. 60 s.
+    /// Pause between two rounds, and two sweeps, while a neighbour is up. 60 s.
     pub search_settled: Duration,
     /// How long a check, or telling a change, may take. 500 ms.
     pub check_timeout: Duration,
@@ -32,6 +34,8 @@ pub struct Timing {
     pub check_period: Duration,
     /// From a check that the kernel refused to the next. 30 ms.
     pub check_after_refusal: Duration,
+    /// While no more neighbours than this are up, one connection is kept open to each. 32.
+    pub kept_connections: usize,
     /// Failed checks in a row that take a node down. 3.
     pub failures_until_down: u32,
     /// From the first check of a new node to the second; doubles from check to check. 20 ms.
@@ -60,10 +64,10 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
+            search_near: 32,
             search_burst: 32,
             search_pause: ms(5),
-            search_slow_after: 512,
-            search_slow_pause: ms(100),
+            search_far_pause: ms(50),
             search_first: ms(250),
             search_alone: ms(10_000),
             search_settled: ms(60_000),
@@ -71,6 +75,7 @@ impl Default for Timing {
             exchange_timeout: ms(2_000),
             check_period: ms(400),
             check_after_refusal: ms(30),
+            kept_connections: 32,
             failures_until_down: 3,
             join_first: ms(20),
             join_longest: ms(1_000),

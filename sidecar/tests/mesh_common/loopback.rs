@@ -8,6 +8,7 @@ use std::time::Duration;
 use sidecar::balance::service::{Instance, Offer, ServiceId};
 use sidecar::mesh::Mesh;
 use sidecar::mesh::config::Config;
+use sidecar::mesh::timing::Timing;
 use tokio::sync::watch;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -57,8 +58,20 @@ impl Subnet {
     }
 
     pub(crate) async fn start_named(&self, host: u32, name: &str, offers: Vec<Offer>) -> Started {
+        self.start_with(host, name, offers, Timing::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        &self,
+        host: u32,
+        name: &str,
+        offers: Vec<Offer>,
+        timing: Timing,
+    ) -> Started {
         let (offers, receiver) = watch::channel(offers);
-        let mesh = Mesh::start(self.config(host), name, receiver).await.unwrap();
+        let mesh = Mesh::start_with(self.config(host), name, receiver, timing)
+            .await
+            .unwrap();
         Started { mesh, offers }
     }
 }

@@ -30,6 +30,7 @@ struct State {
     own: ServiceList,
     up: BTreeMap<Node, ServiceList>,
     dropped: usize,
+    requests: usize,
     frozen: bool,
 }
 
@@ -80,6 +81,11 @@ impl Original {
 
     pub(crate) fn dropped(&self) -> usize {
         self.state.lock().unwrap().dropped
+    }
+
+    /// How many requests it was sent.
+    pub(crate) fn requests(&self) -> usize {
+        self.state.lock().unwrap().requests
     }
 
     pub(crate) fn list_of(&self, node: &Node) -> ServiceList {
@@ -194,6 +200,7 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
             let Ok(message) = read_message(&mut stream).await else {
                 return;
             };
+            state.lock().unwrap().requests += 1;
             if state.lock().unwrap().frozen {
                 std::future::pending::<()>().await;
             }
@@ -211,6 +218,8 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
                 None => "HTTP/1.1 204 No Content\r\nX-Powered-By: vproxy/1.0.0-BETA-5-DEV\r\n\r\n".to_owned(),
             };
             let _ = stream.write_all(answer.as_bytes()).await;
+            // It closes a moment later, when the other side may already count on the connection.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         });
     }
 }

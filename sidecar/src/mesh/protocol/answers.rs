@@ -29,6 +29,15 @@ impl Protocol {
         }
     }
 
+    /// A node that closes its kept connection has died, or will be found well by the check.
+    pub(super) fn disconnected(&mut self, now: Duration, endpoint: SocketAddr) {
+        let up = self.membership.get(endpoint).is_some_and(|member| member.up);
+        if let Some(contact) = self.contacts.get_mut(&endpoint).filter(|_| up) {
+            contact.check_at = contact.check_at.min(now);
+        }
+        self.pursue(now, endpoint);
+    }
+
     fn succeeded(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, answer: Answer) {
         match answer {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),

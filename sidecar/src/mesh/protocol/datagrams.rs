@@ -1,10 +1,10 @@
-//! Searching, being found, and leaving.
+//! Being found, and leaving.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Heard, Protocol, Timer, Word};
+use super::{Action, Heard, Protocol, Word};
 use crate::mesh::wire::{Datagram, DatagramKind, Node};
 
 impl Protocol {
@@ -73,47 +73,6 @@ impl Protocol {
         self.pursue(now, endpoint);
     }
 
-    pub(super) fn search_on(&mut self, now: Duration) {
-        let hash = self.hash();
-        for _ in 0..self.timing.search_burst {
-            let Some(to) = self.search.next() else {
-                return self.end_round(now);
-            };
-            self.send(to, DatagramKind::Search, hash.clone());
-        }
-        let slow = self.search.visited() >= self.timing.search_slow_after as u64;
-        let pause = if slow {
-            self.timing.search_slow_pause
-        } else {
-            self.timing.search_pause
-        };
-        self.timers.set(Timer::Search, now + pause);
-    }
-
-    fn end_round(&mut self, now: Duration) {
-        self.search.restart();
-        let doublings = self.rounds.min(16);
-        self.rounds += 1;
-        // A second round always, and soon: the first one's datagrams may have been lost.
-        let pause = if doublings == 0 || self.membership.is_alone() {
-            (self.timing.search_first * (1 << doublings)).min(self.timing.search_alone)
-        } else {
-            self.timing.search_settled
-        };
-        let pause = self.about(pause);
-        self.timers.set(Timer::Search, now + pause);
-    }
-
-    /// Searches again soon where the last neighbour is gone.
-    pub(super) fn search_if_alone(&mut self, now: Duration) {
-        let between_rounds = self.search.visited() == 0 && self.rounds > 0;
-        if self.membership.is_alone() && between_rounds {
-            self.rounds = 0;
-            let pause = self.about(self.timing.search_first);
-            self.timers.set(Timer::Search, now + pause);
-        }
-    }
-
     pub(super) fn leave(&mut self) {
         self.left = true;
         self.timers.clear();
@@ -127,7 +86,7 @@ impl Protocol {
         }
     }
 
-    fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
+    pub(super) fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
         let own = self.membership.own();
         let datagram = Datagram {
             kind,

@@ -21,6 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::contact::Contact;
+use self::search::Round;
 pub use self::search::Search;
 use self::slots::Slots;
 use self::timers::Timers;
@@ -50,6 +51,8 @@ pub enum Event {
         /// The answer, or why there is none.
         outcome: Result<Answer, Failure>,
     },
+    /// A node has closed the connection that was kept to it, see [`Protocol::keeps_connection`].
+    Disconnected(SocketAddr),
     /// These are the local instances now.
     Offers(Vec<Offer>),
     /// The node goes: tell everybody, and do nothing more.
@@ -94,7 +97,8 @@ pub enum Action {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Search,
+    SearchNear,
+    SearchFar,
     Contact(SocketAddr),
     Expiry(SocketAddr),
 }
@@ -107,7 +111,9 @@ pub struct Protocol {
     contacts: BTreeMap<SocketAddr, Contact>,
     timers: Timers<Timer>,
     slots: Slots,
-    search: Search,
+    near: Round,
+    far: Round,
+    /// Rounds near us that have ended since we were last alone.
     rounds: u32,
     own_name: Arc<str>,
     timing: Timing,
@@ -126,7 +132,9 @@ impl Protocol {
     /// A node that knows nobody. Equal seeds make equal choices.
     pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
         let mut timers = Timers::new();
-        timers.set(Timer::Search, Duration::ZERO);
+        timers.set(Timer::SearchNear, Duration::ZERO);
+        timers.set(Timer::SearchFar, Duration::ZERO);
+        let (near, far) = search.split(timing.search_near);
         Self {
             own_name: own.name().into(),
             membership: Membership::new(own.clone(), &timing),
@@ -134,7 +142,8 @@ impl Protocol {
             contacts: BTreeMap::new(),
             timers,
             slots: Slots::default(),
-            search,
+            near,
+            far,
             rounds: 0,
             timing,
             rng: StdRng::seed_from_u64(seed),
@@ -155,6 +164,7 @@ impl Protocol {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
+                Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
             }
@@ -206,6 +216,14 @@ impl Protocol {
         })
     }
 
+    /// Whether a connection to this endpoint is worth keeping between exchanges: that it ends tells at
+    /// once that the node has died.
+    pub fn keeps_connection(&self, endpoint: SocketAddr) -> bool {
+        let neighbours = self.membership.healthy().len() - 1;
+        let up = self.membership.get(endpoint).is_some_and(|member| member.up);
+        up && neighbours <= self.timing.kept_connections
+    }
+
     fn take_actions(&mut self) -> Vec<Action> {
         if std::mem::take(&mut self.changed) {
             self.actions.push(Action::Publish);
@@ -216,7 +234,8 @@ impl Protocol {
     fn wake(&mut self, now: Duration) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Search => self.search_on(now),
+                Timer::SearchNear => self.search_near(now),
+                Timer::SearchFar => self.search_far(now),
                 Timer::Contact(endpoint) => self.pursue(now, endpoint),
                 Timer::Expiry(endpoint) => self.forget(now, endpoint),
             }

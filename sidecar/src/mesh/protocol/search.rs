@@ -1,21 +1,30 @@
-//! Which places a search round visits.
+//! Searching: which places of the network are visited, in which order and at what pace.
+//!
+//! Near addresses are visited at once and often, because neighbours are near: container networks number
+//! from the start. All others are swept steadily and slowly, because every address that does not answer
+//! holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Duration;
 
+use super::{Protocol, Timer};
 use crate::mesh::config::Config;
+use crate::mesh::wire::DatagramKind;
 
-/// The places of the search network (discovery protocol: settings), visited round by round.
-#[derive(Debug, Clone)]
+/// Loopback resolves no addresses, so more of it is near.
+const NEAR_ON_LOOPBACK: u64 = 256;
+
+/// The places (address and port) of the search network (discovery protocol: settings), nearest first.
+#[derive(Debug, Clone, Copy)]
 pub struct Search {
     own: SocketAddr,
-    /// The first address.
     first: u128,
     addresses: u64,
+    /// How many addresses come before our own.
+    before: u64,
     min_port: u16,
     ports: u64,
-    /// Where a round starts: near ourselves, because neighbours are.
-    start: u64,
-    visited: u64,
 }
 
 impl Search {
@@ -26,62 +35,169 @@ impl Search {
             IpAddr::V6(ip) => (128, ip.to_bits()),
         };
         let host_bits = u32::from(bits - config.search_mask.min(bits)).min(20);
-        let size = 1_u128 << host_bits;
-        let network = address & !(size - 1);
+        let size = 1_u64 << host_bits;
+        let network = address & !(u128::from(size) - 1);
         // The network's own and its broadcast address are no hosts (IPv4).
-        let (first, count) = if own.is_ipv4() && host_bits >= 2 {
+        let (first, addresses) = if own.is_ipv4() && host_bits >= 2 {
             (network + 1, size - 2)
         } else {
             (network, size)
         };
-        let near = (address - first.min(address)) & !0xff;
-        let ports = u64::from(
-            config
-                .search_max_udp_port
-                .saturating_sub(config.search_min_udp_port),
-        ) + 1;
+        let before = u64::try_from(address.saturating_sub(first)).unwrap_or_default();
+        let ports = config
+            .search_max_udp_port
+            .saturating_sub(config.search_min_udp_port);
         Self {
             own,
             first,
-            addresses: u64::try_from(count).unwrap_or(u64::MAX),
+            addresses,
+            before: before.min(addresses - 1),
             min_port: config.search_min_udp_port,
-            ports,
-            start: u64::try_from(near).unwrap_or_default() * ports,
-            visited: 0,
+            ports: u64::from(ports) + 1,
         }
     }
 
-    /// How many places of this round have been visited.
-    pub(super) fn visited(&self) -> u64 {
-        self.visited
+    /// Rounds over the nearest addresses, our own (for its other ports) and so many more; and over the rest.
+    pub(super) fn split(&self, nearest: usize) -> (Round, Round) {
+        let mut near = u64::try_from(nearest).unwrap_or(u64::MAX);
+        if self.own.ip().is_loopback() {
+            near = near.max(NEAR_ON_LOOPBACK);
+        }
+        let near = near.saturating_add(1).min(self.addresses) * self.ports;
+        let all = self.addresses * self.ports;
+        (Round::new(*self, 0..near), Round::new(*self, near..all))
     }
 
-    /// Starts a new round.
-    pub(super) fn restart(&mut self) {
-        self.visited = 0;
+    /// The address that so many others are nearer than: one above and one below our own in turn, then
+    /// those of the side that is left.
+    fn address(&self, rank: u64) -> IpAddr {
+        let after = self.addresses - 1 - self.before;
+        let both = self.before.min(after);
+        let (distance, above) = if rank <= 2 * both {
+            (rank.div_ceil(2), rank % 2 == 1)
+        } else {
+            (rank - both, after > both)
+        };
+        let index = if above {
+            self.before + distance
+        } else {
+            self.before - distance
+        };
+        let address = self.first + u128::from(index);
+        match self.own {
+            SocketAddr::V4(_) => Ipv4Addr::from_bits(address as u32).into(),
+            SocketAddr::V6(_) => Ipv6Addr::from_bits(address).into(),
+        }
+    }
+
+    /// All ports of one address after the other; none where we are ourselves.
+    fn place(&self, number: u64) -> Option<SocketAddr> {
+        let port = self.min_port + (number % self.ports) as u16;
+        let place = SocketAddr::new(self.address(number / self.ports), port);
+        (place != self.own).then_some(place)
     }
 }
 
-/// The places of the current round; none once it is over.
-impl Iterator for Search {
-    type Item = SocketAddr;
+/// One visit of some places after the other; over, it can start again.
+#[derive(Debug)]
+pub(super) struct Round {
+    search: Search,
+    places: Range<u64>,
+    left: Range<u64>,
+}
 
-    fn next(&mut self) -> Option<SocketAddr> {
-        let places = self.addresses * self.ports;
-        while self.visited < places {
-            let place = (self.start + self.visited) % places;
-            self.visited += 1;
-            let address = self.first + u128::from(place / self.ports);
-            // Both fit: the network has at most 2^20 addresses, the range ends at a port.
-            let ip: IpAddr = match self.own {
-                SocketAddr::V4(_) => Ipv4Addr::from_bits(address as u32).into(),
-                SocketAddr::V6(_) => Ipv6Addr::from_bits(address).into(),
-            };
-            let at = SocketAddr::new(ip, self.min_port + (place % self.ports) as u16);
-            if at != self.own {
-                return Some(at);
-            }
+impl Round {
+    fn new(search: Search, places: Range<u64>) -> Self {
+        Self {
+            search,
+            left: places.clone(),
+            places,
         }
-        None
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.left != self.places
+    }
+
+    fn restart(&mut self) {
+        self.left = self.places.clone();
+    }
+
+    /// The next places, at most so many; none once the round is over.
+    fn take(&mut self, count: usize) -> Vec<SocketAddr> {
+        let Self { search, left, .. } = self;
+        left.filter_map(|number| search.place(number))
+            .take(count)
+            .collect()
+    }
+}
+
+impl Protocol {
+    /// Visits the next places near us.
+    pub(super) fn search_near(&mut self, now: Duration) {
+        let places = self.near.take(self.timing.search_burst);
+        let over = places.is_empty();
+        self.search_at(places);
+        let pause = if over {
+            self.near.restart();
+            self.pause_between_rounds()
+        } else {
+            self.timing.search_pause
+        };
+        self.timers.set(Timer::SearchNear, now + pause);
+    }
+
+    fn pause_between_rounds(&mut self) -> Duration {
+        let doublings = self.rounds.min(16);
+        self.rounds += 1;
+        // A second round always, and soon: the first one's datagrams may have been lost.
+        let pause = if doublings == 0 || self.membership.is_alone() {
+            (self.timing.search_first * (1 << doublings)).min(self.timing.search_alone)
+        } else {
+            self.timing.search_settled
+        };
+        self.about(pause)
+    }
+
+    /// Visits the next address that is not near us.
+    pub(super) fn search_far(&mut self, now: Duration) {
+        let ports = usize::try_from(self.far.search.ports).unwrap_or(usize::MAX);
+        let places = self.far.take(ports.min(self.timing.search_burst));
+        let over = places.is_empty();
+        self.search_at(places);
+        let pause = if !over {
+            self.timing.search_far_pause
+        } else {
+            self.far.restart();
+            let pause = if self.membership.is_alone() {
+                self.timing.search_alone
+            } else {
+                self.timing.search_settled
+            };
+            self.about(pause)
+        };
+        self.timers.set(Timer::SearchFar, now + pause);
+    }
+
+    fn search_at(&mut self, places: Vec<SocketAddr>) {
+        let hash = self.hash();
+        for place in places {
+            self.send(place, DatagramKind::Search, hash.clone());
+        }
+    }
+
+    /// Searches again soon where the last neighbour is gone.
+    pub(super) fn search_if_alone(&mut self, now: Duration) {
+        if !self.membership.is_alone() || self.rounds == 0 {
+            return;
+        }
+        self.rounds = 0;
+        let at = now + self.about(self.timing.search_first);
+        if !self.near.is_under_way() {
+            self.timers.set(Timer::SearchNear, at);
+        }
+        if !self.far.is_under_way() {
+            self.timers.set(Timer::SearchFar, at);
+        }
     }
 }

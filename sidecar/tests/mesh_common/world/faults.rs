@@ -5,11 +5,19 @@ use std::net::SocketAddr;
 use sidecar::balance::service::{Instance, Offer, ServiceId};
 use sidecar::mesh::protocol::Event;
 
-use super::{Place, World};
+use super::{Arrival, PORT, Place, World};
 
 impl World {
+    /// Some of the others had a connection open, and are told by the kernel that it is closed.
     pub(crate) fn kill(&mut self, place: Place) {
         self.living.remove(&place);
+        let others: Vec<Place> = self.living.keys().copied().collect();
+        for other in others {
+            if !self.apart(place, other) && self.chance(0.5) {
+                let at = self.now + self.delay();
+                self.arrive(at, other, Arrival::Disconnected(SocketAddr::new(place, PORT)));
+            }
+        }
     }
 
     /// Kills what lives there and starts it again at once, knowing nothing.

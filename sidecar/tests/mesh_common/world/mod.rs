@@ -4,7 +4,7 @@ mod agreement;
 mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -75,6 +75,7 @@ enum Arrival {
         id: u64,
         outcome: Result<Answer, Failure>,
     },
+    Disconnected(SocketAddr),
 }
 
 pub(crate) struct World {
@@ -198,6 +199,7 @@ impl World {
                 }
             }
             Arrival::Datagram { from, datagram } => self.handle(place, Event::Datagram { from, datagram }),
+            Arrival::Disconnected(endpoint) => self.handle(place, Event::Disconnected(endpoint)),
             Arrival::Request {
                 from,
                 asker,

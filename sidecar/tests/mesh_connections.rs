@@ -1,0 +1,122 @@
+//! Connections kept open between exchanges.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use std::time::Duration;
+
+use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
+use mesh_common::original::Original;
+use sidecar::mesh::counters::Outcome;
+use sidecar::mesh::protocol::Failure;
+use sidecar::mesh::timing::Timing;
+use sidecar::mesh::view::Health;
+use sidecar::mesh::wire::ExchangeKind;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Far longer than anything here takes, and less than a silent connection is borne with.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Nodes that are up are asked nothing for an hour unless something happens.
+fn unchecked() -> Timing {
+    Timing {
+        check_period: Duration::from_secs(3600),
+        nodes_delay: Duration::from_secs(3600),
+        ..Timing::default()
+    }
+}
+
+/// Offers one instance after the other, each once the one before is told and acknowledged.
+async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(usize) -> bool) {
+    let counters = node.mesh.counters();
+    let mut offers = node.offers.borrow().clone();
+    for port in 8001..8005 {
+        offers.push(offer("a", subnet.address(host), port, 10));
+        node.offers.send_replace(offers.clone());
+        let count = u64::try_from(offers.len()).unwrap();
+        eventually("a new instance is told and acknowledged", || {
+            told(offers.len()) && counters.made(ExchangeKind::Add, Outcome::Answered) == count
+        })
+        .await;
+    }
+}
+
+fn instances(of: &Started) -> usize {
+    let instances = of.mesh.instances();
+    let held = instances.borrow();
+    held.values().map(Vec::len).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_between_checks_is_noticed_by_its_connection() {
+    let subnet = Subnet::new();
+    let staying = subnet.start_with(1, "staying", vec![], unchecked()).await;
+    let dying = subnet.start_with(2, "dying", vec![], unchecked()).await;
+    for node in [&staying, &dying] {
+        eventually_in(&mut node.mesh.view(), "both are up", |view| {
+            view.nodes.len() == 2 && view.nodes.iter().all(|node| node.health == Health::Up)
+        })
+        .await;
+    }
+    tell_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
+    // Dropped: its sockets close without a goodbye.
+    drop(dying);
+    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
+        view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_closes_after_every_answer_as_the_original_does_is_asked_no_more_often() {
+    let subnet = Subnet::new();
+    let node = subnet.start_with(1, "ours", vec![], unchecked()).await;
+    let other = Original::start(&subnet, 2, Duration::ZERO).await;
+    other.search(node.mesh.node().datagram_address()).await;
+    eventually_in(&mut node.mesh.view(), "the original is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
+    })
+    .await;
+    other.call_up(node.mesh.node()).await;
+    tell_changes(&node, &subnet, 1, |count| {
+        other.list_of(node.mesh.node()).len() == count
+    })
+    .await;
+    let counters = node.mesh.counters();
+    let made: u64 = ExchangeKind::ALL
+        .iter()
+        .map(|kind| counters.made(*kind, Outcome::Answered))
+        .sum();
+    assert!(made <= 10, "{made} exchanges");
+    assert!(other.requests() <= 11, "{} requests", other.requests());
+    for kind in ExchangeKind::ALL {
+        for failure in [Failure::Refused, Failure::Timeout, Failure::Bad] {
+            let failed = counters.made(kind, Outcome::Failed(failure));
+            assert_eq!(failed, 0, "{kind:?}: {failure:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_its_share_of_connections_and_all_end_with_the_node() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let at = node.mesh.node().endpoint();
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(TcpStream::connect(at).await.unwrap());
+    }
+    let closed = tokio::time::timeout(PATIENCE, TcpStream::connect(at).await.unwrap().read_u8()).await;
+    assert!(closed.expect("the connection too many is closed").is_err());
+
+    // Another address has its own share.
+    let answer = mesh_common::original::put(subnet.address(2), at, "node", "[]").await;
+    assert!(answer.unwrap().starts_with("HTTP/1.1 200 "));
+
+    drop(node);
+    for mut stream in open {
+        let closed = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+        assert!(closed.expect("a connection ends with the node").is_err());
+    }
+}

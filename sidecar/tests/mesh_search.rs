@@ -1,0 +1,157 @@
+//! What a node searches: everything once a sweep, the nearest first, at a pace that spares the kernel's
+//! neighbour table.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use mesh_common::lone::ms;
+use proptest::prelude::*;
+use sidecar::mesh::config::Config;
+use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
+use sidecar::mesh::timing::Timing;
+use sidecar::mesh::wire::Node;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+/// What a node that nobody answers searches within a time, and when.
+fn searched(own: SocketAddr, config: &Config, timing: Timing, time: Duration) -> Vec<(Duration, SocketAddr)> {
+    let node = Node::new("own", own.ip(), own.port(), 31000).unwrap();
+    let mut protocol = Protocol::new(node, Search::new(own, config), timing, 7);
+    let mut all = Vec::new();
+    while let Some(due) = protocol.next_deadline().filter(|due| *due <= time) {
+        let actions = protocol.handle(due, Event::Wake);
+        all.extend(actions.into_iter().filter_map(|action| match action {
+            Action::Send { to, .. } => Some((due, to)),
+            _ => None,
+        }));
+    }
+    all
+}
+
+/// One round and one sweep, and no more.
+fn once() -> Timing {
+    Timing {
+        search_first: 48 * HOUR,
+        search_alone: 48 * HOUR,
+        ..Timing::default()
+    }
+}
+
+prop_compose! {
+    fn places()(
+        address in any::<u128>(), v6 in any::<bool>(), host_bits in 0..11_u8, own_port in 30999..31005_u16,
+        min in 31000..31003_u16, more in 0..3_u16,
+    ) -> (SocketAddr, Config) {
+        let ip = if v6 {
+            IpAddr::from(Ipv6Addr::from_bits(address))
+        } else {
+            // Not on loopback, where more is near.
+            IpAddr::from(Ipv4Addr::from_bits(address as u32 >> 2 | 1 << 31))
+        };
+        let bits = if v6 { 128 } else { 32 };
+        let config = Config {
+            search_mask: bits - host_bits,
+            search_min_udp_port: min,
+            search_max_udp_port: min + more,
+            ..Config::default()
+        };
+        (SocketAddr::new(ip, own_port), config)
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_sweep_visits_every_place_once_and_never_ourselves((own, config) in places()) {
+        let bits = if own.is_ipv4() { 32 } else { 128 };
+        let host_bits = bits - config.search_mask;
+        let network = number(own.ip()) >> host_bits << host_bits;
+        let hosts = if own.is_ipv4() && host_bits >= 2 {
+            network + 1..network + (1 << host_bits) - 1
+        } else {
+            network..network + (1 << host_bits)
+        };
+        let mut expected = Vec::new();
+        for host in hosts {
+            for port in config.search_min_udp_port..=config.search_max_udp_port {
+                if (host, port) != (number(own.ip()), own.port()) {
+                    expected.push((host, port));
+                }
+            }
+        }
+        let mut found: Vec<_> = searched(own, &config, once(), 24 * HOUR)
+            .into_iter()
+            .map(|(_, to)| (number(to.ip()), to.port()))
+            .collect();
+        found.sort_unstable();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_nearest_come_first((own, config) in places()) {
+        let all = searched(own, &config, once(), 24 * HOUR);
+        // The near round and the sweep begin together; each by itself goes outwards.
+        let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
+        let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
+        let (first, rest) = all.split_at(near);
+        let reach = first.iter().map(distance).max().unwrap_or_default();
+        prop_assert!(rest.iter().all(|to| distance(to) >= reach));
+        prop_assert!(rest.is_sorted_by_key(distance));
+    }
+}
+
+#[test]
+fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
+    const TABLE: usize = 1024;
+    let timing = Timing::default();
+    let mut entries: BTreeMap<Duration, usize> = BTreeMap::new();
+    for host in 2..=6 {
+        let own = SocketAddr::from(([172, 18, 0, host], 31000));
+        let mut held: BTreeMap<IpAddr, Duration> = BTreeMap::new();
+        let mut changes: BTreeMap<Duration, usize> = BTreeMap::new();
+        for (at, to) in searched(own, &Config::default(), timing.clone(), Duration::from_secs(60)) {
+            held.insert(to.ip(), at);
+            // An address is held for three seconds after it was last asked for.
+            held.retain(|_, asked| *asked + Duration::from_secs(3) > at);
+            changes.insert(at, held.len());
+        }
+        for tick in (0..60_000).step_by(100).map(ms) {
+            let now = changes.range(..=tick).next_back().map_or(0, |(_, count)| *count);
+            *entries.entry(tick).or_default() += now;
+        }
+    }
+    let most = entries.values().max().unwrap();
+    assert!(*most <= TABLE / 2, "{most} entries");
+}
+
+#[test]
+fn near_rounds_come_often_while_alone_and_the_rest_is_swept_meanwhile() {
+    let own = SocketAddr::from(([172, 18, 0, 2], 31000));
+    let all = searched(own, &Config::default(), Timing::default(), ms(12_000));
+    let times = |host: u8| {
+        let at = IpAddr::from([172, 18, 0, host]);
+        all.iter().filter(|(_, to)| to.ip() == at).count()
+    };
+    // Rounds begin at about 0, 0.25, 0.75, 1.75, 3.75 and 7.75 s.
+    assert_eq!((times(1), times(3), times(33)), (6, 6, 6));
+    assert_eq!((times(34), times(150), times(254)), (1, 1, 1));
+    let first: Vec<Duration> = all.iter().take(33).map(|(at, _)| *at).collect();
+    assert!(first.iter().all(|at| *at == Duration::ZERO), "{first:?}");
+}
+
+#[test]
+fn a_loopback_network_is_searched_at_once() {
+    let own = SocketAddr::from(([127, 0, 0, 1], 31000));
+    let all = searched(own, &Config::default(), once(), ms(100));
+    assert_eq!(all.len(), 253);
+}
