@@ -19,6 +19,9 @@ use super::error::CommandError;
 use super::grammar::Resource;
 use crate::proxy::access::{Policy, Rule, Verdict};
 
+/// The most things that a configuration may hold: resources, attachments, servers and rules together.
+const MAX_THINGS: usize = 4096;
+
 /// Resources of one kind by name, in the order in which they were added.
 pub(super) type Named<T> = IndexMap<String, T>;
 
@@ -77,11 +80,38 @@ impl Model {
     /// When the command does not fit what is there; the model is then as it was.
     pub(super) fn apply(&mut self, command: &Command) -> Result<Vec<Remove>, CommandError> {
         match command {
-            Command::Add(add) => self.add(add).map(|()| Vec::new()),
+            Command::Add(add) => {
+                self.has_room()?;
+                self.add(add).map(|()| Vec::new())
+            }
             Command::Update(update) => self.update(update).map(|()| Vec::new()),
             Command::Remove { what, force } => self.remove(what, *force),
             Command::List { .. } => Ok(Vec::new()),
         }
+    }
+
+    fn has_room(&self) -> Result<(), CommandError> {
+        let attachments: usize = self.server_groups.values().map(Named::len).sum();
+        let servers: usize = self.groups.values().map(|g| g.servers.len()).sum();
+        let rules: usize = self.security_groups.values().map(|g| g.rules.len()).sum();
+        let kinds = [
+            self.server_groups.len(),
+            self.groups.len(),
+            self.tcp_lbs.len(),
+            self.socks5_servers.len(),
+            self.security_groups.len(),
+            self.smart_groups.len(),
+            self.smart_nodes.len(),
+        ];
+        if kinds.iter().sum::<usize>() + attachments + servers + rules < MAX_THINGS {
+            return Ok(());
+        }
+        Err(CommandError::refused(
+            "add",
+            format!(
+                "the configuration holds {MAX_THINGS} things already, which is the most; remove some first"
+            ),
+        ))
     }
 
     /// Every listener.

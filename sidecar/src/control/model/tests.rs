@@ -64,6 +64,29 @@ fn force_takes_the_users_along() {
     assert_eq!(model, with(&["add security-group secg0 default allow"]));
 }
 
+#[test]
+fn a_configuration_does_not_grow_without_end() {
+    let mut model = Model::default();
+    for n in 0..4096 {
+        run(&mut model, &format!("add server-groups g{n}")).unwrap();
+    }
+    let error = run(&mut model, "add server-groups more").unwrap_err().to_string();
+    assert!(error.contains("4096"), "{error}");
+    run(&mut model, "remove server-groups g7").unwrap();
+    run(&mut model, "add server-groups more").unwrap();
+}
+
+/// The longest line times the most lines is less than what is read.
+#[test]
+fn the_largest_configuration_can_be_read_back() {
+    let name = "n".repeat(255);
+    let longest = format!(
+        "add smart-node-delegate {name} service {name} zone {name} nic {name} ip-type v6 port 65535 weight 65535"
+    );
+    longest.parse::<Command>().unwrap();
+    assert!(4097 * (longest.len() as u64 + 1) < crate::control::MAX_FILE);
+}
+
 proptest! {
     #[test]
     fn what_is_refused_changes_nothing(changes in prop::collection::vec(arbitrary::change(), 0..60)) {

@@ -1,6 +1,8 @@
 //! `/metrics`: what the sidecar has counted, for Prometheus. Names and labels follow its conventions: base units,
 //! `_total` on counters.
 
+mod mesh;
+
 use std::time::Duration;
 
 use super::MeshStatus;
@@ -8,24 +10,25 @@ use super::exposition::{Kind, Page};
 use super::process::Process;
 use crate::balance::{Connects, ServerView, Totals};
 use crate::control::{Controller, GroupView, ListenerView};
-use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
 
-/// The most servers that are shown one by one; the mesh decides how many there are.
-const MOST_SERVERS: usize = 512;
+/// The most of a kind that are shown one by one, so that the page stays readable whatever is configured and
+/// whatever the mesh offers.
+const MOST: usize = 512;
 
 /// The page.
 pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String {
     let mut page = Page::default();
     page.metric("sidecar_build_info", Kind::Gauge, "The sidecar's version.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
-    listeners(&mut page, &controller.listeners());
+    let all = controller.listeners();
+    listeners(&mut page, &all[..all.len().min(MOST)]);
     let groups = controller.groups();
-    self::groups(&mut page, &groups);
+    self::groups(&mut page, &groups[..groups.len().min(MOST)]);
     servers(&mut page, &groups);
     registrations(&mut page, controller);
     if let Some(mesh) = mesh {
-        nodes(&mut page, mesh);
-        traffic(&mut page, mesh);
+        mesh::nodes(&mut page, mesh);
+        mesh::traffic(&mut page, mesh);
     }
     process(&mut page);
     page.into_text()
@@ -158,7 +161,7 @@ fn groups(page: &mut Page, groups: &[GroupView]) {
 
 fn servers(page: &mut Page, groups: &[GroupView]) {
     let all = groups.iter().flat_map(|g| g.servers.iter().map(move |s| (g, s)));
-    let shown: Vec<(&GroupView, &ServerView)> = all.take(MOST_SERVERS).collect();
+    let shown: Vec<(&GroupView, &ServerView)> = all.take(MOST).collect();
     let all: Vec<Row<'_>> = shown
         .iter()
         .map(|(g, s)| Row {
@@ -204,65 +207,6 @@ fn registrations(page: &mut Page, controller: &Controller) {
     )
     .sample(&[("state", "up")], announced)
     .sample(&[("state", "down")], all.len() - announced);
-}
-
-fn nodes(page: &mut Page, mesh: &MeshStatus) {
-    let view = mesh.view.borrow().clone();
-    let up = view.nodes.iter().filter(|n| n.health == Health::Up).count();
-    page.metric(
-        "sidecar_mesh_nodes",
-        Kind::Gauge,
-        "Sidecars that are known, this one included, by state.",
-    )
-    .sample(&[("state", "up")], up)
-    .sample(&[("state", "down")], view.nodes.len() - up);
-    let instances: usize = view.services.iter().map(|s| s.instances.len()).sum();
-    page.metric(
-        "sidecar_mesh_services",
-        Kind::Gauge,
-        "Services that the mesh offers.",
-    )
-    .sample(&[], view.services.len());
-    page.metric(
-        "sidecar_mesh_instances",
-        Kind::Gauge,
-        "Instances of all services that the mesh offers.",
-    )
-    .sample(&[], instances);
-}
-
-fn traffic(page: &mut Page, mesh: &MeshStatus) {
-    let counters = &mesh.counters;
-    let mut metric = page.metric(
-        "sidecar_mesh_datagrams_total",
-        Kind::Counter,
-        "Discovery datagrams, by type and what became of them.",
-    );
-    for kind in DatagramKind::ALL {
-        metric.sample(&[("type", kind.name()), ("outcome", "sent")], counters.sent(kind));
-        metric.sample(
-            &[("type", kind.name()), ("outcome", "received")],
-            counters.received(kind),
-        );
-    }
-    metric.sample(&[("type", "unknown"), ("outcome", "dropped")], counters.dropped());
-    metric.sample(&[("type", "unknown"), ("outcome", "unsent")], counters.unsent());
-    let help = "Exchanges that this sidecar asked others for, by type and outcome.";
-    let mut metric = page.metric("sidecar_mesh_exchanges_total", Kind::Counter, help);
-    for kind in ExchangeKind::ALL {
-        for outcome in Outcome::ALL {
-            let labels = [("type", kind.name()), ("outcome", outcome.name())];
-            metric.sample(&labels, counters.made(kind, outcome));
-        }
-    }
-    let help = "Exchanges that others asked this sidecar for and were answered, by type.";
-    let mut metric = page.metric("sidecar_mesh_served_total", Kind::Counter, help);
-    for kind in ExchangeKind::ALL {
-        metric.sample(&[("type", kind.name())], counters.served(kind));
-    }
-    let help = "Requests to the discovery port that were rejected: not of the protocol, or malformed.";
-    page.metric("sidecar_mesh_rejected_total", Kind::Counter, help)
-        .sample(&[], counters.rejected());
 }
 
 fn process(page: &mut Page) {
