@@ -49,3 +49,12 @@ async fn the_token_opens() {
         .into_body();
     assert!(document.contains(r#""security":[{"token":[]}]"#), "{document}");
 }
+
+#[tokio::test]
+async fn a_web_page_cannot_command_through_its_readers_browser() {
+    let door = Door::open().await;
+    let headers = [("origin", "https://example.com")];
+    let answer = door.send("POST", PATH, &headers, r#"{"name":"x"}"#).await;
+    assert_eq!(answer.status(), 403, "{}", answer.body());
+    assert!(door.controller.server_groups().is_empty());
+}

@@ -71,3 +71,9 @@ impl From<Fault> for Answer {
         }
     }
 }
+
+/// The answer to a browser that was sent here by a web page.
+pub(super) fn from_web_page() -> Answer {
+    let message = "requests from web pages are not answered: the header Origin is not expected here";
+    error(StatusCode::FORBIDDEN, message)
+}

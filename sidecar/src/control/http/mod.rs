@@ -1,7 +1,8 @@
 //! The HTTP door: JSON over HTTP/1.1, mapped one to one on commands. It has no logic of its own.
 //!
-//! [`routes`] has every path ([`modules`] those of resources), [`bodies`] every body, and [`views`] every answer; the router, the reading of bodies
-//! and the description of the API in [`openapi`] all go by these. [`change`] makes a command of a request.
+//! [`routes`] has every path ([`modules`] those of resources), [`bodies`] every body, and [`views`] every answer;
+//! the router, the reading of bodies and the description of the API in [`openapi`] all go by these. [`change`] makes
+//! a command of a request.
 
 mod answers;
 mod bodies;
@@ -21,12 +22,13 @@ mod views;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
+use hyper::header::ORIGIN;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::controller::Controller;
 use crate::http::{self, Answer};
-use answers::{nothing_at, refused, unread};
+use answers::{from_web_page, nothing_at, refused, unread};
 use change::Change;
 use routes::{Leads, ROUTES, Route};
 pub use token::TokenCheck;
@@ -42,6 +44,10 @@ pub async fn handle(
 ) -> Answer {
     if let Err(answer) = token::check(token.as_ref(), request.headers()).await {
         return *answer;
+    }
+    if request.headers().contains_key(ORIGIN) {
+        // A web page may make its reader's browser send here; browsers say so (Fetch Standard, `Origin` header).
+        return from_web_page();
     }
     let (method, path) = (request.method(), request.uri().path());
     let Some((route, names)) = find(method, path) else {
