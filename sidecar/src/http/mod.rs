@@ -1,10 +1,11 @@
 //! A small HTTP/1.1 server for all that the sidecar itself answers: everything about a caller is bounded.
 
-use std::collections::HashMap;
+mod places;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +16,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use places::{Place, Places};
 
 /// How long a caller may take to send a request's head, the first as well as the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +45,8 @@ pub enum BodyError {
 /// What one listener gives its callers together.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most connections at a time; further ones wait in the kernel's queue. 128.
+    /// The most connections at a time; when there are as many, the caller who was heard or answered the longest
+    /// ago makes room for the next. 128.
     pub connections: usize,
     /// The most of them from one address; further ones are closed. 128.
     pub connections_each: usize,
@@ -84,20 +87,18 @@ where
     F: Future<Output = Answer> + Send,
 {
     let handler = Arc::new(handler);
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let callers = Arc::new(Callers::default());
+    let places = Places::new(limits.connections, limits.connections_each);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    while let Some((stream, from, place)) = next(&listener, &places, &stop).await {
-        let Some(caller) = callers.enter(from, limits.connections_each) else {
-            tracing::debug!(%from, "too many HTTP connections from this address");
+    while let Some((stream, from)) = stop.run_until_cancelled(accept(&listener)).await {
+        let Some(place) = places.take(from, cut.child_token()) else {
+            tracing::debug!(%from, "no room for an HTTP connection from this address");
             continue;
         };
-        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), cut.clone());
+        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), place.cut.clone());
         connections.spawn(async move {
-            cut.run_until_cancelled(connection(stream, from, handler, stop))
+            cut.run_until_cancelled(connection(stream, from, Arc::new(place), handler, stop))
                 .await;
-            drop((place, caller));
         });
     }
     connections.close();
@@ -110,34 +111,36 @@ where
     }
 }
 
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let accept = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer.ip(), place)),
-                Err(error) => {
-                    tracing::debug!(%error, "accept failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer.ip()),
+            Err(error) => {
+                tracing::debug!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    };
-    stop.run_until_cancelled(accept).await.flatten()
+    }
 }
 
-async fn connection<H, F>(stream: TcpStream, from: IpAddr, handler: Arc<H>, stop: CancellationToken)
-where
+async fn connection<H, F>(
+    stream: TcpStream,
+    from: IpAddr,
+    place: Arc<Place>,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
     let service = service_fn(move |request| {
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler(from, request).await) }
+        let (handler, place) = (Arc::clone(&handler), Arc::clone(&place));
+        async move {
+            place.refresh();
+            let answer = handler(from, request).await;
+            place.refresh();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -156,43 +159,6 @@ where
     };
     if let Err(error) = outcome {
         tracing::debug!(%from, %error, "an HTTP caller went away");
-    }
-}
-
-/// How many connections each address has.
-#[derive(Default)]
-struct Callers(Mutex<HashMap<IpAddr, usize>>);
-
-/// One connection of an address; over when dropped.
-struct Caller {
-    all: Arc<Callers>,
-    address: IpAddr,
-}
-
-impl Callers {
-    fn enter(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Caller> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(address).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Caller {
-            all: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.address);
-            }
-        }
     }
 }
 

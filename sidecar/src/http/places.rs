@@ -1,0 +1,158 @@
+//! The places that a listener has for callers. When all are taken, a newcomer gets that of the caller who was last
+//! heard or answered the longest ago: who is silent or slow must not keep others out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// The places of one listener.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    most_each: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    count: usize,
+    by_address: HashMap<IpAddr, usize>,
+    /// Everybody, who was heard or answered the longest ago first.
+    callers: BTreeMap<u64, CancellationToken>,
+    next: u64,
+}
+
+/// One caller's place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+    /// Told when the connection is to end at once.
+    pub(super) cut: CancellationToken,
+    /// Its key among the callers.
+    key: Mutex<u64>,
+}
+
+impl Places {
+    pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            most_each,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A place for a caller; `None` where its address has enough.
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr, cut: CancellationToken) -> Option<Place> {
+        let mut guard = self.taken();
+        let taken = &mut *guard;
+        if taken
+            .by_address
+            .get(&address)
+            .is_some_and(|count| *count >= self.most_each)
+        {
+            return None;
+        }
+        if taken.count >= self.most {
+            // Its place is counted until its task has ended; for that moment there is one more.
+            let (_, longest_ago) = taken.callers.pop_first()?;
+            longest_ago.cancel();
+        }
+        taken.count += 1;
+        *taken.by_address.entry(address).or_default() += 1;
+        let key = Mutex::new(taken.line_up(cut.clone()));
+        drop(guard);
+        Some(Place {
+            places: Arc::clone(self),
+            address,
+            cut,
+            key,
+        })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn line_up(&mut self, cut: CancellationToken) -> u64 {
+        let key = self.next;
+        self.next += 1;
+        self.callers.insert(key, cut);
+        key
+    }
+}
+
+impl Place {
+    /// The caller was heard, or answered.
+    pub(super) fn refresh(&self) {
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken();
+        // Who had to make room already is not lined up again.
+        if let Some(cut) = taken.callers.remove(&key) {
+            *key = taken.line_up(cut);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let key = *self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken();
+        taken.callers.remove(&key);
+        taken.count -= 1;
+        if let Some(count) = taken.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        [127, 0, 0, last].into()
+    }
+
+    fn take(places: &Arc<Places>, last: u8) -> Option<Place> {
+        places.take(address(last), CancellationToken::new())
+    }
+
+    #[test]
+    fn who_was_heard_the_longest_ago_makes_room() {
+        let places = Places::new(3, 3);
+        let all: Vec<Place> = (1..=3).map(|n| take(&places, n).unwrap()).collect();
+        all[0].refresh();
+        let newcomers = (take(&places, 4).unwrap(), take(&places, 5).unwrap());
+        let cut: Vec<bool> = all.iter().map(|place| place.cut.is_cancelled()).collect();
+        assert_eq!(cut, [false, true, true]);
+        all[1].refresh();
+        drop(all);
+        assert!(!newcomers.0.cut.is_cancelled() && !newcomers.1.cut.is_cancelled());
+        let taken = places.taken();
+        assert_eq!((taken.count, taken.callers.len()), (2, 2));
+        drop(taken);
+    }
+
+    #[test]
+    fn an_address_has_so_many_and_no_more() {
+        let places = Places::new(10, 2);
+        let both = (take(&places, 1).unwrap(), take(&places, 1).unwrap());
+        assert!(take(&places, 1).is_none());
+        let other = take(&places, 2).unwrap();
+        drop((both, other));
+        assert!(take(&places, 1).is_some());
+        assert_eq!(
+            places.taken().by_address.len(),
+            0,
+            "nothing is kept of who is gone"
+        );
+    }
+}

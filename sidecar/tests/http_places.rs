@@ -1,0 +1,52 @@
+//! Callers who say nothing do not keep others out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sidecar::http;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+async fn ask(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn the_silent_and_the_slow_make_room() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let page = async |request| match http::body(request, 100).await {
+        Ok(_) => http::text(hyper::StatusCode::OK, "here"),
+        Err(error) => http::text(hyper::StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    let served = tokio::spawn(http::serve(listener, page, stop.clone()));
+    let mut others = Vec::new();
+    for n in 0..300 {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        if n % 2 == 0 {
+            stream
+                .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+                .await
+                .expect("sent");
+        }
+        others.push(stream);
+    }
+    // They would be waited for much longer than this.
+    let answer = tokio::time::timeout(Duration::from_secs(5), ask(address)).await;
+    assert!(
+        answer
+            .expect("an answer in spite of all the others")
+            .starts_with("HTTP/1.1 200 OK")
+    );
+    stop.cancel();
+    served.await.expect("it ends");
+}
