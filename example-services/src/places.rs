@@ -93,7 +93,7 @@ impl Places {
             sleep_until(spared_until).await;
         }
         // A busy connection does not become idle, and who waits here takes in no new one.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
