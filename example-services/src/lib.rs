@@ -7,6 +7,7 @@
 pub mod client;
 pub mod frontend;
 pub mod name;
+mod places;
 pub mod program;
 pub mod registration;
 mod server;

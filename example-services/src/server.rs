@@ -5,7 +5,6 @@
 //! request on it, which would fail requests at every stop.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,15 +17,16 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::places::{Place, Places};
+
 /// Connections at a time; more wait in the kernel's queue. Two descriptors each stay below the usual 1024.
 const MAX_CONNECTIONS: usize = 400;
 /// How long a client may take to send a request's head.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// How long a connection may last, whatever its client does.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(30);
 /// How long a stopping server still takes the connections that wait in the kernel's queue.
@@ -42,21 +42,18 @@ where
 {
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let start = |stream: TcpStream, place| {
-        let connection = connection(stream, handler.clone());
-        let cut = cut.clone();
-        connections.spawn(async move {
-            let _place = place;
-            cut.run_until_cancelled_owned(connection).await
-        });
+    let mut places = Places::new(MAX_CONNECTIONS);
+    let start = |places: &mut Places, room, stream: TcpStream| {
+        let cut = cut.child_token();
+        let place = places.take(room, cut.clone());
+        connections.spawn(cut.run_until_cancelled_owned(connection(stream, place, handler.clone())));
     };
 
     let accepting = async {
-        // The semaphore is never closed.
-        while let Ok(place) = places.clone().acquire_owned().await {
+        loop {
+            let room = places.room().await;
             match listener.accept().await {
-                Ok((stream, _)) => start(stream, place),
+                Ok((stream, _)) => start(&mut places, room, stream),
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -67,10 +64,10 @@ where
     stop.run_until_cancelled(accepting).await;
 
     let last_call = Instant::now() + LAST_CALL;
-    while let Ok(place) = places.clone().try_acquire_owned()
+    while let Some(room) = places.try_room()
         && let Ok(Ok((stream, _))) = timeout_at(last_call, listener.accept()).await
     {
-        start(stream, place);
+        start(&mut places, room, stream);
     }
     drop(listener);
     connections.close();
@@ -80,7 +77,7 @@ where
     }
 }
 
-async fn connection<H, F>(stream: TcpStream, handler: H)
+async fn connection<H, F>(stream: TcpStream, place: Place, handler: H)
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Full<Bytes>>>,
@@ -95,6 +92,7 @@ where
         .serve_connection(
             TokioIo::new(stream),
             service_fn(|request| {
+                place.busy();
                 let answer = handler(request);
                 async { Ok::<_, Infallible>(answer.await) }
             }),

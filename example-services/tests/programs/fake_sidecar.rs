@@ -25,6 +25,8 @@ struct State {
     registrations: BTreeMap<String, Value>,
     requests: Vec<String>,
     refusal: Option<&'static str>,
+    kept: Option<&'static str>,
+    fleeting: bool,
     broken_off: usize,
     frozen: bool,
 }
@@ -57,6 +59,21 @@ impl FakeSidecar {
     /// Refuses every registration with this message from now on.
     pub(crate) fn refuse(&self, message: &'static str) {
         self.state.lock().expect("the state").refusal = Some(message);
+    }
+
+    /// Refuses every deregistration with this message from now on.
+    pub(crate) fn keep(&self, message: &'static str) {
+        self.state.lock().expect("the state").kept = Some(message);
+    }
+
+    /// Forgets every registration.
+    pub(crate) fn forget(&self) {
+        self.state.lock().expect("the state").registrations.clear();
+    }
+
+    /// Forgets a registration as soon as it has been looked up once.
+    pub(crate) fn forget_once_looked_up(&self) {
+        self.state.lock().expect("the state").fleeting = true;
     }
 
     /// Makes `count` registrations and then breaks off instead of answering.
@@ -113,6 +130,15 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
+/// An error as the sidecar tells it.
+fn told(code: u16, message: &str) -> (&'static str, String) {
+    let status = match code {
+        404 => "404 Not Found",
+        _ => "400 Bad Request",
+    };
+    (status, json!({"code": code, "message": message}).to_string())
+}
+
 impl State {
     fn answer(&mut self, head: &str, body: &str) -> Option<(&'static str, String)> {
         let mut words = head.split(' ');
@@ -127,26 +153,28 @@ impl State {
             .unwrap_or_else(|| panic!("asked for {path}"))
             .trim_start_matches('/');
         match method {
-            "GET" => Some(match self.registrations.get(name) {
-                Some(held) => ("200 OK", held.to_string()),
-                None => (
-                    "404 Not Found",
-                    json!({"code": 404, "message": "not there"}).to_string(),
-                ),
-            }),
-            "DELETE" => Some(match self.registrations.remove(name) {
-                Some(_) => ("204 No Content", String::new()),
-                None => (
-                    "404 Not Found",
-                    json!({"code": 404, "message": "not there"}).to_string(),
-                ),
+            "GET" => {
+                let held = self.registrations.get(name).map(Value::to_string);
+                if std::mem::take(&mut self.fleeting) {
+                    self.registrations.remove(name);
+                }
+                Some(match held {
+                    Some(held) => ("200 OK", held),
+                    None => told(404, "not there"),
+                })
+            }
+            "DELETE" => Some(match (self.kept, self.registrations.remove(name)) {
+                (None, Some(_)) => ("204 No Content", String::new()),
+                (None, None) => told(400, "the resource could not be found"),
+                (Some(message), held) => {
+                    self.registrations
+                        .extend(held.map(|held| (name.to_owned(), held)));
+                    told(400, message)
+                }
             }),
             "POST" => {
                 if let Some(message) = self.refusal {
-                    return Some((
-                        "400 Bad Request",
-                        json!({"code": 400, "message": message}).to_string(),
-                    ));
+                    return Some(told(400, message));
                 }
                 let mut held: Value = serde_json::from_str(body).expect("a registration in JSON");
                 let name = held["name"].as_str().expect("a name").to_owned();

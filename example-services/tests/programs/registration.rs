@@ -65,7 +65,7 @@ async fn gives_up_on_a_sidecar_that_takes_requests_and_answers_none() {
         .end()
         .await;
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("no answer to a request in 2 s"), "{log}");
+    assert!(log.contains("no answer in 2 s"), "{log}");
 }
 
 #[tokio::test]
@@ -118,6 +118,23 @@ async fn a_registration_from_before_gets_the_new_weight_and_keeps_its_port() {
     let renewed = format!(r#""exposedPort":{},"weight":15}}"#, sidecar.allocated().port());
     assert!(
         requests[3].starts_with("POST") && requests[3].ends_with(&renewed),
+        "{requests:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_registration_that_vanishes_meanwhile_is_made_anew_with_its_port() {
+    let sidecar = FakeSidecar::start().await;
+    sidecar.hold("my-service-a_example", 10);
+    sidecar.forget_once_looked_up();
+    let service = Process::service(&["a", "--sidecar", &sidecar.url]);
+    service.logged("registered as").await;
+    assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
+    let requests = sidecar.requests();
+    assert_eq!(requests[..2], [GET, GET]);
+    let port = format!(r#""exposedPort":{}}}"#, sidecar.allocated().port());
+    assert!(
+        requests.len() == 3 && requests[2].starts_with("POST") && requests[2].ends_with(&port),
         "{requests:?}"
     );
 }

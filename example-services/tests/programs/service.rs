@@ -105,8 +105,34 @@ async fn a_stop_is_bounded_whatever_clients_and_sidecar_do() {
     service.signal(Signal::INT);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("cannot deregister: no answer in 1 s"), "{log}");
+}
+
+#[tokio::test]
+async fn a_registration_that_is_gone_at_the_stop_is_as_good_as_taken_back() {
+    let (sidecar, service) = start(&["a"]).await;
+    sidecar.forget();
+    service.signal(Signal::TERM);
+    let (status, log) = service.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    let requests = sidecar.requests();
+    let [.., delete, look] = requests.as_slice() else {
+        panic!("too few requests: {requests:?}");
+    };
     assert!(
-        log.contains("cannot deregister: no answer to a request in 2 s"),
-        "{log}"
+        delete.starts_with("DELETE") && look.starts_with("GET"),
+        "{requests:?}"
     );
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_registration_that_the_sidecar_keeps_at_the_stop_is_told() {
+    let (sidecar, service) = start(&["a"]).await;
+    sidecar.keep("it is in use");
+    service.signal(Signal::TERM);
+    let (status, log) = service.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    let told = "cannot deregister: the sidecar refused to deregister my-service-a_example (400 Bad Request): it is in use";
+    assert!(log.contains(told), "{log}");
 }

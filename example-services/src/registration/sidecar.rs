@@ -1,5 +1,4 @@
-//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource
-//! (control plane: registering a service).
+//! The sidecar's side of a registration, asked over HTTP.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,130 +7,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::error::{Error, seconds};
+use super::{Registered, Registration};
 use crate::client;
-use crate::name::Name;
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
 /// How long one request to the sidecar may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
+/// How long a deregistration may take in all: a program that stops has little time.
+pub const DEREGISTRATION_LIMIT: Duration = Duration::from_secs(1);
 /// The pause between attempts grows from the first to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What the sidecar takes where a registration names no weight.
 const DEFAULT_WEIGHT: u32 = 10;
-
-/// Why a service is not registered, or not deregistered.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No answer came in all the time there was.
-    #[error("the sidecar at {sidecar} gave no answer in {}: is it running there? (--sidecar says where)", seconds(*.limit))]
-    GaveUp {
-        /// Where it was looked for.
-        sidecar: Sidecar,
-        /// How long.
-        limit: Duration,
-        /// The last attempt's failure.
-        source: Box<Error>,
-    },
-    /// The sidecar cannot be connected to.
-    #[error("cannot connect to the sidecar")]
-    Connect(#[source] std::io::Error),
-    /// One request took too long.
-    #[error("no answer to a request in {}", seconds(REQUEST_LIMIT))]
-    Timeout,
-    /// The exchange broke.
-    #[error(transparent)]
-    Exchange(#[from] client::Error),
-    /// The sidecar does not do what it is asked for: a mistake that repeating does not mend.
-    #[error("the sidecar refused to {action} {name} ({status}): {message}")]
-    Refused {
-        /// What it was asked to do.
-        action: &'static str,
-        /// The registration's name.
-        name: String,
-        /// Its answer's status.
-        status: StatusCode,
-        /// Its own words.
-        message: String,
-    },
-    /// The registration that was made a moment ago is not there.
-    #[error("the sidecar does not know {0}, which it registered a moment ago")]
-    Lost(String),
-    /// The answer is not the JSON that the protocol says.
-    #[error("the sidecar's answer about {name} is not a registration")]
-    Malformed {
-        /// The registration's name.
-        name: String,
-        /// Where it differs.
-        source: serde_json::Error,
-    },
-}
-
-impl Error {
-    /// Whether the next attempt may fare better.
-    fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Error::Connect(_) | Error::Timeout | Error::Exchange(_) | Error::Lost(_)
-        )
-    }
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
-}
-
-/// What a service registers, as the sidecar's JSON says it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Registration {
-    name: String,
-    service: String,
-    zone: String,
-    nic: String,
-    #[serde(rename = "exposedPort", skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
-    /// The instance's share of connections; the sidecar's default where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u32>,
-}
-
-impl Registration {
-    /// Service `name` of the example, as `my-service-NAME` in `zone`, on the address of interface `nic`.
-    pub fn new(name: &Name, zone: &Name, nic: &str, weight: Option<u32>) -> Self {
-        let service = format!("my-service-{name}");
-        Registration {
-            name: format!("{service}_{zone}"),
-            service,
-            zone: zone.to_string(),
-            nic: nic.to_owned(),
-            port: None,
-            weight,
-        }
-    }
-
-    fn path(&self) -> String {
-        format!("{RESOURCE}/{}", self.name)
-    }
-}
-
-impl fmt::Display for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
-/// A registration that the sidecar holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Registered {
-    /// The port that the sidecar allocated.
-    pub port: u16,
-    /// Whether this program made it; else it was there before.
-    pub fresh: bool,
-}
 
 /// The part of the sidecar's answer that is used here.
 #[derive(Deserialize)]
@@ -228,34 +121,39 @@ impl Sidecar {
     /// Any of the requests failed; none is repeated.
     pub async fn renew(&self, wanted: &Registration, port: u16) -> Result<(), Error> {
         match self.find(wanted).await? {
-            Some(held) if held.weight == wanted.weight.unwrap_or(DEFAULT_WEIGHT) => Ok(()),
-            _ => {
-                self.deregister(wanted).await?;
-                self.add(&Registration {
-                    port: Some(port),
-                    ..wanted.clone()
-                })
-                .await
-            }
+            Some(held) if held.weight == wanted.weight.unwrap_or(DEFAULT_WEIGHT) => return Ok(()),
+            Some(_) => self.deregister(wanted).await?,
+            None => {}
         }
+        let wanted = Registration {
+            port: Some(port),
+            ..wanted.clone()
+        };
+        self.add(&wanted).await
     }
 
-    /// Takes the registration back. One that is not there is as good.
+    /// Takes the registration back, within [`DEREGISTRATION_LIMIT`]. One that is not there is as good.
     ///
     /// # Errors
-    /// The request failed; it is not repeated.
+    /// The registration is still there, or nobody knows; nothing is repeated.
     pub async fn deregister(&self, registration: &Registration) -> Result<(), Error> {
+        within(DEREGISTRATION_LIMIT, self.remove(registration)).await
+    }
+
+    async fn remove(&self, registration: &Registration) -> Result<(), Error> {
         let answer = self
-            .send(Method::DELETE, &registration.path(), Bytes::new())
+            .send(Method::DELETE, &path(registration), Bytes::new())
             .await?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(refused("deregister", registration, &answer)),
+            // A sidecar answers so for a name that it does not know, among other reasons.
+            StatusCode::BAD_REQUEST if self.find(registration).await?.is_none() => Ok(()),
+            _ => Err(Error::refused("deregister", registration, &answer)),
         }
     }
 
     async fn find(&self, registration: &Registration) -> Result<Option<Held>, Error> {
-        let answer = self.send(Method::GET, &registration.path(), Bytes::new()).await?;
+        let answer = self.send(Method::GET, &path(registration), Bytes::new()).await?;
         match answer.status() {
             StatusCode::OK => {
                 serde_json::from_slice(answer.body())
@@ -266,7 +164,7 @@ impl Sidecar {
                     })
             }
             StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(refused("look up", registration, &answer)),
+            _ => Err(Error::refused("look up", registration, &answer)),
         }
     }
 
@@ -278,7 +176,7 @@ impl Sidecar {
         let answer = self.send(Method::POST, RESOURCE, body.into()).await?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            _ => Err(refused("register", registration, &answer)),
+            _ => Err(Error::refused("register", registration, &answer)),
         }
     }
 
@@ -288,30 +186,14 @@ impl Sidecar {
             let request = client::request(method, path, &self.0.to_string(), body)?;
             Ok(client::exchange(stream, request).await?)
         };
-        timeout(REQUEST_LIMIT, exchange)
-            .await
-            .unwrap_or(Err(Error::Timeout))
+        within(REQUEST_LIMIT, exchange).await
     }
 }
 
-fn refused(action: &'static str, registration: &Registration, answer: &Response<Bytes>) -> Error {
-    /// The sidecar's errors carry their message in JSON.
-    #[derive(Deserialize)]
-    struct Told {
-        message: String,
-    }
-    let message = match serde_json::from_slice(answer.body()) {
-        Ok(Told { message }) => message,
-        Err(_) => String::from_utf8_lossy(answer.body())
-            .trim()
-            .chars()
-            .take(500)
-            .collect(),
-    };
-    Error::Refused {
-        action,
-        name: registration.name.clone(),
-        status: answer.status(),
-        message,
-    }
+fn path(registration: &Registration) -> String {
+    format!("{RESOURCE}/{}", registration.name)
+}
+
+async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, step).await.unwrap_or(Err(Error::Timeout(limit)))
 }

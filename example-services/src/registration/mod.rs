@@ -1,0 +1,57 @@
+//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource
+//! (control plane: registering a service).
+
+mod error;
+mod sidecar;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use self::error::Error;
+pub use self::sidecar::{DEREGISTRATION_LIMIT, Sidecar};
+use crate::name::Name;
+
+/// What a service registers, as the sidecar's JSON says it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Registration {
+    name: String,
+    service: String,
+    zone: String,
+    nic: String,
+    #[serde(rename = "exposedPort", skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// The instance's share of connections; the sidecar's default where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+}
+
+impl Registration {
+    /// Service `name` of the example, as `my-service-NAME` in `zone`, on the address of interface `nic`.
+    pub fn new(name: &Name, zone: &Name, nic: &str, weight: Option<u32>) -> Self {
+        let service = format!("my-service-{name}");
+        Registration {
+            name: format!("{service}_{zone}"),
+            service,
+            zone: zone.to_string(),
+            nic: nic.to_owned(),
+            port: None,
+            weight,
+        }
+    }
+}
+
+impl fmt::Display for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// A registration that the sidecar holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered {
+    /// The port that the sidecar allocated.
+    pub port: u16,
+    /// Whether this program made it; else it was there before.
+    pub fresh: bool,
+}
