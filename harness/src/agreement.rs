@@ -1,10 +1,13 @@
 //! Whether the sidecars see the mesh that is there: pure, views in and complaints out.
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::topology::Role;
 use crate::view::{InstanceView, View};
+pub use beside::{Beside, beside};
 
 /// What a service is registered as: this, then its short name.
 const SERVICE_PREFIX: &str = "my-service-";
@@ -25,6 +28,11 @@ pub struct Seen {
 /// All that the sidecars' views lack or have too much, a line each; empty where all see the mesh that `seen`
 /// lists, and so agree with each other.
 pub fn disagreements(seen: &[Seen]) -> Vec<String> {
+    disagreements_but(seen, &[])
+}
+
+/// The same, where the nodes `beside` those of `seen` are there too.
+pub fn disagreements_but(seen: &[Seen], beside: &[Beside]) -> Vec<String> {
     let mut complaints = Vec::new();
     for who in seen {
         match &who.view {
@@ -32,6 +40,7 @@ pub fn disagreements(seen: &[Seen]) -> Vec<String> {
                 who,
                 view,
                 seen,
+                beside,
                 complaints: &mut complaints,
             }
             .all(),
@@ -56,6 +65,7 @@ struct Judge<'a> {
     who: &'a Seen,
     view: &'a View,
     seen: &'a [Seen],
+    beside: &'a [Beside],
     complaints: &'a mut Vec<String>,
 }
 
@@ -77,6 +87,10 @@ impl Judge<'_> {
         self.complaints.push(format!("{} {what}", self.who.name));
     }
 
+    fn is_beside(&self, host: &str) -> bool {
+        self.beside.iter().any(|node| node.name == host)
+    }
+
     fn nodes(&mut self) {
         for other in self.seen {
             let node = self.view.nodes.iter().find(|node| node.node_name == other.host);
@@ -88,7 +102,8 @@ impl Judge<'_> {
         }
         let view = self.view;
         for node in view.nodes.iter().filter(|node| node.health == "UP") {
-            if !self.seen.iter().any(|other| other.host == node.node_name) {
+            let member = self.seen.iter().any(|other| other.host == node.node_name);
+            if !member && !self.is_beside(&node.node_name) {
                 self.complain(format!(
                     "calls {} at {} UP, which is not there",
                     node.node_name, node.address
@@ -153,7 +168,8 @@ impl Judge<'_> {
 
     fn offers(&self, service: &str, instance: &InstanceView) -> bool {
         let mut all = self.seen.iter();
-        all.any(|other| other.host == instance.node_name && other.role.service() == Some(service))
+        self.is_beside(&instance.node_name)
+            || all.any(|other| other.host == instance.node_name && other.role.service() == Some(service))
     }
 
     fn group(&mut self, service: &str, instances: &[&InstanceView]) {
@@ -198,7 +214,11 @@ impl Judge<'_> {
                     .strip_prefix(SERVICE_PREFIX)
                     .is_some_and(|name| other.role.service() == Some(name))
             };
-            if !self.seen.iter().any(offered) {
+            let all_beside = known
+                .instances
+                .iter()
+                .all(|known| self.is_beside(&known.node_name));
+            if !all_beside && !self.seen.iter().any(offered) {
                 self.complain(format!("sees service {}, which nobody offers", known.service));
             }
         }

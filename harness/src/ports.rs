@@ -2,12 +2,19 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::error::Error;
-use crate::runtime::{Docker, RuntimeError, label};
+use crate::runtime::{Container, Docker, RuntimeError, label};
 use crate::topology::Topology;
+
+/// How the engine's own process ends, as [`process`] tells it, that holds a port on behalf of a container.
+const PROXY: &str = "(docker-proxy)";
+/// Looks for the container behind such a process, and the time between two.
+const PROXY_LOOKS: usize = 10;
+const PROXY_PERIOD: Duration = Duration::from_millis(100);
 
 /// Refuses a mesh whose fixed host ports are taken, and says by whom. What containers of the run `own` hold is not
 /// taken.
@@ -32,31 +39,40 @@ pub async fn check_free(docker: &Docker, topology: &Topology, own: &str) -> Resu
 
 /// A container by its name, else a process; none where the port is free.
 async fn holder(docker: &Docker, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, RuntimeError> {
-    for container in docker.all_containers().await? {
-        if container
-            .ports
-            .iter()
-            .any(|(_, bound)| bound.port() == port && overlap(*bound, ip))
-        {
-            if container.label(label::RUN) == own {
-                return Ok(None);
+    for _ in 0..PROXY_LOOKS {
+        let all = docker.all_containers().await?;
+        if let Some(container) = publisher(&all, ip, port) {
+            let told = || format!("container {} ({})", container.name, container.image);
+            return Ok((container.label(label::RUN) != own).then(told));
+        }
+        let process = match TcpListener::bind((ip, port)).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                let found = tokio::task::spawn_blocking(move || process(Path::new("/proc"), port)).await;
+                let unknown =
+                    || format!("a process of another user (`sudo ss -ltnp 'sport = :{port}'` tells which)");
+                found.ok().flatten().unwrap_or_else(unknown)
             }
-            return Ok(Some(format!(
-                "container {} ({})",
-                container.name, container.image
-            )));
+            // Where it cannot be tried (a port that only root may bind), the engine will tell.
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        if !process.ends_with(PROXY) {
+            return Ok(Some(process));
         }
+        // The engine lists a container's ports a little after it has bound them.
+        tokio::time::sleep(PROXY_PERIOD).await;
     }
-    match TcpListener::bind((ip, port)).await {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let process = tokio::task::spawn_blocking(move || process(Path::new("/proc"), port)).await;
-            let unknown =
-                || format!("a process of another user (`sudo ss -ltnp 'sport = :{port}'` tells which)");
-            Ok(Some(process.ok().flatten().unwrap_or_else(unknown)))
-        }
-        // Where it cannot be tried (a port that only root may bind), the engine will tell.
-        Ok(_) | Err(_) => Ok(None),
-    }
+    Ok(Some(
+        "a container that the engine is just starting or stopping".to_owned(),
+    ))
+}
+
+/// The container that publishes the port.
+fn publisher(all: &[Container], ip: Ipv4Addr, port: u16) -> Option<&Container> {
+    let publishes = |container: &&Container| {
+        let mut ports = container.ports.iter();
+        ports.any(|(_, bound)| bound.port() == port && overlap(*bound, ip))
+    };
+    all.iter().find(publishes)
 }
 
 fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
@@ -122,6 +138,30 @@ mod tests {
         assert_eq!(listening(table, 8080), [4711]);
         assert_eq!(listening(table, 9999), Vec::<u64>::new());
         assert!(listening("", 80).is_empty());
+    }
+
+    #[test]
+    fn a_port_is_published_by_the_container_that_is_bound_where_the_mesh_would_be() {
+        let container = |name: &str, bound: &str| Container {
+            id: String::new(),
+            name: name.to_owned(),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            state: String::new(),
+            status: String::new(),
+            labels: std::collections::BTreeMap::new(),
+            ports: vec![(80, bound.parse().unwrap())],
+        };
+        let all = [
+            container("elsewhere", "127.0.0.2:8080"),
+            container("everywhere", "0.0.0.0:8081"),
+            container("here", "127.0.0.1:8080"),
+        ];
+        let name = |port| publisher(&all, Ipv4Addr::LOCALHOST, port).map(|found| found.name.as_str());
+        assert_eq!(name(8080), Some("here"));
+        assert_eq!(name(8081), Some("everywhere"));
+        assert_eq!(name(8082), None);
     }
 
     #[cfg(target_os = "linux")]

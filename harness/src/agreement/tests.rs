@@ -156,3 +156,70 @@ fn silence_and_different_hashes_are_complaints() {
         ["the sidecars know the same nodes but 2 different hashes of them"]
     );
 }
+
+/// A view with one more node, which offers service a and a service of its own.
+fn with_stranger() -> Value {
+    let mut view = mesh();
+    let instance =
+        json!({"nodeName": "more", "address": "10.0.0.9", "port": 20009, "weight": 10, "state": "UP"});
+    let push = |view: &mut Value, pointer: &str, value: Value| {
+        view.pointer_mut(pointer)
+            .unwrap()
+            .as_array_mut()
+            .unwrap()
+            .push(value);
+    };
+    push(
+        &mut view,
+        "/nodes",
+        json!({"nodeName": "more", "address": "10.0.0.9", "health": "UP"}),
+    );
+    push(&mut view, "/services/0/instances", instance.clone());
+    push(
+        &mut view,
+        "/services",
+        json!({"service": "my-service-c", "instances": [instance]}),
+    );
+    push(
+        &mut view,
+        "/groups/0/servers",
+        json!({"address": "10.0.0.9:20009", "weight": 10, "state": "UP"}),
+    );
+    view
+}
+
+#[test]
+fn a_node_beside_the_topology_is_no_complaint_where_all_agree_on_it() {
+    let all = seen(|_| with_stranger());
+    let found = beside(&all);
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["more at 10.0.0.9, offers services a, c"]);
+    assert_eq!(disagreements_but(&all, &found), Vec::<String>::new());
+    // Held against the topology alone it is one all the same.
+    assert!(disagreements(&all).contains(&"lb calls more at 10.0.0.9 UP, which is not there".to_owned()));
+    assert_eq!(beside(&seen(|_| mesh())), []);
+}
+
+#[test]
+fn a_node_that_the_views_tell_of_differently_is_not_beside_but_a_complaint() {
+    let changes: [(&str, Value); 5] = [
+        ("/nodes/5/health", json!("DOWN")),
+        ("/nodes/5/address", json!("10.0.0.8")),
+        ("/services/0/instances/2/state", json!("DOWN")),
+        ("/services/0/instances/2/weight", json!(3)),
+        ("/services/0/instances/2/nodeName", json!("host0")),
+    ];
+    for (pointer, value) in changes {
+        let all = seen(|i| {
+            let mut view = with_stranger();
+            if i == 4 {
+                *view.pointer_mut(pointer).unwrap() = value.clone();
+            }
+            view
+        });
+        assert_eq!(beside(&all), [], "{pointer}");
+        assert!(!disagreements_but(&all, &beside(&all)).is_empty(), "{pointer}");
+    }
+    let unknown_to_one = seen(|i| if i == 4 { mesh() } else { with_stranger() });
+    assert_eq!(beside(&unknown_to_one), []);
+}

@@ -6,6 +6,7 @@ mod logs;
 mod status;
 mod test;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,16 +28,21 @@ Environment:
   MESH_IMAGE                           image name, by default `service-mesh-example`
   DOCKER_HOST                          the engine's socket, as unix:///path/to/docker.sock";
 
+/// Seconds that a mesh may take to be ready.
+const DEFAULT_TIMEOUT: u64 = 30;
+
 /// Runs the example mesh on Docker: five containers, each a sidecar with a program.
 ///
 /// Without a command it does what `up` does.
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(name = "harness", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     up: Up,
+    #[command(flatten)]
+    project: Project,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,9 +50,9 @@ enum Command {
     /// Build what is needed, start the mesh, wait until every path answers, and keep it until Ctrl-C
     Up(Up),
     /// Stop the mesh gracefully and remove its containers and its network, whoever started it
-    Down(Project),
+    Down,
     /// Show each sidecar's view of the mesh and what disagrees
-    Status(Project),
+    Status,
     /// Show what the containers wrote
     Logs(Logs),
     /// Check a mesh of its own end to end, beside any that runs, and report what was measured
@@ -56,14 +62,12 @@ enum Command {
 #[derive(Debug, Args)]
 struct Up {
     #[command(flatten)]
-    project: Project,
-    #[command(flatten)]
     build: Build,
     /// Leave the mesh running; `harness down` takes it away
     #[arg(short, long)]
     detach: bool,
     /// Seconds that the mesh may take to be ready
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
 
@@ -77,14 +81,12 @@ struct Build {
 #[derive(Debug, Args)]
 struct Project {
     /// The mesh's name: its Compose project, and the prefix of its containers' names [default: $MESH_NAME or example]
-    #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = project_name)]
+    #[arg(short = 'p', long = "project", global = true, value_name = "NAME", value_parser = project_name)]
     name: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct Logs {
-    #[command(flatten)]
-    project: Project,
     /// A service's or a container's name, such as service-a2 or example-lb; all where it is left out
     #[arg(value_name = "NAME")]
     node: Option<String>,
@@ -94,6 +96,16 @@ struct Logs {
     /// Show only the last lines of each
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
+    /// Show when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+}
+
+impl Up {
+    /// Whether it is what `up` without options would be. Before a command options of `up` mean nothing.
+    fn plain(&self) -> bool {
+        !self.detach && !self.build.no_build && self.timeout == DEFAULT_TIMEOUT
+    }
 }
 
 impl Project {
@@ -133,30 +145,44 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "run it where processes may handle signals",
         )
     })?;
+    let project = arguments.project;
+    if arguments.command.is_some() && !arguments.up.plain() {
+        return Err(Error::environment(
+            "--detach, --timeout or --no-build stands before a command",
+            "write it behind the command that it is for",
+        ));
+    }
     match arguments.command.unwrap_or(Command::Up(arguments.up)) {
         Command::Up(up) => {
             let limit = Duration::from_secs(up.timeout);
             let wish = up::Wish {
-                project: up.project.name()?,
+                project: project.name()?,
                 build: !up.build.no_build,
                 detach: up.detach,
                 limit,
             };
             up::run(wish, begun, interrupts).await
         }
-        Command::Down(project) => down::run(&project.name()?, &interrupts).await,
-        Command::Status(project) => status::run(&project.name()?).await,
+        Command::Down => down::run(&project.name()?, &interrupts).await,
+        Command::Status => status::run(&project.name()?).await,
         Command::Logs(logs) => {
-            let project = logs.project.name()?;
+            let project = project.name()?;
             logs::run(
                 &project,
-                logs.node.as_deref(),
-                logs.tail,
-                logs.follow,
+                logs::Wish {
+                    name: logs.node.as_deref(),
+                    tail: logs.tail,
+                    follow: logs.follow,
+                    timestamps: logs.timestamps,
+                },
                 &interrupts,
             )
             .await
         }
+        Command::Test(_) if project.name.is_some() => Err(Error::environment(
+            "`test` takes a project name of its own",
+            "leave out -p",
+        )),
         Command::Test(build) => test::run(!build.no_build, begun, interrupts).await,
     }
 }
@@ -171,10 +197,21 @@ mod tests {
         Arguments::command().debug_assert();
         let plain = Arguments::parse_from(["harness", "--detach", "-p", "other"]);
         assert!(plain.command.is_none() && plain.up.detach);
-        assert_eq!(plain.up.project.name.as_deref(), Some("other"));
+        assert_eq!(plain.project.name.as_deref(), Some("other"));
         assert!(
             matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach)
         );
+    }
+
+    #[test]
+    fn the_project_may_be_named_before_and_behind_the_command() {
+        for line in [["-p", "other", "status"], ["status", "-p", "other"]] {
+            let parsed = Arguments::parse_from(std::iter::once("harness").chain(line));
+            assert!(matches!(parsed.command, Some(Command::Status)), "{line:?}");
+            assert!(parsed.up.plain(), "{line:?}");
+            assert_eq!(parsed.project.name.as_deref(), Some("other"), "{line:?}");
+        }
+        assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.plain());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use harness::agreement::{Seen, disagreements};
+use harness::agreement::{Beside, Seen, disagreements_but};
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::mesh::Mesh;
@@ -30,7 +30,8 @@ pub(super) async fn run(project: &str) -> Result<ExitCode, Error> {
             Ok(_) => None,
         })
         .collect();
-    wrong.extend(disagreements(&seen));
+    let beside = mesh.beside(&seen).await?;
+    wrong.extend(disagreements_but(&seen, &beside));
 
     let verdict = if wrong.is_empty() {
         "All sidecars see the same mesh.".to_owned()
@@ -38,12 +39,27 @@ pub(super) async fn run(project: &str) -> Result<ExitCode, Error> {
         format!("What disagrees:\n  {}", wrong.join("\n  "))
     };
     // Where nobody reads it, the exit code still tells.
-    let _ = writeln!(std::io::stdout(), "{}\n\n{verdict}", views(&mesh, &seen));
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}\n\n{}{verdict}",
+        views(&mesh, &seen),
+        others(&beside)
+    );
     Ok(if wrong.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What there is beside the topology, a line each.
+fn others(beside: &[Beside]) -> String {
+    let told: Vec<String> = beside.iter().map(ToString::to_string).collect();
+    match told.len() {
+        0 => String::new(),
+        1 => format!("1 node beside the topology: {}\n", told[0]),
+        count => format!("{count} nodes beside the topology:\n  {}\n", told.join("\n  ")),
+    }
 }
 
 /// A row for each member: its state and what its sidecar sees.

@@ -33,8 +33,8 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
     let docker = Docker::connect().await?;
     let progress = Progress::new();
     sweep(&docker, &progress).await?;
-    refuse_second(&docker, &topology).await?;
     let belonging = belonging(wish.detach);
+    refuse_second(&docker, &topology, &belonging.run).await?;
     ports::check_free(&docker, &topology, &belonging.run).await?;
 
     let work = async {
@@ -70,14 +70,16 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Ctrl-C stops it and removes everything.");
-        interrupts.stop.cancelled().await;
+        let watched = super::watch::containers(&docker, &mesh, &belonging.run, &progress);
+        interrupts.stop.run_until_cancelled(watched).await;
         progress.stage("stopping");
         progress.note("services finish what is under way (Ctrl-C again: at once)");
         let unwell = mesh.stop_all().await;
-        progress.done("all containers have stopped");
         if unwell.is_empty() {
+            progress.done("all containers have stopped");
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
+        progress.done("all containers have stopped, not all of them well");
         progress.say(&unwell.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
@@ -135,10 +137,13 @@ async fn launch(
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Mesh, Error> {
+    // While the image was being made, somebody else may have begun.
+    refuse_second(docker, &topology, &belonging.run).await?;
     let started = Mesh::start(docker, topology.clone(), &ready.image, belonging, progress).await;
     let mesh = match started {
-        // Between the first look and the start somebody else took it: look again, to say who.
+        // Between the look and the start somebody else took it: look again, to say who.
         Err(error) => {
+            refuse_second(docker, &topology, &belonging.run).await?;
             ports::check_free(docker, &topology, &belonging.run).await?;
             return Err(error);
         }
@@ -172,20 +177,22 @@ async fn show(docker: &Docker, mesh: &Mesh, begun: Instant) -> Result<(), Error>
     Ok(())
 }
 
-/// Refuses to start a mesh of which something is there already, and says whose it is.
-async fn refuse_second(docker: &Docker, topology: &Topology) -> Result<(), Error> {
+/// Refuses to start a mesh of which something is there already that is not of the run `own`, and says whose it is.
+async fn refuse_second(docker: &Docker, topology: &Topology, own: &str) -> Result<(), Error> {
     let project = &topology.project;
-    let there = docker
-        .containers(&format!("{}={project}", label::PROJECT))
-        .await?;
-    if let Some(container) = there.first() {
-        let running = there.iter().filter(|container| container.running()).count();
-        let state = if running == 0 {
-            "exists, stopped".to_owned()
-        } else {
-            format!("is up, {running} containers")
-        };
-        let what = format!("the mesh `{project}` {state}; {}", whose(container));
+    let filter = format!("{}={project}", label::PROJECT);
+    let mut there = docker.containers(&filter).await?;
+    there.retain(|container| container.label(label::RUN) != own);
+    // The network is what a mesh begins with. One that Compose made may stay behind without its containers.
+    let networks = docker.networks(&filter).await?;
+    let owners = there.iter().map(|container| &container.labels);
+    let owner = owners
+        .chain(networks.iter().map(|network| &network.labels))
+        .filter(|labels| labels.get(label::RUN).is_some_and(|run| run != own))
+        .find_map(|labels| labels.get(label::OWNER));
+    if !there.is_empty() || owner.is_some() {
+        let owner = owner.and_then(|owner| owner.parse().ok());
+        let what = state(project, owner.as_ref(), &there);
         let advice = "use it as it is (`status` instead of `up` shows it), take it away with `down`, or start another \
                       beside it with -p NAME and other FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
         return Err(Error::environment(what, advice));
@@ -198,17 +205,78 @@ async fn refuse_second(docker: &Docker, topology: &Topology) -> Result<(), Error
     let all = docker.all_containers().await?;
     match all
         .into_iter()
-        .find(|container| names.contains(&container.name.as_str()))
+        .find(|container| names.contains(&container.name.as_str()) && container.label(label::RUN) != own)
     {
         Some(Container { name, .. }) => Err(RuntimeError::NameTaken { name }.into()),
         None => Ok(()),
     }
 }
 
-fn whose(container: &Container) -> String {
-    match container.label(label::OWNER).parse() {
-        Ok(Owner::Process(process)) => format!("`harness up` runs as process {}", process.pid),
-        Ok(Owner::Detached) => "it was started with --detach".to_owned(),
-        Err(_) => "Docker Compose started it".to_owned(),
+/// What there is of a mesh, and whose it is.
+fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
+    let begins =
+        |container: &Container| container.state == "created" || container.status.contains("health: starting");
+    if let Some(Owner::Process(process)) = owner
+        && (there.is_empty() || there.iter().any(begins))
+    {
+        return format!("the mesh `{project}` is being started by process {}", process.pid);
+    }
+    let state = match there.iter().filter(|container| container.running()).count() {
+        0 if there.is_empty() => "has a network".to_owned(),
+        0 => "exists, stopped".to_owned(),
+        running => format!("is up, {running} containers"),
+    };
+    let whose = match owner {
+        Some(Owner::Process(process)) => format!("`harness up` runs as process {}", process.pid),
+        Some(Owner::Detached) => "it was started with --detach".to_owned(),
+        None => "Docker Compose started it".to_owned(),
+    };
+    format!("the mesh `{project}` {state}; {whose}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
+        let container = |state: &str, status: &str| Container {
+            id: String::new(),
+            name: String::new(),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            state: state.to_owned(),
+            status: status.to_owned(),
+            labels: std::collections::BTreeMap::new(),
+            ports: Vec::new(),
+        };
+        let this = Owner::Process(harness::owner::Process::this());
+        let pid = std::process::id();
+        let starting = format!("the mesh `m` is being started by process {pid}");
+        let up = || container("running", "Up 3 seconds (healthy)");
+        let begun = container("running", "Up 1 second (health: starting)");
+        assert_eq!(state("m", Some(&this), &[]), starting);
+        assert_eq!(
+            state("m", Some(&this), &[up(), container("created", "Created")]),
+            starting
+        );
+        assert_eq!(state("m", Some(&this), &[up(), begun]), starting);
+        assert_eq!(
+            state(
+                "m",
+                Some(&this),
+                &[up(), up(), container("exited", "Exited (0) 1 second ago")]
+            ),
+            format!("the mesh `m` is up, 2 containers; `harness up` runs as process {pid}")
+        );
+        assert_eq!(
+            state("m", None, &[container("exited", "Exited (0) 1 second ago")]),
+            "the mesh `m` exists, stopped; Docker Compose started it"
+        );
+        assert_eq!(
+            state("m", Some(&Owner::Detached), &[up()]),
+            "the mesh `m` is up, 1 containers; it was started with --detach"
+        );
     }
 }

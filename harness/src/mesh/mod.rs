@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::agreement::{self, Seen};
+use crate::agreement::{self, Beside, Seen};
 use crate::answer::{self, Answer};
 use crate::error::{CheckFailure, Error};
-use crate::runtime::{Container, Docker, label};
+use crate::runtime::{Container, Docker, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
 pub use start::Belonging;
@@ -155,6 +155,31 @@ impl Mesh {
         agreement::disagreements(&self.look().await)
     }
 
+    /// The nodes beside the topology that all views of `seen` agree on and that are there. Whose name is a container's
+    /// id is there while that container runs and is none of the mesh's own; of any other name the views are believed.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn beside(&self, seen: &[Seen]) -> Result<Vec<Beside>, RuntimeError> {
+        let mut found = agreement::beside(seen);
+        found.retain(|stranger| {
+            self.nodes
+                .iter()
+                .all(|node| node.container.short_id() != stranger.name)
+        });
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let all = self.docker.all_containers().await?;
+        let id = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let runs = |name: &str| {
+            all.iter()
+                .any(|other| other.running() && other.short_id() == name)
+        };
+        found.retain(|stranger| !id(&stranger.name) || runs(&stranger.name));
+        Ok(found)
+    }
+
     /// Asks the engine anew for every container.
     ///
     /// # Errors
@@ -211,7 +236,9 @@ impl Mesh {
             match self.docker.stop(&node.container.id, grace).await {
                 Ok(0) => None,
                 Ok(code) => Some(format!("{} ended with exit code {code}", node.container.name)),
-                Err(error) => Some(error.to_string()),
+                // Somebody else has taken it away, and so it has stopped.
+                Err(RuntimeError::Missing { .. }) => None,
+                Err(error) => Some(format!("{}: {error}", node.container.name)),
             }
         });
         join_all(stops).await.into_iter().flatten().collect()

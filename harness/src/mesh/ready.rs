@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 
 use super::Mesh;
+use crate::agreement;
 use crate::answer;
 use crate::error::Error;
 use crate::report::Progress;
@@ -37,7 +38,7 @@ impl Mesh {
                     ended => return Ok(Err(ended)),
                 },
             };
-            let (mut missing, asked) = join(self.disagreements(), answered.ask(self, &routes)).await;
+            let (mut missing, asked) = join(self.lacking(), answered.ask(self, &routes)).await;
             missing.extend(asked);
             if missing.is_empty() {
                 return Ok(Ok(self.last_start.elapsed()));
@@ -61,6 +62,15 @@ impl Mesh {
         let expected =
             format!("within {limit:?} a mesh that all sidecars see alike, and an answer on every path");
         Err(self.failure(expected, self.story(&missing).await).await)
+    }
+
+    /// In what the views differ from what should be there. Healthy nodes that others have started beside do not count.
+    async fn lacking(&self) -> Vec<String> {
+        let seen = self.look().await;
+        match self.beside(&seen).await {
+            Ok(beside) => agreement::disagreements_but(&seen, &beside),
+            Err(error) => vec![error.to_string()],
+        }
     }
 
     /// Containers that should run and do not.

@@ -48,7 +48,7 @@ pub struct Limits {
     /// The most connections at a time; when there are as many, the caller who was heard or answered the longest
     /// ago makes room for the next. 128.
     pub connections: usize,
-    /// The most of them from one address; further ones are closed. 128.
+    /// The most of them from one address, whose own make room for each other. 128.
     pub connections_each: usize,
     /// How long answers under way may take once the server is told to stop. 1 s.
     pub stop: Duration,

@@ -20,8 +20,14 @@ struct Taken {
     count: usize,
     by_address: HashMap<IpAddr, usize>,
     /// Everybody, who was heard or answered the longest ago first.
-    callers: BTreeMap<u64, CancellationToken>,
+    callers: BTreeMap<u64, Caller>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Caller {
+    address: IpAddr,
+    cut: CancellationToken,
 }
 
 /// One caller's place; given back when dropped.
@@ -44,25 +50,28 @@ impl Places {
         })
     }
 
-    /// A place for a caller; `None` where its address has enough.
+    /// A place for a caller. Where its address has enough, another of that address makes room; where all are taken,
+    /// anybody. `None` where those who made room have not gone yet.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr, cut: CancellationToken) -> Option<Place> {
         let mut guard = self.taken();
         let taken = &mut *guard;
-        if taken
+        let enough = taken
             .by_address
             .get(&address)
-            .is_some_and(|count| *count >= self.most_each)
-        {
-            return None;
-        }
-        if taken.count >= self.most {
+            .is_some_and(|count| *count >= self.most_each);
+        if enough || taken.count >= self.most {
             // Its place is counted until its task has ended; for that moment there is one more.
-            let (_, longest_ago) = taken.callers.pop_first()?;
-            longest_ago.cancel();
+            let mut callers = taken.callers.iter();
+            let (key, _) = callers.find(|(_, caller)| !enough || caller.address == address)?;
+            let key = *key;
+            taken.callers.remove(&key)?.cut.cancel();
         }
         taken.count += 1;
         *taken.by_address.entry(address).or_default() += 1;
-        let key = Mutex::new(taken.line_up(cut.clone()));
+        let key = Mutex::new(taken.line_up(Caller {
+            address,
+            cut: cut.clone(),
+        }));
         drop(guard);
         Some(Place {
             places: Arc::clone(self),
@@ -78,10 +87,10 @@ impl Places {
 }
 
 impl Taken {
-    fn line_up(&mut self, cut: CancellationToken) -> u64 {
+    fn line_up(&mut self, caller: Caller) -> u64 {
         let key = self.next;
         self.next += 1;
-        self.callers.insert(key, cut);
+        self.callers.insert(key, caller);
         key
     }
 }
@@ -92,8 +101,8 @@ impl Place {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self.places.taken();
         // Who had to make room already is not lined up again.
-        if let Some(cut) = taken.callers.remove(&key) {
-            *key = taken.line_up(cut);
+        if let Some(caller) = taken.callers.remove(&key) {
+            *key = taken.line_up(caller);
         }
     }
 }
@@ -142,17 +151,27 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_and_no_more() {
+    fn an_address_that_has_enough_makes_room_for_itself() {
         let places = Places::new(10, 2);
-        let both = (take(&places, 1).unwrap(), take(&places, 1).unwrap());
-        assert!(take(&places, 1).is_none());
         let other = take(&places, 2).unwrap();
-        drop((both, other));
-        assert!(take(&places, 1).is_some());
-        assert_eq!(
-            places.taken().by_address.len(),
-            0,
+        let both = (take(&places, 1).unwrap(), take(&places, 1).unwrap());
+        let third = take(&places, 1).unwrap();
+        assert!(both.0.cut.is_cancelled() && !both.1.cut.is_cancelled() && !other.cut.is_cancelled());
+        drop((both, other, third));
+        assert!(
+            places.taken().by_address.is_empty(),
             "nothing is kept of who is gone"
         );
+    }
+
+    #[test]
+    fn who_made_room_takes_a_place_until_gone() {
+        let places = Places::new(2, 2);
+        let all: Vec<Place> = (1..=2).map(|n| take(&places, n).unwrap()).collect();
+        let newcomers: Vec<Place> = (3..=4).map(|n| take(&places, n).unwrap()).collect();
+        let more: Vec<Place> = (5..=6).filter_map(|n| take(&places, n)).collect();
+        assert!(all.iter().chain(&newcomers).all(|place| place.cut.is_cancelled()));
+        drop((all, newcomers, more));
+        assert_eq!(places.taken().count, 0);
     }
 }

@@ -25,10 +25,31 @@ impl Docker {
         tail: Option<usize>,
         follow: bool,
     ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
+        self.read_log(id, tail, follow, false)
+    }
+
+    /// The same, each line after the time of its writing (RFC 3339, UTC, nine digits) and a space.
+    pub fn dated_logs(
+        &self,
+        id: &str,
+        tail: Option<usize>,
+        follow: bool,
+    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
+        self.read_log(id, tail, follow, true)
+    }
+
+    fn read_log(
+        &self,
+        id: &str,
+        tail: Option<usize>,
+        follow: bool,
+        timestamps: bool,
+    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
         let options = LogsOptions {
             stdout: true,
             stderr: true,
             follow,
+            timestamps,
             tail: tail.map_or_else(|| "all".to_owned(), |tail| tail.to_string()),
             ..Default::default()
         };
