@@ -145,7 +145,12 @@ impl Sidecar {
     async fn beside(&self, mut program: Program, signals: &mut Signals, settings: &Settings) -> u8 {
         let status = tokio::select! {
             status = program.ended() => {
-                tracing::warn!(%status, "the program ended by itself");
+                if status.success() {
+                    tracing::info!("the program ended by itself");
+                } else {
+                    tracing::warn!(%status, "the program ended by itself");
+                }
+                program.end_group();
                 status
             }
             signal = signals.next() => {
@@ -227,6 +232,9 @@ fn node_name() -> String {
 struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    quit: unix::Signal,
+    /// The terminal is gone.
+    hangup: unix::Signal,
 }
 
 impl Signals {
@@ -234,6 +242,8 @@ impl Signals {
         Ok(Self {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
+            quit: unix::signal(SignalKind::quit())?,
+            hangup: unix::signal(SignalKind::hangup())?,
         })
     }
 
@@ -241,6 +251,8 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::TERM,
             _ = self.interrupt.recv() => Signal::INT,
+            _ = self.quit.recv() => Signal::QUIT,
+            _ = self.hangup.recv() => Signal::HUP,
         }
     }
 }

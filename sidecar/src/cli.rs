@@ -1,11 +1,12 @@
 //! The command line: arguments as typed, then checked once into what the program runs on.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::control::credential::Credential;
@@ -89,7 +90,7 @@ struct RunArgs {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
     /// How long the program may take to finish after a signal before it is killed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     program_grace: Duration,
     /// How long connections may take to finish when the sidecar stops, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
@@ -264,14 +265,26 @@ impl RunArgs {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     let failed = || format!("cannot read {}", path.display());
-    let size = std::fs::metadata(path).with_context(failed)?.len();
-    if size > MAX_FILE {
+    // Opening a pipe would wait for a writer, and a device has no end.
+    if !std::fs::metadata(path).with_context(failed)?.is_file() {
+        bail!("{} is not a regular file", path.display());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .with_context(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
         bail!(
-            "{} has {size} bytes; a config file has at most {MAX_FILE}",
+            "{} is larger than {MAX_FILE} bytes, the most that a config file may have",
             path.display()
         );
     }
-    std::fs::read_to_string(path).with_context(failed)
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        anyhow!("{}:{line}: the line is not UTF-8", path.display())
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

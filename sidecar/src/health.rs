@@ -67,8 +67,8 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
         let Ok(slot) = slots.acquire().await else { return };
         let started = Instant::now();
         let (outcome, why) = match check(server.address(), limit).await {
-            Ok(()) => (CheckOutcome::Passed, String::new()),
-            Err(why) => (CheckOutcome::Failed, why),
+            Ok(()) => (CheckOutcome::Passed, None),
+            Err(why) => (CheckOutcome::Failed, Some(why)),
         };
         drop(slot);
         let change = group.report(&server, outcome);

@@ -101,3 +101,19 @@ pub struct Pinned {
     /// The address that counts as its own here.
     pub address: IpAddr,
 }
+
+impl Pinned {
+    /// The address, where it is of the family.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn address_of(&self, ip_type: IpType) -> Result<IpAddr, InterfaceError> {
+        match (self.address, ip_type) {
+            (IpAddr::V4(_), IpType::V4) | (IpAddr::V6(_), IpType::V6) => Ok(self.address),
+            _ => Err(InterfaceError::NoAddress {
+                nic: self.nic.clone(),
+                ip_type,
+            }),
+        }
+    }
+}

@@ -62,6 +62,11 @@ impl Program {
         }
     }
 
+    /// Tells what the program left behind in its process group to end.
+    pub fn end_group(&self) {
+        let _ = kill_process_group(self.pid, Signal::TERM);
+    }
+
     /// Ends the program and its process group without further ado.
     pub fn kill(&self) {
         let _ = kill_process_group(self.pid, Signal::KILL);

@@ -46,10 +46,10 @@ impl Registration {
         taken: impl Fn(SocketAddr) -> bool,
     ) -> Result<SocketAddr, CommandError> {
         let ip = match pinned {
-            Some(pinned) if pinned.nic == spec.nic => pinned.address,
-            _ => interface::address_of(&spec.nic, spec.ip_type)
-                .map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?,
+            Some(pinned) if pinned.nic == spec.nic => pinned.address_of(spec.ip_type),
+            _ => interface::address_of(&spec.nic, spec.ip_type),
         };
+        let ip = ip.map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?;
         if let Some(port) = spec.port {
             return Ok(SocketAddr::new(ip, port));
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, Tried};
 use sidecar::health;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::support::{config, eventually, loopback, refusing, silent, within};
@@ -96,7 +95,14 @@ async fn a_failed_connection_brings_the_check_forward() {
     let (group, _stop) = checked(rarely);
     group.set_learned(vec![("s".to_owned(), address, 10)]);
     // Two failures are needed: one at the start, one more only because a connection failed.
-    sleep(Duration::from_millis(100)).await;
+    let first_check = async {
+        while group.servers()[0].checks.failed == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), first_check)
+        .await
+        .expect("the first check is made at once");
     assert!(group.servers()[0].up, "one failure is not enough");
     group
         .pick([127, 0, 0, 1].into(), &Tried::new())

@@ -91,13 +91,13 @@ async fn without_an_instance_that_is_up_the_host_is_unreachable() {
 }
 
 #[tokio::test]
-async fn an_instance_without_an_answer_is_unreachable_in_time() {
+async fn an_instance_without_an_answer_is_given_up_in_time() {
     let (_held, silent) = silent().await;
     let (groups, _) = backends(NAME, &[(silent, 10)]);
     let server = server(groups, false);
     assert_eq!(
         code_for(&server, &request(domain("a.my.service.com", 80))).await,
-        0x04
+        0x06
     );
 }
 

@@ -1,6 +1,6 @@
 //! What `add` does to the configuration.
 
-use super::{Group, Model, Named, SecurityGroup, Server, Socks5, found, insert, present};
+use super::{Group, MAX_REGISTRATIONS, Model, Named, SecurityGroup, Server, Socks5, found, insert, present};
 use crate::control::command::{Add, ListenerSpec, SmartGroupSpec, SmartNodeSpec};
 use crate::control::error::CommandError;
 use crate::control::grammar::Resource;
@@ -123,6 +123,11 @@ impl Model {
     }
 
     fn place_is_free(&self, name: &str, spec: &SmartNodeSpec) -> Result<(), CommandError> {
+        if self.smart_nodes.len() >= MAX_REGISTRATIONS {
+            let message =
+                format!("there are {MAX_REGISTRATIONS} smart-node-delegates already, which is the most");
+            return Err(CommandError::refused(name, message));
+        }
         match self
             .smart_nodes
             .iter()

@@ -76,6 +76,27 @@ fn a_configuration_does_not_grow_without_end() {
     run(&mut model, "add server-groups more").unwrap();
 }
 
+#[test]
+fn more_instances_than_the_mesh_takes_are_refused() {
+    let mut model = Model::default();
+    for n in 0..1024 {
+        run(
+            &mut model,
+            &format!(
+                "add smart-node-delegate n{n} service s zone z nic lo port {}",
+                n + 1
+            ),
+        )
+        .unwrap();
+    }
+    let error = run(
+        &mut model,
+        "add smart-node-delegate more service s zone z nic lo port 9999",
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("1024"), "{error}");
+}
+
 /// The longest line times the most lines is less than what is read.
 #[test]
 fn the_largest_configuration_can_be_read_back() {

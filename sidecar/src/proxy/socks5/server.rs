@@ -115,9 +115,8 @@ impl Failed {
             Self::Unconnected(error) => match error.reason {
                 Reason::Refused => ReplyCode::ConnectionRefused,
                 Reason::OutOfRoom => ReplyCode::GeneralFailure,
-                Reason::NoInstance | Reason::Unresolved | Reason::TimedOut | Reason::Unreachable => {
-                    ReplyCode::HostUnreachable
-                }
+                Reason::TimedOut => ReplyCode::TtlExpired,
+                Reason::NoInstance | Reason::Unresolved | Reason::Unreachable => ReplyCode::HostUnreachable,
             },
             Self::Handshake(error) => return error.reply(),
         };

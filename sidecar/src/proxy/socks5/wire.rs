@@ -74,10 +74,12 @@ pub enum ReplyCode {
     GeneralFailure = 0x01,
     /// The destination is not one that this server takes connections to.
     NotAllowed = 0x02,
-    /// No instance is up, or none can be reached in time.
+    /// No instance is up, or there is no way to one.
     HostUnreachable = 0x04,
     /// All instances refused.
     ConnectionRefused = 0x05,
+    /// An instance did not answer in time; of all the codes this one is about time.
+    TtlExpired = 0x06,
     /// Only CONNECT is served.
     CommandNotSupported = 0x07,
     /// The address type is unknown.
