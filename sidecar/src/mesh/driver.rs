@@ -16,6 +16,7 @@ use super::connection::{Connection, IdleConnections};
 use super::counters::{Counters, Outcome};
 use super::exchange_client::exchange;
 use super::exchange_server::Served;
+use super::large_bodies::LargeBodies;
 use super::protocol::{Action, Event, Failure, Protocol};
 use super::view::View;
 use super::wire::{Answer, Datagram, MAX_DATAGRAM, Node};
@@ -36,6 +37,8 @@ pub(super) struct Driver {
     pub(super) instances: watch::Sender<Arc<Instances>>,
     pub(super) view: watch::Sender<Arc<View>>,
     pub(super) counters: Arc<Counters>,
+    /// Of answers, so that askers cannot hold them up.
+    pub(super) large: Arc<LargeBodies>,
     pub(super) stop: CancellationToken,
 }
 
@@ -187,10 +190,10 @@ impl Driver {
                     timeout,
                 } => {
                     let (own, kind) = (self.protocol.membership().own().address(), request.kind());
-                    let counters = self.counters.clone();
+                    let (counters, large) = (self.counters.clone(), self.large.clone());
                     let kept = exchanges.idle.take(to);
                     let task = exchanges.tasks.spawn(async move {
-                        let (outcome, connection) = exchange(own, to, request, timeout, kept).await;
+                        let (outcome, connection) = exchange(own, to, request, timeout, kept, &large).await;
                         let counted = outcome
                             .as_ref()
                             .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
