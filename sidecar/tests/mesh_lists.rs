@@ -92,7 +92,7 @@ fn a_lasting_difference_is_looked_into_and_mended() {
     let sync = lone.take_asked(&other);
     assert_eq!(
         sync.request,
-        Request::Sync(lone.protocol.directory().everything())
+        Request::Sync(lone.protocol.directory().everything().unwrap())
     );
     lone.pass(ms(200));
     let own = lone.protocol.membership().own().clone();

@@ -99,7 +99,6 @@ impl Connection {
         let stream = socket.connect(to).await?;
         let (requests, traffic) = Builder::new()
             .title_case_headers(true)
-            .max_buf_size(16 * 1024)
             .handshake(TokioIo::new(stream))
             .await?;
         Ok(Self {

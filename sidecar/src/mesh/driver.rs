@@ -17,7 +17,7 @@ use super::counters::{Counters, Outcome};
 use super::exchange_client::exchange;
 use super::exchange_server::Served;
 use super::large_bodies::LargeBodies;
-use super::protocol::{Action, Event, Failure, Protocol};
+use super::protocol::{Action, Departure, Event, Failure, Protocol};
 use super::view::View;
 use super::wire::{Answer, Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::{Instances, Offer};
@@ -202,6 +202,21 @@ impl Driver {
                     });
                     exchanges.started.insert(task.id(), (id, to));
                 }
+                Action::Gone { node, why } => match why {
+                    Departure::Left => tracing::info!(%node, "discovery: left"),
+                    Departure::Replaced => {
+                        tracing::warn!(%node, why = "another node is in its place", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Refused) => {
+                        tracing::warn!(%node, why = "refused", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Timeout) => {
+                        tracing::warn!(%node, why = "no answer", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Bad) => {
+                        tracing::warn!(%node, why = "bad answer", "discovery: lost");
+                    }
+                },
                 Action::Publish => self.publish(),
             }
         }
@@ -213,9 +228,6 @@ impl Driver {
         let after = up_nodes(&view);
         for node in after.difference(&before) {
             tracing::info!(node, "discovery: up");
-        }
-        for node in before.difference(&after) {
-            tracing::info!(node, "discovery: gone");
         }
         self.view.send_replace(Arc::new(view));
         let instances = self.protocol.instances();

@@ -1,5 +1,6 @@
 //! A service node: one instance of a service, offered behind a node.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -187,6 +188,26 @@ pub struct NodeServices {
     pub node: Node,
     /// Its service nodes.
     pub khala_nodes: ServiceList,
+}
+
+impl NodeServices {
+    /// How many bytes of JSON it is.
+    pub(in crate::mesh) fn size(&self) -> usize {
+        struct Count(usize);
+        impl io::Write for Count {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += bytes.len();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut count = Count(0);
+        // Counting does not fail, nor does serializing strings and numbers.
+        let _ = serde_json::to_writer(&mut count, self);
+        count.0
+    }
 }
 
 impl Object for NodeServices {
