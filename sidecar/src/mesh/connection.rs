@@ -153,6 +153,8 @@ impl Connection {
             // The connection may end before its last bytes are read.
             ended = &mut self.traffic => {
                 self.over = true;
+                // Dropped, so that a request which it did not take up fails at once.
+                self.traffic = Box::pin(std::future::pending());
                 ended?;
                 answer.await?
             }
