@@ -147,3 +147,23 @@ fn a_hint_during_a_check_makes_it_ask_once_more() {
     lone.answer(&again, local(&other, &[5]));
     assert_eq!(lone.services(&other), Some(&list(&[5])));
 }
+
+#[test]
+fn a_mesh_too_large_to_tell_whole_is_mended_list_by_list() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    for host in 3..=60 {
+        lone.bring_up(&node(&"n".repeat(200), host), &(1..=1000).collect::<Vec<u16>>());
+    }
+    assert_eq!(lone.protocol.directory().everything(), None);
+    lone.bring_up(&other, &[]);
+    for _ in 0..2 {
+        lone.pass(ms(450));
+        let check = lone.take_asked(&other);
+        assert_eq!(check.request.kind(), ExchangeKind::Hash);
+        lone.answer(&check, Answer::Hash("differs".into()));
+    }
+    let repair = lone.take_asked(&other);
+    assert_eq!(repair.request.kind(), ExchangeKind::Local);
+    lone.answer(&repair, local(&other, &[5]));
+    assert_eq!(lone.services(&other), Some(&list(&[5])));
+}
