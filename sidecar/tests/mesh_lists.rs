@@ -92,7 +92,7 @@ fn a_lasting_difference_is_looked_into_and_mended() {
     let sync = lone.take_asked(&other);
     assert_eq!(
         sync.request,
-        Request::Sync(lone.protocol.directory().everything())
+        Request::Sync(lone.protocol.directory().everything().unwrap())
     );
     lone.pass(ms(200));
     let own = lone.protocol.membership().own().clone();
@@ -145,5 +145,25 @@ fn a_hint_during_a_check_makes_it_ask_once_more() {
     let again = lone.take_asked(&other);
     assert_eq!(again.request.kind(), ExchangeKind::Local);
     lone.answer(&again, local(&other, &[5]));
+    assert_eq!(lone.services(&other), Some(&list(&[5])));
+}
+
+#[test]
+fn a_mesh_too_large_to_tell_whole_is_mended_list_by_list() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    for host in 3..=60 {
+        lone.bring_up(&node(&"n".repeat(200), host), &(1..=1000).collect::<Vec<u16>>());
+    }
+    assert_eq!(lone.protocol.directory().everything(), None);
+    lone.bring_up(&other, &[]);
+    for _ in 0..2 {
+        lone.pass(ms(450));
+        let check = lone.take_asked(&other);
+        assert_eq!(check.request.kind(), ExchangeKind::Hash);
+        lone.answer(&check, Answer::Hash("differs".into()));
+    }
+    let repair = lone.take_asked(&other);
+    assert_eq!(repair.request.kind(), ExchangeKind::Local);
+    lone.answer(&repair, local(&other, &[5]));
     assert_eq!(lone.services(&other), Some(&list(&[5])));
 }

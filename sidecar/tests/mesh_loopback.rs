@@ -5,10 +5,11 @@ mod mesh_common;
 
 use std::time::Duration;
 
-use mesh_common::loopback::{Subnet, eventually, eventually_in, offer};
+use mesh_common::loopback::{Subnet, eventually, eventually_async, eventually_in, offer};
 use mesh_common::original::Original;
 use sidecar::mesh::StartError;
 use sidecar::mesh::view::Health;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,4 +241,52 @@ async fn a_port_in_use_is_told_with_its_setting() {
         "{error}"
     );
     assert!(error.to_string().contains("discovery.udp_port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_name_that_the_protocol_cannot_carry_is_told() {
+    let subnet = Subnet::new();
+    let (_offers, offers) = watch::channel(Vec::new());
+    let started = sidecar::mesh::Mesh::start(subnet.config(1), "a,b", offers).await;
+    let error = started.expect_err("a name with a comma");
+    assert!(error.to_string().contains("host name"), "{error}");
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(cause.as_deref(), Some("nodeName: expected no commas"));
+}
+
+/// Sends a head that promises a large body, and no more.
+async fn promise(from: std::net::IpAddr, to: std::net::SocketAddr) -> tokio::net::TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let head = "PUT /discovery/api/v1/exchange/node HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_wait_for_their_turns_and_small_ones_do_not() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let at = node.mesh.node().endpoint();
+    let mut slow = Vec::new();
+    // One address has one turn, and three are all there are.
+    for host in [2, 2, 3, 4] {
+        slow.push(promise(subnet.address(host), at).await);
+    }
+    let late = subnet.address(5);
+    let large = format!("[{}]", " ".repeat(100_000));
+    eventually_async("a large body has no turn", async || {
+        let answer = mesh_common::original::put(late, at, "node", &large).await;
+        answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 503 "))
+    })
+    .await;
+    let small = mesh_common::original::put(late, at, "node", "[]").await.unwrap();
+    assert!(small.starts_with("HTTP/1.1 200 "), "{small}");
+    drop(slow);
+    eventually_async("a large body is read", async || {
+        let answer = mesh_common::original::put(late, at, "node", &large).await;
+        answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use mesh_common::lone::{Lone, change, list, local, ms, node};
-use sidecar::mesh::protocol::{Event, Failure};
+use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Node, NodeState, Request};
 
 #[test]
@@ -16,8 +16,8 @@ fn the_first_round_goes_out_at_once_and_a_second_soon_after() {
     assert_eq!(lone.protocol.next_deadline(), Some(Duration::ZERO));
     lone.bring_up(&node("other", 2), &[]);
     lone.pass(ms(50));
-    // A /28 has fourteen hosts, one of them itself.
-    assert_eq!(lone.sent.len(), 13);
+    // A /28 has sixteen addresses, one of them its own.
+    assert_eq!(lone.sent.len(), 15);
     assert!(
         lone.sent
             .iter()
@@ -26,13 +26,13 @@ fn the_first_round_goes_out_at_once_and_a_second_soon_after() {
     lone.pass(ms(300));
     assert_eq!(
         lone.sent.len(),
-        26,
+        30,
         "the first round may have been lost, neighbour or not"
     );
     lone.pass(ms(50_000));
     assert_eq!(
         lone.sent.len(),
-        26,
+        30,
         "with a neighbour up it searches every minute"
     );
 }
@@ -104,6 +104,7 @@ fn a_frozen_node_is_checked_again_at_once_and_down_after_three_timeouts() {
     }
     assert!(!lone.protocol.membership().is_up(&other));
     assert_eq!(lone.services(&other), None);
+    assert_eq!(lone.gone, [(other.clone(), Departure::Lost(Failure::Timeout))]);
     assert!(lone.now < ms(2000));
     lone.pass(ms(25));
     assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
@@ -122,6 +123,7 @@ fn a_refused_node_is_down_within_a_moment() {
     }
     assert!(!lone.protocol.membership().is_up(&other));
     assert!(lone.now - first < ms(150));
+    assert_eq!(lone.gone, [(other, Departure::Lost(Failure::Refused))]);
 }
 
 #[test]
@@ -234,6 +236,7 @@ fn a_leave_is_believed_only_from_its_own_address_and_name() {
     lone.datagram(DatagramKind::Leave, &other, "");
     assert!(!lone.is_known(&other));
     assert_eq!(lone.services(&other), None);
+    assert_eq!(lone.gone, [(other.clone(), Departure::Left)]);
     // Others have not heard yet.
     lone.serve(
         &node("third", 3),

@@ -7,13 +7,17 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, ExchangeKind, MAX_META, MAX_SERVICES, Node, NodeChange, NodeServices,
-    NodeState, Request, ServiceList, ServiceNode, membership_hash, services_hash,
+    Answer, Datagram, DatagramKind, ExchangeKind, MAX_META, MAX_SERVICES, Meta, Node, NodeChange,
+    NodeServices, NodeState, Request, ServiceList, ServiceNode, membership_hash, services_hash,
 };
 
-fn name() -> impl Strategy<Value = String> {
+fn text() -> impl Strategy<Value = String> {
     // Everything printable, quotes and non-ASCII included.
     "\\PC{0,40}"
+}
+
+fn name() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.replace(',', ";"))
 }
 
 fn node() -> impl Strategy<Value = Node> {
@@ -21,14 +25,18 @@ fn node() -> impl Strategy<Value = Node> {
         .prop_map(|(name, address, udp, tcp)| Node::new(&name, address, udp, tcp).unwrap())
 }
 
-fn meta() -> impl Strategy<Value = Map<String, Value>> {
+fn meta_of(keys: Map<String, Value>) -> Meta {
+    Meta::parse(&Value::Object(keys).to_string()).unwrap()
+}
+
+fn meta() -> impl Strategy<Value = Meta> {
     let value = prop_oneof![
         any::<i64>().prop_map(|n| json!(n)),
-        name().prop_map(|s| json!(s)),
+        text().prop_map(|s| json!(s)),
         Just(json!({"x": [1]}))
     ];
-    let pair = (prop_oneof![Just("weight".to_owned()), name()], value);
-    vec(pair, 0..4).prop_map(|pairs| pairs.into_iter().collect())
+    let pair = (prop_oneof![Just("weight".to_owned()), text()], value);
+    vec(pair, 0..4).prop_map(|pairs| meta_of(pairs.into_iter().collect()))
 }
 
 fn service() -> impl Strategy<Value = ServiceNode> {
@@ -64,7 +72,7 @@ fn request() -> impl Strategy<Value = Request> {
         services().prop_map(Request::Local),
         change().prop_map(Request::Add),
         change().prop_map(Request::Remove),
-        name().prop_map(|hash| Request::Hash(hash.into())),
+        text().prop_map(|hash| Request::Hash(hash.into())),
         vec(services(), 0..4).prop_map(Request::Sync),
     ]
 }
@@ -73,14 +81,14 @@ fn answer() -> impl Strategy<Value = (ExchangeKind, Answer)> {
     prop_oneof![
         states().prop_map(|nodes| (ExchangeKind::Nodes, Answer::Nodes(nodes))),
         services().prop_map(|list| (ExchangeKind::Local, Answer::Local(list))),
-        name().prop_map(|hash| (ExchangeKind::Hash, Answer::Hash(hash.into()))),
+        text().prop_map(|hash| (ExchangeKind::Hash, Answer::Hash(hash.into()))),
         vec(node(), 0..6).prop_map(|nodes| (ExchangeKind::Sync, Answer::Diff(nodes))),
         Just((ExchangeKind::Add, Answer::Done)),
     ]
 }
 
 fn datagram() -> impl Strategy<Value = Datagram> {
-    (0..3_usize, name(), 1..=u16::MAX, 1..=u16::MAX, name()).prop_map(
+    (0..3_usize, name(), 1..=u16::MAX, 1..=u16::MAX, text()).prop_map(
         |(kind, name, udp_port, tcp_port, hash)| Datagram {
             kind: DatagramKind::ALL[kind],
             node_name: name.into(),
@@ -167,7 +175,7 @@ fn weighing(weight: Value) -> ServiceNode {
         zone: text("z"),
         address: text("10.0.0.1"),
         port: 1,
-        meta,
+        meta: meta_of(meta),
     }
 }
 
@@ -222,6 +230,7 @@ fn datagrams_that_break_the_protocol_are_refused() {
         ("\"nodeName\":\"n\",", ""),
         ("\"n\"", "null"),
         ("\"n\"", "\"a\\u0000b\""),
+        ("\"n\"", "\"a,b\""),
         ("\"hash\":\"h\"", "\"hash\":1"),
     ] {
         let bad = good.replacen(found, instead, 1);
@@ -290,7 +299,37 @@ fn bodies_that_break_the_protocol_are_refused_with_the_key_named() {
             ),
             "khalaNodes",
         ),
-        (ExchangeKind::Local, "[".repeat(100_000), "JSON"),
+        (ExchangeKind::Local, "[".repeat(100_000), "object"),
+        (
+            ExchangeKind::Local,
+            format!(r#"{{"x":{}"#, "[".repeat(100_000)),
+            "JSON",
+        ),
+        (
+            ExchangeKind::Hash,
+            r#"{"hash":1}"#.to_owned(),
+            "body: hash: expected a string, found a number",
+        ),
+        (
+            ExchangeKind::Add,
+            change.replace("\"tcpPort\":1", "\"tcpPort\":65536"),
+            "node: tcpPort: expected a port number 1..65535, found a number that does not fit",
+        ),
+        (
+            ExchangeKind::Add,
+            change.replace("\"n\"", "\"n,10.0.0.2\""),
+            "node: nodeName: expected no commas",
+        ),
+        (
+            ExchangeKind::Add,
+            change.replace("\"s\"", "\"s,z\""),
+            "khalaNode: service: expected no commas",
+        ),
+        (
+            ExchangeKind::Add,
+            change.replace("\"z\"", "\"z\\u0007\""),
+            "khalaNode: zone: expected no control",
+        ),
     ] {
         let refused = Request::parse(kind, body.as_bytes())
             .expect_err("refused")

@@ -15,6 +15,7 @@ use super::config::Config;
 use super::counters::Counters;
 use super::driver::Driver;
 use super::exchange_server::ExchangeServer;
+use super::large_bodies::LargeBodies;
 use super::protocol::{Protocol, Search};
 use super::timing::Timing;
 use super::view::View;
@@ -42,7 +43,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The node's name cannot go over the wire.
-    #[error("the node's name does not fit the protocol")]
+    #[error("the host name, which is the node's name, does not fit the protocol")]
     Name(#[from] Malformed),
 }
 
@@ -104,6 +105,7 @@ impl Mesh {
         let server = ExchangeServer {
             requests: requests_in,
             counters: counters.clone(),
+            large: LargeBodies::new(),
         };
         tasks.spawn(server.run(sockets.exchange, stop.clone()));
         let driver = Driver {
@@ -116,6 +118,7 @@ impl Mesh {
             instances: instances_in,
             view: view_in,
             counters: counters.clone(),
+            large: Arc::new(LargeBodies::new()),
             stop: stop.clone(),
         };
         tasks.spawn(driver.run());

@@ -12,11 +12,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::StatusCode;
+use hyper::body::Body;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpSocket;
 
-use super::exchange_server::MAX_BODY;
+use super::large_bodies::{LargeBodies, SMALL, Turn};
 use super::protocol::Failure;
 
 /// Why there is no answer.
@@ -70,6 +72,13 @@ fn failure_of(error: &io::Error) -> Failure {
     }
 }
 
+/// The body of a successful answer.
+pub(super) struct AnswerBody {
+    pub(super) bytes: Bytes,
+    /// Its turn, where it is large.
+    pub(super) turn: Option<Turn>,
+}
+
 /// A connection to one node. Nothing happens on it but while it is asked or watched.
 pub(super) struct Connection {
     requests: SendRequest<Full<Bytes>>,
@@ -101,18 +110,37 @@ impl Connection {
     }
 
     /// The body of a successful answer. Cancelled or failed, the connection is of no more use.
-    pub(super) async fn ask(&mut self, request: hyper::Request<Full<Bytes>>) -> Result<Bytes, Trouble> {
+    pub(super) async fn ask(
+        &mut self,
+        request: hyper::Request<Full<Bytes>>,
+        to: IpAddr,
+        max_body: usize,
+        large: &LargeBodies,
+    ) -> Result<AnswerBody, Trouble> {
         let requests = &mut self.requests;
         let mut answer = pin!(async {
             requests.ready().await?;
             let answer = requests.send_request(request).await?;
             let status = answer.status();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                // It has no time for us, as if it had not answered.
+                return Err(Trouble::new(Failure::Timeout, format!("status {status}")));
+            }
             if !status.is_success() {
                 return Err(Trouble::new(Failure::Bad, format!("status {status}")));
             }
-            let body = Limited::new(answer.into_body(), MAX_BODY).collect().await;
+            let small = answer
+                .body()
+                .size_hint()
+                .upper()
+                .is_some_and(|size| size <= SMALL);
+            let turn = if small { None } else { large.turn(to).await };
+            let body = Limited::new(answer.into_body(), max_body).collect().await;
             match body {
-                Ok(body) => Ok(body.to_bytes()),
+                Ok(body) => Ok(AnswerBody {
+                    bytes: body.to_bytes(),
+                    turn,
+                }),
                 Err(error) => Err(match error.downcast::<hyper::Error>() {
                     Ok(error) => (*error).into(),
                     Err(too_long) => Trouble::new(Failure::Bad, too_long),
@@ -125,6 +153,8 @@ impl Connection {
             // The connection may end before its last bytes are read.
             ended = &mut self.traffic => {
                 self.over = true;
+                // Dropped, so that a request which it did not take up fails at once.
+                self.traffic = Box::pin(std::future::pending());
                 ended?;
                 answer.await?
             }

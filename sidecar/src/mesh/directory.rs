@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::wire::services_text;
-use super::wire::{MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, services_hash};
+use super::wire::{
+    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode,
+    services_hash,
+};
 use crate::balance::service::{Instances, Offer};
 
 /// The most service nodes held in all.
@@ -27,6 +30,8 @@ struct Entry {
     services: ServiceList,
     /// Its part of the hashed text, kept because most parts stay when one changes.
     text: String,
+    /// The bytes that it takes in the body of `khala.sync`.
+    size: usize,
 }
 
 /// The lists that one node knows.
@@ -37,6 +42,8 @@ pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
     total: usize,
+    /// The bytes of all entries.
+    size: usize,
     revision: u64,
     /// The last changes of the own list, the newest of them making `revision`.
     changes: VecDeque<Change>,
@@ -50,6 +57,7 @@ impl Directory {
             own: own.clone(),
             lists: BTreeMap::new(),
             total: 0,
+            size: 0,
             revision: 0,
             changes: VecDeque::new(),
             hash: OnceCell::new(),
@@ -78,17 +86,29 @@ impl Directory {
 
     /// Makes this the whole list of a node. False where it was already, or where there is no room.
     pub fn set(&mut self, node: &Node, services: ServiceList) -> bool {
-        let held = self.services(node);
-        if held == Some(&services) {
+        let held = self.lists.get(node);
+        if held.is_some_and(|held| held.services == services) {
             return false;
         }
-        let total = self.total - held.map_or(0, ServiceList::len) + services.len();
+        let (held, held_size) = held.map_or((0, 0), |held| (held.services.len(), held.size));
+        let total = self.total - held + services.len();
         if total > MAX_TOTAL || services.len() > MAX_SERVICES {
             return false;
         }
         self.total = total;
         let text = services_text(node, &services);
-        self.lists.insert(node.clone(), Entry { services, text });
+        let list = NodeServices {
+            node: node.clone(),
+            khala_nodes: services,
+        };
+        let size = list.size();
+        self.size = self.size - held_size + size;
+        let entry = Entry {
+            services: list.khala_nodes,
+            text,
+            size,
+        };
+        self.lists.insert(list.node, entry);
         self.hash.take();
         true
     }
@@ -112,6 +132,7 @@ impl Directory {
             return false;
         };
         self.total -= entry.services.len();
+        self.size -= entry.size;
         self.hash.take();
         true
     }
@@ -160,16 +181,20 @@ impl Directory {
         self.hash.get_or_init(|| services_hash(texts()).into()).clone()
     }
 
-    /// Every list: the body of `khala.sync`.
-    pub fn everything(&self) -> Vec<NodeServices> {
+    /// Every list: the body of `khala.sync`. None where that is more than others read.
+    pub fn everything(&self) -> Option<Vec<NodeServices>> {
+        // Brackets around, a comma after each but the last.
+        if self.lists.len() > MAX_NODES || self.size + self.lists.len() + 1 > ExchangeKind::Sync.max_body() {
+            return None;
+        }
         let lists = self.lists.iter().map(|(node, entry)| NodeServices {
             node: node.clone(),
             khala_nodes: entry.services.clone(),
         });
-        lists.collect()
+        Some(lists.collect())
     }
 
-    /// The nodes whose lists differ, or that only one side has: the answer to `khala.sync`.
+    /// The nodes whose lists differ, or that only one side has, as many as fit the answer to `khala.sync`.
     pub fn diff(&self, theirs: &[NodeServices]) -> Vec<Node> {
         let theirs: BTreeMap<&Node, &ServiceList> = theirs
             .iter()
@@ -182,6 +207,7 @@ impl Directory {
         });
         ours.map(|(node, _)| node)
             .chain(only_theirs.copied())
+            .take(MAX_NODES)
             .cloned()
             .collect()
     }

@@ -16,7 +16,8 @@ use super::connection::{Connection, IdleConnections};
 use super::counters::{Counters, Outcome};
 use super::exchange_client::exchange;
 use super::exchange_server::Served;
-use super::protocol::{Action, Event, Failure, Protocol};
+use super::large_bodies::LargeBodies;
+use super::protocol::{Action, Departure, Event, Failure, Protocol};
 use super::view::View;
 use super::wire::{Answer, Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::{Instances, Offer};
@@ -36,6 +37,8 @@ pub(super) struct Driver {
     pub(super) instances: watch::Sender<Arc<Instances>>,
     pub(super) view: watch::Sender<Arc<View>>,
     pub(super) counters: Arc<Counters>,
+    /// Of answers, so that askers cannot hold them up.
+    pub(super) large: Arc<LargeBodies>,
     pub(super) stop: CancellationToken,
 }
 
@@ -187,10 +190,10 @@ impl Driver {
                     timeout,
                 } => {
                     let (own, kind) = (self.protocol.membership().own().address(), request.kind());
-                    let counters = self.counters.clone();
+                    let (counters, large) = (self.counters.clone(), self.large.clone());
                     let kept = exchanges.idle.take(to);
                     let task = exchanges.tasks.spawn(async move {
-                        let (outcome, connection) = exchange(own, to, request, timeout, kept).await;
+                        let (outcome, connection) = exchange(own, to, request, timeout, kept, &large).await;
                         let counted = outcome
                             .as_ref()
                             .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
@@ -199,6 +202,21 @@ impl Driver {
                     });
                     exchanges.started.insert(task.id(), (id, to));
                 }
+                Action::Gone { node, why } => match why {
+                    Departure::Left => tracing::info!(%node, "discovery: left"),
+                    Departure::Replaced => {
+                        tracing::warn!(%node, why = "another node is in its place", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Refused) => {
+                        tracing::warn!(%node, why = "refused", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Timeout) => {
+                        tracing::warn!(%node, why = "no answer", "discovery: lost");
+                    }
+                    Departure::Lost(Failure::Bad) => {
+                        tracing::warn!(%node, why = "bad answer", "discovery: lost");
+                    }
+                },
                 Action::Publish => self.publish(),
             }
         }
@@ -210,9 +228,6 @@ impl Driver {
         let after = up_nodes(&view);
         for node in after.difference(&before) {
             tracing::info!(node, "discovery: up");
-        }
-        for node in before.difference(&after) {
-            tracing::info!(node, "discovery: gone");
         }
         self.view.send_replace(Arc::new(view));
         let instances = self.protocol.instances();

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 
-use super::connection::{Connection, Trouble};
+use super::connection::{AnswerBody, Connection, Trouble};
+use super::large_bodies::LargeBodies;
 use super::protocol::Failure;
-use super::wire::{Answer, PATH_PREFIX, Request};
+use super::wire::{Answer, ExchangeKind, PATH_PREFIX, Request};
 
 const AGENT: &str = concat!("sidecar/", env!("CARGO_PKG_VERSION"));
 
@@ -20,16 +21,13 @@ pub(super) async fn exchange(
     request: Request,
     timeout: Duration,
     kept: Option<Connection>,
+    large: &LargeBodies,
 ) -> (Result<Answer, Failure>, Option<Connection>) {
     let kind = request.kind();
-    let outcome = match tokio::time::timeout(timeout, ask(own, to, &request, kept)).await {
+    let answer = match tokio::time::timeout(timeout, ask(own, to, &request, kept, large)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Trouble::new(Failure::Timeout, "no answer in time")),
     };
-    let answer = outcome.and_then(|(body, connection)| {
-        let answer = Answer::parse(kind, &body).map_err(|malformed| Trouble::new(Failure::Bad, malformed))?;
-        Ok((answer, connection))
-    });
     match answer {
         Ok((answer, connection)) => (Ok(answer), Some(connection).filter(|it| !it.is_over())),
         Err(Trouble { failure, cause }) => {
@@ -39,16 +37,21 @@ pub(super) async fn exchange(
     }
 }
 
-/// The body of a successful answer, and the connection that it came on.
+/// The answer, and the connection that it came on.
 async fn ask(
     own: IpAddr,
     to: SocketAddr,
     request: &Request,
     kept: Option<Connection>,
-) -> Result<(Bytes, Connection), Trouble> {
+    large: &LargeBodies,
+) -> Result<(Answer, Connection), Trouble> {
+    let kind = request.kind();
     if let Some(mut connection) = kept {
-        match connection.ask(http(to, request)?).await {
-            Ok(body) => return Ok((body, connection)),
+        match connection
+            .ask(http(to, request)?, to.ip(), kind.max_body(), large)
+            .await
+        {
+            Ok(body) => return Ok((read(kind, body).await?, connection)),
             // Closed since it was last used. Every request may be made twice, and only a new connection
             // tells whether anybody is there.
             Err(trouble) if trouble.failure == Failure::Refused => {}
@@ -56,8 +59,26 @@ async fn ask(
         }
     }
     let mut connection = Connection::open(own, to).await?;
-    let body = connection.ask(http(to, request)?).await?;
-    Ok((body, connection))
+    let body = connection
+        .ask(http(to, request)?, to.ip(), kind.max_body(), large)
+        .await?;
+    Ok((read(kind, body).await?, connection))
+}
+
+async fn read(kind: ExchangeKind, AnswerBody { bytes, turn }: AnswerBody) -> Result<Answer, Trouble> {
+    let parsed = match turn {
+        None => Answer::parse(kind, &bytes),
+        // Other tasks must not wait until so much is read, and the turn is not over before it is.
+        Some(turn) => {
+            let parsing = tokio::task::spawn_blocking(move || {
+                let parsed = Answer::parse(kind, &bytes);
+                drop((bytes, turn));
+                parsed
+            });
+            parsing.await.map_err(|error| Trouble::new(Failure::Bad, error))?
+        }
+    };
+    parsed.map_err(|malformed| Trouble::new(Failure::Bad, malformed))
 }
 
 fn http(to: SocketAddr, request: &Request) -> Result<hyper::Request<Full<Bytes>>, Trouble> {

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -15,11 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
+use super::large_bodies::{LargeBodies, SMALL};
 use super::wire::{Answer, ExchangeKind, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, Limits};
 
-/// The longest body that is read, in bytes.
-pub const MAX_BODY: usize = 4 << 20;
+/// How long a large body may wait for its turn. Whoever sends one waits longer for the answer.
+const TURN_TIMEOUT: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
     connections: 512,
     // Several nodes may live at one address and keep a connection each.
@@ -39,7 +41,10 @@ pub(super) struct Served {
 pub(super) struct ExchangeServer {
     pub(super) requests: mpsc::Sender<Served>,
     pub(super) counters: Arc<Counters>,
+    pub(super) large: LargeBodies,
 }
+
+type Rejection = (StatusCode, String);
 
 impl ExchangeServer {
     /// Serves until stopped.
@@ -53,7 +58,7 @@ impl ExchangeServer {
     }
 
     async fn serve(&self, from: IpAddr, request: hyper::Request<Incoming>) -> http::Answer {
-        let answer = match read(request).await {
+        let answer = match self.read(from, request).await {
             Ok(request) => self.ask(from, request).await,
             Err(rejected) => Err(rejected),
         };
@@ -64,7 +69,7 @@ impl ExchangeServer {
         })
     }
 
-    async fn ask(&self, from: IpAddr, request: Request) -> Result<http::Answer, (StatusCode, String)> {
+    async fn ask(&self, from: IpAddr, request: Request) -> Result<http::Answer, Rejection> {
         let kind = request.kind();
         let gone = || (StatusCode::SERVICE_UNAVAILABLE, "this node is leaving".to_owned());
         let (answer, answered) = oneshot::channel();
@@ -81,10 +86,37 @@ impl ExchangeServer {
             None => http::empty(StatusCode::NO_CONTENT),
         })
     }
+
+    async fn read(&self, from: IpAddr, request: hyper::Request<Incoming>) -> Result<Request, Rejection> {
+        let kind = kind(&request)?;
+        let size = request.body().size_hint().upper();
+        if size.is_some_and(|size| size <= SMALL) {
+            let body = body(request, kind).await?;
+            return parse(kind, &body);
+        }
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.large.turn(from)).await;
+        let turn = turn.map_err(|_| {
+            let message = "too many large bodies at a time, try again";
+            (StatusCode::SERVICE_UNAVAILABLE, message.to_owned())
+        })?;
+        let body = body(request, kind).await?;
+        // Other tasks must not wait until so much is read, and the turn is not over before it is.
+        let parsing = tokio::task::spawn_blocking(move || {
+            let parsed = parse(kind, &body);
+            drop((body, turn));
+            parsed
+        });
+        let failed = |_| {
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the body was not read".to_owned(),
+            )
+        };
+        parsing.await.map_err(failed)?
+    }
 }
 
-async fn read(request: hyper::Request<Incoming>) -> Result<Request, (StatusCode, String)> {
-    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
+fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, Rejection> {
     let Some(name) = request.uri().path().strip_prefix(PATH_PREFIX) else {
         return Err((
             StatusCode::NOT_FOUND,
@@ -97,13 +129,21 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, (StatusCode,
             format!("expected PUT, found {}", request.method()),
         ));
     }
-    let kind = ExchangeKind::named(name).ok_or_else(|| bad(format!("unknown exchange type {name}")))?;
-    let body = http::body(request, MAX_BODY).await.map_err(|error| {
+    let unknown = || (StatusCode::BAD_REQUEST, format!("unknown exchange type {name}"));
+    ExchangeKind::named(name).ok_or_else(unknown)
+}
+
+async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<Bytes, Rejection> {
+    let body = http::body(request, kind.max_body()).await;
+    body.map_err(|error| {
         let status = match error {
             BodyError::TooLarge(_) => StatusCode::BAD_REQUEST,
             BodyError::Incomplete => StatusCode::REQUEST_TIMEOUT,
         };
         (status, error.to_string())
-    })?;
-    Request::parse(kind, &body).map_err(|malformed| bad(malformed.to_string()))
+    })
+}
+
+fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Request, Rejection> {
+    Request::parse(kind, body).map_err(|malformed| (StatusCode::BAD_REQUEST, malformed.to_string()))
 }

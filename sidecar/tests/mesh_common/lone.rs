@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sidecar::balance::service::{Instance, Offer, ServiceId};
 use sidecar::mesh::config::Config;
-use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
+use sidecar::mesh::protocol::{Action, Departure, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
     Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, Request,
@@ -54,6 +54,7 @@ pub(crate) struct Lone {
     pub(crate) now: Duration,
     pub(crate) sent: Vec<(SocketAddr, Datagram)>,
     pub(crate) asked: Vec<Asked>,
+    pub(crate) gone: Vec<(Node, Departure)>,
 }
 
 impl Lone {
@@ -72,6 +73,7 @@ impl Lone {
             now: Duration::ZERO,
             sent: Vec::new(),
             asked: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -80,6 +82,7 @@ impl Lone {
             match action {
                 Action::Send { to, datagram } => self.sent.push((to, datagram)),
                 Action::Exchange { id, to, request, .. } => self.asked.push(Asked { id, to, request }),
+                Action::Gone { node, why } => self.gone.push((node, why)),
                 Action::Publish => {}
             }
         }

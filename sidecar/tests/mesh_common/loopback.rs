@@ -126,3 +126,14 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let held = tokio::time::timeout(DEADLINE, polling).await.is_ok();
     assert!(held, "not within {DEADLINE:?}: {what}");
 }
+
+/// As [`eventually`], of a condition that must be asked for.
+pub(crate) async fn eventually_async(what: &str, holds: impl AsyncFn() -> bool) {
+    let polling = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let held = tokio::time::timeout(DEADLINE, polling).await.is_ok();
+    assert!(held, "not within {DEADLINE:?}: {what}");
+}

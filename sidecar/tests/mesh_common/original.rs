@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, PATH_PREFIX,
-    Request, ServiceList, ServiceNode, membership_hash,
+    Answer, Datagram, DatagramKind, ExchangeKind, Meta, Node, NodeChange, NodeServices, NodeState,
+    PATH_PREFIX, Request, ServiceList, ServiceNode, membership_hash,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -70,7 +70,7 @@ impl Original {
             zone: "example".to_owned(),
             address: self.node.address().to_string(),
             port,
-            meta: serde_json::Map::new(),
+            meta: Meta::parse("{}").unwrap(),
         });
     }
 

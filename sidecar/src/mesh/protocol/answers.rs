@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::contact::{Exchange, Task};
-use super::{Failure, Protocol, Word};
+use super::{Action, Departure, Failure, Protocol};
+use crate::mesh::membership::Word;
 use crate::mesh::wire::{Answer, Node, NodeServices};
 
 impl Protocol {
@@ -101,7 +102,7 @@ impl Protocol {
         if node.endpoint() == endpoint {
             self.hear(now, node, Word::Own);
         } else {
-            self.forget(now, endpoint);
+            self.forget(now, endpoint, Some(Departure::Replaced));
             self.hear(now, node, Word::Hearsay);
         }
     }
@@ -127,8 +128,7 @@ impl Protocol {
     /// Asks those whose lists differ for them.
     fn repair(&mut self, now: Duration, endpoint: SocketAddr, nodes: &[Node]) {
         if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            contact.synced = Some(now);
-            contact.repair_pause = (contact.repair_pause * 2).min(self.timing.repair_longest);
+            contact.repaired(now, self.timing.repair_longest);
         }
         for node in nodes {
             // Whoever has our own list wrong is told it by the same exchange that asks for theirs.
@@ -174,6 +174,7 @@ impl Protocol {
             }
             Task::Nodes | Task::Sync => return,
         }
+        let node = member.node.clone();
         let down = self.membership.failed(now, endpoint);
         if down {
             contact.gone_down();
@@ -196,10 +197,9 @@ impl Protocol {
         }
         if down {
             self.changed = true;
-            let node = self.membership.get(endpoint).map(|member| member.node.clone());
-            if let Some(node) = node {
-                self.directory.drop_node(&node);
-            }
+            self.directory.drop_node(&node);
+            let why = Departure::Lost(failure);
+            self.actions.push(Action::Gone { node, why });
             self.search_if_alone(now);
         }
     }

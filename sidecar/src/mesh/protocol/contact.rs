@@ -126,6 +126,12 @@ impl Contact {
         self.sync_at.get_or_insert(at);
     }
 
+    /// Differences have been looked into: the longer they last, the more rarely.
+    pub(super) fn repaired(&mut self, now: Duration, longest: Duration) {
+        self.synced = Some(now);
+        self.repair_pause = (self.repair_pause * 2).min(longest);
+    }
+
     /// Starts anew with a node that went down.
     pub(super) fn gone_down(&mut self) {
         self.pull_at = None;

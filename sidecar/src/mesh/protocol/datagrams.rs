@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Heard, Protocol, Word};
+use super::{Action, Departure, Protocol};
+use crate::mesh::membership::{Heard, Word};
 use crate::mesh::wire::{Datagram, DatagramKind, Node};
 
 impl Protocol {
@@ -26,7 +27,7 @@ impl Protocol {
         if *kind == DatagramKind::Leave {
             let held = self.membership.get(endpoint);
             if held.is_some_and(|member| member.node.name() == node.name()) {
-                self.forget(now, endpoint);
+                self.forget(now, endpoint, Some(Departure::Left));
             }
             return;
         }

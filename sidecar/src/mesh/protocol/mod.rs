@@ -6,6 +6,8 @@
 mod answers;
 mod contact;
 mod datagrams;
+mod event;
+mod neighbours;
 mod plan;
 mod search;
 mod serve;
@@ -21,79 +23,17 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::contact::Contact;
+pub use self::event::{Action, Departure, Event, Failure};
 use self::search::Round;
 pub use self::search::Search;
 use self::slots::Slots;
 use self::timers::Timers;
 use super::directory::Directory;
-use super::membership::{Heard, Membership, Word};
+use super::membership::Membership;
 use super::timing::Timing;
 use super::view::View;
-use super::wire::{Answer, Datagram, Node, Request};
+use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
-
-/// What happens to a node.
-#[derive(Debug)]
-pub enum Event {
-    /// Time has come: see [`Protocol::next_deadline`]. The first one starts the node.
-    Wake,
-    /// A datagram came.
-    Datagram {
-        /// The packet's source address.
-        from: IpAddr,
-        /// What was in it.
-        datagram: Datagram,
-    },
-    /// An exchange that an action asked for has ended.
-    Answered {
-        /// The action's id.
-        id: u64,
-        /// The answer, or why there is none.
-        outcome: Result<Answer, Failure>,
-    },
-    /// A node has closed the connection that was kept to it, see [`Protocol::keeps_connection`].
-    Disconnected(SocketAddr),
-    /// These are the local instances now.
-    Offers(Vec<Offer>),
-    /// The node goes: tell everybody, and do nothing more.
-    Leave,
-}
-
-/// Why an exchange failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The other side's kernel, or the network, said no: nobody listens there.
-    Refused,
-    /// No answer in time.
-    Timeout,
-    /// An answer that is none.
-    Bad,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Send a datagram.
-    Send {
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        datagram: Datagram,
-    },
-    /// Make an exchange, and report its end as [`Event::Answered`].
-    Exchange {
-        /// What the report is to carry.
-        id: u64,
-        /// Whom to ask.
-        to: SocketAddr,
-        /// What to ask.
-        request: Request,
-        /// How long it may take in all.
-        timeout: Duration,
-    },
-    /// What the node knows has changed: take [`Protocol::view`] and [`Protocol::instances`] anew.
-    Publish,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
@@ -237,7 +177,7 @@ impl Protocol {
                 Timer::SearchNear => self.search_near(now),
                 Timer::SearchFar => self.search_far(now),
                 Timer::Contact(endpoint) => self.pursue(now, endpoint),
-                Timer::Expiry(endpoint) => self.forget(now, endpoint),
+                Timer::Expiry(endpoint) => self.forget(now, endpoint, None),
             }
         }
     }
@@ -254,56 +194,6 @@ impl Protocol {
                 contact.push_at = now;
             }
             self.pursue(now, endpoint);
-        }
-    }
-
-    /// Hears of a node; one that is new is checked at once.
-    fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
-        let known = self.membership.get(node.endpoint()).is_some();
-        if word == Word::Own && !known && self.membership.is_full() {
-            // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
-            if let Some(unseen) = self.membership.oldest_unseen().map(Node::endpoint) {
-                self.forget(now, unseen);
-            }
-        }
-        let heard = self.membership.hear(now, node, word);
-        if let Heard::Replaced(old) = &heard {
-            self.dropped(now, old);
-        }
-        if matches!(heard, Heard::Added | Heard::Replaced(_)) {
-            let endpoint = node.endpoint();
-            self.changed = true;
-            self.contacts
-                .insert(endpoint, Contact::new(now, self.timing.repair_pause));
-            self.set_expiry(endpoint);
-            self.pursue(now, endpoint);
-        }
-        heard
-    }
-
-    fn forget(&mut self, now: Duration, endpoint: SocketAddr) {
-        if let Some(node) = self.membership.forget(now, endpoint) {
-            self.dropped(now, &node);
-        }
-    }
-
-    /// Clears up after a node that membership has forgotten.
-    fn dropped(&mut self, now: Duration, node: &Node) {
-        let endpoint = node.endpoint();
-        self.changed = true;
-        // An exchange under way stays in its slot until it ends; nobody then waits for its answer.
-        self.contacts.remove(&endpoint);
-        self.timers.cancel(Timer::Contact(endpoint));
-        self.timers.cancel(Timer::Expiry(endpoint));
-        if self.directory.drop_node(node) {
-            self.search_if_alone(now);
-        }
-    }
-
-    fn set_expiry(&mut self, endpoint: SocketAddr) {
-        match self.membership.expiry(endpoint) {
-            Some(at) => self.timers.set(Timer::Expiry(endpoint), at),
-            None => self.timers.cancel(Timer::Expiry(endpoint)),
         }
     }
 

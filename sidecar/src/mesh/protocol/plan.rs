@@ -49,7 +49,14 @@ impl Protocol {
                 None => (local(), Some(revision)),
             },
             Task::Nodes => (Request::Nodes(self.membership.states()), None),
-            Task::Sync => (Request::Sync(self.directory.everything()), None),
+            Task::Sync => match self.directory.everything() {
+                Some(lists) => (Request::Sync(lists), None),
+                // Too much to tell: each node that differs is asked for its own list instead.
+                None => {
+                    contact.repaired(now, self.timing.repair_longest);
+                    (local(), Some(revision))
+                }
+            },
         };
         match task {
             Task::Check | Task::Push => {}

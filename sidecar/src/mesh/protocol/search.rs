@@ -36,22 +36,19 @@ impl Search {
         };
         let host_bits = u32::from(bits - config.search_mask.min(bits)).min(20);
         let size = 1_u64 << host_bits;
-        let network = address & !(u128::from(size) - 1);
-        // The network's own and its broadcast address are no hosts (IPv4).
-        let (first, addresses) = if own.is_ipv4() && host_bits >= 2 {
-            (network + 1, size - 2)
-        } else {
-            (network, size)
-        };
-        let before = u64::try_from(address.saturating_sub(first)).unwrap_or_default();
+        // All of them, the first and the last too: where the mask is not the network's own, they are hosts.
+        // A datagram to what is a broadcast address after all is not sent by the kernel.
+        let first = address & !(u128::from(size) - 1);
+        // Less than `size`.
+        let before = (address - first) as u64;
         let ports = config
             .search_max_udp_port
             .saturating_sub(config.search_min_udp_port);
         Self {
             own,
             first,
-            addresses,
-            before: before.min(addresses - 1),
+            addresses: size,
+            before,
             min_port: config.search_min_udp_port,
             ports: u64::from(ports) + 1,
         }

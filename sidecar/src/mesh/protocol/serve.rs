@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Heard, Protocol, Word};
+use super::Protocol;
+use crate::mesh::membership::{Heard, Word};
 use crate::mesh::wire::{Answer, Node, NodeChange, NodeServices, Request};
 
 impl Protocol {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::{Error, MapAccess};
 
 use super::Malformed;
-use super::fields::Fields;
+use super::fields::{Missing, NUMBER, Object, PORT, TEXT, Value, check_short, read_object};
+use super::shape::Wrong;
 
 /// The longest datagram that is read, in bytes.
 pub const MAX_DATAGRAM: usize = 2048;
 
 const VERSION: i64 = 1;
+const TYPE: &str = "search, inform or leave";
 
 /// What a datagram is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,25 +89,56 @@ impl Datagram {
     /// When it is not exactly one bulk string of at most [`MAX_DATAGRAM`] bytes, or its content lacks a
     /// key, mistypes one, or is of another version or an unknown type.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        let content = serde_json::from_slice(bulk_string(payload)?)
-            .map_err(|e| Malformed::new(format!("datagram: not JSON: {e}")))?;
-        let mut fields = Fields::of("datagram", content)?;
-        let version = fields.number("version")?;
-        if version != VERSION {
-            return Err(Malformed::new(format!(
-                "datagram: expected version {VERSION}, found {version}"
-            )));
+        read_object("datagram", bulk_string(payload)?)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Parts {
+    version: Option<()>,
+    kind: Option<DatagramKind>,
+    node_name: Option<String>,
+    udp_port: Option<u16>,
+    tcp_port: Option<u16>,
+    hash: Option<String>,
+}
+
+impl Object for Datagram {
+    const KEYS: &'static [&'static str] = &["version", "type", "nodeName", "udpPort", "tcpPort", "hash"];
+    type Parts = Parts;
+
+    fn take<'de, A: MapAccess<'de>>(parts: &mut Parts, value: Value<'_, A>) -> Result<(), A::Error> {
+        match value.key() {
+            "version" => match value.number()? {
+                VERSION => parts.version = Some(()),
+                other => {
+                    return Err(A::Error::custom(format_args!(
+                        "datagram: expected version {VERSION}, found {other}"
+                    )));
+                }
+            },
+            "type" => {
+                parts.kind = Some(value.string(TYPE, |name| {
+                    let kind = DatagramKind::ALL.into_iter().find(|kind| kind.name() == name);
+                    kind.ok_or(Wrong::Kind("another string"))
+                })?);
+            }
+            "nodeName" => parts.node_name = Some(value.name()?),
+            "udpPort" => parts.udp_port = Some(value.port()?),
+            "tcpPort" => parts.tcp_port = Some(value.port()?),
+            _ => parts.hash = Some(value.checked(check_short)?),
         }
-        let kind = match fields.take("type")? {
-            Value::String(name) => DatagramKind::ALL.into_iter().find(|kind| kind.name() == name),
-            _ => None,
-        };
+        Ok(())
+    }
+
+    fn build(parts: Parts) -> Result<Self, Missing> {
+        parts.version.ok_or(Missing("version", NUMBER))?;
         Ok(Self {
-            kind: kind.ok_or_else(|| Malformed::new("datagram: type: expected search, inform or leave"))?,
-            node_name: fields.name("nodeName")?.into(),
-            udp_port: fields.port("udpPort")?,
-            tcp_port: fields.port("tcpPort")?,
-            hash: fields.name("hash")?.into(),
+            kind: parts.kind.ok_or(Missing("type", TYPE))?,
+            node_name: parts.node_name.ok_or(Missing("nodeName", TEXT))?.into(),
+            udp_port: parts.udp_port.ok_or(Missing("udpPort", PORT))?,
+            tcp_port: parts.tcp_port.ok_or(Missing("tcpPort", PORT))?,
+            hash: parts.hash.ok_or(Missing("hash", TEXT))?.into(),
         })
     }
 }

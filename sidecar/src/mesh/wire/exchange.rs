@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde::de::MapAccess;
+use serde_json::json;
 
-use super::fields::{Fields, array};
-use super::{MAX_NODES, Malformed, Node, NodeChange, NodeServices, NodeState};
+use super::fields::{ARRAY, Missing, Object, TEXT, Value, read_list, read_object};
+use super::{
+    MAX_HASH, MAX_META, MAX_NODES, MAX_SERVICES, Malformed, Node, NodeChange, NodeServices, NodeState,
+};
 
 /// The path of every exchange, up to its type.
 pub const PATH_PREFIX: &str = "/discovery/api/v1/exchange/";
@@ -48,6 +51,18 @@ impl ExchangeKind {
             Self::Remove => "khala.remove",
             Self::Hash => "khala.hash",
             Self::Sync => "khala.sync",
+        }
+    }
+
+    /// The longest body of a request or an answer, in bytes. Nodes take up to 768 bytes each, service nodes
+    /// up to 2 KiB: names and addresses at their longest, and some `meta`.
+    pub fn max_body(self) -> usize {
+        match self {
+            Self::Nodes => MAX_NODES * 768,
+            Self::Local => MAX_SERVICES * 2048,
+            Self::Add | Self::Remove => 8 * 1024 + MAX_META,
+            Self::Hash => MAX_HASH + 64,
+            Self::Sync => 4 << 20,
         }
     }
 
@@ -103,22 +118,13 @@ impl Request {
     /// # Errors
     /// When it is not JSON, lacks or mistypes something, or is longer than the bounds of [`super`].
     pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
-        let value = decode(body)?;
         Ok(match kind {
-            ExchangeKind::Nodes => Self::Nodes(read_states(value)?),
-            ExchangeKind::Local => Self::Local(NodeServices::read(value)?),
-            ExchangeKind::Add => Self::Add(NodeChange::read(value)?),
-            ExchangeKind::Remove => Self::Remove(NodeChange::read(value)?),
-            ExchangeKind::Hash => Self::Hash(read_hash(value)?),
-            ExchangeKind::Sync => {
-                let lists = array("body", MAX_NODES, value)?;
-                Self::Sync(
-                    lists
-                        .into_iter()
-                        .map(NodeServices::read)
-                        .collect::<Result<_, _>>()?,
-                )
-            }
+            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body)?),
+            ExchangeKind::Local => Self::Local(read_object("body", body)?),
+            ExchangeKind::Add => Self::Add(read_object("body", body)?),
+            ExchangeKind::Remove => Self::Remove(read_object("body", body)?),
+            ExchangeKind::Hash => Self::Hash(read_hash(body)?),
+            ExchangeKind::Sync => Self::Sync(read_list("body", "body", MAX_NODES, body)?),
         })
     }
 }
@@ -156,35 +162,57 @@ impl Answer {
     /// As [`Request::parse`].
     pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
         Ok(match kind {
-            ExchangeKind::Nodes => Self::Nodes(read_states(decode(body)?)?),
-            ExchangeKind::Local => Self::Local(NodeServices::read(decode(body)?)?),
+            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body)?),
+            ExchangeKind::Local => Self::Local(read_object("body", body)?),
             ExchangeKind::Add | ExchangeKind::Remove => Self::Done,
-            ExchangeKind::Hash => Self::Hash(read_hash(decode(body)?)?),
+            ExchangeKind::Hash => Self::Hash(read_hash(body)?),
             ExchangeKind::Sync => {
-                let diff = Fields::of("body", decode(body)?)?.take("diff")?;
-                let nodes = array("diff", MAX_NODES, diff)?;
-                let read = nodes.into_iter().map(|node| Node::read("diff", node));
-                Self::Diff(read.collect::<Result<_, _>>()?)
+                let Diff(nodes) = read_object("body", body)?;
+                Self::Diff(nodes)
             }
         })
     }
 }
 
-fn read_states(value: Value) -> Result<Vec<NodeState>, Malformed> {
-    let nodes = array("body", MAX_NODES, value)?;
-    nodes.into_iter().map(NodeState::read).collect()
+fn read_hash(body: &[u8]) -> Result<Arc<str>, Malformed> {
+    let Hash(hash) = read_object("body", body)?;
+    Ok(hash.into())
 }
 
 // The text under the hash grows with the mesh: its bound is the body's.
-fn read_hash(value: Value) -> Result<Arc<str>, Malformed> {
-    Ok(Fields::of("body", value)?.text("hash")?.into())
+struct Hash(String);
+
+impl Object for Hash {
+    const KEYS: &'static [&'static str] = &["hash"];
+    type Parts = Option<String>;
+
+    fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error> {
+        *parts = Some(value.text()?);
+        Ok(())
+    }
+
+    fn build(parts: Self::Parts) -> Result<Self, Missing> {
+        parts.map(Self).ok_or(Missing("hash", TEXT))
+    }
+}
+
+struct Diff(Vec<Node>);
+
+impl Object for Diff {
+    const KEYS: &'static [&'static str] = &["diff"];
+    type Parts = Option<Vec<Node>>;
+
+    fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error> {
+        *parts = Some(value.list("diff", MAX_NODES)?);
+        Ok(())
+    }
+
+    fn build(parts: Self::Parts) -> Result<Self, Missing> {
+        parts.map(Self).ok_or(Missing("diff", ARRAY))
+    }
 }
 
 fn encode(value: &impl Serialize) -> Vec<u8> {
     // Maps with string keys, strings and numbers always serialize.
     serde_json::to_vec(value).unwrap_or_default()
-}
-
-fn decode(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|e| Malformed::new(format!("body: not JSON: {e}")))
 }

@@ -1,84 +1,305 @@
-//! Reading a JSON object key by key, with errors that name the key.
+//! Reading JSON straight into types, with errors that name the key; nothing is kept that a type has no
+//! place for, and the first violation ends the reading, so that a body costs little more than its bytes.
 //!
 //! Derived deserialization would also take an array for an object, which the protocol does not.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
+use super::shape::{Place, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
 use super::{MAX_NAME, Malformed};
 
-/// The keys of one JSON object, and what the object is called in errors.
-pub(super) struct Fields<'a> {
-    what: &'a str,
-    map: Map<String, Value>,
+/// What is read from a JSON object. Keys that are not its own are skipped; of equal keys the last counts.
+pub(super) trait Object: Sized {
+    /// Its keys.
+    const KEYS: &'static [&'static str];
+    /// What has been read of it.
+    type Parts: Default;
+
+    /// Reads the value of one of the keys.
+    fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error>;
+
+    /// The whole, once the object has ended.
+    fn build(parts: Self::Parts) -> Result<Self, Missing>;
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn of(what: &'a str, value: Value) -> Result<Self, Malformed> {
-        match value {
-            Value::Object(map) => Ok(Self { what, map }),
-            other => Err(Malformed::new(format!(
-                "{what}: expected an object, found {}",
-                kind_of(&other)
-            ))),
+/// What an object lacks: the key, and what was expected under it.
+pub(super) struct Missing(pub(super) &'static str, pub(super) &'static str);
+
+/// Reads an object.
+pub(super) fn read_object<O: Object>(what: &'static str, json: &[u8]) -> Result<O, Malformed> {
+    read(what, json, Shape(ObjectReader::new(what)))
+}
+
+/// Reads an array of at most so many objects.
+pub(super) fn read_list<O: Object>(
+    what: &'static str,
+    element: &'static str,
+    most: usize,
+    json: &[u8],
+) -> Result<Vec<O>, Malformed> {
+    read(what, json, Shape(ListReader::new(what, element, most)))
+}
+
+fn read<'de, R: Read<'de>>(what: &str, json: &'de [u8], shape: Shape<R>) -> Result<R::Out, Malformed> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let value = shape.deserialize(&mut json);
+    let value = value.and_then(|value| json.end().map(|()| value));
+    value.map_err(|error| {
+        let message = error.to_string();
+        if error.classify() != Category::Data {
+            return Malformed::new(format!("{what}: not JSON: {message}"));
         }
+        let at = format!(" at line {} column {}", error.line(), error.column());
+        Malformed::new(message.strip_suffix(&at).unwrap_or(&message))
+    })
+}
+
+/// The value of one key of an object, to be read.
+pub(super) struct Value<'a, A> {
+    place: Place,
+    map: &'a mut A,
+}
+
+impl<'de, A: MapAccess<'de>> Value<'_, A> {
+    pub(super) fn key(&self) -> &'static str {
+        self.place.key
     }
 
-    fn wrong(&self, key: &str, expected: &str) -> Malformed {
-        let found = self.map.get(key).map_or("nothing", kind_of);
-        Malformed::new(format!(
-            "{}: {key}: expected {expected}, found {found}",
-            self.what
-        ))
-    }
-
-    /// A value of any kind.
-    pub(super) fn take(&mut self, key: &str) -> Result<Value, Malformed> {
-        self.map
-            .swap_remove(key)
-            .ok_or_else(|| self.wrong(key, "a value"))
+    fn scalar<T>(
+        self,
+        expected: &'static str,
+        read: impl FnOnce(Scalar<'_>) -> Result<T, Wrong>,
+    ) -> Result<T, A::Error> {
+        self.map.next_value_seed(Shape(ScalarReader {
+            place: self.place,
+            expected,
+            read,
+        }))
     }
 
     /// A string of any length.
-    pub(super) fn text(&mut self, key: &str) -> Result<String, Malformed> {
-        match self.map.get_mut(key) {
-            Some(Value::String(text)) => Ok(std::mem::take(text)),
-            _ => Err(self.wrong(key, "a string")),
-        }
+    pub(super) fn text(self) -> Result<String, A::Error> {
+        self.string(TEXT, |text| Ok(text.to_owned()))
     }
 
-    /// A string short and printable enough for a name.
-    pub(super) fn name(&mut self, key: &str) -> Result<String, Malformed> {
-        let name = self.text(key)?;
-        check_name(&name).map_err(|why| Malformed::new(format!("{}: {key}: {why}", self.what)))?;
-        Ok(name)
+    /// A string that passes a check.
+    pub(super) fn checked(self, check: fn(&str) -> Result<(), String>) -> Result<String, A::Error> {
+        self.string(TEXT, |text| {
+            check(text).map_err(Wrong::Because)?;
+            Ok(text.to_owned())
+        })
     }
 
-    pub(super) fn port(&self, key: &str) -> Result<u16, Malformed> {
-        self.map
-            .get(key)
-            .and_then(Value::as_u64)
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|port| *port != 0)
-            .ok_or_else(|| self.wrong(key, "a port number 1..65535"))
+    /// A name, see [`check_name`].
+    pub(super) fn name(self) -> Result<String, A::Error> {
+        self.checked(check_name)
     }
 
-    pub(super) fn number(&self, key: &str) -> Result<i64, Malformed> {
-        let number = self.map.get(key).and_then(Value::as_i64);
-        number.ok_or_else(|| self.wrong(key, "a whole number"))
-    }
-
-    pub(super) fn flag(&self, key: &str) -> Result<bool, Malformed> {
-        let flag = self.map.get(key).and_then(Value::as_bool);
-        flag.ok_or_else(|| self.wrong(key, "true or false"))
+    /// What can be read from a string.
+    pub(super) fn string<T>(
+        self,
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Result<T, A::Error> {
+        self.scalar(expected, |scalar| match scalar {
+            Scalar::Text(text) => read(text),
+            other => Err(Wrong::Kind(other.kind())),
+        })
     }
 
     /// An IP address as text; IPv6 also in brackets.
-    pub(super) fn address(&self, key: &str) -> Result<IpAddr, Malformed> {
-        let text = self.map.get(key).and_then(Value::as_str);
-        text.and_then(parse_address)
-            .ok_or_else(|| self.wrong(key, "an IP address"))
+    pub(super) fn address(self) -> Result<IpAddr, A::Error> {
+        self.string(ADDRESS, |text| {
+            parse_address(text).ok_or(Wrong::Kind("a string that does not fit"))
+        })
+    }
+
+    pub(super) fn port(self) -> Result<u16, A::Error> {
+        self.scalar(PORT, |scalar| {
+            let port = scalar.whole()?.try_into().ok().filter(|port| *port != 0);
+            port.ok_or(Wrong::Kind(UNFIT_NUMBER))
+        })
+    }
+
+    pub(super) fn number(self) -> Result<i64, A::Error> {
+        self.scalar(NUMBER, |scalar| {
+            scalar.whole()?.try_into().map_err(|_| Wrong::Kind(UNFIT_NUMBER))
+        })
+    }
+
+    pub(super) fn flag(self) -> Result<bool, A::Error> {
+        self.scalar(FLAG, |scalar| match scalar {
+            Scalar::Flag(flag) => Ok(flag),
+            other => Err(Wrong::Kind(other.kind())),
+        })
+    }
+
+    /// An object, which errors call by its key.
+    pub(super) fn object<O: Object>(self) -> Result<O, A::Error> {
+        self.map.next_value_seed(Shape(ObjectReader::new(self.place.key)))
+    }
+
+    /// An array of at most so many objects.
+    pub(super) fn list<O: Object>(self, element: &'static str, most: usize) -> Result<Vec<O>, A::Error> {
+        self.map
+            .next_value_seed(Shape(ListReader::new(self.place.key, element, most)))
+    }
+
+    /// Anything, as it stands; what it makes of it may fail.
+    pub(super) fn raw<T>(self, read: impl FnOnce(&'de RawValue) -> Result<T, String>) -> Result<T, A::Error> {
+        let place = self.place;
+        let raw = self.map.next_value()?;
+        read(raw).map_err(|why| A::Error::custom(format_args!("{place}: {why}")))
+    }
+}
+
+pub(super) const PORT: &str = "a port number 1..65535";
+pub(super) const TEXT: &str = "a string";
+pub(super) const ADDRESS: &str = "an IP address";
+pub(super) const OBJECT: &str = "an object";
+pub(super) const ARRAY: &str = "an array";
+pub(super) const NUMBER: &str = "a whole number";
+pub(super) const FLAG: &str = "true or false";
+
+struct ScalarReader<F> {
+    place: Place,
+    expected: &'static str,
+    read: F,
+}
+
+impl<'de, T, F: FnOnce(Scalar<'_>) -> Result<T, Wrong>> Read<'de> for ScalarReader<F> {
+    type Out = T;
+
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn expected(&self) -> &'static str {
+        self.expected
+    }
+
+    fn scalar(self, scalar: Scalar<'_>) -> Result<T, Wrong> {
+        (self.read)(scalar)
+    }
+}
+
+struct ObjectReader<O> {
+    what: &'static str,
+    object: PhantomData<O>,
+}
+
+impl<O> ObjectReader<O> {
+    fn new(what: &'static str) -> Self {
+        let object = PhantomData;
+        Self { what, object }
+    }
+}
+
+impl<'de, O: Object> Read<'de> for ObjectReader<O> {
+    type Out = O;
+
+    fn place(&self) -> Place {
+        Place::of(self.what)
+    }
+
+    fn expected(&self) -> &'static str {
+        OBJECT
+    }
+
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<O, A::Error> {
+        let Self { what, .. } = self;
+        let mut parts = O::Parts::default();
+        while let Some(key) = map.next_key_seed(OneOf(O::KEYS))? {
+            match key {
+                Some(key) => {
+                    let place = Place { what, key };
+                    O::take(&mut parts, Value { place, map: &mut map })?;
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        O::build(parts).map_err(|Missing(key, expected)| {
+            let place = Place { what, key };
+            A::Error::custom(format_args!("{place}: expected {expected}, found nothing"))
+        })
+    }
+}
+
+struct ListReader<O> {
+    what: &'static str,
+    element: &'static str,
+    most: usize,
+    object: PhantomData<O>,
+}
+
+impl<O> ListReader<O> {
+    fn new(what: &'static str, element: &'static str, most: usize) -> Self {
+        Self {
+            what,
+            element,
+            most,
+            object: PhantomData,
+        }
+    }
+}
+
+impl<'de, O: Object> Read<'de> for ListReader<O> {
+    type Out = Vec<O>;
+
+    fn place(&self) -> Place {
+        Place::of(self.what)
+    }
+
+    fn expected(&self) -> &'static str {
+        ARRAY
+    }
+
+    fn seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<O>, A::Error> {
+        let Self {
+            what, element, most, ..
+        } = self;
+        let mut list = Vec::new();
+        while list.len() < most {
+            match seq.next_element_seed(Shape(ObjectReader::new(element)))? {
+                Some(object) => list.push(object),
+                None => return Ok(list),
+            }
+        }
+        match seq.next_element::<IgnoredAny>()? {
+            None => Ok(list),
+            Some(_) => Err(A::Error::custom(format_args!(
+                "{what}: expected at most {most} elements, found more"
+            ))),
+        }
+    }
+}
+
+/// Which of these keys it is, if any.
+struct OneOf(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for OneOf {
+    type Value = Option<&'static str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for OneOf {
+    type Value = Option<&'static str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, found: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().find(|key| **key == found).copied())
     }
 }
 
@@ -88,39 +309,22 @@ pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
     bare.unwrap_or(text).parse().ok()
 }
 
-/// The elements of an array of at most `most`.
-pub(super) fn array(what: &str, most: usize, value: Value) -> Result<Vec<Value>, Malformed> {
-    match value {
-        Value::Array(elements) if elements.len() <= most => Ok(elements),
-        Value::Array(elements) => Err(Malformed::new(format!(
-            "{what}: expected at most {most} elements, found {}",
-            elements.len()
-        ))),
-        other => Err(Malformed::new(format!(
-            "{what}: expected an array, found {}",
-            kind_of(&other)
-        ))),
+/// Whether a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no
+/// commas, because the texts under the hashes are names with commas between.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if name.contains(',') {
+        return Err("expected no commas".to_owned());
     }
+    check_short(name)
 }
 
-/// Whether a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
-    if name.len() > MAX_NAME {
-        return Err(format!("expected at most {MAX_NAME} bytes, found {}", name.len()));
+/// As [`check_name`], but commas may be.
+pub(super) fn check_short(text: &str) -> Result<(), String> {
+    if text.len() > MAX_NAME {
+        return Err(format!("expected at most {MAX_NAME} bytes, found {}", text.len()));
     }
-    if name.chars().any(char::is_control) {
+    if text.chars().any(char::is_control) {
         return Err("expected no control characters".to_owned());
     }
     Ok(())
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number that does not fit",
-        Value::String(_) => "a string that does not fit",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha512};
 
-use super::{Node, ServiceList};
+use super::{MAX_HASH, Node, ServiceList};
 
 /// The hash of the datagrams: base64 of the SHA-512 of the healthy nodes' text
 /// (discovery protocol: datagrams). The nodes must come in their order.
@@ -17,9 +17,13 @@ pub fn membership_hash<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String 
 }
 
 /// The "hash" of `khala.hash`: base64 of the concatenated [`services_text`]s
-/// (discovery protocol: service exchange).
+/// (discovery protocol: service exchange). Where that is longer than [`MAX_HASH`], of their
+/// SHA-512: between nodes of ours equal still means equal.
 pub fn services_hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let text: String = texts.into_iter().collect();
+    if text.len().div_ceil(3) * 4 > MAX_HASH {
+        return STANDARD.encode(Sha512::digest(text.as_bytes()));
+    }
     STANDARD.encode(text)
 }
 

@@ -1,18 +1,21 @@
 //! What goes over the network, bytes to types and back; no sockets.
 //!
-//! Every bound on what a peer may send is here or in [`crate::mesh::exchange_server`].
+//! The bounds on what a peer may send are here and with [`ExchangeKind`].
 
 mod datagram;
 mod exchange;
 mod fields;
 mod hash;
+mod meta;
 mod node;
 mod service_node;
+mod shape;
 
 pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
 pub use exchange::{Answer, ExchangeKind, PATH_PREFIX, Request};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
+pub use meta::Meta;
 pub use node::{Node, NodeState};
 pub use service_node::{NodeChange, NodeServices, ServiceList, ServiceNode};
 
@@ -24,6 +27,9 @@ pub const MAX_NODES: usize = 4096;
 pub const MAX_SERVICES: usize = 1024;
 /// The largest `meta` object of a service node, in bytes of JSON.
 pub const MAX_META: usize = 4096;
+
+/// The longest text that is compared as the hash of all services, in bytes: longer ones are told by a digest.
+pub const MAX_HASH: usize = 1 << 20;
 
 /// Why bytes from a peer are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

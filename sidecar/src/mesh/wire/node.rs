@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use serde::de::MapAccess;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use super::Malformed;
-use super::fields::{Fields, check_name};
+use super::fields::{ADDRESS, FLAG, Missing, Object, PORT, TEXT, Value, check_name};
 
 /// A node's identity. Cheap to clone.
 ///
@@ -32,7 +32,7 @@ impl Node {
     /// A node of this name that listens on these ports of its address.
     ///
     /// # Errors
-    /// When the name is too long or holds control characters.
+    /// When the name is too long, or holds commas or control characters.
     pub fn new(name: &str, address: IpAddr, udp_port: u16, tcp_port: u16) -> Result<Self, Malformed> {
         check_name(name).map_err(|why| Malformed::new(format!("nodeName: {why}")))?;
         Ok(Self::unchecked(name.to_owned(), address, udp_port, tcp_port))
@@ -92,19 +92,6 @@ impl Node {
         let _ = write!(text, "{name},{address_text},{udp_port},{tcp_port},");
     }
 
-    pub(super) fn read(what: &str, value: Value) -> Result<Self, Malformed> {
-        Self::read_fields(&mut Fields::of(what, value)?)
-    }
-
-    fn read_fields(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
-        Ok(Self::unchecked(
-            fields.name("nodeName")?,
-            fields.address("address")?,
-            fields.port("udpPort")?,
-            fields.port("tcpPort")?,
-        ))
-    }
-
     fn serialize_into<S: SerializeStruct>(&self, out: &mut S) -> Result<(), S::Error> {
         out.serialize_field("nodeName", &self.0.name)?;
         out.serialize_field("address", &self.0.address_text)?;
@@ -142,12 +129,57 @@ pub struct NodeState {
     pub healthy: bool,
 }
 
-impl NodeState {
-    pub(super) fn read(value: Value) -> Result<Self, Malformed> {
-        let mut fields = Fields::of("node", value)?;
+#[derive(Default)]
+pub(super) struct NodeParts {
+    name: Option<String>,
+    address: Option<IpAddr>,
+    udp_port: Option<u16>,
+    tcp_port: Option<u16>,
+}
+
+impl Object for Node {
+    const KEYS: &'static [&'static str] = &["nodeName", "address", "udpPort", "tcpPort"];
+    type Parts = NodeParts;
+
+    fn take<'de, A: MapAccess<'de>>(parts: &mut NodeParts, value: Value<'_, A>) -> Result<(), A::Error> {
+        match value.key() {
+            "nodeName" => parts.name = Some(value.name()?),
+            "address" => parts.address = Some(value.address()?),
+            "udpPort" => parts.udp_port = Some(value.port()?),
+            _ => parts.tcp_port = Some(value.port()?),
+        }
+        Ok(())
+    }
+
+    fn build(parts: NodeParts) -> Result<Self, Missing> {
+        Ok(Self::unchecked(
+            parts.name.ok_or(Missing("nodeName", TEXT))?,
+            parts.address.ok_or(Missing("address", ADDRESS))?,
+            parts.udp_port.ok_or(Missing("udpPort", PORT))?,
+            parts.tcp_port.ok_or(Missing("tcpPort", PORT))?,
+        ))
+    }
+}
+
+impl Object for NodeState {
+    const KEYS: &'static [&'static str] = &["nodeName", "address", "udpPort", "tcpPort", "healthy"];
+    type Parts = (NodeParts, Option<bool>);
+
+    fn take<'de, A: MapAccess<'de>>(
+        (node, healthy): &mut Self::Parts,
+        value: Value<'_, A>,
+    ) -> Result<(), A::Error> {
+        match value.key() {
+            "healthy" => *healthy = Some(value.flag()?),
+            _ => Node::take(node, value)?,
+        }
+        Ok(())
+    }
+
+    fn build((node, healthy): Self::Parts) -> Result<Self, Missing> {
         Ok(Self {
-            node: Node::read_fields(&mut fields)?,
-            healthy: fields.flag("healthy")?,
+            node: Node::build(node)?,
+            healthy: healthy.ok_or(Missing("healthy", FLAG))?,
         })
     }
 }

@@ -1,17 +1,15 @@
 //! A service node: one instance of a service, offered behind a node.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::de::MapAccess;
 
-use super::fields::{Fields, array, parse_address};
-use super::{MAX_META, MAX_SERVICES, Malformed, Node};
+use super::fields::{ARRAY, Missing, OBJECT, Object, PORT, TEXT, Value, parse_address};
+use super::{MAX_SERVICES, Meta, Node};
 use crate::balance::service::{Instance, Offer, ServiceId};
-
-/// The weight of an instance that does not say one (discovery protocol: service exchange).
-const DEFAULT_WEIGHT: u32 = 10;
 
 /// One instance of a service as the wire carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +23,7 @@ pub struct ServiceNode {
     /// Its port.
     pub port: u16,
     /// What else is said of it, the weight among it; passed on unchanged.
-    pub meta: Map<String, Value>,
+    pub meta: Meta,
 }
 
 impl ServiceNode {
@@ -36,15 +34,7 @@ impl ServiceNode {
 
     /// Its share of connections: `meta.weight`, 10 where that is missing, 0 where it is negative.
     pub fn weight(&self) -> u32 {
-        let Some(Value::Number(weight)) = self.meta.get("weight") else {
-            return DEFAULT_WEIGHT;
-        };
-        match (weight.as_i64(), weight.as_f64()) {
-            (Some(weight), _) => u32::try_from(weight.max(0)).unwrap_or(u32::MAX),
-            // `as` saturates: a float or a number beyond i64 becomes the nearest weight.
-            (None, Some(weight)) => weight as u32,
-            (None, None) => DEFAULT_WEIGHT,
-        }
+        self.meta.weight()
     }
 
     /// What the balancer knows of it; nothing where the address is not an IP address.
@@ -76,39 +66,51 @@ impl ServiceNode {
         // Writing to a String cannot fail.
         let _ = write!(text, "{service},{zone},{address},{port},");
     }
+}
 
-    pub(super) fn read(value: Value) -> Result<Self, Malformed> {
-        let mut fields = Fields::of("khalaNode", value)?;
-        let node = Self {
-            service: fields.name("service")?,
-            zone: fields.name("zone")?,
-            address: fields.name("address")?,
-            port: fields.port("port")?,
-            meta: match fields.take("meta")? {
-                Value::Object(meta) => meta,
-                _ => return Err(Malformed::new("khalaNode: meta: expected an object")),
-            },
-        };
-        // More than one key: the size must be looked at. The common `{"weight":n}` is surely small.
-        let small = node.meta.len() <= 1 && node.meta.get("weight").is_some_and(Value::is_number);
-        if !small && Value::Object(node.meta.clone()).to_string().len() > MAX_META {
-            let message = format!("khalaNode: meta: expected at most {MAX_META} bytes");
-            return Err(Malformed::new(message));
+#[derive(Default)]
+pub(super) struct ServiceParts {
+    service: Option<String>,
+    zone: Option<String>,
+    address: Option<String>,
+    port: Option<u16>,
+    meta: Option<Meta>,
+}
+
+impl Object for ServiceNode {
+    const KEYS: &'static [&'static str] = &["service", "zone", "address", "port", "meta"];
+    type Parts = ServiceParts;
+
+    fn take<'de, A: MapAccess<'de>>(parts: &mut ServiceParts, value: Value<'_, A>) -> Result<(), A::Error> {
+        match value.key() {
+            "service" => parts.service = Some(value.name()?),
+            "zone" => parts.zone = Some(value.name()?),
+            "address" => parts.address = Some(value.name()?),
+            "port" => parts.port = Some(value.port()?),
+            _ => parts.meta = Some(value.raw(Meta::read)?),
         }
-        Ok(node)
+        Ok(())
+    }
+
+    fn build(parts: ServiceParts) -> Result<Self, Missing> {
+        Ok(Self {
+            service: parts.service.ok_or(Missing("service", TEXT))?,
+            zone: parts.zone.ok_or(Missing("zone", TEXT))?,
+            address: parts.address.ok_or(Missing("address", TEXT))?,
+            port: parts.port.ok_or(Missing("port", PORT))?,
+            meta: parts.meta.ok_or(Missing("meta", OBJECT))?,
+        })
     }
 }
 
 impl From<&Offer> for ServiceNode {
     fn from(offer: &Offer) -> Self {
-        let mut meta = Map::new();
-        meta.insert("weight".to_owned(), json!(offer.instance.weight));
         Self {
             service: offer.id.service.clone(),
             zone: offer.id.zone.clone(),
             address: offer.instance.address.ip().to_string(),
             port: offer.instance.address.port(),
-            meta,
+            meta: Meta::of_weight(offer.instance.weight),
         }
     }
 }
@@ -165,11 +167,6 @@ impl ServiceList {
             .map(ServiceNode::key)
             .eq(other.iter().map(ServiceNode::key))
     }
-
-    fn read(value: Value) -> Result<Self, Malformed> {
-        let elements = array("khalaNodes", MAX_SERVICES, value)?;
-        elements.into_iter().map(ServiceNode::read).collect()
-    }
 }
 
 /// Of several of one identity the last one counts.
@@ -194,11 +191,47 @@ pub struct NodeServices {
 }
 
 impl NodeServices {
-    pub(super) fn read(value: Value) -> Result<Self, Malformed> {
-        let mut fields = Fields::of("body", value)?;
+    /// How many bytes of JSON it is.
+    pub(in crate::mesh) fn size(&self) -> usize {
+        struct Count(usize);
+        impl io::Write for Count {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += bytes.len();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut count = Count(0);
+        // Counting does not fail, nor does serializing strings and numbers.
+        let _ = serde_json::to_writer(&mut count, self);
+        count.0
+    }
+}
+
+impl Object for NodeServices {
+    const KEYS: &'static [&'static str] = &["node", "khalaNodes"];
+    type Parts = (Option<Node>, Option<ServiceList>);
+
+    fn take<'de, A: MapAccess<'de>>(
+        (node, services): &mut Self::Parts,
+        value: Value<'_, A>,
+    ) -> Result<(), A::Error> {
+        match value.key() {
+            "node" => *node = Some(value.object()?),
+            _ => {
+                let list: Vec<ServiceNode> = value.list("khalaNode", MAX_SERVICES)?;
+                *services = Some(list.into_iter().collect());
+            }
+        }
+        Ok(())
+    }
+
+    fn build((node, services): Self::Parts) -> Result<Self, Missing> {
         Ok(Self {
-            node: Node::read("node", fields.take("node")?)?,
-            khala_nodes: ServiceList::read(fields.take("khalaNodes")?)?,
+            node: node.ok_or(Missing("node", OBJECT))?,
+            khala_nodes: services.ok_or(Missing("khalaNodes", ARRAY))?,
         })
     }
 }
@@ -213,12 +246,25 @@ pub struct NodeChange {
     pub khala_node: ServiceNode,
 }
 
-impl NodeChange {
-    pub(super) fn read(value: Value) -> Result<Self, Malformed> {
-        let mut fields = Fields::of("body", value)?;
+impl Object for NodeChange {
+    const KEYS: &'static [&'static str] = &["node", "khalaNode"];
+    type Parts = (Option<Node>, Option<ServiceNode>);
+
+    fn take<'de, A: MapAccess<'de>>(
+        (node, service): &mut Self::Parts,
+        value: Value<'_, A>,
+    ) -> Result<(), A::Error> {
+        match value.key() {
+            "node" => *node = Some(value.object()?),
+            _ => *service = Some(value.object()?),
+        }
+        Ok(())
+    }
+
+    fn build((node, service): Self::Parts) -> Result<Self, Missing> {
         Ok(Self {
-            node: Node::read("node", fields.take("node")?)?,
-            khala_node: ServiceNode::read(fields.take("khalaNode")?)?,
+            node: node.ok_or(Missing("node", OBJECT))?,
+            khala_node: service.ok_or(Missing("khalaNode", OBJECT))?,
         })
     }
 }

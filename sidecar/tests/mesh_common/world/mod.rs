@@ -252,6 +252,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Publish => self.changed = true,
+                Action::Gone { .. } => {}
                 Action::Send { to, datagram } => self.send(place, to.ip(), datagram),
                 Action::Exchange {
                     id,

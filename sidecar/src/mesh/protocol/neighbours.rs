@@ -1,0 +1,83 @@
+//! Coming to know nodes, and forgetting them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::contact::Contact;
+use super::{Action, Departure, Protocol, Timer};
+use crate::mesh::membership::{Heard, Word};
+use crate::mesh::wire::Node;
+
+impl Protocol {
+    /// Hears of a node; one that is new is checked at once.
+    pub(super) fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
+        let known = self.membership.get(node.endpoint()).is_some();
+        if word == Word::Own && !known && self.membership.is_full() {
+            // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
+            if let Some(unseen) = self.membership.oldest_unseen().map(Node::endpoint) {
+                self.forget(now, unseen, None);
+            }
+        }
+        let was_up = self.is_up_at(node.endpoint());
+        let heard = self.membership.hear(now, node, word);
+        if let Heard::Replaced(old) = &heard {
+            if was_up {
+                let (node, why) = (old.clone(), Departure::Replaced);
+                self.actions.push(Action::Gone { node, why });
+            }
+            self.dropped(now, old);
+        }
+        if matches!(heard, Heard::Added | Heard::Replaced(_)) {
+            let endpoint = node.endpoint();
+            self.changed = true;
+            self.contacts
+                .insert(endpoint, Contact::new(now, self.timing.repair_pause));
+            self.set_expiry(endpoint);
+            self.pursue(now, endpoint);
+        }
+        heard
+    }
+
+    /// Forgets a node; `why` where that may be news.
+    pub(super) fn forget(&mut self, now: Duration, endpoint: SocketAddr, why: Option<Departure>) {
+        if let Some(why) = why {
+            self.tell_gone(endpoint, why);
+        }
+        if let Some(node) = self.membership.forget(now, endpoint) {
+            self.dropped(now, &node);
+        }
+    }
+
+    /// Clears up after a node that membership has forgotten.
+    fn dropped(&mut self, now: Duration, node: &Node) {
+        let endpoint = node.endpoint();
+        self.changed = true;
+        // An exchange under way stays in its slot until it ends; nobody then waits for its answer.
+        self.contacts.remove(&endpoint);
+        self.timers.cancel(Timer::Contact(endpoint));
+        self.timers.cancel(Timer::Expiry(endpoint));
+        if self.directory.drop_node(node) {
+            self.search_if_alone(now);
+        }
+    }
+
+    pub(super) fn set_expiry(&mut self, endpoint: SocketAddr) {
+        match self.membership.expiry(endpoint) {
+            Some(at) => self.timers.set(Timer::Expiry(endpoint), at),
+            None => self.timers.cancel(Timer::Expiry(endpoint)),
+        }
+    }
+
+    /// Whether the node at this endpoint is up.
+    pub(super) fn is_up_at(&self, endpoint: SocketAddr) -> bool {
+        self.membership.get(endpoint).is_some_and(|member| member.up)
+    }
+
+    /// Says why a node goes, where it is up.
+    pub(super) fn tell_gone(&mut self, endpoint: SocketAddr, why: Departure) {
+        if let Some(member) = self.membership.get(endpoint).filter(|member| member.up) {
+            let node = member.node.clone();
+            self.actions.push(Action::Gone { node, why });
+        }
+    }
+}

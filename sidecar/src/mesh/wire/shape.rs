@@ -1,0 +1,157 @@
+//! Telling what kind of JSON value was found where another was expected.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Where a value stands, for errors.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) what: &'static str,
+    /// The key within it; empty for the whole.
+    pub(super) key: &'static str,
+}
+
+impl Place {
+    pub(super) fn of(what: &'static str) -> Self {
+        Self { what, key: "" }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { what, key: "" } => f.write_str(what),
+            Self { what, key } => write!(f, "{what}: {key}"),
+        }
+    }
+}
+
+/// A JSON value that is neither array nor object.
+pub(super) enum Scalar<'a> {
+    Null,
+    Flag(bool),
+    Whole(i128),
+    Fraction,
+    Text(&'a str),
+}
+
+pub(super) const UNFIT_NUMBER: &str = "a number that does not fit";
+
+impl Scalar<'_> {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Flag(_) => "a boolean",
+            Self::Whole(_) | Self::Fraction => "a number",
+            Self::Text(_) => "a string",
+        }
+    }
+
+    pub(super) fn whole(&self) -> Result<i128, Wrong> {
+        match self {
+            Self::Whole(number) => Ok(*number),
+            Self::Fraction => Err(Wrong::Kind(UNFIT_NUMBER)),
+            other => Err(Wrong::Kind(other.kind())),
+        }
+    }
+}
+
+/// Why a value is refused.
+pub(super) enum Wrong {
+    /// It is of this kind.
+    Kind(&'static str),
+    /// Something else.
+    Because(String),
+}
+
+/// Reads one kind of value, and refuses all others without looking into them.
+pub(super) trait Read<'de>: Sized {
+    type Out;
+
+    fn place(&self) -> Place;
+
+    fn expected(&self) -> &'static str;
+
+    fn scalar(self, scalar: Scalar<'_>) -> Result<Self::Out, Wrong> {
+        Err(Wrong::Kind(scalar.kind()))
+    }
+
+    fn seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
+        Err(refuse(self.place(), self.expected(), &Wrong::Kind("an array")))
+    }
+
+    fn map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
+        Err(refuse(self.place(), self.expected(), &Wrong::Kind("an object")))
+    }
+}
+
+fn refuse<E: Error>(place: Place, expected: &str, wrong: &Wrong) -> E {
+    match wrong {
+        Wrong::Kind(found) => E::custom(format_args!("{place}: expected {expected}, found {found}")),
+        Wrong::Because(why) => E::custom(format_args!("{place}: {why}")),
+    }
+}
+
+/// Has serde hand whatever it finds to a [`Read`].
+pub(super) struct Shape<R>(pub(super) R);
+
+impl<R> Shape<R> {
+    fn found<'de, E: Error>(self, scalar: Scalar<'_>) -> Result<R::Out, E>
+    where
+        R: Read<'de>,
+    {
+        let (place, expected) = (self.0.place(), self.0.expected());
+        self.0
+            .scalar(scalar)
+            .map_err(|wrong| refuse(place, expected, &wrong))
+    }
+}
+
+impl<'de, R: Read<'de>> DeserializeSeed<'de> for Shape<R> {
+    type Value = R::Out;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<R::Out, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de, R: Read<'de>> Visitor<'de> for Shape<R> {
+    type Value = R::Out;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.expected())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<R::Out, E> {
+        self.found(Scalar::Null)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<R::Out, E> {
+        self.found(Scalar::Flag(flag))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<R::Out, E> {
+        self.found(Scalar::Whole(number.into()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<R::Out, E> {
+        self.found(Scalar::Whole(number.into()))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<R::Out, E> {
+        self.found(Scalar::Fraction)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<R::Out, E> {
+        self.found(Scalar::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<R::Out, A::Error> {
+        self.0.seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<R::Out, A::Error> {
+        self.0.map(map)
+    }
+}
