@@ -6,7 +6,8 @@ use clap::Parser;
 use sidecar::cli::Cli;
 use sidecar::log;
 
-/// Names are resolved on these threads, and only for SOCKS5 servers that allow any destination.
+/// These do what must not hold up connections: resolve names for SOCKS5 servers that allow any destination, read large
+/// discovery messages, and save the configuration.
 const BLOCKING_THREADS: usize = 4;
 
 fn main() -> ExitCode {
