@@ -214,8 +214,7 @@ async fn refuse_second(docker: &Docker, topology: &Topology, own: &str) -> Resul
 
 /// What there is of a mesh, and whose it is.
 fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
-    let begins =
-        |container: &Container| container.state == "created" || container.status.contains("health: starting");
+    let begins = |container: &Container| container.state == "created";
     if let Some(Owner::Process(process)) = owner
         && (there.is_empty() || there.iter().any(begins))
     {
@@ -255,13 +254,11 @@ mod tests {
         let pid = std::process::id();
         let starting = format!("the mesh `m` is being started by process {pid}");
         let up = || container("running", "Up 3 seconds (healthy)");
-        let begun = container("running", "Up 1 second (health: starting)");
         assert_eq!(state("m", Some(&this), &[]), starting);
         assert_eq!(
             state("m", Some(&this), &[up(), container("created", "Created")]),
             starting
         );
-        assert_eq!(state("m", Some(&this), &[up(), begun]), starting);
         assert_eq!(
             state(
                 "m",
