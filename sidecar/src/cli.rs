@@ -27,8 +27,8 @@ pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
     name = "sidecar",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "With a PROGRAM the sidecar starts it once its own listeners are bound, forwards SIGTERM and \
-                  SIGINT to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG sets how much \
+    after_help = "With a PROGRAM the sidecar starts it once its own listeners are bound, forwards SIGTERM, \
+                  SIGINT, SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG sets how much \
                   of it, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug."
 )]
 pub struct Cli {
