@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::owner::{Life, Owner};
-use crate::runtime::{Container, Docker, Network, RuntimeError, label};
+use crate::runtime::{Container, Network, Runtime, RuntimeError, label};
 use crate::wait;
 
 /// Time that removals may take, tried again and again: a container that is still going keeps its network in use.
@@ -16,11 +16,16 @@ const PERIOD: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// Something is still there after 30 s, or the engine's.
-pub async fn remove_labelled(docker: &Docker, key: &str, value: &str) -> Result<(), RuntimeError> {
+pub async fn remove_labelled(runtime: &Runtime, key: &str, value: &str) -> Result<(), RuntimeError> {
     let filter = format!("{key}={value}");
-    docker.settled().await;
+    runtime.settled().await;
     let attempt = async || {
-        let listed = async { Ok((docker.containers(&filter).await?, docker.networks(&filter).await?)) };
+        let listed = async {
+            Ok((
+                runtime.containers(&filter).await?,
+                runtime.networks(&filter).await?,
+            ))
+        };
         let (containers, networks) = match listed.await {
             Ok(listed) => listed,
             Err(error) => return Ok(Err(error)),
@@ -32,7 +37,7 @@ pub async fn remove_labelled(docker: &Docker, key: &str, value: &str) -> Result<
         let mut left: Vec<String> = names
             .chain(networks.iter().map(|network| network.name.clone()))
             .collect();
-        if let Err(error) = remove(docker, &containers, &networks).await {
+        if let Err(error) = remove(runtime, &containers, &networks).await {
             left.push(error.to_string());
         }
         Err(left)
@@ -47,9 +52,13 @@ pub async fn remove_labelled(docker: &Docker, key: &str, value: &str) -> Result<
     }
 }
 
-async fn remove(docker: &Docker, containers: &[Container], networks: &[Network]) -> Result<(), RuntimeError> {
-    let removals = join_all(containers.iter().map(|container| docker.remove(&container.id))).await;
-    let networks = join_all(networks.iter().map(|network| docker.remove_network(&network.id))).await;
+async fn remove(
+    runtime: &Runtime,
+    containers: &[Container],
+    networks: &[Network],
+) -> Result<(), RuntimeError> {
+    let removals = join_all(containers.iter().map(|container| runtime.remove(&container.id))).await;
+    let networks = join_all(networks.iter().map(|network| runtime.remove_network(&network.id))).await;
     removals.into_iter().chain(networks).collect()
 }
 
@@ -58,13 +67,13 @@ async fn remove(docker: &Docker, containers: &[Container], networks: &[Network])
 ///
 /// # Errors
 /// The engine's.
-pub async fn sweep(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
+pub async fn sweep(runtime: &Runtime) -> Result<Vec<String>, RuntimeError> {
     let over = |text: &str| match text.parse() {
         Ok(Owner::Process(process)) => process.life() == Life::Over,
         Ok(Owner::Detached) | Err(_) => false,
     };
-    let containers = docker.containers(label::OWNER).await?;
-    let networks = docker.networks(label::OWNER).await?;
+    let containers = runtime.containers(label::OWNER).await?;
+    let networks = runtime.networks(label::OWNER).await?;
     let labels = containers.iter().map(|container| &container.labels);
     let mut left: Vec<(String, String)> = labels
         .chain(networks.iter().map(|network| &network.labels))
@@ -79,7 +88,7 @@ pub async fn sweep(docker: &Docker) -> Result<Vec<String>, RuntimeError> {
     left.sort();
     left.dedup();
     for (run, _) in &left {
-        remove_labelled(docker, label::RUN, run).await?;
+        remove_labelled(runtime, label::RUN, run).await?;
     }
     Ok(left.into_iter().map(|(_, project)| project).collect())
 }

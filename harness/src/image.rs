@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::error::Error;
 use crate::report::Progress;
-use crate::runtime::{Docker, Image, label};
+use crate::runtime::{Image, Runtime, label};
 
 const PROGRAMS: [&str; 2] = ["sidecar", "example-services"];
 /// Names under which the examples' one file is two programs.
@@ -45,8 +45,8 @@ type Entry = (String, u32, Vec<u8>);
 ///
 /// # Errors
 /// There is none.
-pub async fn existing(docker: &Docker, name: &str) -> Result<Ready, Error> {
-    match docker.image(name).await? {
+pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
+    match runtime.image(name).await? {
         Some(image) => Ok(Ready { image, cached: true }),
         None => Err(Error::environment(
             format!("there is no image {name}, and --no-build was given"),
@@ -59,7 +59,7 @@ pub async fn existing(docker: &Docker, name: &str) -> Result<Ready, Error> {
 ///
 /// # Errors
 /// It cannot be compiled here, or the engine's.
-pub async fn ensure(docker: &Docker, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
+pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
     let binaries = compile(root, progress).await?;
     let config = root.join("compose/config");
     let (tar, digest) = tokio::task::spawn_blocking(move || pack(&binaries, &config))
@@ -72,18 +72,18 @@ pub async fn ensure(docker: &Docker, root: &Path, name: &str, progress: &Progres
                 "run the command again",
             )
         })?;
-    let known = docker.image(name).await?;
+    let known = runtime.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
         return Ok(Ready { image, cached: true });
     }
     progress.note("sending it to the engine");
     let mut changes: Vec<String> = SETTINGS.map(str::to_owned).into();
     changes.push(format!("LABEL {}={digest}", label::DIGEST));
-    docker.import_image(name, tar, changes).await?;
-    docker.remove_outdated_images().await?;
+    runtime.import_image(name, tar, changes).await?;
+    runtime.remove_outdated_images().await?;
     Ok(Ready {
         cached: false,
-        ..existing(docker, name).await?
+        ..existing(runtime, name).await?
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::error::Error;
-use crate::runtime::{Container, Docker, RuntimeError, label};
+use crate::runtime::{Container, Runtime, RuntimeError, label};
 use crate::topology::Topology;
 
 /// How the engine's own process ends, as [`process`] tells it, that holds a port on behalf of a container.
@@ -21,11 +21,11 @@ const PROXY_PERIOD: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// One or more are taken, or the engine's.
-pub async fn check_free(docker: &Docker, topology: &Topology, own: &str) -> Result<(), Error> {
+pub async fn check_free(runtime: &Runtime, topology: &Topology, own: &str) -> Result<(), Error> {
     let mut held = Vec::new();
     for port in topology.members.iter().flat_map(|member| &member.service.ports) {
         if let Some(number) = port.host_port
-            && let Some(holder) = holder(docker, port.host_ip, number, own).await?
+            && let Some(holder) = holder(runtime, port.host_ip, number, own).await?
         {
             held.push(format!("port {number} is held by {holder}"));
         }
@@ -38,9 +38,14 @@ pub async fn check_free(docker: &Docker, topology: &Topology, own: &str) -> Resu
 }
 
 /// A container by its name, else a process; none where the port is free.
-async fn holder(docker: &Docker, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, RuntimeError> {
+async fn holder(
+    runtime: &Runtime,
+    ip: Ipv4Addr,
+    port: u16,
+    own: &str,
+) -> Result<Option<String>, RuntimeError> {
     for _ in 0..PROXY_LOOKS {
-        let all = docker.all_containers().await?;
+        let all = runtime.all_containers().await?;
         if let Some(container) = publisher(&all, ip, port) {
             let told = || format!("container {} ({})", container.name, container.image);
             return Ok((container.label(label::RUN) != own).then(told));

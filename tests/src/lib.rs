@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::runtime::{Docker, label};
+use harness::runtime::{Choice, Runtime, label};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -20,9 +20,10 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// There is none, with what to do: its absence fails a test.
-pub async fn docker() -> Result<Docker> {
-    let docker = Docker::connect().await;
-    docker.map_err(|error| anyhow::anyhow!("this test needs Docker: {error}; {}", error.advice()))
+pub async fn docker() -> Result<Runtime> {
+    let chosen = Choice::Docker.connect().await;
+    let runtime = chosen.map(|chosen| chosen.runtime);
+    runtime.map_err(|error| anyhow::anyhow!("this test needs Docker: {error}; {}", error.advice()))
 }
 
 /// A mesh that belongs to one test. Whatever is left of it goes when this is dropped.

@@ -7,30 +7,30 @@ use harness::cleanup;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::{Docker, label};
+use harness::runtime::{Choice, label};
 
 /// Time for a graceful stop; services need two to four seconds.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
-pub(super) async fn run(project: &str, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let docker = Docker::connect().await?;
+pub(super) async fn run(project: &str, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    let runtime = choice.connect().await?.runtime;
     let progress = Progress::new();
-    super::up::sweep(&docker, &progress).await?;
+    super::up::sweep(&runtime, &progress).await?;
     let filter = format!("{}={project}", label::PROJECT);
-    let containers = docker.containers(&filter).await?;
-    if containers.is_empty() && docker.networks(&filter).await?.is_empty() {
+    let containers = runtime.containers(&filter).await?;
+    if containers.is_empty() && runtime.networks(&filter).await?.is_empty() {
         progress.say(&format!("There is no mesh `{project}`."));
         return Ok(ExitCode::SUCCESS);
     }
     progress.stage("stopping");
     progress.note("services finish what is under way (Ctrl-C: at once)");
     let stops = containers.iter().filter(|container| container.running());
-    let stops = join_all(stops.map(|container| docker.stop(&container.id, GRACE)));
+    let stops = join_all(stops.map(|container| runtime.stop(&container.id, GRACE)));
     // What could not be stopped is killed below, so how it went does not matter here.
     let _ = interrupts.stop.run_until_cancelled(stops).await;
     progress.done(project);
     progress.stage("removing");
-    cleanup::remove_labelled(&docker, label::PROJECT, project).await?;
+    cleanup::remove_labelled(&runtime, label::PROJECT, project).await?;
     progress.done("nothing is left");
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use harness::interrupt::Interrupts;
 use harness::mesh::Belonging;
 use harness::owner::{Owner, Process};
 use harness::report::Progress;
-use harness::runtime::{Docker, label};
+use harness::runtime::{Runtime, label};
 
 /// Time that work has to notice that it is to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
@@ -38,7 +38,7 @@ pub(super) enum Afterwards {
 /// Does `work` and then removes all that carries the run's label: when the work has ended, failed, panicked, or did
 /// not stop when it was told to. A second Ctrl-C does not wait for the work.
 pub(super) async fn guarded<T>(
-    docker: &Docker,
+    runtime: &Runtime,
     belonging: &Belonging,
     interrupts: &Interrupts,
     progress: &Progress,
@@ -64,7 +64,7 @@ pub(super) async fn guarded<T>(
         progress.failed();
     }
     progress.stage("removing");
-    let removed = cleanup::remove_labelled(docker, label::RUN, &belonging.run).await;
+    let removed = cleanup::remove_labelled(runtime, label::RUN, &belonging.run).await;
     match (result, removed) {
         (Ok((value, _)), Ok(())) => {
             progress.done("nothing is left");

@@ -8,7 +8,7 @@ use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::runtime::{Container, Docker, RuntimeError, label};
+use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use owo_colors::{AnsiColors, OwoColorize};
 
 const COLORS: [AnsiColors; 5] = [
@@ -42,9 +42,14 @@ struct Line {
 
 type Lines<'a> = BoxStream<'a, Result<Line, Error>>;
 
-pub(super) async fn run(project: &str, wish: Wish<'_>, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let docker = Docker::connect().await?;
-    let all = docker
+pub(super) async fn run(
+    project: &str,
+    choice: Choice,
+    wish: Wish<'_>,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
+    let runtime = choice.connect().await?.runtime;
+    let all = runtime
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
     let chosen = choose(&all, project, wish.name)?;
@@ -68,9 +73,9 @@ pub(super) async fn run(project: &str, wish: Wish<'_>, interrupts: &Interrupts) 
         .collect();
     let streams = chosen.iter().enumerate().map(|(from, container)| {
         if wish.follow {
-            followed(&docker, &container.id, from, wish.tail)
+            followed(&runtime, &container.id, from, wish.tail)
         } else {
-            once(&docker, &container.id, from, wish.tail, false)
+            once(&runtime, &container.id, from, wish.tail, false)
         }
     });
     let mut lines = if wish.follow {
@@ -94,8 +99,8 @@ pub(super) async fn run(project: &str, wish: Wish<'_>, interrupts: &Interrupts) 
 }
 
 /// One container's lines until it ends, or only those that are there.
-fn once<'a>(docker: &Docker, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
-    let lines = docker.dated_logs(id, tail, follow);
+fn once<'a>(runtime: &Runtime, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
+    let lines = runtime.dated_logs(id, tail, follow);
     lines
         .map(move |line| Ok(dated(&line?.text, from)))
         // Empty lines are not shown.
@@ -104,8 +109,8 @@ fn once<'a>(docker: &Docker, id: &str, from: usize, tail: Option<usize>, follow:
 }
 
 /// One container's lines for as long as there is that container, through all its ends and starts.
-fn followed<'a>(docker: &'a Docker, id: &'a str, from: usize, tail: Option<usize>) -> Lines<'a> {
-    let first = (once(docker, id, from, tail, true), String::new());
+fn followed<'a>(runtime: &'a Runtime, id: &'a str, from: usize, tail: Option<usize>) -> Lines<'a> {
+    let first = (once(runtime, id, from, tail, true), String::new());
     stream::try_unfold(first, move |(mut lines, mut last)| async move {
         loop {
             match lines.next().await.transpose()? {
@@ -116,11 +121,11 @@ fn followed<'a>(docker: &'a Docker, id: &'a str, from: usize, tail: Option<usize
                     return Ok(Some((line, (lines, last))));
                 }
                 None => {
-                    if !runs_again(docker, id).await? {
+                    if !runs_again(runtime, id).await? {
                         return Ok(None);
                     }
                     let tail = if last.is_empty() { tail } else { None };
-                    lines = once(docker, id, from, tail, true);
+                    lines = once(runtime, id, from, tail, true);
                 }
             }
         }
@@ -129,11 +134,11 @@ fn followed<'a>(docker: &'a Docker, id: &'a str, from: usize, tail: Option<usize
 }
 
 /// Waits until the container runs again; false where it has been removed.
-async fn runs_again(docker: &Docker, id: &str) -> Result<bool, Error> {
+async fn runs_again(runtime: &Runtime, id: &str) -> Result<bool, Error> {
     loop {
         // First, so that a log that ends at once is not asked for without a pause.
         tokio::time::sleep(PERIOD).await;
-        match docker.container(id).await {
+        match runtime.container(id).await {
             Ok(container) if container.running() => return Ok(true),
             Ok(_) => {}
             Err(RuntimeError::Missing { .. }) => return Ok(false),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::runtime::Choice;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     up: Up,
     #[command(flatten)]
     project: Project,
+    /// What runs the containers
+    #[arg(long, global = true, value_name = "RUNTIME", value_enum, default_value_t)]
+    runtime: Choice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,6 +150,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         )
     })?;
     let project = arguments.project;
+    let choice = arguments.runtime;
     if arguments.command.is_some() && !arguments.up.plain() {
         return Err(Error::environment(
             "--detach, --timeout or --no-build stands before a command",
@@ -157,18 +162,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             let limit = Duration::from_secs(up.timeout);
             let wish = up::Wish {
                 project: project.name()?,
+                choice,
                 build: !up.build.no_build,
                 detach: up.detach,
                 limit,
             };
             up::run(wish, begun, interrupts).await
         }
-        Command::Down => down::run(&project.name()?, &interrupts).await,
-        Command::Status => status::run(&project.name()?).await,
+        Command::Down => down::run(&project.name()?, choice, &interrupts).await,
+        Command::Status => status::run(&project.name()?, choice).await,
         Command::Logs(logs) => {
             let project = project.name()?;
             logs::run(
                 &project,
+                choice,
                 logs::Wish {
                     name: logs.node.as_deref(),
                     tail: logs.tail,
@@ -183,7 +190,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "`test` takes a project name of its own",
             "leave out -p",
         )),
-        Command::Test(build) => test::run(!build.no_build, begun, interrupts).await,
+        Command::Test(build) => test::run(choice, !build.no_build, begun, interrupts).await,
     }
 }
 

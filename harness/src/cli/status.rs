@@ -8,13 +8,13 @@ use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::mesh::Mesh;
 use harness::report::table;
-use harness::runtime::Docker;
+use harness::runtime::Choice;
 use harness::view::View;
 
-pub(super) async fn run(project: &str) -> Result<ExitCode, Error> {
+pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error> {
     let topology = Checkout::find()?.topology(project)?;
-    let docker = Docker::connect().await?;
-    let mesh = Mesh::attach(&docker, topology).await?;
+    let runtime = choice.connect().await?.runtime;
+    let mesh = Mesh::attach(&runtime, topology).await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh
         .topology()

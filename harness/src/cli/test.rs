@@ -10,27 +10,32 @@ use harness::figures::seconds;
 use harness::image::Ready;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, table};
-use harness::runtime::Docker;
+use harness::runtime::Choice;
 use harness::scenarios::{ALL, Stage};
 
 use super::guard::{Afterwards, belonging, guarded};
 
-pub(super) async fn run(build: bool, begun: Instant, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    choice: Choice,
+    build: bool,
+    begun: Instant,
+    interrupts: Interrupts,
+) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let docker = Docker::connect().await?;
+    let runtime = choice.connect().await?.runtime;
     let progress = Progress::new();
-    super::up::sweep(&docker, &progress).await?;
+    super::up::sweep(&runtime, &progress).await?;
 
     let belonging = belonging(false);
     let work = async {
         let name = topology.image.clone();
         let ready =
-            super::up::prepare_image(&docker, &checkout, &name, build, &interrupts, &progress).await?;
+            super::up::prepare_image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
         let (image, belonging) = (ready.image.clone(), belonging.clone());
-        let stage = Stage::new(docker.clone(), topology, image, belonging, progress.clone());
+        let stage = Stage::new(runtime.clone(), topology, image, belonging, progress.clone());
         let all = every_scenario(stage, &ready, begun, &progress);
         let failed = interrupts
             .stop
@@ -39,7 +44,7 @@ pub(super) async fn run(build: bool, begun: Instant, interrupts: Interrupts) -> 
             .ok_or(Error::Interrupted)??;
         Ok((failed, Afterwards::Remove))
     };
-    let failed = guarded(&docker, &belonging, &interrupts, &progress, Box::pin(work)).await?;
+    let failed = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
     let _ = match failed.len() {
         0 => writeln!(std::io::stdout(), "\nAll {} scenarios held.", ALL.len()),
         count => writeln!(

@@ -14,7 +14,7 @@ use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
 use harness::ports;
 use harness::report::{Progress, table};
-use harness::runtime::{Container, Docker, RuntimeError, label};
+use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
 
 use super::guard::{Afterwards, belonging, guarded};
@@ -22,6 +22,7 @@ use super::guard::{Afterwards, belonging, guarded};
 /// What the user wants of `up`.
 pub(super) struct Wish {
     pub(super) project: String,
+    pub(super) choice: Choice,
     pub(super) build: bool,
     pub(super) detach: bool,
     pub(super) limit: Duration,
@@ -30,16 +31,16 @@ pub(super) struct Wish {
 pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
     let topology = checkout.topology(&wish.project)?;
-    let docker = Docker::connect().await?;
+    let runtime = wish.choice.connect().await?.runtime;
     let progress = Progress::new();
-    sweep(&docker, &progress).await?;
+    sweep(&runtime, &progress).await?;
     let belonging = belonging(wish.detach);
-    refuse_second(&docker, &topology, &belonging.run).await?;
-    ports::check_free(&docker, &topology, &belonging.run).await?;
+    refuse_second(&runtime, &topology, &belonging.run).await?;
+    ports::check_free(&runtime, &topology, &belonging.run).await?;
 
     let work = async {
         let ready = prepare_image(
-            &docker,
+            &runtime,
             &checkout,
             &topology.image,
             wish.build,
@@ -48,7 +49,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         )
         .await?;
         let mesh = launch(
-            &docker,
+            &runtime,
             topology,
             &ready,
             &belonging,
@@ -57,7 +58,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
-        show(&docker, &mesh, begun).await?;
+        show(&runtime, &mesh, begun).await?;
         if wish.detach {
             let flag = if wish.project == "example" {
                 String::new()
@@ -70,7 +71,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Ctrl-C stops it and removes everything.");
-        let watched = super::watch::containers(&docker, &mesh, &belonging.run, &progress);
+        let watched = super::watch::containers(&runtime, &mesh, &belonging.run, &progress);
         interrupts.stop.run_until_cancelled(watched).await;
         progress.stage("stopping");
         progress.note("services finish what is under way (Ctrl-C again: at once)");
@@ -83,12 +84,12 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         progress.say(&unwell.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
-    guarded(&docker, &belonging, &interrupts, &progress, Box::pin(work)).await
+    guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await
 }
 
 /// Removes what crashed runs left, and says so.
-pub(super) async fn sweep(docker: &Docker, progress: &Progress) -> Result<(), Error> {
-    for project in cleanup::sweep(docker).await? {
+pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), Error> {
+    for project in cleanup::sweep(runtime).await? {
         progress.say(&format!(
             "Removed what a crashed run of the mesh `{project}` had left."
         ));
@@ -98,7 +99,7 @@ pub(super) async fn sweep(docker: &Docker, progress: &Progress) -> Result<(), Er
 
 /// The image, built or taken as it is; given up when the user interrupts.
 pub(super) async fn prepare_image(
-    docker: &Docker,
+    runtime: &Runtime,
     checkout: &Checkout,
     name: &str,
     build: bool,
@@ -108,9 +109,9 @@ pub(super) async fn prepare_image(
     progress.stage("image");
     let ensured = async {
         if build {
-            image::ensure(docker, checkout.root(), name, progress).await
+            image::ensure(runtime, checkout.root(), name, progress).await
         } else {
-            image::existing(docker, name).await
+            image::existing(runtime, name).await
         }
     };
     let ready = interrupts
@@ -129,7 +130,7 @@ pub(super) async fn prepare_image(
 }
 
 async fn launch(
-    docker: &Docker,
+    runtime: &Runtime,
     topology: Topology,
     ready: &Ready,
     belonging: &Belonging,
@@ -138,13 +139,13 @@ async fn launch(
     progress: &Progress,
 ) -> Result<Mesh, Error> {
     // While the image was being made, somebody else may have begun.
-    refuse_second(docker, &topology, &belonging.run).await?;
-    let started = Mesh::start(docker, topology.clone(), &ready.image, belonging, progress).await;
+    refuse_second(runtime, &topology, &belonging.run).await?;
+    let started = Mesh::start(runtime, topology.clone(), &ready.image, belonging, progress).await;
     let mesh = match started {
         // Between the look and the start somebody else took it: look again, to say who.
         Err(error) => {
-            refuse_second(docker, &topology, &belonging.run).await?;
-            ports::check_free(docker, &topology, &belonging.run).await?;
+            refuse_second(runtime, &topology, &belonging.run).await?;
+            ports::check_free(runtime, &topology, &belonging.run).await?;
             return Err(error);
         }
         Ok(mesh) => mesh,
@@ -162,10 +163,10 @@ async fn launch(
     Ok(mesh)
 }
 
-async fn show(docker: &Docker, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
+async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
     let took = seconds(begun.elapsed());
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
-    let containers = docker.containers(&project).await?;
+    let containers = runtime.containers(&project).await?;
     let lines = table::curl_lines(mesh.topology(), &containers).join("\n");
     // Where nobody reads standard output any more, the mesh runs all the same.
     let _ = writeln!(
@@ -178,13 +179,13 @@ async fn show(docker: &Docker, mesh: &Mesh, begun: Instant) -> Result<(), Error>
 }
 
 /// Refuses to start a mesh of which something is there already that is not of the run `own`, and says whose it is.
-async fn refuse_second(docker: &Docker, topology: &Topology, own: &str) -> Result<(), Error> {
+async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Result<(), Error> {
     let project = &topology.project;
     let filter = format!("{}={project}", label::PROJECT);
-    let mut there = docker.containers(&filter).await?;
+    let mut there = runtime.containers(&filter).await?;
     there.retain(|container| container.label(label::RUN) != own);
     // The network is what a mesh begins with. One that Compose made may stay behind without its containers.
-    let networks = docker.networks(&filter).await?;
+    let networks = runtime.networks(&filter).await?;
     let owners = there.iter().map(|container| &container.labels);
     let owner = owners
         .chain(networks.iter().map(|network| &network.labels))
@@ -202,7 +203,7 @@ async fn refuse_second(docker: &Docker, topology: &Topology, own: &str) -> Resul
         .iter()
         .map(|member| member.service.container_name.as_str())
         .collect();
-    let all = docker.all_containers().await?;
+    let all = runtime.all_containers().await?;
     match all
         .into_iter()
         .find(|container| names.contains(&container.name.as_str()) && container.label(label::RUN) != own)

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use harness::mesh::Mesh;
 use harness::report::Progress;
-use harness::runtime::{Container, Docker, label};
+use harness::runtime::{Container, Runtime, label};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Tells of every container of the mesh that ends, goes, or comes back. Does not end.
-pub(super) async fn containers(docker: &Docker, mesh: &Mesh, run: &str, progress: &Progress) {
+pub(super) async fn containers(runtime: &Runtime, mesh: &Mesh, run: &str, progress: &Progress) {
     let filter = format!("{}={run}", label::RUN);
     let nodes = mesh.nodes().iter();
     let mut known: BTreeMap<String, State> = nodes
@@ -19,7 +19,7 @@ pub(super) async fn containers(docker: &Docker, mesh: &Mesh, run: &str, progress
         .collect();
     loop {
         // An engine that gives no answer now may give one at the next look.
-        if let Ok(listed) = docker.containers(&filter).await {
+        if let Ok(listed) = runtime.containers(&filter).await {
             for news in news(&mut known, &listed) {
                 progress.say(&news);
             }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::agreement::{self, Beside, Seen};
 use crate::answer::{self, Answer};
 use crate::error::{CheckFailure, Error};
-use crate::runtime::{Container, Docker, RuntimeError, label};
+use crate::runtime::{Container, Runtime, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
 pub use start::Belonging;
@@ -26,7 +26,7 @@ const LOG_LINES: usize = 20;
 /// The containers of one mesh.
 #[derive(Debug, Clone)]
 pub struct Mesh {
-    docker: Docker,
+    runtime: Runtime,
     topology: Topology,
     nodes: Vec<Node>,
     last_start: Instant,
@@ -49,9 +49,9 @@ impl Mesh {
     ///
     /// # Errors
     /// The engine's, or no container of the project is there.
-    pub async fn attach(docker: &Docker, topology: Topology) -> Result<Self, Error> {
+    pub async fn attach(runtime: &Runtime, topology: Topology) -> Result<Self, Error> {
         let project = topology.project.clone();
-        let containers = docker
+        let containers = runtime
             .containers(&format!("{}={project}", label::PROJECT))
             .await?;
         let node = |member: &Member| {
@@ -72,7 +72,7 @@ impl Mesh {
             ));
         }
         Ok(Self {
-            docker: docker.clone(),
+            runtime: runtime.clone(),
             topology,
             nodes,
             last_start: Instant::now(),
@@ -170,7 +170,7 @@ impl Mesh {
         if found.is_empty() {
             return Ok(found);
         }
-        let all = self.docker.all_containers().await?;
+        let all = self.runtime.all_containers().await?;
         let id = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let runs = |name: &str| {
             all.iter()
@@ -188,7 +188,7 @@ impl Mesh {
         let containers = join_all(
             self.nodes
                 .iter()
-                .map(|node| self.docker.container(&node.container.id)),
+                .map(|node| self.runtime.container(&node.container.id)),
         )
         .await;
         for (node, container) in self.nodes.iter_mut().zip(containers) {
@@ -205,7 +205,7 @@ impl Mesh {
         let node = self.node(name)?.clone();
         let start = Instant::now();
         let code = self
-            .docker
+            .runtime
             .stop(&node.container.id, node.member.service.stop_grace_period)
             .await?;
         let took = start.elapsed();
@@ -220,7 +220,7 @@ impl Mesh {
     /// The engine's, or there is no such node.
     pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
-        self.docker
+        self.runtime
             .start(&node.container.id, &node.container.name)
             .await?;
         self.last_start = Instant::now();
@@ -233,7 +233,7 @@ impl Mesh {
     pub async fn stop_all(&self) -> Vec<String> {
         let stops = self.wanted().map(|node| async {
             let grace = node.member.service.stop_grace_period;
-            match self.docker.stop(&node.container.id, grace).await {
+            match self.runtime.stop(&node.container.id, grace).await {
                 Ok(0) => None,
                 Ok(code) => Some(format!("{} ended with exit code {code}", node.container.name)),
                 // Somebody else has taken it away, and so it has stopped.
@@ -250,7 +250,7 @@ impl Mesh {
     /// The engine's; or a container without a sidecar.
     pub async fn sidecar_memory(&self) -> Result<Vec<(String, u64)>, Error> {
         let one = async |node: &Node| {
-            let processes = self.docker.processes(&node.container.id).await?;
+            let processes = self.runtime.processes(&node.container.id).await?;
             let sidecar = processes.iter().find(|process| process.program == "sidecar");
             let lacking = || format!("{} runs no `sidecar` but {processes:?}", node.container.name);
             let found = sidecar.ok_or_else(|| Error::environment(lacking(), "look at its image"))?;
@@ -288,7 +288,7 @@ impl Mesh {
         let one = async |node: &Node| {
             (
                 node.container.name.clone(),
-                self.docker.last_lines(&node.container.id, LOG_LINES).await,
+                self.runtime.last_lines(&node.container.id, LOG_LINES).await,
             )
         };
         join_all(self.nodes.iter().map(one)).await

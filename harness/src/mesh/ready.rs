@@ -77,7 +77,7 @@ impl Mesh {
     async fn ended(&self) -> Vec<String> {
         let looks = self
             .wanted()
-            .map(|node| self.docker.container(&node.container.id));
+            .map(|node| self.runtime.container(&node.container.id));
         let containers = join_all(looks).await;
         let told = |look: Result<Container, RuntimeError>| match look {
             Ok(container) if container.running() => None,
@@ -91,7 +91,7 @@ impl Mesh {
     async fn story(&self, missing: &[String]) -> String {
         let mut lines = missing.to_vec();
         for node in &self.nodes {
-            let state = self.docker.container(&node.container.id).await;
+            let state = self.runtime.container(&node.container.id).await;
             lines.push(match state {
                 Ok(container) => format!("container {}: {}", container.name, container.status),
                 Err(error) => error.to_string(),

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::owner::Owner;
 use crate::report::Progress;
 use crate::runtime::docker::Creation;
-use crate::runtime::{Docker, Image, RuntimeError, label};
+use crate::runtime::{Image, Runtime, RuntimeError, label};
 use crate::topology::{Member, Topology};
 
 /// Who a new mesh belongs to.
@@ -30,7 +30,7 @@ impl Mesh {
     /// # Errors
     /// A name or a host port is taken, or the engine's.
     pub async fn start(
-        docker: &Docker,
+        runtime: &Runtime,
         topology: Topology,
         image: &Image,
         belonging: &Belonging,
@@ -42,7 +42,7 @@ impl Mesh {
             image,
             belonging,
         };
-        let network = docker
+        let network = runtime
             .create_network(&topology.network_name(), &labels.network())
             .await?;
         progress.done(&topology.network_name());
@@ -55,8 +55,8 @@ impl Mesh {
                 network: &network,
                 labels: &labels,
             };
-            let id = docker.create(creation).await?;
-            docker.start(&id, &member.service.container_name).await?;
+            let id = runtime.create(creation).await?;
+            runtime.start(&id, &member.service.container_name).await?;
             Ok::<_, RuntimeError>((id, Instant::now()))
         });
         let mut last_start = Instant::now();
@@ -64,7 +64,7 @@ impl Mesh {
         for (member, started) in topology.members.iter().zip(join_all(starts).await) {
             let (id, at) = started?;
             last_start = last_start.max(at);
-            let container = docker.container(&id).await?;
+            let container = runtime.container(&id).await?;
             nodes.push(Node {
                 member: member.clone(),
                 container,
@@ -82,7 +82,7 @@ impl Mesh {
         }
         progress.done(&format!("{} started", nodes.len()));
         Ok(Self {
-            docker: docker.clone(),
+            runtime: runtime.clone(),
             topology,
             nodes,
             last_start,

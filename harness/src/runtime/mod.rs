@@ -1,11 +1,15 @@
 //! What runs the mesh's containers, in terms that do not depend on which engine it is. `docker` is the only
 //! module that names bollard.
 
+mod any;
+mod choice;
 pub mod docker;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+pub use any::Runtime;
+pub use choice::{Choice, Chosen};
 pub use docker::Docker;
 
 /// Labels that the harness finds its own by.

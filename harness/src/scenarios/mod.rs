@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::figures::Figures;
 use crate::mesh::{Belonging, Mesh};
 use crate::report::Progress;
-use crate::runtime::{Docker, Image};
+use crate::runtime::{Image, Runtime};
 use crate::topology::Topology;
 
 /// Time that a mesh may take to be ready.
@@ -68,7 +68,7 @@ pub const ALL: [Scenario; 6] = [
 /// What a scenario works on and with.
 #[derive(Debug)]
 pub struct Stage {
-    docker: Docker,
+    runtime: Runtime,
     topology: Topology,
     image: Image,
     belonging: Belonging,
@@ -81,14 +81,14 @@ pub struct Stage {
 impl Stage {
     /// A stage for meshes like `topology`, of `image`; all that is made on it belongs to `belonging`.
     pub fn new(
-        docker: Docker,
+        runtime: Runtime,
         topology: Topology,
         image: Image,
         belonging: Belonging,
         progress: Progress,
     ) -> Self {
         Self {
-            docker,
+            runtime,
             topology,
             image,
             belonging,
@@ -132,7 +132,7 @@ impl Stage {
     }
 
     async fn launch(&self, topology: Topology, progress: &Progress) -> Result<(Mesh, Duration), Error> {
-        let mesh = Mesh::start(&self.docker, topology, &self.image, &self.belonging, progress).await?;
+        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
         progress.stage("converging");
         let took = mesh.ready(READY_LIMIT, progress).await?;
         progress.done("every sidecar sees the same mesh, every path has answered");
@@ -165,6 +165,6 @@ impl Stage {
     /// The engine's.
     pub async fn remove(&self, mesh: Mesh) -> Result<(), Error> {
         use crate::runtime::label;
-        Ok(crate::cleanup::remove_labelled(&self.docker, label::PROJECT, &mesh.topology().project).await?)
+        Ok(crate::cleanup::remove_labelled(&self.runtime, label::PROJECT, &mesh.topology().project).await?)
     }
 }

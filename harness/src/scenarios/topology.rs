@@ -8,7 +8,7 @@ use crate::topology::Role;
 const MAX_IMAGE: u64 = 8_000_000;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let (docker, image, ports) = (stage.docker.clone(), stage.image.clone(), stage.topology.clone());
+    let (runtime, image, ports) = (stage.runtime.clone(), stage.image.clone(), stage.topology.clone());
     let mesh = stage.mesh().await?;
     mesh.refresh().await?;
     let roles = |wanted: fn(&Role) -> bool| {
@@ -64,7 +64,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
             format!("{:?}", container.ports),
         )?;
 
-        let mut programs: Vec<String> = docker
+        let mut programs: Vec<String> = runtime
             .processes(&container.id)
             .await?
             .into_iter()

@@ -22,6 +22,7 @@ const TIMEOUT_SECONDS: u64 = 60;
 #[derive(Debug, Clone)]
 pub struct Docker {
     api: bollard::Docker,
+    socket: String,
     /// Requests that make something. They go on to their end when nobody waits for them any more: what they make
     /// could otherwise appear after its removal.
     making: TaskTracker,
@@ -52,8 +53,14 @@ impl Docker {
         })?;
         Ok(Self {
             api,
+            socket,
             making: TaskTracker::new(),
         })
+    }
+
+    /// The socket at which the engine answers.
+    pub fn socket(&self) -> &str {
+        &self.socket
     }
 
     /// Waits for the requests that make something and that nobody waits for any more.

@@ -1,0 +1,178 @@
+//! The runtime that was chosen: every engine does the same under the same names.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use super::docker::{Creation, LogLine};
+use super::{Container, Docker, Image, Network, ProcessUse, RuntimeError};
+
+/// What runs a mesh's containers; cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Runtime {
+    /// The Docker Engine.
+    Docker(Docker),
+}
+
+/// Does the same on whichever engine it is.
+macro_rules! on {
+    ($runtime:expr, $engine:ident => $call:expr) => {
+        match $runtime {
+            Runtime::Docker($engine) => $call,
+        }
+    };
+}
+
+impl Runtime {
+    /// Its name, as `--runtime` takes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "docker",
+        }
+    }
+
+    /// All containers with a label (`name`, or `name=value`), stopped ones included, sorted by name.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, RuntimeError> {
+        on!(self, engine => engine.containers(with_label).await)
+    }
+
+    /// All containers of the engine, sorted by name.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn all_containers(&self) -> Result<Vec<Container>, RuntimeError> {
+        on!(self, engine => engine.all_containers().await)
+    }
+
+    /// One container, by its id.
+    ///
+    /// # Errors
+    /// There is none with that id, or the engine's.
+    pub async fn container(&self, id: &str) -> Result<Container, RuntimeError> {
+        on!(self, engine => engine.container(id).await)
+    }
+
+    /// Makes a container; it does not run yet. Answers with its id.
+    ///
+    /// # Errors
+    /// Its name is taken, its image is missing, or the engine's.
+    pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
+        on!(self, engine => engine.create(creation).await)
+    }
+
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// A host port of it is taken, or the engine's.
+    pub async fn start(&self, id: &str, name: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.start(id, name).await)
+    }
+
+    /// Stops a container gracefully; the engine kills it after `grace`. Answers with its exit code.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
+        on!(self, engine => engine.stop(id, grace).await)
+    }
+
+    /// Kills and removes a container. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.remove(id).await)
+    }
+
+    /// The processes in a container and the memory that each holds.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
+        on!(self, engine => engine.processes(id).await)
+    }
+
+    /// Makes a network; answers with its id.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String, RuntimeError> {
+        on!(self, engine => engine.create_network(name, labels).await)
+    }
+
+    /// All networks with a label (`name`, or `name=value`).
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+        on!(self, engine => engine.networks(with_label).await)
+    }
+
+    /// Removes a network. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// Something is still attached to it, or the engine's.
+    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.remove_network(id).await)
+    }
+
+    /// The image of this name, if there is one.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, RuntimeError> {
+        on!(self, engine => engine.image(name).await)
+    }
+
+    /// Makes an image called `name` whose file system is `tar`; `changes` are lines of a Dockerfile.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn import_image(
+        &self,
+        name: &str,
+        tar: Bytes,
+        changes: Vec<String>,
+    ) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.import_image(name, tar, changes).await)
+    }
+
+    /// Removes images that the harness once made and that lost their name to a later one. Those in use stay.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.remove_outdated_images().await)
+    }
+
+    /// The last `tail` lines of a container's output (all where none is given), each after the time of its writing
+    /// (RFC 3339, UTC, nine digits) and a space; with `follow` every later one until it stops.
+    pub fn dated_logs(
+        &self,
+        id: &str,
+        tail: Option<usize>,
+        follow: bool,
+    ) -> BoxStream<'static, Result<LogLine, RuntimeError>> {
+        on!(self, engine => engine.dated_logs(id, tail, follow).boxed())
+    }
+
+    /// The last `count` lines of a container's output; what kept them from being read where that failed.
+    pub async fn last_lines(&self, id: &str, count: usize) -> Vec<String> {
+        on!(self, engine => engine.last_lines(id, count).await)
+    }
+
+    /// Waits for the requests that make something and that nobody waits for any more.
+    pub async fn settled(&self) {
+        on!(self, engine => engine.settled().await);
+    }
+}
