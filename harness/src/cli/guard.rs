@@ -12,6 +12,8 @@ use harness::owner::{Owner, Process};
 use harness::report::Progress;
 use harness::runtime::{Runtime, label};
 
+use super::watchdog::Watchdog;
+
 /// Time that work has to notice that it is to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
@@ -36,8 +38,22 @@ pub(super) enum Afterwards {
 }
 
 /// Does `work` and then removes all that carries the run's label: when the work has ended, failed, panicked, or did
-/// not stop when it was told to. A second Ctrl-C does not wait for the work.
+/// not stop when it was told to. A second Ctrl-C does not wait for the work. When this process is killed, its watchdog
+/// does the removing.
 pub(super) async fn guarded<T>(
+    runtime: &Runtime,
+    belonging: &Belonging,
+    interrupts: &Interrupts,
+    progress: &Progress,
+    work: impl Future<Output = Result<(T, Afterwards), Error>>,
+) -> Result<T, Error> {
+    let watchdog = Watchdog::start(runtime, &belonging.run)?;
+    let result = ended(runtime, belonging, interrupts, progress, work).await;
+    watchdog.dismiss().await;
+    result
+}
+
+async fn ended<T>(
     runtime: &Runtime,
     belonging: &Belonging,
     interrupts: &Interrupts,

@@ -7,6 +7,7 @@ mod status;
 mod test;
 mod up;
 mod watch;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -61,6 +62,12 @@ enum Command {
     Logs(Logs),
     /// Check a mesh of its own end to end, beside any that runs, and report what was measured
     Test(Build),
+    /// Take away what a run leaves when it is killed; the harness starts this itself
+    #[command(hide = true)]
+    Watchdog {
+        /// The run
+        run: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +197,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "`test` takes a project name of its own",
             "leave out -p",
         )),
+        Command::Watchdog { run } => watchdog::run(&run, choice).await,
         Command::Test(build) => test::run(choice, !build.no_build, begun, interrupts).await,
     }
 }

@@ -1,5 +1,6 @@
 //! A mesh that runs: its containers, what their sidecars say, and the changes made to it.
 
+mod change;
 mod ready;
 mod start;
 
@@ -15,6 +16,7 @@ use crate::runtime::{Container, Runtime, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
 pub use start::Belonging;
+use start::Ground;
 
 /// Time that a sidecar has to give its view.
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
@@ -30,6 +32,8 @@ pub struct Mesh {
     topology: Topology,
     nodes: Vec<Node>,
     last_start: Instant,
+    /// None where another process started it.
+    ground: Option<Ground>,
 }
 
 /// A member of the mesh and its container.
@@ -76,6 +80,7 @@ impl Mesh {
             topology,
             nodes,
             last_start: Instant::now(),
+            ground: None,
         })
     }
 
@@ -197,37 +202,6 @@ impl Mesh {
         Ok(())
     }
 
-    /// Stops one container gracefully; answers with its exit code and how long that took.
-    ///
-    /// # Errors
-    /// The engine's, or there is no such node.
-    pub async fn stop(&mut self, name: &str) -> Result<(i64, Duration), Error> {
-        let node = self.node(name)?.clone();
-        let start = Instant::now();
-        let code = self
-            .runtime
-            .stop(&node.container.id, node.member.service.stop_grace_period)
-            .await?;
-        let took = start.elapsed();
-        self.want(name, false);
-        self.refresh().await?;
-        Ok((code, took))
-    }
-
-    /// Starts a stopped container again.
-    ///
-    /// # Errors
-    /// The engine's, or there is no such node.
-    pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
-        let node = self.node(name)?;
-        self.runtime
-            .start(&node.container.id, &node.container.name)
-            .await?;
-        self.last_start = Instant::now();
-        self.want(name, true);
-        self.refresh().await
-    }
-
     /// Stops all containers gracefully, all at once; answers with those that did not end well: the engine could
     /// not stop them, or their exit code was not 0.
     pub async fn stop_all(&self) -> Vec<String> {
@@ -270,10 +244,16 @@ impl Mesh {
         }
     }
 
-    fn want(&mut self, name: &str, wanted: bool) {
-        for node in self.nodes.iter_mut().filter(|node| node.member.name() == name) {
-            node.wanted = wanted;
-        }
+    fn ground(&self) -> Result<&Ground, Error> {
+        self.ground.as_ref().ok_or_else(|| {
+            Error::environment(
+                format!(
+                    "the mesh `{}` was started by another process",
+                    self.topology.project
+                ),
+                "change it from there, or start one of your own",
+            )
+        })
     }
 
     async fn failure(&self, expected: String, seen: String) -> Error {

@@ -10,8 +10,7 @@ use super::{Mesh, Node};
 use crate::error::Error;
 use crate::owner::Owner;
 use crate::report::Progress;
-use crate::runtime::docker::Creation;
-use crate::runtime::{Image, Runtime, RuntimeError, label};
+use crate::runtime::{Creation, Image, Runtime, label};
 use crate::topology::{Member, Topology};
 
 /// Who a new mesh belongs to.
@@ -48,37 +47,19 @@ impl Mesh {
         progress.done(&topology.network_name());
 
         progress.stage("containers");
-        let starts = topology.members.iter().map(async |member| {
-            let labels = labels.container(member);
-            let creation = Creation {
-                service: &member.service,
-                network: &network,
-                labels: &labels,
-            };
-            let id = runtime.create(creation).await?;
-            runtime.start(&id, &member.service.container_name).await?;
-            Ok::<_, RuntimeError>((id, Instant::now()))
-        });
+        let ground = Ground {
+            network,
+            image: image.clone(),
+            belonging: belonging.clone(),
+        };
+        let members = topology.members.iter().cloned();
+        let starts = members.map(|member| ground.start_one(runtime, &topology, member));
         let mut last_start = Instant::now();
         let mut nodes = Vec::new();
-        for (member, started) in topology.members.iter().zip(join_all(starts).await) {
-            let (id, at) = started?;
+        for started in join_all(starts).await {
+            let (node, at) = started?;
             last_start = last_start.max(at);
-            let container = runtime.container(&id).await?;
-            nodes.push(Node {
-                member: member.clone(),
-                container,
-                wanted: true,
-            });
-        }
-        for node in &nodes {
-            if node.container.image_id != image.id {
-                let what = format!(
-                    "the image {} was replaced while the mesh was being made",
-                    topology.image
-                );
-                return Err(Error::environment(what, "run the command again"));
-            }
+            nodes.push(node);
         }
         progress.done(&format!("{} started", nodes.len()));
         Ok(Self {
@@ -86,7 +67,57 @@ impl Mesh {
             topology,
             nodes,
             last_start,
+            ground: Some(ground),
         })
+    }
+}
+
+/// What the containers of one mesh have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// The network's id.
+    network: String,
+    image: Image,
+    belonging: Belonging,
+}
+
+impl Ground {
+    /// Makes and starts the container of one member; answers also with the time of its start.
+    pub(super) async fn start_one(
+        &self,
+        runtime: &Runtime,
+        topology: &Topology,
+        member: Member,
+    ) -> Result<(Node, Instant), Error> {
+        let labels = Labels {
+            topology,
+            image: &self.image,
+            belonging: &self.belonging,
+        };
+        let labels = labels.container(&member);
+        let creation = Creation {
+            service: &member.service,
+            network: &self.network,
+            labels: &labels,
+            lifeline: self.belonging.owner != Owner::Detached,
+        };
+        let id = runtime.create(creation).await?;
+        runtime.start(&id, &member.service.container_name).await?;
+        let at = Instant::now();
+        let container = runtime.container(&id).await?;
+        if container.image_id != self.image.id {
+            let what = format!(
+                "the image {} was replaced while the mesh was being made",
+                topology.image
+            );
+            return Err(Error::environment(what, "run the command again"));
+        }
+        let node = Node {
+            member,
+            container,
+            wanted: true,
+        };
+        Ok((node, at))
     }
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::docker::{Creation, LogLine};
-use super::{Container, Docker, Image, Network, ProcessUse, RuntimeError};
+use super::docker::LogLine;
+use super::{Container, Creation, Docker, Image, Network, ProcessUse, RuntimeError};
 
 /// What runs a mesh's containers; cheap to clone.
 #[derive(Debug, Clone)]
@@ -80,6 +80,30 @@ impl Runtime {
     /// The engine's.
     pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
         on!(self, engine => engine.stop(id, grace).await)
+    }
+
+    /// Kills all processes of a container at once; it has ended when this returns.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.kill(id).await)
+    }
+
+    /// Makes all processes of a container stand still.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.pause(id).await)
+    }
+
+    /// Lets a paused container go on.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+        on!(self, engine => engine.unpause(id).await)
     }
 
     /// Kills and removes a container. One that is gone already is no error.

@@ -8,6 +8,7 @@ pub mod docker;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::compose::Service;
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
@@ -78,6 +79,19 @@ impl Container {
         };
         Some(SocketAddr::new(ip, bound.port()))
     }
+}
+
+/// A container to make.
+#[derive(Debug)]
+pub struct Creation<'a> {
+    /// Its description.
+    pub service: &'a Service,
+    /// The id of the network to attach it to.
+    pub network: &'a str,
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Whether it is to stop when this process ends, however that ends.
+    pub lifeline: bool,
 }
 
 /// A network as the engine describes it.

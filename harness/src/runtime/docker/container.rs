@@ -1,6 +1,6 @@
 //! Containers: make, start, stop, remove, look at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -10,23 +10,14 @@ use bollard::models::{
     PortBinding,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions, TopOptions,
+    CreateContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StopContainerOptions, TopOptions,
 };
 
-use super::super::{Container, ProcessUse, RuntimeError};
-use super::{Docker, failed, filters};
-use crate::compose::Service;
+use futures_util::StreamExt;
 
-/// A container to make.
-#[derive(Debug)]
-pub struct Creation<'a> {
-    /// Its description.
-    pub service: &'a Service,
-    /// The id of the network to attach it to.
-    pub network: &'a str,
-    /// Its labels.
-    pub labels: &'a BTreeMap<String, String>,
-}
+use super::super::{Container, Creation, ProcessUse, RuntimeError};
+use super::{Docker, failed, filters};
 
 impl Docker {
     /// All containers with a label (`name`, or `name=value`), stopped ones included, sorted by name.
@@ -144,6 +135,45 @@ impl Docker {
             .state
             .unwrap_or_default();
         Ok(state.exit_code.unwrap_or_default())
+    }
+
+    /// Kills all processes of a container at once; it has ended when this returns. One that does not run is no error.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+        let options = KillContainerOptions {
+            signal: "KILL".to_owned(),
+        };
+        match self.api.kill_container(id, Some(options)).await {
+            // 409: it does not run.
+            Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {}
+            Err(error) => return Err(failed(format!("killing container {id}"))(error)),
+        }
+        let mut ends = std::pin::pin!(self.api.wait_container(id, None));
+        match ends.next().await {
+            // The exit code of a killed container is an error to the client.
+            None | Some(Ok(_) | Err(ApiError::DockerContainerWaitError { .. })) => Ok(()),
+            Some(Err(error)) => Err(failed(format!("waiting for the end of container {id}"))(error)),
+        }
+    }
+
+    /// Makes all processes of a container stand still.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+        let paused = self.api.pause_container(id).await;
+        paused.map_err(failed(format!("pausing container {id}")))
+    }
+
+    /// Lets a paused container go on.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+        let resumed = self.api.unpause_container(id).await;
+        resumed.map_err(failed(format!("resuming container {id}")))
     }
 
     /// Kills and removes a container. One that is gone already is no error.

@@ -12,7 +12,6 @@ use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
 use super::RuntimeError;
-pub use container::Creation;
 pub use logs::LogLine;
 
 /// Seconds that the engine may take to begin an answer.
