@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::figures::seconds;
 use harness::image::Ready;
 use harness::interrupt::Interrupts;
-use harness::report::{Progress, table};
+use harness::promises::{Measurements, Promise};
+use harness::report::{Progress, seconds, table};
 use harness::runtime::Choice;
-use harness::scenarios::{ALL, Stage};
+use harness::scenarios::ALL;
+use harness::suite::Stage;
 
 use super::guard::{Afterwards, belonging, guarded};
 
@@ -68,10 +69,13 @@ async fn every_scenario(
     begun: Instant,
     progress: &Progress,
 ) -> Result<Vec<&'static str>, Error> {
+    let mut measured = Measurements::default();
     stage.mesh().await?;
-    stage.figures.up(begun.elapsed(), ready.cached);
+    if ready.cached {
+        measured.add(Promise::Up, begun.elapsed());
+    }
     let mut failed = Vec::new();
-    for scenario in &ALL {
+    for scenario in ALL {
         // After a failure there is a new one to be made: under a stage of its own.
         stage.mesh().await?;
         progress.stage(scenario.name);
@@ -91,16 +95,17 @@ async fn every_scenario(
     }
     progress.stage("memory");
     let memory = stage.mesh().await?.sidecar_memory().await?;
-    for (container, kib) in memory {
-        stage.figures.memory(&container, kib);
+    for (_, kib) in memory {
+        measured.add(Promise::Memory, kib);
     }
+    measured.merge(stage.measured());
     progress.done("read");
     // The table is for people; the exit code tells the rest.
     let took = seconds(begun.elapsed());
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\nMeasured in {took}.",
-        table::figures(&stage.figures)
+        table::promises(&measured)
     );
     Ok(failed)
 }

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use harness::checkout::Checkout;
 use harness::cleanup;
 use harness::error::Error;
-use harness::figures::seconds;
 use harness::image::{self, Ready};
 use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
 use harness::ports;
-use harness::report::{Progress, table};
+use harness::report::{Progress, seconds, table};
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
 

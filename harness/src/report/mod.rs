@@ -1,6 +1,17 @@
 //! What the user gets to see.
 
+use std::time::Duration;
+
 pub mod progress;
 pub mod table;
 
 pub use progress::Progress;
+
+/// A time in seconds with as many digits as are of interest.
+pub fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        format!("{:.2} s", time.as_secs_f64())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}

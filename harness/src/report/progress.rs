@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
-use crate::figures::seconds;
+use super::seconds;
 
 /// Time between two plain lines about the same stage.
 const PLAIN_PERIOD: Duration = Duration::from_secs(1);

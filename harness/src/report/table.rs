@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::figures::Figures;
+use crate::promises::{Measurements, Promise, Value};
 use crate::runtime::Container;
 use crate::topology::{Role, Topology};
 
@@ -28,18 +28,53 @@ pub fn containers(containers: &[Container]) -> String {
     )
 }
 
-/// What was measured.
-pub fn figures(figures: &Figures) -> String {
-    let rows = figures.0.iter().map(|figure| {
+/// What was measured, beside what is promised.
+pub fn promises(measured: &Measurements) -> String {
+    let rows = Promise::ALL.into_iter().map(|promise| {
+        let promised = match promise.limit() {
+            Value(0) => "none".to_owned(),
+            limit => format!("at most {}", promise.shown(limit)),
+        };
+        let reference = promise.reference().unwrap_or_default().to_owned();
+        let name = promise.name().to_owned();
+        let Some(summary) = measured.summary(promise) else {
+            let nothing = || "-".to_owned();
+            return vec![
+                name,
+                "0".to_owned(),
+                nothing(),
+                nothing(),
+                nothing(),
+                promised,
+                "not measured".to_owned(),
+                reference,
+            ];
+        };
+        let shown = |value| promise.shown(value);
         vec![
-            figure.what.clone(),
-            figure.measured.clone(),
-            figure.promised.to_owned(),
-            if figure.kept { "kept" } else { "BROKEN" }.to_owned(),
-            figure.reference.to_owned(),
+            name,
+            summary.count.to_string(),
+            shown(summary.p50),
+            shown(summary.p99),
+            shown(summary.max),
+            promised,
+            if summary.kept() { "kept" } else { "BROKEN" }.to_owned(),
+            reference,
         ]
     });
-    plain(&["FIGURE", "MEASURED", "PROMISED", "", "REFERENCE"], rows)
+    plain(
+        &[
+            "PROMISE",
+            "COUNT",
+            "P50",
+            "P99",
+            "MAX",
+            "PROMISED",
+            "",
+            "REFERENCE",
+        ],
+        rows,
+    )
 }
 
 /// What to ask of the mesh, as commands.

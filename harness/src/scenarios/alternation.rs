@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Stage;
 use crate::error::{Error, check};
 use crate::mesh::Mesh;
+use crate::suite::Stage;
 use crate::topology::Route;
 
 /// Requests on each path, one after the other.
@@ -13,7 +13,7 @@ const REQUESTS: usize = 20;
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mesh = stage.mesh().await?;
     for route in mesh.routes()? {
-        alternates(mesh, &route).await?;
+        alternates(&mesh, &route).await?;
     }
     Ok(())
 }

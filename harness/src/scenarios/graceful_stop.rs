@@ -2,36 +2,32 @@
 
 use std::time::Duration;
 
-use super::{READY_LIMIT, Stage};
 use crate::error::{Error, check};
-use crate::load::{Load, Record};
 use crate::mesh::Mesh;
+use crate::promises::Promise;
 use crate::report::Progress;
+use crate::suite::{READY_LIMIT, Stage};
+use crate::traffic::{Record, Traffic};
 
-/// Clients on each path.
-pub(super) const CLIENTS: usize = 3;
-/// Time between two requests of a client.
-pub(super) const PERIOD: Duration = Duration::from_millis(10);
 /// The instance that is stopped.
 pub(super) const STOPPED: &str = "service-a2";
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mesh = stage.mesh().await?;
-    let load = Load::start(&mesh.routes()?, CLIENTS, PERIOD);
-    let result = stop(mesh, &load).await;
-    let record = load.finish().await;
-    let sent = record.outcomes.len();
+    let mut mesh = stage.mesh().await?;
+    let traffic = stage.traffic(&mesh)?;
+    let result = stop(&mut mesh, &traffic).await;
+    let record = traffic.finish().await;
     mesh.start_again(STOPPED).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    stage.figures.failed_on_stop(record.failed(), sent);
     result?;
+    stage.measure(Promise::FailedOnStop, record.failed());
     no_request_failed(&record)
 }
 
-async fn stop(mesh: &mut Mesh, load: &Load) -> Result<(), Error> {
+async fn stop(mesh: &mut Mesh, traffic: &Traffic) -> Result<(), Error> {
     let host = mesh.node(STOPPED)?.container.short_id().to_owned();
     let before = format!("{STOPPED} ({host}) takes part in the traffic before it is stopped");
-    answers_from(load, &host, &before).await?;
+    answers_from(traffic, &host, &before).await?;
     let grace = mesh.node(STOPPED)?.member.service.stop_grace_period;
     let (code, took) = mesh.stop(STOPPED).await?;
     check(
@@ -44,25 +40,26 @@ async fn stop(mesh: &mut Mesh, load: &Load) -> Result<(), Error> {
         format!("{STOPPED} ends by itself within {grace:?}"),
         format!("{took:.1?}"),
     )?;
-    let stopped_at = load.now();
+    let stopped_at = traffic.now();
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    let hosts = load.so_far();
-    let hosts = hosts.hosts(stopped_at);
-    check(
-        !hosts.contains_key(host.as_str()),
-        format!("no answer from {host} after its end"),
-        format!("{hosts:?}"),
-    )
+    traffic.read(|record| {
+        let hosts = record.hosts(stopped_at);
+        check(
+            !hosts.contains_key(host.as_str()),
+            format!("no answer from {host} after its end"),
+            format!("{hosts:?}"),
+        )
+    })
 }
 
 /// Waits until `host` has answered.
-pub(super) async fn answers_from(load: &Load, host: &str, expected: &str) -> Result<Duration, Error> {
-    let since = load.now();
+pub(super) async fn answers_from(traffic: &Traffic, host: &str, expected: &str) -> Result<Duration, Error> {
+    let since = traffic.now();
     let attempt = async || {
-        let record = load.so_far();
-        record
-            .first_answer(host, since)
-            .ok_or_else(|| vec![record.summary()])
+        traffic.read(|record| {
+            let first = record.first_answer(host, since);
+            first.ok_or_else(|| vec![record.summary()])
+        })
     };
     let limit = Duration::from_secs(10);
     match crate::wait::until(limit, Duration::from_millis(20), attempt, |_| {}).await {
@@ -73,7 +70,7 @@ pub(super) async fn answers_from(load: &Load, host: &str, expected: &str) -> Res
 
 /// Every request of `record` was answered, and there were some.
 pub(super) fn no_request_failed(record: &Record) -> Result<(), Error> {
-    let held = record.failed() == 0 && !record.outcomes.is_empty();
+    let held = record.failed() == 0 && record.sent() > 0;
     check(
         held,
         "constant traffic on every path, no failed request",

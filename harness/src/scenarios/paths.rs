@@ -1,7 +1,7 @@
 //! Every path answers with the service that was asked for.
 
-use super::Stage;
 use crate::error::{Error, check};
+use crate::suite::Stage;
 
 /// Requests on each path.
 const REQUESTS: usize = 6;

@@ -1,36 +1,38 @@
 //! An instance that comes back takes its turns again, and its coming costs no request.
 
+use std::time::Duration;
+
 use super::alternation::alternates;
-use super::graceful_stop::{CLIENTS, PERIOD, STOPPED, answers_from, no_request_failed};
-use super::{READY_LIMIT, Stage};
+use super::graceful_stop::{STOPPED, answers_from, no_request_failed};
 use crate::error::Error;
-use crate::load::Load;
 use crate::mesh::Mesh;
+use crate::promises::Promise;
 use crate::report::Progress;
+use crate::suite::{READY_LIMIT, Stage};
+use crate::traffic::Traffic;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mesh = stage.mesh().await?;
+    let mut mesh = stage.mesh().await?;
     mesh.stop(STOPPED).await?;
-    let load = Load::start(&mesh.routes()?, CLIENTS, PERIOD);
-    let result = come_back(mesh, &load).await;
-    let record = load.finish().await;
-    result?;
+    let traffic = stage.traffic(&mesh)?;
+    let result = come_back(&mut mesh, &traffic).await;
+    let record = traffic.finish().await;
+    stage.measure(Promise::Rejoin, result?);
     no_request_failed(&record)?;
     for route in mesh.routes()? {
-        alternates(mesh, &route).await?;
+        alternates(&mesh, &route).await?;
     }
     Ok(())
 }
 
-async fn come_back(mesh: &mut Mesh, load: &Load) -> Result<(), Error> {
+/// Answers with the time from the start to the first answer.
+async fn come_back(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, Error> {
+    let host = mesh.node(STOPPED)?.container.short_id().to_owned();
+    let begun = traffic.now();
     mesh.start_again(STOPPED).await?;
+    let started = traffic.now().saturating_sub(begun);
+    let expected = format!("{STOPPED} ({host}) answers again after its return");
+    let answered = answers_from(traffic, &host, &expected).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    let host = mesh.node(STOPPED)?.container.short_id();
-    answers_from(
-        load,
-        host,
-        &format!("{STOPPED} ({host}) answers again after its return"),
-    )
-    .await?;
-    Ok(())
+    Ok(started + answered)
 }

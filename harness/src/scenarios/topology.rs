@@ -1,15 +1,19 @@
 //! The containers are those of the Compose file.
 
-use super::Stage;
 use crate::error::{Error, check};
+use crate::suite::Stage;
 use crate::topology::Role;
 
 /// The largest size that the image may have.
 const MAX_IMAGE: u64 = 8_000_000;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let (runtime, image, ports) = (stage.runtime.clone(), stage.image.clone(), stage.topology.clone());
-    let mesh = stage.mesh().await?;
+    let (runtime, image, ports) = (
+        stage.runtime().clone(),
+        stage.image().clone(),
+        stage.topology().clone(),
+    );
+    let mut mesh = stage.mesh().await?;
     mesh.refresh().await?;
     let roles = |wanted: fn(&Role) -> bool| {
         mesh.nodes()

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::Stage;
 use super::alternation::ask_in_turn;
 use crate::error::{Error, check};
 use crate::mesh::Mesh;
+use crate::suite::Stage;
 use crate::topology::Route;
 
 const WEIGHTS: [(&str, usize); 2] = [("service-a", 15), ("service-a2", 10)];
@@ -17,18 +17,8 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mesh = stage
         .own_mesh("weights", |topology| topology.with_weights(&weights))
         .await?;
-    let result = every_path(&mesh).await;
-    let result = match result {
-        Ok(()) => Ok(()),
-        Err(error) => Err(mesh.with_logs(error).await),
-    };
-    stage.remove(mesh).await?;
-    result
-}
-
-async fn every_path(mesh: &Mesh) -> Result<(), Error> {
     for route in mesh.routes()?.iter().filter(|(route, _)| route.service == "a") {
-        exact(mesh, route).await?;
+        exact(&mesh, route).await?;
     }
     Ok(())
 }

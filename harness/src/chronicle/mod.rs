@@ -1,0 +1,3 @@
+//! What happened, on one clock.
+
+pub mod clock;

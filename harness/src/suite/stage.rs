@@ -1,0 +1,208 @@
+//! What a scenario works on and with.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::Scenario;
+use crate::cleanup;
+use crate::error::Error;
+use crate::mesh::{Belonging, Mesh};
+use crate::promises::{Measurements, Promise, Value};
+use crate::report::Progress;
+use crate::runtime::{Image, Runtime, label};
+use crate::topology::{Route, Topology};
+use crate::traffic::{Pace, Recording, Traffic};
+
+/// Time that a mesh may take to be ready.
+pub const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// A mesh in the hands of a scenario: it can be used while the stage is, and goes back when this is dropped.
+pub type Held = OwnedMutexGuard<Mesh>;
+
+type Kept = Arc<tokio::sync::Mutex<Mesh>>;
+
+/// What a scenario works on and with.
+#[derive(Debug)]
+pub struct Stage {
+    runtime: Runtime,
+    topology: Topology,
+    image: Image,
+    belonging: Belonging,
+    progress: Progress,
+    shared: Option<Kept>,
+    own: Vec<Kept>,
+    notes: Mutex<Notes>,
+}
+
+/// What was noted since the last look.
+#[derive(Debug, Default)]
+struct Notes {
+    measured: Measurements,
+    recordings: Vec<Recording>,
+    said: Vec<(SystemTime, String)>,
+}
+
+impl Stage {
+    /// A stage for meshes like `topology`, of `image`; all that is made on it belongs to `belonging`.
+    pub fn new(
+        runtime: Runtime,
+        topology: Topology,
+        image: Image,
+        belonging: Belonging,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            runtime,
+            topology,
+            image,
+            belonging,
+            progress,
+            shared: None,
+            own: Vec::new(),
+            notes: Mutex::default(),
+        }
+    }
+
+    /// What runs the containers.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What the meshes are to be.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The image of all containers.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// What all that is made on this stage belongs to.
+    pub fn belonging(&self) -> &Belonging {
+        &self.belonging
+    }
+
+    /// The mesh that scenarios share, which a scenario leaves as it found it; made where there is none, and ready.
+    ///
+    /// # Errors
+    /// It cannot be made, is not ready in time, or is held already.
+    pub async fn mesh(&mut self) -> Result<Held, Error> {
+        let mesh = match &self.shared {
+            Some(mesh) => mesh.clone(),
+            None => {
+                let (mesh, took) = self.launch(self.topology.clone(), &self.progress).await?;
+                self.measure(Promise::Ready, took);
+                let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
+                self.shared.insert(mesh).clone()
+            }
+        };
+        hold(mesh)
+    }
+
+    /// A mesh of the scenario's own, ready, beside the shared one; `suffix` tells its project apart. It goes when the
+    /// scenario is over.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not ready in time.
+    pub async fn own_mesh(
+        &mut self,
+        suffix: &str,
+        change: impl FnOnce(Topology) -> Topology,
+    ) -> Result<Held, Error> {
+        let mut topology = change(self.topology.clone());
+        topology.project = format!("{}-{suffix}", topology.project);
+        for member in &mut topology.members {
+            member.service.container_name = format!("{}-{}", topology.project, member.service.name);
+        }
+        let (mesh, took) = self.launch(topology, &Progress::silent()).await?;
+        self.measure(Promise::Ready, took);
+        let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
+        self.own.push(mesh.clone());
+        hold(mesh)
+    }
+
+    /// Constant traffic on every route of a mesh. Its failures are told when the scenario fails.
+    ///
+    /// # Errors
+    /// A port is not published.
+    pub fn traffic(&self, mesh: &Mesh) -> Result<Traffic, Error> {
+        Ok(self.traffic_on(&mesh.routes()?, Pace::default()))
+    }
+
+    /// The same on some routes, at another pace.
+    pub fn traffic_on(&self, routes: &[(Route, SocketAddr)], pace: Pace) -> Traffic {
+        let traffic = Traffic::start(routes, pace);
+        self.note(|notes| notes.recordings.push(traffic.recording()));
+        traffic
+    }
+
+    /// Notes a value of what is promised: a `Duration`, a count of requests, or KiB.
+    pub fn measure(&self, promise: Promise, value: impl Into<Value>) {
+        self.note(|notes| notes.measured.add(promise, value));
+    }
+
+    /// Notes failed requests that were under way on a killed or frozen instance.
+    pub fn in_flight(&self, failed: usize) {
+        self.note(|notes| notes.measured.in_flight += failed);
+    }
+
+    /// Notes what the scenario does, with the time.
+    pub fn say(&self, text: impl Into<String>) {
+        let said = (SystemTime::now(), text.into());
+        self.note(|notes| notes.said.push(said));
+    }
+
+    /// Runs one scenario. After a failure the shared mesh is not used again: the next scenario gets a new one.
+    ///
+    /// # Errors
+    /// The scenario's, with the containers' last log lines.
+    pub async fn run(&mut self, scenario: &Scenario) -> Result<(), Error> {
+        let result = (scenario.run)(self).await;
+        let mut done = std::mem::take(&mut self.own);
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(mut error) => {
+                done.extend(self.shared.take());
+                for mesh in &done {
+                    error = mesh.lock().await.with_logs(error).await;
+                }
+                Err(error)
+            }
+        };
+        for mesh in done {
+            let project = mesh.lock().await.topology().project.clone();
+            cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await?;
+        }
+        result
+    }
+
+    /// What was measured since the last look.
+    pub fn measured(&self) -> Measurements {
+        self.note(|notes| std::mem::take(&mut notes.measured))
+    }
+
+    async fn launch(&self, topology: Topology, progress: &Progress) -> Result<(Mesh, Duration), Error> {
+        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        progress.stage("converging");
+        let took = mesh.ready(READY_LIMIT, progress).await?;
+        progress.done("every sidecar sees the same mesh, every path has answered");
+        Ok((mesh, took))
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
+        change(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn hold(mesh: Kept) -> Result<Held, Error> {
+    mesh.try_lock_owned().map_err(|_| {
+        Error::environment(
+            "the scenario asks for a mesh that it holds already",
+            "this is a defect of the scenario: keep what `mesh` gave, or drop it before",
+        )
+    })
+}
