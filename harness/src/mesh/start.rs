@@ -10,8 +10,7 @@ use super::{Mesh, Node};
 use crate::error::Error;
 use crate::owner::Owner;
 use crate::report::Progress;
-use crate::runtime::docker::Creation;
-use crate::runtime::{Docker, Image, RuntimeError, label};
+use crate::runtime::{Creation, Docker, Image, RuntimeError, label};
 use crate::topology::{Member, Topology};
 
 /// Who a new mesh belongs to.
@@ -54,6 +53,7 @@ impl Mesh {
                 service: &member.service,
                 network: &network,
                 labels: &labels,
+                lifeline: false,
             };
             let id = docker.create(creation).await?;
             docker.start(&id, &member.service.container_name).await?;

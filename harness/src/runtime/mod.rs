@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use docker::Docker;
 
+use crate::compose::Service;
+
 /// Labels that the harness finds its own by.
 pub mod label {
     /// The Compose project that a container or network belongs to.
@@ -20,6 +22,23 @@ pub mod label {
     pub const OWNER: &str = "service-mesh.owner";
     /// On an image: the digest of all that went into it.
     pub const DIGEST: &str = "service-mesh.digest";
+}
+
+/// The flag, first in a container's command, that makes its sidecar stop gracefully when its standard input ends.
+pub const END_WITH_STDIN: &str = "--end-with-stdin";
+
+/// A container to make.
+#[derive(Debug)]
+pub struct Creation<'a> {
+    /// Its description.
+    pub service: &'a Service,
+    /// The id of the network to attach it to.
+    pub network: &'a str,
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Whether it ends with the process that started it: that process holds its standard input open, and
+    /// [`END_WITH_STDIN`] comes first in its command.
+    pub lifeline: bool,
 }
 
 /// A container as the engine describes it.
@@ -43,6 +62,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Its published ports: the container's port and where it is bound on the host.
     pub ports: Vec<(u16, SocketAddr)>,
+    /// Its own address on its network; none while it does not run.
+    pub address: Option<IpAddr>,
 }
 
 impl Container {
