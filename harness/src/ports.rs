@@ -157,6 +157,7 @@ mod tests {
             status: String::new(),
             labels: std::collections::BTreeMap::new(),
             ports: vec![(80, bound.parse().unwrap())],
+            address: None,
         };
         let all = [
             container("elsewhere", "127.0.0.2:8080"),

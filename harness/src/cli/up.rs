@@ -249,6 +249,7 @@ mod tests {
             status: status.to_owned(),
             labels: std::collections::BTreeMap::new(),
             ports: Vec::new(),
+            address: None,
         };
         let this = Owner::Process(harness::owner::Process::this());
         let pid = std::process::id();

@@ -81,6 +81,7 @@ mod tests {
             status: status.to_owned(),
             labels: BTreeMap::new(),
             ports: Vec::new(),
+            address: None,
         }
     }
 

@@ -99,7 +99,7 @@ impl Ground {
             service: &member.service,
             network: &self.network,
             labels: &labels,
-            lifeline: self.belonging.owner != Owner::Detached,
+            lifeline: false,
         };
         let id = runtime.create(creation).await?;
         runtime.start(&id, &member.service.container_name).await?;

@@ -8,10 +8,11 @@ pub mod docker;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::compose::Service;
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
+
+use crate::compose::Service;
 
 /// Labels that the harness finds its own by.
 pub mod label {
@@ -25,6 +26,23 @@ pub mod label {
     pub const OWNER: &str = "service-mesh.owner";
     /// On an image: the digest of all that went into it.
     pub const DIGEST: &str = "service-mesh.digest";
+}
+
+/// The flag, first in a container's command, that makes its sidecar stop gracefully when its standard input ends.
+pub const END_WITH_STDIN: &str = "--end-with-stdin";
+
+/// A container to make.
+#[derive(Debug)]
+pub struct Creation<'a> {
+    /// Its description.
+    pub service: &'a Service,
+    /// The id of the network to attach it to.
+    pub network: &'a str,
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Whether it ends with the process that started it: that process holds its standard input open, and
+    /// [`END_WITH_STDIN`] comes first in its command.
+    pub lifeline: bool,
 }
 
 /// A container as the engine describes it.
@@ -48,6 +66,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Its published ports: the container's port and where it is bound on the host.
     pub ports: Vec<(u16, SocketAddr)>,
+    /// Its own address on its network; none while it does not run.
+    pub address: Option<IpAddr>,
 }
 
 impl Container {
@@ -79,19 +99,6 @@ impl Container {
         };
         Some(SocketAddr::new(ip, bound.port()))
     }
-}
-
-/// A container to make.
-#[derive(Debug)]
-pub struct Creation<'a> {
-    /// Its description.
-    pub service: &'a Service,
-    /// The id of the network to attach it to.
-    pub network: &'a str,
-    /// Its labels.
-    pub labels: &'a BTreeMap<String, String>,
-    /// Whether it is to stop when this process ends, however that ends.
-    pub lifeline: bool,
 }
 
 /// A network as the engine describes it.

@@ -1,7 +1,10 @@
 //! The Docker Engine, through its API.
 
 mod container;
+mod creation;
 mod image;
+mod life;
+mod lifeline;
 mod logs;
 mod network;
 
@@ -12,6 +15,7 @@ use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
 use super::RuntimeError;
+use lifeline::Lifelines;
 pub use logs::LogLine;
 
 /// Seconds that the engine may take to begin an answer.
@@ -25,6 +29,7 @@ pub struct Docker {
     /// Requests that make something. They go on to their end when nobody waits for them any more: what they make
     /// could otherwise appear after its removal.
     making: TaskTracker,
+    lifelines: Lifelines,
 }
 
 impl Docker {
@@ -54,6 +59,7 @@ impl Docker {
             api,
             socket,
             making: TaskTracker::new(),
+            lifelines: Lifelines::default(),
         })
     }
 

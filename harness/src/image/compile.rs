@@ -1,0 +1,66 @@
+//! Static binaries.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::error::Error;
+use crate::report::Progress;
+
+/// Lines of the compiler's output that are kept to show when it fails.
+const KEPT_LINES: usize = 60;
+
+/// Compiles the programs of these packages static and answers with where they are.
+pub(super) async fn compile(root: &Path, packages: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
+    let advice = "correct what the compiler says, or build the image elsewhere (docker build -f compose/Dockerfile -t \
+                  service-mesh-example .) and run with --no-build";
+    if !cfg!(target_os = "linux") {
+        let what = "the image's programs are Linux programs, and this is another system";
+        return Err(Error::environment(what, advice));
+    }
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    // A directory of its own: flags that differ from the user's build would make each undo the other's work.
+    let base = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let directory = root.join(base).join("image");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command
+        .args(["build", "--release", "--bins", "--target", &target])
+        .args(packages.iter().flat_map(|package| ["-p", *package]))
+        .arg("--target-dir")
+        .arg(&directory)
+        .current_dir(root)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("CARGO_TERM_COLOR", "never")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let cannot = |error: std::io::Error| Error::environment(format!("cargo cannot be run: {error}"), advice);
+    let mut cargo = command.spawn().map_err(cannot)?;
+    let mut kept = VecDeque::new();
+    if let Some(stderr) = cargo.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Some(line) = lines.next_line().await.map_err(cannot)? {
+            progress.note(line.trim());
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(line);
+        }
+    }
+    let status = cargo.wait().await.map_err(cannot)?;
+    if status.success() {
+        return Ok(directory.join(target).join("release"));
+    }
+    let output = Vec::from(kept).join("\n");
+    Err(Error::environment(
+        format!("the image's programs do not compile:\n{output}"),
+        advice,
+    ))
+}

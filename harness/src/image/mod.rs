@@ -1,0 +1,127 @@
+//! The images: static binaries, compiled here and sent to the engine, so that no registry is needed.
+
+mod compile;
+mod pack;
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::report::Progress;
+use crate::runtime::{Image, Runtime, label};
+
+/// What an image is made of.
+#[derive(Debug, Clone, Copy)]
+struct Recipe {
+    /// The workspace's packages that its programs come from.
+    packages: &'static [&'static str],
+    /// The programs, which stand in its `bin`.
+    programs: &'static [&'static str],
+    /// Symbolic links: where they stand and what they point to.
+    links: &'static [(&'static str, &'static str)],
+    /// Whether the sidecars' config files are in it.
+    config: bool,
+    /// Lines of a Dockerfile that say how it is run.
+    settings: &'static [&'static str],
+}
+
+/// The image of all the mesh's containers. The same content as `compose/Dockerfile` makes.
+const MESH: Recipe = Recipe {
+    packages: &["sidecar", "example-services"],
+    programs: &["sidecar", "example-services"],
+    // Names under which the examples' one file is two programs.
+    links: &[
+        ("bin/frontend", "example-services"),
+        ("bin/service", "example-services"),
+    ],
+    config: true,
+    settings: &[
+        "ENV PATH=/bin",
+        "USER 65534:65534",
+        r#"ENTRYPOINT ["/bin/sidecar"]"#,
+    ],
+};
+
+/// The name of the image that cuts connections between containers.
+pub const WIRE_IMAGE: &str = "service-mesh-wire";
+
+/// Its user is root: a capability that is added to a container is not given to anybody else.
+const WIRE: Recipe = Recipe {
+    packages: &["wire"],
+    programs: &["wire"],
+    links: &[],
+    config: false,
+    settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/wire"]"#],
+};
+
+/// An image that is ready to be run.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// The image.
+    pub image: Image,
+    /// Whether it was there already.
+    pub cached: bool,
+}
+
+/// Takes the image called `name` as it is.
+///
+/// # Errors
+/// There is none.
+pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
+    match runtime.image(name).await? {
+        Some(image) => Ok(Ready { image, cached: true }),
+        None => Err(Error::environment(
+            format!("there is no image {name}, and --no-build was given"),
+            format!("leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."),
+        )),
+    }
+}
+
+/// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there.
+///
+/// # Errors
+/// It cannot be compiled here, or the engine's.
+pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
+    make(runtime, root, &MESH, name, progress).await
+}
+
+/// The same for [`WIRE_IMAGE`].
+///
+/// # Errors
+/// It cannot be compiled here, or the engine's.
+pub async fn ensure_wire(runtime: &Runtime, root: &Path, progress: &Progress) -> Result<Ready, Error> {
+    make(runtime, root, &WIRE, WIRE_IMAGE, progress).await
+}
+
+async fn make(
+    runtime: &Runtime,
+    root: &Path,
+    recipe: &'static Recipe,
+    name: &str,
+    progress: &Progress,
+) -> Result<Ready, Error> {
+    let binaries = compile::compile(root, recipe.packages, progress).await?;
+    let config = root.join("compose/config");
+    let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &binaries, &config))
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(|error| {
+            Error::environment(
+                format!("the image's content cannot be read: {error}"),
+                "run the command again",
+            )
+        })?;
+    let known = runtime.image(name).await?;
+    if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
+        return Ok(Ready { image, cached: true });
+    }
+    progress.note("sending it to the engine");
+    let mut changes: Vec<String> = recipe.settings.iter().map(|line| (*line).to_owned()).collect();
+    changes.push(format!("LABEL {}={digest}", label::DIGEST));
+    runtime.import_image(name, tar, changes).await?;
+    runtime.remove_outdated_images().await?;
+    Ok(Ready {
+        cached: false,
+        ..existing(runtime, name).await?
+    })
+}

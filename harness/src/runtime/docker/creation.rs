@@ -1,0 +1,109 @@
+//! Making containers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::errors::Error as ApiError;
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, NetworkingConfig, PortBinding,
+};
+use bollard::query_parameters::CreateContainerOptions;
+
+use super::super::{Creation, END_WITH_STDIN, RuntimeError};
+use super::{Docker, failed};
+
+impl Docker {
+    /// Makes a container; it does not run yet. Answers with its id.
+    ///
+    /// # Errors
+    /// Its name is taken, its image is missing, or the engine's.
+    pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
+        let name = creation.service.container_name.clone();
+        self.create_from(name, body(&creation)).await
+    }
+
+    pub(super) async fn create_from(
+        &self,
+        name: String,
+        body: ContainerCreateBody,
+    ) -> Result<String, RuntimeError> {
+        let options = CreateContainerOptions {
+            name: Some(name.clone()),
+            ..Default::default()
+        };
+        let api = self.api.clone();
+        let made = self
+            .make(async move { api.create_container(Some(options), body).await })
+            .await;
+        match made {
+            Ok(made) => Ok(made.id),
+            Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {
+                Err(RuntimeError::NameTaken { name })
+            }
+            Err(error) => Err(failed(format!("creating container {name}"))(error)),
+        }
+    }
+}
+
+fn body(creation: &Creation<'_>) -> ContainerCreateBody {
+    let service = creation.service;
+    let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
+    for port in &service.ports {
+        let binding = PortBinding {
+            host_ip: Some(port.host_ip.to_string()),
+            // An empty port lets the engine choose.
+            host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
+        };
+        let key = format!("{}/tcp", port.container_port);
+        bindings
+            .entry(key)
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
+    }
+    let endpoint = EndpointSettings {
+        aliases: Some(vec![service.name.clone()]),
+        ..Default::default()
+    };
+    let mut command = service.command.clone();
+    if creation.lifeline {
+        command.insert(0, END_WITH_STDIN.to_owned());
+    }
+    let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    ContainerCreateBody {
+        image: Some(service.image.clone()),
+        cmd: Some(command),
+        open_stdin: Some(creation.lifeline),
+        stdin_once: Some(creation.lifeline),
+        attach_stdin: Some(creation.lifeline),
+        env: Some(
+            service
+                .environment
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
+        ),
+        labels: Some(creation.labels.clone().into_iter().collect()),
+        exposed_ports: Some(bindings.keys().cloned().collect()),
+        healthcheck: service.healthcheck.as_ref().map(|check| HealthConfig {
+            test: Some(check.test.clone()),
+            interval: Some(nanoseconds(check.interval)),
+            timeout: Some(nanoseconds(check.timeout)),
+            retries: Some(i64::from(check.retries)),
+            ..Default::default()
+        }),
+        stop_timeout: i64::try_from(service.stop_grace_period.as_secs()).ok(),
+        host_config: Some(HostConfig {
+            network_mode: Some(creation.network.to_owned()),
+            port_bindings: Some(bindings),
+            readonly_rootfs: Some(service.read_only),
+            cap_drop: Some(service.cap_drop.clone()),
+            security_opt: Some(service.security_opt.clone()),
+            ..Default::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(creation.network.to_owned(), endpoint)])),
+        }),
+        ..Default::default()
+    }
+}

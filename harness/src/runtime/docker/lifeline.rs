@@ -1,0 +1,50 @@
+//! Containers that end with this process: the engine closes their standard input when the connection that is attached
+//! to it ends, and it ends with the process however that is ended.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard::container::AttachContainerResults;
+use bollard::errors::Error as ApiError;
+use bollard::query_parameters::AttachContainerOptions;
+use tokio::io::AsyncWrite;
+
+/// The connections to the standard inputs of containers, by their ids.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lifelines(Arc<Mutex<HashMap<String, Lifeline>>>);
+
+impl Lifelines {
+    /// Attaches to the standard input of a container that does not run yet, in place of an earlier connection.
+    pub(super) async fn attach(&self, api: &bollard::Docker, id: &str) -> Result<(), ApiError> {
+        let options = AttachContainerOptions {
+            stream: true,
+            stdin: true,
+            ..Default::default()
+        };
+        let AttachContainerResults { input, .. } = api.attach_container(id, Some(options)).await?;
+        self.all().insert(id.to_owned(), Lifeline(input));
+        Ok(())
+    }
+
+    /// Ends the connection to a container's standard input, where there is one.
+    pub(super) fn drop(&self, id: &str) {
+        self.all().remove(id);
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Lifeline>> {
+        // Nothing panics while it is held; and even then the map would be whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Lifeline(
+    #[expect(dead_code, reason = "what counts is that it is open")] Pin<Box<dyn AsyncWrite + Send>>,
+);
+
+impl fmt::Debug for Lifeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lifeline")
+    }
+}
