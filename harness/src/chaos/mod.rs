@@ -4,7 +4,9 @@
 pub mod fault;
 pub mod generate;
 pub mod schedule;
+pub mod shrink;
 
 pub use fault::{Fault, Kind};
 pub use generate::{Plan, generate};
 pub use schedule::{Schedule, ScheduleError, Step};
+pub use shrink::{Ended, Limits, Shrunk, shrink};
