@@ -1,0 +1,218 @@
+use super::*;
+
+fn step(at_ms: u64, fault: Fault, heal_after_ms: u64) -> Step {
+    Step {
+        at_ms,
+        fault,
+        heal_after_ms,
+    }
+}
+
+fn pause(member: &str) -> Fault {
+    Fault::Pause {
+        member: member.to_owned(),
+    }
+}
+
+fn stop(member: &str) -> Fault {
+    Fault::Stop {
+        member: member.to_owned(),
+    }
+}
+
+fn schedule(steps: Vec<Step>) -> Schedule {
+    Schedule {
+        version: VERSION,
+        seed: u64::MAX,
+        duration_ms: 10_000,
+        members: BTreeMap::from([
+            ("lb".to_owned(), None),
+            ("service-a".to_owned(), Some("a".to_owned())),
+            ("service-b".to_owned(), Some("b".to_owned())),
+        ]),
+        steps,
+    }
+}
+
+#[test]
+fn the_file_has_the_form_that_it_is_documented_to_have() {
+    let lose = Fault::Lose {
+        member: "lb".to_owned(),
+        percent: 30,
+    };
+    let file = schedule(vec![step(1000, pause("service-a"), 500), step(1200, lose, 700)]);
+    let text = r#"{
+  "version": 1,
+  "seed": 18446744073709551615,
+  "duration_ms": 10000,
+  "members": {
+    "lb": null,
+    "service-a": "a",
+    "service-b": "b"
+  },
+  "steps": [
+    {
+      "at_ms": 1000,
+      "fault": {
+        "pause": {
+          "member": "service-a"
+        }
+      },
+      "heal_after_ms": 500
+    },
+    {
+      "at_ms": 1200,
+      "fault": {
+        "lose": {
+          "member": "lb",
+          "percent": 30
+        }
+      },
+      "heal_after_ms": 700
+    }
+  ]
+}
+"#;
+    assert_eq!(file.to_json(), text);
+    assert_eq!(Schedule::from_json(text), Ok(file));
+}
+
+#[test]
+fn every_kind_of_fault_reads_back_as_itself() {
+    let (member, a, b) = ("lb".to_owned(), "lb".to_owned(), "service-a".to_owned());
+    let all = [
+        stop("lb"),
+        Fault::Kill {
+            member: member.clone(),
+        },
+        pause("lb"),
+        Fault::CutNode {
+            member: member.clone(),
+        },
+        Fault::CutPair {
+            a: a.clone(),
+            b: b.clone(),
+        },
+        Fault::CutOneWay { from: a, to: b },
+        Fault::Lose {
+            member: member.clone(),
+            percent: 1,
+        },
+        Fault::Slow {
+            member: member.clone(),
+            ms: 50,
+        },
+        Fault::Restart { member },
+    ];
+    assert_eq!(all.each_ref().map(Fault::kind), Kind::ALL);
+    for fault in all {
+        let file = schedule(vec![step(0, fault, 0)]);
+        assert_eq!(Schedule::from_json(&file.to_json()), Ok(file));
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused_and_named() {
+    let good = schedule(vec![step(0, pause("lb"), 1)]).to_json();
+    for (from, to, named) in [
+        ("\"seed\"", "\"sead\"", "unknown field `sead`"),
+        ("\"at_ms\"", "\"at\"", "unknown field `at`"),
+        ("\"pause\"", "\"puase\"", "unknown variant `puase`"),
+        (
+            "\"member\": \"lb\"",
+            "\"member\": \"lb\", \"ms\": 1",
+            "unknown field `ms`",
+        ),
+        ("\"heal_after_ms\": 1", "\"heal_after_ms\": -1", "expected u64"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let error = Schedule::from_json(&text).unwrap_err();
+        assert!(matches!(error, ScheduleError::Form(_)), "{error:?}");
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(error.to_string().contains("line"), "{error}");
+    }
+    let newer = "{\"version\": 2, \"steps\": {}}";
+    assert_eq!(
+        Schedule::from_json(newer),
+        Err(ScheduleError::Version { found: 2 })
+    );
+    assert!(
+        Schedule::from_json("{}")
+            .unwrap_err()
+            .to_string()
+            .contains("`version`")
+    );
+}
+
+#[track_caller]
+fn broken(steps: Vec<Step>, rule: &str) {
+    let error = Schedule::from_json(&schedule(steps).to_json()).unwrap_err();
+    assert_eq!(error, ScheduleError::Rules(vec![rule.to_owned()]));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_named() {
+    let twice = Fault::CutPair {
+        a: "lb".to_owned(),
+        b: "lb".to_owned(),
+    };
+    broken(vec![step(0, pause("lc"), 1)], "step 0: there is no member `lc`");
+    broken(
+        vec![step(0, twice, 1)],
+        "step 0: expected two members, not `lb` twice",
+    );
+    for (percent, held) in [(0, false), (1, true), (100, true), (101, false)] {
+        let lose = Fault::Lose {
+            member: "lb".to_owned(),
+            percent,
+        };
+        let file = schedule(vec![step(0, lose, 1)]);
+        assert_eq!(file.broken_rules().is_empty(), held, "{percent}");
+    }
+    let slow = Fault::Slow {
+        member: "lb".to_owned(),
+        ms: 10_001,
+    };
+    broken(vec![step(0, slow, 1)], "step 0: ms 10001: expected 1 to 10000");
+    broken(
+        vec![step(u64::MAX, pause("lb"), u64::MAX)],
+        &format!(
+            "step 0: it is healed at {} ms, after the end at 10000 ms",
+            u64::MAX
+        ),
+    );
+    broken(
+        vec![step(8_000, stop("lb"), 0)],
+        "step 0: it is healed at 11000 ms, after the end at 10000 ms",
+    );
+    broken(
+        vec![step(2, pause("lb"), 1), step(1, pause("service-a"), 1)],
+        "steps: expected in the order of their at_ms",
+    );
+}
+
+#[test]
+fn one_fault_at_a_time_on_a_member_and_one_instance_left() {
+    let pair = Fault::CutPair {
+        a: "lb".to_owned(),
+        b: "service-a".to_owned(),
+    };
+    broken(
+        vec![step(0, pause("service-a"), 100), step(99, pair.clone(), 1)],
+        "step 1: step 0 is still on for `service-a`",
+    );
+    let after = schedule(vec![step(0, pause("service-a"), 100), step(100, pair, 1)]);
+    assert_eq!(after.broken_rules(), [""; 0]);
+    broken(
+        vec![step(0, pause("service-a"), 100), step(99, stop("service-b"), 1)],
+        "step 1: no instance of any service would be left",
+    );
+    let beside = schedule(vec![
+        step(0, pause("service-a"), 100),
+        step(50, stop("lb"), 1),
+        step(100, stop("service-b"), 1),
+    ]);
+    assert_eq!(beside.broken_rules(), [""; 0]);
+    assert_eq!(beside.healed_ms(), 3_101);
+}

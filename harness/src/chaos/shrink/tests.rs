@@ -1,0 +1,149 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::*;
+use crate::chaos::{Fault, Kind, Plan, Step, generate};
+
+const MANY: usize = 10_000;
+
+fn limits(runs: usize) -> Limits {
+    Limits {
+        runs,
+        until: Instant::now() + Duration::from_secs(3600),
+    }
+}
+
+fn of_seed(seed: u64, duration_ms: u64) -> Schedule {
+    let instance = |name: &str| (name.to_owned(), Some("a".to_owned()));
+    let plan = Plan {
+        members: ["lb", "one", "two", "three", "four"].map(instance).into(),
+        kinds: Kind::ALL.into(),
+        duration_ms,
+    };
+    generate(seed, &mut StdRng::seed_from_u64(seed), &plan)
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+fn faults(schedule: &Schedule) -> Vec<&Fault> {
+    schedule.steps.iter().map(|step| &step.fault).collect()
+}
+
+/// Whether the steps of `part` are among those of `whole`, in that order.
+fn holds(whole: &Schedule, part: &[&Fault]) -> bool {
+    let mut steps = whole.steps.iter();
+    part.iter().all(|fault| steps.any(|step| step.fault == **fault))
+}
+
+proptest! {
+    #[test]
+    fn exactly_the_steps_that_matter_are_left(seed: u64, first: prop::sample::Index, second: prop::sample::Index) {
+        let schedule = of_seed(seed, 30_000);
+        prop_assume!(schedule.steps.len() > 1);
+        let (one, other) = (first.index(schedule.steps.len()), second.index(schedule.steps.len()));
+        let matter: Vec<&Fault> = schedule
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at == one || *at == other)
+            .map(|(_, step)| &step.fault)
+            .collect();
+        let shrunk = block_on(shrink(&schedule, limits(MANY), async |some| Some(holds(some, &matter))));
+        prop_assert_eq!(faults(&shrunk.schedule), matter);
+        prop_assert_eq!(shrunk.ended, Ended::Shortest);
+        prop_assert_eq!(shrunk.schedule.broken_rules(), [""; 0]);
+        // Nothing hinders these from being short: at most the lead, two faults and a rest.
+        prop_assert!(shrunk.schedule.duration_ms <= 2 * (REST_MS + 3_000 + SHORTEST_MS), "{:?}", shrunk.schedule);
+    }
+
+    #[test]
+    fn whatever_the_limit_the_result_fails_and_is_not_longer(seed: u64, runs in 0_usize..20, member in 0_usize..5) {
+        let schedule = of_seed(seed, 40_000);
+        let member = ["lb", "one", "two", "three", "four"][member];
+        // Fails while the faults of one member take long enough together.
+        let on = |some: &Schedule| -> u64 {
+            let of_member = some.steps.iter().filter(|step| step.fault.members().contains(&member));
+            of_member.map(|step| step.heal_after_ms).sum()
+        };
+        let enough = on(&schedule) / 2;
+        let mut tried = 0;
+        let shrunk = block_on(shrink(&schedule, limits(runs), async |some| {
+            tried += 1;
+            assert_eq!(some.broken_rules(), [""; 0], "what is tried can be done");
+            Some(on(some) >= enough)
+        }));
+        prop_assert!(on(&shrunk.schedule) >= enough);
+        prop_assert!(shrunk.schedule.steps.len() <= schedule.steps.len());
+        prop_assert!(shrunk.schedule.duration_ms <= schedule.duration_ms);
+        prop_assert_eq!(shrunk.runs, tried);
+        prop_assert!(tried <= runs);
+        prop_assert!(shrunk.ended == Ended::Runs || shrunk.ended == Ended::Shortest);
+    }
+
+    #[test]
+    fn idle_time_goes_and_what_is_on_together_stays_together(seed: u64) {
+        let schedule = of_seed(seed, 30_000);
+        let compact = compacted(&schedule);
+        prop_assert_eq!(compact.broken_rules(), [""; 0]);
+        let together = |some: &Schedule| -> Vec<bool> {
+            let pairs = some.steps.windows(2);
+            pairs.map(|pair| pair[0].end_ms() > pair[1].at_ms).collect()
+        };
+        prop_assert_eq!(together(&compact), together(&schedule));
+        prop_assert_eq!(compacted(&compact), compact);
+    }
+}
+
+#[test]
+fn a_schedule_that_always_fails_is_left_without_steps() {
+    let shrunk = block_on(shrink(&of_seed(3, 30_000), limits(MANY), async |_| Some(true)));
+    assert_eq!(shrunk.schedule.steps, []);
+    assert_eq!(shrunk.schedule.duration_ms, LEAD_MS);
+}
+
+#[test]
+fn a_schedule_that_fails_no_more_stays_as_it_was() {
+    let schedule = of_seed(3, 30_000);
+    let shrunk = block_on(shrink(&schedule, limits(MANY), async |_| Some(false)));
+    assert_eq!((shrunk.schedule, shrunk.ended), (schedule, Ended::Shortest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_trial_begins_after_the_deadline() {
+    let begun = Instant::now();
+    let limits = Limits {
+        runs: MANY,
+        until: begun + Duration::from_secs(60),
+    };
+    let mut last = begun;
+    let shrunk = shrink(&of_seed(3, 30_000), limits, async |_| {
+        last = Instant::now();
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        Some(false)
+    })
+    .await;
+    assert_eq!((shrunk.runs, shrunk.ended), (3, Ended::Time));
+    assert_eq!(last - begun, Duration::from_secs(50));
+}
+
+#[test]
+fn where_nothing_can_be_told_it_ends_with_what_it_has() {
+    let schedule = of_seed(3, 30_000);
+    let mut tried = 0;
+    let shrunk = block_on(shrink(&schedule, limits(MANY), async |_| {
+        tried += 1;
+        (tried == 1).then_some(true)
+    }));
+    assert_eq!((shrunk.runs, shrunk.ended), (2, Ended::Untold));
+    let left: Vec<Step> = schedule.steps[schedule.steps.len().div_ceil(2)..].to_vec();
+    assert_eq!(shrunk.schedule.steps, left);
+}
