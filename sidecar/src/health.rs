@@ -1,6 +1,7 @@
 //! Active health checks that feed the balancer: is a TCP connection accepted in time?
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +69,7 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
         let started = Instant::now();
         let (outcome, why) = match check(server.address(), limit).await {
             Ok(()) => (CheckOutcome::Passed, None),
-            Err(why) => (CheckOutcome::Failed, Some(why)),
+            Err(Failed { outcome, why }) => (outcome, Some(why)),
         };
         drop(slot);
         let change = group.report(&server, outcome);
@@ -97,10 +98,23 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
     }
 }
 
-async fn check(address: SocketAddr, limit: Duration) -> Result<(), String> {
-    match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} ms", limit.as_millis())),
-    }
+/// A check that did not pass.
+struct Failed {
+    outcome: CheckOutcome,
+    why: String,
+}
+
+async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
+    let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            (CheckOutcome::Refused, error.to_string())
+        }
+        Ok(Err(error)) => (CheckOutcome::Failed, error.to_string()),
+        Err(_) => (
+            CheckOutcome::Failed,
+            format!("no answer within {} ms", limit.as_millis()),
+        ),
+    };
+    Err(Failed { outcome, why })
 }

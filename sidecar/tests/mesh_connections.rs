@@ -45,7 +45,7 @@ async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(
 fn instances(of: &Started) -> usize {
     let instances = of.mesh.instances();
     let held = instances.borrow();
-    held.values().map(Vec::len).sum()
+    held.offered.values().map(Vec::len).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

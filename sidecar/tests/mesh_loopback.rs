@@ -3,6 +3,8 @@
 
 mod mesh_common;
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_common::loopback::{Subnet, eventually, eventually_async, eventually_in, offer};
@@ -29,7 +31,7 @@ async fn offers_appear_everywhere_and_are_withdrawn_everywhere() {
         })
         .await;
         eventually_in(&mut node.mesh.instances(), "four instances of a", |instances| {
-            instances.values().map(Vec::len).collect::<Vec<_>>() == [4]
+            instances.offered.values().map(Vec::len).collect::<Vec<_>>() == [4]
         })
         .await;
     }
@@ -41,8 +43,12 @@ async fn offers_appear_everywhere_and_are_withdrawn_everywhere() {
             &mut node.mesh.instances(),
             "three instances of a, one of b",
             |instances| {
-                instances.values().map(Vec::len).collect::<Vec<_>>() == [3, 1]
-                    && instances.values().nth(1).is_some_and(|b| b[0].weight == 7)
+                instances.offered.values().map(Vec::len).collect::<Vec<_>>() == [3, 1]
+                    && instances
+                        .offered
+                        .values()
+                        .nth(1)
+                        .is_some_and(|b| b[0].weight == 7)
             },
         )
         .await;
@@ -70,7 +76,7 @@ async fn a_node_that_leaves_is_forgotten_by_all() {
     }
     for node in &nodes {
         eventually_in(&mut node.mesh.instances(), "three instances", |instances| {
-            instances.values().map(Vec::len).sum::<usize>() == 3
+            instances.offered.values().map(Vec::len).sum::<usize>() == 3
         })
         .await;
     }
@@ -82,9 +88,11 @@ async fn a_node_that_leaves_is_forgotten_by_all() {
         })
         .await;
         eventually_in(&mut node.mesh.instances(), "two instances", |instances| {
-            instances.values().map(Vec::len).sum::<usize>() == 2
+            instances.offered.values().map(Vec::len).sum::<usize>() == 2
         })
         .await;
+        let lost = node.mesh.instances().borrow().lost.clone();
+        assert!(lost.is_empty(), "what left in order counts as lost: {lost:?}");
     }
 }
 
@@ -98,13 +106,13 @@ async fn a_node_that_dies_is_down_and_one_in_its_place_is_another() {
     eventually_in(
         &mut staying.mesh.instances(),
         "the other's instance",
-        |instances| instances.len() == 1,
+        |instances| instances.offered.len() == 1,
     )
     .await;
     // Dropped: its sockets close without a goodbye.
     drop(dying);
     eventually_in(&mut staying.mesh.instances(), "no instance", |instances| {
-        instances.is_empty()
+        instances.offered.is_empty()
     })
     .await;
     eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
@@ -141,12 +149,14 @@ async fn a_node_that_takes_connections_but_does_not_answer_is_down() {
     other.offer("b", 9000);
     other.search(node.mesh.node().datagram_address()).await;
     eventually_in(&mut node.mesh.instances(), "the other's instance", |instances| {
-        instances.len() == 1
+        instances.offered.len() == 1
     })
     .await;
+    assert!(node.mesh.instances().borrow().lost.is_empty());
     other.freeze();
-    eventually_in(&mut node.mesh.instances(), "no instance", |instances| {
-        instances.is_empty()
+    let lost = BTreeSet::from([SocketAddr::new(subnet.address(2), 9000)]);
+    eventually_in(&mut node.mesh.instances(), "its instance is lost", |instances| {
+        instances.offered.is_empty() && instances.lost == lost
     })
     .await;
     let view = node.mesh.view().borrow().clone();
@@ -188,7 +198,7 @@ async fn with_a_node_of_the_original_that_calls_us_up_late_both_end_with_the_rig
     other.offer("b", 9000);
     other.tell_added(node.mesh.node()).await;
     eventually_in(&mut node.mesh.instances(), "an instance of each", |instances| {
-        instances.len() == 2
+        instances.offered.len() == 2
     })
     .await;
 }
@@ -255,7 +265,7 @@ async fn a_host_name_that_the_protocol_cannot_carry_is_told() {
 }
 
 /// Sends a head that promises a large body, and no more.
-async fn promise(from: std::net::IpAddr, to: std::net::SocketAddr) -> tokio::net::TcpStream {
+async fn promise(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     let mut stream = socket.connect(to).await.unwrap();

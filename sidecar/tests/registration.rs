@@ -31,7 +31,7 @@ impl Door {
     async fn open() -> Self {
         let offers = Offers::new();
         let announced = offers.subscribe();
-        let (instances, learned) = watch::channel(Arc::new(Instances::new()));
+        let (instances, learned) = watch::channel(Arc::new(Instances::default()));
         let controller = Arc::new(Controller::new(offers, Some(learned)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -270,7 +270,7 @@ async fn a_callers_mistake_names_the_field() {
 
 #[tokio::test]
 async fn an_interface_with_a_given_address_is_not_looked_up() {
-    let (_instances, learned) = watch::channel(Arc::new(Instances::new()));
+    let (_instances, learned) = watch::channel(Arc::new(Instances::default()));
     let pinned = Pinned {
         nic: "eth7".to_owned(),
         address: [127, 1, 2, 3].into(),

@@ -152,8 +152,17 @@ impl ServerGroup {
 
     /// Replaces what the mesh taught. A new server is up at once, on its own sidecar's word; one that was
     /// there with the same name and address keeps its health and counters. A name that a configured server
-    /// or an earlier one of the list has is passed over.
+    /// or an earlier one of the list has is passed over. Connections to servers that are gone live on.
     pub fn set_learned(&self, servers: Vec<(String, SocketAddr, u32)>) {
+        self.set_learned_losing(servers, |_| false);
+    }
+
+    /// As [`Self::set_learned`]; but where a server that is gone is lost, its connections are ended at once.
+    pub fn set_learned_losing(
+        &self,
+        servers: Vec<(String, SocketAddr, u32)>,
+        is_lost: impl Fn(SocketAddr) -> bool,
+    ) {
         let mut guard = self.state();
         let state = &mut *guard;
         let old = state.members.split_off(state.configured_count());
@@ -171,6 +180,9 @@ impl ServerGroup {
                 None => state.member(key.0, address, weight, Origin::Learned),
             };
             state.members.push(member);
+        }
+        for gone in old.into_values().filter(|gone| is_lost(gone.server.address())) {
+            gone.server.lose(&self.name);
         }
         let now = state.members[state.configured_count()..].iter();
         if now.map(|m| (m.server.id(), m.weight)).eq(before) {
@@ -227,7 +239,8 @@ impl ServerGroup {
     }
 
     /// Takes in the outcome of a check. Returns whether the server is up now, where that changed; a server
-    /// that is gone changes nothing.
+    /// that is gone changes nothing. Checks without an answer that take it down also end its connections; where
+    /// its machine refuses, that machine ends those which its program does not.
     pub fn report(&self, server: &Server, outcome: CheckOutcome) -> Option<bool> {
         let config = self.check_config();
         let mut state = self.state();
@@ -237,6 +250,9 @@ impl ServerGroup {
         let change = member.health.observe(outcome, &config);
         if cleared || change.is_some() {
             wrr::restart(&mut state.members);
+        }
+        if change == Some(false) && outcome == CheckOutcome::Failed {
+            server.lose(&self.name);
         }
         change
     }

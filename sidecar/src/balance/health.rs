@@ -21,7 +21,9 @@ pub struct CheckConfig {
 pub enum CheckOutcome {
     /// The server answered.
     Passed,
-    /// It refused, did not answer in time, or could not be reached.
+    /// Its machine answered that nobody listens there.
+    Refused,
+    /// It did not answer in time or could not be reached.
     Failed,
 }
 
@@ -45,7 +47,7 @@ impl CheckCounters {
     pub(super) fn count(&self, outcome: CheckOutcome) {
         match outcome {
             CheckOutcome::Passed => &self.passed,
-            CheckOutcome::Failed => &self.failed,
+            CheckOutcome::Refused | CheckOutcome::Failed => &self.failed,
         }
         .fetch_add(1, Ordering::Relaxed);
     }

@@ -40,13 +40,20 @@ impl Tried {
 pub struct Lease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
+    /// How often the server had been lost when it was picked.
+    losses: u64,
 }
 
 impl Lease {
     pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>) -> Self {
         server.counters().open();
         group.counters().open();
-        Self { group, server }
+        let losses = server.losses.count();
+        Self {
+            group,
+            server,
+            losses,
+        }
     }
 
     /// Where to connect to.
@@ -67,6 +74,12 @@ impl Lease {
     /// The group it was picked from.
     pub fn group(&self) -> &Arc<ServerGroup> {
         &self.group
+    }
+
+    /// Waits until the server is lost: its node was called down, or its checks got no answer. What is sent to it
+    /// from then on goes nowhere, and nothing comes back. A server that was removed in order is not lost.
+    pub async fn lost(&self) {
+        self.server.losses.beyond(self.losses).await;
     }
 
     /// Says that the connection stands and how long it took to make.

@@ -16,6 +16,7 @@ mod group;
 mod groups;
 mod health;
 mod lease;
+mod loss;
 mod member;
 mod method;
 mod server;

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::connects::{ConnectCounters, Connects};
 use super::counters::Counters;
 use super::health::{CheckCounters, Checks};
+use super::loss::Losses;
 
 /// One server of a group. It outlives its removal from the group for as long as
 /// connections to it last.
@@ -19,6 +20,7 @@ pub struct Server {
     pub(super) connects: ConnectCounters,
     pub(super) checks: CheckCounters,
     pub(super) recheck: Notify,
+    pub(super) losses: Losses,
 }
 
 impl Server {
@@ -31,6 +33,7 @@ impl Server {
             connects: ConnectCounters::default(),
             checks: CheckCounters::default(),
             recheck: Notify::new(),
+            losses: Losses::default(),
         }
     }
 
@@ -62,6 +65,21 @@ impl Server {
     /// How its checks went.
     pub fn checks(&self) -> Checks {
         self.checks.read()
+    }
+
+    /// Ends the connections to it, because nothing will come over them any more.
+    pub(super) fn lose(&self, group: &str) {
+        let connections = self.counters.active();
+        self.losses.tell();
+        if connections > 0 {
+            tracing::info!(
+                group,
+                server = self.name,
+                address = %self.address,
+                connections,
+                "server is lost: its connections are ended"
+            );
+        }
     }
 
     /// Waits until a connection to it failed, so that a check is due at once.

@@ -1,6 +1,6 @@
 //! What the mesh offers and what is offered to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// A service's identity in the mesh: its name within a zone.
@@ -30,5 +30,11 @@ pub struct Offer {
     pub instance: Instance,
 }
 
-/// Every instance that the mesh offers now, the local ones included; instances sorted by address.
-pub type Instances = BTreeMap<ServiceId, Vec<Instance>>;
+/// What the mesh knows of instances at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Instances {
+    /// Every instance that is offered, the local ones included, sorted by address.
+    pub offered: BTreeMap<ServiceId, Vec<Instance>>,
+    /// Where those were that are gone without having been withdrawn, because their node was called down.
+    pub lost: BTreeSet<SocketAddr>,
+}

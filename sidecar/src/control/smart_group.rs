@@ -75,9 +75,9 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) {
     else {
         return;
     };
-    let offered = instances.get(id).map(Vec::as_slice).unwrap_or_default();
+    let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
     let servers = offered
         .iter()
         .map(|i| (format!("{}@{}", id.service, i.address), i.address, i.weight));
-    group.set_learned(servers.collect());
+    group.set_learned_losing(servers.collect(), |address| instances.lost.contains(&address));
 }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::wire::services_text;
@@ -9,7 +10,7 @@ use super::wire::{
     ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode,
     services_hash,
 };
-use crate::balance::service::{Instances, Offer};
+use crate::balance::service::{Instance, Instances, Offer, ServiceId};
 
 /// The most service nodes held in all.
 const MAX_TOTAL: usize = 65_536;
@@ -41,6 +42,8 @@ struct Entry {
 pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
+    /// Addresses of instances whose node is lost, each with the node's endpoint.
+    lost: BTreeMap<SocketAddr, SocketAddr>,
     total: usize,
     /// The bytes of all entries.
     size: usize,
@@ -56,6 +59,7 @@ impl Directory {
         let mut directory = Self {
             own: own.clone(),
             lists: BTreeMap::new(),
+            lost: BTreeMap::new(),
             total: 0,
             size: 0,
             revision: 0,
@@ -96,6 +100,10 @@ impl Directory {
             return false;
         }
         self.total = total;
+        self.find(node.endpoint());
+        for (_, instance) in services.iter().filter_map(ServiceNode::instance) {
+            self.lost.remove(&instance.address);
+        }
         let text = services_text(node, &services);
         let list = NodeServices {
             node: node.clone(),
@@ -126,8 +134,27 @@ impl Directory {
         list.is_some_and(|list| self.set(node, list))
     }
 
+    /// Forgets the list of a node that is gone without a word, but keeps in mind where its instances were, until
+    /// it is there again or forgotten as well. False where there was no list.
+    pub fn lose_node(&mut self, node: &Node) -> bool {
+        let services = self.services(node).into_iter().flat_map(ServiceList::iter);
+        let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
+        let lost: Vec<SocketAddr> = addresses.collect();
+        let dropped = self.drop_node(node);
+        for address in lost.into_iter().take(MAX_TOTAL.saturating_sub(self.lost.len())) {
+            self.lost.insert(address, node.endpoint());
+        }
+        dropped
+    }
+
+    /// Nothing of the node at this endpoint counts as lost any more.
+    fn find(&mut self, endpoint: SocketAddr) {
+        self.lost.retain(|_, lost| *lost != endpoint);
+    }
+
     /// Forgets a node's list. False where there was none.
     pub fn drop_node(&mut self, node: &Node) -> bool {
+        self.find(node.endpoint());
         let Some(entry) = self.lists.remove(node) else {
             return false;
         };
@@ -214,17 +241,18 @@ impl Directory {
 
     /// What the balancer is to know.
     pub fn instances(&self) -> Instances {
-        let mut instances = Instances::new();
+        let mut offered: BTreeMap<ServiceId, Vec<Instance>> = BTreeMap::new();
         for service in self.lists.values().flat_map(|entry| entry.services.iter()) {
             if let Some((id, instance)) = service.instance() {
-                instances.entry(id).or_default().push(instance);
+                offered.entry(id).or_default().push(instance);
             }
         }
-        for siblings in instances.values_mut() {
+        for siblings in offered.values_mut() {
             siblings.sort();
             siblings.dedup_by_key(|instance| instance.address);
         }
-        instances
+        let lost = self.lost.keys().copied().collect();
+        Instances { offered, lost }
     }
 
     /// Every service node with the node that offers it, in the protocol's order of nodes.

@@ -95,7 +95,8 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 /// Connects to the first server that `pick` names and that answers. Each attempt may take as long as the
-/// server's group allows, all together as long as [`BUDGET`]. A server that failed is told so.
+/// server's group allows, all together as long as [`BUDGET`]; one to a server that is lost meanwhile is given up
+/// at once. A server that failed is told so.
 ///
 /// # Errors
 /// When no server that `pick` named could be connected to, or it named none.
@@ -110,7 +111,13 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
         }
         let address = lease.address();
         let began = Instant::now();
-        let failure = match attempt(address, deadline.min(began + lease.connect_timeout())).await {
+        let patience = deadline.min(began + lease.connect_timeout());
+        let outcome = tokio::select! {
+            biased;
+            () = lease.lost() => Err(Failure::Unreachable),
+            outcome = attempt(address, patience) => outcome,
+        };
+        let failure = match outcome {
             Ok(stream) => {
                 lease.established(began.elapsed());
                 return Ok(Connected {

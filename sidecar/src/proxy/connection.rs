@@ -1,7 +1,7 @@
 //! One accepted connection from its beginning to the one line about it at its end.
 
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::connect::Connected;
 use super::listener::Shared;
 use super::refusal::Refusal;
-use super::relay::{Bounds, Summary, relay};
+use super::relay::{Bounds, End, Summary, relay};
 use super::session::Session;
 use crate::balance::Direction;
 
@@ -58,11 +58,23 @@ impl Connection {
     pub(super) async fn carry(self, client: TcpStream, to: Connected, early: Vec<u8>) {
         let session = &*self.session;
         session.set_reached(&to);
+        let lease = to.lease.as_ref();
+        let lost = async {
+            match lease {
+                Some(lease) => lease.lost().await,
+                None => pending().await,
+            }
+        };
         let bounds = Bounds {
             idle: self.listener.limits.idle,
-            cut: session.until_cut(),
+            cut: async {
+                tokio::select! {
+                    biased;
+                    () = session.until_cut() => End::Cut,
+                    () = lost => End::Lost,
+                }
+            },
         };
-        let lease = to.lease.as_ref();
         let summary = relay(client, to.stream, early, bounds, |direction, bytes| {
             self.moved(direction, bytes);
             if let Some(lease) = lease {

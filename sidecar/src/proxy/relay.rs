@@ -37,6 +37,8 @@ pub enum End {
     Reset(Side),
     /// The connection to this side broke in another way.
     Broken(Side, ErrorKind),
+    /// The instance is lost: nothing would come from it any more.
+    Lost,
     /// Nothing came from either side for the idle timeout.
     Idle,
     /// We were told to end it.
@@ -53,6 +55,7 @@ impl fmt::Display for End {
             Self::Finished => f.write_str("finished"),
             Self::Reset(side) => write!(f, "reset by {}", name(side)),
             Self::Broken(side, kind) => write!(f, "connection to {} broke: {kind}", name(side)),
+            Self::Lost => f.write_str("instance is lost"),
             Self::Idle => f.write_str("idle for too long"),
             Self::Cut => f.write_str("cut"),
         }
@@ -75,7 +78,7 @@ pub struct Summary {
 pub struct Bounds<C> {
     /// Ends it after this long without a byte in either direction.
     pub idle: Duration,
-    /// Ends it at once when this is done.
+    /// Ends it at once when this is done, for the reason that this gives.
     pub cut: C,
 }
 
@@ -84,7 +87,7 @@ pub struct Bounds<C> {
 ///
 /// `early` are bytes that the client sent already and the instance gets first. `meter` is told of bytes as
 /// they are handed on.
-pub async fn relay<C: Future<Output = ()>>(
+pub async fn relay<C: Future<Output = End>>(
     client: TcpStream,
     instance: TcpStream,
     early: Vec<u8>,
@@ -129,8 +132,8 @@ pub async fn relay<C: Future<Output = ()>>(
             if instance_error.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(pending_error(&instance, Side::Instance));
             }
-            if cut.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(End::Cut);
+            if let Poll::Ready(end) = cut.as_mut().poll(cx) {
+                return Poll::Ready(end);
             }
             if now != before {
                 last = Instant::now();

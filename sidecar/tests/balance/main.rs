@@ -4,6 +4,7 @@
 mod connects;
 mod group;
 mod groups;
+mod loss;
 mod source;
 mod wlc;
 mod wrr;

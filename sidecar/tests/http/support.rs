@@ -33,7 +33,7 @@ impl Door {
     }
 
     pub(crate) async fn guarded(token: Option<TokenCheck>) -> Self {
-        let (instances, learned) = watch::channel(Arc::new(Instances::new()));
+        let (instances, learned) = watch::channel(Arc::new(Instances::default()));
         let controller = Arc::new(Controller::new(Offers::new(), Some(learned)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

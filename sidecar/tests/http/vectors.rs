@@ -41,7 +41,7 @@ const NAMED: [&str; 5] = [
 
 async fn mapped(door: &Door) -> Mapped {
     let mut mapped = Mapped::default();
-    let mut instances = Instances::new();
+    let mut instances = Instances::default();
     for (service, recorded, weight) in MESH {
         let ip = recorded
             .split(':')
@@ -54,6 +54,7 @@ async fn mapped(door: &Door) -> Mapped {
             zone: "example".to_owned(),
         };
         instances
+            .offered
             .entry(id)
             .or_default()
             .push(Instance { address, weight });

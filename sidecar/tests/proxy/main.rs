@@ -7,6 +7,7 @@ mod failover;
 mod health;
 mod listener;
 mod log;
+mod loss;
 mod relay;
 mod relay_endings;
 mod sessions;

@@ -53,7 +53,10 @@ pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
                 early,
                 Bounds {
                     idle,
-                    cut: cut.cancelled()
+                    cut: async {
+                        cut.cancelled().await;
+                        End::Cut
+                    }
                 },
                 meter
             ));

@@ -197,7 +197,7 @@ impl Protocol {
         }
         if down {
             self.changed = true;
-            self.directory.drop_node(&node);
+            self.directory.lose_node(&node);
             let why = Departure::Lost(failure);
             self.actions.push(Action::Gone { node, why });
             self.search_if_alone(now);

@@ -25,7 +25,7 @@ impl Protocol {
                 let (node, why) = (old.clone(), Departure::Replaced);
                 self.actions.push(Action::Gone { node, why });
             }
-            self.dropped(now, old);
+            self.dropped(now, old, Some(Departure::Replaced));
         }
         if matches!(heard, Heard::Added | Heard::Replaced(_)) {
             let endpoint = node.endpoint();
@@ -44,19 +44,23 @@ impl Protocol {
             self.tell_gone(endpoint, why);
         }
         if let Some(node) = self.membership.forget(now, endpoint) {
-            self.dropped(now, &node);
+            self.dropped(now, &node, why);
         }
     }
 
     /// Clears up after a node that membership has forgotten.
-    fn dropped(&mut self, now: Duration, node: &Node) {
+    fn dropped(&mut self, now: Duration, node: &Node, why: Option<Departure>) {
         let endpoint = node.endpoint();
         self.changed = true;
         // An exchange under way stays in its slot until it ends; nobody then waits for its answer.
         self.contacts.remove(&endpoint);
         self.timers.cancel(Timer::Contact(endpoint));
         self.timers.cancel(Timer::Expiry(endpoint));
-        if self.directory.drop_node(node) {
+        let had_list = match why {
+            Some(Departure::Replaced | Departure::Lost(_)) => self.directory.lose_node(node),
+            Some(Departure::Left) | None => self.directory.drop_node(node),
+        };
+        if had_list {
             self.search_if_alone(now);
         }
     }

@@ -1,0 +1,118 @@
+//! Connections to an instance that is lost end at once, those to one that was removed in order live on.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, Server, ServerGroup};
+use sidecar::proxy::Limits;
+use sidecar::proxy::connect::connect;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::support::{
+    backends, config, eventually, expect_reset, instance, lb, loopback, open, read_line, silent, within,
+};
+
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn learned(servers: &[(&str, SocketAddr)]) -> Vec<(String, SocketAddr, u32)> {
+    servers
+        .iter()
+        .map(|(name, address)| ((*name).to_owned(), *address, 10))
+        .collect()
+}
+
+fn server(group: &ServerGroup, name: &str) -> Arc<Server> {
+    let found = group.checked().into_iter().find(|server| server.name() == name);
+    found.expect("the server")
+}
+
+async fn expect_echo(stream: &mut TcpStream) {
+    stream.write_all(b"still\n").await.unwrap();
+    assert_eq!(read_line(stream).await, "still");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_of_a_lost_server_are_reset_on_both_sides_and_no_others() {
+    let lost = TcpListener::bind(loopback()).await.unwrap();
+    let (gone, stays) = (lost.local_addr().unwrap(), instance("stays").await);
+    let (groups, group) = backends("g", &[(gone, 10), (stays, 10)]);
+    let lb = lb(groups, Limits::default());
+    let mut through = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
+    let (mut at_instance, _) = within("connection", lost.accept()).await.unwrap();
+    let (mut other, name) = open(&lb).await;
+    assert_eq!(name, "stays");
+    group.set_learned_losing(learned(&[("s1", stays)]), |address| address == gone);
+    expect_reset(&mut through).await;
+    expect_reset(&mut at_instance).await;
+    expect_echo(&mut other).await;
+    eventually(|| (lb.listener().active() != 1).then(|| "the ended relay is still active".to_owned())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_of_a_server_that_was_withdrawn_or_changed_live_on() {
+    let (one, two) = (instance("one").await, instance("two").await);
+    let (groups, group) = backends("g", &[(one, 10), (two, 10)]);
+    let lb = lb(groups, Limits::default());
+    let (mut first, name) = open(&lb).await;
+    assert_eq!(name, "one");
+    group.set_learned(vec![("s0".to_owned(), one, 0), ("s1".to_owned(), two, 10)]);
+    expect_echo(&mut first).await;
+    group.set_learned_losing(learned(&[("s1", two)]), |address| address == two);
+    expect_echo(&mut first).await;
+    group.set_learned(Vec::new());
+    expect_echo(&mut first).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checks_without_an_answer_end_the_relays_and_refused_ones_do_not() {
+    let (groups, group) = backends("g", &[(instance("a").await, 10)]);
+    let lb = lb(groups, Limits::default());
+    let (mut stream, _) = open(&lb).await;
+    let server = server(&group, "s0");
+    for _ in 0..config().down {
+        group.report(&server, CheckOutcome::Refused);
+    }
+    assert!(!group.servers()[0].up);
+    expect_echo(&mut stream).await;
+    for _ in 0..config().up {
+        group.report(&server, CheckOutcome::Passed);
+    }
+    for _ in 1..config().down {
+        group.report(&server, CheckOutcome::Failed);
+    }
+    expect_echo(&mut stream).await;
+    group.report(&server, CheckOutcome::Failed);
+    expect_reset(&mut stream).await;
+    for _ in 0..config().up {
+        group.report(&server, CheckOutcome::Passed);
+    }
+    let (mut again, _) = open(&lb).await;
+    expect_echo(&mut again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_to_a_lost_server_is_given_up_for_the_next_one() {
+    let (_held, gone) = silent().await;
+    let stays = instance("stays").await;
+    let patient = CheckConfig {
+        timeout: Duration::from_secs(60),
+        ..config()
+    };
+    let group = ServerGroup::new("g", patient, Method::Wrr);
+    group.set_learned(learned(&[("s0", gone), ("s1", stays)]));
+    let connecting = tokio::spawn({
+        let group = Arc::clone(&group);
+        async move { connect(|tried| group.pick(CLIENT, tried)).await }
+    });
+    eventually(|| (group.counters().active() != 1).then(|| "nobody connects".to_owned())).await;
+    group.set_learned_losing(learned(&[("s1", stays)]), |address| address == gone);
+    let connected = within("connection", connecting).await.unwrap().unwrap();
+    assert_eq!(connected.address, stays);
+    let connects = group.connects();
+    assert_eq!(
+        (connects.failed.of(Failure::Unreachable), connects.failovers),
+        (1, 1)
+    );
+}
