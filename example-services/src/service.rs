@@ -32,6 +32,8 @@ pub struct Config {
     pub sidecar: Sidecar,
     /// The address to listen on.
     pub listen: IpAddr,
+    /// The host that it answers with; without it, the host's name.
+    pub host: Option<String>,
     /// How long to wait for a sidecar that does not answer.
     pub registration_limit: Duration,
 }
@@ -58,6 +60,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         registration,
         sidecar,
         listen,
+        host,
         registration_limit,
     } = config;
     let registering = sidecar.register(&registration, registration_limit);
@@ -88,7 +91,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         renewed?;
     }
 
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let identity = Arc::new(Identity {
         service: name,
         host,

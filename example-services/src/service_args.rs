@@ -28,6 +28,9 @@ pub(crate) struct ServiceArgs {
     /// Address to listen on; the port is the sidecar's choice
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
     listen: IpAddr,
+    /// Host to name in the answers; by default the host's name
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
     /// How long to wait for a sidecar that does not answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
     registration_limit: u64,
@@ -40,6 +43,7 @@ impl ServiceArgs {
             name: self.name,
             sidecar: self.sidecar,
             listen: self.listen,
+            host: self.host,
             registration_limit: Duration::from_millis(self.registration_limit),
         };
         program::run(|stop| service::run(config, stop))

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,14 +36,14 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     if let Err(error) = descriptors::raise_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(settings.end_with_stdin)?;
     let sidecar = Sidecar::start(&settings).await?;
     let program = match settings.program.as_slice() {
         [] => {
             supervise::reap_orphans()?;
             None
         }
-        words => Some(Program::start(words, &cli::SECRETS)?),
+        words => Some(Program::start(words, &cli::SECRETS, settings.end_with_stdin)?),
     };
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
@@ -72,7 +72,10 @@ impl Sidecar {
     async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let offers = Offers::new();
         let mesh = match &settings.discovery {
-            Some(config) => Some(Mesh::start(config.clone(), &node_name(), offers.subscribe()).await?),
+            Some(config) => {
+                let name = config.node_name.clone().unwrap_or_else(host_name);
+                Some(Mesh::start(config.clone(), &name, offers.subscribe()).await?)
+            }
             None => None,
         };
         match Self::serve(settings, offers, mesh.as_ref()).await {
@@ -223,8 +226,8 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The node's name: the host's name, which in a container is the container's id.
-fn node_name() -> String {
+/// The host's name, which in a container is the container's id.
+fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
@@ -235,11 +238,14 @@ struct Signals {
     quit: unix::Signal,
     /// The terminal is gone.
     hangup: unix::Signal,
+    /// Told when standard input ends, where that counts as SIGTERM; taken once it was told.
+    input: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    fn listen(to_input: bool) -> anyhow::Result<Self> {
         Ok(Self {
+            input: to_input.then(input_end).transpose()?,
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
             quit: unix::signal(SignalKind::quit())?,
@@ -253,6 +259,33 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.quit.recv() => Signal::QUIT,
             _ = self.hangup.recv() => Signal::HUP,
+            () = ended(&mut self.input) => Signal::TERM,
         }
+    }
+}
+
+/// Reads standard input to its end, drops what comes, and tells.
+fn input_end() -> anyhow::Result<oneshot::Receiver<()>> {
+    let (told, end) = oneshot::channel();
+    let read = move || {
+        // An input that cannot be read any more has ended too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = told.send(());
+    };
+    // Detached: nothing can end a read but the input's end, and a blocking task of the runtime would keep the process
+    // from exiting until then.
+    let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
+    thread.context("cannot start the thread that reads standard input")?;
+    Ok(end)
+}
+
+/// Waits for the input's end, once; cancellation-safe.
+async fn ended(input: &mut Option<oneshot::Receiver<()>>) {
+    match input {
+        Some(end) => {
+            let _ = end.await;
+            *input = None;
+        }
+        None => std::future::pending().await,
     }
 }

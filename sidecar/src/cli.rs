@@ -95,6 +95,9 @@ struct RunArgs {
     /// How long connections may take to finish when the sidecar stops, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     drain: Duration,
+    /// Stop as on SIGTERM when standard input ends; what comes there is dropped, and the program's own is empty
+    #[arg(long)]
+    end_with_stdin: bool,
     /// The program to run beside the sidecar
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
@@ -167,6 +170,7 @@ pub struct Settings {
     pub(crate) workers: usize,
     pub(crate) program_grace: Duration,
     pub(crate) drain: Duration,
+    pub(crate) end_with_stdin: bool,
     pub(crate) program: Vec<String>,
 }
 
@@ -235,6 +239,7 @@ impl RunArgs {
             workers: self.workers.map_or(processors, usize::from),
             program_grace: self.program_grace,
             drain: self.drain,
+            end_with_stdin: self.end_with_stdin,
             program: self.program,
         })
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, wait,
@@ -28,11 +28,12 @@ pub struct Program {
 
 impl Program {
     /// Starts the program in a process group of its own, without the variables that are the sidecar's `secrets`, and
-    /// from now on reaps whatever ends under this process.
+    /// from now on reaps whatever ends under this process. With `own_input` standard input is the sidecar's alone, and
+    /// the program's is empty.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(words: &[String], secrets: &[&str]) -> Result<Self, StartError> {
+    pub fn start(words: &[String], secrets: &[&str], own_input: bool) -> Result<Self, StartError> {
         let (program, arguments) = words
             .split_first()
             .map_or(("", words), |(p, rest)| (p.as_str(), rest));
@@ -44,6 +45,9 @@ impl Program {
         set_child_subreaper(Some(getpid())).map_err(|e| failed(e.into()))?;
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);
+        if own_input {
+            command.stdin(Stdio::null());
+        }
         for variable in secrets {
             command.env_remove(variable);
         }

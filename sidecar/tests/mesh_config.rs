@@ -34,13 +34,15 @@ discovery.search.max_udp_port = 31000
 
 #[test]
 fn every_setting_is_taken() {
-    let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\ndiscovery.udp_sock_port=1\n\
+    let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\n\
+                discovery.node_name = one\ndiscovery.udp_sock_port=1\n\
                 discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
                 discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5";
     let expected = Config {
         nic: "lo".to_owned(),
         ip_type: IpType::V6,
         address: Some("fd00::1".parse().unwrap()),
+        node_name: Some("one".to_owned()),
         udp_sock_port: 1,
         udp_port: 2,
         tcp_port: 3,
@@ -54,7 +56,8 @@ fn every_setting_is_taken() {
 #[test]
 fn all_faults_are_told_at_once_with_line_and_key() {
     let text = "discovery.nick = eth0\ndiscovery.udp_port 31000\ndiscovery.tcp_port = 0\n\ndiscovery.udp_port = x\n\
-                discovery.ip_type = v5\ndiscovery.ip_type = v4\ndiscovery.nic =\ndiscovery.address = here";
+                discovery.ip_type = v5\ndiscovery.ip_type = v4\ndiscovery.nic =\ndiscovery.address = here\n\
+                discovery.node_name = # nobody";
     let found: Vec<(usize, String)> = faults(text)
         .into_iter()
         .map(|(line, word, _)| (line, word))
@@ -68,6 +71,7 @@ fn all_faults_are_told_at_once_with_line_and_key() {
         (7, "discovery.ip_type"),
         (8, "discovery.nic"),
         (9, "discovery.address"),
+        (10, "discovery.node_name"),
     ];
     assert_eq!(found, expected.map(|(line, word)| (line, word.to_owned())));
 }

@@ -1,6 +1,6 @@
 //! The sidecar's own program, run as its user would: with a program beside it, with faulty files, as a probe.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -181,6 +181,68 @@ fn without_a_program_it_runs_until_it_is_told() {
 }
 
 #[test]
+fn where_it_is_asked_to_it_stops_with_its_input_which_is_not_its_programs() {
+    let script = "trap 'exit 7' TERM; wc -c >&2; echo set >&2; while :; do sleep 0.05; done";
+    let mut process = command(&["--end-with-stdin", "--", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the sidecar starts");
+    let mut input = process.stdin.take().expect("its input");
+    input.write_all(b"is dropped\n").expect("it is read");
+    let log = BufReader::new(process.stderr.take().expect("its log"));
+    let mut sidecar = Sidecar {
+        process,
+        log,
+        seen: String::new(),
+    };
+    sidecar.logged("set");
+    assert!(
+        sidecar.seen.lines().any(|line| line == "0"),
+        "the program's input is empty: {}",
+        sidecar.seen
+    );
+    drop(input);
+    sidecar.logged("stopping");
+    assert_eq!(sidecar.code(), Some(7));
+}
+
+#[test]
+fn an_input_that_stays_open_does_not_keep_it_from_stopping() {
+    let mut process = command(&["--end-with-stdin"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the sidecar starts");
+    let input = process.stdin.take();
+    let log = BufReader::new(process.stderr.take().expect("its log"));
+    let mut sidecar = Sidecar {
+        process,
+        log,
+        seen: String::new(),
+    };
+    sidecar.logged("ready");
+    sidecar.signal("-TERM");
+    assert_eq!(sidecar.code(), Some(0));
+    drop(input);
+}
+
+#[test]
+fn a_node_has_the_name_that_its_file_gives_it() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text = "discovery.nic = lo\ndiscovery.address = 127.61.7.2\ndiscovery.node_name = somebody\n";
+    std::fs::write(file.path(), text).expect("written");
+    let name = file.path().display().to_string();
+    let mut sidecar = Sidecar::start(&["--discovery-config", &name, "--status", "127.0.0.1:0"]);
+    let address = address(&sidecar.logged("--status"));
+    sidecar.logged("ready");
+    let mut page = std::net::TcpStream::connect(address).expect("its status listener");
+    page.write_all(b"GET /mesh HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .expect("asked");
+    let mut view = String::new();
+    page.read_to_string(&mut view).expect("an answer");
+    assert!(view.contains("\"somebody\""), "{view}");
+}
+
+#[test]
 fn a_program_that_cannot_be_started_is_named() {
     let (code, said) = run(&["--", "/no/such/program"]);
     assert_eq!(code, Some(1));
@@ -298,6 +360,7 @@ fn help_names_every_flag() {
         "--http-controller",
         "--status",
         "--workers",
+        "--end-with-stdin",
         "PROGRAM",
         "probe",
     ] {

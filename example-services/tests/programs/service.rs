@@ -51,6 +51,14 @@ async fn says_its_weight_where_it_was_given_one() {
 }
 
 #[tokio::test]
+async fn says_the_host_that_it_was_given() {
+    let (sidecar, _service) = start(&["a", "--host", "somewhere"]).await;
+    let port = sidecar.allocated().port();
+    let expected = format!("{{\"service\":\"a\",\"host\":\"somewhere\",\"port\":{port}}}\n");
+    assert_eq!(get(sidecar.allocated(), "/").await.body, expected);
+}
+
+#[tokio::test]
 async fn refuses_other_paths_and_methods() {
     let (sidecar, _service) = start(&["a"]).await;
     assert_eq!(get(sidecar.allocated(), "/nope").await.status, 404);

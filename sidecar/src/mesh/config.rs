@@ -20,6 +20,8 @@ pub struct Config {
     /// The address to announce and bind instead of looking at the interface: lets several nodes share
     /// one machine's loopback network. An extension of this sidecar.
     pub address: Option<IpAddr>,
+    /// The node's name; without it, the host's. An extension of this sidecar.
+    pub node_name: Option<String>,
     /// The source port of every datagram sent. 0 takes any free port.
     pub udp_sock_port: u16,
     /// Where datagrams arrive. 0 takes any free port.
@@ -40,6 +42,7 @@ impl Default for Config {
             nic: "eth0".to_owned(),
             ip_type: IpType::V4,
             address: None,
+            node_name: None,
             udp_sock_port: 56565,
             udp_port: 31000,
             tcp_port: 31000,
@@ -50,10 +53,11 @@ impl Default for Config {
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "discovery.nic",
     "discovery.ip_type",
     "discovery.address",
+    "discovery.node_name",
     "discovery.udp_sock_port",
     "discovery.udp_port",
     "discovery.tcp_port",
@@ -147,6 +151,10 @@ impl Reader<'_> {
                 self.set(number, key, value, "an IP address", &mut address);
                 config.address = Some(address);
             }
+            "discovery.node_name" if value.is_empty() => {
+                self.fault(number, key, "expected a name, found nothing");
+            }
+            "discovery.node_name" => config.node_name = Some(value.to_owned()),
             "discovery.udp_sock_port" => self.set_port(number, key, value, &mut config.udp_sock_port),
             "discovery.udp_port" => self.set_port(number, key, value, &mut config.udp_port),
             "discovery.tcp_port" => self.set_port(number, key, value, &mut config.tcp_port),
