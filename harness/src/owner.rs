@@ -38,7 +38,11 @@ pub enum Life {
 impl Process {
     /// This process.
     pub fn this() -> Self {
-        let pid = std::process::id();
+        Self::of(std::process::id())
+    }
+
+    /// The process that has this id now.
+    pub fn of(pid: u32) -> Self {
         Self {
             place: place(),
             pid,

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::docker::LogLine;
-use super::{Container, Creation, Docker, Image, Network, ProcessUse, RuntimeError};
+use super::{Container, Creation, Docker, Image, LogLine, Network, ProcessUse, RuntimeError};
 
 /// What runs a mesh's containers; cheap to clone.
 #[derive(Debug, Clone)]

@@ -4,13 +4,18 @@
 mod any;
 mod choice;
 pub mod docker;
+mod log_line;
+pub mod process;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
+pub use log_line::LogLine;
+pub use process::Processes;
 
 use crate::compose::Service;
 
@@ -149,6 +154,20 @@ pub enum RuntimeError {
         /// The socket.
         socket: String,
     },
+    /// This system cannot run a mesh as processes.
+    #[error("a mesh runs as plain processes on Linux only, and this is {system}")]
+    Unsupported {
+        /// The system.
+        system: String,
+    },
+    /// The directory that the state of processes is kept in cannot be used.
+    #[error("{} cannot be used to keep the state of processes: {reason}", directory.display())]
+    State {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A host port is taken.
     #[error("a host port of {container} is taken: {reason}")]
     PortHeld {
@@ -193,6 +212,11 @@ impl RuntimeError {
             Self::Denied { socket } => format!(
                 "add yourself to the group that owns {socket} (`sudo usermod -aG docker $USER`, then log in again), or \
                  use rootless Docker"
+            ),
+            Self::Unsupported { .. } => "use Docker (--runtime docker)".to_owned(),
+            Self::State { directory, .. } => format!(
+                "remove {} or make it yours alone (chmod 700), or choose another place for it with TMPDIR",
+                directory.display()
             ),
             Self::PortHeld { .. } => {
                 "free the port, or choose others with FRONTEND_PORT, LB_A_PORT and LB_B_PORT".to_owned()

@@ -3,18 +3,9 @@
 use bollard::query_parameters::LogsOptions;
 use futures_util::{Stream, StreamExt};
 
-use super::super::RuntimeError;
+use super::super::log_line::Lines;
+use super::super::{LogLine, RuntimeError};
 use super::{Docker, failed};
-
-/// A line is cut after this many bytes, so that a program that never ends one cannot fill memory.
-const MAX_LINE: usize = 64 * 1024;
-
-/// One line of a container's output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// The text, without its end.
-    pub text: String,
-}
 
 impl Docker {
     /// The last `tail` lines of a container's output (all where none is given), and with `follow` every later
@@ -78,57 +69,5 @@ impl Docker {
         });
         let read = tokio::time::timeout(std::time::Duration::from_secs(5), lines.collect::<Vec<_>>()).await;
         read.unwrap_or_else(|_| vec!["the engine did not give the log within 5 s".to_owned()])
-    }
-}
-
-/// The engine's frames are not lines: this makes them so.
-#[derive(Debug, Default)]
-struct Lines {
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Vec<LogLine> {
-        let mut lines = Vec::new();
-        for &byte in bytes {
-            if byte == b'\n' || self.rest.len() >= MAX_LINE {
-                lines.extend(self.finish());
-            }
-            if byte != b'\n' {
-                self.rest.push(byte);
-            }
-        }
-        lines
-    }
-
-    fn finish(&mut self) -> Option<LogLine> {
-        let line = std::mem::take(&mut self.rest);
-        let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
-        (!text.is_empty()).then_some(LogLine { text })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_become_lines_wherever_they_are_cut() {
-        let mut lines = Lines::default();
-        let mut texts: Vec<String> = Vec::new();
-        for frame in ["one\ntw", "o\r\n\n", "three"] {
-            texts.extend(lines.push(frame.as_bytes()).into_iter().map(|line| line.text));
-        }
-        texts.extend(lines.finish().map(|line| line.text));
-        assert_eq!(texts, ["one", "two", "three"]);
-    }
-
-    #[test]
-    fn a_line_without_end_is_cut() {
-        let lines = Lines::default().push(&vec![b'x'; MAX_LINE + 1]);
-        assert_eq!(
-            lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(),
-            [MAX_LINE]
-        );
     }
 }

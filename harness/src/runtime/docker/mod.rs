@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 
 use super::RuntimeError;
 use lifeline::Lifelines;
-pub use logs::LogLine;
 
 /// Seconds that the engine may take to begin an answer.
 const TIMEOUT_SECONDS: u64 = 60;

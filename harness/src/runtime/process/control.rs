@@ -1,0 +1,184 @@
+//! Signals to containers: stop, kill, pause, unpause.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::super::RuntimeError;
+use super::record::{Home, Run};
+use super::tree::{self, Process};
+use super::{Engine, Processes, failed};
+
+/// Time that the system may take to carry out a signal that no process can refuse.
+const LIMIT: Duration = Duration::from_secs(10);
+const PERIOD: Duration = Duration::from_millis(5);
+/// The exit code of what SIGKILL ended.
+const KILLED: i64 = 137;
+
+impl Processes {
+    /// Stops a container gracefully, and kills it after `grace`. Answers with its exit code.
+    ///
+    /// # Errors
+    /// It is gone, or the system's.
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
+        let home = self.engine.home(id);
+        if let Some((first, run)) = self.running(id, "stopping").await? {
+            // One that stands still could not hear it.
+            self.signal(&run.mark, Signal::CONT).await?;
+            let deadline = Instant::now() + grace;
+            let mut told = false;
+            while run.first().is_some() && Instant::now() < deadline {
+                // The shell may not have started the sidecar yet.
+                told = told || self.tell(&run, first).await?;
+                sleep(PERIOD).await;
+            }
+            self.end_and_note(&home, &run).await?;
+        }
+        Ok(home.ended().map_or(KILLED, |(code, _)| code))
+    }
+
+    /// Kills all processes of a container; returns once they have ended.
+    ///
+    /// # Errors
+    /// It does not run, it is gone, or the system's.
+    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+        let (_, run) = self.must_run(id, "killing").await?;
+        self.end_and_note(&self.engine.home(id), &run).await
+    }
+
+    /// Makes all processes of a container stand still.
+    ///
+    /// # Errors
+    /// It does not run or stands still already, it is gone, or the system's.
+    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+        let (first, run) = self.must_run(id, "pausing").await?;
+        if tree::look(first).is_some_and(|process| process.stopped) {
+            return Err(refused("pausing", id, "it is paused already"));
+        }
+        self.until(&run.mark, Signal::STOP, |process| process.stopped)
+            .await
+    }
+
+    /// Lets a container that stands still go on.
+    ///
+    /// # Errors
+    /// It does not stand still, it is gone, or the system's.
+    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+        let (first, run) = self.must_run(id, "unpausing").await?;
+        if !tree::look(first).is_some_and(|process| process.stopped) {
+            return Err(refused("unpausing", id, "it is not paused"));
+        }
+        self.until(&run.mark, Signal::CONT, |process| !process.stopped)
+            .await
+    }
+
+    /// Ends all processes with a mark that begins so; returns once they have ended.
+    pub(super) async fn end(&self, mark: &str) -> Result<(), RuntimeError> {
+        self.until(mark, Signal::KILL, |_| false).await
+    }
+
+    /// The first process of a running container, and its run.
+    async fn running(&self, id: &str, what: &str) -> Result<Option<(u32, Run)>, RuntimeError> {
+        let (id, what) = (id.to_owned(), what.to_owned());
+        self.blocking(move |engine: &Engine| {
+            engine.record(&id, &what)?;
+            let run = engine
+                .home(&id)
+                .run()
+                .map_err(failed(format!("{what} container {id}")))?;
+            Ok(run.and_then(|run| Some((run.first()?, run))))
+        })
+        .await
+    }
+
+    async fn must_run(&self, id: &str, what: &str) -> Result<(u32, Run), RuntimeError> {
+        let running = self.running(id, what).await?;
+        running.ok_or_else(|| refused(what, id, "it does not run"))
+    }
+
+    /// Tells the sidecar to stop, which is the shell's child; answers whether it was there.
+    async fn tell(&self, run: &Run, first: u32) -> Result<bool, RuntimeError> {
+        let mark = run.mark.clone();
+        self.blocking(move |_| {
+            let all = tree::marked(&mark);
+            let children = all.iter().filter(|process| process.parent == first);
+            let mut heard = false;
+            for child in children {
+                child.signal(Signal::TERM);
+                heard = true;
+            }
+            Ok(heard)
+        })
+        .await
+    }
+
+    async fn end_and_note(&self, home: &Home, run: &Run) -> Result<(), RuntimeError> {
+        self.end(&run.mark).await?;
+        let home = home.clone();
+        self.blocking(move |_| {
+            if home.ended().is_none() {
+                let written = std::fs::write(home.exit_code(), format!("{KILLED}\n"));
+                written.map_err(failed("writing an exit code"))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn signal(&self, mark: &str, signal: Signal) -> Result<(), RuntimeError> {
+        let mark = mark.to_owned();
+        self.blocking(move |_| {
+            tree::marked(&mark)
+                .iter()
+                .for_each(|process| process.signal(signal));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Signals all processes with the mark until `done` holds for each that there is.
+    async fn until(
+        &self,
+        mark: &str,
+        signal: Signal,
+        done: fn(&Process) -> bool,
+    ) -> Result<(), RuntimeError> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let mark = mark.to_owned();
+            let left = self.blocking(move |_| Ok(round(&mark, signal, done))).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(RuntimeError::Engine {
+                    what: format!("sending {signal:?} to all processes of a container"),
+                    reason: format!("not carried out within {LIMIT:?}: {}", left.join(", ")),
+                });
+            }
+            sleep(PERIOD).await;
+        }
+    }
+}
+
+/// Signals all that are not done; answers with who they were.
+fn round(mark: &str, signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
+    let mut open = tree::marked(mark);
+    open.retain(|process| !done(process));
+    if signal == Signal::KILL {
+        // First of all they stand still, so that none starts another while its relatives are being killed.
+        open.iter().for_each(|process| process.signal(Signal::STOP));
+        open = tree::marked(mark);
+    }
+    open.iter().for_each(|process| process.signal(signal));
+    let told = |process: &Process| format!("process {} ({})", process.pid, process.name);
+    open.iter().map(told).collect()
+}
+
+fn refused(what: &str, id: &str, reason: &str) -> RuntimeError {
+    RuntimeError::Engine {
+        what: format!("{what} container {id}"),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Networks: a /24 of 127.0.0.0/8 each, that no other network of this user has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::super::{Network, RuntimeError};
+use super::store::{self, entries, random_id};
+use super::{Engine, Processes, failed, labelled};
+
+/// The second bytes that networks have: 127.0 to 127.63 are left to others.
+const SECOND: std::ops::RangeInclusive<u8> = 64..=254;
+/// The last bytes that nodes have; the first one is left out as the engine's own, as Docker does.
+const NODES: std::ops::RangeInclusive<u8> = 2..=254;
+/// Draws before the networks are held to be all taken.
+const DRAWS: usize = 10_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    name: String,
+    labels: BTreeMap<String, String>,
+    /// The first three bytes of its addresses.
+    prefix: [u8; 3],
+}
+
+impl Processes {
+    /// Makes a network; answers with its id.
+    ///
+    /// # Errors
+    /// All networks are taken, or the system's.
+    pub async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String, RuntimeError> {
+        let (name, labels) = (name.to_owned(), labels.clone());
+        self.blocking(move |engine| {
+            let what = format!("creating network {name}");
+            engine.make_network(name, labels).map_err(failed(what))
+        })
+        .await
+    }
+
+    /// All networks with a label (`name`, or `name=value`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+        let with_label = with_label.to_owned();
+        self.blocking(move |engine| {
+            let all = engine.network_records().map_err(failed("listing networks"))?;
+            let all = all
+                .into_iter()
+                .filter(|(_, record)| labelled(&record.labels, &with_label));
+            let network = |(id, record): (String, Record)| Network {
+                id,
+                name: record.name,
+                labels: record.labels,
+            };
+            Ok(all.map(network).collect())
+        })
+        .await
+    }
+
+    /// Removes a network. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// A container is still attached to it, or the system's.
+    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.blocking(move |engine| {
+            let removed = engine.take_network_away(&id);
+            removed.map_err(failed(format!("removing network {id}")))
+        })
+        .await
+    }
+}
+
+impl Engine {
+    fn network_records(&self) -> io::Result<Vec<(String, Record)>> {
+        let mut records = Vec::new();
+        for (id, directory) in entries(&self.store.networks())? {
+            if let Some(record) = store::read(&directory.join("network.json"))? {
+                records.push((id, record));
+            }
+        }
+        Ok(records)
+    }
+
+    fn make_network(&self, name: String, labels: BTreeMap<String, String>) -> io::Result<String> {
+        let _lock = self.store.lock()?;
+        let taken: BTreeSet<[u8; 3]> = self
+            .network_records()?
+            .iter()
+            .map(|(_, record)| record.prefix)
+            .collect();
+        let mut draws = (0..DRAWS).map(|_| [127, rand::rng().random_range(SECOND), rand::random()]);
+        let prefix = draws
+            .find(|prefix| !taken.contains(prefix))
+            .ok_or_else(|| io::Error::other("all networks of 127.0.0.0/8 are taken"))?;
+        let fresh = self.store.fresh()?;
+        let record = Record { name, labels, prefix };
+        store::write(&fresh.join("network.json"), &record)?;
+        let id = random_id();
+        fs::rename(fresh, self.store.networks().join(&id))?;
+        Ok(id)
+    }
+
+    fn take_network_away(&self, id: &str) -> io::Result<()> {
+        let _lock = self.store.lock()?;
+        if let Some((_, record)) = self
+            .records()?
+            .into_iter()
+            .find(|(_, record)| record.network == id)
+        {
+            return Err(io::Error::other(format!(
+                "container {} is attached to it",
+                record.name
+            )));
+        }
+        match entries(&self.store.networks())?
+            .into_iter()
+            .find(|(known, _)| known == id)
+        {
+            Some((_, directory)) => self.store.discard(&directory),
+            None => Ok(()),
+        }
+    }
+
+    /// An address on the network that no container has, and none had lately; none where there is no such network. The
+    /// caller holds the lock.
+    pub(super) fn next_address(&self, network: &str, taken: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
+        let all = self.network_records()?;
+        let Some((_, record)) = all.into_iter().find(|(id, _)| id == network) else {
+            return Ok(None);
+        };
+        let [a, b, c] = record.prefix;
+        let file = self.store.networks().join(network).join("last.json");
+        let last = store::read::<u8>(&file)?.unwrap_or(0);
+        let later = NODES.filter(|node| *node > last);
+        let found = later
+            .chain(NODES)
+            .find(|node| !taken.contains(&Ipv4Addr::new(a, b, c, *node)))
+            .ok_or_else(|| io::Error::other("all addresses of the network are taken"))?;
+        store::write(&file, &found)?;
+        Ok(Some(Ipv4Addr::new(a, b, c, found)))
+    }
+}

@@ -1,0 +1,101 @@
+//! A container's state in a word and as a phrase, in Docker's manner. Pure.
+
+/// What a container is doing. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It was never started.
+    Created,
+    /// It runs, or stands still.
+    Up {
+        /// Since when.
+        since: u64,
+        /// Whether it stands still.
+        paused: bool,
+    },
+    /// It has ended.
+    Exited {
+        /// The exit code and when; none where nobody saw it.
+        with: Option<(i64, u64)>,
+    },
+}
+
+impl Condition {
+    /// In a word.
+    pub(super) fn state(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Up { paused: false, .. } => "running",
+            Self::Up { paused: true, .. } => "paused",
+            Self::Exited { .. } => "exited",
+        }
+    }
+}
+
+/// As a phrase.
+pub(super) fn phrase(condition: &Condition, now: u64) -> String {
+    match condition {
+        Condition::Created => "Created".to_owned(),
+        Condition::Up { since, paused } => {
+            let paused = if *paused { " (Paused)" } else { "" };
+            format!("Up {}{paused}", span(now.saturating_sub(*since)))
+        }
+        Condition::Exited { with: None } => "Exited".to_owned(),
+        Condition::Exited {
+            with: Some((code, at)),
+        } => {
+            format!("Exited ({code}) {} ago", span(now.saturating_sub(*at)))
+        }
+    }
+}
+
+fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        0 => "Less than a second".to_owned(),
+        1 => "1 second".to_owned(),
+        ..60 => format!("{seconds} seconds"),
+        ..120 => "About a minute".to_owned(),
+        ..3600 => format!("{minutes} minutes"),
+        ..7200 => "About an hour".to_owned(),
+        ..172_800 => format!("{hours} hours"),
+        _ => format!("{} days", hours / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_dockers() {
+        let up = |seconds: u64, paused| phrase(&Condition::Up { since: 1000, paused }, 1000 + seconds * 1000);
+        assert_eq!(up(0, false), "Up Less than a second");
+        assert_eq!(up(1, false), "Up 1 second");
+        assert_eq!(up(59, false), "Up 59 seconds");
+        assert_eq!(up(60, true), "Up About a minute (Paused)");
+        assert_eq!(up(150, false), "Up 2 minutes");
+        assert_eq!(up(3600, false), "Up About an hour");
+        assert_eq!(up(7200, false), "Up 2 hours");
+        assert_eq!(up(3 * 86_400, false), "Up 3 days");
+        let exited = Condition::Exited {
+            with: Some((137, 5000)),
+        };
+        assert_eq!(phrase(&exited, 7999), "Exited (137) 2 seconds ago");
+        assert_eq!(
+            phrase(&exited, 0),
+            "Exited (137) Less than a second ago",
+            "a clock that was set back"
+        );
+        assert_eq!(phrase(&Condition::Exited { with: None }, 9), "Exited");
+        assert_eq!(phrase(&Condition::Created, 9), "Created");
+    }
+
+    #[test]
+    fn a_container_that_stands_still_does_not_run() {
+        let word = |paused| Condition::Up { since: 0, paused }.state();
+        assert_eq!((word(false), word(true)), ("running", "paused"));
+        assert_eq!(Condition::Created.state(), "created");
+        assert_eq!(Condition::Exited { with: None }.state(), "exited");
+    }
+}

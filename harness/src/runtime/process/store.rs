@@ -1,0 +1,210 @@
+//! The directory that the engine's state is in, and how it is written so that nobody sees half of anything.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::RuntimeError;
+
+const PARTS: [&str; 5] = ["containers", "images", "names", "networks", "tmp"];
+
+/// The state directory.
+#[derive(Debug)]
+pub(super) struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens the directory, which must be this user's alone, or makes it.
+    pub(super) fn open(root: PathBuf) -> Result<Self, RuntimeError> {
+        let refused = |reason: String| RuntimeError::State {
+            directory: root.clone(),
+            reason,
+        };
+        match DirBuilder::new().mode(0o700).create(&root) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(refused(error.to_string())),
+        }
+        let found = fs::symlink_metadata(&root).map_err(|error| refused(error.to_string()))?;
+        if !found.is_dir() {
+            return Err(refused("it is not a directory".to_owned()));
+        }
+        if found.uid() != rustix::process::getuid().as_raw() {
+            return Err(refused(format!("it belongs to user {}", found.uid())));
+        }
+        if found.mode() & 0o077 != 0 {
+            return Err(refused("others may look into it or write to it".to_owned()));
+        }
+        let store = Self { root: root.clone() };
+        let prepare = || {
+            for part in PARTS {
+                fs::create_dir_all(store.root.join(part))?;
+            }
+            let _lock = store.lock()?;
+            // Whoever makes something there holds the lock: this is what a killed process left.
+            for (_, left) in entries(&store.root.join("tmp"))? {
+                fs::remove_dir_all(left)?;
+            }
+            Ok(())
+        };
+        prepare().map_err(|error: io::Error| refused(error.to_string()))?;
+        Ok(store)
+    }
+
+    /// Waits until nobody else changes what is here; held until it is dropped. Blocks.
+    pub(super) fn lock(&self) -> io::Result<File> {
+        let file = File::create(self.root.join("lock"))?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    /// Where the containers are, a directory each.
+    pub(super) fn containers(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    /// Where the images are, a directory each.
+    pub(super) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// Where the images' names are, a file each.
+    pub(super) fn names(&self) -> PathBuf {
+        self.root.join("names")
+    }
+
+    /// Where the networks are, a directory each.
+    pub(super) fn networks(&self) -> PathBuf {
+        self.root.join("networks")
+    }
+
+    /// An empty directory to be filled and then renamed to where it belongs. The caller holds the lock.
+    pub(super) fn fresh(&self) -> io::Result<PathBuf> {
+        let directory = self.root.join("tmp").join(random_id());
+        fs::create_dir(&directory)?;
+        Ok(directory)
+    }
+
+    /// Removes a directory, at once in everybody's eyes. The caller holds the lock.
+    pub(super) fn discard(&self, directory: &Path) -> io::Result<()> {
+        let aside = self.root.join("tmp").join(random_id());
+        match fs::rename(directory, &aside) {
+            Ok(()) => fs::remove_dir_all(aside),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// 64 random hexadecimal digits.
+pub(super) fn random_id() -> String {
+    hex(&rand::random::<[u8; 32]>())
+}
+
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a directory holds: names and paths, sorted. None where it is gone.
+pub(super) fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let listed = match fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        let entry = entry?;
+        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a JSON file says; none where there is no file.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let told = |error: serde_json::Error| io::Error::other(format!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).map(Some).map_err(told)
+}
+
+/// Writes a JSON file, whole or not at all. Of two at once, the later one stays.
+pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let beside = path.with_extension(random_id());
+    fs::write(&beside, serde_json::to_vec(value)?)?;
+    fs::rename(beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn opened(root: &Path) -> Result<Store, String> {
+        Store::open(root.to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_directory_that_others_can_reach_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("state");
+        opened(&root).unwrap();
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        opened(&root).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(opened(&root).unwrap_err().contains("others may look into it"));
+    }
+
+    #[test]
+    fn a_link_or_a_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        opened(&target).unwrap();
+        std::os::unix::fs::symlink(&target, dir.path().join("link")).unwrap();
+        assert!(
+            opened(&dir.path().join("link"))
+                .unwrap_err()
+                .contains("not a directory")
+        );
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(
+            opened(&dir.path().join("file"))
+                .unwrap_err()
+                .contains("not a directory")
+        );
+    }
+
+    #[test]
+    fn what_was_left_half_made_goes_at_the_next_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("state");
+        let store = opened(&root).unwrap();
+        let left = store.fresh().unwrap();
+        fs::write(left.join("half"), "").unwrap();
+        opened(&root).unwrap();
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_none_and_a_broken_one_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("value.json");
+        assert_eq!(read::<u32>(&path).unwrap(), None);
+        write(&path, &5_u32).unwrap();
+        assert_eq!(read::<u32>(&path).unwrap(), Some(5));
+        assert_eq!(entries(dir.path()).unwrap().len(), 1, "nothing stays beside it");
+        fs::write(&path, "{").unwrap();
+        assert!(read::<u32>(&path).unwrap_err().to_string().contains("value.json"));
+    }
+}
