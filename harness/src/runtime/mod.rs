@@ -10,6 +10,7 @@ pub mod process;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
@@ -126,6 +127,29 @@ pub struct Image {
     pub labels: BTreeMap<String, String>,
     /// Its size in bytes.
     pub size: u64,
+}
+
+/// What is done to the packets that a container sends to some addresses on its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WireAction {
+    /// None arrives.
+    Block(Vec<IpAddr>),
+    /// None arrives for a share of the time, in bursts of some 20 ms.
+    Lose {
+        /// The share in percent, 0 to 100.
+        percent: u8,
+        /// Where they are sent to.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+/// Something that happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, by the engine's clock.
+    pub at: SystemTime,
+    /// What, after the container's name.
+    pub text: String,
 }
 
 /// A process in a container.

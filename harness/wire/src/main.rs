@@ -61,9 +61,9 @@ async fn run() -> Result<(), Fault> {
         }
     };
 
-    let neighbours = Neighbours::of(&order.addresses).await?;
+    let mut neighbours = Neighbours::of(&order.addresses).await?;
     let done = tokio::select! {
-        done = cut(&neighbours, &order) => done,
+        done = cut(&mut neighbours, &order) => done,
         () = told_to_end => Ok(()),
     };
     let mended = neighbours.restore_all().await;
@@ -71,7 +71,7 @@ async fn run() -> Result<(), Fault> {
 }
 
 /// Cuts the way until it is dropped.
-async fn cut(neighbours: &Neighbours, order: &Order) -> Result<(), neighbours::NeighbourError> {
+async fn cut(neighbours: &mut Neighbours, order: &Order) -> Result<(), neighbours::NeighbourError> {
     let mut bursts = match order.action {
         Action::Block => Vec::new(),
         Action::Lose { percent } => order
@@ -101,7 +101,7 @@ async fn cut(neighbours: &Neighbours, order: &Order) -> Result<(), neighbours::N
 
 /// Begins or ends a burst for one address, where the next slice of time differs from the last.
 async fn turn(
-    neighbours: &Neighbours,
+    neighbours: &mut Neighbours,
     address: Ipv4Addr,
     bursts: &mut Bursts,
 ) -> Result<(), neighbours::NeighbourError> {

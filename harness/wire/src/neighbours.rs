@@ -1,6 +1,6 @@
 //! The kernel's table of neighbours: which hardware address a packet to an address on this network is sent to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::TryStreamExt;
@@ -35,6 +35,7 @@ pub(crate) enum NeighbourError {
 pub(crate) struct Neighbours {
     kernel: Handle,
     interfaces: BTreeMap<Ipv4Addr, u32>,
+    misled: BTreeSet<Ipv4Addr>,
     connection: tokio::task::JoinHandle<()>,
 }
 
@@ -45,6 +46,7 @@ impl Neighbours {
         let mut neighbours = Self {
             kernel,
             interfaces: BTreeMap::new(),
+            misled: BTreeSet::new(),
             connection: tokio::spawn(connection),
         };
         for address in addresses {
@@ -81,10 +83,12 @@ impl Neighbours {
     }
 
     /// Sends all packets to `address` to nobody from now on, those of open connections too.
-    pub(crate) async fn mislead(&self, address: Ipv4Addr) -> Result<(), NeighbourError> {
+    pub(crate) async fn mislead(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let Some(interface) = self.interfaces.get(&address) else {
             return Err(NeighbourError::NotBeside { address });
         };
+        // Before the kernel's answer, which nobody may wait for.
+        self.misled.insert(address);
         // The kernel neither asks for nor learns what a permanent entry says.
         let added = self
             .kernel
@@ -102,7 +106,7 @@ impl Neighbours {
     }
 
     /// Lets the kernel ask for the hardware address of `address` again.
-    pub(crate) async fn restore(&self, address: Ipv4Addr) -> Result<(), NeighbourError> {
+    pub(crate) async fn restore(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let Some(interface) = self.interfaces.get(&address) else {
             return Err(NeighbourError::NotBeside { address });
         };
@@ -114,23 +118,25 @@ impl Neighbours {
             .push(NeighbourAttribute::Destination(NeighbourAddress::Inet(address)));
         match self.kernel.neighbours().del(entry).execute().await {
             Err(rtnetlink::Error::NetlinkError(error))
-                if matches!(error.raw_code(), ENTRY_GONE | INTERFACE_GONE) =>
-            {
-                Ok(())
+                if matches!(error.raw_code(), ENTRY_GONE | INTERFACE_GONE) => {}
+            Err(source) => {
+                return Err(NeighbourError::Kernel {
+                    what: "asking anew for",
+                    address,
+                    source,
+                });
             }
-            other => other.map_err(|source| NeighbourError::Kernel {
-                what: "asking anew for",
-                address,
-                source,
-            }),
+            Ok(()) => {}
         }
+        self.misled.remove(&address);
+        Ok(())
     }
 
-    /// Does so for all of them; each is tried, and the first failure told.
-    pub(crate) async fn restore_all(self) -> Result<(), NeighbourError> {
+    /// Does so for all that it was misled about; each is tried, and the first failure told.
+    pub(crate) async fn restore_all(mut self) -> Result<(), NeighbourError> {
         let mut result = Ok(());
-        for address in self.interfaces.keys() {
-            result = result.and(self.restore(*address).await);
+        for address in std::mem::take(&mut self.misled) {
+            result = result.and(self.restore(address).await);
         }
         result
     }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 const USAGE: &str =
-    "wire [--end-with-stdin] block ADDRESS... | wire [--end-with-stdin] lose PERCENT ADDRESS...";
+    "wire [--end-with-stdin] block [ADDRESS...] | wire [--end-with-stdin] lose PERCENT [ADDRESS...]";
 
 /// What is to be done, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) struct Order {
     pub(crate) end_with_stdin: bool,
     /// What is done to packets.
     pub(crate) action: Action,
-    /// Where they go to; at least one, and none twice.
+    /// Where they go to; none twice.
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
@@ -62,9 +62,6 @@ impl Order {
             .collect::<Result<Vec<Ipv4Addr>, _>>()?;
         addresses.sort_unstable();
         addresses.dedup();
-        if addresses.is_empty() {
-            return Err(OrderError::Usage);
-        }
         Ok(Self {
             end_with_stdin,
             action,
@@ -90,6 +87,7 @@ mod tests {
             block.addresses,
             ["10.0.0.2", "10.0.0.3"].map(|a| a.parse::<Ipv4Addr>().unwrap())
         );
+        assert!(read("block").unwrap().addresses.is_empty());
         let lose = read("--end-with-stdin lose 30 10.0.0.2").unwrap();
         assert_eq!(lose.action, Action::Lose { percent: 30 });
         assert!(lose.end_with_stdin);
@@ -97,14 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        for line in [
-            "",
-            "block",
-            "lose",
-            "lose 5",
-            "cut 10.0.0.2",
-            "block --end-with-stdin",
-        ] {
+        for line in ["", "lose", "cut 10.0.0.2", "block --end-with-stdin"] {
             let error = read(line).unwrap_err();
             let expected = match line {
                 "block --end-with-stdin" => OrderError::Address("--end-with-stdin".to_owned()),

@@ -2,11 +2,13 @@
 
 mod container;
 mod creation;
+mod events;
 mod image;
 mod life;
 mod lifeline;
 mod logs;
 mod network;
+mod wire;
 
 use std::path::PathBuf;
 

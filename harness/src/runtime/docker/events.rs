@@ -1,0 +1,163 @@
+//! What happened to containers, as the engine tells it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use bollard::models::{EventMessage, EventMessageTypeEnum};
+use bollard::query_parameters::EventsOptions;
+use futures_util::{Stream, StreamExt};
+
+use super::super::{Event, RuntimeError, label};
+use super::{Docker, failed, filters};
+
+/// The kinds that are told; checks of a container's health would drown the others.
+const KINDS: [&str; 11] = [
+    "create",
+    "start",
+    "die",
+    "oom",
+    "kill",
+    "stop",
+    "pause",
+    "unpause",
+    "destroy",
+    "connect",
+    "disconnect",
+];
+
+impl Docker {
+    /// What happens from now on to the containers of one run, by the label of its id. It does not end.
+    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, RuntimeError>> + use<> {
+        let mut wanted = filters(&[("type", "container"), ("type", "network")]);
+        wanted.insert("event".to_owned(), KINDS.map(str::to_owned).into());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let options = EventsOptions {
+            // The request is not sent before the stream is read for the first time.
+            since: Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos())),
+            filters: Some(wanted),
+            ..Default::default()
+        };
+        let mut told = Told {
+            run: run.to_owned(),
+            containers: BTreeSet::new(),
+        };
+        self.api.events(Some(options)).filter_map(move |message| {
+            let event = match message {
+                Ok(message) => told.event(message).map(Ok),
+                Err(error) => Some(Err(failed("reading the engine's events")(error))),
+            };
+            std::future::ready(event)
+        })
+    }
+}
+
+/// What was told so far. An event of a network names its container by the id, and has no labels.
+#[derive(Debug)]
+struct Told {
+    run: String,
+    containers: BTreeSet<(String, String)>,
+}
+
+impl Told {
+    fn event(&mut self, message: EventMessage) -> Option<Event> {
+        let action = message.action?;
+        let actor = message.actor?;
+        let attributes = actor.attributes.unwrap_or_default();
+        let attribute = |name: &str| attributes.get(name).map(String::as_str);
+        let text = if message.typ == Some(EventMessageTypeEnum::NETWORK) {
+            let container = attribute("container")?;
+            let (_, name) = self.containers.iter().find(|(id, _)| id == container)?;
+            let network = attribute("name").unwrap_or_default();
+            format!("{name}: {action} (network {network})")
+        } else {
+            if attribute(label::RUN) != Some(&self.run) {
+                return None;
+            }
+            let name = attribute("name").unwrap_or_default();
+            self.containers.insert((actor.id?, name.to_owned()));
+            let detail = match action.as_str() {
+                "die" => attribute("exitCode").map(|code| format!(" (exit code {code})")),
+                "kill" => attribute("signal").map(|signal| format!(" (signal {signal})")),
+                _ => None,
+            };
+            format!("{name}: {action}{}", detail.unwrap_or_default())
+        };
+        let nanoseconds = u64::try_from(message.time_nano?).ok()?;
+        Some(Event {
+            at: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds),
+            text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bollard::models::EventActor;
+
+    fn message(
+        typ: EventMessageTypeEnum,
+        action: &str,
+        id: &str,
+        attributes: &[(&str, &str)],
+    ) -> EventMessage {
+        EventMessage {
+            typ: Some(typ),
+            action: Some(action.to_owned()),
+            actor: Some(EventActor {
+                id: Some(id.to_owned()),
+                attributes: Some(
+                    attributes
+                        .iter()
+                        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                        .collect(),
+                ),
+            }),
+            time_nano: Some(1_500_000_000),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn only_what_belongs_to_the_run_is_told() {
+        use EventMessageTypeEnum::{CONTAINER, NETWORK};
+        let mut told = Told {
+            run: "r1".to_owned(),
+            containers: BTreeSet::new(),
+        };
+        let ours = [(label::RUN, "r1"), ("name", "lb")];
+        let theirs = [(label::RUN, "r2"), ("name", "other")];
+        let die = [
+            (label::RUN, "r1"),
+            ("name", "lb"),
+            ("exitCode", "137"),
+            ("signal", "9"),
+        ];
+        let on_network = |container| [("container", container), ("name", "net")];
+        let messages = [
+            message(CONTAINER, "create", "1", &ours),
+            message(CONTAINER, "create", "2", &theirs),
+            message(NETWORK, "connect", "n", &on_network("2")),
+            message(NETWORK, "connect", "n", &on_network("1")),
+            message(CONTAINER, "kill", "1", &die),
+            message(CONTAINER, "die", "1", &die),
+        ];
+        let events: Vec<Event> = messages
+            .into_iter()
+            .filter_map(|message| told.event(message))
+            .collect();
+        let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "lb: create",
+                "lb: connect (network net)",
+                "lb: kill (signal 9)",
+                "lb: die (exit code 137)"
+            ]
+        );
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1500);
+        assert!(events.iter().all(|event| event.at == at));
+    }
+}
