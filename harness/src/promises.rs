@@ -136,6 +136,17 @@ impl Promise {
     pub fn shown(self, value: Value) -> String {
         self.unit().shown(value)
     }
+
+    /// What is promised, for people: `none`, or `at most` so much.
+    pub fn promised(self) -> String {
+        const SECOND: u64 = 1_000_000;
+        match (self.unit(), self.limit()) {
+            (_, Value(0)) => "none".to_owned(),
+            (Unit::Time, Value(limit)) if limit % SECOND == 0 => format!("at most {} s", limit / SECOND),
+            (Unit::Memory, Value(limit)) if limit % 1024 == 0 => format!("at most {} MiB", limit / 1024),
+            (_, limit) => format!("at most {}", self.shown(limit)),
+        }
+    }
 }
 
 impl Unit {
@@ -337,6 +348,17 @@ mod tests {
         assert_eq!(Promise::FailedOnStop.shown(0_usize.into()), "0");
         assert_eq!(Promise::Memory.shown(Promise::Memory.limit()), "8.0 MiB");
         assert_eq!(Promise::Memory.shown(Value(3_500)), "3.4 MiB");
+        let promised = [
+            Promise::Ready,
+            Promise::Join,
+            Promise::FailedOnStop,
+            Promise::Memory,
+        ]
+        .map(Promise::promised);
+        assert_eq!(
+            promised,
+            ["at most 2 s", "at most 500 ms", "none", "at most 8 MiB"]
+        );
     }
 
     #[test]

@@ -1,3 +1,220 @@
-//! What happened, on one clock.
+//! What happened, on one clock: what the engine did, what the containers wrote, what the sidecars believed, which
+//! requests failed, and what the harness did meanwhile.
 
+mod book;
 pub mod clock;
+mod collect;
+mod engine;
+mod level;
+mod members;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinSet;
+
+use crate::checkout::Checkout;
+use crate::error::Error;
+use crate::runtime::Runtime;
+use crate::topology::Topology;
+use crate::traffic::Recording;
+pub use book::Suspect;
+pub use level::unexpected;
+pub use text::Window;
+
+use book::Book;
+
+/// Failed requests that a file tells of, the first in its time.
+const MAX_REQUESTS: usize = 500;
+
+/// Where an entry is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A container came, changed its state, or went.
+    Engine,
+    /// A line that a container wrote.
+    Log,
+    /// A sidecar's view changed.
+    Membership,
+    /// A request failed.
+    Request,
+    /// The harness did something.
+    Harness,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub at: SystemTime,
+    /// To whom: a container's name, a route, or a scenario.
+    pub source: String,
+    /// Where this is from.
+    pub kind: Kind,
+    /// What.
+    pub text: String,
+}
+
+/// The collected entries of one run. Collecting ends when this is dropped.
+#[derive(Debug)]
+pub struct Chronicle {
+    runtime: Runtime,
+    book: Shared,
+    // Their end is this one's.
+    _tasks: JoinSet<()>,
+}
+
+/// A book that many write into.
+#[derive(Debug, Clone, Default)]
+struct Shared(Arc<Mutex<Book>>);
+
+impl Shared {
+    fn with<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Chronicle {
+    /// Begins to collect what happens to all containers of the run `run`, those that are made later included.
+    /// `topology` tells their status ports.
+    pub fn start(runtime: &Runtime, run: &str, topology: &Topology) -> Self {
+        let book = Shared::default();
+        let mut tasks = JoinSet::new();
+        let ports = collect::StatusPorts::of(topology);
+        tasks.spawn(collect::all(runtime.clone(), run.to_owned(), ports, book.clone()));
+        Self {
+            runtime: runtime.clone(),
+            book,
+            _tasks: tasks,
+        }
+    }
+
+    /// Notes what the harness does.
+    pub fn say(&self, source: &str, text: impl Into<String>) {
+        let entry = Entry {
+            at: SystemTime::now(),
+            source: source.to_owned(),
+            kind: Kind::Harness,
+            text: text.into(),
+        };
+        self.book.with(|book| book.add(entry));
+    }
+
+    /// Reads what the containers have written up to now, as far as it is not known yet.
+    pub async fn catch_up(&self) {
+        collect::catch_up(&self.runtime, &self.book).await;
+    }
+
+    /// The WARN and ERROR lines that were collected since the last call.
+    pub fn suspects(&self) -> Vec<Suspect> {
+        self.book.with(Book::take_suspects)
+    }
+
+    /// Writes all that happened within `windows`, and the failures of `requests` there, in the order of their times.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn write(
+        &self,
+        path: &Path,
+        about: &str,
+        windows: &[Window],
+        requests: &[Recording],
+    ) -> std::io::Result<()> {
+        let mut entries = self.book.with(|book| book.entries());
+        entries.extend(requests.iter().flat_map(failed));
+        let text = text::render(about, &self.book.with(|book| book.containers()), entries, windows);
+        let path = path.to_owned();
+        let write = tokio::task::spawn_blocking(move || {
+            if let Some(directory) = path.parent() {
+                std::fs::create_dir_all(directory)?;
+            }
+            std::fs::write(path, text)
+        });
+        write.await?
+    }
+}
+
+/// The first failed request that was sent at `since` or later: when.
+pub fn first_failure(requests: &[Recording], since: SystemTime) -> Option<SystemTime> {
+    let first = |recording: &Recording| {
+        recording.read(|record| {
+            let sent = record.failures().map(|outcome| record.sent_at(outcome));
+            sent.filter(|at| *at >= since).min()
+        })
+    };
+    requests.iter().filter_map(first).min()
+}
+
+/// The failed requests, dated by their ends.
+fn failed(recording: &Recording) -> Vec<Entry> {
+    recording.read(|record| {
+        let entry = |outcome: &crate::traffic::Outcome| {
+            let reason = outcome.result.as_ref().err()?;
+            Some(Entry {
+                at: record.sent_at(outcome) + outcome.took,
+                source: record.route(outcome.route),
+                kind: Kind::Request,
+                text: format!(
+                    "failed after {:.3} s: {reason}",
+                    Duration::as_secs_f64(&outcome.took)
+                ),
+            })
+        };
+        record.failures().filter_map(entry).take(MAX_REQUESTS).collect()
+    })
+}
+
+/// Where the files are written that tell why a scenario failed.
+pub fn directory(checkout: &Checkout) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| checkout.root().join("target"), PathBuf::from);
+    target.join("harness").join("why")
+}
+
+/// The file for a scenario that failed at `at`; names are in the order of their times.
+pub fn file(directory: &Path, at: SystemTime, scenario: &str) -> PathBuf {
+    let stamp = clock::rfc3339(at).replace([':', '.'], "-");
+    directory.join(format!("{stamp}-{scenario}-{}.txt", std::process::id()))
+}
+
+/// The newest of those files.
+///
+/// # Errors
+/// There is none.
+pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
+    let nothing = |_| {
+        let advice = "it is written when a scenario fails; name a FILE to see another";
+        Error::environment(format!("there is no file in {}", directory.display()), advice)
+    };
+    let listed = std::fs::read_dir(directory).map_err(nothing)?;
+    let files = listed.filter_map(Result::ok).map(|entry| entry.path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .max_by_key(|path| path.file_name().map(ToOwned::to_owned))
+        .ok_or_else(|| nothing(std::io::ErrorKind::NotFound.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_file_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(newest(directory.path()).is_err());
+        assert!(newest(&directory.path().join("not there")).is_err());
+        let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+        let newer = file(directory.path(), at(1_795_498_687), "a");
+        for path in [&newer, &file(directory.path(), at(1_795_498_686), "z")] {
+            std::fs::write(path, "").unwrap();
+        }
+        std::fs::write(directory.path().join("zzz.tmp"), "").unwrap();
+        assert_eq!(newest(directory.path()).unwrap(), newer);
+        let name = newer.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("2026-11-24T05-38-07-000Z-a-"), "{name}");
+    }
+}

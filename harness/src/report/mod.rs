@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
+mod json;
+mod junit;
+mod markdown;
+mod outcome;
 pub mod progress;
 pub mod table;
 
+pub use json::json;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use outcome::{Outcome, Report, Verdict};
 pub use progress::Progress;
 
 /// A time in seconds with as many digits as are of interest.

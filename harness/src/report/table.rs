@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::promises::{Measurements, Promise, Value};
+use crate::promises::{Measurements, Promise};
 use crate::runtime::Container;
 use crate::topology::{Role, Topology};
 
@@ -31,10 +31,7 @@ pub fn containers(containers: &[Container]) -> String {
 /// What was measured, beside what is promised.
 pub fn promises(measured: &Measurements) -> String {
     let rows = Promise::ALL.into_iter().map(|promise| {
-        let promised = match promise.limit() {
-            Value(0) => "none".to_owned(),
-            limit => format!("at most {}", promise.shown(limit)),
-        };
+        let promised = promise.promised();
         let reference = promise.reference().unwrap_or_default().to_owned();
         let name = promise.name().to_owned();
         let Some(summary) = measured.summary(promise) else {
@@ -62,7 +59,7 @@ pub fn promises(measured: &Measurements) -> String {
             reference,
         ]
     });
-    plain(
+    let table = plain(
         &[
             "PROMISE",
             "COUNT",
@@ -74,6 +71,10 @@ pub fn promises(measured: &Measurements) -> String {
             "REFERENCE",
         ],
         rows,
+    );
+    format!(
+        "{table}\nRequests under way on a killed or frozen instance that failed: {}.",
+        measured.in_flight
     )
 }
 
@@ -161,6 +162,29 @@ mod tests {
         assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
         let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
         assert_eq!(alone.chars().count(), 40);
+    }
+
+    #[test]
+    fn a_promise_is_kept_broken_or_not_measured() {
+        let mut measured = Measurements::default();
+        measured.in_flight = 2;
+        measured.add(Promise::Ready, std::time::Duration::from_millis(900));
+        measured.add(Promise::FailedOnStop, 1_usize);
+        let text = promises(&measured);
+        let words = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line[name.len()..]
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(
+            words(Promise::Ready.name()),
+            "1 900 ms 900 ms 900 ms at most 2 s kept 11.6 s"
+        );
+        assert_eq!(words(Promise::FailedOnStop.name()), "1 1 1 1 none BROKEN");
+        assert_eq!(words(Promise::Join.name()), "0 - - - at most 500 ms not measured");
+        assert!(text.ends_with("that failed: 2."));
     }
 
     #[test]

@@ -1,0 +1,193 @@
+//! The report as JUnit XML, as CI servers read it.
+
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
+
+use super::outcome::{Report, Verdict};
+use crate::chronicle::clock;
+use crate::promises::Promise;
+
+/// One suite, named after the runtime, with a case for each scenario and one for the promises, which are its
+/// properties too.
+///
+/// # Errors
+/// What the writer says.
+pub fn junit(report: &Report) -> Result<String, String> {
+    let class = format!("mesh.{}", report.runtime);
+    let mut suite = TestSuite::new(class.as_str());
+    suite.set_time(report.took);
+    suite.timestamp = clock::rfc3339(report.began).parse().ok();
+    suite.add_property(Property::new("runtime", report.runtime.as_str()));
+    suite.add_property(Property::new("runtime.why", report.why.as_str()));
+    for (name, value) in properties(report) {
+        suite.add_property(Property::new(name, value));
+    }
+    for outcome in &report.scenarios {
+        let mut case = TestCase::new(report.name(outcome), status(&outcome.verdict));
+        case.set_classname(class.as_str()).set_time(outcome.took);
+        suite.add_test_case(case);
+    }
+    suite.add_test_cases(promises(report, &class));
+    let mut xml = quick_junit::Report::new("mesh");
+    xml.set_time(report.took).add_test_suite(suite);
+    xml.to_string().map_err(|error| error.to_string())
+}
+
+fn status(verdict: &Verdict) -> TestCaseStatus {
+    let mut status = match verdict {
+        Verdict::Held => TestCaseStatus::success(),
+        Verdict::Failed { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::Broken { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Skipped { .. } => TestCaseStatus::skipped(),
+    };
+    match verdict {
+        Verdict::Held => {}
+        Verdict::Skipped { reason } => {
+            status.set_message(reason);
+        }
+        Verdict::Failed { message } | Verdict::Broken { message } => {
+            // The attribute is a headline; the text is all of it.
+            status
+                .set_message(message.lines().next().unwrap_or_default().trim())
+                .set_description(message);
+        }
+    }
+    status
+}
+
+/// Each measured promise in its unit, for programs.
+fn properties(report: &Report) -> Vec<(String, String)> {
+    let mut properties = Vec::new();
+    for summary in report.measured.summaries() {
+        let promise = summary.promise;
+        let mut add = |what: &str, value: String| {
+            properties.push((format!("promise.{}.{what}", promise.key()), value));
+        };
+        add("unit", promise.unit().to_string());
+        add("count", summary.count.to_string());
+        add("p50", summary.p50.0.to_string());
+        add("p99", summary.p99.0.to_string());
+        add("max", summary.max.0.to_string());
+        add("limit", promise.limit().0.to_string());
+        add("kept", summary.kept().to_string());
+    }
+    properties.push((
+        "failed.in_flight".to_owned(),
+        report.measured.in_flight.to_string(),
+    ));
+    properties
+}
+
+/// A broken promise fails the run, so a case fails; where nothing was measured there is none.
+fn promises(report: &Report, class: &str) -> Option<TestCase> {
+    if report.measured.summaries().is_empty() {
+        return None;
+    }
+    let told: Vec<String> = report
+        .measured
+        .broken()
+        .iter()
+        .map(|summary| {
+            let shown = |value| Promise::shown(summary.promise, value);
+            let (max, limit) = (shown(summary.max), shown(summary.promise.limit()));
+            format!("{}: {max}, promised at most {limit}", summary.promise.name())
+        })
+        .collect();
+    let verdict = if told.is_empty() {
+        Verdict::Held
+    } else {
+        Verdict::Failed {
+            message: told.join("\n"),
+        }
+    };
+    let mut case = TestCase::new("promises", status(&verdict));
+    case.set_classname(class);
+    Some(case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::example;
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_as_what_happened() {
+        let xml = junit(&example()).unwrap();
+        let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+        assert_eq!(
+            (read.tests, read.failures, read.errors, read.skipped),
+            (5, 2, 1, 1)
+        );
+        let suite = &read.test_suites[0];
+        assert_eq!(suite.name.as_str(), "mesh.process");
+        let times: Vec<(&str, u128)> = suite
+            .test_cases
+            .iter()
+            .map(|case| (case.name.as_str(), case.time.unwrap_or_default().as_millis()))
+            .collect();
+        assert_eq!(
+            times,
+            [
+                ("paths", 250),
+                ("kill", 1500),
+                ("partition", 0),
+                ("rejoin", 30),
+                ("promises", 0)
+            ]
+        );
+        assert_eq!(suite.test_cases[0].status, TestCaseStatus::success());
+        let TestCaseStatus::NonSuccess {
+            kind,
+            message,
+            description,
+            ..
+        } = &suite.test_cases[1].status
+        else {
+            panic!("{:?}", suite.test_cases[1]);
+        };
+        assert_eq!(*kind, NonSuccessKind::Failure);
+        assert_eq!(message.as_deref(), Some("expected: a < b & \"c\""));
+        assert!(
+            description.as_deref().unwrap().contains("seen:     |]]>"),
+            "{description:?}"
+        );
+        let TestCaseStatus::Skipped { message, .. } = &suite.test_cases[2].status else {
+            panic!("{:?}", suite.test_cases[2]);
+        };
+        assert_eq!(message.as_deref(), Some("needs Docker"));
+        let TestCaseStatus::NonSuccess { kind, .. } = &suite.test_cases[3].status else {
+            panic!("{:?}", suite.test_cases[3]);
+        };
+        assert_eq!(*kind, NonSuccessKind::Error);
+        let TestCaseStatus::NonSuccess { message, .. } = &suite.test_cases[4].status else {
+            panic!("{:?}", suite.test_cases[4]);
+        };
+        assert_eq!(
+            message.as_deref(),
+            Some("instance killed -> last error: 501 ms, promised at most 500 ms")
+        );
+    }
+
+    #[test]
+    fn promises_are_properties_of_the_suite() {
+        let xml = junit(&example()).unwrap();
+        let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+        let value = |name: &str| {
+            let mut all = read.test_suites[0].properties.iter();
+            all.find(|property| property.name.as_str() == name)
+                .map(|property| property.value.as_str())
+        };
+        assert_eq!(value("promise.ready.count"), Some("2"));
+        assert_eq!(value("promise.ready.p50"), Some("700000"));
+        assert_eq!(value("promise.ready.max"), Some("900000"));
+        assert_eq!(value("promise.ready.unit"), Some("us"));
+        assert_eq!(value("promise.kill_to_last_error.kept"), Some("false"));
+        assert_eq!(value("promise.failed_on_stop.kept"), Some("true"));
+        assert_eq!(value("promise.join.kept"), None, "it was not measured");
+        assert_eq!(value("failed.in_flight"), Some("3"));
+        assert_eq!(value("runtime.why"), Some("no Docker engine answers"));
+        assert_eq!(
+            read.test_suites[0].timestamp.unwrap().to_rfc3339(),
+            "2026-11-24T05:38:07+00:00"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The report as Markdown, for the summary page of a CI run.
+
+use std::fmt::Write as _;
+
+use super::outcome::{Report, Verdict};
+use super::seconds;
+use crate::promises::Promise;
+
+/// A table of the scenarios, their failures, and a table of the promises.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write!(
+        text,
+        "## Mesh on {}\n\n{}\n\n{} ({}), {}.\n\n| scenario | | took | |\n|---|---|---:|---|\n",
+        cell(&report.runtime),
+        report.sentence(),
+        cell(&report.runtime),
+        cell(&report.why),
+        seconds(report.took),
+    );
+    for outcome in &report.scenarios {
+        let note = match &outcome.verdict {
+            Verdict::Held => &outcome.about,
+            Verdict::Skipped { reason } => reason,
+            Verdict::Failed { message } | Verdict::Broken { message } => message,
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(&report.name(outcome)),
+            sign(&outcome.verdict),
+            seconds(outcome.took),
+            cell(note.lines().next().unwrap_or_default().trim()),
+        );
+    }
+    for outcome in &report.scenarios {
+        if let Verdict::Failed { message } | Verdict::Broken { message } = &outcome.verdict {
+            let fence = fence(message);
+            let _ = write!(
+                text,
+                "\n<details><summary>{}</summary>\n\n{fence}text\n{message}\n{fence}\n\n</details>\n",
+                escaped(&report.name(outcome))
+            );
+        }
+    }
+    text.push_str(
+        "\n| promise | count | p50 | p99 | max | promised | |\n|---|---:|---:|---:|---:|---:|---|\n",
+    );
+    for promise in Promise::ALL {
+        let promised = promise.promised();
+        let name = cell(promise.name());
+        let _ = match report.measured.summary(promise) {
+            None => writeln!(text, "| {name} | 0 | | | | {promised} | not measured |"),
+            Some(summary) => writeln!(
+                text,
+                "| {name} | {} | {} | {} | {} | {promised} | {} |",
+                summary.count,
+                promise.shown(summary.p50),
+                promise.shown(summary.p99),
+                promise.shown(summary.max),
+                if summary.kept() { "kept" } else { "**broken**" },
+            ),
+        };
+    }
+    let _ = writeln!(
+        text,
+        "\nRequests under way on a killed or frozen instance that failed: {}.",
+        report.measured.in_flight
+    );
+    text
+}
+
+fn sign(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✔ held",
+        Verdict::Failed { .. } => "✘ failed",
+        Verdict::Skipped { .. } => "skipped",
+        Verdict::Broken { .. } => "⚠ broken",
+    }
+}
+
+/// Text that stays within its cell and is not taken for markup.
+fn cell(text: &str) -> String {
+    let visible: String = text.chars().filter(|c| !c.is_control()).collect();
+    escaped(&visible).replace('|', "\\|")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// A fence that is longer than any within the text.
+fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    "`".repeat((longest + 1).max(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::example;
+    use super::*;
+
+    #[test]
+    fn both_tables_and_every_failure_are_there() {
+        let expected = "\
+## Mesh on process
+
+2 of 3 failed: kill, rejoin, 1 skipped. Promises broken: instance killed -> last error.
+
+process (no Docker engine answers), 12.3 s.
+
+| scenario | | took | |
+|---|---|---:|---|
+| paths | ✔ held | 0.25 s | paths does as it should |
+| kill | ✘ failed | 1.50 s | expected: a &lt; b &amp; \"c\" |
+| partition | skipped | 0.00 s | needs Docker |
+| rejoin | ⚠ broken | 0.03 s | the engine went away |
+
+<details><summary>kill</summary>
+
+```text
+  expected: a < b & \"c\"
+  seen:     |\u{1b}[31m]]>
+```
+
+</details>
+
+<details><summary>rejoin</summary>
+
+```text
+the engine went away
+```
+
+</details>
+
+| promise | count | p50 | p99 | max | promised | |
+|---|---:|---:|---:|---:|---:|---|
+| last container started -&gt; all instances answer on every path | 2 | 700 ms | 900 ms | 900 ms | at most 2 s | kept |
+| program started -&gt; ready, image cached | 0 | | | | at most 6 s | not measured |
+| instance added -&gt; its first answer | 0 | | | | at most 500 ms | not measured |
+| failed during a graceful stop | 1 | 0 | 0 | 0 | none | kept |
+| failed during a rolling restart | 0 | | | | none | not measured |
+| failed while scaling up and down | 0 | | | | none | not measured |
+| instance killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | at most 500 ms | **broken** |
+| instance frozen -&gt; last error | 0 | | | | at most 3 s | not measured |
+| partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
+| instance started again -&gt; it answers | 0 | | | | at most 2 s | not measured |
+| resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
+
+Requests under way on a killed or frozen instance that failed: 3.
+";
+        assert_eq!(markdown(&example()), expected);
+    }
+
+    #[test]
+    fn text_cannot_leave_its_cell_or_its_block() {
+        assert_eq!(cell("a|b\r<c>"), "a\\|b&lt;c&gt;");
+        assert_eq!(fence("a ``` b"), "````");
+        assert_eq!(fence(""), "```");
+    }
+}
