@@ -1,6 +1,11 @@
 //! What the harness asks of the engine, tried on single containers. Where a container needs a neighbour, this machine
 //! is it: it has an address on every bridge network.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the fixture is part of every test here, and fails it as an assertion does"
+)]
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
@@ -12,7 +17,7 @@ use harness::cleanup;
 use harness::compose::Service;
 use harness::image;
 use harness::report::Progress;
-use harness::runtime::{Creation, Docker, Image, WireAction, label};
+use harness::runtime::{Creation, Image, Runtime, WireAction, label};
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -25,7 +30,7 @@ const HELD: &str = "ENGINE_TEST_HELD";
 
 /// One container on a network of its own. It does nothing but wait for the end of its input, or for SIGTERM.
 struct Lone {
-    docker: Docker,
+    docker: Runtime,
     wire: Image,
     run: String,
     id: String,

@@ -13,7 +13,7 @@ use harness::runtime::{Choice, label};
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(super) async fn run(project: &str, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let runtime = choice.connect().await?.runtime;
+    let runtime = choice.connect_to(project).await?.runtime;
     let progress = Progress::new();
     super::up::sweep(&runtime, &progress).await?;
     let filter = format!("{}={project}", label::PROJECT);

@@ -48,7 +48,7 @@ pub(super) async fn run(
     wish: Wish<'_>,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let runtime = choice.connect().await?.runtime;
+    let runtime = choice.connect_to(project).await?.runtime;
     let all = runtime
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;

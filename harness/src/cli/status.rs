@@ -13,7 +13,7 @@ use harness::view::View;
 
 pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error> {
     let topology = Checkout::find()?.topology(project)?;
-    let runtime = choice.connect().await?.runtime;
+    let runtime = choice.connect_to(project).await?.runtime;
     let mesh = Mesh::attach(&runtime, topology).await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh

@@ -1,6 +1,7 @@
 //! A mesh that runs: its containers, what their sidecars say, and the changes made to it.
 
 mod change;
+mod cut;
 mod ready;
 mod start;
 
@@ -15,6 +16,7 @@ use crate::error::{CheckFailure, Error};
 use crate::runtime::{Container, Runtime, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
+pub use cut::Cut;
 pub use start::Belonging;
 use start::Ground;
 
@@ -34,6 +36,8 @@ pub struct Mesh {
     last_start: Instant,
     /// None where another process started it.
     ground: Option<Ground>,
+    /// The helpers that cut the network now.
+    wires: Vec<String>,
 }
 
 /// A member of the mesh and its container.
@@ -81,6 +85,7 @@ impl Mesh {
             nodes,
             last_start: Instant::now(),
             ground: None,
+            wires: Vec::new(),
         })
     }
 

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Mesh, Node};
 use crate::error::Error;
+use crate::image;
 use crate::owner::Owner;
 use crate::report::Progress;
-use crate::runtime::{Creation, Image, Runtime, label};
+use crate::runtime::{Creation, Image, Runtime, WireAction, label};
 use crate::topology::{Member, Topology};
 
 /// Who a new mesh belongs to.
@@ -68,6 +69,7 @@ impl Mesh {
             nodes,
             last_start,
             ground: Some(ground),
+            wires: Vec::new(),
         })
     }
 }
@@ -99,7 +101,7 @@ impl Ground {
             service: &member.service,
             network: &self.network,
             labels: &labels,
-            lifeline: false,
+            lifeline: self.belonging.owner != Owner::Detached,
         };
         let id = runtime.create(creation).await?;
         runtime.start(&id, &member.service.container_name).await?;
@@ -119,6 +121,28 @@ impl Ground {
         };
         Ok((node, at))
     }
+
+    /// Does `action` to what a container sends; answers with the helper's id.
+    pub(super) async fn wire(
+        &self,
+        runtime: &Runtime,
+        container: &str,
+        action: &WireAction,
+    ) -> Result<String, Error> {
+        let labels = self.belonging.labels();
+        let image = image::existing(runtime, image::WIRE_IMAGE).await?.image;
+        Ok(runtime.wire(&image, container, action, &labels).await?)
+    }
+}
+
+impl Belonging {
+    /// The labels by which all that belongs to it is found again.
+    fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (label::RUN.to_owned(), self.run.clone()),
+            (label::OWNER.to_owned(), self.owner.to_string()),
+        ])
+    }
 }
 
 /// The labels by which both this harness and Compose know what belongs to a mesh.
@@ -130,12 +154,12 @@ struct Labels<'a> {
 
 impl Labels<'_> {
     fn common(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            (label::RUN.to_owned(), self.belonging.run.clone()),
-            (label::OWNER.to_owned(), self.belonging.owner.to_string()),
+        let mut labels = self.belonging.labels();
+        labels.extend([
             (label::PROJECT.to_owned(), self.topology.project.clone()),
             (compose("version"), env!("CARGO_PKG_VERSION").to_owned()),
-        ])
+        ]);
+        labels
     }
 
     fn network(&self) -> BTreeMap<String, String> {

@@ -7,13 +7,18 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::{Container, Creation, Docker, Image, LogLine, Network, ProcessUse, RuntimeError};
+use super::{
+    Container, Creation, Docker, Event, Image, LogLine, Network, ProcessUse, Processes, RuntimeError,
+    WireAction,
+};
 
 /// What runs a mesh's containers; cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Runtime {
     /// The Docker Engine.
     Docker(Docker),
+    /// Processes of this machine.
+    Process(Processes),
 }
 
 /// Does the same on whichever engine it is.
@@ -21,6 +26,7 @@ macro_rules! on {
     ($runtime:expr, $engine:ident => $call:expr) => {
         match $runtime {
             Runtime::Docker($engine) => $call,
+            Runtime::Process($engine) => $call,
         }
     };
 }
@@ -30,6 +36,7 @@ impl Runtime {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Docker(_) => "docker",
+            Self::Process(_) => "process",
         }
     }
 
@@ -119,6 +126,48 @@ impl Runtime {
     /// The engine's.
     pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
         on!(self, engine => engine.processes(id).await)
+    }
+
+    /// Whether the way between containers can be cut with [`Runtime::wire`].
+    pub fn cuts(&self) -> bool {
+        matches!(self, Self::Docker(_))
+    }
+
+    /// Does `action` to what the container `target` sends, through a helper of the image `image` that carries `labels`;
+    /// it is in force when this returns. Answers with the helper's id.
+    ///
+    /// # Errors
+    /// The runtime cannot do that ([`Runtime::cuts`]), or the engine's.
+    pub async fn wire(
+        &self,
+        image: &Image,
+        target: &str,
+        action: &WireAction,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String, RuntimeError> {
+        match self {
+            Self::Docker(docker) => docker.wire(image, target, action, labels).await,
+            Self::Process(_) => Err(RuntimeError::NoCuts),
+        }
+    }
+
+    /// Ends what [`Runtime::wire`] began.
+    ///
+    /// # Errors
+    /// As [`Runtime::wire`].
+    pub async fn unwire(&self, helper: &str) -> Result<(), RuntimeError> {
+        match self {
+            Self::Docker(docker) => docker.unwire(helper).await,
+            Self::Process(_) => Err(RuntimeError::NoCuts),
+        }
+    }
+
+    /// What the engine tells from now on of all that carries the run's label. Processes have no engine that tells.
+    pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, RuntimeError>> {
+        match self {
+            Self::Docker(docker) => docker.events(run).boxed(),
+            Self::Process(_) => futures_util::stream::empty().boxed(),
+        }
     }
 
     /// Makes a network; answers with its id.

@@ -178,6 +178,9 @@ pub enum RuntimeError {
         /// The socket.
         socket: String,
     },
+    /// What would need a network between containers.
+    #[error("processes on this machine's loopback addresses cannot be cut from each other")]
+    NoCuts,
     /// This system cannot run a mesh as processes.
     #[error("a mesh runs as plain processes on Linux only, and this is {system}")]
     Unsupported {
@@ -228,6 +231,7 @@ impl RuntimeError {
     /// What the user can do about it.
     pub fn advice(&self) -> String {
         match self {
+            Self::NoCuts => "use Docker (--runtime docker)".to_owned(),
             Self::NoEngine { .. } => {
                 "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
                                       point DOCKER_HOST at its socket (unix:///path/to/docker.sock)"

@@ -164,6 +164,7 @@ impl Engine {
             image: record.image,
             image_id: record.image_id,
             labels: record.labels,
+            address: up.then_some(record.address.into()),
         })
     }
 }

@@ -1,0 +1,141 @@
+//! A mesh whose members do not reach each other: packets between them vanish, while their published ports answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::Mesh;
+use crate::error::Error;
+use crate::runtime::WireAction;
+
+/// Who does not reach whom, by the members' names: from the first to the second of each pair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cut(pub BTreeSet<(String, String)>);
+
+impl Cut {
+    /// Nothing goes from `from` to `to`; the other direction stays open.
+    pub fn one_way(from: &str, to: &str) -> Self {
+        Self(BTreeSet::from([(from.to_owned(), to.to_owned())]))
+    }
+
+    /// Nothing goes between the two.
+    pub fn pair(one: &str, other: &str) -> Self {
+        Self::split(&[one], &[other])
+    }
+
+    /// Nothing goes between any of `side` and any of `other`.
+    pub fn split(side: &[&str], other: &[&str]) -> Self {
+        let both = side
+            .iter()
+            .flat_map(|one| other.iter().flat_map(move |two| [(*one, *two), (*two, *one)]));
+        let apart = both.filter(|(one, two)| one != two);
+        Self(apart.map(|(one, two)| (one.to_owned(), two.to_owned())).collect())
+    }
+
+    /// Nothing goes between `node` and any other of `all`.
+    pub fn node(node: &str, all: &[&str]) -> Self {
+        Self::split(&[node], all)
+    }
+
+    fn by_sender(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut senders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, to) in &self.0 {
+            senders.entry(from).or_default().push(to);
+        }
+        senders
+    }
+}
+
+impl Mesh {
+    /// Cuts the network until [`Mesh::heal`]; all of it is in force when this returns.
+    ///
+    /// # Errors
+    /// The runtime cannot do that, there is no such member, or the engine's.
+    pub async fn cut(&mut self, cut: &Cut) -> Result<(), Error> {
+        let mut actions = Vec::new();
+        for (from, to) in cut.by_sender() {
+            actions.push((from.to_owned(), WireAction::Block(self.addresses(&to)?)));
+        }
+        self.act(actions).await
+    }
+
+    /// Loses on average `percent` of the packets that go from `name` to any other member, in bursts, until
+    /// [`Mesh::heal`].
+    ///
+    /// # Errors
+    /// As [`Mesh::cut`].
+    pub async fn lose(&mut self, name: &str, percent: u8) -> Result<(), Error> {
+        let others = self.topology.members.iter().map(|member| member.name());
+        let others: Vec<&str> = others.filter(|other| *other != name).collect();
+        let addresses = self.addresses(&others)?;
+        let action = WireAction::Lose { percent, addresses };
+        self.act(vec![(name.to_owned(), action)]).await
+    }
+
+    /// Undoes all that [`Mesh::cut`] and [`Mesh::lose`] did.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn heal(&mut self) -> Result<(), Error> {
+        let wires = std::mem::take(&mut self.wires);
+        let healed = join_all(wires.iter().map(|wire| self.runtime.unwire(wire))).await;
+        Ok(healed.into_iter().collect::<Result<(), _>>()?)
+    }
+
+    async fn act(&mut self, actions: Vec<(String, WireAction)>) -> Result<(), Error> {
+        let ground = self.ground()?;
+        let made = actions.iter().map(async |(member, action)| {
+            let node = self.node(member)?;
+            let wire = ground.wire(&self.runtime, &node.container.id, action).await?;
+            Ok::<_, Error>(wire)
+        });
+        let made = try_join_all(made).await?;
+        self.wires.extend(made);
+        Ok(())
+    }
+
+    fn addresses(&self, members: &[&str]) -> Result<Vec<IpAddr>, Error> {
+        let address = |name: &&str| {
+            let container = &self.node(name)?.container;
+            container.address.ok_or_else(|| {
+                Error::environment(
+                    format!("{} has no address on the mesh's network", container.name),
+                    "look whether it still runs",
+                )
+            })
+        };
+        members.iter().map(address).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(cut: &Cut) -> Vec<String> {
+        cut.0.iter().map(|(from, to)| format!("{from}>{to}")).collect()
+    }
+
+    #[test]
+    fn a_cut_names_both_directions_except_where_one_is_asked_for() {
+        assert_eq!(pairs(&Cut::one_way("a", "b")), ["a>b"]);
+        assert_eq!(pairs(&Cut::pair("a", "b")), ["a>b", "b>a"]);
+        assert_eq!(
+            pairs(&Cut::node("a", &["a", "b", "c"])),
+            ["a>b", "a>c", "b>a", "c>a"]
+        );
+        assert_eq!(
+            pairs(&Cut::split(&["a", "b"], &["c"])),
+            ["a>c", "b>c", "c>a", "c>b"]
+        );
+    }
+
+    #[test]
+    fn each_sender_is_told_all_that_it_does_not_reach() {
+        let cut = Cut::split(&["a"], &["b", "c"]);
+        let senders = cut.by_sender();
+        assert_eq!(senders["a"], ["b", "c"]);
+        assert_eq!(senders["b"], ["a"]);
+    }
+}
