@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
 
-use super::super::{Container, Creation, ProcessUse, RuntimeError};
+use super::super::{Container, ProcessUse, RuntimeError};
 use super::{Docker, failed, filters};
 
 impl Docker {
