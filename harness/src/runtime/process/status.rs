@@ -54,11 +54,11 @@ fn span(milliseconds: u64) -> String {
     match seconds {
         0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..60 => format!("{seconds} seconds"),
-        ..120 => "About a minute".to_owned(),
-        ..3600 => format!("{minutes} minutes"),
-        ..7200 => "About an hour".to_owned(),
-        ..172_800 => format!("{hours} hours"),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".to_owned(),
+        120..3600 => format!("{minutes} minutes"),
+        3600..7200 => "About an hour".to_owned(),
+        7200..172_800 => format!("{hours} hours"),
         _ => format!("{} days", hours / 24),
     }
 }
