@@ -179,6 +179,7 @@ async fn a_container_from_its_making_to_its_removal() {
         endpoint.ip().is_loopback() && endpoint.ip() != Ipv4Addr::LOCALHOST,
         "{endpoint}"
     );
+    assert_eq!(up.address, Some(endpoint.ip()));
     let home = bench.engine.engine.home(&id);
     let began = format!(
         "began {}",
@@ -208,7 +209,7 @@ async fn a_container_from_its_making_to_its_removal() {
     assert!(tree::marked(&id).is_empty(), "what its program left ends with it");
     let ended = bench.ended(&id).await;
     assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
-    assert!(ended.ports.is_empty());
+    assert!(ended.ports.is_empty() && ended.address.is_none());
     assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3, "it is stopped already");
 
     other.start(&id, "one").await.unwrap();
