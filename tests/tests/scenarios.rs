@@ -13,7 +13,7 @@ async fn every_scenario_holds_on_a_mesh_of_its_own_beside_another() {
     assert!(result.output.contains("All 6 scenarios held."), "{result:#?}");
     for figure in [
         "last container started -> all instances answer",
-        "requests failed",
+        "failed during a graceful stop",
         "resident memory",
     ] {
         assert!(

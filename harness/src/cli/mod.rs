@@ -8,7 +8,9 @@ mod test;
 mod up;
 mod watch;
 mod watchdog;
+mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -61,7 +63,13 @@ enum Command {
     /// Show what the containers wrote
     Logs(Logs),
     /// Check a mesh of its own end to end, beside any that runs, and report what was measured
-    Test(Build),
+    Test(test::Wish),
+    /// Show what happened around a failure: the newest that `test` wrote down, or that of a file
+    Why {
+        /// The file that the failure named
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Take away what a run leaves when it is killed; the harness starts this itself
     #[command(hide = true)]
     Watchdog {
@@ -198,7 +206,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "leave out -p",
         )),
         Command::Watchdog { run } => watchdog::run(&run, choice).await,
-        Command::Test(build) => test::run(choice, !build.no_build, begun, interrupts).await,
+        Command::Test(wish) => test::run(choice, wish, begun, interrupts).await,
+        Command::Why { file } => why::run(file),
     }
 }
 
@@ -227,6 +236,30 @@ mod tests {
             assert_eq!(parsed.project.name.as_deref(), Some("other"), "{line:?}");
         }
         assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.plain());
+    }
+
+    #[test]
+    fn filters_of_test_add_up() {
+        let line = [
+            "harness",
+            "test",
+            "--filter",
+            "a",
+            "--filter",
+            "b",
+            "--repeat",
+            "3",
+            "--require",
+            "docker",
+        ];
+        let parsed = Arguments::parse_from(line);
+        assert!(matches!(parsed.command, Some(Command::Test(_))), "{parsed:?}");
+        for wrong in [["--repeat", "0"], ["--require", "nothing"]] {
+            assert!(
+                Arguments::try_parse_from(["harness", "test"].into_iter().chain(wrong)).is_err(),
+                "{wrong:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,111 +1,231 @@
 //! `test`: every scenario, on a mesh of its own.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use clap::Args;
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image::Ready;
 use harness::interrupt::Interrupts;
-use harness::promises::{Measurements, Promise};
-use harness::report::{Progress, seconds, table};
-use harness::runtime::Choice;
+use harness::report::{self, Progress, Report, seconds, table};
+use harness::runtime::{Choice, Chosen, Runtime, label};
 use harness::scenarios::ALL;
-use harness::suite::Stage;
+use harness::suite::{Done, Means, Plan, Stage, select};
+use harness::topology::Topology;
 
+use super::Build;
 use super::guard::{Afterwards, belonging, guarded};
+
+type Form = fn(&Report) -> Result<String, String>;
+
+/// What the user wants of `test`.
+#[derive(Debug, Args)]
+pub(super) struct Wish {
+    #[command(flatten)]
+    pub(super) build: Build,
+    /// Only scenarios with this in their names; may be given again for more
+    #[arg(long = "filter", value_name = "TEXT")]
+    filters: Vec<String>,
+    /// Only say which scenarios there are
+    #[arg(long)]
+    list: bool,
+    /// Run all of it so often, whether it holds or not
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    repeat: u16,
+    /// Stop at the first scenario that does not hold and leave its mesh up
+    #[arg(long)]
+    keep: bool,
+    /// Write what came of it as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write what came of it as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Append what came of it as Markdown, for instance to $GITHUB_STEP_SUMMARY
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Fail where a scenario would be skipped for lack of this
+    #[arg(long, value_name = "WHAT", value_enum)]
+    require: Option<Required>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Required {
+    /// A Docker engine
+    Docker,
+}
 
 pub(super) async fn run(
     choice: Choice,
-    build: bool,
+    wish: Wish,
     begun: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
+    let scenarios = select(ALL, &wish.filters)?;
+    if wish.list {
+        let rows = scenarios.iter().map(|scenario| {
+            let needs = scenario.needs.words().join(", ");
+            vec![scenario.name.to_owned(), needs, scenario.about.to_owned()]
+        });
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}",
+            table::plain(&["NAME", "NEEDS", "WHAT HOLDS"], rows)
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let began = SystemTime::now();
     let checkout = Checkout::find()?;
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let runtime = choice.connect().await?.runtime;
+    let Chosen { runtime, why } = choice.connect().await?;
     let progress = Progress::new();
+    progress.say(&format!("Runtime {}: {why}.", runtime.name()));
     super::up::sweep(&runtime, &progress).await?;
+    let plan = Plan {
+        scenarios,
+        runs: usize::from(wish.repeat),
+        keep: wish.keep,
+        means: means(&runtime).await,
+        require_docker: wish.require == Some(Required::Docker),
+    };
 
-    let belonging = belonging(false);
+    // What is kept outlives this process.
+    let belonging = belonging(wish.keep);
     let work = async {
-        let name = topology.image.clone();
-        let ready =
-            super::up::prepare_image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
-        let (image, belonging) = (ready.image.clone(), belonging.clone());
-        let stage = Stage::new(runtime.clone(), topology, image, belonging, progress.clone());
-        let all = every_scenario(stage, &ready, begun, &progress);
-        let failed = interrupts
+        let image = super::up::prepare_image(
+            &runtime,
+            &checkout,
+            &topology.image,
+            !wish.build.no_build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
+        let mut stage = Stage::new(
+            runtime.clone(),
+            topology.clone(),
+            image.image,
+            belonging.clone(),
+            progress.clone(),
+        );
+        if image.cached {
+            stage.measure_up(begun);
+        }
+        let all = plan.run(&mut stage, &progress);
+        let done = interrupts
             .stop
             .run_until_cancelled(all)
             .await
-            .ok_or(Error::Interrupted)??;
-        Ok((failed, Afterwards::Remove))
+            .ok_or(Error::Interrupted)?;
+        let afterwards = if done.kept {
+            Afterwards::Keep
+        } else {
+            Afterwards::Remove
+        };
+        Ok((done, afterwards))
     };
-    let failed = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
-    let _ = match failed.len() {
-        0 => writeln!(std::io::stdout(), "\nAll {} scenarios held.", ALL.len()),
-        count => writeln!(
-            std::io::stdout(),
-            "\n{count} of {} failed: {}",
-            ALL.len(),
-            failed.join(", ")
-        ),
+    let done = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
+    if done.kept {
+        how_to_look(&runtime, &checkout, &belonging.run, &progress).await?;
+    }
+    let Done {
+        scenarios, measured, ..
+    } = done;
+    let report = Report {
+        runtime: runtime.name().to_owned(),
+        why,
+        began,
+        took: begun.elapsed(),
+        runs: plan.runs,
+        scenarios,
+        measured,
     };
-    Ok(if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-/// Runs all scenarios and prints the figures; answers with the names of those that failed.
-async fn every_scenario(
-    mut stage: Stage,
-    ready: &Ready,
-    begun: Instant,
-    progress: &Progress,
-) -> Result<Vec<&'static str>, Error> {
-    let mut measured = Measurements::default();
-    stage.mesh().await?;
-    if ready.cached {
-        measured.add(Promise::Up, begun.elapsed());
-    }
-    let mut failed = Vec::new();
-    for scenario in ALL {
-        // After a failure there is a new one to be made: under a stage of its own.
-        stage.mesh().await?;
-        progress.stage(scenario.name);
-        progress.note(scenario.about);
-        match stage.run(scenario).await {
-            Ok(()) => progress.done(scenario.about),
-            Err(Error::Check(failure)) => {
-                progress.failed();
-                progress.say(&format!(
-                    "{} does not hold: {}\n{failure}",
-                    scenario.name, scenario.about
-                ));
-                failed.push(scenario.name);
-            }
-            Err(other) => return Err(other),
-        }
-    }
-    progress.stage("memory");
-    let memory = stage.mesh().await?.sidecar_memory().await?;
-    for (_, kib) in memory {
-        measured.add(Promise::Memory, kib);
-    }
-    measured.merge(stage.measured());
-    progress.done("read");
     // The table is for people; the exit code tells the rest.
-    let took = seconds(begun.elapsed());
     let _ = writeln!(
         std::io::stdout(),
-        "\n{}\n\nMeasured in {took}.",
-        table::promises(&measured)
+        "\n{}\n\n{} Took {}.",
+        table::promises(&report.measured),
+        report.sentence(),
+        seconds(report.took)
     );
-    Ok(failed)
+    write(&wish, &report)?;
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+async fn means(runtime: &Runtime) -> Means {
+    let docker = runtime.name() == "docker";
+    let compose = docker
+        && (runs("docker", &["compose", "version"]).await || runs("docker-compose", &["version"]).await);
+    Means { docker, compose }
+}
+
+/// Whether a program is there and ends well.
+async fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let status = tokio::time::timeout(std::time::Duration::from_secs(10), command.status()).await;
+    matches!(status, Ok(Ok(status)) if status.success())
+}
+
+/// Says how to look at the meshes of a run that stay up.
+async fn how_to_look(
+    runtime: &Runtime,
+    checkout: &Checkout,
+    run: &str,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let containers = runtime.containers(&format!("{}={run}", label::RUN)).await?;
+    let mut projects: Vec<&str> = containers
+        .iter()
+        .map(|container| container.label(label::PROJECT))
+        .collect();
+    projects.sort_unstable();
+    projects.dedup();
+    let name = runtime.name();
+    for project in projects {
+        let topology: Topology = checkout.topology(project)?;
+        let mut lines = vec![format!(
+            "The mesh `{project}` stays up. To look at it and to take it away:"
+        )];
+        for command in ["status", "logs", "down"] {
+            lines.push(format!(
+                "  cargo run -p harness -- {command} -p {project} --runtime {name}"
+            ));
+        }
+        let curls = table::curl_lines(&topology, &containers);
+        lines.extend(curls.iter().map(|line| format!("  {line}")));
+        progress.say(&lines.join("\n"));
+    }
+    Ok(())
+}
+
+fn write(wish: &Wish, report: &Report) -> Result<(), Error> {
+    let failed = |path: &Path, fault: String| {
+        Error::environment(
+            format!("the report {} cannot be written: {fault}", path.display()),
+            "name a file that this user may write",
+        )
+    };
+    let forms: [(&Option<PathBuf>, Form); 2] = [(&wish.junit, report::junit), (&wish.json, report::json)];
+    for (path, form) in forms {
+        if let Some(path) = path {
+            let text = form(report).map_err(|fault| failed(path, fault))?;
+            std::fs::write(path, text).map_err(|error| failed(path, error.to_string()))?;
+        }
+    }
+    if let Some(path) = &wish.markdown {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(report::markdown(report).as_bytes()))
+            .map_err(|error| failed(path, error.to_string()))?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 
@@ -62,6 +62,26 @@ impl Mesh {
         let expected =
             format!("within {limit:?} a mesh that all sidecars see alike, and an answer on every path");
         Err(self.failure(expected, self.story(&missing).await).await)
+    }
+
+    /// Waits until the views of all containers that should run agree, and know nothing that is not there. Answers with
+    /// how long that took.
+    ///
+    /// # Errors
+    /// They do not within `limit`: in what they differ, with the containers' last log lines.
+    pub async fn agreed(&self, limit: Duration) -> Result<Duration, Error> {
+        let begun = Instant::now();
+        let attempt = async || match self.lacking().await {
+            lacking if lacking.is_empty() => Ok(()),
+            lacking => Err(lacking),
+        };
+        match wait::until(limit, PERIOD, attempt, |_| {}).await {
+            Ok(()) => Ok(begun.elapsed()),
+            Err(expired) => {
+                let expected = format!("within {limit:?} a mesh that all sidecars see alike");
+                Err(self.failure(expected, self.story(&expired.missing).await).await)
+            }
+        }
     }
 
     /// In what the views differ from what should be there. Healthy nodes that others have started beside do not count.

@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::Scenario;
-use crate::cleanup;
+use crate::chronicle::{Chronicle, Suspect};
 use crate::error::Error;
 use crate::mesh::{Belonging, Mesh};
 use crate::promises::{Measurements, Promise, Value};
 use crate::report::Progress;
-use crate::runtime::{Image, Runtime, label};
+use crate::runtime::{Image, Runtime};
 use crate::topology::{Route, Topology};
 use crate::traffic::{Pace, Recording, Traffic};
 
@@ -32,8 +31,17 @@ pub struct Stage {
     image: Image,
     belonging: Belonging,
     progress: Progress,
+    chronicle: Chronicle,
     shared: Option<Kept>,
     own: Vec<Kept>,
+    /// The projects of the meshes that scenarios of now have for their own, those that did not come up included.
+    own_projects: Vec<String>,
+    /// The name of the scenario that runs.
+    scenario: String,
+    /// Lines of logs from before are judged, or those of a mesh that is gone.
+    judged: SystemTime,
+    /// Since when the time until the first mesh is ready counts.
+    up_since: Option<Instant>,
     notes: Mutex<Notes>,
 }
 
@@ -42,7 +50,6 @@ pub struct Stage {
 struct Notes {
     measured: Measurements,
     recordings: Vec<Recording>,
-    said: Vec<(SystemTime, String)>,
 }
 
 impl Stage {
@@ -55,6 +62,7 @@ impl Stage {
         progress: Progress,
     ) -> Self {
         Self {
+            chronicle: Chronicle::start(&runtime, &belonging.run, &topology),
             runtime,
             topology,
             image,
@@ -62,8 +70,17 @@ impl Stage {
             progress,
             shared: None,
             own: Vec::new(),
+            own_projects: Vec::new(),
+            scenario: String::new(),
+            judged: SystemTime::UNIX_EPOCH,
+            up_since: None,
             notes: Mutex::default(),
         }
+    }
+
+    /// Measures [`Promise::Up`] from `begun` until the first shared mesh is ready.
+    pub fn measure_up(&mut self, begun: Instant) {
+        self.up_since = Some(begun);
     }
 
     /// What runs the containers.
@@ -96,6 +113,9 @@ impl Stage {
             None => {
                 let (mesh, took) = self.launch(self.topology.clone(), &self.progress).await?;
                 self.measure(Promise::Ready, took);
+                if let Some(begun) = self.up_since.take() {
+                    self.measure(Promise::Up, begun.elapsed());
+                }
                 let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
                 self.shared.insert(mesh).clone()
             }
@@ -118,6 +138,7 @@ impl Stage {
         for member in &mut topology.members {
             member.service.container_name = format!("{}-{}", topology.project, member.service.name);
         }
+        self.own_projects.push(topology.project.clone());
         let (mesh, took) = self.launch(topology, &Progress::silent()).await?;
         self.measure(Promise::Ready, took);
         let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
@@ -152,37 +173,63 @@ impl Stage {
 
     /// Notes what the scenario does, with the time.
     pub fn say(&self, text: impl Into<String>) {
-        let said = (SystemTime::now(), text.into());
-        self.note(|notes| notes.said.push(said));
-    }
-
-    /// Runs one scenario. After a failure the shared mesh is not used again: the next scenario gets a new one.
-    ///
-    /// # Errors
-    /// The scenario's, with the containers' last log lines.
-    pub async fn run(&mut self, scenario: &Scenario) -> Result<(), Error> {
-        let result = (scenario.run)(self).await;
-        let mut done = std::mem::take(&mut self.own);
-        let result = match result {
-            Ok(()) => Ok(()),
-            Err(mut error) => {
-                done.extend(self.shared.take());
-                for mesh in &done {
-                    error = mesh.lock().await.with_logs(error).await;
-                }
-                Err(error)
-            }
-        };
-        for mesh in done {
-            let project = mesh.lock().await.topology().project.clone();
-            cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await?;
-        }
-        result
+        self.chronicle.say(&self.scenario, text);
     }
 
     /// What was measured since the last look.
     pub fn measured(&self) -> Measurements {
         self.note(|notes| std::mem::take(&mut notes.measured))
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub(super) fn chronicle(&self) -> &Chronicle {
+        &self.chronicle
+    }
+
+    pub(super) fn own_meshes(&self) -> impl Iterator<Item = Kept> {
+        self.own.clone().into_iter()
+    }
+
+    pub(super) fn shared_mesh(&self) -> Option<Kept> {
+        self.shared.clone()
+    }
+
+    pub(super) fn begin(&mut self, scenario: &str) {
+        scenario.clone_into(&mut self.scenario);
+        self.say("begins");
+    }
+
+    /// Answers with what its traffic recorded.
+    pub(super) fn end(&mut self) -> Vec<Recording> {
+        self.say("ends");
+        self.note(|notes| std::mem::take(&mut notes.recordings))
+    }
+
+    /// The projects that are to be removed: those of the scenario's own meshes, and with `all` the shared one's.
+    pub(super) fn take_projects(&mut self, all: bool) -> Vec<String> {
+        self.own.clear();
+        let mut projects = std::mem::take(&mut self.own_projects);
+        if all {
+            self.shared = None;
+            projects.push(self.topology.project.clone());
+        }
+        projects
+    }
+
+    /// The WARN and ERROR lines that the meshes of now have written since they were judged last.
+    pub(super) async fn suspects(&self) -> Vec<Suspect> {
+        self.chronicle.catch_up().await;
+        let mut suspects = self.chronicle.suspects();
+        suspects.retain(|suspect| suspect.at >= self.judged);
+        suspects
+    }
+
+    /// What was written before now is of no interest any more.
+    pub(super) fn judge_from_now(&mut self) {
+        self.judged = SystemTime::now();
     }
 
     async fn launch(&self, topology: Topology, progress: &Progress) -> Result<(Mesh, Duration), Error> {

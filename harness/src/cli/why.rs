@@ -1,0 +1,25 @@
+//! `why`: what happened around the failure of a scenario.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use harness::checkout::Checkout;
+use harness::chronicle;
+use harness::error::Error;
+
+/// Prints `file`, or the newest that there is.
+pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
+    let path = match file {
+        Some(path) => path,
+        None => chronicle::newest(&chronicle::directory(&Checkout::find()?))?,
+    };
+    let text = std::fs::read(&path).map_err(|error| {
+        let what = format!("{}: {error}", path.display());
+        Error::environment(what, "leave the name out for the newest file")
+    })?;
+    // A reader that has gone, for instance `head`, has read enough.
+    let _ = writeln!(std::io::stderr(), "{}", path.display());
+    let _ = std::io::stdout().write_all(&text);
+    Ok(ExitCode::SUCCESS)
+}

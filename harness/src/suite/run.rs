@@ -1,0 +1,182 @@
+//! All scenarios, one after the other, and what they came to.
+
+use std::time::{Duration, Instant};
+
+use super::{Means, Scenario, Stage};
+use crate::promises::Measurements;
+use crate::report::{Outcome, Progress, Verdict};
+
+/// What is to be run.
+pub struct Plan<'a> {
+    /// The scenarios.
+    pub scenarios: Vec<&'a Scenario>,
+    /// How often all of them.
+    pub runs: usize,
+    /// Whether the meshes of a failed scenario stay; no other is run then.
+    pub keep: bool,
+    /// What the machine has.
+    pub means: Means,
+    /// Whether a scenario that is skipped for lack of Docker fails.
+    pub require_docker: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The scenarios.
+    pub scenarios: Vec<Outcome>,
+    /// What was measured.
+    pub measured: Measurements,
+    /// Whether meshes are kept.
+    pub kept: bool,
+}
+
+impl Plan<'_> {
+    /// Runs it to its end. What cannot be run any more is skipped, with the reason.
+    pub async fn run(&self, stage: &mut Stage, progress: &Progress) -> Done {
+        let mut done = Done::default();
+        let mut over: Option<String> = None;
+        for run in 1..=self.runs {
+            for scenario in &self.scenarios {
+                let begun = Instant::now();
+                let verdict = match &over {
+                    Some(reason) => skipped(reason),
+                    None => self.one(stage, scenario).await,
+                };
+                tell(scenario, &verdict, progress);
+                over = over.or_else(|| self.ends(&verdict, scenario));
+                done.kept |= self.keep && is_bad(&verdict);
+                done.scenarios.push(Outcome {
+                    name: scenario.name.to_owned(),
+                    about: scenario.about.to_owned(),
+                    run,
+                    took: begun.elapsed(),
+                    verdict,
+                });
+            }
+            if over.is_none()
+                && let Err(error) = stage.finish(run < self.runs).await
+            {
+                let message = error.to_string();
+                progress.failed();
+                progress.say(&message);
+                over = Some("the run before it could not be ended".to_owned());
+                done.scenarios.push(Outcome {
+                    name: "memory".to_owned(),
+                    about: "the memory of the idle sidecars can be read".to_owned(),
+                    run,
+                    took: Duration::ZERO,
+                    verdict: Verdict::Broken { message },
+                });
+            }
+            done.measured.merge(stage.measured());
+        }
+        done
+    }
+
+    /// Why nothing can be run after a scenario.
+    fn ends(&self, verdict: &Verdict, scenario: &Scenario) -> Option<String> {
+        match verdict {
+            Verdict::Broken { .. } => Some(format!("the environment is at fault, see {}", scenario.name)),
+            Verdict::Failed { .. } if self.keep => Some(format!("{} failed and is kept", scenario.name)),
+            Verdict::Held | Verdict::Failed { .. } | Verdict::Skipped { .. } => None,
+        }
+    }
+
+    async fn one(&self, stage: &mut Stage, scenario: &Scenario) -> Verdict {
+        match self.refused(scenario) {
+            Some(verdict) => verdict,
+            None => stage.run(scenario, self.keep).await,
+        }
+    }
+
+    /// What becomes of a scenario that cannot be run on this machine.
+    fn refused(&self, scenario: &Scenario) -> Option<Verdict> {
+        let reason = self.means.lacking(scenario.needs)?;
+        Some(if self.require_docker && !self.means.docker {
+            Verdict::Failed {
+                message: format!("{reason}, which --require docker demands"),
+            }
+        } else {
+            skipped(reason)
+        })
+    }
+}
+
+fn is_bad(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Failed { .. } | Verdict::Broken { .. })
+}
+
+fn skipped(reason: &str) -> Verdict {
+    Verdict::Skipped {
+        reason: reason.to_owned(),
+    }
+}
+
+/// A line for each scenario, and more where it did not hold.
+fn tell(scenario: &Scenario, verdict: &Verdict, progress: &Progress) {
+    match verdict {
+        Verdict::Held => progress.done(scenario.about),
+        Verdict::Skipped { reason } => progress.say(&format!("{}: skipped: {reason}", scenario.name)),
+        Verdict::Failed { message } | Verdict::Broken { message } => {
+            progress.failed();
+            let Scenario { name, about, .. } = scenario;
+            progress.say(&format!("{name} does not hold: {about}\n{message}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Needs;
+    use super::*;
+
+    fn scenario(needs: Needs) -> Scenario {
+        Scenario {
+            name: "one",
+            about: "",
+            needs,
+            allows: &[],
+            run: |_| Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn plan(docker: bool, require_docker: bool, keep: bool) -> Plan<'static> {
+        Plan {
+            scenarios: Vec::new(),
+            runs: 1,
+            keep,
+            means: Means {
+                docker,
+                compose: false,
+            },
+            require_docker,
+        }
+    }
+
+    #[test]
+    fn what_needs_docker_is_skipped_without_and_fails_where_docker_is_required() {
+        let docker = scenario(Needs::DOCKER);
+        let refused = |with, required| plan(with, required, false).refused(&docker);
+        assert!(matches!(refused(false, false), Some(Verdict::Skipped { .. })));
+        assert!(matches!(refused(false, true), Some(Verdict::Failed { .. })));
+        assert_eq!(refused(true, true), None);
+        assert_eq!(plan(false, true, false).refused(&scenario(Needs::NOTHING)), None);
+        let compose = plan(true, true, false).refused(&scenario(Needs::COMPOSE));
+        assert!(
+            matches!(compose, Some(Verdict::Skipped { .. })),
+            "Docker is there: {compose:?}"
+        );
+    }
+
+    #[test]
+    fn a_failure_ends_the_run_only_where_its_mesh_is_kept_and_a_broken_environment_always() {
+        let one = scenario(Needs::NOTHING);
+        let message = String::new;
+        let ends = |keep, verdict| plan(true, false, keep).ends(&verdict, &one).is_some();
+        assert!(!ends(false, Verdict::Failed { message: message() }));
+        assert!(ends(true, Verdict::Failed { message: message() }));
+        assert!(ends(false, Verdict::Broken { message: message() }));
+        assert!(!ends(true, Verdict::Held) && !ends(true, skipped("")));
+    }
+}
