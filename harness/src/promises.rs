@@ -19,9 +19,9 @@ pub enum Promise {
     FailedOnRollingRestart,
     /// Requests that failed while an instance was added and removed.
     FailedOnScale,
-    /// From an instance's kill until the last request was sent that failed.
+    /// From an instance's kill until the last failed request ended.
     KillToLastError,
-    /// From an instance's standstill until the last request was sent that failed.
+    /// From an instance's standstill until the last failed request ended.
     FreezeToLastError,
     /// From the end of a partition until all views agree again.
     HealToAgreement,

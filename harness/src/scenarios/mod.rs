@@ -1,8 +1,15 @@
 //! The checks of a mesh, one file each. Each has a mesh that is ready, and leaves it as it found it.
 
+mod all_gone;
 mod alternation;
+mod faulty;
+mod freeze;
 mod graceful_stop;
+mod kill;
+mod one_instance;
 mod paths;
+mod recreate;
+mod refusal;
 mod rejoin;
 mod topology;
 mod weights;
@@ -52,5 +59,40 @@ pub static ALL: &[Scenario] = &[
         needs: Needs::NOTHING,
         allows: &[],
         run: |stage| Box::pin(rejoin::run(stage)),
+    },
+    Scenario {
+        name: "one_instance",
+        about: "a service with one instance is answered by it on every path",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(one_instance::run(stage)),
+    },
+    Scenario {
+        name: "all_gone",
+        about: "a service without an instance fails at once and says why, and the other is untouched",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(all_gone::run(stage)),
+    },
+    Scenario {
+        name: "kill",
+        about: "an instance is killed under constant traffic and only the requests under way on it fail",
+        needs: Needs::NOTHING,
+        allows: &["discovery: lost"],
+        run: |stage| Box::pin(kill::run(stage)),
+    },
+    Scenario {
+        name: "freeze",
+        about: "an instance stands still and only the requests put on it before that was noticed fail",
+        needs: Needs::NOTHING,
+        allows: &["discovery: lost"],
+        run: |stage| Box::pin(freeze::run(stage)),
+    },
+    Scenario {
+        name: "recreate",
+        about: "a container made anew under its old name takes its turns, and the old one is forgotten",
+        needs: Needs::NOTHING,
+        allows: &["discovery: lost"],
+        run: |stage| Box::pin(recreate::run(stage)),
     },
 ];

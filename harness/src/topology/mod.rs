@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::compose::{ComposeFile, Service};
-pub use route::Route;
+pub use route::{LB, Route, SOCKS5, VIA_LB};
 
 /// The weight of a service instance that is started without `--weight`.
 pub const DEFAULT_WEIGHT: u32 = 10;

@@ -18,11 +18,11 @@ pub struct Route {
 }
 
 /// Through the frontend and its sidecar's SOCKS5 server.
-pub(super) const SOCKS5: &str = "frontend";
+pub const SOCKS5: &str = "frontend";
 /// Through the frontend and its sidecar's TCP load balancer.
-pub(super) const VIA_LB: &str = "frontend?via=lb";
+pub const VIA_LB: &str = "frontend?via=lb";
 /// Through the load balancer's container.
-pub(super) const LB: &str = "lb";
+pub const LB: &str = "lb";
 /// Every kind of way.
 pub(super) const WAYS: [&str; 3] = [SOCKS5, VIA_LB, LB];
 

@@ -132,6 +132,16 @@ impl Record {
         self.routes.get(index).map(Route::name).unwrap_or_default()
     }
 
+    /// The routes that outcomes are indices into.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The service that was asked for; none where there is no such route.
+    pub fn service(&self, outcome: &Outcome) -> Option<&str> {
+        self.routes.get(outcome.route).map(|route| route.service.as_str())
+    }
+
     /// When a request was sent, on the clock of the machine.
     pub fn sent_at(&self, outcome: &Outcome) -> SystemTime {
         self.began + outcome.at
@@ -154,11 +164,10 @@ impl Record {
             .min()
     }
 
-    /// How long after `at` the last request was sent that failed; none where no request failed that had not ended
-    /// before. One that was under way at that moment failed at once.
+    /// How long after `at` the last failed request ended; none where all that failed had ended before.
     pub fn last_error_after(&self, at: Duration) -> Option<Duration> {
         let later = self.failures().filter(|outcome| outcome.end() >= at);
-        later.map(|outcome| outcome.at.saturating_sub(at)).max()
+        later.map(|outcome| outcome.end().saturating_sub(at)).max()
     }
 
     /// Tells the failed requests that `faults` explain from the others.

@@ -114,16 +114,19 @@ fn a_request_was_in_flight_only_if_it_overlaps_the_fault() {
 }
 
 #[test]
-fn the_last_error_is_dated_by_when_its_request_was_sent() {
+fn the_last_error_is_dated_by_when_its_request_ended() {
     let record = record([
         outcome(10, 5, Err("before")),
-        outcome(90, 5000, Err("under way")),
-        outcome(130, 5, Err("last")),
-        outcome(200, 5, Ok("one")),
+        outcome(130, 5, Err("sent last")),
+        outcome(90, 500, Err("ended last")),
+        outcome(700, 5, Ok("one")),
     ]);
-    assert_eq!(record.last_error_after(milliseconds(100)), Some(milliseconds(30)));
-    assert_eq!(record.last_error_after(milliseconds(132)), Some(Duration::ZERO));
-    assert_eq!(record.last_error_after(milliseconds(6000)), None);
+    assert_eq!(
+        record.last_error_after(milliseconds(100)),
+        Some(milliseconds(490))
+    );
+    assert_eq!(record.last_error_after(milliseconds(590)), Some(Duration::ZERO));
+    assert_eq!(record.last_error_after(milliseconds(591)), None);
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! An instance that is killed costs the requests under way on it, and no other.
+
+use std::time::Duration;
+
+use super::faulty::{flows, judge};
+use super::graceful_stop::answers_from;
+use crate::error::Error;
+use crate::mesh::Mesh;
+use crate::promises::Promise;
+use crate::report::Progress;
+use crate::suite::{READY_LIMIT, Stage};
+use crate::traffic::{Fault, Traffic};
+
+/// The instance that is killed.
+const KILLED: &str = "service-a2";
+
+pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+    let mut mesh = stage.mesh().await?;
+    let traffic = stage.traffic(&mesh)?;
+    let fault = kill(stage, &mut mesh, &traffic, KILLED).await?;
+    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    flows(&traffic).await?;
+
+    stage.say(format!("starts {KILLED} again"));
+    let rejoin = come_back(&mut mesh, &traffic, KILLED).await?;
+    stage.measure(Promise::Rejoin, rejoin);
+    let record = traffic.finish().await;
+    judge(stage, &record, "a", fault, Promise::KillToLastError)
+}
+
+/// Kills an instance that takes part in the traffic. A request that was sent until the kill was done may have been
+/// under way on it.
+pub(super) async fn kill(
+    stage: &Stage,
+    mesh: &mut Mesh,
+    traffic: &Traffic,
+    name: &str,
+) -> Result<Fault, Error> {
+    let host = mesh.node(name)?.container.short_id().to_owned();
+    let before = format!("{name} ({host}) takes part in the traffic before it is killed");
+    answers_from(traffic, &host, &before).await?;
+    stage.say(format!("kills {name} ({host})"));
+    let at = traffic.now();
+    mesh.kill(name).await?;
+    let until = traffic.now();
+    Ok(Fault { at, until })
+}
+
+/// Starts a killed instance again and waits until the mesh is whole; answers with the time from the start to the
+/// instance's first answer.
+async fn come_back(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<Duration, Error> {
+    let host = mesh.node(name)?.container.short_id().to_owned();
+    let begun = traffic.now();
+    mesh.start_again(name).await?;
+    let started = traffic.now().saturating_sub(begun);
+    let answered = answers_from(
+        traffic,
+        &host,
+        &format!("{name} ({host}) answers after its return"),
+    )
+    .await?;
+    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    flows(traffic).await?;
+    Ok(started + answered)
+}
