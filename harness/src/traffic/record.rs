@@ -154,6 +154,13 @@ impl Record {
             .min()
     }
 
+    /// Whether a request that was sent on `route` at `since` or later was answered.
+    pub fn answered_on(&self, route: &Route, since: Duration) -> bool {
+        let latest = self.answers.iter().rev();
+        let mut later = latest.take_while(|outcome| outcome.end() >= since);
+        later.any(|outcome| outcome.at >= since && self.routes.get(outcome.route) == Some(route))
+    }
+
     /// How long after `at` the last request was sent that failed; none where no request failed that had not ended
     /// before. One that was under way at that moment failed at once.
     pub fn last_error_after(&self, at: Duration) -> Option<Duration> {
