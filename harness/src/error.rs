@@ -70,6 +70,15 @@ impl Error {
         }
     }
 
+    /// Something about the mesh that should hold and does not.
+    pub fn unmet(expected: impl Into<String>, seen: impl Into<String>) -> Self {
+        Self::Check(Box::new(CheckFailure {
+            expected: expected.into(),
+            seen: seen.into(),
+            logs: Vec::new(),
+        }))
+    }
+
     /// The exit code that tells it apart.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -87,14 +96,10 @@ impl Error {
 /// [`Error::Check`] where it does not hold.
 pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) -> Result<(), Error> {
     if holds {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(Error::unmet(expected, seen))
     }
-    let failure = CheckFailure {
-        expected: expected.into(),
-        seen: seen.into(),
-        logs: Vec::new(),
-    };
-    Err(Error::Check(Box::new(failure)))
 }
 
 impl From<RuntimeError> for Error {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The largest body that is read; a mesh's view of itself is far below it.
@@ -45,6 +46,73 @@ pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<R
         .unwrap_or(Err(HttpError::Timeout(address, limit)))
 }
 
+/// A request of which all but the end is sent: it is under way for as long as one wants.
+#[derive(Debug)]
+pub struct Begun {
+    address: SocketAddr,
+    stream: TcpStream,
+}
+
+/// Connects to `address` and sends `GET target` but for the line that ends it, all within `limit`.
+///
+/// # Errors
+/// No connection, it broke, or not in time.
+pub async fn begin(address: SocketAddr, target: &str, limit: Duration) -> Result<Begun, HttpError> {
+    let head = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let sending = async {
+        let mut stream = TcpStream::connect(address)
+            .await
+            .map_err(|error| HttpError::Connect(address, error))?;
+        let sent = stream.write_all(head.as_bytes()).await;
+        sent.map_err(|error| HttpError::Answer(address, error.to_string()))?;
+        Ok(Begun { address, stream })
+    };
+    tokio::time::timeout(limit, sending)
+        .await
+        .unwrap_or(Err(HttpError::Timeout(address, limit)))
+}
+
+impl Begun {
+    /// Sends the request's end and reads the answer until the server closes, all within `limit`.
+    ///
+    /// # Errors
+    /// The connection broke, the answer is no HTTP, or not in time.
+    pub async fn finish(mut self, limit: Duration) -> Result<Response, HttpError> {
+        let failed = |reason: String| HttpError::Answer(self.address, reason);
+        let exchanging = async {
+            self.stream.write_all(b"\r\n").await?;
+            let mut answer = Vec::new();
+            let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+            (&mut self.stream).take(most).read_to_end(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        let answer = tokio::time::timeout(limit, exchanging)
+            .await
+            .map_err(|_| HttpError::Timeout(self.address, limit))?
+            .map_err(|error| failed(error.to_string()))?;
+        parse(&answer).ok_or_else(|| failed(format!("{:?}", String::from_utf8_lossy(&answer))))
+    }
+}
+
+/// An answer whose body is as long as it says.
+fn parse(answer: &[u8]) -> Option<Response> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let (head, body) = (
+        std::str::from_utf8(answer.get(..end)?).ok()?,
+        answer.get(end + 4..)?,
+    );
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim())
+    })?;
+    (length.parse() == Ok(body.len())).then(|| Response {
+        status,
+        body: Bytes::copy_from_slice(body),
+    })
+}
+
 async fn exchange(address: SocketAddr, target: &str) -> Result<Response, HttpError> {
     let stream = TcpStream::connect(address)
         .await
@@ -75,5 +143,54 @@ async fn exchange(address: SocketAddr, target: &str) -> Result<Response, HttpErr
     tokio::select! {
         result = &mut answer => result,
         _ = &mut connection => answer.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn a_begun_request_is_whole_once_it_is_finished() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let begun = begin(address, "/page", LIMIT).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"close\r\n") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        let serving = async {
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes";
+            stream.write_all(answer).await.unwrap();
+            drop(stream);
+            String::from_utf8(request).unwrap()
+        };
+        let (request, response) = tokio::join!(serving, begun.finish(LIMIT));
+        assert!(request.starts_with("GET /page HTTP/1.1\r\n"), "{request}");
+        let body = Bytes::from_static(b"yes");
+        assert_eq!(response.unwrap(), Response { status: 200, body });
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_is_none() {
+        let whole = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\nbody";
+        assert_eq!(parse(whole.as_bytes()).map(|answer| answer.status), Some(502));
+        for cut in [
+            "",
+            &whole[..whole.len() - 1],
+            &whole[..30],
+            "HTTP/1.1 200 OK\r\n\r\nbody",
+            "nonsense\r\n\r\n",
+        ] {
+            assert_eq!(parse(cut.as_bytes()), None, "{cut:?}");
+        }
     }
 }

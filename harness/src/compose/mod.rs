@@ -2,6 +2,7 @@
 //! line: nothing in the file is silently left out of what runs.
 
 mod interpolate;
+pub mod program;
 mod raw;
 mod value;
 

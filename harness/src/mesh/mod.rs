@@ -99,6 +99,11 @@ impl Mesh {
         &self.nodes
     }
 
+    /// When a container of it was last started.
+    pub fn last_start(&self) -> Instant {
+        self.last_start
+    }
+
     /// The node of this name.
     ///
     /// # Errors

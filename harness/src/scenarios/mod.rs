@@ -2,15 +2,21 @@
 
 mod all_gone;
 mod alternation;
+mod balancers_restart;
+mod compose_interop;
 mod faulty;
 mod freeze;
 mod graceful_stop;
 mod kill;
 mod one_instance;
+mod outside;
 mod paths;
 mod recreate;
 mod refusal;
 mod rejoin;
+mod rolling_restart;
+mod scale;
+mod side_by_side;
 mod topology;
 mod weights;
 
@@ -94,5 +100,47 @@ pub static ALL: &[Scenario] = &[
         needs: Needs::NOTHING,
         allows: &["discovery: lost"],
         run: |stage| Box::pin(recreate::run(stage)),
+    },
+    Scenario {
+        name: "rolling_restart",
+        about: "every service container is restarted under constant traffic and no request fails",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(rolling_restart::run(stage)),
+    },
+    Scenario {
+        name: "balancers_restart",
+        about: "the frontend and the load balancer restart, requests under way finish, the other ways go on",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(balancers_restart::run(stage)),
+    },
+    Scenario {
+        name: "scale",
+        about: "an instance is added and removed under constant traffic, takes strict turns, and no request fails",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(scale::run(stage)),
+    },
+    Scenario {
+        name: "outside",
+        about: "a destination that is no server group is refused at once, and the reason is told",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(outside::run(stage)),
+    },
+    Scenario {
+        name: "side_by_side",
+        about: "two meshes side by side never meet, and each serves its own instances only",
+        needs: Needs::NOTHING,
+        allows: &[],
+        run: |stage| Box::pin(side_by_side::run(stage)),
+    },
+    Scenario {
+        name: "compose_interop",
+        about: "the harness and Compose see and stop what the other started",
+        needs: Needs::COMPOSE,
+        allows: &[],
+        run: |stage| Box::pin(compose_interop::run(stage)),
     },
 ];

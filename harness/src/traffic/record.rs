@@ -164,6 +164,13 @@ impl Record {
             .min()
     }
 
+    /// Whether a request that was sent on `route` at `since` or later was answered.
+    pub fn answered_on(&self, route: &Route, since: Duration) -> bool {
+        let latest = self.answers.iter().rev();
+        let mut later = latest.take_while(|outcome| outcome.end() >= since);
+        later.any(|outcome| outcome.at >= since && self.routes.get(outcome.route) == Some(route))
+    }
+
     /// How long after `at` the last failed request ended; none where all that failed had ended before.
     pub fn last_error_after(&self, at: Duration) -> Option<Duration> {
         let later = self.failures().filter(|outcome| outcome.end() >= at);
