@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::breakage::time_to_finish;
 use crate::control::credential::Credential;
 use crate::control::{MAX_FILE, Script, autosave};
 use crate::fault::{Fault, Faults};
@@ -21,12 +22,19 @@ const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
 /// The variables that hold secrets: they are the sidecar's and not its program's.
 pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 
+const BREAKABLE: &str = if cfg!(feature = "breakable") {
+    "THIS BUILD CAN BE BROKEN ON PURPOSE by SIDECAR_BREAK. It is for tests of the tests and for nothing else."
+} else {
+    ""
+};
+
 /// The proxy that stands beside every service of the mesh.
 #[derive(Debug, Parser)]
 #[command(
     name = "sidecar",
     version,
     args_conflicts_with_subcommands = true,
+    before_help = BREAKABLE,
     after_help = "With a PROGRAM the sidecar starts it once its own listeners are bound, forwards SIGTERM, \
                   SIGINT, SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG sets how much \
                   of it, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug."
@@ -237,8 +245,8 @@ impl RunArgs {
             resp_controller: resp_controller.transpose()?,
             status: self.status,
             workers: self.workers.map_or(processors, usize::from),
-            program_grace: self.program_grace,
-            drain: self.drain,
+            program_grace: time_to_finish(self.program_grace),
+            drain: time_to_finish(self.drain),
             end_with_stdin: self.end_with_stdin,
             program: self.program,
         })

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod balance;
+pub mod breakage;
 pub mod cli;
 pub mod control;
 pub mod fault;

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "breakable")]
+    sidecar::breakage::choose()?;
     let task = cli.into_task()?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(task.workers())

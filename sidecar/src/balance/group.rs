@@ -16,6 +16,7 @@ use super::member::{Member, ServerView, Standing};
 use super::method::Method;
 use super::server::Server;
 use super::wrr;
+use crate::breakage::{Breakage, broken};
 
 /// A set of servers, shared by all who pick from it, check it, or change it.
 ///
@@ -246,6 +247,9 @@ impl ServerGroup {
         let mut state = self.state();
         let member = state.members.iter_mut().find(|m| m.server.id() == server.id())?;
         server.checks.count(outcome);
+        if outcome != CheckOutcome::Passed && broken(Breakage::KeepDeadInstances) {
+            return None;
+        }
         let cleared = outcome == CheckOutcome::Passed && std::mem::take(&mut member.suspect);
         let change = member.health.observe(outcome, &config);
         if cleared || change.is_some() {

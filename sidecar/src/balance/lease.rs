@@ -8,6 +8,7 @@ use super::connects::Failure;
 use super::counters::Direction;
 use super::group::ServerGroup;
 use super::server::Server;
+use crate::breakage::{Breakage, broken};
 
 /// The addresses that one connection has tried already. Empty, it costs nothing.
 #[derive(Debug, Default)]
@@ -94,7 +95,7 @@ impl Lease {
     pub fn failed(self, failure: Failure) -> FailedLease {
         self.server.connects.failed(failure);
         self.group.connects.failed(failure);
-        if failure != Failure::OutOfRoom {
+        if failure != Failure::OutOfRoom && !broken(Breakage::NoFailover) {
             self.group.suspect(&self.server);
             self.server.recheck.notify_one();
         }

@@ -10,6 +10,7 @@ use super::health::{Checks, Health};
 use super::lease::Tried;
 use super::server::Server;
 use super::wrr;
+use crate::breakage::{Breakage, broken};
 
 /// One server as it shows from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,11 @@ pub(super) struct Member {
 
 impl wrr::Turns for Member {
     fn weight(&self) -> u32 {
-        self.weight
+        if broken(Breakage::IgnoreWeights) {
+            1
+        } else {
+            self.weight
+        }
     }
 
     fn credit(&mut self) -> &mut i64 {
@@ -71,6 +76,11 @@ impl Member {
         } else {
             Some(Standing::Good)
         }
+    }
+
+    /// Who takes turns here, and what has been gained and not yet paid.
+    pub(super) fn account(&mut self) -> (usize, &mut i64) {
+        (Arc::as_ptr(&self.server).addr(), &mut self.credit)
     }
 
     /// How busy it is for its weight.

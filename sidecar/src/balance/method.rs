@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::lease::Tried;
 use super::member::Member;
 use super::{source, wrr};
+use crate::breakage;
 
 /// How a group chooses among its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -55,7 +56,7 @@ impl Method {
         let best = members.iter().filter_map(|m| m.standing(tried)).max()?;
         let eligible = |m: &Member| m.standing(tried) == Some(best);
         match self {
-            Self::Wrr => wrr::next(members, eligible),
+            Self::Wrr => breakage::turn(members, Member::account, |members| wrr::next(members, eligible)),
             Self::Wlc => {
                 let loads = members.iter().filter(|m| eligible(m)).map(Member::load);
                 let least = loads.min_by(|a, b| a.cmp(*b))?;

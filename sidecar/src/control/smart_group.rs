@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::command::SmartGroupSpec;
 use crate::balance::ServerGroup;
 use crate::balance::service::{Instances, ServiceId};
+use crate::breakage::stale_port;
 
 /// What the mesh offers, as it changes.
 pub(super) type MeshInstances = watch::Receiver<Arc<Instances>>;
@@ -76,8 +77,9 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) {
         return;
     };
     let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
-    let servers = offered
-        .iter()
-        .map(|i| (format!("{}@{}", id.service, i.address), i.address, i.weight));
+    let servers = offered.iter().map(|instance| {
+        let address = stale_port(instance.address);
+        (format!("{}@{address}", id.service), address, instance.weight)
+    });
     group.set_learned_losing(servers.collect(), |address| instances.lost.contains(&address));
 }

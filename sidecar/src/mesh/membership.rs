@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::timing::Timing;
 use super::wire::{MAX_NODES, Node, NodeState, membership_hash};
+use crate::breakage::{Breakage, broken};
 
 /// Whose word it is that a node is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +200,7 @@ impl Membership {
             return false;
         };
         member.failures = member.failures.saturating_add(1);
-        if !member.up || member.failures < self.failures_until_down {
+        if broken(Breakage::KeepDeadInstances) || !member.up || member.failures < self.failures_until_down {
             return false;
         }
         (member.up, member.since) = (false, now);

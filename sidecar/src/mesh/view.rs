@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::directory::Directory;
 use super::membership::Membership;
 use super::wire::{Node, ServiceNode};
+use crate::breakage;
 
 /// A node's view of the mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,6 +109,7 @@ impl View {
             is_self: false,
         });
         let mut nodes: Vec<NodeHealth> = std::iter::once(own).chain(others).collect();
+        breakage::add_ghosts(&mut nodes);
         nodes.sort_by(|a, b| {
             let key = |n: &NodeHealth| (n.node.address, n.node.udp_port, n.node.tcp_port);
             key(a)

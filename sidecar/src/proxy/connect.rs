@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::accept::out_of_room;
 pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
+use crate::breakage::{Breakage, broken};
 
 /// How long all attempts for one client may take together.
 pub const BUDGET: Duration = Duration::from_secs(4);
@@ -134,7 +135,7 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
             failure,
         });
         failed = Some(lease.failed(failure));
-        if failure == Failure::OutOfRoom {
+        if failure == Failure::OutOfRoom || broken(Breakage::NoFailover) {
             break;
         }
         tried.add(address);

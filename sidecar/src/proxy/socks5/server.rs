@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::handshake::{self, Asked, HandshakeError};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
+use crate::breakage::{Breakage, broken};
 use crate::proxy::accept::Serve;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::connect::{ConnectError, Connected, Reason, connect};
@@ -206,7 +207,7 @@ impl Service {
                 return Ok(connect(|_| lease.take()).await?);
             }
         }
-        if !self.allow_non_backend.load(Ordering::Relaxed) {
+        if !self.allow_non_backend.load(Ordering::Relaxed) && !broken(Breakage::AnyDestination) {
             return Err(Failed::NotAllowed);
         }
         let connected = match address {
