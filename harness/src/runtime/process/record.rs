@@ -159,7 +159,6 @@ impl Engine {
             status: status::phrase(&condition, milliseconds(SystemTime::now())),
             // Nothing answers there when it does not run.
             ports: if up { record.ports } else { Vec::new() },
-            address: up.then_some(record.address.into()),
             id,
             name: record.name,
             image: record.image,
