@@ -133,7 +133,11 @@ impl Engine {
     fn remove_outdated(&self) -> io::Result<()> {
         let _lock = self.store.lock()?;
         let mut used: Vec<String> = Vec::new();
-        for (_, file) in entries(&self.store.names())? {
+        for (name, file) in entries(&self.store.names())? {
+            // What a killed process was writing.
+            if name.contains('.') {
+                continue;
+            }
             used.extend(store::read::<Named>(&file)?.map(|named| named.id));
         }
         for (_, record) in self.records()? {
