@@ -8,16 +8,16 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
+use super::Recipe;
 use crate::error::Error;
 use crate::report::Progress;
 
 /// Lines of the compiler's output that are kept to show when it fails.
 const KEPT_LINES: usize = 60;
 
-/// Compiles the programs of these packages static and answers with where they are.
-pub(super) async fn compile(root: &Path, packages: &[&str], progress: &Progress) -> Result<PathBuf, Error> {
-    let advice = "correct what the compiler says, or build the image elsewhere (docker build -f compose/Dockerfile -t \
-                  service-mesh-example .) and run with --no-build";
+/// Compiles the programs of an image static and answers with where they are.
+pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -> Result<PathBuf, Error> {
+    let advice = recipe.advice;
     if !cfg!(target_os = "linux") {
         let what = "the image's programs are Linux programs, and this is another system";
         return Err(Error::environment(what, advice));
@@ -29,7 +29,7 @@ pub(super) async fn compile(root: &Path, packages: &[&str], progress: &Progress)
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .args(["build", "--release", "--bins", "--target", &target])
-        .args(packages.iter().flat_map(|package| ["-p", *package]))
+        .args(recipe.packages.iter().flat_map(|package| ["-p", *package]))
         .arg("--target-dir")
         .arg(&directory)
         .current_dir(root)

@@ -22,6 +22,8 @@ struct Recipe {
     config: bool,
     /// Lines of a Dockerfile that say how it is run.
     settings: &'static [&'static str],
+    /// What the user can do where its programs cannot be compiled.
+    advice: &'static str,
 }
 
 /// The image of all the mesh's containers. The same content as `compose/Dockerfile` makes.
@@ -39,6 +41,8 @@ const MESH: Recipe = Recipe {
         "USER 65534:65534",
         r#"ENTRYPOINT ["/bin/sidecar"]"#,
     ],
+    advice: "correct what the compiler says, or build the image elsewhere (docker build -f compose/Dockerfile -t \
+             service-mesh-example .) and run with --no-build",
 };
 
 /// The name of the image that cuts connections between containers.
@@ -51,6 +55,7 @@ const WIRE: Recipe = Recipe {
     links: &[],
     config: false,
     settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/wire"]"#],
+    advice: "correct what the compiler says, or leave out what cuts connections",
 };
 
 /// An image that is ready to be run.
@@ -99,7 +104,7 @@ async fn make(
     name: &str,
     progress: &Progress,
 ) -> Result<Ready, Error> {
-    let binaries = compile::compile(root, recipe.packages, progress).await?;
+    let binaries = compile::compile(root, recipe, progress).await?;
     let config = root.join("compose/config");
     let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &binaries, &config))
         .await
