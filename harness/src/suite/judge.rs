@@ -176,9 +176,7 @@ impl Stage {
     async fn clear(&mut self, all: bool) -> Result<(), Error> {
         for project in self.take_projects(all) {
             cleanup::remove_labelled(self.runtime(), label::PROJECT, &project).await?;
-        }
-        if all {
-            self.judge_from_now();
+            self.removed(project);
         }
         Ok(())
     }

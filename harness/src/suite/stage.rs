@@ -1,5 +1,6 @@
 //! What a scenario works on and with.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -38,8 +39,8 @@ pub struct Stage {
     own_projects: Vec<String>,
     /// The name of the scenario that runs.
     scenario: String,
-    /// Lines of logs from before are judged, or those of a mesh that is gone.
-    judged: SystemTime,
+    /// The projects that were removed, and when: what their containers wrote while they were killed is of no interest.
+    removed: BTreeMap<String, SystemTime>,
     /// Since when the time until the first mesh is ready counts.
     up_since: Option<Instant>,
     notes: Mutex<Notes>,
@@ -72,7 +73,7 @@ impl Stage {
             own: Vec::new(),
             own_projects: Vec::new(),
             scenario: String::new(),
-            judged: SystemTime::UNIX_EPOCH,
+            removed: BTreeMap::new(),
             up_since: None,
             notes: Mutex::default(),
         }
@@ -223,13 +224,13 @@ impl Stage {
     pub(super) async fn suspects(&self) -> Vec<Suspect> {
         self.chronicle.catch_up().await;
         let mut suspects = self.chronicle.suspects();
-        suspects.retain(|suspect| suspect.at >= self.judged);
+        suspects.retain(|suspect| of_interest(suspect, &self.removed));
         suspects
     }
 
-    /// What was written before now is of no interest any more.
-    pub(super) fn judge_from_now(&mut self) {
-        self.judged = SystemTime::now();
+    /// A project's containers are gone.
+    pub(super) fn removed(&mut self, project: String) {
+        self.removed.insert(project, SystemTime::now());
     }
 
     async fn launch(&self, topology: Topology, progress: &Progress) -> Result<(Mesh, Duration), Error> {
@@ -252,4 +253,35 @@ fn hold(mesh: Kept) -> Result<Held, Error> {
             "this is a defect of the scenario: keep what `mesh` gave, or drop it before",
         )
     })
+}
+
+/// Whether a line is from a container that is there, or that was there until its scenario was over.
+fn of_interest(suspect: &Suspect, removed: &BTreeMap<String, SystemTime>) -> bool {
+    removed.iter().all(|(project, at)| {
+        let name = suspect.container.strip_prefix(project.as_str());
+        suspect.at > *at || !name.is_some_and(|name| name.starts_with('-'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_mesh_writes_while_it_is_removed_is_of_no_interest() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let removed = BTreeMap::from([("mesh-1-own".to_owned(), at(10))]);
+        let interesting = |container: &str, seconds| {
+            let suspect = Suspect {
+                at: at(seconds),
+                container: container.to_owned(),
+                line: String::new(),
+            };
+            of_interest(&suspect, &removed)
+        };
+        assert!(!interesting("mesh-1-own-lb", 9));
+        assert!(interesting("mesh-1-own-lb", 11), "a later mesh of that name");
+        assert!(interesting("mesh-1-lb", 9), "the mesh beside it");
+        assert!(interesting("mesh-1-owner-lb", 9), "another mesh beside it");
+    }
 }
