@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use super::faulty::{flows, judge};
 use super::graceful_stop::{answers_from, no_request_failed};
-use crate::error::{Error, check};
-use crate::mesh::Mesh;
+use crate::error::Error;
 use crate::promises::Promise;
 use crate::report::Progress;
 use crate::suite::{READY_LIMIT, Stage};
 use crate::traffic::Fault;
-use crate::wait;
 
 /// The instance that is frozen.
 const FROZEN: &str = "service-a2";
@@ -27,7 +25,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     stage.say(format!("freezes {FROZEN} ({host})"));
     let at = traffic.now();
     mesh.pause(FROZEN).await?;
-    noticed(&mesh).await?;
+    mesh.agreed(NOTICE_LIMIT).await?;
     let until = traffic.now();
     flows(&traffic).await?;
     // A request that is under way on it ends here, while it stands still.
@@ -52,20 +50,4 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     .await?;
     flows(&traffic).await?;
     no_request_failed(&traffic.finish().await)
-}
-
-/// Waits until no sidecar that goes on counts on the frozen instance.
-async fn noticed(mesh: &Mesh) -> Result<(), Error> {
-    let attempt = async || match mesh.disagreements().await {
-        lacking if lacking.is_empty() => Ok(()),
-        lacking => Err(lacking),
-    };
-    match wait::until(NOTICE_LIMIT, Duration::from_millis(20), attempt, |_| {}).await {
-        Ok(()) => Ok(()),
-        Err(expired) => check(
-            false,
-            format!("no sidecar counts on {FROZEN} while it stands still"),
-            expired.to_string(),
-        ),
-    }
 }

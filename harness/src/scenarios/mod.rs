@@ -10,6 +10,7 @@ mod graceful_stop;
 mod kill;
 mod one_instance;
 mod outside;
+mod partition;
 mod paths;
 mod recreate;
 mod refusal;
@@ -100,6 +101,13 @@ pub static ALL: &[Scenario] = &[
         needs: Needs::NOTHING,
         allows: &["discovery: lost"],
         run: |stage| Box::pin(recreate::run(stage)),
+    },
+    Scenario {
+        name: "partition",
+        about: "a mesh cut in two serves on each side what is there, and is whole again after the cut",
+        needs: Needs::DOCKER,
+        allows: &["discovery: lost"],
+        run: |stage| Box::pin(partition::run(stage)),
     },
     Scenario {
         name: "rolling_restart",
