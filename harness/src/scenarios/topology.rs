@@ -46,6 +46,17 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
             format!("{name} is of image {}", image.id),
             &container.image_id,
         )?;
+        let (project, member) = (&mesh.topology().project, node.member.name());
+        check(
+            *name == format!("{project}-{member}"),
+            format!("{member} is named {project}-{member}"),
+            name,
+        )?;
+        check(
+            container.command.starts_with("/bin/sidecar "),
+            format!("{name} starts with the sidecar"),
+            &container.command,
+        )?;
         let published: Vec<u16> = container.ports.iter().map(|(port, _)| *port).collect();
         let described = ports
             .member(node.member.name())

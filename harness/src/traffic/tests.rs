@@ -98,6 +98,13 @@ async fn a_route_rests_and_goes_on_where_it_begins_now() {
     let moved = traffic.now();
     until_read(&traffic, |record| record.hosts(moved).contains_key("two")).await;
     let record = traffic.finish().await;
+    assert!(record.answered_on(&route(), moved));
+    assert!(!record.answered_on(&route(), moved + Duration::from_secs(10)));
+    let other = Route {
+        target: "/other".to_owned(),
+        ..route()
+    };
+    assert!(!record.answered_on(&other, Duration::ZERO));
     assert_eq!(record.failed(), 0, "{}", record.summary());
     assert!(!record.hosts(moved).contains_key("one"));
 }
