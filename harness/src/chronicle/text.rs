@@ -31,7 +31,8 @@ impl Window {
     }
 }
 
-/// The entries within any of `windows`, by their times, below `about` and the names of the containers (id and name).
+/// The entries within any of `windows`, by their times, below `about` and the names of those containers (id and name)
+/// that they tell of.
 pub(super) fn render(
     about: &str,
     containers: &[(String, String)],
@@ -54,7 +55,11 @@ pub(super) fn render(
         "Kinds: engine (a container's state), log (a line that it wrote, dated by the engine), view (what its sidecar \
          believes, read every 100 ms), request (one that failed, dated by its end), harness."
     );
-    for (id, name) in containers {
+    let told = |name: &String| {
+        let mut within = entries.iter().filter(|entry| entry.source == *name);
+        within.any(|entry| windows.iter().any(|window| window.holds(entry.at)))
+    };
+    for (id, name) in containers.iter().filter(|(_, name)| told(name)) {
         let _ = writeln!(text, "  {} {name}", id.get(..12).unwrap_or(id));
     }
     text.push('\n');
@@ -132,7 +137,8 @@ mod tests {
             Window::around(at(800), Duration::from_millis(100), Duration::from_millis(50)),
             Window::around(at(900), Duration::ZERO, Duration::ZERO),
         ];
-        let containers = [("0123456789abcdef".to_owned(), "m-lb".to_owned())];
+        let container = |id: &str, name: &str| (id.to_owned(), name.to_owned());
+        let containers = [container("0123456789abcdef", "m-lb"), container("x", "silent")];
         let expected = "\
 kill does not hold
 

@@ -21,7 +21,7 @@ use crate::traffic::Recording;
 const LIMIT: Duration = Duration::from_secs(180);
 /// Time that the views have to agree when a scenario is over.
 const AGREEMENT_LIMIT: Duration = Duration::from_secs(10);
-/// What is told in full around the first failed request: before and after it.
+/// What is told in full around the first failed request and the first unexpected line: before and after it.
 const AROUND: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(5));
 /// What is told in full around the moment at which the check failed.
 const AT_THE_END: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
@@ -95,7 +95,9 @@ impl Stage {
             as_found(&mesh, self.topology())?;
             mesh.ready(AGREEMENT_LIMIT, &Progress::silent()).await?;
         }
-        let lines: Vec<String> = unexpected(self.suspects().await, scenario.allows)
+        let unexpected = unexpected(self.suspects().await, scenario.allows);
+        self.note_trouble(unexpected.first().map(|suspect| suspect.at));
+        let lines: Vec<String> = unexpected
             .into_iter()
             .map(|suspect| format!("{}: {}", suspect.container, suspect.line))
             .collect();
@@ -134,9 +136,9 @@ impl Stage {
         }
         self.chronicle().catch_up().await;
         let mut windows = vec![Window::around(ended, AT_THE_END.0, AT_THE_END.1)];
-        if let Some(first) = chronicle::first_failure(recordings, begun) {
-            windows.push(Window::around(first, AROUND.0, AROUND.1));
-        }
+        let first = chronicle::first_failure(recordings, begun);
+        let known = first.into_iter().chain(self.take_trouble());
+        windows.extend(known.map(|at| Window::around(at, AROUND.0, AROUND.1)));
         let about = format!("{} does not hold: {}\n{message}", scenario.name, scenario.about);
         let written = async {
             let directory = chronicle::directory(&Checkout::find()?);

@@ -51,6 +51,8 @@ pub struct Stage {
 struct Notes {
     measured: Measurements,
     recordings: Vec<Recording>,
+    /// When the first line was written that nothing explains.
+    trouble: Option<SystemTime>,
 }
 
 impl Stage {
@@ -226,6 +228,15 @@ impl Stage {
         let mut suspects = self.chronicle.suspects();
         suspects.retain(|suspect| of_interest(suspect, &self.removed));
         suspects
+    }
+
+    pub(super) fn note_trouble(&self, at: Option<SystemTime>) {
+        self.note(|notes| notes.trouble = at);
+    }
+
+    /// When the first line was written that nothing explains; asked once.
+    pub(super) fn take_trouble(&self) -> Option<SystemTime> {
+        self.note(|notes| notes.trouble.take())
     }
 
     /// A project's containers are gone.
