@@ -3,6 +3,7 @@
 mod down;
 mod guard;
 mod logs;
+mod prepare;
 mod status;
 mod test;
 mod up;

@@ -17,6 +17,7 @@ use harness::topology::Topology;
 
 use super::Build;
 use super::guard::{Afterwards, belonging, guarded};
+use super::prepare;
 
 type Form = fn(&Report) -> Result<String, String>;
 
@@ -96,15 +97,12 @@ pub(super) async fn run(
     // What is kept outlives this process.
     let belonging = belonging(wish.keep);
     let work = async {
-        let image = super::up::prepare_image(
-            &runtime,
-            &checkout,
-            &topology.image,
-            !wish.build.no_build,
-            &interrupts,
-            &progress,
-        )
-        .await?;
+        let build = !wish.build.no_build;
+        let name = &topology.image;
+        let image = prepare::image(&runtime, &checkout, name, build, &interrupts, &progress).await?;
+        if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
+            prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+        }
         let mut stage = Stage::new(
             runtime.clone(),
             topology.clone(),

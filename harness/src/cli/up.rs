@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use harness::checkout::Checkout;
 use harness::cleanup;
 use harness::error::Error;
-use harness::image::{self, Ready};
+use harness::image::Ready;
 use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
@@ -17,6 +17,7 @@ use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
 
 use super::guard::{Afterwards, belonging, guarded};
+use super::prepare;
 
 /// What the user wants of `up`.
 pub(super) struct Wish {
@@ -38,7 +39,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
     ports::check_free(&runtime, &topology, &belonging.run).await?;
 
     let work = async {
-        let ready = prepare_image(
+        let ready = prepare::image(
             &runtime,
             &checkout,
             &topology.image,
@@ -94,38 +95,6 @@ pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), 
         ));
     }
     Ok(())
-}
-
-/// The image, built or taken as it is; given up when the user interrupts.
-pub(super) async fn prepare_image(
-    runtime: &Runtime,
-    checkout: &Checkout,
-    name: &str,
-    build: bool,
-    interrupts: &Interrupts,
-    progress: &Progress,
-) -> Result<Ready, Error> {
-    progress.stage("image");
-    let ensured = async {
-        if build {
-            image::ensure(runtime, checkout.root(), name, progress).await
-        } else {
-            image::existing(runtime, name).await
-        }
-    };
-    let ready = interrupts
-        .stop
-        .run_until_cancelled(ensured)
-        .await
-        .ok_or(Error::Interrupted)??;
-    let how = match (build, ready.cached) {
-        (true, true) => "unchanged",
-        (true, false) => "built",
-        (false, _) => "as it is",
-    };
-    let size = ready.image.size as f64 / 1_000_000.0;
-    progress.done(&format!("{name}, {size:.1} MB, {how}"));
-    Ok(ready)
 }
 
 async fn launch(

@@ -74,10 +74,16 @@ pub struct Ready {
 pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
     match runtime.image(name).await? {
         Some(image) => Ok(Ready { image, cached: true }),
-        None => Err(Error::environment(
-            format!("there is no image {name}, and --no-build was given"),
-            format!("leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."),
-        )),
+        None => {
+            let advice = match name {
+                WIRE_IMAGE => "leave --no-build out".to_owned(),
+                _ => format!(
+                    "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
+                ),
+            };
+            let what = format!("there is no image {name}, and --no-build was given");
+            Err(Error::environment(what, advice))
+        }
     }
 }
 

@@ -1,0 +1,72 @@
+//! The images that a command needs, built or taken as they are; given up when the user interrupts.
+
+use harness::checkout::Checkout;
+use harness::error::Error;
+use harness::image::{self, Ready, WIRE_IMAGE};
+use harness::interrupt::Interrupts;
+use harness::report::Progress;
+use harness::runtime::Runtime;
+
+/// The image of the mesh's containers.
+pub(super) async fn image(
+    runtime: &Runtime,
+    checkout: &Checkout,
+    name: &str,
+    build: bool,
+    interrupts: &Interrupts,
+    progress: &Progress,
+) -> Result<Ready, Error> {
+    let ensured = async {
+        if build {
+            image::ensure(runtime, checkout.root(), name, progress).await
+        } else {
+            image::existing(runtime, name).await
+        }
+    };
+    told(name, build, ensured, interrupts, progress).await
+}
+
+/// The image of what cuts the network, where the runtime has one to be cut.
+pub(super) async fn wire(
+    runtime: &Runtime,
+    checkout: &Checkout,
+    build: bool,
+    interrupts: &Interrupts,
+    progress: &Progress,
+) -> Result<(), Error> {
+    if !runtime.cuts() {
+        return Ok(());
+    }
+    let ensured = async {
+        if build {
+            image::ensure_wire(runtime, checkout.root(), progress).await
+        } else {
+            image::existing(runtime, WIRE_IMAGE).await
+        }
+    };
+    told(WIRE_IMAGE, build, ensured, interrupts, progress).await?;
+    Ok(())
+}
+
+async fn told(
+    name: &str,
+    build: bool,
+    ensured: impl Future<Output = Result<Ready, Error>>,
+    interrupts: &Interrupts,
+    progress: &Progress,
+) -> Result<Ready, Error> {
+    progress.stage("image");
+    let ready = interrupts
+        .stop
+        .run_until_cancelled(ensured)
+        .await
+        .ok_or(Error::Interrupted)??;
+    let how = match (build, ready.cached) {
+        (true, true) => "unchanged",
+        (true, false) => "built",
+        (false, _) => "as it is",
+    };
+    let size = ready.image.size as f64 / 1_000_000.0;
+    progress.done(&format!("{name}, {size:.1} MB, {how}"));
+    Ok(ready)
+}
