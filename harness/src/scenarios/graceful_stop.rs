@@ -52,9 +52,19 @@ async fn stop(mesh: &mut Mesh, traffic: &Traffic) -> Result<(), Error> {
     })
 }
 
-/// Waits until `host` has answered.
+/// Waits until `host` has answered a request that is sent from now on; answers with how long that took.
 pub(super) async fn answers_from(traffic: &Traffic, host: &str, expected: &str) -> Result<Duration, Error> {
-    let since = traffic.now();
+    answers_since(traffic, host, traffic.now(), expected).await
+}
+
+/// Waits until `host` has answered a request that was sent at `since` or later; answers with the time from then to
+/// its first answer.
+pub(super) async fn answers_since(
+    traffic: &Traffic,
+    host: &str,
+    since: Duration,
+    expected: &str,
+) -> Result<Duration, Error> {
     let attempt = async || {
         traffic.read(|record| {
             let first = record.first_answer(host, since);

@@ -1,9 +1,8 @@
 //! An instance that is killed costs the requests under way on it, and no other.
 
-use std::time::Duration;
-
 use super::faulty::{flows, judge};
 use super::graceful_stop::answers_from;
+use super::rejoin::come_back;
 use crate::error::Error;
 use crate::mesh::Mesh;
 use crate::promises::Promise;
@@ -24,6 +23,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     stage.say(format!("starts {KILLED} again"));
     let rejoin = come_back(&mut mesh, &traffic, KILLED).await?;
     stage.measure(Promise::Rejoin, rejoin);
+    flows(&traffic).await?;
     let record = traffic.finish().await;
     judge(stage, &record, "a", fault, Promise::KillToLastError)
 }
@@ -44,22 +44,4 @@ pub(super) async fn kill(
     mesh.kill(name).await?;
     let until = traffic.now();
     Ok(Fault { at, until })
-}
-
-/// Starts a killed instance again and waits until the mesh is whole; answers with the time from the start to the
-/// instance's first answer.
-async fn come_back(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<Duration, Error> {
-    let host = mesh.node(name)?.container.short_id().to_owned();
-    let begun = traffic.now();
-    mesh.start_again(name).await?;
-    let started = traffic.now().saturating_sub(begun);
-    let answered = answers_from(
-        traffic,
-        &host,
-        &format!("{name} ({host}) answers after its return"),
-    )
-    .await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    flows(traffic).await?;
-    Ok(started + answered)
 }

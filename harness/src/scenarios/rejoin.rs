@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alternation::alternates;
-use super::graceful_stop::{STOPPED, answers_from, no_request_failed};
+use super::graceful_stop::{STOPPED, answers_since, no_request_failed};
 use crate::error::Error;
 use crate::mesh::Mesh;
 use crate::promises::Promise;
@@ -15,7 +15,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mut mesh = stage.mesh().await?;
     mesh.stop(STOPPED).await?;
     let traffic = stage.traffic(&mesh)?;
-    let result = come_back(&mut mesh, &traffic).await;
+    let result = come_back(&mut mesh, &traffic, STOPPED).await;
     let record = traffic.finish().await;
     stage.measure(Promise::Rejoin, result?);
     no_request_failed(&record)?;
@@ -25,14 +25,14 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     Ok(())
 }
 
-/// Answers with the time from the start to the first answer.
-async fn come_back(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, Error> {
-    let host = mesh.node(STOPPED)?.container.short_id().to_owned();
+/// Starts a member that has ended again and waits until the mesh is whole; answers with the time from the start to
+/// the member's first answer.
+pub(super) async fn come_back(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<Duration, Error> {
+    let host = mesh.node(name)?.container.short_id().to_owned();
     let begun = traffic.now();
-    mesh.start_again(STOPPED).await?;
-    let started = traffic.now().saturating_sub(begun);
-    let expected = format!("{STOPPED} ({host}) answers again after its return");
-    let answered = answers_from(traffic, &host, &expected).await?;
+    mesh.start_again(name).await?;
+    let expected = format!("{name} ({host}) answers again after its return");
+    let took = answers_since(traffic, &host, begun, &expected).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    Ok(started + answered)
+    Ok(took)
 }
