@@ -28,7 +28,10 @@ pub enum Moment {
     /// It is begun.
     Begun,
     /// It is on from now on.
-    On,
+    On {
+        /// Time that it took since it was begun.
+        after: Duration,
+    },
     /// It is healed.
     Healed,
 }
@@ -79,7 +82,8 @@ pub async fn execute<T: Target>(
         let from = start.elapsed();
         tell(from, Moment::Begun, fault);
         target.begin(fault).await?;
-        tell(start.elapsed(), Moment::On, fault);
+        let on = start.elapsed();
+        tell(on, Moment::On { after: on - from }, fault);
         tokio::time::sleep(Duration::from_millis(*heal_after_ms)).await;
         target.heal(fault).await?;
         let until = start.elapsed();

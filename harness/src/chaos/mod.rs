@@ -5,13 +5,17 @@ pub mod execute;
 pub mod fault;
 pub mod generate;
 pub mod ledger;
+pub mod live;
 pub mod network;
+pub mod run;
 pub mod schedule;
 pub mod shrink;
+pub mod wires;
 
 pub use execute::{Moment, Target, Trouble, execute};
 pub use fault::{Fault, Kind};
 pub use generate::{Plan, generate};
 pub use ledger::Ledger;
+pub use run::{Endured, Ground};
 pub use schedule::{Schedule, ScheduleError, Step};
 pub use shrink::{Ended, Limits, Shrunk, shrink};

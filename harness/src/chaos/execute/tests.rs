@@ -125,7 +125,12 @@ async fn faults_begin_and_heal_at_their_times_beside_each_other() {
         of_b,
         [
             (1_500, Moment::Begun),
-            (3_500, Moment::On),
+            (
+                3_500,
+                Moment::On {
+                    after: Duration::from_millis(2_000)
+                }
+            ),
             (3_900, Moment::Healed)
         ]
     );
