@@ -111,6 +111,23 @@ impl Kind {
     }
 }
 
+impl fmt::Display for Kind {
+    /// As the file calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stop => "stop",
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::CutNode => "cut-node",
+            Self::CutPair => "cut-pair",
+            Self::CutOneWay => "cut-one-way",
+            Self::Lose => "lose",
+            Self::Slow => "slow",
+            Self::Restart => "restart",
+        })
+    }
+}
+
 impl Fault {
     /// Its kind.
     pub fn kind(&self) -> Kind {

@@ -1,12 +1,21 @@
 //! Random faults under traffic: what is done to a mesh is written down before it is done, so that it can be done
 //! again and made shorter.
 
+pub mod execute;
 pub mod fault;
 pub mod generate;
+pub mod ledger;
+pub mod live;
+pub mod network;
+pub mod run;
 pub mod schedule;
 pub mod shrink;
+pub mod wires;
 
+pub use execute::{Moment, Target, Trouble, execute};
 pub use fault::{Fault, Kind};
 pub use generate::{Plan, generate};
+pub use ledger::Ledger;
+pub use run::{Endured, Ground};
 pub use schedule::{Schedule, ScheduleError, Step};
 pub use shrink::{Ended, Limits, Shrunk, shrink};

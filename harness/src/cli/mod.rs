@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which part answers.
 
+mod chaos;
 mod down;
 mod guard;
 mod logs;
@@ -71,6 +72,8 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Break a mesh of its own at random under traffic, and check that it recovers; a failure can be done again
+    Chaos(chaos::Wish),
     /// Take away what a run leaves when it is killed; the harness starts this itself
     #[command(hide = true)]
     Watchdog {
@@ -206,6 +209,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "`test` takes a project name of its own",
             "leave out -p",
         )),
+        Command::Chaos(_) if project.name.is_some() => Err(Error::environment(
+            "`chaos` takes a project name of its own",
+            "leave out -p",
+        )),
+        Command::Chaos(wish) => chaos::run(wish, choice, interrupts).await,
         Command::Watchdog { run } => watchdog::run(&run, choice).await,
         Command::Test(wish) => test::run(choice, wish, begun, interrupts).await,
         Command::Why { file } => why::run(file),

@@ -113,6 +113,15 @@ impl Mesh {
         Ok(stopped)
     }
 
+    /// Takes over what is known of one member from another value of the same mesh, which has changed it.
+    pub fn take_over(&mut self, name: &str, changed: &Self) {
+        let known = |nodes: &[Node]| nodes.iter().position(|node| node.member.name() == name);
+        if let (Some(here), Some(there)) = (known(&self.nodes), known(&changed.nodes)) {
+            self.nodes[here] = changed.nodes[there].clone();
+            self.last_start = self.last_start.max(changed.last_start);
+        }
+    }
+
     async fn make(&mut self, member: Member) -> Result<Node, Error> {
         let ground = self.ground()?;
         let (node, at) = ground.start_one(&self.runtime, &self.topology, member).await?;

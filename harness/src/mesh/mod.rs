@@ -274,7 +274,8 @@ impl Mesh {
         }))
     }
 
-    async fn logs(&self) -> Vec<(String, Vec<String>)> {
+    /// The last log lines of each container, with its name.
+    pub async fn logs(&self) -> Vec<(String, Vec<String>)> {
         let one = async |node: &Node| {
             (
                 node.container.name.clone(),

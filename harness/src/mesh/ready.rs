@@ -93,8 +93,8 @@ impl Mesh {
         }
     }
 
-    /// Containers that should run and do not.
-    async fn ended(&self) -> Vec<String> {
+    /// Containers that should run and do not, a line each.
+    pub async fn ended(&self) -> Vec<String> {
         let looks = self
             .wanted()
             .map(|node| self.runtime.container(&node.container.id));

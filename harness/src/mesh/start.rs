@@ -137,7 +137,7 @@ impl Ground {
 
 impl Belonging {
     /// The labels by which all that belongs to it is found again.
-    fn labels(&self) -> BTreeMap<String, String> {
+    pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (label::RUN.to_owned(), self.run.clone()),
             (label::OWNER.to_owned(), self.owner.to_string()),

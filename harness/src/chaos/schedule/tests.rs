@@ -106,7 +106,9 @@ fn every_kind_of_fault_reads_back_as_itself() {
     ];
     assert_eq!(all.each_ref().map(Fault::kind), Kind::ALL);
     for fault in all {
+        let name = format!("\"{}\": {{", fault.kind());
         let file = schedule(vec![step(0, fault, 0)]);
+        assert!(file.to_json().contains(&name), "{name}");
         assert_eq!(Schedule::from_json(&file.to_json()), Ok(file));
     }
 }

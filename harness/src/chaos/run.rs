@@ -1,0 +1,375 @@
+//! Doing a schedule to a mesh of its own under traffic, and what must hold then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::execute::{Moment, Trouble, execute};
+use super::fault::{Fault, Kind};
+use super::generate::Plan;
+use super::ledger::{Ledger, PEACE};
+use super::live::Live;
+use super::schedule::Schedule;
+use super::wires::Wires;
+use crate::checkout::Checkout;
+use crate::chronicle::{self, Chronicle, Window, unexpected};
+use crate::cleanup;
+use crate::error::{CheckFailure, Error, check};
+use crate::mesh::{Belonging, Mesh};
+use crate::report::{Progress, seconds};
+use crate::runtime::{Image, Runtime, label};
+use crate::suite::READY_LIMIT;
+use crate::topology::Topology;
+use crate::traffic::{Pace, Traffic};
+
+/// Time from the last fault's healing until all views agree and every instance answers on every path.
+pub const AGREEMENT: Duration = Duration::from_secs(3);
+/// Time of traffic in which nothing may fail, after the last fault and the peace that follows it.
+const AFTERMATH: Duration = Duration::from_secs(2);
+/// Less than other checks send: a fault makes requests last long, and their number is not what breaks a mesh here.
+const PACE: Pace = Pace {
+    clients: 2,
+    period: Duration::from_millis(40),
+};
+/// Parts of the WARN and ERROR lines that faults bring about.
+const ALLOWED: [&str; 1] = ["discovery: lost"];
+/// A fault that takes longer than this to be on is told twice.
+const SOON: Duration = Duration::from_millis(300);
+
+/// What meshes are made of.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// What runs them.
+    pub runtime: Runtime,
+    /// What they are to be.
+    pub topology: Topology,
+    /// The image of all containers.
+    pub image: Image,
+    /// The image of what cuts the network; none where that cannot be done.
+    pub wire: Option<Image>,
+    /// What they belong to.
+    pub belonging: Belonging,
+    /// Who hears of it.
+    pub progress: Progress,
+}
+
+/// What came of a schedule that the mesh has endured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endured {
+    /// The faults.
+    pub troubles: Vec<Trouble>,
+    /// The requests.
+    pub ledger: Ledger,
+    /// Time from the last fault's healing until all was well.
+    pub agreed: Duration,
+}
+
+impl Ground {
+    /// What a schedule can be made for.
+    pub fn plan(&self, duration: Duration) -> Plan {
+        Plan {
+            members: members(&self.topology),
+            kinds: self.kinds(),
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The faults that can be done here.
+    fn kinds(&self) -> BTreeSet<Kind> {
+        let mut kinds = BTreeSet::from(Kind::ALL);
+        kinds.retain(|kind| !kind.needs_network() || self.wire.is_some());
+        kinds
+    }
+
+    /// Whether `schedule` can be done here.
+    ///
+    /// # Errors
+    /// It was made for another mesh, or has faults that the runtime does not do.
+    pub fn accepts(&self, schedule: &Schedule) -> Result<(), Error> {
+        match refusal(schedule, &members(&self.topology), &self.kinds()) {
+            None => Ok(()),
+            Some(why) => Err(Error::environment(
+                format!(
+                    "the schedule cannot be done on the runtime `{}`: {why}",
+                    self.runtime.name()
+                ),
+                "replay it on the mesh and with the --runtime that it was made for",
+            )),
+        }
+    }
+
+    /// A mesh that is ready.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not ready in time.
+    pub async fn launch(&self, progress: &Progress) -> Result<Mesh, Error> {
+        let topology = self.topology.clone();
+        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        progress.stage("converging");
+        mesh.ready(READY_LIMIT, progress).await?;
+        progress.done("every sidecar sees the same mesh, every path has answered");
+        Ok(mesh)
+    }
+
+    /// Does `schedule` to `mesh` under traffic and checks what must hold; the mesh is removed then. `tell` hears a line
+    /// for each thing that is done.
+    ///
+    /// # Errors
+    /// [`Error::Check`] where something does not hold, with the containers' last log lines; or the engine's.
+    pub async fn endure(
+        &self,
+        mesh: Mesh,
+        schedule: &Schedule,
+        tell: impl Fn(&str),
+    ) -> Result<Endured, Error> {
+        let project = mesh.topology().project.clone();
+        let chronicle = Chronicle::start(&self.runtime, &self.belonging.run, &self.topology);
+        let traffic = Traffic::start(&mesh.routes()?, PACE);
+        let (recording, begun) = (traffic.recording(), SystemTime::now());
+        let mut labels = self.belonging.labels();
+        labels.insert(label::PROJECT.to_owned(), project.clone());
+        let wires = Wires::new(self.runtime.clone(), self.wire.clone(), labels);
+        let live = Live::new(self.runtime.clone(), mesh, traffic, wires);
+        let told = |line: &str| {
+            chronicle.say("chaos", line);
+            tell(line);
+        };
+        let mut result = self.ordeal(&live, &chronicle, schedule, told).await;
+        if let Err(Error::Check(failure)) = &mut result {
+            failure.logs = live.mesh().await.logs().await;
+            let window = Window {
+                from: begun,
+                to: SystemTime::now(),
+            };
+            let about = format!("chaos: seed {}\n{failure}", schedule.seed);
+            chronicle.catch_up().await;
+            let path = chronicle::file(&chronicle::directory(&Checkout::find()?), begun, "chaos");
+            let written = chronicle.write(&path, &about, &[window], &[recording]).await;
+            let note = match written {
+                Ok(()) => format!("all that happened, on one clock: {}", path.display()),
+                Err(error) => format!("the chronicle could not be written: {error}"),
+            };
+            failure.seen = format!("{}\n{note}", failure.seen);
+        }
+        drop(live);
+        cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await?;
+        result
+    }
+
+    async fn ordeal(
+        &self,
+        live: &Live,
+        chronicle: &Chronicle,
+        schedule: &Schedule,
+        tell: impl Fn(&str),
+    ) -> Result<Endured, Error> {
+        let begun = live.traffic().now();
+        let troubles = execute(live, schedule, |at, moment, fault| {
+            if let Some(line) = line(at, moment, fault) {
+                tell(&line);
+            }
+        });
+        let mut troubles = troubles.await?;
+        for trouble in &mut troubles {
+            trouble.from += begun;
+            trouble.until += begun;
+        }
+        let healed = Instant::now();
+        // Those that ask while it is not well are told of by the checks below.
+        tell("all faults are healed");
+        let agreed = live
+            .mesh()
+            .await
+            .ready(AGREEMENT, &Progress::silent())
+            .await
+            .map(|_| healed.elapsed());
+        let mut broken: Vec<CheckFailure> = Vec::new();
+        let agreed = match agreed {
+            Ok(took) => took,
+            Err(Error::Check(failure)) => {
+                broken.push(CheckFailure {
+                    expected: format!("{AGREEMENT:?} after the last fault: {}", failure.expected),
+                    ..*failure
+                });
+                AGREEMENT
+            }
+            Err(other) => return Err(other),
+        };
+        tokio::time::sleep_until(healed + PEACE + AFTERMATH).await;
+        let ledger = live.traffic().read(|record| Ledger::new(record, &troubles));
+        self.checked(live, chronicle, &ledger, broken).await?;
+        Ok(Endured {
+            troubles,
+            ledger,
+            agreed,
+        })
+    }
+
+    /// All that must hold once the aftermath is over, beside what is known to be broken.
+    async fn checked(
+        &self,
+        live: &Live,
+        chronicle: &Chronicle,
+        ledger: &Ledger,
+        mut broken: Vec<CheckFailure>,
+    ) -> Result<(), Error> {
+        let mut must = |holds: bool, expected: String, seen: String| {
+            if let Err(Error::Check(failure)) = check(holds, expected, seen) {
+                broken.push(*failure);
+            }
+        };
+        must(
+            ledger.in_peace == 0,
+            format!("no failed request later than {PEACE:?} after a fault"),
+            format!("{ledger}\n{}", ledger.lines.join("\n")),
+        );
+        must(
+            ledger.sent > 0,
+            "traffic on every path".to_owned(),
+            ledger.to_string(),
+        );
+        let ended = live.mesh().await.ended().await;
+        must(
+            ended.is_empty(),
+            "every container runs".to_owned(),
+            ended.join("\n"),
+        );
+        chronicle.catch_up().await;
+        let lines: Vec<String> = unexpected(chronicle.suspects(), &ALLOWED)
+            .into_iter()
+            .map(|suspect| format!("{}: {}", suspect.container, suspect.line))
+            .collect();
+        must(
+            lines.is_empty(),
+            format!("no line of level WARN or ERROR but those with {ALLOWED:?}"),
+            lines.join("\n"),
+        );
+        let Some(mut first) = broken.pop() else {
+            return Ok(());
+        };
+        for other in broken.into_iter().rev() {
+            first.expected = format!("{}\nand {}", other.expected, first.expected);
+            first.seen = format!("{}\n{}", other.seen, first.seen);
+            first.logs.extend(other.logs);
+        }
+        Err(Error::Check(Box::new(first)))
+    }
+}
+
+/// The members of a mesh, each with the service that it offers an instance of.
+fn members(topology: &Topology) -> BTreeMap<String, Option<String>> {
+    let member = |member: &crate::topology::Member| {
+        let service = member.role.service().map(str::to_owned);
+        (member.name().to_owned(), service)
+    };
+    topology.members.iter().map(member).collect()
+}
+
+/// Why a schedule cannot be done to a mesh of `members` that can be broken in the ways `kinds`.
+fn refusal(
+    schedule: &Schedule,
+    members: &BTreeMap<String, Option<String>>,
+    kinds: &BTreeSet<Kind>,
+) -> Option<String> {
+    if schedule.members != *members {
+        let (theirs, ours) = (told(&schedule.members), told(members));
+        return Some(format!("it is for a mesh of {theirs}, and this one is of {ours}"));
+    }
+    let lacking = schedule.kinds();
+    let lacking: Vec<String> = lacking.difference(kinds).map(ToString::to_string).collect();
+    (!lacking.is_empty()).then(|| format!("it cannot {}", lacking.join(", ")))
+}
+
+fn told(members: &BTreeMap<String, Option<String>>) -> String {
+    let one = |(name, service): (&String, &Option<String>)| match service {
+        Some(service) => format!("{name} (service {service})"),
+        None => name.clone(),
+    };
+    members.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What is told of one moment of a fault; nothing where that was told just before.
+fn line(at: Duration, moment: Moment, fault: &Fault) -> Option<String> {
+    let at = format!("{:>8.3} s", at.as_secs_f64());
+    match moment {
+        Moment::Begun => Some(format!("{at}  {fault}")),
+        Moment::On { after } if after >= SOON => Some(format!("{at}  … done: {fault} ({})", seconds(after))),
+        Moment::On { .. } => None,
+        Moment::Healed if fault.kind() == Kind::Restart => None,
+        Moment::Healed => Some(format!("{at}  healed: {fault}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_promise_is_the_one_that_is_published() {
+        use crate::promises::Promise;
+        assert_eq!(Promise::HealToAgreement.limit(), AGREEMENT.into());
+    }
+
+    #[test]
+    fn each_fault_is_told_once_or_twice_and_its_healing() {
+        let member = || "lb".to_owned();
+        let (pause, restart) = (
+            Fault::Pause { member: member() },
+            Fault::Restart { member: member() },
+        );
+        let at = Duration::from_millis(12_345);
+        let on = |millis| Moment::On {
+            after: Duration::from_millis(millis),
+        };
+        let told = |moment, fault: &Fault| line(at, moment, fault).unwrap_or_default();
+        assert_eq!(told(Moment::Begun, &pause), "  12.345 s  pause lb");
+        assert_eq!(told(on(20), &pause), "");
+        assert_eq!(told(Moment::Healed, &pause), "  12.345 s  healed: pause lb");
+        assert_eq!(
+            told(on(2_100), &restart),
+            "  12.345 s  … done: restart lb (2.10 s)"
+        );
+        assert_eq!(told(Moment::Healed, &restart), "");
+    }
+
+    #[test]
+    fn a_schedule_for_another_mesh_or_runtime_is_refused_and_says_why() {
+        let members = BTreeMap::from([("lb".to_owned(), None), ("one".to_owned(), Some("a".to_owned()))]);
+        let member = "lb".to_owned();
+        let step = crate::chaos::Step {
+            at_ms: 0,
+            fault: Fault::CutNode { member },
+            heal_after_ms: 1,
+        };
+        let schedule = Schedule {
+            version: 1,
+            seed: 0,
+            duration_ms: 10,
+            members: members.clone(),
+            steps: vec![step],
+        };
+        let all = Kind::ALL.into();
+        assert_eq!(refusal(&schedule, &members, &all), None);
+        let local = BTreeSet::from([Kind::Stop]);
+        assert_eq!(
+            refusal(&schedule, &members, &local).unwrap(),
+            "it cannot cut-node"
+        );
+        let fewer = BTreeMap::from([("lb".to_owned(), None)]);
+        assert_eq!(
+            refusal(&schedule, &fewer, &all).unwrap(),
+            "it is for a mesh of lb, one (service a), and this one is of lb"
+        );
+    }
+
+    #[test]
+    fn the_examples_members_and_their_services_are_known() {
+        let checkout = crate::checkout::Checkout::find().unwrap();
+        let members = members(&checkout.topology("example").unwrap());
+        assert_eq!(
+            told(&members),
+            "frontend, lb, service-a (service a), service-a2 (service a), service-b (service b)"
+        );
+    }
+}
