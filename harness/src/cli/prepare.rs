@@ -33,9 +33,9 @@ pub(super) async fn wire(
     build: bool,
     interrupts: &Interrupts,
     progress: &Progress,
-) -> Result<(), Error> {
+) -> Result<Option<Ready>, Error> {
     if !runtime.cuts() {
-        return Ok(());
+        return Ok(None);
     }
     let ensured = async {
         if build {
@@ -44,8 +44,8 @@ pub(super) async fn wire(
             image::existing(runtime, WIRE_IMAGE).await
         }
     };
-    told(WIRE_IMAGE, build, ensured, interrupts, progress).await?;
-    Ok(())
+    let ready = told(WIRE_IMAGE, build, ensured, interrupts, progress).await?;
+    Ok(Some(ready))
 }
 
 async fn told(

@@ -100,8 +100,10 @@ pub(super) async fn run(
         let build = !wish.build.no_build;
         let name = &topology.image;
         let image = prepare::image(&runtime, &checkout, name, build, &interrupts, &progress).await?;
+        let mut cached = image.cached;
         if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
-            prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+            let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+            cached &= wire.is_none_or(|wire| wire.cached);
         }
         let mut stage = Stage::new(
             runtime.clone(),
@@ -110,7 +112,7 @@ pub(super) async fn run(
             belonging.clone(),
             progress.clone(),
         );
-        if image.cached {
+        if cached {
             stage.measure_up(begun);
         }
         let all = plan.run(&mut stage, &progress);

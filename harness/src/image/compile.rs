@@ -15,8 +15,16 @@ use crate::report::Progress;
 /// Lines of the compiler's output that are kept to show when it fails.
 const KEPT_LINES: usize = 60;
 
-/// Compiles the programs of an image static and answers with where they are.
-pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -> Result<PathBuf, Error> {
+/// What was compiled.
+pub(super) struct Compiled {
+    /// Where the programs are.
+    pub(super) directory: PathBuf,
+    /// Whether they were there before.
+    pub(super) fresh: bool,
+}
+
+/// Compiles the programs of an image static.
+pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -> Result<Compiled, Error> {
     let advice = recipe.advice;
     if !cfg!(target_os = "linux") {
         let what = "the image's programs are Linux programs, and this is another system";
@@ -44,10 +52,12 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
     let cannot = |error: std::io::Error| Error::environment(format!("cargo cannot be run: {error}"), advice);
     let mut cargo = command.spawn().map_err(cannot)?;
     let mut kept = VecDeque::new();
+    let mut fresh = true;
     if let Some(stderr) = cargo.stderr.take() {
         let mut lines = BufReader::new(stderr).lines();
         while let Some(line) = lines.next_line().await.map_err(cannot)? {
             progress.note(line.trim());
+            fresh &= !line.trim_start().starts_with("Compiling");
             if kept.len() == KEPT_LINES {
                 kept.pop_front();
             }
@@ -56,7 +66,10 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
     }
     let status = cargo.wait().await.map_err(cannot)?;
     if status.success() {
-        return Ok(directory.join(target).join("release"));
+        return Ok(Compiled {
+            directory: directory.join(target).join("release"),
+            fresh,
+        });
     }
     let output = Vec::from(kept).join("\n");
     Err(Error::environment(

@@ -63,7 +63,7 @@ const WIRE: Recipe = Recipe {
 pub struct Ready {
     /// The image.
     pub image: Image,
-    /// Whether it was there already.
+    /// Whether it was there already, and nothing had to be compiled to know that.
     pub cached: bool,
 }
 
@@ -110,9 +110,9 @@ async fn make(
     name: &str,
     progress: &Progress,
 ) -> Result<Ready, Error> {
-    let binaries = compile::compile(root, recipe, progress).await?;
+    let compiled = compile::compile(root, recipe, progress).await?;
     let config = root.join("compose/config");
-    let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &binaries, &config))
+    let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &compiled.directory, &config))
         .await
         .map_err(std::io::Error::other)
         .flatten()
@@ -124,7 +124,10 @@ async fn make(
         })?;
     let known = runtime.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
-        return Ok(Ready { image, cached: true });
+        return Ok(Ready {
+            image,
+            cached: compiled.fresh,
+        });
     }
     progress.note("sending it to the engine");
     let mut changes: Vec<String> = recipe.settings.iter().map(|line| (*line).to_owned()).collect();
