@@ -20,7 +20,7 @@ use crate::mesh::{Belonging, Mesh};
 use crate::report::{Progress, seconds};
 use crate::runtime::{Image, Runtime, label};
 use crate::suite::READY_LIMIT;
-use crate::topology::Topology;
+use crate::topology::{Member, Topology};
 use crate::traffic::{Pace, Traffic};
 
 /// Time from the last fault's healing until all views agree and every instance answers on every path.
@@ -129,7 +129,8 @@ impl Ground {
         let (recording, begun) = (traffic.recording(), SystemTime::now());
         let mut labels = self.belonging.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());
-        let wires = Wires::new(self.runtime.clone(), self.wire.clone(), labels);
+        let names = mesh.topology().members.iter().map(Member::name);
+        let wires = Wires::new(self.runtime.clone(), self.wire.clone(), labels, names);
         let live = Live::new(self.runtime.clone(), mesh, traffic, wires);
         let told = |line: &str| {
             chronicle.say("chaos", line);
@@ -259,7 +260,7 @@ impl Ground {
 
 /// The members of a mesh, each with the service that it offers an instance of.
 fn members(topology: &Topology) -> BTreeMap<String, Option<String>> {
-    let member = |member: &crate::topology::Member| {
+    let member = |member: &Member| {
         let service = member.role.service().map(str::to_owned);
         (member.name().to_owned(), service)
     };
@@ -365,7 +366,7 @@ mod tests {
 
     #[test]
     fn the_examples_members_and_their_services_are_known() {
-        let checkout = crate::checkout::Checkout::find().unwrap();
+        let checkout = Checkout::find().unwrap();
         let members = members(&checkout.topology("example").unwrap());
         assert_eq!(
             told(&members),

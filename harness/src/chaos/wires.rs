@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::PoisonError;
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use super::fault::Fault;
-use super::network::{ALL, Losses, losses, of_sender};
+use super::network::{ALL, losses, of_sender};
 use crate::error::Error;
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Node};
 use crate::runtime::{Image, Runtime, RuntimeError, WireAction};
 
 /// What is lost between the members of one mesh.
@@ -18,14 +19,17 @@ pub struct Wires {
     runtime: Runtime,
     image: Option<Image>,
     labels: BTreeMap<String, String>,
-    state: Mutex<State>,
+    wanted: std::sync::Mutex<Wanted>,
+    /// By their names. Each is changed by one at a time, to what is wanted then, and no other waits for it.
+    senders: BTreeMap<String, Mutex<Sender>>,
 }
 
+/// What is to be lost.
 #[derive(Debug, Default)]
-struct State {
+struct Wanted {
     faults: Vec<Fault>,
-    /// By the sender's name.
-    cut: BTreeMap<String, Sender>,
+    /// Of the members that run.
+    addresses: BTreeMap<String, IpAddr>,
 }
 
 /// What is lost of that which one member sends.
@@ -36,13 +40,21 @@ struct Sender {
 }
 
 impl Wires {
-    /// Nothing is lost yet. Helpers are of `image`, without which nothing can be lost, and carry `labels`.
-    pub fn new(runtime: Runtime, image: Option<Image>, labels: BTreeMap<String, String>) -> Self {
+    /// Nothing is lost between `members` yet. Helpers are of `image`, without which nothing can be lost, and carry
+    /// `labels`.
+    pub fn new<'a>(
+        runtime: Runtime,
+        image: Option<Image>,
+        labels: BTreeMap<String, String>,
+        members: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let sender = |name: &str| (name.to_owned(), Mutex::default());
         Self {
             runtime,
             image,
             labels,
-            state: Mutex::default(),
+            wanted: std::sync::Mutex::default(),
+            senders: members.into_iter().map(sender).collect(),
         }
     }
 
@@ -51,9 +63,8 @@ impl Wires {
     /// # Errors
     /// The runtime cannot do that, or the engine's.
     pub async fn begin(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
-        let mut state = self.state.lock().await;
-        state.faults.push(fault.clone());
-        self.update(&mut state, mesh).await
+        self.wanted(mesh, |wanted| wanted.faults.push(fault.clone()));
+        self.update(mesh).await
     }
 
     /// Heals one that was begun.
@@ -61,11 +72,12 @@ impl Wires {
     /// # Errors
     /// The engine's.
     pub async fn heal(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
-        let mut state = self.state.lock().await;
-        if let Some(at) = state.faults.iter().position(|on| on == fault) {
-            state.faults.remove(at);
-        }
-        self.update(&mut state, mesh).await
+        self.wanted(mesh, |wanted| {
+            if let Some(at) = wanted.faults.iter().position(|on| on == fault) {
+                wanted.faults.remove(at);
+            }
+        });
+        self.update(mesh).await
     }
 
     /// Does anew what a member has lost by its restart; all others know its address from now on.
@@ -73,64 +85,67 @@ impl Wires {
     /// # Errors
     /// The engine's.
     pub async fn renew(&self, member: &str, mesh: &Mesh) -> Result<(), Error> {
-        let mut state = self.state.lock().await;
-        if let Some(old) = state.cut.remove(member) {
+        self.wanted(mesh, |_| {});
+        if let Some(sender) = self.senders.get(member) {
+            let old = std::mem::take(&mut *sender.lock().await);
             // What they cut went with the member's last run.
             join_all(old.helpers.iter().map(|helper| self.runtime.unwire(helper))).await;
         }
-        self.update(&mut state, mesh).await
+        self.update(mesh).await
     }
 
-    /// Changes what is lost to what the faults that are on come to. Members that do not run send nothing.
-    async fn update(&self, state: &mut State, mesh: &Mesh) -> Result<(), Error> {
-        let names: Vec<&str> = mesh.nodes().iter().map(|node| node.member.name()).collect();
-        let wanted = losses(&state.faults, &names);
-        let address = |name: &&str| {
-            let node = mesh.node(name).ok()?;
-            Some(((*name).to_owned(), node.container.address?))
-        };
-        let addresses: BTreeMap<String, IpAddr> = names.iter().filter_map(address).collect();
-        let changes = addresses.keys().map(|name| {
-            let known = state.cut.remove(name).unwrap_or_default();
-            self.sender(name, known, mesh, &wanted, &addresses)
+    /// Changes what is wanted, and learns the addresses anew.
+    fn wanted<T>(&self, mesh: &Mesh, change: impl FnOnce(&mut Wanted) -> T) -> T {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = |node: &Node| Some((node.member.name().to_owned(), node.container.address?));
+        wanted.addresses = mesh.nodes().iter().filter_map(address).collect();
+        change(&mut wanted)
+    }
+
+    /// What is to be lost now of that which one member sends; nothing is known of one that does not run.
+    fn lost(&self, name: &str) -> Option<BTreeMap<u8, Vec<IpAddr>>> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<&str> = self.senders.keys().map(String::as_str).collect();
+        wanted.addresses.get(name)?;
+        Some(of_sender(
+            &losses(&wanted.faults, &names),
+            name,
+            &wanted.addresses,
+        ))
+    }
+
+    /// Changes what is lost to what the faults that are on come to.
+    async fn update(&self, mesh: &Mesh) -> Result<(), Error> {
+        let changes = self.senders.iter().map(async |(name, sender)| {
+            let node = mesh.node(name)?;
+            let mut sender = sender.lock().await;
+            match self.lost(name) {
+                Some(lost) if lost != sender.lost => {
+                    self.change(&mut sender, lost, &node.container.id).await?;
+                }
+                _ => {}
+            }
+            Ok(())
         });
-        let changed = join_all(changes).await;
-        let mut result = Ok(());
-        for (name, (sender, done)) in addresses.keys().zip(changed) {
-            state.cut.insert(name.clone(), sender);
-            result = result.and(done);
-        }
-        Ok(result?)
+        join_all(changes).await.into_iter().collect()
     }
 
-    /// Brings one sender from what is `known` to what is wanted. Also where that fails it says what is cut then.
-    async fn sender(
+    async fn change(
         &self,
-        name: &str,
-        known: Sender,
-        mesh: &Mesh,
-        wanted: &Losses,
-        addresses: &BTreeMap<String, IpAddr>,
-    ) -> (Sender, Result<(), RuntimeError>) {
-        let lost = of_sender(wanted, name, addresses);
-        if lost == known.lost {
-            return (known, Ok(()));
-        }
-        let Ok(node) = mesh.node(name) else {
-            return (known, Ok(()));
-        };
-        let container = &node.container.id;
+        sender: &mut Sender,
+        lost: BTreeMap<u8, Vec<IpAddr>>,
+        container: &str,
+    ) -> Result<(), RuntimeError> {
         // One address is in the hands of one helper: the old ones go first.
+        let old = std::mem::take(sender);
         let mut done: Result<(), RuntimeError> = Ok(());
-        for ended in join_all(known.helpers.iter().map(|helper| self.runtime.unwire(helper))).await {
+        for ended in join_all(old.helpers.iter().map(|helper| self.runtime.unwire(helper))).await {
             done = done.and(ended);
         }
-        let mut sender = Sender::default();
-        let made = join_all(
-            lost.iter()
-                .map(|(percent, addresses)| self.helper(container, *percent, addresses)),
-        );
-        for helper in made.await {
+        let made = lost
+            .iter()
+            .map(|(percent, addresses)| self.helper(container, *percent, addresses));
+        for helper in join_all(made).await {
             match helper {
                 Ok(helper) => sender.helpers.push(helper),
                 Err(error) => done = done.and(Err(error)),
@@ -139,9 +154,9 @@ impl Wires {
         sender.lost = lost;
         // It may have been stopped since it was looked at: then it sends nothing, and comes back renewed.
         if done.is_err() && !self.runs(container).await {
-            done = Ok(());
+            return Ok(());
         }
-        (sender, done)
+        done
     }
 
     async fn helper(
