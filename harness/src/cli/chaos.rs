@@ -9,15 +9,15 @@ use clap::Args;
 use harness::chaos::{Ended, Endured, Ground, Limits, Schedule, generate, shrink};
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
-use harness::runtime::{Choice, Image, Runtime};
+use harness::runtime::Choice;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use super::guard::{Afterwards, belonging, guarded};
+use super::prepare;
 
 /// Shorter schedules that are tried after a failure.
 const TRIALS: usize = 12;
@@ -63,14 +63,13 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     let work = async {
         let name = topology.image.clone();
         let build = !wish.build.no_build;
-        let ready =
-            super::up::prepare_image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
-        let wire = wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+        let ready = prepare::image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
+        let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
         let ground = Ground {
             runtime: runtime.clone(),
             topology,
             image: ready.image,
-            wire,
+            wire: wire.map(|wire| wire.image),
             belonging: belonging.clone(),
             progress: progress.clone(),
         };
@@ -108,31 +107,6 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// The image of what cuts the network, where the runtime has one to cut; given up when the user interrupts.
-async fn wire(
-    runtime: &Runtime,
-    checkout: &Checkout,
-    build: bool,
-    interrupts: &Interrupts,
-    progress: &Progress,
-) -> Result<Option<Image>, Error> {
-    if !runtime.cuts() {
-        return Ok(None);
-    }
-    progress.stage("wire");
-    let ensured = async {
-        if build {
-            image::ensure_wire(runtime, checkout.root(), progress).await
-        } else {
-            image::existing(runtime, image::WIRE_IMAGE).await
-        }
-    };
-    let ready = interrupts.stop.run_until_cancelled(ensured).await;
-    let ready = ready.ok_or(Error::Interrupted)??;
-    progress.done(image::WIRE_IMAGE);
-    Ok(Some(ready.image))
 }
 
 /// Makes a schedule and writes it down.

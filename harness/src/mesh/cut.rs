@@ -60,20 +60,7 @@ impl Mesh {
         self.act(actions).await
     }
 
-    /// Loses on average `percent` of the packets that go from `name` to any other member, in bursts, until
-    /// [`Mesh::heal`].
-    ///
-    /// # Errors
-    /// As [`Mesh::cut`].
-    pub async fn lose(&mut self, name: &str, percent: u8) -> Result<(), Error> {
-        let others = self.topology.members.iter().map(|member| member.name());
-        let others: Vec<&str> = others.filter(|other| *other != name).collect();
-        let addresses = self.addresses(&others)?;
-        let action = WireAction::Lose { percent, addresses };
-        self.act(vec![(name.to_owned(), action)]).await
-    }
-
-    /// Undoes all that [`Mesh::cut`] and [`Mesh::lose`] did.
+    /// Undoes all that [`Mesh::cut`] did.
     ///
     /// # Errors
     /// The engine's.
