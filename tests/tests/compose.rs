@@ -22,7 +22,7 @@ async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
         ("LB_A_PORT", "0"),
         ("LB_B_PORT", "0"),
     ];
-    let ran = program.run(&[&file], &mesh.project, &variables, arguments);
+    let ran = program.run(&[&file], None, &mesh.project, &variables, arguments);
     ran.await.map(drop).map_err(|said| anyhow!(said))
 }
 

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// Time that one of its commands may take; the old one is slow to start.
 const LIMIT: Duration = Duration::from_secs(60);
+/// A file that is nowhere and so is left nowhere.
+const STDIN: &str = "/dev/stdin";
 
 /// `docker compose` or `docker-compose`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +45,15 @@ impl Program {
         None
     }
 
-    /// Runs it on `files` as `project` with its own `variables`; answers with what it printed.
+    /// Runs it on `files`, and on `more` as the last of them, as `project` with its own `variables`; answers with what
+    /// it printed.
     ///
     /// # Errors
     /// It cannot be run, takes more than a minute, or does not end well: with its own words.
     pub async fn run(
         self,
         files: &[&Path],
+        more: Option<&str>,
         project: &str,
         variables: &[(&str, &str)],
         arguments: &[&str],
@@ -57,13 +62,25 @@ impl Program {
         for file in files {
             command.arg("-f").arg(file);
         }
+        if more.is_some() {
+            command.arg("-f").arg(STDIN);
+        }
         command
             .args(["-p", project])
             .args(arguments)
             .envs(variables.iter().copied())
-            .stdin(Stdio::null());
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let what = format!("`{} {}`", self.words(), arguments.join(" "));
-        let ended = tokio::time::timeout(LIMIT, command.output()).await;
+        let running = async {
+            let mut child = command.spawn()?;
+            if let (Some(mut stdin), Some(more)) = (child.stdin.take(), more) {
+                stdin.write_all(more.as_bytes()).await?;
+            }
+            child.wait_with_output().await
+        };
+        let ended = tokio::time::timeout(LIMIT, running).await;
         let output = ended
             .map_err(|_| format!("{what} does not end within {LIMIT:?}"))?
             .map_err(|error| format!("{what} cannot be run: {error}"))?;

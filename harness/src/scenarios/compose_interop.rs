@@ -1,7 +1,5 @@
 //! The harness and Compose see and stop what the other started.
 
-use std::path::PathBuf;
-
 use futures_util::future::join;
 
 use crate::cleanup;
@@ -63,14 +61,14 @@ impl Compose<'_> {
         mesh.ready(READY_LIMIT, &silent).await?;
         let topology = mesh.topology().clone();
 
-        let listed = self.run(&topology, &[], &["ps"]).await?;
+        let listed = self.run(&topology, None, &["ps"]).await?;
         for member in &topology.members {
             let name = &member.service.container_name;
             let expected = format!("{name} is among what Compose lists");
             check(listed.contains(name.as_str()), expected, &listed)?;
         }
 
-        self.run(&topology, &[], &["stop", STOPPED]).await?;
+        self.run(&topology, None, &["stop", STOPPED]).await?;
         mesh.refresh().await?;
         for node in mesh.nodes() {
             let stopped = node.member.name() == STOPPED;
@@ -83,16 +81,15 @@ impl Compose<'_> {
             check(holds, format!("{container} is {expected}"), status)?;
         }
 
-        self.run(&topology, &[], &["down"]).await?;
+        self.run(&topology, None, &["down"]).await?;
         self.nothing_left(&topology.project, "Compose's `down`").await
     }
 
     /// Compose starts a mesh; the harness finds it ready and removes it.
     async fn gives(&self, topology: Topology) -> Result<(), Error> {
-        let labels = Labels::write(&topology, self.belonging)?;
-        self.run(&topology, &[&labels.0], &["up", "-d", "--no-build"])
+        let labels = labels(&topology, self.belonging).to_string();
+        self.run(&topology, Some(&labels), &["up", "-d", "--no-build"])
             .await?;
-        drop(labels);
 
         let mesh = Mesh::attach(self.runtime, topology).await?;
         let topology = mesh.topology();
@@ -109,9 +106,12 @@ impl Compose<'_> {
             .await
     }
 
-    async fn run(&self, topology: &Topology, more: &[&PathBuf], arguments: &[&str]) -> Result<String, Error> {
-        let mut files = vec![topology.file.as_path()];
-        files.extend(more.iter().map(|file| file.as_path()));
+    async fn run(
+        &self,
+        topology: &Topology,
+        more: Option<&str>,
+        arguments: &[&str],
+    ) -> Result<String, Error> {
         let variables = [
             ("MESH_NAME", topology.project.as_str()),
             ("MESH_IMAGE", topology.image.as_str()),
@@ -119,7 +119,10 @@ impl Compose<'_> {
             ("LB_A_PORT", "0"),
             ("LB_B_PORT", "0"),
         ];
-        let ran = self.program.run(&files, &topology.project, &variables, arguments);
+        let files = [topology.file.as_path()];
+        let ran = self
+            .program
+            .run(&files, more, &topology.project, &variables, arguments);
         ran.await.map_err(|said| {
             let expected = format!("Compose does its part with {}", topology.project);
             Error::unmet(expected, said)
@@ -144,28 +147,7 @@ impl Compose<'_> {
 }
 
 /// A second Compose file, which gives all that Compose makes the run's labels: so it is removed with the run, however
-/// that ends. The file goes when this is dropped.
-struct Labels(PathBuf);
-
-impl Labels {
-    fn write(topology: &Topology, belonging: &Belonging) -> Result<Self, Error> {
-        let path = std::env::temp_dir().join(format!("{}.json", topology.project));
-        std::fs::write(&path, labels(topology, belonging).to_string()).map_err(|error| {
-            let what = format!("{} cannot be written: {error}", path.display());
-            Error::environment(what, "see to it that there is room for temporary files")
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Labels {
-    fn drop(&mut self) {
-        // It is in the directory for what may be lost.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// JSON is YAML.
+/// that ends. JSON is YAML.
 fn labels(topology: &Topology, belonging: &Belonging) -> serde_json::Value {
     let labels = serde_json::json!({
         "labels": { label::RUN: belonging.run, label::OWNER: belonging.owner.to_string() }
