@@ -18,6 +18,7 @@ pub mod promises;
 pub mod report;
 pub mod runtime;
 pub mod scenarios;
+pub mod selftest;
 pub mod suite;
 pub mod topology;
 pub mod traffic;

@@ -25,7 +25,7 @@ pub enum Promise {
     FreezeToLastError,
     /// From the end of a partition until all views agree again.
     HealToAgreement,
-    /// From a stopped instance's new start until it answers again.
+    /// From when a stopped instance runs again until it answers.
     Rejoin,
     /// Resident memory of one idle sidecar.
     Memory,
@@ -91,7 +91,7 @@ impl Promise {
             Self::KillToLastError => "instance killed -> last error",
             Self::FreezeToLastError => "instance frozen -> last error",
             Self::HealToAgreement => "partition healed -> all views agree",
-            Self::Rejoin => "instance started again -> it answers",
+            Self::Rejoin => "instance runs again -> it answers",
             Self::Memory => "resident memory of an idle sidecar",
         }
     }

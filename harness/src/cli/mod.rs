@@ -5,6 +5,7 @@ mod down;
 mod guard;
 mod logs;
 mod prepare;
+mod selftest;
 mod status;
 mod test;
 mod up;
@@ -66,6 +67,8 @@ enum Command {
     Logs(Logs),
     /// Check a mesh of its own end to end, beside any that runs, and report what was measured
     Test(test::Wish),
+    /// Break the sidecar on purpose, one thing at a time, and require that the scenarios notice
+    Selftest(selftest::Wish),
     /// Show what happened around a failure: the newest that `test` wrote down, or that of a file
     Why {
         /// The file that the failure named
@@ -214,6 +217,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "leave out -p",
         )),
         Command::Chaos(wish) => chaos::run(wish, choice, interrupts).await,
+        Command::Selftest(_) if project.name.is_some() => Err(Error::environment(
+            "`selftest` takes project names of its own",
+            "leave out -p",
+        )),
+        Command::Selftest(wish) => selftest::run(choice, wish, interrupts).await,
         Command::Watchdog { run } => watchdog::run(&run, choice).await,
         Command::Test(wish) => test::run(choice, wish, begun, interrupts).await,
         Command::Why { file } => why::run(file),

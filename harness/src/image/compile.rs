@@ -38,6 +38,12 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
     command
         .args(["build", "--release", "--bins", "--target", &target])
         .args(recipe.packages.iter().flat_map(|package| ["-p", *package]))
+        .args(
+            recipe
+                .features
+                .iter()
+                .flat_map(|feature| ["--features", *feature]),
+        )
         .arg("--target-dir")
         .arg(&directory)
         .current_dir(root)

@@ -14,6 +14,8 @@ use crate::runtime::{Image, Runtime, label};
 struct Recipe {
     /// The workspace's packages that its programs come from.
     packages: &'static [&'static str],
+    /// Their features that are on, as PACKAGE/FEATURE.
+    features: &'static [&'static str],
     /// The programs, which stand in its `bin`.
     programs: &'static [&'static str],
     /// Symbolic links: where they stand and what they point to.
@@ -29,6 +31,7 @@ struct Recipe {
 /// The image of all the mesh's containers. The same content as `compose/Dockerfile` makes.
 const MESH: Recipe = Recipe {
     packages: &["sidecar", "example-services"],
+    features: &[],
     programs: &["sidecar", "example-services"],
     // Names under which the examples' one file is two programs.
     links: &[
@@ -45,12 +48,22 @@ const MESH: Recipe = Recipe {
              service-mesh-example .) and run with --no-build",
 };
 
+/// The name of the image whose sidecars can be broken on purpose.
+pub const BREAKABLE_IMAGE: &str = "service-mesh-breakable";
+
+/// As the mesh's, but of a sidecar with the feature for it.
+const BREAKABLE: Recipe = Recipe {
+    features: &["sidecar/breakable"],
+    ..MESH
+};
+
 /// The name of the image that cuts connections between containers.
 pub const WIRE_IMAGE: &str = "service-mesh-wire";
 
 /// Its user is root: a capability that is added to a container is not given to anybody else.
 const WIRE: Recipe = Recipe {
     packages: &["wire"],
+    features: &[],
     programs: &["wire"],
     links: &[],
     config: false,
@@ -87,12 +100,18 @@ pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
     }
 }
 
-/// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there.
+/// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there. By the name
+/// [`BREAKABLE_IMAGE`] its sidecars can be broken.
 ///
 /// # Errors
 /// It cannot be compiled here, or the engine's.
 pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
-    make(runtime, root, &MESH, name, progress).await
+    let recipe = if name == BREAKABLE_IMAGE {
+        &BREAKABLE
+    } else {
+        &MESH
+    };
+    make(runtime, root, recipe, name, progress).await
 }
 
 /// The same for [`WIRE_IMAGE`].

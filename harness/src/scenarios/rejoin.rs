@@ -25,14 +25,14 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts a member that has ended again and waits until the mesh is whole; answers with the time from the start to
-/// the member's first answer.
+/// Starts a member that has ended again and waits until the mesh is whole; answers with the time from when it runs to
+/// its first answer.
 pub(super) async fn come_back(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<Duration, Error> {
     let host = mesh.node(name)?.container.short_id().to_owned();
-    let begun = traffic.now();
     mesh.start_again(name).await?;
+    let runs = traffic.now().saturating_sub(mesh.last_start().elapsed());
     let expected = format!("{name} ({host}) answers again after its return");
-    let took = answers_since(traffic, &host, begun, &expected).await?;
+    let took = answers_since(traffic, &host, runs, &expected).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
     Ok(took)
 }

@@ -1,0 +1,203 @@
+//! `selftest`: breaks the sidecar on purpose, one thing at a time, and looks whether the scenarios notice.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use harness::checkout::Checkout;
+use harness::error::Error;
+use harness::image::BREAKABLE_IMAGE;
+use harness::interrupt::Interrupts;
+use harness::mesh::Belonging;
+use harness::report::{Progress, table};
+use harness::runtime::{Choice, Image, Runtime};
+use harness::scenarios;
+use harness::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
+use harness::suite::{Means, Plan, Scenario, Stage};
+
+use super::guard::{Afterwards, belonging, guarded};
+use super::{Build, prepare};
+
+/// What the user wants of `selftest`.
+#[derive(Debug, Args)]
+pub(super) struct Wish {
+    #[command(flatten)]
+    build: Build,
+    /// Only break what has this in its name; may be given again for more
+    #[arg(long = "filter", value_name = "TEXT")]
+    filters: Vec<String>,
+}
+
+impl Wish {
+    fn breakages(&self) -> Result<Vec<&'static Breakage>, Error> {
+        let matches = |breakage: &&Breakage| {
+            self.filters.is_empty()
+                || self
+                    .filters
+                    .iter()
+                    .any(|filter| breakage.name.contains(filter.as_str()))
+        };
+        let chosen: Vec<_> = BREAKAGES.iter().filter(matches).collect();
+        if chosen.is_empty() {
+            let all: Vec<&str> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
+            return Err(Error::environment(
+                format!(
+                    "nothing that can be broken matches `{}`",
+                    self.filters.join("`, `")
+                ),
+                format!("choose from {}", all.join(", ")),
+            ));
+        }
+        Ok(chosen)
+    }
+}
+
+pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> Result<ExitCode, Error> {
+    let breakages = wish.breakages()?;
+    let checkout = Checkout::find()?;
+    let runtime = choice.connect().await?.runtime;
+    let progress = Progress::new();
+    super::up::sweep(&runtime, &progress).await?;
+    let belonging = belonging(false);
+    let work = async {
+        let build = !wish.build.no_build;
+        let ready = prepare::image(
+            &runtime,
+            &checkout,
+            BREAKABLE_IMAGE,
+            build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
+        let bench = Bench {
+            runtime: &runtime,
+            checkout: &checkout,
+            image: ready.image,
+            belonging: &belonging,
+            progress: &progress,
+        };
+        let all = bench.all(&breakages);
+        let trials = interrupts
+            .stop
+            .run_until_cancelled(all)
+            .await
+            .ok_or(Error::Interrupted)??;
+        Ok((trials, Afterwards::Remove))
+    };
+    let trials = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
+    let findings: Vec<Finding> = trials.iter().map(Trial::finding).collect();
+    tell(&trials, &findings);
+    Ok(ExitCode::from(exit_code(&findings)))
+}
+
+/// What the trials are made with.
+struct Bench<'a> {
+    runtime: &'a Runtime,
+    checkout: &'a Checkout,
+    image: Image,
+    belonging: &'a Belonging,
+    progress: &'a Progress,
+}
+
+impl Bench<'_> {
+    /// First with nothing broken, then with each of these, for as long as the machine lets it.
+    async fn all(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
+        let mut trials = Vec::new();
+        for breakage in std::iter::once(None).chain(breakages.iter().copied().map(Some)) {
+            if let Some(breakage) = breakage {
+                self.progress.stage(breakage.name);
+            }
+            let trial = self.one(breakage).await?;
+            if breakage.is_none() {
+                self.progress.stage("nothing broken");
+            }
+            let finding = trial.finding();
+            trials.push(trial);
+            match finding {
+                Finding::Good if breakage.is_some() => self.progress.done("noticed"),
+                Finding::Good => self.progress.done("every scenario holds"),
+                Finding::Bad(why) => {
+                    self.progress.failed();
+                    self.progress.say(&why);
+                }
+                Finding::Unknown(why) => {
+                    self.progress.failed();
+                    self.progress.say(&why);
+                    break;
+                }
+            }
+        }
+        Ok(trials)
+    }
+
+    async fn one(&self, breakage: Option<&'static Breakage>) -> Result<Trial, Error> {
+        let project = format!("mesh-selftest-{:08x}", rand::random::<u32>());
+        let mut topology = self.checkout.topology(&project)?.with_free_ports();
+        BREAKABLE_IMAGE.clone_into(&mut topology.image);
+        for member in &mut topology.members {
+            BREAKABLE_IMAGE.clone_into(&mut member.service.image);
+            let broken = breakage.map(|breakage| (VARIABLE.to_owned(), breakage.name.to_owned()));
+            member.service.environment.extend(broken);
+        }
+        let names = Trial::scenarios(breakage);
+        let named = scenarios::ALL
+            .iter()
+            .filter(|scenario| names.contains(&scenario.name));
+        let copies: Vec<Scenario> = named.map(|scenario| allowing(scenario, breakage)).collect();
+        let plan = Plan {
+            scenarios: copies.iter().collect(),
+            runs: 1,
+            keep: false,
+            means: Means {
+                docker: self.runtime.name() == "docker",
+                compose: false,
+            },
+            require_docker: false,
+        };
+        // What is broken on purpose fails as it should: the table says so in a line each.
+        let progress = match breakage {
+            Some(_) => Progress::silent(),
+            None => self.progress.clone(),
+        };
+        let (image, belonging) = (self.image.clone(), self.belonging.clone());
+        let mut stage = Stage::new(self.runtime.clone(), topology, image, belonging, progress.clone());
+        let done = plan.run(&mut stage, &progress).await;
+        stage.finish(true).await?;
+        Ok(Trial {
+            breakage,
+            outcomes: done.scenarios,
+        })
+    }
+}
+
+/// The scenario, which does not take a sidecar's word that it is broken for a failure.
+fn allowing(scenario: &Scenario, breakage: Option<&Breakage>) -> Scenario {
+    let mut allows = scenario.allows.to_vec();
+    allows.extend(breakage.map(|_| WARNING));
+    Scenario {
+        // A few words a process, which are needed until its end.
+        allows: allows.leak(),
+        ..*scenario
+    }
+}
+
+fn tell(trials: &[Trial], findings: &[Finding]) {
+    let rows = trials.iter().flat_map(Trial::rows);
+    let table = table::plain(&["BROKEN", "SCENARIO", "VERDICT", "WHAT IT SAID"], rows);
+    let bad = trials.iter().zip(findings).filter_map(|(trial, finding)| {
+        let broken = trial.breakage.map_or("nothing", |breakage| breakage.name);
+        match finding {
+            Finding::Good => None,
+            Finding::Bad(why) | Finding::Unknown(why) => Some(format!("{broken} broken: {why}")),
+        }
+    });
+    let bad: Vec<String> = bad.collect();
+    let sentence = if bad.is_empty() {
+        "The suite notices all that was broken, and holds where nothing is.".to_owned()
+    } else {
+        bad.join("\n")
+    };
+    // The table is for people; the exit code tells the rest.
+    let _ = writeln!(std::io::stdout(), "\n{table}\n\n{sentence}");
+}
