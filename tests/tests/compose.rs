@@ -22,7 +22,8 @@ async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
         ("LB_A_PORT", "0"),
         ("LB_B_PORT", "0"),
     ];
-    let ran = program.run(&[&file], None, &mesh.project, &variables, arguments);
+    let files = [file.as_path()];
+    let ran = program.run(&files, None, &mesh.project, &variables, arguments);
     ran.await.map(drop).map_err(|said| anyhow!(said))
 }
 
