@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod checkout;
 pub mod chronicle;
 pub mod cleanup;
+pub mod clock;
 pub mod compose;
 pub mod error;
 pub mod http;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
-use super::{Entry, Kind, clock, level};
+use super::{Entry, Kind, level};
+use crate::clock;
 
 /// Lines that are kept of each container, the latest.
 const MAX_LINES: usize = 5_000;

@@ -1,6 +1,7 @@
 //! Which lines of a log tell of trouble: pure.
 
-use super::{Suspect, clock};
+use super::Suspect;
+use crate::clock;
 
 /// Those lines that no allowed part explains.
 pub fn unexpected(lines: Vec<Suspect>, allowed: &[&str]) -> Vec<Suspect> {

@@ -2,7 +2,6 @@
 //! requests failed, and what the harness did meanwhile.
 
 mod book;
-pub mod clock;
 mod collect;
 mod engine;
 mod level;
@@ -16,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 use crate::checkout::Checkout;
+use crate::clock;
 use crate::error::Error;
 use crate::runtime::Runtime;
 use crate::topology::Topology;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use super::{Entry, Kind, clock};
+use super::{Entry, Kind};
+use crate::clock;
 
 /// Width of the column that tells the source; longer names push the rest.
 const SOURCE: usize = 26;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::outcome::Report;
-use crate::chronicle::clock;
+use crate::clock;
 use crate::promises::Promise;
 
 /// Changes when a key changes its meaning or goes; new keys may come at any time.

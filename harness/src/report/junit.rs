@@ -3,7 +3,7 @@
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::outcome::{Report, Verdict};
-use crate::chronicle::clock;
+use crate::clock;
 use crate::promises::Promise;
 
 /// One suite, named after the runtime, with a case for each scenario and one for the promises, which are its

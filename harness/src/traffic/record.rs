@@ -202,7 +202,7 @@ impl Record {
     pub fn lines(&self, failures: &[&Outcome]) -> Vec<String> {
         let line = |outcome: &&Outcome| {
             let reason = outcome.result.as_ref().err()?;
-            let clock = crate::chronicle::clock::time_of_day(self.sent_at(outcome));
+            let clock = crate::clock::time_of_day(self.sent_at(outcome));
             let (at, took) = (outcome.at.as_secs_f64(), outcome.took.as_secs_f64());
             let route = self.route(outcome.route);
             Some(format!(
