@@ -22,6 +22,7 @@ pub mod scenarios;
 pub mod selftest;
 pub mod suite;
 pub mod topology;
+pub mod tracking;
 pub mod traffic;
 pub mod view;
 pub mod wait;

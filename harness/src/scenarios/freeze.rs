@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::promises::Promise;
 use crate::report::Progress;
 use crate::suite::{READY_LIMIT, Stage};
-use crate::traffic::Fault;
+use crate::traffic::{Fault, Pace};
 
 /// The instance that is frozen.
 const FROZEN: &str = "service-a2";
@@ -19,7 +19,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mut mesh = stage.mesh().await?;
     let host = mesh.node(FROZEN)?.container.short_id().to_owned();
 
-    let traffic = stage.traffic(&mesh)?;
+    let traffic = stage.traffic_on(&mesh.routes()?, Pace::DENSE);
     let before = format!("{FROZEN} ({host}) takes part in the traffic before it is frozen");
     answers_from(&traffic, &host, &before).await?;
     stage.say(format!("freezes {FROZEN} ({host})"));

@@ -8,14 +8,14 @@ use crate::mesh::Mesh;
 use crate::promises::Promise;
 use crate::report::Progress;
 use crate::suite::{READY_LIMIT, Stage};
-use crate::traffic::{Fault, Traffic};
+use crate::traffic::{Fault, Pace, Traffic};
 
 /// The instance that is killed.
 const KILLED: &str = "service-a2";
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mut mesh = stage.mesh().await?;
-    let traffic = stage.traffic(&mesh)?;
+    let traffic = stage.traffic_on(&mesh.routes()?, Pace::DENSE);
     let fault = kill(stage, &mut mesh, &traffic, KILLED).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
     flows(&traffic).await?;

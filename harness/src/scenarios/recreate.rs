@@ -9,6 +9,7 @@ use crate::error::{Error, check};
 use crate::promises::Promise;
 use crate::report::Progress;
 use crate::suite::{READY_LIMIT, Stage};
+use crate::traffic::Pace;
 
 /// The instance whose container is made anew.
 const RENEWED: &str = "service-a";
@@ -18,7 +19,7 @@ const GHOST_LIMIT: Duration = Duration::from_secs(3);
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let mut mesh = stage.mesh().await?;
     let old = mesh.node(RENEWED)?.container.short_id().to_owned();
-    let traffic = stage.traffic(&mesh)?;
+    let traffic = stage.traffic_on(&mesh.routes()?, Pace::DENSE);
     let fault = kill(stage, &mut mesh, &traffic, RENEWED).await?;
     stage.say(format!("makes {RENEWED} anew"));
     mesh.recreate(RENEWED).await?;

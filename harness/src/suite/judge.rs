@@ -15,6 +15,7 @@ use crate::mesh::Mesh;
 use crate::promises::Promise;
 use crate::report::{Progress, Verdict};
 use crate::runtime::label;
+use crate::tracking;
 use crate::traffic::Recording;
 
 /// Time that a scenario may take.
@@ -66,6 +67,7 @@ impl Stage {
     }
 
     async fn attempt(&mut self, scenario: &Scenario) -> Result<(), Error> {
+        tracking::check()?;
         // Made beforehand, under stages of progress of its own.
         drop(self.mesh().await?);
         self.progress().stage(scenario.name);
