@@ -32,7 +32,7 @@ pub static BREAKAGES: [Breakage; 9] = [
     },
     Breakage {
         name: "no-failover",
-        noticed_by: &["kill"],
+        noticed_by: &["kill", "unreachable"],
     },
     Breakage {
         name: "skip-drain",

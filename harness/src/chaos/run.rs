@@ -190,7 +190,7 @@ impl Ground {
             Ok(took) => took,
             Err(Error::Check(failure)) => {
                 broken.push(CheckFailure {
-                    expected: format!("{AGREEMENT:?} after the last fault: {}", failure.expected),
+                    expected: format!("after the last fault, {}", failure.expected),
                     ..*failure
                 });
                 AGREEMENT

@@ -6,7 +6,7 @@ use super::generate::{LEAD_MS, REST_MS};
 use super::schedule::Schedule;
 
 /// The shortest time that a fault is shortened to, in milliseconds.
-const SHORTEST_MS: u64 = 100;
+const SHORTEST_MS: u64 = 250;
 
 /// How much may be tried.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,7 @@ where
 {
     let mut search = Search {
         best: failing.clone(),
+        held: Vec::new(),
         runs: 0,
         limits,
         fails,
@@ -64,6 +65,8 @@ where
 
 struct Search<F> {
     best: Schedule,
+    /// Those that were tried and did not fail.
+    held: Vec<Schedule>,
     runs: usize,
     limits: Limits,
     fails: F,
@@ -98,9 +101,9 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
         Ok(())
     }
 
-    /// Takes `candidate` for the best where it is another one and fails.
+    /// Takes `candidate` for the best where it is one that was not tried yet and fails.
     async fn attempt(&mut self, candidate: Schedule) -> Result<bool, Ended> {
-        if candidate == self.best || !candidate.broken_rules().is_empty() {
+        if candidate == self.best || self.held.contains(&candidate) || !candidate.broken_rules().is_empty() {
             return Ok(false);
         }
         if self.runs >= self.limits.runs {
@@ -113,6 +116,8 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
         let fails = (self.fails)(&candidate).await.ok_or(Ended::Untold)?;
         if fails {
             self.best = candidate;
+        } else {
+            self.held.push(candidate);
         }
         Ok(fails)
     }

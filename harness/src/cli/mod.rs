@@ -26,7 +26,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done, and all that was checked held
   1    the mesh did not do what it should; what was expected, what was seen and the logs are printed
-  2    this machine would not let it run (no Docker, a port that is held, ...); what to do is printed
+  2    this machine would not let it run (a port that is held, no engine, ...); what to do is printed
   130  interrupted before it was done
 
 Environment:
@@ -38,7 +38,7 @@ Environment:
 /// Seconds that a mesh may take to be ready.
 const DEFAULT_TIMEOUT: u64 = 30;
 
-/// Runs the example mesh on Docker: five containers, each a sidecar with a program.
+/// Runs and checks the example mesh: five containers or groups of processes, each a sidecar with a program.
 ///
 /// Without a command it does what `up` does.
 #[derive(Debug, Parser)]

@@ -70,6 +70,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
+        prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
         let bench = Bench {
             runtime: &runtime,
             checkout: &checkout,

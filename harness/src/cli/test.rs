@@ -98,13 +98,17 @@ pub(super) async fn run(
     let belonging = belonging(wish.keep);
     let work = async {
         let build = !wish.build.no_build;
+        let (mut begun, mut cached) = (begun, true);
+        if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
+            let before = Instant::now();
+            let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+            cached = wire.is_none_or(|wire| wire.cached);
+            // A mesh does without, so the time until one is ready is counted without.
+            begun += before.elapsed();
+        }
         let name = &topology.image;
         let image = prepare::image(&runtime, &checkout, name, build, &interrupts, &progress).await?;
-        let mut cached = image.cached;
-        if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
-            let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
-            cached &= wire.is_none_or(|wire| wire.cached);
-        }
+        cached &= image.cached;
         let mut stage = Stage::new(
             runtime.clone(),
             topology.clone(),

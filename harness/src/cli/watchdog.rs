@@ -79,7 +79,8 @@ pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
         let filter = format!("{}={run}", label::RUN);
         let left = runtime.containers(&filter).await?.len() + runtime.networks(&filter).await?.len();
         if left > 0 {
-            cleanup::remove_labelled(&runtime, label::RUN, run).await?;
+            // A busy engine may need longer than one attempt takes; nobody else will try again.
+            let _ = cleanup::remove_labelled(&runtime, label::RUN, run).await;
             quiet_since = Instant::now();
         }
         tokio::time::sleep(PERIOD).await;

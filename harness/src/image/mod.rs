@@ -89,7 +89,7 @@ pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
         Some(image) => Ok(Ready { image, cached: true }),
         None => {
             let advice = match name {
-                WIRE_IMAGE => "leave --no-build out".to_owned(),
+                WIRE_IMAGE | BREAKABLE_IMAGE => "leave --no-build out".to_owned(),
                 _ => format!(
                     "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
                 ),

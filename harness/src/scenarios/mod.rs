@@ -19,6 +19,7 @@ mod rolling_restart;
 mod scale;
 mod side_by_side;
 mod topology;
+mod unreachable;
 mod weights;
 
 use crate::suite::{Needs, Scenario};
@@ -108,6 +109,13 @@ pub static ALL: &[Scenario] = &[
         needs: Needs::DOCKER,
         allows: &["discovery: lost"],
         run: |stage| Box::pin(partition::run(stage)),
+    },
+    Scenario {
+        name: "unreachable",
+        about: "an instance that one member cannot reach any more is passed over there, and no request fails",
+        needs: Needs::DOCKER,
+        allows: &["discovery: lost"],
+        run: |stage| Box::pin(unreachable::run(stage)),
     },
     Scenario {
         name: "rolling_restart",

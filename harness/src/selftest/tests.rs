@@ -144,5 +144,8 @@ fn nothing_broken_runs_everything_that_is_named_once() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), names.len());
-    assert_eq!(Trial::scenarios(Some(breakage("no-failover"))), [CONTROL, "kill"]);
+    assert_eq!(
+        Trial::scenarios(Some(breakage("no-failover"))),
+        [CONTROL, "kill", "unreachable"]
+    );
 }

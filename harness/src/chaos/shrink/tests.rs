@@ -75,9 +75,11 @@ proptest! {
             of_member.map(|step| step.heal_after_ms).sum()
         };
         let enough = on(&schedule) / 2;
-        let mut tried = 0;
+        let (mut tried, mut seen) = (0, Vec::new());
         let shrunk = block_on(shrink(&schedule, limits(runs), async |some| {
             tried += 1;
+            assert!(!seen.contains(some), "nothing is tried twice");
+            seen.push(some.clone());
             assert_eq!(some.broken_rules(), [""; 0], "what is tried can be done");
             Some(on(some) >= enough)
         }));
