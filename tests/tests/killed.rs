@@ -1,7 +1,7 @@
 //! What becomes of what the harness has started when the harness itself is killed: it goes, and no later command is
 //! needed for that. Alone in this file, and one after the other: any other start of the harness would sweep it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::runtime::{Runtime, label};
 use harness::wait;
@@ -53,6 +53,12 @@ async fn until_gone(runtime: &Runtime, key: &str, value: &str) {
         left if left.is_empty() => Ok(()),
         left => Err(left),
     };
+    let killed = Instant::now();
     let result = wait::until(LIMIT, PERIOD, gone, |_| {}).await;
     result.unwrap_or_else(|left| panic!("on {}: {left}", runtime.name()));
+    println!(
+        "on {} all was gone {:?} after it",
+        runtime.name(),
+        killed.elapsed()
+    );
 }
