@@ -1,29 +1,51 @@
 //! What the end-to-end tests share: a mesh under a name of its own, driven through the `harness` program as a user
 //! drives it, and looked at through the engine.
 
+mod child;
 mod program;
+mod runtimes;
 
 use std::process::Stdio;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use harness::runtime::{Choice, Runtime, label};
+use anyhow::{Context, Result};
+use harness::runtime::{Choice, Container, Runtime, label};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-pub use program::Finished;
+pub use child::{Watchdog, end, signal, signal_to};
+pub use program::{Finished, finished};
+pub use runtimes::{docker, on_each};
 
-/// Time that one command may take; the image is built before the first.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+use program::LIMIT;
 
-/// The engine that all tests need.
+/// Starts a command of the harness that makes meshes of its own, such as `test`.
 ///
 /// # Errors
-/// There is none, with what to do: its absence fails a test.
-pub async fn docker() -> Result<Runtime> {
-    let chosen = Choice::Docker.connect().await;
-    let runtime = chosen.map(|chosen| chosen.runtime);
-    runtime.map_err(|error| anyhow::anyhow!("this test needs Docker: {error}; {}", error.advice()))
+/// It cannot be run.
+pub async fn spawn(runtime: &Runtime, arguments: &[&str]) -> Result<Child> {
+    let mut command = Command::new(program::built().await?);
+    command.args(arguments).args(["--runtime", runtime.name()]);
+    program::spawn(command)
+}
+
+/// Runs such a command to its end.
+///
+/// # Errors
+/// It cannot be run, or takes too long.
+pub async fn harness(runtime: &Runtime, arguments: &[&str]) -> Result<Finished> {
+    finished(spawn(runtime, arguments).await?).await
+}
+
+/// The names of all containers and networks with the label `key=value`.
+///
+/// # Errors
+/// The engine's.
+pub async fn labelled(runtime: &Runtime, key: &str, value: &str) -> Result<Vec<String>> {
+    let filter = format!("{key}={value}");
+    let containers = runtime.containers(&filter).await?.into_iter();
+    let networks = runtime.networks(&filter).await?.into_iter();
+    let names = containers.map(|container| container.name);
+    Ok(names.chain(networks.map(|network| network.name)).collect())
 }
 
 /// A mesh that belongs to one test. Whatever is left of it goes when this is dropped.
@@ -31,23 +53,55 @@ pub async fn docker() -> Result<Runtime> {
 pub struct Mesh {
     /// Its project's name, which no other test has.
     pub project: String,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// Whether the commands are told the runtime.
+    told: bool,
     environment: Vec<(String, String)>,
 }
 
 impl Mesh {
-    /// A name for a mesh on free ports; nothing runs yet. Builds the harness and the image where that was not done.
+    /// A name for a mesh on free ports, on the runtime that the harness finds by itself; nothing runs yet. Builds the
+    /// harness and the image where that was not done.
     ///
     /// # Errors
-    /// No engine, or something does not compile.
+    /// No runtime, or something does not compile.
     pub async fn prepare() -> Result<Self> {
-        docker().await?;
+        Self::on(Choice::Auto.connect().await?.runtime).await
+    }
+
+    /// The same on Docker; nothing where no engine answers, which is told on standard error.
+    ///
+    /// # Errors
+    /// As [`docker`] and [`Mesh::prepare`].
+    pub async fn on_docker() -> Result<Option<Self>> {
+        match docker().await? {
+            Some(docker) => Self::on(docker).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same on a runtime.
+    ///
+    /// # Errors
+    /// As [`Mesh::prepare`].
+    pub async fn on(runtime: Runtime) -> Result<Self> {
         program::built().await?;
         let project = format!("mesh-e2e-{:08x}", rand::random::<u32>());
         let free = ["FRONTEND_PORT", "LB_A_PORT", "LB_B_PORT"].map(|name| (name.to_owned(), "0".to_owned()));
         Ok(Self {
             project,
+            runtime,
+            told: true,
             environment: free.into(),
         })
+    }
+
+    /// The same without telling the commands what runtime it is on.
+    #[must_use]
+    pub fn untold(mut self) -> Self {
+        self.told = false;
+        self
     }
 
     /// The same with an environment variable for all its commands.
@@ -63,17 +117,7 @@ impl Mesh {
     /// # Errors
     /// It cannot be run, or takes too long.
     pub async fn harness(&self, arguments: &[&str]) -> Result<Finished> {
-        program::finish(self.command(arguments).await?, COMMAND_LIMIT).await
-    }
-
-    /// Runs `harness test`, which makes a mesh of its own, to its end.
-    ///
-    /// # Errors
-    /// It cannot be run, or takes too long.
-    pub async fn test(&self) -> Result<Finished> {
-        let mut command = Command::new(program::built().await?);
-        command.arg("test");
-        program::finish(command, COMMAND_LIMIT).await
+        program::finish(self.command(arguments).await?, LIMIT).await
     }
 
     /// Runs another program with this mesh's environment to its end.
@@ -86,7 +130,7 @@ impl Mesh {
             .args(arguments)
             .env("MESH_NAME", &self.project)
             .envs(self.environment.clone());
-        program::finish(command, COMMAND_LIMIT).await
+        program::finish(command, LIMIT).await
     }
 
     /// Runs `up` in the foreground until it says that the mesh is ready.
@@ -110,7 +154,7 @@ impl Mesh {
             }
             anyhow::Ok(false)
         };
-        let ready = tokio::time::timeout(COMMAND_LIMIT, ready)
+        let ready = tokio::time::timeout(LIMIT, ready)
             .await
             .context("`up` was not ready in time")??;
         // From here on both streams are read and dropped, so that the child never waits for a reader.
@@ -128,24 +172,23 @@ impl Mesh {
         Ok(child)
     }
 
-    /// The names of all containers and networks that this mesh has in the engine.
+    /// The names of all containers and networks that this mesh has.
     ///
     /// # Errors
     /// The engine's.
     pub async fn leftovers(&self) -> Result<Vec<String>> {
-        let docker = docker().await?;
+        labelled(&self.runtime, label::PROJECT, &self.project).await
+    }
+
+    /// The container of a service.
+    ///
+    /// # Errors
+    /// There is none, or the engine's.
+    pub async fn container(&self, service: &str) -> Result<Container> {
         let filter = format!("{}={}", label::PROJECT, self.project);
-        let containers = docker
-            .containers(&filter)
-            .await?
-            .into_iter()
-            .map(|container| container.name);
-        let networks = docker
-            .networks(&filter)
-            .await?
-            .into_iter()
-            .map(|network| network.name);
-        Ok(containers.chain(networks).collect())
+        let mut all = self.runtime.containers(&filter).await?.into_iter();
+        all.find(|container| container.label(label::SERVICE) == service)
+            .with_context(|| format!("{} has no {service}", self.project))
     }
 
     async fn command(&self, arguments: &[&str]) -> Result<Command> {
@@ -157,6 +200,9 @@ impl Mesh {
             .args(rest)
             .envs(self.environment.clone())
             .stdin(Stdio::null());
+        if self.told {
+            command.args(["--runtime", self.runtime.name()]);
+        }
         Ok(command)
     }
 }
@@ -167,33 +213,10 @@ impl Drop for Mesh {
         if let Some(program) = program::path() {
             let mut down = std::process::Command::new(program);
             let _ = down
-                .args(["down", "-p", &self.project])
+                .args(["down", "-p", &self.project, "--runtime", self.runtime.name()])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
         }
     }
-}
-
-/// Sends a signal to a child, by the name that kill(1) knows it by.
-///
-/// # Errors
-/// The child has ended, or there is no `kill`.
-pub async fn signal(child: &Child, name: &str) -> Result<()> {
-    let pid = child.id().context("the child has ended already")?.to_string();
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &pid])
-        .status()
-        .await?;
-    ensure!(status.success(), "kill -{name} {pid}: {status}");
-    Ok(())
-}
-
-/// Waits for a child's end.
-///
-/// # Errors
-/// It takes too long.
-pub async fn end(child: &mut Child) -> Result<std::process::ExitStatus> {
-    let ended = tokio::time::timeout(COMMAND_LIMIT, child.wait()).await;
-    Ok(ended.context("the child did not end in time")??)
 }

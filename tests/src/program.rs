@@ -5,11 +5,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tokio::process::Command;
+use harness::runtime::Choice;
+use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 /// Time that building everything may take on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
+/// Time that one command may take; what it needs is built before the first.
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
 
@@ -29,7 +32,7 @@ pub(crate) fn path() -> Option<&'static PathBuf> {
     PROGRAM.get()
 }
 
-/// Builds the program and the image. A package's tests are given the paths of its own programs only, so this asks
+/// Builds the program, and the image for each runtime. A package's tests are given the paths of its own programs only, so this asks
 /// cargo for another package's.
 pub(crate) async fn built() -> Result<&'static PathBuf> {
     PROGRAM.get_or_try_init(build).await
@@ -63,33 +66,46 @@ async fn build() -> Result<PathBuf> {
 
     // The first start makes the image, which takes minutes; no test should wait for that within its own limits.
     let checkout = harness::checkout::Checkout::find()?;
-    let docker = crate::docker().await?;
     let image = checkout.topology("example")?.image;
-    harness::image::ensure(
-        &docker,
-        checkout.root(),
-        &image,
-        &harness::report::Progress::silent(),
-    )
-    .await?;
+    for choice in [Choice::Docker, Choice::Process] {
+        // A runtime that is not there is told by the tests that ask for it.
+        if let Ok(chosen) = choice.connect().await {
+            let silent = harness::report::Progress::silent();
+            harness::image::ensure(&chosen.runtime, checkout.root(), &image, &silent).await?;
+        }
+    }
     Ok(program)
 }
 
-/// Runs a command to its end.
-pub(crate) async fn finish(mut command: Command, limit: Duration) -> Result<Finished> {
+/// Starts a command, with nothing to read and both outputs kept for [`finished`].
+pub(crate) fn spawn(mut command: Command) -> Result<Child> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     let told = format!("{:?}", command.as_std());
-    let running = command
-        .spawn()
-        .with_context(|| format!("{told} cannot be run"))?
-        .wait_with_output();
-    let output = tokio::time::timeout(limit, running)
+    command.spawn().with_context(|| format!("{told} cannot be run"))
+}
+
+/// Runs a command to its end.
+pub(crate) async fn finish(command: Command, limit: Duration) -> Result<Finished> {
+    let told = format!("{:?}", command.as_std());
+    ended(spawn(command)?, limit).await.with_context(|| told)
+}
+
+/// Reads what a child says until its end.
+///
+/// # Errors
+/// It takes too long.
+pub async fn finished(child: Child) -> Result<Finished> {
+    ended(child, LIMIT).await
+}
+
+async fn ended(child: Child, limit: Duration) -> Result<Finished> {
+    let output = tokio::time::timeout(limit, child.wait_with_output())
         .await
-        .with_context(|| format!("{told} takes too long"))??;
+        .context("it takes too long")??;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Finished {
         code: output.status.code(),

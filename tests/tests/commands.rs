@@ -2,150 +2,168 @@
 
 use std::net::Ipv4Addr;
 
-use tests::{Mesh, end, signal};
+use harness::runtime::Choice;
+use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
 
 const NOTHING: Vec<String> = Vec::new();
+const NOWHERE: &str = "unix:///no/such/docker.sock";
 
 #[tokio::test]
 async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
-    let mesh = Mesh::prepare().await.unwrap();
-    let mut up = mesh.up().await.unwrap();
-    assert_eq!(
-        mesh.leftovers().await.unwrap().len(),
-        6,
-        "five containers and a network"
-    );
+    on_each(async |runtime| {
+        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+        let mut up = mesh.up().await.unwrap();
+        assert_eq!(
+            mesh.leftovers().await.unwrap().len(),
+            6,
+            "five containers and a network"
+        );
 
-    let second = mesh.harness(&["up"]).await.unwrap();
-    assert_eq!(second.code, Some(2), "{second:#?}");
-    let whose = format!("`harness up` runs as process {}", up.id().unwrap());
-    assert!(
-        second.errors.contains(&whose) && second.errors.contains("what to do"),
-        "{second:#?}"
-    );
-    assert_eq!(
-        mesh.leftovers().await.unwrap().len(),
-        6,
-        "the second `up` touched the first one's mesh"
-    );
+        let second = mesh.harness(&["up"]).await.unwrap();
+        assert_eq!(second.code, Some(2), "{second:#?}");
+        let whose = format!("`harness up` runs as process {}", up.id().unwrap());
+        assert!(
+            second.errors.contains(&whose) && second.errors.contains("what to do"),
+            "{second:#?}"
+        );
+        assert_eq!(
+            mesh.leftovers().await.unwrap().len(),
+            6,
+            "the second `up` touched the first one's mesh"
+        );
 
-    signal(&up, "INT").await.unwrap();
-    assert_eq!(end(&mut up).await.unwrap().code(), Some(0));
-    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+        signal(&up, "INT").await.unwrap();
+        assert_eq!(end(&mut up).await.unwrap().code(), Some(0));
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
 async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
-    let mesh = Mesh::prepare().await.unwrap();
-    let up = mesh.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(up.code, Some(0), "{up:#?}");
-    for name in ["frontend", "service-a", "service-a2", "service-b", "lb"] {
-        assert!(up.output.contains(&format!("{}-{name}", mesh.project)), "{up:#?}");
-    }
-    assert_eq!(up.output.matches("curl ").count(), 6, "{up:#?}");
+    on_each(async |runtime| {
+        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+        let up = mesh.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(up.code, Some(0), "{up:#?}");
+        for name in ["frontend", "service-a", "service-a2", "service-b", "lb"] {
+            assert!(up.output.contains(&format!("{}-{name}", mesh.project)), "{up:#?}");
+        }
+        assert_eq!(up.output.matches("curl ").count(), 6, "{up:#?}");
 
-    let status = mesh.harness(&["status"]).await.unwrap();
-    assert_eq!(status.code, Some(0), "{status:#?}");
-    assert!(
-        status.output.contains("All sidecars see the same mesh."),
-        "{status:#?}"
-    );
+        let status = mesh.harness(&["status"]).await.unwrap();
+        assert_eq!(status.code, Some(0), "{status:#?}");
+        assert!(
+            status.output.contains("All sidecars see the same mesh."),
+            "{status:#?}"
+        );
 
-    let logs = mesh
-        .harness(&["logs", "service-a2", "--tail", "3"])
-        .await
-        .unwrap();
-    assert_eq!(logs.code, Some(0), "{logs:#?}");
-    let prefix = format!("{}-service-a2 |", mesh.project);
-    assert!(
-        !logs.output.is_empty() && logs.output.lines().all(|line| line.starts_with(&prefix)),
-        "{logs:#?}"
-    );
-    let nobody = mesh.harness(&["logs", "service-z"]).await.unwrap();
-    assert_eq!(nobody.code, Some(2), "{nobody:#?}");
-    assert!(
-        nobody.errors.contains("service-a2"),
-        "it should name those that are there: {nobody:#?}"
-    );
+        let logs = mesh
+            .harness(&["logs", "service-a2", "--tail", "3"])
+            .await
+            .unwrap();
+        assert_eq!(logs.code, Some(0), "{logs:#?}");
+        let prefix = format!("{}-service-a2 |", mesh.project);
+        assert!(
+            !logs.output.is_empty() && logs.output.lines().all(|line| line.starts_with(&prefix)),
+            "{logs:#?}"
+        );
+        let nobody = mesh.harness(&["logs", "service-z"]).await.unwrap();
+        assert_eq!(nobody.code, Some(2), "{nobody:#?}");
+        assert!(
+            nobody.errors.contains("service-a2"),
+            "it should name those that are there: {nobody:#?}"
+        );
 
-    let docker = tests::docker().await.unwrap();
-    let stopped = format!("{}-service-b", mesh.project);
-    docker
-        .stop(&stopped, std::time::Duration::from_secs(10))
-        .await
-        .unwrap();
-    let status = mesh.harness(&["status"]).await.unwrap();
-    assert_eq!(status.code, Some(1), "{status:#?}");
-    assert!(
-        status.output.contains("service-b does not run: Exited (0)"),
-        "{status:#?}"
-    );
+        let stopped = mesh.container("service-b").await.unwrap();
+        let grace = std::time::Duration::from_secs(10);
+        mesh.runtime.stop(&stopped.id, grace).await.unwrap();
+        let status = mesh.harness(&["status"]).await.unwrap();
+        assert_eq!(status.code, Some(1), "{status:#?}");
+        assert!(
+            status.output.contains("service-b does not run: Exited (0)"),
+            "{status:#?}"
+        );
 
-    let down = mesh.harness(&["down"]).await.unwrap();
-    assert_eq!(down.code, Some(0), "{down:#?}");
-    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
-    assert_eq!(
-        mesh.harness(&["status"]).await.unwrap().code,
-        Some(2),
-        "a mesh that is gone has no status"
-    );
+        let down = mesh.harness(&["down"]).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+        assert_eq!(
+            mesh.harness(&["status"]).await.unwrap().code,
+            Some(2),
+            "a mesh that is gone has no status"
+        );
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
 async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is_not() {
-    let detached = Mesh::prepare().await.unwrap();
-    let up = detached.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(up.code, Some(0), "{up:#?}");
+    on_each(async |runtime| {
+        let detached = Mesh::on(runtime.clone()).await.unwrap();
+        let up = detached.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(up.code, Some(0), "{up:#?}");
 
-    let crashed = Mesh::prepare().await.unwrap();
-    let mut up = crashed.up().await.unwrap();
-    signal(&up, "KILL").await.unwrap();
-    assert_eq!(end(&mut up).await.unwrap().code(), None);
+        let crashed = Mesh::on(runtime.clone()).await.unwrap();
+        let mut up = crashed.up().await.unwrap();
+        // The watchdog would be first.
+        let watchdog = Watchdog::of(&up).await.unwrap().expect("`up` has one");
+        signal_to(watchdog.pid, "KILL").await.unwrap();
+        signal(&up, "KILL").await.unwrap();
+        assert_eq!(end(&mut up).await.unwrap().code(), None);
 
-    // Were it not swept, this would be a second `up`. (Another test's harness may have swept it first.)
-    let next = crashed.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(next.code, Some(0), "{next:#?}");
-    assert_eq!(
-        detached.harness(&["status"]).await.unwrap().code,
-        Some(0),
-        "the detached mesh was swept too"
-    );
-    for mesh in [crashed, detached] {
-        assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
-        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
-    }
+        // Were it not swept, this would be a second `up`. (Another test's harness may have swept it first.)
+        let next = crashed.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(next.code, Some(0), "{next:#?}");
+        assert_eq!(
+            detached.harness(&["status"]).await.unwrap().code,
+            Some(0),
+            "the detached mesh was swept too"
+        );
+        for mesh in [crashed, detached] {
+            assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
+            assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+        }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
 async fn a_port_that_is_held_is_told_with_its_holder() {
-    let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = squatter.local_addr().unwrap().port();
-    let mesh = Mesh::prepare()
-        .await
-        .unwrap()
-        .with("FRONTEND_PORT", &port.to_string());
-    let up = mesh.harness(&["up"]).await.unwrap();
-    assert_eq!(up.code, Some(2), "{up:#?}");
-    let by_process = format!("port {port} is held by process {} (", std::process::id());
-    assert!(
-        up.errors.contains(&by_process) && up.errors.contains("FRONTEND_PORT"),
-        "{up:#?}"
-    );
-    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    on_each(async |runtime| {
+        let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = squatter.local_addr().unwrap().port();
+        let mesh = Mesh::on(runtime.clone())
+            .await
+            .unwrap()
+            .with("FRONTEND_PORT", &port.to_string());
+        let up = mesh.harness(&["up"]).await.unwrap();
+        assert_eq!(up.code, Some(2), "{up:#?}");
+        let by_process = format!("port {port} is held by process {} (", std::process::id());
+        assert!(
+            up.errors.contains(&by_process) && up.errors.contains("FRONTEND_PORT"),
+            "{up:#?}"
+        );
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
 
-    drop(squatter);
-    let first = mesh.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(first.code, Some(0), "{first:#?}");
-    let second = Mesh::prepare()
-        .await
-        .unwrap()
-        .with("FRONTEND_PORT", &port.to_string());
-    let up = second.harness(&["up"]).await.unwrap();
-    assert_eq!(up.code, Some(2), "{up:#?}");
-    let by_container = format!("port {port} is held by container {}-frontend", mesh.project);
-    assert!(up.errors.contains(&by_container), "{up:#?}");
-    assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
+        drop(squatter);
+        let first = mesh.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(first.code, Some(0), "{first:#?}");
+        let second = Mesh::on(runtime.clone())
+            .await
+            .unwrap()
+            .with("FRONTEND_PORT", &port.to_string());
+        let up = second.harness(&["up"]).await.unwrap();
+        assert_eq!(up.code, Some(2), "{up:#?}");
+        let by_container = format!("port {port} is held by container {}-frontend", mesh.project);
+        assert!(up.errors.contains(&by_container), "{up:#?}");
+        assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -153,9 +171,10 @@ async fn without_an_engine_it_says_what_to_do() {
     let mesh = Mesh::prepare()
         .await
         .unwrap()
-        .with("DOCKER_HOST", "unix:///no/such/docker.sock");
+        .untold()
+        .with("DOCKER_HOST", NOWHERE);
     for command in ["up", "down", "status", "logs"] {
-        let result = mesh.harness(&[command]).await.unwrap();
+        let result = mesh.harness(&[command, "--runtime", "docker"]).await.unwrap();
         assert_eq!(result.code, Some(2), "{result:#?}");
         assert!(
             result
@@ -168,17 +187,40 @@ async fn without_an_engine_it_says_what_to_do() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
+    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let mesh = Mesh::on(processes)
+        .await
+        .unwrap()
+        .untold()
+        .with("DOCKER_HOST", NOWHERE);
+    let up = mesh.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    let why = "Runtime process: no Docker engine answers at /no/such/docker.sock";
+    assert!(up.errors.contains(why), "{up:#?}");
+    assert_eq!(mesh.leftovers().await.unwrap().len(), 6);
+
+    let status = mesh.harness(&["status"]).await.unwrap();
+    assert_eq!(status.code, Some(0), "{status:#?}");
+    let down = mesh.harness(&["down"]).await.unwrap();
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+}
+
+#[tokio::test]
 async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     // The image has the program, and lacks the files that its command line names.
-    let mesh = Mesh::prepare().await.unwrap();
+    let Some(mesh) = Mesh::on_docker().await.unwrap() else {
+        return;
+    };
     let image = format!("{}-broken", mesh.project);
     let mesh = mesh.with("MESH_IMAGE", &image);
-    let docker = tests::docker().await.unwrap();
     let settings = vec![
         r#"ENTRYPOINT ["/bin/sidecar"]"#.to_owned(),
         "ENV PATH=/bin".to_owned(),
     ];
-    docker
+    mesh.runtime
         .import_image(&image, sidecar_alone().unwrap(), settings)
         .await
         .unwrap();

@@ -38,8 +38,9 @@ struct Lone {
 }
 
 impl Lone {
-    async fn create() -> Self {
-        let docker = tests::docker().await.unwrap();
+    /// Nothing where there is no Docker.
+    async fn create() -> Option<Self> {
+        let docker = tests::docker().await.unwrap()?;
         let checkout = Checkout::find().unwrap();
         let wire = image::ensure_wire(&docker, checkout.root(), &Progress::silent())
             .await
@@ -56,18 +57,18 @@ impl Lone {
             lifeline: true,
         };
         let id = docker.create(creation).await.unwrap();
-        Self {
+        Some(Self {
             docker,
             wire,
             run,
             id,
             gateway: IpAddr::from([0, 0, 0, 0]),
-        }
+        })
     }
 
     /// The same, and it runs.
-    async fn start() -> Self {
-        let mut lone = Self::create().await;
+    async fn start() -> Option<Self> {
+        let mut lone = Self::create().await?;
         lone.docker.start(&lone.id, &lone.run).await.unwrap();
         lone.until_ready().await;
         let IpAddr::V4(address) = lone.address().await else {
@@ -76,7 +77,7 @@ impl Lone {
         // The engine takes a network's first address for this machine.
         let [a, b, c, _] = address.octets();
         lone.gateway = IpAddr::from([a, b, c, 1]);
-        lone
+        Some(lone)
     }
 
     async fn until_ready(&self) {
@@ -159,7 +160,7 @@ fn service(name: &str, image: &Image) -> Service {
 
 #[tokio::test]
 async fn a_killed_container_has_ended_at_once_and_killing_it_again_is_no_error() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     lone.docker.kill(&lone.id).await.unwrap();
     let killed = lone.docker.container(&lone.id).await.unwrap();
     assert_eq!(killed.state, "exited");
@@ -172,7 +173,7 @@ async fn a_killed_container_has_ended_at_once_and_killing_it_again_is_no_error()
 
 #[tokio::test]
 async fn a_paused_container_goes_on_and_can_be_stopped_killed_and_removed() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     for _ in 0..2 {
         lone.docker.pause(&lone.id).await.unwrap();
         assert_eq!(lone.state().await, "paused");
@@ -200,12 +201,12 @@ async fn a_paused_container_goes_on_and_can_be_stopped_killed_and_removed() {
 
 #[tokio::test]
 async fn a_lifeline_holds_over_a_restart_and_its_end_ends_the_container() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     assert_eq!(lone.docker.stop(&lone.id, GRACE).await.unwrap(), 0);
     assert_eq!(lone.docker.container(&lone.id).await.unwrap().address, None);
 
     // Another connection to the engine holds it now, and is dropped.
-    let other = tests::docker().await.unwrap();
+    let other = tests::docker().await.unwrap().expect("it is there");
     other.start(&lone.id, &lone.run).await.unwrap();
     lone.until_ready().await;
     assert_eq!(lone.state().await, "running");
@@ -222,7 +223,7 @@ async fn a_lifeline_holds_over_a_restart_and_its_end_ends_the_container() {
 
 #[tokio::test]
 async fn a_container_ends_with_the_process_that_started_it() {
-    let lone = Lone::create().await;
+    let Some(lone) = Lone::create().await else { return };
     let mut holder = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["holds_what_it_is_told_to", "--exact", "--ignored", "--nocapture"])
         .env(HELD, &lone.id)
@@ -253,7 +254,7 @@ async fn a_container_ends_with_the_process_that_started_it() {
 #[ignore = "it is the process that another test kills"]
 async fn holds_what_it_is_told_to() {
     let Ok(id) = std::env::var(HELD) else { return };
-    let docker = tests::docker().await.unwrap();
+    let docker = tests::docker().await.unwrap().expect("it is there");
     docker.start(&id, "held").await.unwrap();
     println!("\nholding");
     std::future::pending::<()>().await;
@@ -261,7 +262,7 @@ async fn holds_what_it_is_told_to() {
 
 #[tokio::test]
 async fn a_cut_is_in_force_at_once_and_mended_at_once() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     let quick = Duration::from_millis(500);
     assert!(lone.answers(LIMIT).await);
     for _ in 0..2 {
@@ -280,7 +281,7 @@ async fn a_cut_is_in_force_at_once_and_mended_at_once() {
 
 #[tokio::test]
 async fn loss_comes_and_goes() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     let action = WireAction::Lose {
         percent: 50,
         addresses: vec![lone.gateway],
@@ -303,7 +304,7 @@ async fn loss_comes_and_goes() {
 
 #[tokio::test]
 async fn what_cannot_be_cut_is_told_and_leaves_nothing() {
-    let lone = Lone::start().await;
+    let Some(lone) = Lone::start().await else { return };
     let elsewhere = WireAction::Block(vec!["203.0.113.1".parse().unwrap()]);
     let wired = lone
         .docker
@@ -334,8 +335,8 @@ async fn what_cannot_be_cut_is_told_and_leaves_nothing() {
 #[tokio::test]
 async fn the_engine_tells_what_happened_to_a_run() {
     let before = SystemTime::now();
-    let lone = Lone::create().await;
-    let other = Lone::start().await;
+    let Some(lone) = Lone::create().await else { return };
+    let Some(other) = Lone::start().await else { return };
     // Told of what happens after this call, not after the first read.
     let events = lone.docker.events(&lone.run);
     lone.docker.start(&lone.id, &lone.run).await.unwrap();

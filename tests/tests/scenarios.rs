@@ -1,35 +1,285 @@
-//! `harness test`: all that is promised of the mesh.
+//! `harness test`: what it says, writes and leaves. That all scenarios hold is what it is run for elsewhere.
 
-use tests::Mesh;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harness::owner::Owner;
+use harness::runtime::{Choice, Container, Runtime, label};
+use harness::wait;
+use serde_json::Value;
+use tests::{Finished, Mesh, Watchdog, finished, labelled, on_each};
+use tokio::process::Child;
+use tokio::sync::Mutex;
+
+const NOTHING: Vec<String> = Vec::new();
+/// Time that a run may take until its mesh is there.
+const BEGIN_LIMIT: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// Held by each test that starts meshes: one takes the machine's time from another, and promises are measured.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
-async fn every_scenario_holds_on_a_mesh_of_its_own_beside_another() {
-    let other = Mesh::prepare().await.unwrap();
-    let up = other.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(up.code, Some(0), "{up:#?}");
+async fn a_run_beside_another_mesh_holds_and_is_written_down() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let other = Mesh::on(runtime.clone()).await.unwrap();
+        let up = other.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(up.code, Some(0), "{up:#?}");
 
-    let result = other.test().await.unwrap();
-    assert_eq!(result.code, Some(0), "{result:#?}");
-    assert!(result.output.contains("All 6 scenarios held."), "{result:#?}");
-    for figure in [
-        "last container started -> all instances answer",
-        "failed during a graceful stop",
-        "resident memory",
-    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (junit, json, markdown) = (file("junit.xml"), file("report.json"), file("summary.md"));
+        let begun = "What was there before.\n";
+        std::fs::write(&markdown, begun).unwrap();
+        let arguments = [
+            "test",
+            "--filter",
+            "alternation",
+            "--filter",
+            "kill",
+            "--junit",
+            &junit,
+            "--json",
+            &json,
+            "--markdown",
+            &markdown,
+        ];
+        let test = tests::spawn(&runtime, &arguments).await.unwrap();
+        let pid = test.id().unwrap();
+        let result = finished(test).await.unwrap();
+        assert!(result.output.contains("All 2 scenarios held."), "{result:#?}");
         assert!(
-            result.output.contains(figure),
-            "no figure `{figure}`: {result:#?}"
+            result
+                .output
+                .contains("last container started -> all instances answer"),
+            "{result:#?}"
+        );
+        assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
+        assert_eq!(of_process(&runtime, pid).await, NOTHING);
+
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        let broken = check_json(&read(&json), runtime.name());
+        check_junit(&read(&junit), runtime.name(), broken);
+        assert_eq!(result.code, Some(i32::from(broken)), "{result:#?}");
+        let told = read(&markdown);
+        let told = told.strip_prefix(begun).expect("it is appended");
+        for part in [
+            &format!("## Mesh on {}", runtime.name()),
+            "\n| alternation | ",
+            "\n| kill | ",
+            "All 2 scenarios held.",
+        ] {
+            assert!(told.contains(part), "no `{part}` in {told}");
+        }
+
+        let status = other.harness(&["status"]).await.unwrap();
+        assert_eq!(
+            status.code,
+            Some(0),
+            "the mesh beside it was touched: {status:#?}"
+        );
+        let down = other.harness(&["down"]).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(other.leftovers().await.unwrap(), NOTHING);
+    })
+    .await
+    .unwrap();
+}
+
+/// Answers whether a promise was broken: how fast this machine is just now is not asked here.
+fn check_json(text: &str, runtime: &str) -> bool {
+    let report: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(report["runtime"], runtime);
+    let scenarios = report["scenarios"].as_array().unwrap();
+    let outcomes: Vec<(&Value, &Value)> = scenarios
+        .iter()
+        .map(|scenario| (&scenario["name"], &scenario["outcome"]))
+        .collect();
+    assert_eq!(outcomes.len(), 2, "{text}");
+    for name in ["alternation", "kill"] {
+        assert!(
+            outcomes.contains(&(&name.into(), &"held".into())),
+            "{name} in {text}"
         );
     }
-    assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
-
-    let status = other.harness(&["status"]).await.unwrap();
-    assert_eq!(
-        status.code,
-        Some(0),
-        "the mesh beside it was touched: {status:#?}"
+    let promises = report["promises"].as_array().unwrap();
+    // What these two scenarios measure; the rest is there and was not measured.
+    for name in ["ready", "kill_to_last_error"] {
+        let promise = promises.iter().find(|promise| promise["name"] == name).unwrap();
+        let kept = promise["max"].as_u64().unwrap() <= promise["limit"].as_u64().unwrap();
+        assert_eq!(promise["kept"], kept, "{promise}");
+    }
+    assert!(
+        promises.iter().any(|promise| promise["count"] == 0),
+        "{promises:?}"
     );
-    let down = other.harness(&["down"]).await.unwrap();
-    assert_eq!(down.code, Some(0), "{down:#?}");
-    assert_eq!(other.leftovers().await.unwrap(), Vec::<String>::new());
+    let broken = promises.iter().any(|promise| promise["kept"] == false);
+    assert_eq!(report["exit_code"], u8::from(broken));
+    broken
+}
+
+fn check_junit(text: &str, runtime: &str, broken: bool) {
+    let report = quick_junit::Report::deserialize_from_str(text).unwrap();
+    assert_eq!(
+        (report.tests, report.failures, report.errors),
+        (3, usize::from(broken), 0)
+    );
+    let suite = &report.test_suites[0];
+    assert_eq!(suite.name.as_str(), format!("mesh.{runtime}"));
+    let mut names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["alternation", "kill", "promises"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
+    let runtime = Choice::Auto.connect().await.unwrap().runtime;
+    let list = tests::harness(&runtime, &["test", "--list"]).await.unwrap();
+    assert_eq!(list.code, Some(0), "{list:#?}");
+    for name in ["alternation", "kill", "partition"] {
+        assert!(
+            list.output.lines().any(|line| line.starts_with(name)),
+            "no {name}: {list:#?}"
+        );
+    }
+    let some = tests::harness(&runtime, &["test", "--list", "--filter", "partition"])
+        .await
+        .unwrap();
+    assert!(
+        some.output.contains("partition") && !some.output.contains("alternation"),
+        "{some:#?}"
+    );
+
+    let arguments = ["test", "--filter", "kill", "--filter", "nothing-like-it"];
+    let refused = tests::harness(&runtime, &arguments).await.unwrap();
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    for part in [
+        "no scenario's name contains `nothing-like-it`",
+        "alternation",
+        "kill",
+    ] {
+        assert!(refused.errors.contains(part), "no `{part}`: {refused:#?}");
+    }
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_required() {
+    let _alone = ALONE.lock().await;
+    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let asked = ["test", "--filter", "partition"];
+    let skipped = tests::harness(&processes, &asked).await.unwrap();
+    assert_eq!(skipped.code, Some(0), "{skipped:#?}");
+    assert!(
+        skipped.errors.contains("skipped: it needs Docker"),
+        "{skipped:#?}"
+    );
+    assert!(skipped.output.contains("1 skipped"), "{skipped:#?}");
+
+    let required = [&asked[..], &["--require", "docker"]].concat();
+    let failed = tests::harness(&processes, &required).await.unwrap();
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(
+        failed
+            .errors
+            .contains("it needs Docker, which --require docker demands"),
+        "{failed:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_asked_for() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let (failed, run) = with_an_instance_killed(&runtime, &[]).await;
+        assert!(failed.errors.contains("removing: nothing is left"), "{failed:#?}");
+        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+        let why = why_file(&failed);
+        let told = tests::harness(&runtime, &["why", why.to_str().unwrap()])
+            .await
+            .unwrap();
+        assert_eq!(told.code, Some(0), "{told:#?}");
+        assert_eq!(told.output, std::fs::read_to_string(&why).unwrap());
+        for part in ["alternation", "service-a2"] {
+            assert!(told.output.contains(part), "no `{part}`: {told:#?}");
+        }
+
+        let (kept, run) = with_an_instance_killed(&runtime, &["--keep"]).await;
+        let there = containers(&runtime, &run).await;
+        assert_eq!(there.len(), 5, "{there:#?}\n{kept:#?}");
+        let project = there[0].label(label::PROJECT);
+        assert!(
+            kept.errors.contains(&format!("The mesh `{project}` stays up.")),
+            "{kept:#?}"
+        );
+        // It tells to take it away so.
+        let down = ["down", "-p", project];
+        assert!(kept.errors.contains(&down.join(" ")), "{kept:#?}");
+        let down = tests::harness(&runtime, &down).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+    })
+    .await
+    .unwrap();
+}
+
+/// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
+/// it and the run's label.
+async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finished, String) {
+    let arguments = [&["test", "--filter", "alternation"], options].concat();
+    let test = tests::spawn(runtime, &arguments).await.unwrap();
+    let (run, instance) = running_instance(runtime, &test).await;
+    runtime.kill(&instance.id).await.unwrap();
+    let result = finished(test).await.unwrap();
+    assert_eq!(result.code, Some(1), "{result:#?}");
+    assert!(result.errors.contains("alternation does not hold"), "{result:#?}");
+    assert!(
+        result.output.contains("1 of 1 failed: alternation."),
+        "{result:#?}"
+    );
+    (result, run)
+}
+
+async fn running_instance(runtime: &Runtime, test: &Child) -> (String, Container) {
+    let runs = async || {
+        let Some(Watchdog { run, .. }) = Watchdog::of(test).await.unwrap() else {
+            return Err(vec!["it has no watchdog".to_owned()]);
+        };
+        let mut there = containers(runtime, &run).await.into_iter();
+        match there.find(|container| container.label(label::SERVICE) == "service-a2" && container.running()) {
+            Some(container) => Ok((run, container)),
+            None => Err(vec!["service-a2 does not run".to_owned()]),
+        }
+    };
+    wait::until(BEGIN_LIMIT, PERIOD, runs, |_| {}).await.unwrap()
+}
+
+async fn containers(runtime: &Runtime, run: &str) -> Vec<Container> {
+    let filter = format!("{}={run}", label::RUN);
+    runtime.containers(&filter).await.unwrap()
+}
+
+/// The file that a failure names.
+fn why_file(failed: &Finished) -> PathBuf {
+    let words = failed.errors.split_whitespace();
+    let mut files = words.filter(|word| word.contains("/harness/why/") && word.ends_with(".txt"));
+    files
+        .next()
+        .unwrap_or_else(|| panic!("no file is named: {failed:#?}"))
+        .into()
+}
+
+/// The names of what belongs to a harness process.
+async fn of_process(runtime: &Runtime, pid: u32) -> Vec<String> {
+    let containers = runtime.containers(label::OWNER).await.unwrap();
+    let networks = runtime.networks(label::OWNER).await.unwrap();
+    let containers = containers.into_iter().map(|it| (it.name, it.labels));
+    let networks = networks.into_iter().map(|it| (it.name, it.labels));
+    let its = |owner: &String| matches!(owner.parse(), Ok(Owner::Process(process)) if process.pid == pid);
+    containers
+        .chain(networks)
+        .filter(|(_, labels)| labels.get(label::OWNER).is_some_and(its))
+        .map(|(name, _)| name)
+        .collect()
 }

@@ -31,8 +31,10 @@ pub(super) struct Wish {
 pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
     let topology = checkout.topology(&wish.project)?;
-    let runtime = wish.choice.connect().await?.runtime;
+    let chosen = wish.choice.connect().await?;
+    let runtime = chosen.runtime.clone();
     let progress = Progress::new();
+    progress.say(&format!("Runtime {chosen}."));
     sweep(&runtime, &progress).await?;
     let belonging = belonging(wish.detach);
     refuse_second(&runtime, &topology, &belonging.run).await?;

@@ -1,0 +1,64 @@
+//! What becomes of what the harness has started when the harness itself is killed: it goes, and no later command is
+//! needed for that. Alone in this file, and one after the other: any other start of the harness would sweep it.
+
+use std::time::{Duration, Instant};
+
+use harness::runtime::{Runtime, label};
+use harness::wait;
+use tests::{Mesh, Watchdog, end, labelled, on_each, signal};
+
+/// Time in which all must be gone.
+const LIMIT: Duration = Duration::from_secs(15);
+/// Time that a run may take until its mesh is there.
+const BEGIN_LIMIT: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn nothing_stays_of_what_a_killed_harness_ran() {
+    on_each(async |runtime| {
+        of_up(runtime.clone()).await;
+        of_test(runtime).await;
+    })
+    .await
+    .unwrap();
+}
+
+async fn of_up(runtime: Runtime) {
+    let mesh = Mesh::on(runtime.clone()).await.unwrap();
+    let mut up = mesh.up().await.unwrap();
+    assert_eq!(mesh.leftovers().await.unwrap().len(), 6);
+    signal(&up, "KILL").await.unwrap();
+    assert_eq!(end(&mut up).await.unwrap().code(), None);
+    until_gone(&runtime, label::PROJECT, &mesh.project).await;
+}
+
+async fn of_test(runtime: Runtime) {
+    let arguments = ["test", "--filter", "alternation", "--repeat", "50"];
+    let mut test = tests::spawn(&runtime, &arguments).await.unwrap();
+    let begun = async || match Watchdog::of(&test).await.unwrap() {
+        None => Err(vec!["it has no watchdog".to_owned()]),
+        Some(Watchdog { run, .. }) => match labelled(&runtime, label::RUN, &run).await.unwrap() {
+            there if there.len() == 6 => Ok(run),
+            there => Err(there),
+        },
+    };
+    let run = wait::until(BEGIN_LIMIT, PERIOD, begun, |_| {}).await.unwrap();
+    signal(&test, "KILL").await.unwrap();
+    assert_eq!(end(&mut test).await.unwrap().code(), None);
+    until_gone(&runtime, label::RUN, &run).await;
+}
+
+async fn until_gone(runtime: &Runtime, key: &str, value: &str) {
+    let gone = async || match labelled(runtime, key, value).await.unwrap() {
+        left if left.is_empty() => Ok(()),
+        left => Err(left),
+    };
+    let killed = Instant::now();
+    let result = wait::until(LIMIT, PERIOD, gone, |_| {}).await;
+    result.unwrap_or_else(|left| panic!("on {}: {left}", runtime.name()));
+    println!(
+        "on {} all was gone {:?} after it",
+        runtime.name(),
+        killed.elapsed()
+    );
+}
