@@ -1,5 +1,9 @@
 //! `harness chaos`: the same faults, again.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
 
 use harness::runtime::Choice;
 use serde_json::Value;

@@ -1,5 +1,10 @@
 //! The harness's commands, as a user meets them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
+
 use std::net::Ipv4Addr;
 
 use harness::runtime::Choice;

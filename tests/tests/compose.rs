@@ -1,5 +1,10 @@
 //! What the commands say of a mesh that Compose had a hand in.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
+
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};

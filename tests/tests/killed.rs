@@ -1,6 +1,11 @@
 //! What becomes of what the harness has started when the harness itself is killed: it goes, and no later command is
 //! needed for that. Alone in this file, and one after the other: any other start of the harness would sweep it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
+
 use std::time::{Duration, Instant};
 
 use harness::runtime::{Runtime, label};

@@ -1,5 +1,10 @@
 //! `harness test`: what it says, writes and leaves. That all scenarios hold is what it is run for elsewhere.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
