@@ -6,7 +6,7 @@
     reason = "what the tests share is part of each, and fails it as an assertion does"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::runtime::{Runtime, label};
 use harness::wait;
@@ -58,12 +58,6 @@ async fn until_gone(runtime: &Runtime, key: &str, value: &str) {
         left if left.is_empty() => Ok(()),
         left => Err(left),
     };
-    let killed = Instant::now();
     let result = wait::until(LIMIT, PERIOD, gone, |_| {}).await;
     result.unwrap_or_else(|left| panic!("on {}: {left}", runtime.name()));
-    println!(
-        "on {} all was gone {:?} after it",
-        runtime.name(),
-        killed.elapsed()
-    );
 }
