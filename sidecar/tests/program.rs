@@ -226,6 +226,10 @@ fn an_input_that_stays_open_does_not_keep_it_from_stopping() {
 }
 
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no runtime, and so no worker that it could block"
+)]
 fn a_node_has_the_name_that_its_file_gives_it() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let text = "discovery.nic = lo\ndiscovery.address = 127.61.7.2\ndiscovery.node_name = somebody\n";
