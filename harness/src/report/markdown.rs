@@ -147,7 +147,7 @@ the engine went away
 | instance killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | at most 500 ms | **broken** |
 | instance frozen -&gt; last error | 0 | | | | at most 3 s | not measured |
 | partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
-| instance started again -&gt; it answers | 0 | | | | at most 2 s | not measured |
+| instance runs again -&gt; it answers | 0 | | | | at most 2 s | not measured |
 | resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
 
 Requests under way on a killed or frozen instance that failed: 3.
