@@ -2,6 +2,7 @@
 
 pub mod agreement;
 pub mod answer;
+pub mod bench;
 pub mod chaos;
 pub mod checkout;
 pub mod chronicle;

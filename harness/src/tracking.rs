@@ -23,6 +23,17 @@ pub fn check() -> Result<(), Error> {
     })
 }
 
+/// How many more connections can be tracked until traffic would no longer begin; none where nothing is tracked.
+pub fn room() -> Option<u64> {
+    let read = |path| std::fs::read_to_string(path).ok();
+    left(&read(COUNT)?, &read(MAX)?)
+}
+
+fn left(count: &str, max: &str) -> Option<u64> {
+    let (count, max): (u64, u64) = (count.trim().parse().ok()?, max.trim().parse().ok()?);
+    (max > 0).then(|| (max.saturating_mul(MOST) / 100).saturating_sub(count))
+}
+
 /// What to tell of a table that is too full; none of any other, or where the numbers are none.
 fn full(count: &str, max: &str) -> Option<String> {
     let (count, max): (u64, u64) = (count.trim().parse().ok()?, max.trim().parse().ok()?);
@@ -46,5 +57,13 @@ mod tests {
         assert_eq!(full("100\n", "0\n"), None);
         assert_eq!(full("", "262144"), None);
         assert_eq!(full("many", "few"), None);
+    }
+
+    #[test]
+    fn room_is_what_is_left_before_it_is_nearly_full() {
+        assert_eq!(left("20\n", "100\n"), Some(65));
+        assert_eq!(left("90", "100"), Some(0));
+        assert_eq!(left("20", "0"), None);
+        assert_eq!(left("", "100"), None);
     }
 }

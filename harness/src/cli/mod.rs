@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which part answers.
 
+mod bench;
 mod chaos;
 mod down;
 mod guard;
@@ -77,6 +78,8 @@ enum Command {
     },
     /// Break a mesh of its own at random under traffic, and check that it recovers; a failure can be done again
     Chaos(chaos::Wish),
+    /// Measure how fast and how frugal the sidecar is, beside other proxies
+    Bench(bench::Wish),
     /// Take away what a run leaves when it is killed; the harness starts this itself
     #[command(hide = true)]
     Watchdog {
@@ -216,6 +219,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "`chaos` takes a project name of its own",
             "leave out -p",
         )),
+        Command::Bench(wish) => bench::run(wish, &interrupts).await,
         Command::Chaos(wish) => chaos::run(wish, choice, interrupts).await,
         Command::Selftest(_) if project.name.is_some() => Err(Error::environment(
             "`selftest` takes project names of its own",

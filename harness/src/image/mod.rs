@@ -3,7 +3,7 @@
 mod compile;
 mod pack;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::report::Progress;
@@ -120,6 +120,15 @@ pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progr
 /// It cannot be compiled here, or the engine's.
 pub async fn ensure_wire(runtime: &Runtime, root: &Path, progress: &Progress) -> Result<Ready, Error> {
     make(runtime, root, &WIRE, WIRE_IMAGE, progress).await
+}
+
+/// Compiles the image's sidecar, and tells where its program is: the same file as the image has.
+///
+/// # Errors
+/// It cannot be compiled here.
+pub async fn sidecar(root: &Path, progress: &Progress) -> Result<PathBuf, Error> {
+    let compiled = compile::compile(root, &MESH, progress).await?;
+    Ok(compiled.directory.join("sidecar"))
 }
 
 async fn make(

@@ -1,0 +1,231 @@
+//! The sidecar beside other proxies of its kind: all are started, take turns in every round, and the medians over the
+//! rounds are told. What the machine does meanwhile happens to each of them alike.
+
+mod bulk;
+mod connections;
+mod memory;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+
+use super::contenders::{BULK, Contender, SOCKS5, TCP};
+use super::helpers::Helpers;
+use super::peer::{Installed, Rival};
+use super::results::{Metric, Results, Section};
+use super::stand::Stand;
+use crate::error::Error;
+use crate::report::Progress;
+use crate::tracking;
+
+/// Threads of the backend beyond one for each connection that the load has at a time: connections that a proxy is still
+/// closing, and health checks, occupy some.
+const SPARE_THREADS: usize = 64;
+
+/// A part of the bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Balancing TCP, a connection for each request.
+    TcpLb,
+    /// SOCKS5, a connection for each request.
+    Socks5,
+    /// Much data on one connection and on eight.
+    Bulk,
+    /// Memory, idle and with many idle connections.
+    Memory,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::TcpLb, Self::Socks5, Self::Bulk, Self::Memory];
+
+    fn contenders(self) -> Vec<Contender> {
+        match self {
+            Self::TcpLb => TCP.to_vec(),
+            Self::Socks5 => SOCKS5.to_vec(),
+            Self::Bulk => BULK.to_vec(),
+            Self::Memory => [TCP, SOCKS5].concat(),
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// How often each contender has its turn.
+    pub rounds: usize,
+    /// Connections at a time.
+    pub concurrency: usize,
+    /// How long a turn of requests is.
+    pub duration: Duration,
+    /// Bytes of a turn of much data.
+    pub bulk: u64,
+    /// The parts; all where none is named.
+    pub parts: Vec<Part>,
+    /// Programs to measure beside the sidecar.
+    pub rivals: Vec<Rival>,
+}
+
+/// Measures what was asked for. Dropping it kills all that it has started.
+///
+/// # Errors
+/// Something cannot be started, or the machine has run out of something.
+pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> Result<Results, Error> {
+    let began = SystemTime::now();
+    tracking::check()?;
+    raise_descriptors();
+    let directory = TempDir::with_prefix("mesh-bench-").map_err(|error| {
+        Error::environment(
+            format!("there is no directory for temporary files: {error}"),
+            "set TMPDIR to one that may be written to",
+        )
+    })?;
+    let asked = if setting.parts.is_empty() {
+        Part::ALL.to_vec()
+    } else {
+        setting.parts.clone()
+    };
+    let mut installed = vec![sidecar];
+    let mut missing = Vec::new();
+    for rival in &setting.rivals {
+        match rival.find().await {
+            Some(found) => installed.push(found),
+            None => {
+                progress.say(&format!(
+                    "{} is not installed and left out; on Debian: apt-get install {}",
+                    rival.name(),
+                    rival.packages()
+                ));
+                missing.push(rival.name().to_owned());
+            }
+        }
+    }
+    let bench = Bench {
+        setting,
+        installed: &installed,
+        helpers: Helpers::new()?,
+        directory: directory.path(),
+        progress,
+    };
+    let mut sections = Vec::new();
+    for part in asked {
+        sections.extend(bench.part(part).await?);
+    }
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    Ok(Results {
+        began,
+        setting: format!(
+            "Medians of {} rounds, in which all take turns; {} processors, Linux {}.",
+            setting.rounds,
+            cores,
+            kernel()
+        ),
+        programs: installed
+            .iter()
+            .map(|one| (one.program.name().to_owned(), one.version.clone()))
+            .collect(),
+        missing,
+        sections,
+    })
+}
+
+struct Bench<'a> {
+    setting: &'a Setting,
+    installed: &'a [Installed],
+    helpers: Helpers,
+    directory: &'a Path,
+    progress: &'a Progress,
+}
+
+impl Bench<'_> {
+    async fn part(&self, part: Part) -> Result<Vec<Section>, Error> {
+        if part == Part::Memory {
+            return Ok(vec![self.memory(&part.contenders()).await?]);
+        }
+        let concurrency = self.setting.concurrency.max(bulk::MOST);
+        let (_backend, address) = self.helpers.backend(concurrency + SPARE_THREADS).await?;
+        let stands = self.stands(&part.contenders(), address).await?;
+        let sections = match part {
+            Part::TcpLb => vec![self.connections("tcp-lb", &stands).await?],
+            Part::Socks5 => vec![self.connections("socks5", &stands).await?],
+            Part::Bulk | Part::Memory => self.bulk(&stands).await?,
+        };
+        for stand in stands {
+            stand.stop().await;
+        }
+        Ok(sections)
+    }
+
+    /// All that take turns, started and waiting.
+    async fn stands(&self, contenders: &[Contender], backend: SocketAddr) -> Result<Vec<Stand>, Error> {
+        let connections = self.setting.concurrency.max(bulk::MOST);
+        let mut stands = vec![Stand::direct(backend)];
+        for contender in contenders {
+            let started = Stand::start(*contender, self.installed, backend, connections, self.directory);
+            stands.extend(started.await?);
+        }
+        Ok(stands)
+    }
+
+    /// Lets each have its turn in every round, each round begun by another.
+    async fn rounds(
+        &self,
+        key: &str,
+        title: String,
+        metrics: &'static [Metric],
+        stands: &[Stand],
+        mut turn: impl AsyncFnMut(usize, &Stand) -> Result<Turn, Error>,
+    ) -> Result<Section, Error> {
+        let mut rows: Vec<_> = stands.iter().map(Stand::row).collect();
+        self.progress.stage(key);
+        for round in 0..self.setting.rounds {
+            for place in 0..stands.len() {
+                let at = (place + round) % stands.len();
+                self.progress.note(&format!(
+                    "round {} of {}: {}",
+                    round + 1,
+                    self.setting.rounds,
+                    stands[at].name
+                ));
+                let turn = turn(at, &stands[at]).await?;
+                rows[at].rounds.push(turn.figures);
+                rows[at].failure = rows[at].failure.take().or(turn.failure);
+            }
+        }
+        self.progress.done(&title);
+        Ok(Section {
+            key: key.to_owned(),
+            title,
+            metrics,
+            rows,
+        })
+    }
+}
+
+/// What came of a turn.
+struct Turn {
+    /// A figure for each metric.
+    figures: Vec<Option<f64>>,
+    failure: Option<String>,
+}
+
+/// Lets this process and those that it starts open as many files as they may. Returns how many that is.
+fn raise_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+fn kernel() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+}

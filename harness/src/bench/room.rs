@@ -1,0 +1,35 @@
+//! Room for connections in the kernel's tables. Where it runs out, what is measured is the machine.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::report::Progress;
+use crate::tracking;
+
+/// Time after which the kernel has forgotten closed connections, and some more.
+const LIMIT: Duration = Duration::from_secs(180);
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Waits until `connections` more can be tracked.
+///
+/// # Errors
+/// They cannot for longer than it takes to forget old ones.
+pub(super) async fn wait(connections: u64, progress: &Progress) -> Result<(), Error> {
+    let begun = Instant::now();
+    while let Some(room) = tracking::room().filter(|room| *room < connections) {
+        if begun.elapsed() > LIMIT {
+            return Err(Error::environment(
+                format!(
+                    "the kernel can track {room} more connections, and the next step needs {connections}"
+                ),
+                "stop what else makes connections, take a shorter --duration, or raise \
+                 /proc/sys/net/netfilter/nf_conntrack_max",
+            ));
+        }
+        progress.note(&format!(
+            "waiting until the kernel has forgotten old connections (room for {room}, needed {connections})"
+        ));
+        tokio::time::sleep(PERIOD).await;
+    }
+    Ok(())
+}
