@@ -13,9 +13,9 @@ use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use super::contenders::{BULK, Contender, SOCKS5, TCP};
+use super::contenders::{BULK, Contender, Door, SOCKS5, TCP};
 use super::helpers::Helpers;
-use super::peer::{Installed, Rival};
+use super::peer::{Installed, Program, Rival};
 use super::results::{Metric, Results, Section};
 use super::stand::Stand;
 use crate::error::Error;
@@ -47,7 +47,13 @@ impl Part {
             Self::TcpLb => TCP.to_vec(),
             Self::Socks5 => SOCKS5.to_vec(),
             Self::Bulk => BULK.to_vec(),
-            Self::Memory => [TCP, SOCKS5].concat(),
+            // How it is asked makes no difference to a connection that is open.
+            Self::Memory => TCP
+                .iter()
+                .chain(SOCKS5)
+                .filter(|contender| contender.door != Door::Socks5Name)
+                .copied()
+                .collect(),
         }
     }
 }
@@ -63,6 +69,8 @@ pub struct Setting {
     pub duration: Duration,
     /// Bytes of a turn of much data.
     pub bulk: u64,
+    /// Idle connections to hold, at most; fewer where the limit of open files says so.
+    pub idle: u64,
     /// The parts; all where none is named.
     pub parts: Vec<Part>,
     /// Programs to measure beside the sidecar.
@@ -164,10 +172,27 @@ impl Bench<'_> {
         let connections = self.setting.concurrency.max(bulk::MOST);
         let mut stands = vec![Stand::direct(backend)];
         for contender in contenders {
-            let started = Stand::start(*contender, self.installed, backend, connections, self.directory);
-            stands.extend(started.await?);
+            stands.extend(self.stand(*contender, backend, connections).await?);
         }
         Ok(stands)
+    }
+
+    /// One that is started. Another's program that cannot be is told and left out, as one that is not installed.
+    async fn stand(
+        &self,
+        contender: Contender,
+        backend: SocketAddr,
+        connections: usize,
+    ) -> Result<Option<Stand>, Error> {
+        let started = Stand::start(contender, self.installed, backend, connections, self.directory);
+        match started.await {
+            Err(error @ Error::Environment { .. }) if contender.program != Program::Sidecar => {
+                self.progress
+                    .say(&format!("{} is left out: {error}", contender.name));
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     /// Lets each have its turn in every round, each round begun by another.

@@ -1,4 +1,4 @@
-//! Measuring the data plane beside other proxies of its kind. No verdict is given: the figures are for people.
+//! Measuring: the data plane beside other proxies of its kind, and a whole mesh. No verdict is given: the figures are for people.
 
 pub mod accounting;
 pub mod backend;
@@ -6,6 +6,7 @@ pub mod contenders;
 pub mod data_plane;
 mod helpers;
 pub mod load;
+pub mod mesh;
 pub mod peer;
 mod report;
 pub mod results;

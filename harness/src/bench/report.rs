@@ -1,5 +1,6 @@
 //! The results as tables, Markdown and JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
@@ -103,14 +104,17 @@ fn row_json(section: &Section, at: usize) -> Value {
         "rounds": samples,
         "against_best": against,
         "failure": row.failure,
+        "hosts": row.hosts,
     })
 }
 
 /// A table's header and its cells: a row for each contender, and one below for each of ours beside the best of others.
 fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
     let metrics = section.metrics;
+    let shared = section.rows.iter().any(|row| !row.hosts.is_empty());
     let header = std::iter::once(String::new())
         .chain(metrics.iter().map(|metric| metric.header.to_owned()))
+        .chain(shared.then(|| "SHARES".to_owned()))
         .collect();
     let places = 0..section.rows.len();
     let values = places.clone().map(|at| {
@@ -121,6 +125,7 @@ fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
         });
         std::iter::once(section.rows[at].name.clone())
             .chain(figures)
+            .chain(shared.then(|| shares(&section.rows[at].hosts)))
             .collect()
     });
     let ratios = places.filter_map(|at| {
@@ -140,6 +145,16 @@ fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
         })
     });
     (header, values.chain(ratios).collect())
+}
+
+/// What share of the answers each host gave, in percent.
+fn shares(hosts: &BTreeMap<String, u64>) -> String {
+    let all: u64 = hosts.values().sum();
+    let share = |(host, count): (&String, &u64)| {
+        let percent = *count as f64 * 100.0 / all.max(1) as f64;
+        format!("{host} {percent:.1} %")
+    };
+    hosts.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 fn failures(section: &Section) -> impl Iterator<Item = (&str, &str)> {
@@ -206,6 +221,28 @@ mod tests {
             json!({"best": "nginx", "ratio": 1.25})
         );
         assert_eq!(parsed["missing"], json!(["dante"]));
+    }
+
+    #[test]
+    fn hosts_have_their_share() {
+        let hosts = |counts: &[(&str, u64)]| {
+            shares(
+                &counts
+                    .iter()
+                    .map(|(host, count)| ((*host).to_owned(), *count))
+                    .collect(),
+            )
+        };
+        assert_eq!(hosts(&[("a1", 1), ("a2", 2)]), "a1 33.3 %, a2 66.7 %");
+        assert_eq!(hosts(&[]), "");
+        let mut results = results();
+        results.sections[0].rows[0].hosts.insert("a1".to_owned(), 7);
+        assert!(results.text().contains("a1 100.0 %"));
+        assert!(
+            results
+                .markdown()
+                .contains("| failed | shares |\n|---|---:|---:|---:|---:|\n")
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was measured.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::statistics::median;
@@ -80,6 +81,8 @@ pub struct Row {
     pub rounds: Vec<Vec<Option<f64>>>,
     /// Why something failed, the first time.
     pub failure: Option<String>,
+    /// How many answers each host gave, where that is of interest.
+    pub hosts: BTreeMap<String, u64>,
 }
 
 impl Row {
@@ -90,6 +93,7 @@ impl Row {
             role,
             rounds: Vec::new(),
             failure: None,
+            hosts: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `bench`: figures of the data plane beside those of other proxies. Nothing is judged.
 
+mod mesh;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use harness::error::Error;
 use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
+use harness::runtime::Choice;
 
 /// What is asked of `bench`.
 #[derive(Debug, Args)]
@@ -29,6 +32,8 @@ pub(super) struct Wish {
 enum What {
     /// The sidecar beside nginx, HAProxy, microsocks and Dante, on loopback
     DataPlane(DataPlane),
+    /// A whole mesh under load from outside, path by path; one of its own, or with -p one that runs
+    Mesh(mesh::Wish),
     /// The backend of a bench; the harness starts this itself
     #[command(hide = true)]
     Backend {
@@ -57,6 +62,9 @@ struct DataPlane {
     /// How much a turn of much data moves, such as 2GB or 500MB
     #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = size)]
     bulk: u64,
+    /// How many idle connections are held to measure memory, where the limit of open files allows as many
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    idle: u16,
     /// Measure only this; several by commas
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -84,8 +92,18 @@ struct Output {
     markdown: Option<PathBuf>,
 }
 
-pub(super) async fn run(wish: Wish, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    wish: Wish,
+    project: Option<String>,
+    choice: Choice,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
     match wish.what {
+        What::DataPlane(_) if project.is_some() => Err(Error::environment(
+            "`bench data-plane` needs no mesh",
+            "leave out -p",
+        )),
+        What::Mesh(wish) => mesh::run(wish, project, choice, interrupts).await,
         What::DataPlane(wish) => data_plane(wish, interrupts).await,
         What::Backend { threads } => blocking(move || serve(threads)).await,
         What::Load { task } => blocking(move || load(&task)).await,
@@ -99,6 +117,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
         concurrency: usize::from(wish.concurrency),
         duration: wish.duration,
         bulk: wish.bulk,
+        idle: u64::from(wish.idle),
         parts: wish.only,
         rivals: match (wish.alone, wish.peers.is_empty()) {
             (true, _) => Vec::new(),
@@ -257,6 +276,8 @@ mod tests {
         assert!(!parse(&["data-plane", "--alone", "--peers", "nginx"]));
         assert!(!parse(&["data-plane", "--peers", "apache"]));
         assert!(!parse(&["data-plane", "--rounds", "0"]));
+        assert!(parse(&["mesh", "--via", "socks5,lb", "-p", "example"]));
+        assert!(!parse(&["mesh", "--via", "pigeon"]));
         assert!(!parse(&[]));
     }
 

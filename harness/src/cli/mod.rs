@@ -219,7 +219,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "`chaos` takes a project name of its own",
             "leave out -p",
         )),
-        Command::Bench(wish) => bench::run(wish, &interrupts).await,
+        Command::Bench(wish) => bench::run(wish, project.name, choice, &interrupts).await,
         Command::Chaos(wish) => chaos::run(wish, choice, interrupts).await,
         Command::Selftest(_) if project.name.is_some() => Err(Error::environment(
             "`selftest` takes project names of its own",

@@ -11,8 +11,6 @@ use crate::bench::room;
 use crate::bench::stand::Stand;
 use crate::error::Error;
 
-/// Idle connections that are opened where the limit of open files allows it.
-const CONNECTIONS: u64 = 10_000;
 /// Descriptors that a proxy has for anything but connections, of which each has two.
 const OTHER_DESCRIPTORS: u64 = 300;
 /// Time after which a proxy has put in order what it keeps.
@@ -70,7 +68,7 @@ const METRICS: &[Metric] = &[
 impl Bench<'_> {
     /// Each is measured once, freshly started: what it has done before would be in its memory.
     pub(super) async fn memory(&self, contenders: &[Contender]) -> Result<Section, Error> {
-        let count = affordable(raise_descriptors());
+        let count = self.setting.idle.min(affordable(raise_descriptors()));
         self.progress.stage("memory");
         let mut rows = Vec::new();
         for contender in contenders {
@@ -78,8 +76,7 @@ impl Bench<'_> {
             // A backend that is new, too, closes what the one before has held.
             let (_backend, address) = self.helpers.backend(THREADS).await?;
             let connections = usize::try_from(count).unwrap_or(usize::MAX);
-            let started = Stand::start(*contender, self.installed, address, connections, self.directory);
-            let Some(stand) = started.await? else {
+            let Some(stand) = self.stand(*contender, address, connections).await? else {
                 continue;
             };
             room::wait(count * stand.tracked(), self.progress).await?;
@@ -118,7 +115,7 @@ impl Bench<'_> {
 
 /// How many connections a proxy can have with this limit of open files.
 fn affordable(descriptors: u64) -> u64 {
-    CONNECTIONS.min(descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2)
+    descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2
 }
 
 fn figures(idle: Memory, busy: Memory, outcome: &Outcome) -> Vec<Option<f64>> {
@@ -142,7 +139,7 @@ mod tests {
 
     #[test]
     fn connections_are_no_more_than_descriptors_allow() {
-        assert_eq!(affordable(u64::MAX), 10_000);
+        assert_eq!(affordable(20_300), 10_000);
         assert_eq!(affordable(1024), 362);
         assert_eq!(affordable(100), 0);
     }

@@ -5,19 +5,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::client::{Route, block};
+use super::client::block;
 use crate::bench::statistics::percentile;
-use crate::bench::wire::Order;
 
 /// Failures in a row after which a thread gives up: the route is broken, and trying it on only takes time.
 const MOST_FAILURES: u64 = 100;
 
-pub(super) fn run(route: &Route, concurrency: usize, duration: Duration) -> io::Result<Outcome> {
+/// Lets `ask` make one connection after the other in each of `concurrency` threads. It is given memory to read into, and
+/// tells which host has answered, where the answer does.
+pub(super) fn run(
+    concurrency: usize,
+    duration: Duration,
+    ask: impl Fn(&mut [u8]) -> io::Result<Option<String>> + Sync,
+) -> io::Result<Outcome> {
     let begun = Instant::now();
     let until = begun + duration;
     let threads = thread::scope(|scope| {
         let threads: Vec<_> = (0..concurrency)
-            .map(|_| thread::Builder::new().spawn_scoped(scope, || client(route, until)))
+            .map(|_| thread::Builder::new().spawn_scoped(scope, || client(&ask, until)))
             .collect::<Result<_, _>>()?;
         Ok::<_, io::Error>(
             threads
@@ -42,19 +47,21 @@ pub(super) fn run(route: &Route, concurrency: usize, duration: Duration) -> io::
     Ok(all)
 }
 
-fn client(route: &Route, until: Instant) -> (Outcome, Vec<Duration>) {
+fn client(ask: impl Fn(&mut [u8]) -> io::Result<Option<String>>, until: Instant) -> (Outcome, Vec<Duration>) {
     let mut outcome = Outcome::default();
     let mut times = Vec::with_capacity(4096);
     let mut failures = 0;
     let mut block = block();
     let mut now = Instant::now();
     while now < until && failures < MOST_FAILURES {
-        let result = route.ask(Order::SMALL, &mut block);
+        let result = ask(&mut block);
         let then = Instant::now();
         match result {
-            Ok(_) => {
+            Ok(host) => {
                 outcome.done += 1;
-                outcome.bytes += Order::SMALL.bytes;
+                if let Some(host) = host {
+                    *outcome.hosts.entry(host).or_default() += 1;
+                }
                 times.push(then - now);
                 failures = 0;
             }

@@ -5,11 +5,14 @@ mod bulk;
 mod client;
 mod connections;
 mod hold;
+mod http;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::Order;
 pub use client::{Destination, Route};
 
 /// What is to be done.
@@ -30,6 +33,15 @@ pub enum Kind {
         concurrency: usize,
         /// How long connections are begun.
         duration: Duration,
+    },
+    /// The same in HTTP, answered by a service of the mesh.
+    Http {
+        /// Connections at a time.
+        concurrency: usize,
+        /// How long connections are begun.
+        duration: Duration,
+        /// Path and query.
+        target: String,
     },
     /// Much on few connections.
     Bulk {
@@ -58,6 +70,8 @@ pub struct Outcome {
     pub exhausted: bool,
     /// How long all took.
     pub elapsed: Duration,
+    /// How many answers each host gave, where answers tell.
+    pub hosts: BTreeMap<String, u64>,
     /// Bytes that were received.
     pub bytes: u64,
     /// Half of the connections took at most this.
@@ -82,6 +96,9 @@ impl Outcome {
         self.bytes += other.bytes;
         self.exhausted |= other.exhausted;
         self.failure = self.failure.take().or(other.failure);
+        for (host, count) in other.hosts {
+            *self.hosts.entry(host).or_default() += count;
+        }
     }
 }
 
@@ -95,7 +112,18 @@ impl Task {
             Kind::Connections {
                 concurrency,
                 duration,
-            } => connections::run(&self.route, concurrency, duration).map(ready),
+            } => {
+                let ask = |block: &mut [u8]| self.route.ask(Order::SMALL, block).map(|_| None);
+                connections::run(concurrency, duration, ask).map(ready)
+            }
+            Kind::Http {
+                concurrency,
+                duration,
+                ref target,
+            } => {
+                let ask = |_: &mut [u8]| http::ask(&self.route, target).map(Some);
+                connections::run(concurrency, duration, ask).map(ready)
+            }
             Kind::Bulk { concurrency, bytes } => bulk::run(&self.route, concurrency, bytes).map(ready),
             Kind::Hold { count } => {
                 let (outcome, _held) = hold::run(&self.route, count);

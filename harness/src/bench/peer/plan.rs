@@ -32,6 +32,8 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// Its configuration: where it goes, and the text.
     pub file: Option<(PathBuf, String)>,
+    /// Whether what it writes is kept for when it fails; not where it cannot be kept from telling each connection.
+    pub log: bool,
 }
 
 impl Plan {
@@ -58,14 +60,16 @@ impl Plan {
             Program::Rival(Rival::Microsocks) => {
                 let (host, port) = (ground.listen.ip().to_string(), ground.listen.port().to_string());
                 return Self {
-                    arguments: words(&["-q", "-i", &host, "-p", &port]),
+                    arguments: words(&["-i", &host, "-p", &port]),
                     file: None,
+                    log: false,
                 };
             }
         };
         Self {
             arguments,
             file: Some((path, text)),
+            log: true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Running {
             std::fs::write(path, text).map_err(failed)?;
         }
         let log = ground.directory.join("log");
-        let output = File::create(&log).map_err(failed)?;
+        let output = File::create(if plan.log { &log } else { Path::new("/dev/null") }).map_err(failed)?;
         // A group of its own, so that all of it can be found and ended.
         let process = Command::new(&installed.path)
             .args(&plan.arguments)

@@ -1,0 +1,60 @@
+//! The bench of the data plane, as short as it can be: are its tables complete? What they say is not judged.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what the tests share is part of each, and fails it as an assertion does"
+)]
+
+use harness::runtime::Choice;
+use serde_json::Value;
+
+/// Every part has a row of the sidecar, with a figure for each metric and no failure.
+#[tokio::test]
+async fn the_data_planes_tables_are_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("bench.json");
+    let runtime = Choice::Process.connect().await.unwrap().runtime;
+    let arguments = [
+        "bench",
+        "data-plane",
+        "--alone",
+        "--rounds",
+        "1",
+        "--concurrency",
+        "4",
+        "--duration",
+        "200ms",
+        "--bulk",
+        "20MB",
+        "--idle",
+        "50",
+        "--json",
+        json.to_str().unwrap(),
+    ];
+    let finished = tests::harness(&runtime, &arguments).await.unwrap();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let text = std::fs::read_to_string(&json).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    let expected = [
+        ("tcp-lb", "sidecar"),
+        ("socks5", "sidecar"),
+        ("socks5", "sidecar-name"),
+        ("bulk-1", "sidecar"),
+        ("bulk-8", "sidecar"),
+        ("memory", "sidecar tcp-lb"),
+        ("memory", "sidecar socks5"),
+    ];
+    for (section, name) in expected {
+        let sections = results["sections"].as_array().unwrap();
+        let found = sections.iter().find(|one| one["name"] == section).unwrap();
+        let rows = found["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == name).unwrap();
+        let values = row["values"].as_object().unwrap();
+        assert!(values.values().all(Value::is_number), "{section} {row:#}");
+        assert_eq!(values["failed"], 0.0, "{section} {row:#}");
+        assert!(
+            finished.output.contains(found["title"].as_str().unwrap()),
+            "{finished:#?}"
+        );
+    }
+}
