@@ -41,8 +41,8 @@ async fn the_data_planes_tables_are_complete() {
         ("socks5", "sidecar-name"),
         ("bulk-1", "sidecar"),
         ("bulk-8", "sidecar"),
-        ("memory", "sidecar tcp-lb"),
-        ("memory", "sidecar socks5"),
+        ("memory-tcp-lb", "sidecar"),
+        ("memory-socks5", "sidecar"),
     ];
     for (section, name) in expected {
         let sections = results["sections"].as_array().unwrap();

@@ -13,16 +13,6 @@ pub enum Door {
     Socks5Name,
 }
 
-impl Door {
-    /// What it is called in a table.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp-lb",
-            Self::Socks5 | Self::Socks5Name => "socks5",
-        }
-    }
-}
-
 /// A proxy in one of its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contender {
@@ -64,10 +54,17 @@ pub const BULK: &[Contender] = &[
     },
 ];
 
+const SIDECAR_SOCKS5: Contender = contender("sidecar", Program::Sidecar, Door::Socks5);
+const MICROSOCKS: Contender = contender("microsocks", Program::Rival(Rival::Microsocks), Door::Socks5);
+const DANTE: Contender = contender("dante", Program::Rival(Rival::Dante), Door::Socks5);
+
 /// Those that speak SOCKS5.
 pub const SOCKS5: &[Contender] = &[
-    contender("sidecar", Program::Sidecar, Door::Socks5),
+    SIDECAR_SOCKS5,
     contender("sidecar-name", Program::Sidecar, Door::Socks5Name),
-    contender("microsocks", Program::Rival(Rival::Microsocks), Door::Socks5),
-    contender("dante", Program::Rival(Rival::Dante), Door::Socks5),
+    MICROSOCKS,
+    DANTE,
 ];
+
+/// The same with connections that are open already: how they were asked for makes no difference any more.
+pub const IDLE_SOCKS5: &[Contender] = &[SIDECAR_SOCKS5, MICROSOCKS, DANTE];

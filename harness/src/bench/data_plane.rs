@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use super::contenders::{BULK, Contender, Door, SOCKS5, TCP};
+use super::contenders::{BULK, Contender, IDLE_SOCKS5, SOCKS5, TCP};
 use super::helpers::Helpers;
 use super::peer::{Installed, Program, Rival};
 use super::results::{Metric, Results, Section};
@@ -41,21 +41,6 @@ pub enum Part {
 
 impl Part {
     const ALL: [Self; 4] = [Self::TcpLb, Self::Socks5, Self::Bulk, Self::Memory];
-
-    fn contenders(self) -> Vec<Contender> {
-        match self {
-            Self::TcpLb => TCP.to_vec(),
-            Self::Socks5 => SOCKS5.to_vec(),
-            Self::Bulk => BULK.to_vec(),
-            // How it is asked makes no difference to a connection that is open.
-            Self::Memory => TCP
-                .iter()
-                .chain(SOCKS5)
-                .filter(|contender| contender.door != Door::Socks5Name)
-                .copied()
-                .collect(),
-        }
-    }
 }
 
 /// What is asked for.
@@ -150,16 +135,24 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn part(&self, part: Part) -> Result<Vec<Section>, Error> {
-        if part == Part::Memory {
-            return Ok(vec![self.memory(&part.contenders()).await?]);
-        }
+        let contenders = match part {
+            Part::TcpLb => TCP,
+            Part::Socks5 => SOCKS5,
+            Part::Bulk => BULK,
+            Part::Memory => {
+                return Ok(vec![
+                    self.memory("memory-tcp-lb", TCP).await?,
+                    self.memory("memory-socks5", IDLE_SOCKS5).await?,
+                ]);
+            }
+        };
         let concurrency = self.setting.concurrency.max(bulk::MOST);
         let (_backend, address) = self.helpers.backend(concurrency + SPARE_THREADS).await?;
-        let stands = self.stands(&part.contenders(), address).await?;
+        let stands = self.stands(contenders, address).await?;
         let sections = match part {
+            Part::Bulk => self.bulk(&stands).await?,
             Part::TcpLb => vec![self.connections("tcp-lb", &stands).await?],
-            Part::Socks5 => vec![self.connections("socks5", &stands).await?],
-            Part::Bulk | Part::Memory => self.bulk(&stands).await?,
+            Part::Socks5 | Part::Memory => vec![self.connections("socks5", &stands).await?],
         };
         for stand in stands {
             stand.stop().await;
@@ -220,7 +213,7 @@ impl Bench<'_> {
                 rows[at].failure = rows[at].failure.take().or(turn.failure);
             }
         }
-        self.progress.done(&title);
+        self.progress.done("measured");
         Ok(Section {
             key: key.to_owned(),
             title,

@@ -118,7 +118,7 @@ pub async fn run(setting: &Setting, mesh: &Mesh, progress: &Progress) -> Result<
     let (concurrency, duration) = (setting.concurrency, setting.duration);
     let title =
         format!("mesh: a connection for each request, {concurrency} at a time, turns of {duration:?}");
-    progress.done(&title);
+    progress.done("measured");
     Ok(Results {
         began,
         setting: format!("Medians of {} rounds.", setting.rounds),

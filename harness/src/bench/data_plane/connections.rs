@@ -64,10 +64,12 @@ const WARM_UP: u32 = 8;
 impl Bench<'_> {
     pub(super) async fn connections(&self, key: &str, stands: &[Stand]) -> Result<Section, Error> {
         let (concurrency, duration) = (self.setting.concurrency, self.setting.duration);
-        let mut expected = vec![GUESS * duration.as_secs_f64(); stands.len()];
-        for (at, stand) in stands.iter().enumerate() {
-            let turn = self.requests(stand, duration / WARM_UP, expected[at]).await?;
-            expected[at] = turn.1.done as f64 * f64::from(WARM_UP);
+        self.progress.stage(key);
+        let mut expected = Vec::new();
+        for stand in stands {
+            let short = duration / WARM_UP;
+            let (_, outcome) = self.requests(stand, short, GUESS * short.as_secs_f64()).await?;
+            expected.push(outcome.done as f64 * f64::from(WARM_UP));
         }
         let title =
             format!("{key}: a connection for each request, {concurrency} at a time, turns of {duration:?}");

@@ -67,9 +67,9 @@ const METRICS: &[Metric] = &[
 
 impl Bench<'_> {
     /// Each is measured once, freshly started: what it has done before would be in its memory.
-    pub(super) async fn memory(&self, contenders: &[Contender]) -> Result<Section, Error> {
+    pub(super) async fn memory(&self, key: &str, contenders: &[Contender]) -> Result<Section, Error> {
         let count = self.setting.idle.min(affordable(raise_descriptors()));
-        self.progress.stage("memory");
+        self.progress.stage(key);
         let mut rows = Vec::new();
         for contender in contenders {
             self.progress.note(contender.name);
@@ -82,16 +82,15 @@ impl Bench<'_> {
             room::wait(count * stand.tracked(), self.progress).await?;
             let (idle, busy, outcome) = self.measured(&stand, connections).await?;
             let mut row = stand.row();
-            row.name = format!("{} {}", contender.name, contender.door.word());
             row.rounds.push(figures(idle, busy, &outcome));
             row.failure = outcome.failure;
             rows.push(row);
             stand.stop().await;
         }
-        let title = format!("memory: idle, and with {count} idle connections");
-        self.progress.done(&title);
+        let title = format!("{key}: idle, and with {count} idle connections");
+        self.progress.done("measured");
         Ok(Section {
-            key: "memory".to_owned(),
+            key: key.to_owned(),
             title,
             metrics: METRICS,
             rows,
