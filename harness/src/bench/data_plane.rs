@@ -41,6 +41,17 @@ pub enum Part {
 
 impl Part {
     const ALL: [Self; 4] = [Self::TcpLb, Self::Socks5, Self::Bulk, Self::Memory];
+
+    fn needs(self, rival: Rival) -> bool {
+        let lists: &[&[Contender]] = match self {
+            Self::TcpLb => &[TCP],
+            Self::Socks5 => &[SOCKS5],
+            Self::Bulk => &[BULK],
+            Self::Memory => &[TCP, IDLE_SOCKS5],
+        };
+        let mut all = lists.iter().copied().flatten();
+        all.any(|contender| contender.program == Program::Rival(rival))
+    }
 }
 
 /// What is asked for.
@@ -83,7 +94,8 @@ pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> 
     };
     let mut installed = vec![sidecar];
     let mut missing = Vec::new();
-    for rival in &setting.rivals {
+    let needed = |rival: &&Rival| asked.iter().any(|part| part.needs(**rival));
+    for rival in setting.rivals.iter().filter(needed) {
         match rival.find().await {
             Some(found) => installed.push(found),
             None => {
@@ -246,4 +258,21 @@ fn raise_descriptors() -> u64 {
 fn kernel() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_that_take_part_are_looked_for() {
+        let needed = |part: Part| {
+            let rivals = Rival::ALL.into_iter().filter(|rival| part.needs(*rival));
+            rivals.map(Rival::name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(needed(Part::TcpLb), "nginx haproxy");
+        assert_eq!(needed(Part::Bulk), "nginx haproxy");
+        assert_eq!(needed(Part::Socks5), "microsocks dante");
+        assert_eq!(needed(Part::Memory), "nginx haproxy microsocks dante");
+    }
 }
