@@ -11,6 +11,7 @@ use super::connect::connect;
 use super::connection::Connection;
 use super::listener::Listener;
 use super::relay::End;
+use super::workers::Workers;
 use super::{Limits, Refusal};
 use crate::balance::ServerGroups;
 
@@ -37,11 +38,12 @@ impl TcpLb {
         backends: Arc<ServerGroups>,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
+        workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
         });
-        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
+        let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
     }
 

@@ -21,6 +21,7 @@ use crate::proxy::connection::Connection;
 use crate::proxy::direct;
 use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
+use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
 
 /// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
@@ -51,6 +52,7 @@ impl Socks5Server {
         allow_non_backend: bool,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
+        workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
@@ -58,7 +60,7 @@ impl Socks5Server {
             resolver: direct::Resolver::default(),
             patience: limits.handshake,
         });
-        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
+        let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
     }
 
