@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::connect::Connected;
 use super::listener::Shared;
 use super::refusal::Refusal;
-use super::relay::{Bounds, End, Summary, relay};
+use super::relay::{Bounds, Early, End, Summary, relay};
 use super::session::Session;
 use crate::balance::Direction;
 
@@ -74,6 +74,10 @@ impl Connection {
                     () = lost => End::Lost,
                 }
             },
+        };
+        let early = Early {
+            bytes: early,
+            sent: to.sent,
         };
         let summary = relay(client, to.stream, early, bounds, |direction, bytes| {
             self.moved(direction, bytes);

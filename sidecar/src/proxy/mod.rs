@@ -6,6 +6,7 @@
 
 mod accept;
 pub mod access;
+mod attempt;
 pub mod connect;
 mod connection;
 pub mod descriptors;

@@ -73,6 +73,15 @@ pub struct Summary {
     pub end: End,
 }
 
+/// What the client sent before the relay began. The instance gets it first.
+#[derive(Debug, Default)]
+pub struct Early {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How many of them the instance has been sent already.
+    pub sent: usize,
+}
+
 /// How long a relay may last.
 #[derive(Debug)]
 pub struct Bounds<C> {
@@ -85,17 +94,19 @@ pub struct Bounds<C> {
 /// Passes bytes until both sides are done or the connection ends in another way, then closes both: after
 /// [`End::Finished`] orderly, else with a reset, which tells a peer from a complete stream.
 ///
-/// `early` are bytes that the client sent already and the instance gets first. `meter` is told of bytes as
-/// they are handed on.
+/// `meter` is told of bytes as they are handed on, those included that were sent early.
 pub async fn relay<C: Future<Output = End>>(
     client: TcpStream,
     instance: TcpStream,
-    early: Vec<u8>,
+    early: Early,
     bounds: Bounds<C>,
     meter: impl Fn(Direction, u64),
 ) -> Summary {
-    let mut upstream = Flow::new(early);
-    let mut downstream = Flow::new(Vec::new());
+    if early.sent > 0 {
+        meter(Direction::ToInstance, early.sent as u64);
+    }
+    let mut upstream = Flow::new(early.bytes, early.sent);
+    let mut downstream = Flow::new(Vec::new(), 0);
     let end = {
         // A side that has ended its stream, or whose bytes nobody can take now, is not read: only this tells
         // of its reset.
@@ -107,8 +118,8 @@ pub async fn relay<C: Future<Output = End>>(
         let mut last = Instant::now();
         poll_fn(|cx| {
             let before = (upstream.moved(), downstream.moved());
-            let up = upstream.pump(cx, &client, &instance);
-            let down = downstream.pump(cx, &instance, &client);
+            let up = upstream.pump(cx, &client, &instance, downstream.is_done());
+            let down = downstream.pump(cx, &instance, &client, upstream.is_done());
             let now = (upstream.moved(), downstream.moved());
             if now.0 > before.0 {
                 meter(Direction::ToInstance, now.0 - before.0);

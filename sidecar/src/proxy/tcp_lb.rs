@@ -9,6 +9,7 @@ use super::accept::Serve;
 use super::access::SecurityGroup;
 use super::connect::connect;
 use super::connection::Connection;
+use super::flow::waiting;
 use super::listener::Listener;
 use super::relay::End;
 use super::workers::Workers;
@@ -83,9 +84,10 @@ impl Serve for Service {
         let backends = self.backends();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
-        let picked = connect(|tried| backends.pick(from, tried));
+        let early = waiting(&client);
+        let picked = connect(|tried| backends.pick(from, tried), &early);
         match connection.unless_cut(picked).await {
-            Some(Ok(connected)) => connection.carry(client, connected, Vec::new()).await,
+            Some(Ok(connected)) => connection.carry(client, connected, early).await,
             // There is no instance to end this connection, so it ends as one that refuses does.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
             None => connection.reset(client, Refusal::Cut, &End::Cut),

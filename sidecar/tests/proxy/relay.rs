@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sidecar::balance::Direction;
-use sidecar::proxy::relay::{Bounds, End, Summary, relay};
+use sidecar::proxy::relay::{Bounds, Early, End, Summary, relay};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,7 +50,10 @@ pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
             let mut relay = pin!(relay(
                 inner_client,
                 inner_instance,
-                early,
+                Early {
+                    bytes: early,
+                    sent: 0
+                },
                 Bounds {
                     idle,
                     cut: async {

@@ -200,13 +200,13 @@ impl Service {
     ) -> Result<Connected, Failed> {
         let backends = self.backends();
         if let Some(group) = backends.group_named(name) {
-            return Ok(connect(|tried| group.pick(client, tried)).await?);
+            return Ok(connect(|tried| group.pick(client, tried), &[]).await?);
         }
         let address = address_of(destination);
         if let Ok(address) = address {
             let mut lease = backends.server_at(address);
             if lease.is_some() {
-                return Ok(connect(|_| lease.take()).await?);
+                return Ok(connect(|_| lease.take(), &[]).await?);
             }
         }
         if !self.allow_non_backend.load(Ordering::Relaxed) && !broken(Breakage::AnyDestination) {
