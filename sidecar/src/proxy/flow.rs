@@ -131,10 +131,15 @@ impl Flow {
 
 /// What a client has sent already. It is not said whether that is all, or whether its stream has ended.
 pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
-    // An error is met again by who reads next.
-    SCRATCH.with_borrow_mut(|scratch| match receive(client, scratch) {
-        Ok(Some(count)) => scratch[..count].to_vec(),
-        _ => Vec::new(),
+    SCRATCH.with_borrow_mut(|scratch| {
+        // Of a connection this young the system may not have told yet what is there.
+        let count = match read(client, scratch) {
+            Ok(None) => receive(client, scratch),
+            known => known,
+        };
+        // An error is met again by who reads next.
+        let count = count.ok().flatten().unwrap_or(0);
+        scratch[..count].to_vec()
     })
 }
 
