@@ -106,7 +106,8 @@ pub async fn connect(
     mut pick: impl FnMut(&Tried) -> Option<Lease>,
     first: &[u8],
 ) -> Result<Connected, ConnectError> {
-    let deadline = Instant::now() + BUDGET;
+    let mut began = Instant::now();
+    let deadline = began + BUDGET;
     let mut tried = Tried::new();
     let mut attempts = Vec::new();
     let mut failed: Option<FailedLease> = None;
@@ -115,7 +116,6 @@ pub async fn connect(
             failed.failed_over();
         }
         let address = lease.address();
-        let began = Instant::now();
         let patience = deadline.min(began + lease.connect_timeout());
         let outcome = tokio::select! {
             biased;
@@ -144,7 +144,8 @@ pub async fn connect(
             break;
         }
         tried.add(address);
-        if Instant::now() >= deadline {
+        began = Instant::now();
+        if began >= deadline {
             break;
         }
     }

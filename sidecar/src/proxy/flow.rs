@@ -60,6 +60,11 @@ impl Flow {
         self.done
     }
 
+    /// Whether it waits for its source, and so hears of the source's errors.
+    pub(super) fn reads(&self) -> bool {
+        !self.source_ended && self.kept.is_empty()
+    }
+
     /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is to be by
     /// closing the sink, which is so where the flow is the `last` of its connection.
     pub(super) fn pump(

@@ -1,6 +1,7 @@
 //! The TCP load balancer: every connection goes to an instance of its backends.
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::TcpStream;
@@ -85,8 +86,11 @@ impl Serve for Service {
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
         let early = waiting(&client);
-        let picked = connect(|tried| backends.pick(from, tried), &early);
-        match connection.unless_cut(picked).await {
+        let reached = {
+            let connecting = pin!(connect(|tried| backends.pick(from, tried), &early));
+            connection.unless_cut(connecting).await
+        };
+        match reached {
             Some(Ok(connected)) => connection.carry(client, connected, early).await,
             // There is no instance to end this connection, so it ends as one that refuses does.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -143,7 +144,11 @@ impl Service {
 
     /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
     async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
-        match connection.unless_cut(self.reach(&mut client, &connection)).await {
+        let reached = {
+            let reaching = pin!(self.reach(&mut client, &connection));
+            connection.unless_cut(reaching).await
+        };
+        match reached {
             Some(Ok((connected, early))) => {
                 return Some(Opened {
                     client,
@@ -154,7 +159,9 @@ impl Service {
             }
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
-                    connection.unless_cut(handshake::dismiss(client, &reply)).await;
+                    connection
+                        .unless_cut(pin!(handshake::dismiss(client, &reply)))
+                        .await;
                 }
                 connection.refused(failed.refusal(), &failed);
             }
