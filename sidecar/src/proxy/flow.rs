@@ -12,11 +12,16 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::pipe::Pipe;
+
 /// The most that is read at once, and so the most that is kept for a receiver who cannot take it.
 const CHUNK: usize = 32 * 1024;
 
 /// Chunks per direction and turn, so that a bulk transfer lets other connections have theirs.
 const CHUNKS_A_TURN: usize = 8;
+
+/// A flow that has moved so many bytes and still fills chunks is long: its bytes go through a pipe.
+const LONG: u64 = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
@@ -33,6 +38,9 @@ pub(super) struct Flow {
     /// What was read and could not be written yet; its first `written` bytes have been.
     kept: Vec<u8>,
     written: usize,
+    /// What is on its way through a pipe, in a long flow.
+    pipe: Option<Pipe>,
+    long: bool,
     moved: u64,
     source_ended: bool,
     done: bool,
@@ -44,6 +52,8 @@ impl Flow {
         Self {
             kept,
             written,
+            pipe: None,
+            long: false,
             moved: written as u64,
             source_ended: false,
             done: false,
@@ -62,7 +72,7 @@ impl Flow {
 
     /// Whether it waits for its source, and so hears of the source's errors.
     pub(super) fn reads(&self) -> bool {
-        !self.source_ended && self.kept.is_empty()
+        !self.source_ended && self.kept.is_empty() && self.pipe.is_none()
     }
 
     /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is to be by
@@ -89,7 +99,10 @@ impl Flow {
                 return Poll::Ready(Ok(()));
             }
             ready!(source.poll_read_ready(cx)).map_err(Fault::Read)?;
-            SCRATCH.with_borrow_mut(|scratch| self.pass(source, sink, scratch))?;
+            match self.long.then(Pipe::take).flatten() {
+                Some(pipe) => self.splice(source, sink, pipe)?,
+                None => SCRATCH.with_borrow_mut(|scratch| self.pass(source, sink, scratch))?,
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -107,7 +120,34 @@ impl Flow {
             self.kept = Vec::new();
             self.written = 0;
         }
+        while let Some(pipe) = &mut self.pipe {
+            ready!(sink.poll_write_ready(cx))?;
+            self.moved += drain(pipe, sink)? as u64;
+            if pipe.held() == 0 {
+                self.pipe.take().map(Pipe::give_back);
+            }
+        }
         Poll::Ready(Ok(()))
+    }
+
+    /// Passes once what is there through a pipe, leaving there what the sink does not take.
+    fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), Fault> {
+        let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
+        match filled {
+            Ok(0) => self.source_ended = true,
+            Ok(count) => {
+                self.long = count >= CHUNK;
+                self.moved += drain(&mut pipe, sink).map_err(Fault::Write)? as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(Fault::Read(error)),
+        }
+        if pipe.held() == 0 {
+            pipe.give_back();
+        } else {
+            self.pipe = Some(pipe);
+        }
+        Ok(())
     }
 
     /// Reads once and writes what came, keeping what the sink does not take.
@@ -117,6 +157,7 @@ impl Flow {
             return Ok(());
         };
         self.source_ended = count == 0;
+        self.long = count == scratch.len() && self.moved >= LONG;
         let mut flags = SendFlags::empty();
         if closed && 0 < count && count < scratch.len() {
             // The end of the stream is there too, behind these bytes, so that they can leave in one packet with it.
@@ -148,12 +189,20 @@ pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
     })
 }
 
+/// Hands the sink what it takes now of what is in the pipe, which may be nothing.
+fn drain(pipe: &mut Pipe, sink: &TcpStream) -> io::Result<usize> {
+    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || pipe.drain(sink)))
+}
+
 /// Writes what the socket takes now, which may be nothing.
 fn write(sink: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
     let flags = flags | SendFlags::NOSIGNAL;
-    let sent = sink.try_io(Interest::WRITABLE, || {
+    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || {
         send(sink, bytes, flags).map_err(io::Error::from)
-    });
+    }))
+}
+
+fn nothing_if_blocked(sent: io::Result<usize>) -> io::Result<usize> {
     match sent {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         outcome => outcome,

@@ -13,6 +13,7 @@ pub mod descriptors;
 mod direct;
 mod flow;
 pub mod listener;
+mod pipe;
 mod refusal;
 pub mod relay;
 mod session;
