@@ -22,6 +22,7 @@ use crate::fault::Faults;
 use crate::http;
 use crate::mesh::{self, Mesh};
 use crate::proxy::descriptors;
+use crate::proxy::workers::{WorkerThreads, Workers};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
@@ -66,6 +67,8 @@ struct Sidecar {
     /// The control plane's and the status listener's servers.
     servers: TaskTracker,
     stop_servers: CancellationToken,
+    /// What connections are carried on.
+    workers: WorkerThreads,
 }
 
 impl Sidecar {
@@ -92,7 +95,9 @@ impl Sidecar {
     /// Starts everything but the mesh.
     async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
         let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
-        let controller = Arc::new(Controller::new(offers, mesh.map(Mesh::instances)).with_pinned(pinned));
+        let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
+        let controller = Controller::new(offers, mesh.map(Mesh::instances));
+        let controller = Arc::new(controller.with_pinned(pinned).with_workers(workers));
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
             controller.save_to(Autosave::start(path.clone())).await;
@@ -141,6 +146,7 @@ impl Sidecar {
             mesh: None,
             servers,
             stop_servers,
+            workers: threads,
         })
     }
 
@@ -187,6 +193,7 @@ impl Sidecar {
         self.stop_servers.cancel();
         self.servers.close();
         self.servers.wait().await;
+        drop(self.workers);
         tracing::info!("stopped");
     }
 }

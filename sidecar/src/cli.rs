@@ -145,15 +145,6 @@ impl Cli {
 }
 
 impl Task {
-    /// How many threads it is to run on.
-    #[must_use]
-    pub fn workers(&self) -> usize {
-        match self {
-            Self::Probe { .. } => 1,
-            Self::Run(settings) => settings.workers,
-        }
-    }
-
     /// Does it.
     ///
     /// # Errors

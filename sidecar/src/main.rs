@@ -6,8 +6,7 @@ use clap::Parser;
 use sidecar::cli::Cli;
 use sidecar::log;
 
-/// These do what must not hold up connections: resolve names for SOCKS5 servers that allow any destination, read large
-/// discovery messages, and save the configuration.
+/// These do what must not hold up the others: read large discovery messages and save the configuration.
 const BLOCKING_THREADS: usize = 4;
 
 fn main() -> ExitCode {
@@ -27,8 +26,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "breakable")]
     sidecar::breakage::choose()?;
     let task = cli.into_task()?;
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(task.workers())
+    // Connections have threads of their own, see `proxy::workers`.
+    tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?

@@ -12,6 +12,7 @@ use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, ServerGroups};
 use sidecar::proxy::descriptors::raise_limit;
 use sidecar::proxy::listener::bind;
 use sidecar::proxy::tcp_lb::TcpLb;
+use sidecar::proxy::workers::Workers;
 use sidecar::proxy::{Limits, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,7 +58,14 @@ async fn it_waits_for_descriptors_and_goes_on() {
     group.set_learned(vec![("s".to_owned(), instance.local_addr().unwrap(), 10)]);
     let groups = ServerGroups::new("backends");
     groups.attach(Arc::clone(&group), 10).unwrap();
-    let lb = TcpLb::start(bind(loopback()).unwrap(), groups, None, Limits::default()).unwrap();
+    let lb = TcpLb::start(
+        bind(loopback()).unwrap(),
+        groups,
+        None,
+        Limits::default(),
+        &Workers::default(),
+    )
+    .unwrap();
     let address = lb.listener().local_addr();
     tokio::spawn(async move {
         loop {

@@ -13,6 +13,7 @@ use super::reply::{self, Reply};
 use super::running::{Door, Running};
 use super::smart_group::MeshInstances;
 use crate::interface::Pinned;
+use crate::proxy::workers::Workers;
 
 /// Executes commands. A change is checked against the configuration, done, and recorded, in this order; one that
 /// is refused on the way changes nothing.
@@ -58,6 +59,13 @@ impl Controller {
     #[must_use]
     pub fn with_pinned(self, pinned: Option<Pinned>) -> Self {
         Self { pinned, ..self }
+    }
+
+    /// The same with workers for its listeners to carry their connections on.
+    #[must_use]
+    pub fn with_workers(self, workers: Workers) -> Self {
+        self.state().running.workers = workers;
+        self
     }
 
     /// Saves the configuration from now on: as it is, and after each change.

@@ -19,10 +19,13 @@ use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::{Listener, bind};
 use crate::proxy::socks5::Socks5Server;
 use crate::proxy::tcp_lb::TcpLb;
+use crate::proxy::workers::Workers;
 
 /// What runs because of the configuration, by name.
 #[derive(Debug, Default)]
 pub(super) struct Running {
+    /// What listeners carry their connections on.
+    pub(super) workers: Workers,
     pub(super) server_groups: HashMap<String, Arc<ServerGroups>>,
     pub(super) groups: HashMap<String, Group>,
     pub(super) listeners: HashMap<ListenerName, Arc<Door>>,
@@ -127,11 +130,18 @@ impl Running {
         })?;
         let limits = Limits::default();
         let door = match &name {
-            ListenerName::TcpLb(_) => TcpLb::start(socket, backends, security_group, limits).map(Door::TcpLb),
-            ListenerName::Socks5Server(_) => {
-                Socks5Server::start(socket, backends, allow_non_backend, security_group, limits)
-                    .map(Door::Socks5Server)
+            ListenerName::TcpLb(_) => {
+                TcpLb::start(socket, backends, security_group, limits, &self.workers).map(Door::TcpLb)
             }
+            ListenerName::Socks5Server(_) => Socks5Server::start(
+                socket,
+                backends,
+                allow_non_backend,
+                security_group,
+                limits,
+                &self.workers,
+            )
+            .map(Door::Socks5Server),
         };
         let door = door
             .map_err(|e| CommandError::refused(&address, format!("cannot serve address {address}: {e}")))?;

@@ -1,15 +1,13 @@
 //! Takes a client's connection to an instance: the one picked, or the next where that one does not answer.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::accept::out_of_room;
+use super::attempt::{Made, attempt};
 pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
 use crate::breakage::{Breakage, broken};
@@ -26,6 +24,8 @@ pub struct Connected {
     pub address: SocketAddr,
     /// The claim on the server; none where the destination is no backend.
     pub lease: Option<Lease>,
+    /// How many of the first bytes have been sent to it.
+    pub sent: usize,
 }
 
 /// One attempt that failed.
@@ -95,14 +95,19 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Connects to the first server that `pick` names and that answers. Each attempt may take as long as the
+/// Connects to the first server that `pick` names and that answers, and sends it as many of the first bytes as it
+/// takes at once. Each attempt may take as long as the
 /// server's group allows, all together as long as [`BUDGET`]; one to a server that is lost meanwhile is given up
 /// at once. A server that failed is told so.
 ///
 /// # Errors
 /// When no server that `pick` named could be connected to, or it named none.
-pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Connected, ConnectError> {
-    let deadline = Instant::now() + BUDGET;
+pub async fn connect(
+    mut pick: impl FnMut(&Tried) -> Option<Lease>,
+    first: &[u8],
+) -> Result<Connected, ConnectError> {
+    let mut began = Instant::now();
+    let deadline = began + BUDGET;
     let mut tried = Tried::new();
     let mut attempts = Vec::new();
     let mut failed: Option<FailedLease> = None;
@@ -111,20 +116,20 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
             failed.failed_over();
         }
         let address = lease.address();
-        let began = Instant::now();
         let patience = deadline.min(began + lease.connect_timeout());
         let outcome = tokio::select! {
             biased;
             () = lease.lost() => Err(Failure::Unreachable),
-            outcome = attempt(address, patience) => outcome,
+            outcome = attempt(address, patience, first) => outcome,
         };
         let failure = match outcome {
-            Ok(stream) => {
+            Ok(Made { stream, sent }) => {
                 lease.established(began.elapsed());
                 return Ok(Connected {
                     stream,
                     address,
                     lease: Some(lease),
+                    sent,
                 });
             }
             Err(failure) => failure,
@@ -139,7 +144,8 @@ pub async fn connect(mut pick: impl FnMut(&Tried) -> Option<Lease>) -> Result<Co
             break;
         }
         tried.add(address);
-        if Instant::now() >= deadline {
+        began = Instant::now();
+        if began >= deadline {
             break;
         }
     }
@@ -155,12 +161,14 @@ pub(super) async fn connect_direct(
     let mut attempts = Vec::new();
     for (left, address) in (1..=addresses.len() as u32).rev().zip(addresses.iter().copied()) {
         let now = Instant::now();
-        match attempt(address, now + deadline.saturating_duration_since(now) / left).await {
-            Ok(stream) => {
+        let share = now + deadline.saturating_duration_since(now) / left;
+        match attempt(address, share, &[]).await {
+            Ok(Made { stream, sent }) => {
                 return Ok(Connected {
                     stream,
                     address,
                     lease: None,
+                    sent,
                 });
             }
             Err(failure) => attempts.push(Attempt {
@@ -171,29 +179,6 @@ pub(super) async fn connect_direct(
         }
     }
     Err(ConnectError::after(attempts))
-}
-
-async fn attempt(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Failure> {
-    match timeout_at(deadline, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => match stream.set_nodelay(true) {
-            Ok(()) => Ok(stream),
-            Err(error) => Err(failure_of(&error)),
-        },
-        Ok(Err(error)) => Err(failure_of(&error)),
-        Err(_) => Err(Failure::TimedOut),
-    }
-}
-
-fn failure_of(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::TimedOut => Failure::TimedOut,
-        // No free local port to this destination, see connect(2).
-        _ if out_of_room(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
-            Failure::OutOfRoom
-        }
-        _ => Failure::Unreachable,
-    }
 }
 
 impl ConnectError {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use super::connect::Connected;
 use super::listener::Shared;
 use super::refusal::Refusal;
-use super::relay::{Bounds, End, Summary, relay};
+use super::relay::{Early, End, Summary, relay};
 use super::session::Session;
 use crate::balance::Direction;
 
@@ -46,7 +47,7 @@ impl Connection {
     }
 
     /// Does the work unless the connection is cut before it is done.
-    pub(super) async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn unless_cut<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         tokio::select! {
             biased;
             () = self.session.until_cut() => None,
@@ -56,32 +57,38 @@ impl Connection {
 
     /// Relays to the end.
     pub(super) async fn carry(self, client: TcpStream, to: Connected, early: Vec<u8>) {
-        let session = &*self.session;
-        session.set_reached(&to);
-        let lease = to.lease.as_ref();
-        let lost = async {
-            match lease {
-                Some(lease) => lease.lost().await,
-                None => pending().await,
-            }
-        };
-        let bounds = Bounds {
-            idle: self.listener.limits.idle,
-            cut: async {
-                tokio::select! {
-                    biased;
-                    () = session.until_cut() => End::Cut,
-                    () = lost => End::Lost,
+        let Connected {
+            stream,
+            address,
+            lease,
+            sent,
+        } = to;
+        let (session, lease) = (&*self.session, lease.as_ref());
+        let instance = Arc::new(stream);
+        session.set_reached(&instance, address, lease);
+        let cut = pin!(async {
+            let lost = async {
+                match lease {
+                    Some(lease) => lease.lost().await,
+                    None => pending().await,
                 }
-            },
-        };
-        let summary = relay(client, to.stream, early, bounds, |direction, bytes| {
+            };
+            tokio::select! {
+                biased;
+                () = session.until_cut() => End::Cut,
+                () = lost => End::Lost,
+            }
+        });
+        let early = Early { bytes: early, sent };
+        let idle = self.listener.limits.idle;
+        let meter = |direction, bytes| {
             self.moved(direction, bytes);
             if let Some(lease) = lease {
                 lease.moved(direction, bytes);
             }
-        })
-        .await;
+        };
+        let summary = relay(&client, &instance, early, idle, cut, meter).await;
+        drop((client, instance));
         let Summary {
             to_instance,
             to_client,
@@ -90,7 +97,7 @@ impl Connection {
         tracing::debug!(
             peer = %session.client,
             destination = %session.destination(),
-            instance = %to.address,
+            instance = %address,
             server = lease.map(|lease| lease.server().name()),
             to_instance,
             to_client,

@@ -1,19 +1,27 @@
 //! One direction of a relay.
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
 
+use rustix::net::{SendFlags, send};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+
+use super::pipe::Pipe;
 
 /// The most that is read at once, and so the most that is kept for a receiver who cannot take it.
 const CHUNK: usize = 32 * 1024;
 
 /// Chunks per direction and turn, so that a bulk transfer lets other connections have theirs.
 const CHUNKS_A_TURN: usize = 8;
+
+/// A flow that has moved so many bytes and still fills chunks is long: its bytes go through a pipe.
+const LONG: u64 = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
@@ -30,18 +38,23 @@ pub(super) struct Flow {
     /// What was read and could not be written yet; its first `written` bytes have been.
     kept: Vec<u8>,
     written: usize,
+    /// What is on its way through a pipe, in a long flow.
+    pipe: Option<Pipe>,
+    long: bool,
     moved: u64,
     source_ended: bool,
     done: bool,
 }
 
 impl Flow {
-    /// A flow that begins with bytes that were read already.
-    pub(super) fn new(kept: Vec<u8>) -> Self {
+    /// A flow that begins with bytes that were read already, and of which so many have been written.
+    pub(super) fn new(kept: Vec<u8>, written: usize) -> Self {
         Self {
             kept,
-            written: 0,
-            moved: 0,
+            written,
+            pipe: None,
+            long: false,
+            moved: written as u64,
             source_ended: false,
             done: false,
         }
@@ -52,12 +65,24 @@ impl Flow {
         self.moved
     }
 
-    /// Moves what can be moved now; ready when the source's end of stream has been passed on.
+    /// Whether the source's end of stream has been passed on.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Whether it waits for its source, and so hears of the source's errors.
+    pub(super) fn reads(&self) -> bool {
+        !self.source_ended && self.kept.is_empty() && self.pipe.is_none()
+    }
+
+    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is to be by
+    /// closing the sink, which is so where the flow is the `last` of its connection.
     pub(super) fn pump(
         &mut self,
         cx: &mut Context<'_>,
         source: &TcpStream,
         sink: &TcpStream,
+        last: bool,
     ) -> Poll<Result<(), Fault>> {
         if self.done {
             return Poll::Ready(Ok(()));
@@ -65,14 +90,19 @@ impl Flow {
         for _ in 0..CHUNKS_A_TURN {
             ready!(self.flush(cx, sink)).map_err(Fault::Write)?;
             if self.source_ended {
-                SockRef::from(sink)
-                    .shutdown(Shutdown::Write)
-                    .map_err(Fault::Write)?;
+                if !last {
+                    SockRef::from(sink)
+                        .shutdown(Shutdown::Write)
+                        .map_err(Fault::Write)?;
+                }
                 self.done = true;
                 return Poll::Ready(Ok(()));
             }
             ready!(source.poll_read_ready(cx)).map_err(Fault::Read)?;
-            SCRATCH.with_borrow_mut(|scratch| self.pass(source, sink, scratch))?;
+            match self.long.then(Pipe::take).flatten() {
+                Some(pipe) => self.splice(source, sink, pipe)?,
+                None => SCRATCH.with_borrow_mut(|scratch| self.pass(source, sink, scratch))?,
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -82,7 +112,7 @@ impl Flow {
     fn flush(&mut self, cx: &mut Context<'_>, sink: &TcpStream) -> Poll<io::Result<()>> {
         while self.written < self.kept.len() {
             ready!(sink.poll_write_ready(cx))?;
-            let count = write(sink, &self.kept[self.written..])?;
+            let count = write(sink, &self.kept[self.written..], SendFlags::empty())?;
             self.written += count;
             self.moved += count as u64;
         }
@@ -90,30 +120,100 @@ impl Flow {
             self.kept = Vec::new();
             self.written = 0;
         }
+        while let Some(pipe) = &mut self.pipe {
+            ready!(sink.poll_write_ready(cx))?;
+            self.moved += drain(pipe, sink)? as u64;
+            if pipe.held() == 0 {
+                self.pipe.take().map(Pipe::give_back);
+            }
+        }
         Poll::Ready(Ok(()))
+    }
+
+    /// Passes once what is there through a pipe, leaving there what the sink does not take.
+    fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), Fault> {
+        let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
+        match filled {
+            Ok(0) => self.source_ended = true,
+            Ok(count) => {
+                self.long = count >= CHUNK;
+                self.moved += drain(&mut pipe, sink).map_err(Fault::Write)? as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(Fault::Read(error)),
+        }
+        if pipe.held() == 0 {
+            pipe.give_back();
+        } else {
+            self.pipe = Some(pipe);
+        }
+        Ok(())
     }
 
     /// Reads once and writes what came, keeping what the sink does not take.
     fn pass(&mut self, source: &TcpStream, sink: &TcpStream, scratch: &mut [u8]) -> Result<(), Fault> {
-        match read(source, scratch).map_err(Fault::Read)? {
-            None => {}
-            Some(0) => self.source_ended = true,
-            Some(count) => {
-                let taken = write(sink, &scratch[..count]).map_err(Fault::Write)?;
-                self.moved += taken as u64;
-                self.kept.extend_from_slice(&scratch[taken..count]);
-            }
+        let closed = has_closed(source);
+        let Some(mut count) = read(source, scratch).map_err(Fault::Read)? else {
+            return Ok(());
+        };
+        self.source_ended = count == 0;
+        self.long = count == scratch.len() && self.moved >= LONG;
+        let mut flags = SendFlags::empty();
+        if closed && 0 < count && count < scratch.len() {
+            // The end of the stream is there too, behind these bytes, so that they can leave in one packet with it.
+            let rest = receive(source, &mut scratch[count..]).map_err(Fault::Read)?;
+            self.source_ended = rest == Some(0);
+            count += rest.unwrap_or(0);
+            flags.set(SendFlags::MORE, self.source_ended);
+        }
+        if count > 0 {
+            let taken = write(sink, &scratch[..count], flags).map_err(Fault::Write)?;
+            self.moved += taken as u64;
+            self.kept.extend_from_slice(&scratch[taken..count]);
         }
         Ok(())
     }
 }
 
+/// What a client has sent already. It is not said whether that is all, or whether its stream has ended.
+pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        // Of a connection this young the system may not have told yet what is there.
+        let count = match read(client, scratch) {
+            Ok(None) => receive(client, scratch),
+            known => known,
+        };
+        // An error is met again by who reads next.
+        let count = count.ok().flatten().unwrap_or(0);
+        scratch[..count].to_vec()
+    })
+}
+
+/// Hands the sink what it takes now of what is in the pipe, which may be nothing.
+fn drain(pipe: &mut Pipe, sink: &TcpStream) -> io::Result<usize> {
+    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || pipe.drain(sink)))
+}
+
 /// Writes what the socket takes now, which may be nothing.
-fn write(sink: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    match sink.try_write(bytes) {
+fn write(sink: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+    let flags = flags | SendFlags::NOSIGNAL;
+    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || {
+        send(sink, bytes, flags).map_err(io::Error::from)
+    }))
+}
+
+fn nothing_if_blocked(sent: io::Result<usize>) -> io::Result<usize> {
+    match sent {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         outcome => outcome,
     }
+}
+
+/// Whether the source has ended its stream, as of the last that the system told of it.
+fn has_closed(source: &TcpStream) -> bool {
+    let mut state = pin!(source.ready(Interest::READABLE));
+    let known = state.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    matches!(known, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 /// Reads what is there: `None` where nothing is, 0 at the end of the stream.
@@ -123,15 +223,23 @@ fn write(sink: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 fn read(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     let mut count = None;
     let outcome = source.try_io(Interest::READABLE, || {
-        let read = (&*SockRef::from(source)).read(buffer)?;
-        count = Some(read);
-        if 0 < read && read < buffer.len() {
-            return Err(ErrorKind::WouldBlock.into());
+        count = receive(source, buffer)?;
+        match count {
+            Some(count) if count == 0 || count == buffer.len() => Ok(()),
+            _ => Err(ErrorKind::WouldBlock.into()),
         }
-        Ok(())
     });
     match outcome {
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
         _ => Ok(count),
+    }
+}
+
+/// Reads what is there, whatever is known of it.
+fn receive(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    match (&*SockRef::from(source)).read(buffer) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }

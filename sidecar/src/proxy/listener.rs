@@ -17,6 +17,7 @@ use super::access::{SecurityGroup, Verdict};
 use super::refusal::{RefusalCounters, Refusals};
 use super::session::SessionView;
 use super::sessions::Sessions;
+use super::workers::Workers;
 use crate::balance::{Counters, Totals};
 
 /// Connections that the kernel may hold for us; it has a limit of its own, `net.core.somaxconn`.
@@ -84,20 +85,20 @@ impl Shared {
 }
 
 impl Listener {
-    /// Begins to accept on a bound listener, on the runtime that this is called on.
+    /// Begins to accept on a bound listener, on each of the workers.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
     pub(super) fn start<S: Serve>(
         listener: std::net::TcpListener,
-        service: Arc<S>,
+        service: &Arc<S>,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
+        workers: &Workers,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         // Accepted connections inherit it, which saves a system call on each.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
-        let listener = TcpListener::from_std(listener)?;
         let this = Self {
             local: listener.local_addr()?,
             stop: CancellationToken::new(),
@@ -112,18 +113,25 @@ impl Listener {
                 security_group: RwLock::new(security_group),
             }),
         };
-        let accept = Accept {
-            listener,
-            local: this.local,
-            service,
-            connections: this.connections.clone(),
-            shared: Arc::clone(&this.shared),
-        };
-        let stop = this.stop.clone();
-        this.accepting.spawn(async move {
-            stop.run_until_cancelled(accept.run()).await;
-            accept.take_waiting();
-        });
+        for runtime in workers.runtimes() {
+            let listener = {
+                let _within = runtime.enter();
+                TcpListener::from_std(listener.try_clone()?)?
+            };
+            let accept = Accept {
+                listener,
+                local: this.local,
+                service: Arc::clone(service),
+                connections: this.connections.clone(),
+                shared: Arc::clone(&this.shared),
+            };
+            let stop = this.stop.clone();
+            let accepting = async move {
+                stop.run_until_cancelled(accept.run()).await;
+                accept.take_waiting();
+            };
+            this.accepting.spawn_on(accepting, &runtime);
+        }
         this.accepting.close();
         Ok(this)
     }

@@ -1,22 +1,26 @@
 //! Bytes: listeners, SOCKS5, and the relay between client and instance.
 //!
 //! A [`listener`] accepts and owns the connections, [`access`] says whose. [`tcp_lb`] and [`socks5`] decide
-//! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end.
+//! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end. All of it happens
+//! on the [`workers`].
 
 mod accept;
 pub mod access;
+mod attempt;
 pub mod connect;
 mod connection;
 pub mod descriptors;
 mod direct;
 mod flow;
 pub mod listener;
+mod pipe;
 mod refusal;
 pub mod relay;
 mod session;
 mod sessions;
 pub mod socks5;
 pub mod tcp_lb;
+pub mod workers;
 
 use std::time::Duration;
 

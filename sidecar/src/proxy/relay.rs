@@ -8,13 +8,13 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Fault, Flow};
 use crate::balance::Direction;
@@ -73,42 +73,45 @@ pub struct Summary {
     pub end: End,
 }
 
-/// How long a relay may last.
-#[derive(Debug)]
-pub struct Bounds<C> {
-    /// Ends it after this long without a byte in either direction.
-    pub idle: Duration,
-    /// Ends it at once when this is done, for the reason that this gives.
-    pub cut: C,
+/// What the client sent before the relay began. The instance gets it first.
+#[derive(Debug, Default)]
+pub struct Early {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How many of them the instance has been sent already.
+    pub sent: usize,
 }
 
-/// Passes bytes until both sides are done or the connection ends in another way, then closes both: after
-/// [`End::Finished`] orderly, else with a reset, which tells a peer from a complete stream.
+/// Passes bytes until both sides are done, nothing came for the idle time, `cut` says why to end at once, or the
+/// connection ends in another way. Both streams are to be dropped then: that closes them orderly after
+/// [`End::Finished`], else with a reset, which tells a peer from a complete stream.
 ///
-/// `early` are bytes that the client sent already and the instance gets first. `meter` is told of bytes as
-/// they are handed on.
-pub async fn relay<C: Future<Output = End>>(
-    client: TcpStream,
-    instance: TcpStream,
-    early: Vec<u8>,
-    bounds: Bounds<C>,
+/// `meter` is told of bytes as they are handed on, those included that were sent early.
+pub async fn relay(
+    client: &TcpStream,
+    instance: &TcpStream,
+    early: Early,
+    idle: Duration,
+    mut cut: Pin<&mut impl Future<Output = End>>,
     meter: impl Fn(Direction, u64),
 ) -> Summary {
-    let mut upstream = Flow::new(early);
-    let mut downstream = Flow::new(Vec::new());
+    if early.sent > 0 {
+        meter(Direction::ToInstance, early.sent as u64);
+    }
+    let mut upstream = Flow::new(early.bytes, early.sent);
+    let mut downstream = Flow::new(Vec::new(), 0);
     let end = {
-        // A side that has ended its stream, or whose bytes nobody can take now, is not read: only this tells
-        // of its reset.
+        // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
+        // tells of its reset.
         let mut client_error = pin!(client.ready(Interest::ERROR));
         let mut instance_error = pin!(instance.ready(Interest::ERROR));
-        let mut cut = pin!(bounds.cut);
         // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
-        let mut timer = pin!(sleep(bounds.idle));
         let mut last = Instant::now();
+        let mut timer = pin!(sleep_until(last + idle));
         poll_fn(|cx| {
             let before = (upstream.moved(), downstream.moved());
-            let up = upstream.pump(cx, &client, &instance);
-            let down = downstream.pump(cx, &instance, &client);
+            let up = upstream.pump(cx, client, instance, downstream.is_done());
+            let down = downstream.pump(cx, instance, client, upstream.is_done());
             let now = (upstream.moved(), downstream.moved());
             if now.0 > before.0 {
                 meter(Direction::ToInstance, now.0 - before.0);
@@ -126,11 +129,11 @@ pub async fn relay<C: Future<Output = End>>(
                 (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
                 _ => {}
             }
-            if client_error.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(pending_error(&client, Side::Client));
+            if !upstream.reads() && client_error.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(pending_error(client, Side::Client));
             }
-            if instance_error.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(pending_error(&instance, Side::Instance));
+            if !downstream.reads() && instance_error.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(pending_error(instance, Side::Instance));
             }
             if let Poll::Ready(end) = cut.as_mut().poll(cx) {
                 return Poll::Ready(end);
@@ -139,17 +142,17 @@ pub async fn relay<C: Future<Output = End>>(
                 last = Instant::now();
             }
             while timer.as_mut().poll(cx).is_ready() {
-                if last.elapsed() >= bounds.idle {
+                if last.elapsed() >= idle {
                     return Poll::Ready(End::Idle);
                 }
-                timer.as_mut().reset(last + bounds.idle);
+                timer.as_mut().reset(last + idle);
             }
             Poll::Pending
         })
         .await
     };
     if end != End::Finished {
-        for stream in [&client, &instance] {
+        for stream in [client, instance] {
             // Where it fails, the connection is gone already.
             let _ = stream.set_zero_linger();
         }

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::connect::Connected;
-use crate::balance::{Direction, Server, ServerGroup};
+use crate::balance::{Direction, Lease, Server, ServerGroup};
 
 /// A connection as it shows from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,9 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 struct Reached {
-    local: Option<SocketAddr>,
+    /// The connection, which alone knows our address on this side. It is looked up when asked for, because that
+    /// is a system call.
+    stream: Weak<TcpStream>,
     instance: SocketAddr,
     backend: Option<(Arc<ServerGroup>, Arc<Server>)>,
 }
@@ -86,12 +88,11 @@ impl Session {
     }
 
     /// Notes where it got.
-    pub(super) fn set_reached(&self, to: &Connected) {
-        let backend = to.lease.as_ref();
+    pub(super) fn set_reached(&self, stream: &Arc<TcpStream>, instance: SocketAddr, lease: Option<&Lease>) {
         let _ = self.reached.set(Reached {
-            local: to.stream.local_addr().ok(),
-            instance: to.address,
-            backend: backend.map(|lease| (Arc::clone(lease.group()), Arc::clone(lease.server()))),
+            stream: Arc::downgrade(stream),
+            instance,
+            backend: lease.map(|lease| (Arc::clone(lease.group()), Arc::clone(lease.server()))),
         });
     }
 
@@ -130,7 +131,7 @@ impl Session {
         SessionView {
             client: self.client,
             local: self.local,
-            instance_local: reached.and_then(|r| r.local),
+            instance_local: reached.and_then(|r| r.stream.upgrade()?.local_addr().ok()),
             instance: reached.map(|r| r.instance),
             destination: self.destination().to_owned(),
             group: backend.map(|(group, _)| group.name().to_owned()),

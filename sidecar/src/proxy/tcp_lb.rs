@@ -1,6 +1,7 @@
 //! The TCP load balancer: every connection goes to an instance of its backends.
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::TcpStream;
@@ -9,8 +10,10 @@ use super::accept::Serve;
 use super::access::SecurityGroup;
 use super::connect::connect;
 use super::connection::Connection;
+use super::flow::waiting;
 use super::listener::Listener;
 use super::relay::End;
+use super::workers::Workers;
 use super::{Limits, Refusal};
 use crate::balance::ServerGroups;
 
@@ -37,11 +40,12 @@ impl TcpLb {
         backends: Arc<ServerGroups>,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
+        workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
         });
-        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
+        let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
     }
 
@@ -81,9 +85,13 @@ impl Serve for Service {
         let backends = self.backends();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
-        let picked = connect(|tried| backends.pick(from, tried));
-        match connection.unless_cut(picked).await {
-            Some(Ok(connected)) => connection.carry(client, connected, Vec::new()).await,
+        let early = waiting(&client);
+        let reached = {
+            let connecting = pin!(connect(|tried| backends.pick(from, tried), &early));
+            connection.unless_cut(connecting).await
+        };
+        match reached {
+            Some(Ok(connected)) => connection.carry(client, connected, early).await,
             // There is no instance to end this connection, so it ends as one that refuses does.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
             None => connection.reset(client, Refusal::Cut, &End::Cut),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sidecar::proxy::access::{Policy, Protocol, Rule, SecurityGroup, Verdict};
 use sidecar::proxy::socks5::Socks5Server;
 use sidecar::proxy::tcp_lb::TcpLb;
+use sidecar::proxy::workers::Workers;
 use sidecar::proxy::{Limits, Refusal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -64,7 +65,7 @@ async fn who_is_turned_away_is_counted_and_takes_no_place() {
         ..Limits::default()
     };
     let denying = SecurityGroup::new(only(Verdict::Deny));
-    let lb = TcpLb::start(bind(), groups, Some(denying), limits).unwrap();
+    let lb = TcpLb::start(bind(), groups, Some(denying), limits, &Workers::default()).unwrap();
     for _ in 0..5 {
         is_turned_away(&lb).await;
     }
@@ -83,7 +84,15 @@ async fn who_is_turned_away_is_counted_and_takes_no_place() {
 async fn a_socks5_server_turns_away_before_a_word_is_said() {
     let (groups, _) = backends("g", &[]);
     let denying = SecurityGroup::new(only(Verdict::Deny));
-    let server = Socks5Server::start(bind(), groups, false, Some(denying), Limits::default()).unwrap();
+    let server = Socks5Server::start(
+        bind(),
+        groups,
+        false,
+        Some(denying),
+        Limits::default(),
+        &Workers::default(),
+    )
+    .unwrap();
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     expect_reset(&mut stream).await;
     assert_eq!(server.listener().refusals().of(Refusal::Denied), 1);

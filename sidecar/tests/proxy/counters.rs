@@ -5,6 +5,7 @@ use std::time::Duration;
 use sidecar::balance::{Connects, Failure, ServerGroup};
 use sidecar::proxy::listener::Listener;
 use sidecar::proxy::socks5::Socks5Server;
+use sidecar::proxy::workers::Workers;
 use sidecar::proxy::{Limits, Refusal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -146,7 +147,7 @@ async fn a_handshake_that_takes_too_long_is_told_from_a_wrong_one() {
         handshake: Duration::from_millis(50),
         ..Limits::default()
     };
-    let server = Socks5Server::start(bind(), groups, false, None, limits).unwrap();
+    let server = Socks5Server::start(bind(), groups, false, None, limits, &Workers::default()).unwrap();
     let _silent = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     eventually(|| {
         let refusals = server.listener().refusals();

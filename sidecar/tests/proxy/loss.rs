@@ -104,7 +104,7 @@ async fn connecting_to_a_lost_server_is_given_up_for_the_next_one() {
     group.set_learned(learned(&[("s0", gone), ("s1", stays)]));
     let connecting = tokio::spawn({
         let group = Arc::clone(&group);
-        async move { connect(|tried| group.pick(CLIENT, tried)).await }
+        async move { connect(|tried| group.pick(CLIENT, tried), &[]).await }
     });
     eventually(|| (group.counters().active() != 1).then(|| "nobody connects".to_owned())).await;
     group.set_learned_losing(learned(&[("s1", stays)]), |address| address == gone);

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sidecar::balance::Direction;
-use sidecar::proxy::relay::{Bounds, End, Summary, relay};
+use sidecar::proxy::relay::{Early, End, Summary, relay};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,19 +47,15 @@ pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
                 };
                 counter.fetch_add(bytes, Ordering::Relaxed);
             };
-            let mut relay = pin!(relay(
-                inner_client,
-                inner_instance,
-                early,
-                Bounds {
-                    idle,
-                    cut: async {
-                        cut.cancelled().await;
-                        End::Cut
-                    }
-                },
-                meter
-            ));
+            let early = Early {
+                bytes: early,
+                sent: 0,
+            };
+            let cut = pin!(async {
+                cut.cancelled().await;
+                End::Cut
+            });
+            let mut relay = pin!(relay(&inner_client, &inner_instance, early, idle, cut, meter));
             std::future::poll_fn(|cx| -> Poll<Summary> {
                 polls.fetch_add(1, Ordering::Relaxed);
                 relay.as_mut().poll(cx)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sidecar::proxy::workers::Workers;
 use sidecar::proxy::{Limits, Refusal, SessionView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,7 +54,9 @@ async fn a_connection_shows_its_ends_its_way_and_its_bytes() {
 async fn behind_an_unspecified_address_the_real_one_shows() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let listener = sidecar::proxy::listener::bind("[::]:0".parse().unwrap()).unwrap();
-    let lb = sidecar::proxy::tcp_lb::TcpLb::start(listener, groups, None, Limits::default()).unwrap();
+    let lb =
+        sidecar::proxy::tcp_lb::TcpLb::start(listener, groups, None, Limits::default(), &Workers::default())
+            .unwrap();
     let port = lb.listener().local_addr().port();
     let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     assert_eq!(read_line(&mut client).await, "a");

@@ -8,6 +8,7 @@ use sidecar::balance::ServerGroups;
 use sidecar::proxy::Limits;
 use sidecar::proxy::socks5::Socks5Server;
 use sidecar::proxy::socks5::wire::{CONNECT, Destination, Request};
+use sidecar::proxy::workers::Workers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_socks::tcp::Socks5Stream;
@@ -19,7 +20,15 @@ use super::support::{
 pub(crate) const NAME: &str = "a.my.service.com:80";
 
 pub(crate) fn server(groups: Arc<ServerGroups>, allow_non_backend: bool) -> Socks5Server {
-    Socks5Server::start(bind(), groups, allow_non_backend, None, Limits::default()).unwrap()
+    Socks5Server::start(
+        bind(),
+        groups,
+        allow_non_backend,
+        None,
+        Limits::default(),
+        &Workers::default(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn domain(name: &str, port: u16) -> Destination {
@@ -231,7 +240,15 @@ async fn draining_cuts_clients_in_every_phase() {
 async fn an_ipv6_listener_serves_too() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let listener = sidecar::proxy::listener::bind("[::1]:0".parse().unwrap()).unwrap();
-    let server = Socks5Server::start(listener, groups, false, None, Limits::default()).unwrap();
+    let server = Socks5Server::start(
+        listener,
+        groups,
+        false,
+        None,
+        Limits::default(),
+        &Workers::default(),
+    )
+    .unwrap();
     assert_eq!(through(&server, "a.my.service.com", 80).await.unwrap(), "a");
     assert_ne!(server.listener().local_addr().port(), loopback().port());
 }

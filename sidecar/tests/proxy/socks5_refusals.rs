@@ -6,6 +6,7 @@ use sidecar::balance::CheckOutcome;
 use sidecar::proxy::Limits;
 use sidecar::proxy::socks5::Socks5Server;
 use sidecar::proxy::socks5::wire::Destination;
+use sidecar::proxy::workers::Workers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -179,7 +180,7 @@ async fn a_handshake_is_over_in_time_or_not_at_all() {
         handshake: Duration::from_millis(100),
         ..Limits::default()
     };
-    let server = Socks5Server::start(bind(), groups, false, None, limits).unwrap();
+    let server = Socks5Server::start(bind(), groups, false, None, limits, &Workers::default()).unwrap();
     let mut silent = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     let mut greeted = greet(&server).await;
     let mut halfway = greet(&server).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sidecar::balance::{CheckConfig, Method, ServerGroup, ServerGroups};
 use sidecar::proxy::Limits;
 use sidecar::proxy::tcp_lb::TcpLb;
+use sidecar::proxy::workers::Workers;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -112,7 +113,7 @@ pub(crate) fn bind() -> std::net::TcpListener {
 }
 
 pub(crate) fn lb(groups: Arc<ServerGroups>, limits: Limits) -> TcpLb {
-    TcpLb::start(bind(), groups, None, limits).unwrap()
+    TcpLb::start(bind(), groups, None, limits, &Workers::default()).unwrap()
 }
 
 /// Connects through the load balancer and reads the instance's name; the connection stays open.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::proxy::connection::Connection;
 use crate::proxy::direct;
 use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
+use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
 
 /// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
@@ -51,6 +53,7 @@ impl Socks5Server {
         allow_non_backend: bool,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
+        workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: RwLock::new(backends),
@@ -58,7 +61,7 @@ impl Socks5Server {
             resolver: direct::Resolver::default(),
             patience: limits.handshake,
         });
-        let listener = Listener::start(listener, Arc::clone(&service), security_group, limits)?;
+        let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
     }
 
@@ -141,7 +144,11 @@ impl Service {
 
     /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
     async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
-        match connection.unless_cut(self.reach(&mut client, &connection)).await {
+        let reached = {
+            let reaching = pin!(self.reach(&mut client, &connection));
+            connection.unless_cut(reaching).await
+        };
+        match reached {
             Some(Ok((connected, early))) => {
                 return Some(Opened {
                     client,
@@ -152,7 +159,9 @@ impl Service {
             }
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
-                    connection.unless_cut(handshake::dismiss(client, &reply)).await;
+                    connection
+                        .unless_cut(pin!(handshake::dismiss(client, &reply)))
+                        .await;
                 }
                 connection.refused(failed.refusal(), &failed);
             }
@@ -198,13 +207,13 @@ impl Service {
     ) -> Result<Connected, Failed> {
         let backends = self.backends();
         if let Some(group) = backends.group_named(name) {
-            return Ok(connect(|tried| group.pick(client, tried)).await?);
+            return Ok(connect(|tried| group.pick(client, tried), &[]).await?);
         }
         let address = address_of(destination);
         if let Ok(address) = address {
             let mut lease = backends.server_at(address);
             if lease.is_some() {
-                return Ok(connect(|_| lease.take()).await?);
+                return Ok(connect(|_| lease.take(), &[]).await?);
             }
         }
         if !self.allow_non_backend.load(Ordering::Relaxed) && !broken(Breakage::AnyDestination) {
