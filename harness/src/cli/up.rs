@@ -91,9 +91,15 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
 
 /// Removes what crashed runs left, and says so.
 pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), Error> {
-    for project in cleanup::sweep(runtime).await? {
+    for leftover in cleanup::sweep(runtime).await? {
+        let meshes: Vec<String> = leftover
+            .projects
+            .iter()
+            .map(|project| format!(" of the mesh `{project}`"))
+            .collect();
         progress.say(&format!(
-            "Removed what a crashed run of the mesh `{project}` had left."
+            "Removed what a crashed run{} had left.",
+            meshes.join(" and")
         ));
     }
     Ok(())
