@@ -3,11 +3,14 @@
 
 mod book;
 mod collect;
-mod engine;
 mod files;
 mod level;
+mod life;
 mod members;
 mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +34,7 @@ const MAX_REQUESTS: usize = 500;
 /// Where an entry is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A container came, changed its state, or went.
+    /// The engine did something to a container, or saw its end.
     Engine,
     /// A line that a container wrote.
     Log,

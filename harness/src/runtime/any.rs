@@ -162,12 +162,10 @@ impl Runtime {
         }
     }
 
-    /// What the engine tells from now on of all that carries the run's label. Processes have no engine that tells.
+    /// What happens from now on to the containers that carry the run's label; of processes, what this one does to them,
+    /// and the ends of those that it started. Reading may go on after an error, which tells that some were missed.
     pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, RuntimeError>> {
-        match self {
-            Self::Docker(docker) => docker.events(run).boxed(),
-            Self::Process(_) => futures_util::stream::empty().boxed(),
-        }
+        on!(self, engine => engine.events(run).boxed())
     }
 
     /// Makes a network; answers with its id.

@@ -4,17 +4,18 @@
 mod any;
 mod choice;
 pub mod docker;
+mod event;
 mod log_line;
 pub mod process;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
+pub use event::{Action, Event};
 pub use log_line::LogLine;
 pub use process::Processes;
 
@@ -141,15 +142,6 @@ pub enum WireAction {
         /// Where they are sent to.
         addresses: Vec<IpAddr>,
     },
-}
-
-/// Something that happened to a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// When, by the engine's clock.
-    pub at: SystemTime,
-    /// What, after the container's name.
-    pub text: String,
 }
 
 /// A process in a container.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use super::super::{Container, Creation, END_WITH_STDIN, ProcessUse, RuntimeError};
+use super::super::{Action, Container, Creation, END_WITH_STDIN, ProcessUse, RuntimeError};
 use super::record::{Record, milliseconds};
 use super::store::{self, entries, random_id};
 use super::translate::{Place, discovery_file};
@@ -93,21 +93,27 @@ impl Processes {
         let known = self
             .blocking(move |engine| engine.record(&owned, "removing"))
             .await;
-        match known {
+        let record = match known {
             Err(RuntimeError::Missing { .. }) => return Ok(()),
             Err(error) => return Err(error),
-            Ok(_) => {}
-        }
+            Ok(record) => record,
+        };
         let mark = format!("{id}/");
         self.end(&mark).await?;
         let id = id.to_owned();
         self.blocking(move |engine| {
+            let home = engine.home(&id);
             let discard = || {
+                if let Some(run) = home.run()? {
+                    engine.tell_end(&id, &run, home.exit_code_or_killed());
+                }
                 let _lock = engine.store.lock()?;
-                engine.store.discard(&engine.home(&id).0)
+                engine.store.discard(&home.0)
             };
             engine.lifelines().remove(&id);
-            discard().map_err(failed(format!("removing container {id}")))
+            discard().map_err(failed(format!("removing container {id}")))?;
+            engine.tell_removal(&id, &record);
+            Ok(())
         })
         .await?;
         // Somebody may have started it in between; nobody can any more.
@@ -224,6 +230,7 @@ impl Engine {
         };
         store::write(&fresh.join("container.json"), &record)?;
         fs::rename(fresh, &home.0)?;
+        self.tell(&id, &record, Action::Create);
         Ok(id)
     }
 }

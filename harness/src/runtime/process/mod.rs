@@ -5,6 +5,7 @@
 mod container;
 mod control;
 mod dates;
+mod events;
 mod image;
 mod logs;
 mod network;
@@ -16,6 +17,8 @@ mod translate;
 mod tree;
 
 #[cfg(test)]
+pub(crate) mod bench;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::process::ChildStdin;
 use tokio_util::task::TaskTracker;
 
+use self::events::Events;
 use self::store::Store;
 use super::RuntimeError;
 
@@ -42,6 +46,7 @@ struct Engine {
     store: Store,
     /// The standard inputs that this process holds open, each with its run's mark, by container id.
     lifelines: Mutex<Lifelines>,
+    events: Events,
     /// Work that changes or reads something. It goes on to its end when nobody waits for it any more.
     making: TaskTracker,
     /// A task for each process that was started here and has not ended.
@@ -72,6 +77,7 @@ impl Processes {
             engine: Arc::new(Engine {
                 store: Store::open(directory)?,
                 lifelines: Mutex::default(),
+                events: Events::default(),
                 making: TaskTracker::new(),
                 children: TaskTracker::new(),
             }),

@@ -2,159 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
-use super::super::{Container, Creation, RuntimeError, label};
-use super::{Processes, tree};
-use crate::compose::{PublishedPort, Service};
-use crate::wait;
-
-const IMAGE: &str = "fake";
-const GRACE: Duration = Duration::from_secs(20);
-/// Leaves a process in its own session, and one that has no parent any more.
-const SCRIPT: &str = r#"#!/bin/sh
-echo "began $*"
-case "$1" in
-    --end-with-stdin) read line; echo "got $line"; read line; exit 5;;
-    exit) exit "$2";;
-    stubborn) trap '' TERM;;
-    *) trap 'echo stopping; exit 3' TERM;;
-esac
-/usr/bin/setsid /bin/sleep 1000 &
-(/bin/sleep 1000 &)
-echo ready
-while :; do wait; /bin/sleep 0.01; done
-"#;
-
-struct Bench {
-    /// Removed with this.
-    directory: tempfile::TempDir,
-    engine: Processes,
-    network: String,
-}
-
-impl Bench {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let engine = open(directory.path());
-        engine
-            .import_image(IMAGE, image(SCRIPT), Vec::new())
-            .await
-            .unwrap();
-        let network = engine.create_network("net", &BTreeMap::new()).await.unwrap();
-        Self {
-            directory,
-            engine,
-            network,
-        }
-    }
-
-    async fn create(&self, service: &Service) -> Result<String, RuntimeError> {
-        let labels = BTreeMap::from([("of".to_owned(), service.name.clone())]);
-        let creation = Creation {
-            service,
-            network: &self.network,
-            labels: &labels,
-            lifeline: false,
-        };
-        self.engine.create(creation).await
-    }
-
-    /// A container that has said that it is ready.
-    async fn running(&self, name: &str, command: &str) -> String {
-        let id = self.create(&service(name, command)).await.unwrap();
-        self.engine.start(&id, name).await.unwrap();
-        self.said(&id, "ready", 1).await;
-        id
-    }
-
-    /// Waits until a line was written so often.
-    async fn said(&self, id: &str, line: &str, times: usize) {
-        let attempt = async || {
-            let lines = self.engine.last_lines(id, 100).await;
-            let count = lines.iter().filter(|said| *said == line).count();
-            if count == times { Ok(()) } else { Err(lines) }
-        };
-        wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
-            .await
-            .unwrap();
-    }
-
-    async fn ended(&self, id: &str) -> Container {
-        let attempt = async || {
-            let container = self.engine.container(id).await.unwrap();
-            if container.state == "exited" && container.status.contains('(') {
-                Ok(container)
-            } else {
-                Err(vec![container.status])
-            }
-        };
-        wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
-            .await
-            .unwrap()
-    }
-
-    async fn state(&self, id: &str) -> String {
-        self.engine.container(id).await.unwrap().state
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        for (id, _) in self.engine.engine.records().unwrap_or_default() {
-            for process in tree::marked(&id) {
-                process.signal(rustix::process::Signal::KILL);
-            }
-        }
-    }
-}
-
-fn open(directory: &Path) -> Processes {
-    Processes::open_in(directory.join("state")).unwrap()
-}
-
-fn image(script: &str) -> Bytes {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, mode, content) in [
-        ("bin/sidecar", 0o755, script),
-        ("etc/sidecar/lb.conf", 0o644, "address 0.0.0.0:8081\n"),
-        ("etc/sidecar/discovery.conf", 0o644, "discovery.nic = eth0\n"),
-    ] {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(mode);
-        header.set_size(content.len() as u64);
-        archive
-            .append_data(&mut header, path, content.as_bytes())
-            .unwrap();
-    }
-    archive.into_inner().unwrap().into()
-}
-
-fn service(name: &str, command: &str) -> Service {
-    Service {
-        name: name.to_owned(),
-        container_name: name.to_owned(),
-        image: IMAGE.to_owned(),
-        command: command.split_whitespace().map(str::to_owned).collect(),
-        environment: BTreeMap::new(),
-        ports: vec![PublishedPort {
-            host_ip: Ipv4Addr::LOCALHOST,
-            host_port: None,
-            container_port: 9090,
-        }],
-        networks: Vec::new(),
-        healthcheck: None,
-        stop_grace_period: GRACE,
-        read_only: false,
-        cap_drop: Vec::new(),
-        security_opt: Vec::new(),
-    }
-}
+use super::super::{Creation, RuntimeError, label};
+use super::bench::{Bench, GRACE, IMAGE, SCRIPT, image, open, service};
+use super::tree;
+use crate::compose::Service;
 
 #[tokio::test]
 async fn a_container_from_its_making_to_its_removal() {
@@ -504,4 +361,76 @@ async fn a_lifeline_is_held_open_and_let_go_of() {
     bench.engine.engine.lifelines().clear();
     let ended = bench.ended(&id).await;
     assert!(ended.status.starts_with("Exited (5) "), "{}", ended.status);
+}
+
+#[tokio::test]
+async fn what_happens_to_a_run_is_told_in_its_order() {
+    let bench = Bench::new().await;
+    let labels = |run: &str| BTreeMap::from([(label::RUN.to_owned(), run.to_owned())]);
+    let create = async |name: &str, run: &str| {
+        let creation = Creation {
+            service: &service(name, ""),
+            network: &bench.network,
+            labels: &labels(run),
+            lifeline: false,
+        };
+        bench.engine.create(creation).await.unwrap()
+    };
+    let mut events = std::pin::pin!(bench.engine.events("r"));
+    let other = create("other", "another").await;
+    bench.engine.start(&other, "other").await.unwrap();
+    let id = create("one", "r").await;
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.said(&id, "ready", 1).await;
+    bench.engine.pause(&id).await.unwrap();
+    bench.engine.unpause(&id).await.unwrap();
+    bench.engine.stop(&id, GRACE).await.unwrap();
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.said(&id, "ready", 2).await;
+    bench.engine.kill(&id).await.unwrap();
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.engine.remove(&id).await.unwrap();
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "destroy") {
+        let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
+        let event = event.unwrap().unwrap();
+        assert_eq!((&event.id, event.name.as_str()), (&id, "one"));
+        told.push(event.action.to_string());
+    }
+    assert_eq!(
+        told,
+        [
+            "create",
+            "start",
+            "pause",
+            "unpause",
+            "kill (signal 15)",
+            "die (exit code 3)",
+            "stop",
+            "start",
+            "kill (signal 9)",
+            "die (exit code 137)",
+            "start",
+            "die (exit code 137)",
+            "destroy"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_asked_for_is_told() {
+    let bench = Bench::new().await;
+    let creation = Creation {
+        service: &service("one", "exit 7"),
+        network: &bench.network,
+        labels: &BTreeMap::from([(label::RUN.to_owned(), "r".to_owned())]),
+        lifeline: false,
+    };
+    let id = bench.engine.create(creation).await.unwrap();
+    let mut events = std::pin::pin!(bench.engine.events("r"));
+    bench.engine.start(&id, "one").await.unwrap();
+    for expected in ["start", "die (exit code 7)"] {
+        let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
+        assert_eq!(event.unwrap().unwrap().action.to_string(), expected);
+    }
 }
