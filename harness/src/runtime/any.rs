@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
+use super::logs::Logs;
 use super::{
     Container, Creation, Docker, Event, Image, LogLine, Network, ProcessUse, Processes, RuntimeError,
     WireAction,
@@ -233,7 +234,7 @@ impl Runtime {
         tail: Option<usize>,
         follow: bool,
     ) -> BoxStream<'static, Result<LogLine, RuntimeError>> {
-        on!(self, engine => engine.dated_logs(id, tail, follow).boxed())
+        on!(self, engine => engine.dated_logs(id, tail, follow))
     }
 
     /// The last `count` lines of a container's output; what kept them from being read where that failed.

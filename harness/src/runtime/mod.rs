@@ -5,7 +5,7 @@ mod any;
 mod choice;
 pub mod docker;
 mod event;
-mod log_line;
+mod logs;
 pub mod process;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
 pub use event::{Action, Event};
-pub use log_line::LogLine;
+pub use logs::LogLine;
 pub use process::Processes;
 
 use crate::compose::Service;

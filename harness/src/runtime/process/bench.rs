@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::super::logs::Logs;
 use super::super::{Container, Creation, RuntimeError};
 use super::{Processes, tree};
 use crate::compose::{PublishedPort, Service};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
+use super::super::logs::Logs;
 use super::super::{Creation, RuntimeError, label};
 use super::bench::{Bench, GRACE, IMAGE, SCRIPT, image, open, service};
 use super::tree;
