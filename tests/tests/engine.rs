@@ -147,14 +147,10 @@ fn service(name: &str, image: &Image) -> Service {
         container_name: name.to_owned(),
         image: image.id.clone(),
         command: vec!["block".to_owned()],
-        environment: BTreeMap::new(),
-        ports: Vec::new(),
-        networks: Vec::new(),
-        healthcheck: None,
         stop_grace_period: GRACE,
         read_only: true,
         cap_drop: vec!["ALL".to_owned()],
-        security_opt: Vec::new(),
+        ..Service::default()
     }
 }
 

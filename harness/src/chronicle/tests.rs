@@ -1,22 +1,14 @@
 //! The whole of collecting, from an engine of processes with a shell script in the sidecar's place.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
 use crate::checkout::Checkout;
 use crate::runtime::process::bench::{Bench, GRACE, service};
-use crate::runtime::{Creation, label};
 use crate::wait;
 
-async fn create(bench: &Bench, name: &str, run: &str) -> String {
-    let creation = Creation {
-        service: &service(name, ""),
-        network: &bench.network,
-        labels: &BTreeMap::from([(label::RUN.to_owned(), run.to_owned())]),
-        lifeline: false,
-    };
-    let id = bench.engine.create(creation).await.unwrap();
+async fn running(bench: &Bench, name: &str, run: &str) -> String {
+    let id = bench.create_for(run, &service(name, "")).await;
     bench.engine.start(&id, name).await.unwrap();
     bench.said(&id, "ready", 1).await;
     id
@@ -51,12 +43,12 @@ async fn it_follows_a_container_through_its_lives() {
     let bench = Bench::new().await;
     let runtime = Runtime::Process(bench.engine.clone());
     let topology = Checkout::find().unwrap().topology("chronicle").unwrap();
-    create(&bench, "before", "r").await;
+    running(&bench, "before", "r").await;
     let chronicle = Chronicle::start(&runtime, "r", &topology);
     let found = "before: found";
     chronicle.until_told(Kind::Engine, &[found]).await;
-    create(&bench, "other", "another").await;
-    let id = create(&bench, "one", "r").await;
+    running(&bench, "other", "another").await;
+    let id = running(&bench, "one", "r").await;
     bench.engine.pause(&id).await.unwrap();
     bench.engine.unpause(&id).await.unwrap();
     bench.engine.kill(&id).await.unwrap();

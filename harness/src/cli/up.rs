@@ -217,16 +217,9 @@ mod tests {
     #[test]
     fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
         let container = |state: &str, status: &str| Container {
-            id: String::new(),
-            name: String::new(),
-            image: String::new(),
-            image_id: String::new(),
-            command: String::new(),
             state: state.to_owned(),
             status: status.to_owned(),
-            labels: std::collections::BTreeMap::new(),
-            ports: Vec::new(),
-            address: None,
+            ..Container::default()
         };
         let this = Owner::Process(harness::owner::Process::this());
         let pid = std::process::id();

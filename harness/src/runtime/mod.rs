@@ -53,7 +53,7 @@ pub struct Creation<'a> {
 }
 
 /// A container as the engine describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
     /// Its whole id; the first 12 digits are its host name and its node's name.
     pub id: String,

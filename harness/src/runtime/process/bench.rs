@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::logs::Logs;
-use super::super::{Container, Creation, RuntimeError};
+use super::super::{Container, Creation, RuntimeError, label};
 use super::{Processes, tree};
 use crate::compose::{PublishedPort, Service};
 use crate::wait;
@@ -35,7 +35,7 @@ pub(crate) struct Bench {
     /// Removed with this.
     pub(super) directory: tempfile::TempDir,
     pub(crate) engine: Processes,
-    pub(crate) network: String,
+    pub(super) network: String,
 }
 
 impl Bench {
@@ -54,19 +54,28 @@ impl Bench {
         }
     }
 
-    pub(crate) async fn create(&self, service: &Service) -> Result<String, RuntimeError> {
-        let labels = BTreeMap::from([("of".to_owned(), service.name.clone())]);
+    /// Makes a container with its name as the label `of`.
+    pub(super) async fn create(&self, service: &Service) -> Result<String, RuntimeError> {
+        self.create_with(service, "of", &service.name).await
+    }
+
+    /// Makes one that belongs to a run.
+    pub(crate) async fn create_for(&self, run: &str, service: &Service) -> String {
+        self.create_with(service, label::RUN, run).await.unwrap()
+    }
+
+    async fn create_with(&self, service: &Service, key: &str, value: &str) -> Result<String, RuntimeError> {
         let creation = Creation {
             service,
             network: &self.network,
-            labels: &labels,
+            labels: &BTreeMap::from([(key.to_owned(), value.to_owned())]),
             lifeline: false,
         };
         self.engine.create(creation).await
     }
 
     /// A container that has said that it is ready.
-    pub(crate) async fn running(&self, name: &str, command: &str) -> String {
+    pub(super) async fn running(&self, name: &str, command: &str) -> String {
         let id = self.create(&service(name, command)).await.unwrap();
         self.engine.start(&id, name).await.unwrap();
         self.said(&id, "ready", 1).await;
@@ -85,7 +94,7 @@ impl Bench {
             .unwrap();
     }
 
-    pub(crate) async fn ended(&self, id: &str) -> Container {
+    pub(super) async fn ended(&self, id: &str) -> Container {
         let attempt = async || {
             let container = self.engine.container(id).await.unwrap();
             if container.state == "exited" && container.status.contains('(') {
@@ -99,7 +108,7 @@ impl Bench {
             .unwrap()
     }
 
-    pub(crate) async fn state(&self, id: &str) -> String {
+    pub(super) async fn state(&self, id: &str) -> String {
         self.engine.container(id).await.unwrap().state
     }
 }
@@ -142,17 +151,12 @@ pub(crate) fn service(name: &str, command: &str) -> Service {
         container_name: name.to_owned(),
         image: IMAGE.to_owned(),
         command: command.split_whitespace().map(str::to_owned).collect(),
-        environment: BTreeMap::new(),
         ports: vec![PublishedPort {
             host_ip: Ipv4Addr::LOCALHOST,
             host_port: None,
             container_port: 9090,
         }],
-        networks: Vec::new(),
-        healthcheck: None,
         stop_grace_period: GRACE,
-        read_only: false,
-        cap_drop: Vec::new(),
-        security_opt: Vec::new(),
+        ..Service::default()
     }
 }
