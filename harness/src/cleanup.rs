@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::owner::{Life, Owner};
-use crate::runtime::{Container, Network, Runtime, RuntimeError, label};
+use crate::runtime::{Runtime, RuntimeError, label};
 use crate::wait;
 
 /// Time that removals may take, tried again and again: a container that is still going keeps its network in use.
@@ -18,49 +18,39 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// # Errors
 /// Something is still there after 30 s, or the engine's.
 pub async fn remove_labelled(runtime: &Runtime, key: &str, value: &str) -> Result<(), RuntimeError> {
-    let filter = format!("{key}={value}");
     runtime.settled().await;
-    let attempt = async || {
-        let listed = async {
-            Ok((
-                runtime.containers(&filter).await?,
-                runtime.networks(&filter).await?,
-            ))
-        };
-        let (containers, networks) = match listed.await {
-            Ok(listed) => listed,
-            Err(error) => return Ok(Err(error)),
-        };
-        if containers.is_empty() && networks.is_empty() {
-            return Ok(Ok(()));
-        }
-        let names = containers.iter().map(|container| container.name.clone());
-        let mut left: Vec<String> = names
-            .chain(networks.iter().map(|network| network.name.clone()))
-            .collect();
-        if let Err(error) = remove(runtime, &containers, &networks).await {
-            left.push(error.to_string());
-        }
-        Err(left)
+    let attempt = async || match attempt(runtime, key, value).await {
+        Ok(left) if left.is_empty() => Ok(Ok(())),
+        Ok(left) => Err(left),
+        Err(error) => Ok(Err(error)),
     };
-    let what = || format!("removing what has the label {filter}");
     match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
         Ok(result) => result,
         Err(expired) => Err(RuntimeError::Engine {
-            what: what(),
+            what: format!("removing what has the label {key}={value}"),
             reason: expired.to_string(),
         }),
     }
 }
 
-async fn remove(
-    runtime: &Runtime,
-    containers: &[Container],
-    networks: &[Network],
-) -> Result<(), RuntimeError> {
-    let removals = join_all(containers.iter().map(|container| runtime.remove(&container.id))).await;
-    let networks = join_all(networks.iter().map(|network| runtime.remove_network(&network.id))).await;
-    removals.into_iter().chain(networks).collect()
+/// One attempt at that. Answers with what was there, which is gone unless the errors that follow the names say
+/// otherwise; so nothing is there once this names nothing.
+///
+/// # Errors
+/// What is there cannot be listed.
+pub async fn attempt(runtime: &Runtime, key: &str, value: &str) -> Result<Vec<String>, RuntimeError> {
+    let filter = format!("{key}={value}");
+    let (containers, networks) = tokio::join!(runtime.containers(&filter), runtime.networks(&filter));
+    let (containers, networks) = (containers?, networks?);
+    let names = containers.iter().map(|container| container.name.clone());
+    let names = names.chain(networks.iter().map(|network| network.name.clone()));
+    let mut there: Vec<String> = names.collect();
+    let ids = containers.into_iter().map(|container| container.id).collect();
+    let mut errors: Vec<_> = runtime.remove_all(ids).await.err().into_iter().collect();
+    let removals = networks.iter().map(|network| runtime.remove_network(&network.id));
+    errors.extend(join_all(removals).await.into_iter().filter_map(Result::err));
+    there.extend(errors.iter().map(ToString::to_string));
+    Ok(there)
 }
 
 /// Removes what harness processes that are over left behind; answers with each such run's projects. What belongs to a

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 
 use super::logs::Logs;
@@ -119,6 +120,20 @@ impl Runtime {
     /// The engine's.
     pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
         on!(self, engine => engine.remove(id).await)
+    }
+
+    /// Kills and removes containers, all at once. Those that are gone already are no error.
+    ///
+    /// # Errors
+    /// The engine's, of the first that could not be removed.
+    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), RuntimeError> {
+        match self {
+            Self::Docker(docker) => {
+                let removals = join_all(ids.iter().map(|id| docker.remove(id))).await;
+                removals.into_iter().collect()
+            }
+            Self::Process(processes) => processes.remove_all(ids).await,
+        }
     }
 
     /// The processes in a container and the memory that each holds.

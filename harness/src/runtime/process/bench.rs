@@ -116,7 +116,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         for (id, _) in self.engine.engine.records().unwrap_or_default() {
-            for process in tree::marked(&id) {
+            for process in tree::marked(&[&id]) {
                 process.signal(rustix::process::Signal::KILL);
             }
         }

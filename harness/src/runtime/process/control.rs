@@ -70,7 +70,7 @@ impl Processes {
         if tree::look(first).is_some_and(|process| process.stopped) {
             return Err(refused("pausing", id, "it is paused already"));
         }
-        self.until(&run.mark, Signal::STOP, |process| process.stopped)
+        self.until(&[run.mark], Signal::STOP, |process| process.stopped)
             .await?;
         self.engine.tell(id, &record, Action::Pause);
         Ok(())
@@ -85,15 +85,15 @@ impl Processes {
         if !tree::look(first).is_some_and(|process| process.stopped) {
             return Err(refused("unpausing", id, "it is not paused"));
         }
-        self.until(&run.mark, Signal::CONT, |process| !process.stopped)
+        self.until(&[run.mark], Signal::CONT, |process| !process.stopped)
             .await?;
         self.engine.tell(id, &record, Action::Unpause);
         Ok(())
     }
 
-    /// Ends all processes with a mark that begins so; returns once they have ended.
-    pub(super) async fn end(&self, mark: &str) -> Result<(), RuntimeError> {
-        self.until(mark, Signal::KILL, |_| false).await
+    /// Ends all processes with a mark that begins like one of these; returns once they have ended.
+    pub(super) async fn end(&self, marks: &[String]) -> Result<(), RuntimeError> {
+        self.until(marks, Signal::KILL, |_| false).await
     }
 
     /// What runs of a container; none where nothing does.
@@ -122,7 +122,7 @@ impl Processes {
     async fn terminate(&self, run: &Run, first: u32) -> Result<bool, RuntimeError> {
         let mark = run.mark.clone();
         self.blocking(move |_| {
-            let all = tree::marked(&mark);
+            let all = tree::marked(&[mark]);
             let children = all.iter().filter(|process| process.parent == first);
             let mut heard = false;
             for child in children {
@@ -135,7 +135,7 @@ impl Processes {
     }
 
     async fn end_and_note(&self, id: &str, run: &Run) -> Result<(), RuntimeError> {
-        self.end(&run.mark).await?;
+        self.end(std::slice::from_ref(&run.mark)).await?;
         let (id, run) = (id.to_owned(), run.clone());
         self.blocking(move |engine| {
             let home = engine.home(&id);
@@ -152,7 +152,7 @@ impl Processes {
     async fn signal(&self, mark: &str, signal: Signal) -> Result<(), RuntimeError> {
         let mark = mark.to_owned();
         self.blocking(move |_| {
-            tree::marked(&mark)
+            tree::marked(&[mark])
                 .iter()
                 .for_each(|process| process.signal(signal));
             Ok(())
@@ -160,17 +160,17 @@ impl Processes {
         .await
     }
 
-    /// Signals all processes with the mark until `done` holds for each that there is.
+    /// Signals all processes with one of the marks until `done` holds for each that there is.
     async fn until(
         &self,
-        mark: &str,
+        marks: &[String],
         signal: Signal,
         done: fn(&Process) -> bool,
     ) -> Result<(), RuntimeError> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let mark = mark.to_owned();
-            let left = self.blocking(move |_| Ok(round(&mark, signal, done))).await?;
+            let marks = marks.to_owned();
+            let left = self.blocking(move |_| Ok(round(&marks, signal, done))).await?;
             if left.is_empty() {
                 return Ok(());
             }
@@ -186,13 +186,13 @@ impl Processes {
 }
 
 /// Signals all that are not done; answers with who they were.
-fn round(mark: &str, signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
-    let mut open = tree::marked(mark);
+fn round(marks: &[String], signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
+    let mut open = tree::marked(marks);
     open.retain(|process| !done(process));
     if signal == Signal::KILL {
         // First of all they stand still, so that none starts another while its relatives are being killed.
         open.iter().for_each(|process| process.signal(Signal::STOP));
-        open = tree::marked(mark);
+        open = tree::marked(marks);
     }
     open.iter().for_each(|process| process.signal(signal));
     let told = |process: &Process| format!("process {} ({})", process.pid, process.name);

@@ -48,7 +48,7 @@ impl Processes {
             // Ends with the child, whose remains it takes and whose own children it ends as the end of PID 1 would.
             self.engine.children.spawn(async move {
                 let _ = child.wait().await;
-                let _ = processes.end(&run.mark).await;
+                let _ = processes.end(std::slice::from_ref(&run.mark)).await;
                 let noted = processes.blocking(move |engine| {
                     engine.drop_lifeline(&id, &run);
                     engine.tell_end(&id, &run, engine.home(&id).exit_code_or_killed());

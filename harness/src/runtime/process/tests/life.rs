@@ -59,7 +59,10 @@ async fn a_container_from_its_making_to_its_removal() {
     );
     assert!(other.containers("of=two").await.unwrap().is_empty());
     assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3);
-    assert!(tree::marked(&id).is_empty(), "what its program left ends with it");
+    assert!(
+        tree::marked(&[&id]).is_empty(),
+        "what its program left ends with it"
+    );
     let ended = bench.ended(&id).await;
     assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
     assert!(ended.ports.is_empty() && ended.address.is_none());
@@ -73,7 +76,7 @@ async fn a_container_from_its_making_to_its_removal() {
     );
     bench.engine.remove(&id).await.unwrap();
     bench.engine.remove(&id).await.unwrap();
-    assert!(tree::marked(&id).is_empty());
+    assert!(tree::marked(&[&id]).is_empty());
     assert!(other.all_containers().await.unwrap().is_empty());
     assert!(matches!(
         other.container(&id).await,
@@ -90,9 +93,9 @@ async fn a_container_from_its_making_to_its_removal() {
 async fn a_kill_ends_all_its_processes() {
     let bench = Bench::new().await;
     let id = bench.running("one", "").await;
-    assert!(tree::marked(&id).len() >= 4);
+    assert!(tree::marked(&[&id]).len() >= 4);
     bench.engine.kill(&id).await.unwrap();
-    assert!(tree::marked(&id).is_empty());
+    assert!(tree::marked(&[&id]).is_empty());
     let container = bench.engine.container(&id).await.unwrap();
     assert!(
         container.status.starts_with("Exited (137) "),
@@ -119,7 +122,7 @@ async fn what_does_not_stop_in_time_is_killed() {
         bench.engine.stop(&id, Duration::from_millis(50)).await.unwrap(),
         137
     );
-    assert!(tree::marked(&id).is_empty());
+    assert!(tree::marked(&[&id]).is_empty());
 }
 
 #[tokio::test]
@@ -139,7 +142,7 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
     let container = bench.engine.container(&id).await.unwrap();
     assert_eq!(container.state, "paused");
     assert!(container.status.ends_with("(Paused)") && !container.ports.is_empty());
-    assert!(tree::marked(&id).iter().all(|process| process.stopped));
+    assert!(tree::marked(&[&id]).iter().all(|process| process.stopped));
     assert!(
         bench
             .engine
@@ -151,7 +154,7 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
     );
     bench.engine.unpause(&id).await.unwrap();
     assert_eq!(bench.state(&id).await, "running");
-    assert!(tree::marked(&id).iter().all(|process| !process.stopped));
+    assert!(tree::marked(&[&id]).iter().all(|process| !process.stopped));
     bench.engine.pause(&id).await.unwrap();
     assert_eq!(bench.engine.stop(&id, GRACE).await.unwrap(), 3);
     assert!(bench.engine.pause(&id).await.is_err(), "it does not run");
@@ -159,7 +162,7 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
     bench.said(&id, "ready", 2).await;
     bench.engine.pause(&id).await.unwrap();
     bench.engine.kill(&id).await.unwrap();
-    assert!(tree::marked(&id).is_empty());
+    assert!(tree::marked(&[&id]).is_empty());
 }
 
 #[tokio::test]
