@@ -68,11 +68,7 @@ impl Processes {
     /// # Errors
     /// As [`Processes::open`].
     pub fn open_in(directory: PathBuf) -> Result<Self, RuntimeError> {
-        if !cfg!(target_os = "linux") {
-            return Err(RuntimeError::Unsupported {
-                system: std::env::consts::OS.to_owned(),
-            });
-        }
+        supported(std::env::consts::OS)?;
         Ok(Self {
             engine: Arc::new(Engine {
                 store: Store::open(directory)?,
@@ -105,6 +101,16 @@ impl Processes {
 impl Engine {
     fn lifelines(&self) -> MutexGuard<'_, Lifelines> {
         self.lifelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address there is.
+fn supported(system: &str) -> Result<(), RuntimeError> {
+    match system {
+        "linux" => Ok(()),
+        _ => Err(RuntimeError::Unsupported {
+            system: system.to_owned(),
+        }),
     }
 }
 
