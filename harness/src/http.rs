@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::http::request::Builder;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,7 +42,33 @@ pub enum HttpError {
 /// # Errors
 /// No connection, no whole answer, or not in time. A status code is an answer, whichever it is.
 pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
-    tokio::time::timeout(limit, exchange(address, target))
+    send(address, Request::get(target), Bytes::new(), limit).await
+}
+
+/// Sends `POST target` with a JSON text to `address`, bearing `token`, and reads the answer, all within `limit`.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(
+    address: SocketAddr,
+    target: &str,
+    token: &str,
+    json: String,
+    limit: Duration,
+) -> Result<Response, HttpError> {
+    let request = Request::post(target)
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    send(address, request, json.into(), limit).await
+}
+
+async fn send(
+    address: SocketAddr,
+    request: Builder,
+    body: Bytes,
+    limit: Duration,
+) -> Result<Response, HttpError> {
+    tokio::time::timeout(limit, exchange(address, request, body))
         .await
         .unwrap_or(Err(HttpError::Timeout(address, limit)))
 }
@@ -113,7 +140,7 @@ fn parse(answer: &[u8]) -> Option<Response> {
     })
 }
 
-async fn exchange(address: SocketAddr, target: &str) -> Result<Response, HttpError> {
+async fn exchange(address: SocketAddr, request: Builder, body: Bytes) -> Result<Response, HttpError> {
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| HttpError::Connect(address, error))?;
@@ -121,10 +148,10 @@ async fn exchange(address: SocketAddr, target: &str) -> Result<Response, HttpErr
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed(&error))?;
-    let request = Request::get(target)
+    let request = request
         .header(header::HOST, address.to_string())
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| failed(&error))?;
     let answer = async {
         let response = sender
@@ -177,6 +204,29 @@ mod tests {
         assert!(request.starts_with("GET /page HTTP/1.1\r\n"), "{request}");
         let body = Bytes::from_static(b"yes");
         assert_eq!(response.unwrap(), Response { status: 200, body });
+    }
+
+    #[tokio::test]
+    async fn a_posted_text_arrives_with_its_token() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"{}") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8(request).unwrap().to_lowercase()
+        };
+        let posted = post(address, "/door", "secret", "{}".to_owned(), LIMIT);
+        let (request, response) = tokio::join!(serving, posted);
+        assert_eq!(response.unwrap().status, 204);
+        assert!(request.starts_with("post /door http/1.1\r\n"), "{request}");
+        for header in ["authorization: bearer secret\r\n", "content-length: 2\r\n"] {
+            assert!(request.contains(header), "{request}");
+        }
     }
 
     #[test]

@@ -148,16 +148,9 @@ mod tests {
     #[test]
     fn a_port_is_published_by_the_container_that_is_bound_where_the_mesh_would_be() {
         let container = |name: &str, bound: &str| Container {
-            id: String::new(),
             name: name.to_owned(),
-            image: String::new(),
-            image_id: String::new(),
-            command: String::new(),
-            state: String::new(),
-            status: String::new(),
-            labels: std::collections::BTreeMap::new(),
             ports: vec![(80, bound.parse().unwrap())],
-            address: None,
+            ..Container::default()
         };
         let all = [
             container("elsewhere", "127.0.0.2:8080"),

@@ -17,7 +17,7 @@ use harness::cleanup;
 use harness::compose::Service;
 use harness::image;
 use harness::report::Progress;
-use harness::runtime::{Creation, Image, Runtime, WireAction, label};
+use harness::runtime::{Action, Creation, Image, Runtime, WireAction, label};
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -147,14 +147,10 @@ fn service(name: &str, image: &Image) -> Service {
         container_name: name.to_owned(),
         image: image.id.clone(),
         command: vec!["block".to_owned()],
-        environment: BTreeMap::new(),
-        ports: Vec::new(),
-        networks: Vec::new(),
-        healthcheck: None,
         stop_grace_period: GRACE,
         read_only: true,
         cap_drop: vec!["ALL".to_owned()],
-        security_opt: Vec::new(),
+        ..Service::default()
     }
 }
 
@@ -350,9 +346,9 @@ async fn the_engine_tells_what_happened_to_a_run() {
         while let Some(event) = events.next().await {
             let event = event.unwrap();
             assert!(event.at > before, "{event:?}");
-            let text = event.text.strip_prefix(&format!("{}: ", lone.run)).unwrap();
-            told.push(text.to_owned());
-            if text == "destroy" {
+            assert_eq!((&event.id, &event.name), (&lone.id, &lone.run));
+            told.push(event.action.to_string());
+            if event.action == Action::Destroy {
                 break;
             }
         }

@@ -3,6 +3,8 @@
 
 pub mod execute;
 pub mod fault;
+#[cfg(test)]
+mod fixtures;
 pub mod generate;
 pub mod ledger;
 pub mod live;

@@ -1,4 +1,4 @@
-//! The tasks that collect.
+//! The tasks that collect: one hears the engine, and one for each container reads its log and its sidecar's view.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,15 +8,16 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use super::engine::{self, States};
+use super::life::Life;
 use super::{Entry, Kind, Shared, members};
-use crate::runtime::{Container, Runtime, label};
+use crate::runtime::{Action, Container, Event, Runtime, RuntimeError, label};
 use crate::topology::Topology;
 use crate::view::{self, View};
 
-/// Time between two looks at the engine's list of containers.
-const LIST_PERIOD: Duration = Duration::from_millis(200);
+/// Time until something is asked again of an engine that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
 /// Time between two looks at a sidecar's view.
 const VIEW_PERIOD: Duration = Duration::from_millis(100);
 /// Time that a sidecar has to give its view.
@@ -51,40 +52,29 @@ impl StatusPorts {
 /// Collects from all containers of a run, those that are made later included. Does not end.
 pub(super) async fn all(runtime: Runtime, run: String, ports: StatusPorts, book: Shared) {
     let filter = format!("{}={run}", label::RUN);
-    let mut states = States::new();
-    let (list, listed) = watch::channel(Vec::new());
-    let mut collectors = JoinSet::new();
-    let mut looks = tokio::time::interval(LIST_PERIOD);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut all = All {
+        runtime: runtime.clone(),
+        ports,
+        book,
+        lives: BTreeMap::new(),
+        collectors: JoinSet::new(),
+    };
     loop {
-        looks.tick().await;
-        // An engine that gives no answer now may give one at the next look.
-        let Ok(containers) = runtime.containers(&filter).await else {
-            continue;
+        // Heard from before the look at what is there, so that nothing falls between the two.
+        let mut events = runtime.events(&run);
+        if let Ok(listed) = runtime.containers(&filter).await {
+            all.find(&listed);
+        }
+        let lost = loop {
+            match events.next().await {
+                Some(Ok(event)) => all.hear(event),
+                Some(Err(error)) => break error.to_string(),
+                None => break "the engine tells no more".to_owned(),
+            }
         };
-        let fresh: Vec<Container> = containers
-            .iter()
-            .filter(|container| !states.contains_key(&container.id))
-            .cloned()
-            .collect();
-        for (name, what) in engine::changes(&mut states, &containers) {
-            note(&book, Kind::Engine, &name, what);
-        }
-        list.send_replace(containers);
-        for container in fresh {
-            book.with(|book| book.container(&container.id, &container.name));
-            let one = One {
-                runtime: runtime.clone(),
-                ports: ports.clone(),
-                book: book.clone(),
-                listed: listed.clone(),
-                id: container.id,
-                name: container.name,
-            };
-            collectors.spawn(one.run());
-        }
-        // Those of containers that are gone have ended.
-        while collectors.try_join_next().is_some() {}
+        let text = format!("events may be missing: {lost}");
+        note(&all.book, SystemTime::now(), Kind::Engine, "engine", text);
+        sleep(RETRY).await;
     }
 }
 
@@ -93,7 +83,7 @@ pub(super) async fn catch_up(runtime: &Runtime, book: &Shared) {
     let present = book.with(|book| book.present());
     let reads = present.iter().map(|id| {
         let read = read_log(runtime, id, false, book);
-        tokio::time::timeout(LOG_LIMIT, read)
+        timeout(LOG_LIMIT, read)
     });
     join_all(reads).await;
 }
@@ -102,16 +92,16 @@ pub(super) async fn catch_up(runtime: &Runtime, book: &Shared) {
 async fn read_log(runtime: &Runtime, id: &str, follow: bool, book: &Shared) {
     let mut lines = std::pin::pin!(runtime.dated_logs(id, None, follow));
     let mut index = 0;
-    // What cannot be read any more is not there any more.
+    // What cannot be read now may be read later, or is not there any more.
     while let Some(Ok(line)) = lines.next().await {
         book.with(|book| book.line(id, index, &line.text));
         index += 1;
     }
 }
 
-fn note(book: &Shared, kind: Kind, source: &str, text: String) {
+fn note(book: &Shared, at: SystemTime, kind: Kind, source: &str, text: String) {
     let entry = Entry {
-        at: SystemTime::now(),
+        at,
         source: source.to_owned(),
         kind,
         text,
@@ -119,12 +109,85 @@ fn note(book: &Shared, kind: Kind, source: &str, text: String) {
     book.with(|book| book.add(entry));
 }
 
+/// What is known of the run's containers.
+struct All {
+    runtime: Runtime,
+    ports: StatusPorts,
+    book: Shared,
+    /// Of each that is there, by its id; who collects from it ends when this is dropped.
+    lives: BTreeMap<String, watch::Sender<Life>>,
+    collectors: JoinSet<()>,
+}
+
+impl All {
+    fn hear(&mut self, event: Event) {
+        let Event { at, id, name, action } = event;
+        if matches!(action, Action::Create | Action::Start) {
+            self.enter(&id, &name);
+        }
+        if let Some(life) = self.lives.get(&id) {
+            life.send_modify(|life| life.change(&action));
+        }
+        if action == Action::Destroy {
+            self.leave(&id);
+        }
+        note(&self.book, at, Kind::Engine, &name, action.to_string());
+    }
+
+    /// Takes up what is there, as far as it was not heard of.
+    fn find(&mut self, listed: &[Container]) {
+        let now = SystemTime::now();
+        let gone = |id: &&String| !listed.iter().any(|container| container.id == **id);
+        let gone: Vec<String> = self.lives.keys().filter(gone).cloned().collect();
+        gone.iter().for_each(|id| self.leave(id));
+        for container in listed {
+            let new = !self.lives.contains_key(&container.id);
+            self.enter(&container.id, &container.name);
+            let changed = self
+                .lives
+                .get(&container.id)
+                .is_some_and(|life| life.send_if_modified(|life| life.found(container.running())));
+            if new || changed {
+                let text = format!("found: {}", container.status);
+                note(&self.book, now, Kind::Engine, &container.name, text);
+            }
+        }
+    }
+
+    /// Begins to collect from a container, unless it is known.
+    fn enter(&mut self, id: &str, name: &str) {
+        if self.lives.contains_key(id) {
+            return;
+        }
+        let (life, followed) = watch::channel(Life::default());
+        self.lives.insert(id.to_owned(), life);
+        self.book.with(|book| book.container(id, name));
+        let one = One {
+            runtime: self.runtime.clone(),
+            ports: self.ports.clone(),
+            book: self.book.clone(),
+            life: followed,
+            id: id.to_owned(),
+            name: name.to_owned(),
+        };
+        self.collectors.spawn(one.run());
+    }
+
+    fn leave(&mut self, id: &str) {
+        if let Some(life) = self.lives.remove(id) {
+            life.send_modify(|life| life.change(&Action::Destroy));
+        }
+        // Those of containers that went earlier have ended.
+        while self.collectors.try_join_next().is_some() {}
+    }
+}
+
 /// What collects from one container.
 struct One {
     runtime: Runtime,
     ports: StatusPorts,
     book: Shared,
-    listed: watch::Receiver<Vec<Container>>,
+    life: watch::Receiver<Life>,
     id: String,
     name: String,
 }
@@ -138,20 +201,18 @@ impl One {
 
     /// Follows the log through all ends and starts of the container.
     async fn log(&self) {
-        let mut listed = self.listed.clone();
+        let mut life = self.life.clone();
         loop {
-            listed.mark_unchanged();
+            let starts = life.borrow().starts;
             read_log(&self.runtime, &self.id, true, &self.book).await;
-            // The list of now is from before the end: wait for a later one that has it running, or has it not.
-            loop {
-                if listed.changed().await.is_err() {
-                    return;
-                }
-                match self.find(&listed.borrow_and_update()) {
-                    Some(container) if container.running() => break,
-                    Some(_) => {}
-                    None => return,
-                }
+            let again = timeout(RETRY, life.wait_for(|life| life.starts > starts)).await;
+            let gone = match again.map(|started| started.is_err()) {
+                Ok(gone) => gone,
+                // Where it runs all the same, the engine has broken off.
+                Err(_) => life.wait_for(|life| life.running).await.is_err(),
+            };
+            if gone {
+                return;
             }
         }
     }
@@ -161,39 +222,52 @@ impl One {
         let mut silent = false;
         let mut turns = tokio::time::interval(VIEW_PERIOD);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            turns.tick().await;
-            let Some(container) = self.find(&self.listed.borrow()) else {
-                return;
-            };
-            let Some(address) = self.ports.endpoint(&container).filter(|_| container.running()) else {
-                continue;
-            };
-            match view::fetch(address, VIEW_LIMIT).await {
-                Ok(view) => {
-                    silent = false;
-                    for what in members::changes(known.as_ref(), &view, |node| self.name_of(node)) {
-                        note(&self.book, Kind::Membership, &self.name, what);
+        let mut life = self.life.clone();
+        while let Ok(now) = life.wait_for(|life| life.running).await.map(|life| *life) {
+            let address = match self.endpoint().await {
+                Ok(Some(address)) => address,
+                // It publishes nothing for as long as it runs.
+                Ok(None) => {
+                    if life.wait_for(|life| *life != now).await.is_err() {
+                        return;
                     }
-                    known = Some(view);
+                    continue;
                 }
-                // Told once, until it speaks again.
-                Err(_) if silent => {}
-                Err(reason) => {
-                    silent = true;
-                    note(
-                        &self.book,
-                        Kind::Membership,
-                        &self.name,
-                        format!("says nothing: {reason}"),
-                    );
+                Err(_) => {
+                    sleep(RETRY).await;
+                    continue;
                 }
+            };
+            while *life.borrow() == now {
+                turns.tick().await;
+                self.look(address, &mut known, &mut silent).await;
             }
         }
     }
 
-    fn find(&self, list: &[Container]) -> Option<Container> {
-        list.iter().find(|container| container.id == self.id).cloned()
+    /// Where its sidecar tells its view, if it does.
+    async fn endpoint(&self) -> Result<Option<SocketAddr>, RuntimeError> {
+        let container = self.runtime.container(&self.id).await?;
+        Ok(self.ports.endpoint(&container))
+    }
+
+    async fn look(&self, address: SocketAddr, known: &mut Option<View>, silent: &mut bool) {
+        let note = |what| note(&self.book, SystemTime::now(), Kind::Membership, &self.name, what);
+        match view::fetch(address, VIEW_LIMIT).await {
+            Ok(view) => {
+                *silent = false;
+                members::changes(known.as_ref(), &view, |node| self.name_of(node))
+                    .into_iter()
+                    .for_each(note);
+                *known = Some(view);
+            }
+            // Told once, until it speaks again.
+            Err(_) if *silent => {}
+            Err(reason) => {
+                *silent = true;
+                note(format!("says nothing: {reason}"));
+            }
+        }
     }
 
     /// A node's container, with its own name, which is the begin of the container's id.

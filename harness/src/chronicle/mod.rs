@@ -3,24 +3,26 @@
 
 mod book;
 mod collect;
-mod engine;
+mod files;
 mod level;
+mod life;
 mod members;
 mod text;
 
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 
-use crate::checkout::Checkout;
-use crate::clock;
-use crate::error::Error;
 use crate::runtime::Runtime;
 use crate::topology::Topology;
 use crate::traffic::Recording;
 pub use book::Suspect;
+pub use files::{directory, file, newest};
 pub use level::unexpected;
 pub use text::Window;
 
@@ -32,7 +34,7 @@ const MAX_REQUESTS: usize = 500;
 /// Where an entry is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A container came, changed its state, or went.
+    /// The engine did something to a container, or saw its end.
     Engine,
     /// A line that a container wrote.
     Log,
@@ -112,7 +114,8 @@ impl Chronicle {
         self.book.with(Book::take_suspects)
     }
 
-    /// Writes all that happened within `windows`, and the failures of `requests` there, in the order of their times.
+    /// Writes all that happened within `windows`, and the failures of `requests` there, in the order of their times. Of
+    /// such files the newest 20 stay.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -127,13 +130,7 @@ impl Chronicle {
         entries.extend(requests.iter().flat_map(failed));
         let text = text::render(about, &self.book.with(|book| book.containers()), entries, windows);
         let path = path.to_owned();
-        let write = tokio::task::spawn_blocking(move || {
-            if let Some(directory) = path.parent() {
-                std::fs::create_dir_all(directory)?;
-            }
-            std::fs::write(path, text)
-        });
-        write.await?
+        tokio::task::spawn_blocking(move || files::write(&path, &text)).await?
     }
 }
 
@@ -165,56 +162,4 @@ fn failed(recording: &Recording) -> Vec<Entry> {
         };
         record.failures().filter_map(entry).take(MAX_REQUESTS).collect()
     })
-}
-
-/// Where the files are written that tell why a scenario failed.
-pub fn directory(checkout: &Checkout) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| checkout.root().join("target"), PathBuf::from);
-    target.join("harness").join("why")
-}
-
-/// The file for a scenario that failed at `at`; names are in the order of their times.
-pub fn file(directory: &Path, at: SystemTime, scenario: &str) -> PathBuf {
-    let stamp = clock::rfc3339(at).replace([':', '.'], "-");
-    directory.join(format!("{stamp}-{scenario}-{}.txt", std::process::id()))
-}
-
-/// The newest of those files.
-///
-/// # Errors
-/// There is none.
-pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
-    let nothing = |_| {
-        let advice = "it is written when a scenario fails; name a FILE to see another";
-        Error::environment(format!("there is no file in {}", directory.display()), advice)
-    };
-    let listed = std::fs::read_dir(directory).map_err(nothing)?;
-    let files = listed.filter_map(Result::ok).map(|entry| entry.path());
-    files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .max_by_key(|path| path.file_name().map(ToOwned::to_owned))
-        .ok_or_else(|| nothing(std::io::ErrorKind::NotFound.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_file_is_found() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(newest(directory.path()).is_err());
-        assert!(newest(&directory.path().join("not there")).is_err());
-        let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
-        let newer = file(directory.path(), at(1_795_498_687), "a");
-        for path in [&newer, &file(directory.path(), at(1_795_498_686), "z")] {
-            std::fs::write(path, "").unwrap();
-        }
-        std::fs::write(directory.path().join("zzz.tmp"), "").unwrap();
-        assert_eq!(newest(directory.path()).unwrap(), newer);
-        let name = newer.file_name().unwrap().to_str().unwrap();
-        assert!(name.starts_with("2026-11-24T05-38-07-000Z-a-"), "{name}");
-    }
 }

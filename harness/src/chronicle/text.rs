@@ -53,8 +53,8 @@ pub(super) fn render(
     );
     let _ = writeln!(
         text,
-        "Kinds: engine (a container's state), log (a line that it wrote, dated by the engine), view (what its sidecar \
-         believes, read every 100 ms), request (one that failed, dated by its end), harness."
+        "Kinds: engine (what it did to a container), log (a line that it wrote, dated by the engine), view (what its \
+         sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness."
     );
     let told = |name: &String| {
         let mut within = entries.iter().filter(|entry| entry.source == *name);
@@ -128,7 +128,7 @@ mod tests {
             entry(900, Kind::Log, "m-lb", "later\nand more"),
             entry(0, Kind::Log, "m-lb", "too early"),
             entry(1, Kind::Log, "m-lb", "too early as well"),
-            entry(700, Kind::Engine, "m-service-a", "running -> exited"),
+            entry(700, Kind::Engine, "m-service-a", "die (exit code 137)"),
             entry(850, Kind::Request, "frontend:8080/service-a", "failed"),
             entry(800, Kind::Membership, "m-lb", "forgets a"),
             entry(701, Kind::Harness, "kill", "kills service-a"),
@@ -144,11 +144,11 @@ mod tests {
 kill does not hold
 
 Times are UTC, on 2026-11-24. Columns: time, kind, source, what.
-Kinds: engine (a container's state), log (a line that it wrote, dated by the engine), view (what its sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness.
+Kinds: engine (what it did to a container), log (a line that it wrote, dated by the engine), view (what its sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness.
   0123456789ab m-lb
 
              ... 2 entries left out ...
-05:38:07.700 engine   m-service-a                running -> exited
+05:38:07.700 engine   m-service-a                die (exit code 137)
 05:38:07.701 harness  kill                       kills service-a
 05:38:07.800 view     m-lb                       forgets a
 05:38:07.850 request  frontend:8080/service-a    failed

@@ -91,9 +91,15 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
 
 /// Removes what crashed runs left, and says so.
 pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), Error> {
-    for project in cleanup::sweep(runtime).await? {
+    for leftover in cleanup::sweep(runtime).await? {
+        let meshes: Vec<String> = leftover
+            .projects
+            .iter()
+            .map(|project| format!(" of the mesh `{project}`"))
+            .collect();
         progress.say(&format!(
-            "Removed what a crashed run of the mesh `{project}` had left."
+            "Removed what a crashed run{} had left.",
+            meshes.join(" and")
         ));
     }
     Ok(())
@@ -211,16 +217,9 @@ mod tests {
     #[test]
     fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
         let container = |state: &str, status: &str| Container {
-            id: String::new(),
-            name: String::new(),
-            image: String::new(),
-            image_id: String::new(),
-            command: String::new(),
             state: state.to_owned(),
             status: status.to_owned(),
-            labels: std::collections::BTreeMap::new(),
-            ports: Vec::new(),
-            address: None,
+            ..Container::default()
         };
         let this = Owner::Process(harness::owner::Process::this());
         let pid = std::process::id();

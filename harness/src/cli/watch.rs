@@ -72,16 +72,10 @@ mod tests {
 
     fn container(name: &str, state: &str, status: &str) -> Container {
         Container {
-            id: String::new(),
             name: name.to_owned(),
-            image: String::new(),
-            image_id: String::new(),
-            command: String::new(),
             state: state.to_owned(),
             status: status.to_owned(),
-            labels: BTreeMap::new(),
-            ports: Vec::new(),
-            address: None,
+            ..Container::default()
         }
     }
 

@@ -18,7 +18,7 @@ const FAREWELL: u8 = b'.';
 const QUIET: Duration = Duration::from_secs(2);
 /// Time that taking away may take in all.
 const LIMIT: Duration = Duration::from_secs(60);
-const PERIOD: Duration = Duration::from_millis(200);
+const PERIOD: Duration = Duration::from_millis(50);
 /// Time that the watchdog has to end after a farewell.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
@@ -67,21 +67,20 @@ impl Watchdog {
 /// Waits for the run's end, which is that of standard input, and takes away what is left of it. Signals that end the
 /// run are not for this process: as in every command they are heard, and here nothing is done.
 pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
+    // Before it is needed: what is left to do then is only the removing.
+    let runtime = choice.connect().await?.runtime;
     let mut heard = Vec::new();
     let _ = tokio::io::stdin().take(1).read_to_end(&mut heard).await;
     if heard == [FAREWELL] {
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = choice.connect().await?.runtime;
     let deadline = Instant::now() + LIMIT;
     let mut quiet_since = Instant::now();
     while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
-        let filter = format!("{}={run}", label::RUN);
-        let left = runtime.containers(&filter).await?.len() + runtime.networks(&filter).await?.len();
-        if left > 0 {
-            // A busy engine may need longer than one attempt takes; nobody else will try again.
-            let _ = cleanup::remove_labelled(&runtime, label::RUN, run).await;
-            quiet_since = Instant::now();
+        // A busy engine may give no answer, or need longer than one attempt takes; nobody else will try again.
+        match cleanup::attempt(&runtime, label::RUN, run).await {
+            Ok(left) if left.is_empty() => {}
+            Ok(_) | Err(_) => quiet_since = Instant::now(),
         }
         tokio::time::sleep(PERIOD).await;
     }

@@ -33,7 +33,7 @@ pub struct ComposeFile {
 }
 
 /// One service of the file: one container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
     /// Its key under `services`.
     pub name: String,

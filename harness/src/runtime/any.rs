@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 
+use super::logs::Logs;
 use super::{
     Container, Creation, Docker, Event, Image, LogLine, Network, ProcessUse, Processes, RuntimeError,
     WireAction,
@@ -120,6 +122,20 @@ impl Runtime {
         on!(self, engine => engine.remove(id).await)
     }
 
+    /// Kills and removes containers, all at once. Those that are gone already are no error.
+    ///
+    /// # Errors
+    /// The engine's, of the first that could not be removed.
+    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), RuntimeError> {
+        match self {
+            Self::Docker(docker) => {
+                let removals = join_all(ids.iter().map(|id| docker.remove(id))).await;
+                removals.into_iter().collect()
+            }
+            Self::Process(processes) => processes.remove_all(ids).await,
+        }
+    }
+
     /// The processes in a container and the memory that each holds.
     ///
     /// # Errors
@@ -162,12 +178,10 @@ impl Runtime {
         }
     }
 
-    /// What the engine tells from now on of all that carries the run's label. Processes have no engine that tells.
+    /// What happens from now on to the containers that carry the run's label; of processes, what this one does to them,
+    /// and the ends of those that it started. Reading may go on after an error, which tells that some were missed.
     pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, RuntimeError>> {
-        match self {
-            Self::Docker(docker) => docker.events(run).boxed(),
-            Self::Process(_) => futures_util::stream::empty().boxed(),
-        }
+        on!(self, engine => engine.events(run).boxed())
     }
 
     /// Makes a network; answers with its id.
@@ -235,7 +249,7 @@ impl Runtime {
         tail: Option<usize>,
         follow: bool,
     ) -> BoxStream<'static, Result<LogLine, RuntimeError>> {
-        on!(self, engine => engine.dated_logs(id, tail, follow).boxed())
+        on!(self, engine => engine.dated_logs(id, tail, follow))
     }
 
     /// The last `count` lines of a container's output; what kept them from being read where that failed.

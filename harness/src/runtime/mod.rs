@@ -4,18 +4,19 @@
 mod any;
 mod choice;
 pub mod docker;
-mod log_line;
+mod event;
+mod logs;
 pub mod process;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 pub use any::Runtime;
 pub use choice::{Choice, Chosen};
 pub use docker::Docker;
-pub use log_line::LogLine;
+pub use event::{Action, Event};
+pub use logs::LogLine;
 pub use process::Processes;
 
 use crate::compose::Service;
@@ -52,7 +53,7 @@ pub struct Creation<'a> {
 }
 
 /// A container as the engine describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
     /// Its whole id; the first 12 digits are its host name and its node's name.
     pub id: String,
@@ -141,15 +142,6 @@ pub enum WireAction {
         /// Where they are sent to.
         addresses: Vec<IpAddr>,
     },
-}
-
-/// Something that happened to a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// When, by the engine's clock.
-    pub at: SystemTime,
-    /// What, after the container's name.
-    pub text: String,
 }
 
 /// A process in a container.

@@ -140,7 +140,7 @@ pub static ALL: &[Scenario] = &[
     },
     Scenario {
         name: "outside",
-        about: "a destination that is no server group is refused at once, and the reason is told",
+        about: "a name or an address that is no destination of the mesh's is refused at once, and the reason is told",
         needs: Needs::NOTHING,
         allows: &[],
         run: |stage| Box::pin(outside::run(stage)),

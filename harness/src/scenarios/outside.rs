@@ -1,14 +1,17 @@
 //! Destinations outside the mesh are refused.
 
+mod addresses;
+
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::{Error, check};
 use crate::http;
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Node};
+use crate::runtime::Runtime;
 use crate::suite::Stage;
-use crate::topology::{Role, Topology};
+use crate::topology::{FRONTEND_PORT, Role, Topology};
 
 /// What the frontend is told beside the services of the mesh; it asks its sidecar for this one by a name that is no
 /// server group's.
@@ -30,11 +33,20 @@ struct Refusal {
 }
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mesh = stage.own_mesh("outside", with_a_page_too_many).await?;
+    let token = format!("{:032x}", rand::random::<u128>());
+    let contained = matches!(stage.runtime(), Runtime::Docker(_));
+    let change = |topology| addresses::commanded(with_a_page_too_many(topology), &token);
+    let mesh = stage.own_mesh("outside", change).await?;
     for request in 1..=REQUESTS {
         refused(&mesh, request).await?;
     }
-    Ok(())
+    addresses::refused(&mesh, &token, contained).await
+}
+
+fn frontend(mesh: &Mesh) -> Result<&Node, Error> {
+    let mut nodes = mesh.nodes().iter();
+    let found = nodes.find(|node| node.member.role == Role::Frontend);
+    found.ok_or_else(|| Error::unmet("a frontend", "none"))
 }
 
 fn with_a_page_too_many(mut topology: Topology) -> Topology {
@@ -63,12 +75,7 @@ fn with_a_page_too_many(mut topology: Topology) -> Topology {
 }
 
 async fn refused(mesh: &Mesh, request: usize) -> Result<(), Error> {
-    let routes = mesh.routes()?;
-    let frontend = routes.iter().find(|(route, _)| {
-        mesh.node(&route.member)
-            .is_ok_and(|node| node.member.role == Role::Frontend)
-    });
-    let address = frontend.map(|(_, address)| *address);
+    let address = frontend(mesh)?.container.endpoint(FRONTEND_PORT);
     let address = address.ok_or_else(|| Error::unmet("a frontend with a published port", "none"))?;
     let target = format!("/service-{OUTSIDE}");
     let expected = format!("{target}, request {request}: status 502, and the reason: {NOT_ALLOWED}");

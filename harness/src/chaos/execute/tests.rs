@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::chaos::fixtures::{pause, step, stop};
 use crate::chaos::schedule::VERSION;
 
 /// Notes what is done to it, with the time; stops take as long as it is told, everything else no time.
@@ -48,26 +49,6 @@ impl Target for Fake {
 
     async fn heal(&self, fault: &Fault) -> Result<(), String> {
         self.note(format!("heal: {fault}"))
-    }
-}
-
-fn step(at_ms: u64, fault: Fault, heal_after_ms: u64) -> Step {
-    Step {
-        at_ms,
-        fault,
-        heal_after_ms,
-    }
-}
-
-fn pause(member: &str) -> Fault {
-    Fault::Pause {
-        member: member.to_owned(),
-    }
-}
-
-fn stop(member: &str) -> Fault {
-    Fault::Stop {
-        member: member.to_owned(),
     }
 }
 

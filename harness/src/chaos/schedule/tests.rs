@@ -1,24 +1,5 @@
 use super::*;
-
-fn step(at_ms: u64, fault: Fault, heal_after_ms: u64) -> Step {
-    Step {
-        at_ms,
-        fault,
-        heal_after_ms,
-    }
-}
-
-fn pause(member: &str) -> Fault {
-    Fault::Pause {
-        member: member.to_owned(),
-    }
-}
-
-fn stop(member: &str) -> Fault {
-    Fault::Stop {
-        member: member.to_owned(),
-    }
-}
+use crate::chaos::fixtures::{pause, step, stop};
 
 fn schedule(steps: Vec<Step>) -> Schedule {
     Schedule {

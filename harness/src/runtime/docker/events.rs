@@ -1,13 +1,13 @@
 //! What happened to containers, as the engine tells it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, StreamExt};
 
-use super::super::{Event, RuntimeError, label};
+use super::super::{Action, Event, RuntimeError, label};
 use super::{Docker, failed, filters};
 
 /// The kinds that are told; checks of a container's health would drown the others.
@@ -40,7 +40,7 @@ impl Docker {
         };
         let mut told = Told {
             run: run.to_owned(),
-            containers: BTreeSet::new(),
+            containers: BTreeMap::new(),
         };
         self.api.events(Some(options)).filter_map(move |message| {
             let event = match message {
@@ -56,38 +56,58 @@ impl Docker {
 #[derive(Debug)]
 struct Told {
     run: String,
-    containers: BTreeSet<(String, String)>,
+    /// The names of the run's containers, by their ids.
+    containers: BTreeMap<String, String>,
 }
 
 impl Told {
     fn event(&mut self, message: EventMessage) -> Option<Event> {
-        let action = message.action?;
+        let word = message.action?;
         let actor = message.actor?;
         let attributes = actor.attributes.unwrap_or_default();
         let attribute = |name: &str| attributes.get(name).map(String::as_str);
-        let text = if message.typ == Some(EventMessageTypeEnum::NETWORK) {
-            let container = attribute("container")?;
-            let (_, name) = self.containers.iter().find(|(id, _)| id == container)?;
+        let (id, name, action) = if message.typ == Some(EventMessageTypeEnum::NETWORK) {
+            let id = attribute("container")?;
+            let name = self.containers.get(id)?.clone();
             let network = attribute("name").unwrap_or_default();
-            format!("{name}: {action} (network {network})")
+            let action = Action::Other(format!("{word} (network {network})"));
+            (id.to_owned(), name, action)
         } else {
             if attribute(label::RUN) != Some(&self.run) {
                 return None;
             }
-            let name = attribute("name").unwrap_or_default();
-            self.containers.insert((actor.id?, name.to_owned()));
-            let detail = match action.as_str() {
-                "die" => attribute("exitCode").map(|code| format!(" (exit code {code})")),
-                "kill" => attribute("signal").map(|signal| format!(" (signal {signal})")),
-                _ => None,
+            let (id, name) = (actor.id?, attribute("name").unwrap_or_default().to_owned());
+            let action = action(&word, attribute);
+            match action {
+                Action::Destroy => self.containers.remove(&id),
+                _ => self.containers.insert(id.clone(), name.clone()),
             };
-            format!("{name}: {action}{}", detail.unwrap_or_default())
+            (id, name, action)
         };
         let nanoseconds = u64::try_from(message.time_nano?).ok()?;
         Some(Event {
             at: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds),
-            text,
+            id,
+            name,
+            action,
         })
+    }
+}
+
+fn action<'a>(word: &str, attribute: impl Fn(&str) -> Option<&'a str>) -> Action {
+    match word {
+        "create" => Action::Create,
+        "start" => Action::Start,
+        "die" => Action::Die {
+            exit_code: attribute("exitCode").and_then(|code| code.parse().ok()),
+        },
+        "pause" => Action::Pause,
+        "unpause" => Action::Unpause,
+        "destroy" => Action::Destroy,
+        _ => Action::Other(match attribute("signal").filter(|_| word == "kill") {
+            Some(signal) => format!("{word} (signal {signal})"),
+            None => word.to_owned(),
+        }),
     }
 }
 
@@ -124,7 +144,7 @@ mod tests {
         use EventMessageTypeEnum::{CONTAINER, NETWORK};
         let mut told = Told {
             run: "r1".to_owned(),
-            containers: BTreeSet::new(),
+            containers: BTreeMap::new(),
         };
         let ours = [(label::RUN, "r1"), ("name", "lb")];
         let theirs = [(label::RUN, "r2"), ("name", "other")];
@@ -142,22 +162,30 @@ mod tests {
             message(NETWORK, "connect", "n", &on_network("1")),
             message(CONTAINER, "kill", "1", &die),
             message(CONTAINER, "die", "1", &die),
+            message(CONTAINER, "destroy", "1", &ours),
+            message(NETWORK, "disconnect", "n", &on_network("1")),
         ];
         let events: Vec<Event> = messages
             .into_iter()
             .filter_map(|message| told.event(message))
             .collect();
-        let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+        let texts: Vec<String> = events.iter().map(|event| event.action.to_string()).collect();
         assert_eq!(
             texts,
             [
-                "lb: create",
-                "lb: connect (network net)",
-                "lb: kill (signal 9)",
-                "lb: die (exit code 137)"
+                "create",
+                "connect (network net)",
+                "kill (signal 9)",
+                "die (exit code 137)",
+                "destroy"
             ]
         );
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1500);
-        assert!(events.iter().all(|event| event.at == at));
+        assert!(
+            events
+                .iter()
+                .all(|event| event.at == at && event.id == "1" && event.name == "lb")
+        );
+        assert!(told.containers.is_empty(), "nothing is kept of what is gone");
     }
 }

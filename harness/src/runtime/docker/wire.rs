@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::StreamExt;
 
+use super::super::logs::Logs;
 use super::super::{END_WITH_STDIN, Image, RuntimeError, WireAction};
 use super::Docker;
 
@@ -53,7 +54,7 @@ impl Docker {
     async fn wait_for_ready(&self, id: &str, target: &str) -> Result<(), RuntimeError> {
         let mut said = Vec::new();
         let read = async {
-            let mut lines = std::pin::pin!(self.logs(id, None, true));
+            let mut lines = self.logs(id, None, true);
             while let Some(line) = lines.next().await {
                 let text = line?.text;
                 if text == READY {

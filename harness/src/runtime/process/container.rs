@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use super::super::{Container, Creation, END_WITH_STDIN, ProcessUse, RuntimeError};
+use super::super::{Action, Container, Creation, END_WITH_STDIN, ProcessUse, RuntimeError};
 use super::record::{Record, milliseconds};
 use super::store::{self, entries, random_id};
 use super::translate::{Place, discovery_file};
@@ -89,29 +89,38 @@ impl Processes {
     /// # Errors
     /// The system's.
     pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
-        let owned = id.to_owned();
-        let known = self
-            .blocking(move |engine| engine.record(&owned, "removing"))
-            .await;
-        match known {
-            Err(RuntimeError::Missing { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-        let mark = format!("{id}/");
-        self.end(&mark).await?;
-        let id = id.to_owned();
+        self.remove_all(vec![id.to_owned()]).await
+    }
+
+    /// Kills and removes containers, all at once: the processes of all are found in one look.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), RuntimeError> {
+        let known = self.blocking(move |engine| {
+            let mut known = Vec::new();
+            for id in ids {
+                match engine.record(&id, "removing") {
+                    Ok(record) => known.push((id, record)),
+                    Err(RuntimeError::Missing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(known)
+        });
+        let known = known.await?;
+        let marks: Vec<String> = known.iter().map(|(id, _)| format!("{id}/")).collect();
+        self.end(&marks).await?;
         self.blocking(move |engine| {
-            let discard = || {
-                let _lock = engine.store.lock()?;
-                engine.store.discard(&engine.home(&id).0)
-            };
-            engine.lifelines().remove(&id);
-            discard().map_err(failed(format!("removing container {id}")))
+            for (id, record) in known {
+                let removed = engine.discard(&id, &record);
+                removed.map_err(failed(format!("removing container {id}")))?;
+            }
+            Ok(())
         })
         .await?;
-        // Somebody may have started it in between; nobody can any more.
-        self.end(&mark).await
+        // Somebody may have started one in between; nobody can any more.
+        self.end(&marks).await
     }
 
     /// The processes in a container and the memory that each holds.
@@ -131,7 +140,7 @@ impl Processes {
                     reason: "it does not run".to_owned(),
                 });
             };
-            let all = tree::marked(&run.mark);
+            let all = tree::marked(&[&run.mark]);
             // The first is the shell that is this engine's, not the container's.
             let own = all.iter().filter(|process| process.pid != first);
             let used = own.filter_map(|process| {
@@ -172,6 +181,21 @@ impl Engine {
         let address = address.ok_or_else(|| missing("network", &order.network))?;
         self.write_container(order, image_id, address)
             .map_err(failed(what()))
+    }
+
+    /// Forgets a container whose processes have ended.
+    fn discard(&self, id: &str, record: &Record) -> io::Result<()> {
+        let home = self.home(id);
+        self.lifelines().remove(id);
+        if let Some(run) = home.run()? {
+            self.tell_end(id, &run, home.exit_code_or_killed());
+        }
+        {
+            let _lock = self.store.lock()?;
+            self.store.discard(&home.0)?;
+        }
+        self.tell_removal(id, record);
+        Ok(())
     }
 
     fn write_container(&self, order: Order, image_id: String, address: Ipv4Addr) -> io::Result<String> {
@@ -224,6 +248,7 @@ impl Engine {
         };
         store::write(&fresh.join("container.json"), &record)?;
         fs::rename(fresh, &home.0)?;
+        self.tell(&id, &record, Action::Create);
         Ok(id)
     }
 }

@@ -5,16 +5,22 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::super::RuntimeError;
-use super::record::{Home, Run};
+use super::super::{Action, RuntimeError};
+use super::record::{KILLED, Record, Run};
 use super::tree::{self, Process};
 use super::{Engine, Processes, failed};
 
 /// Time that the system may take to carry out a signal that no process can refuse.
 const LIMIT: Duration = Duration::from_secs(10);
 const PERIOD: Duration = Duration::from_millis(5);
-/// The exit code of what SIGKILL ended.
-const KILLED: i64 = 137;
+
+/// A container that runs.
+struct Running {
+    /// The id of its first process.
+    first: u32,
+    run: Run,
+    record: Record,
+}
 
 impl Processes {
     /// Stops a container gracefully, and kills it after `grace`. Answers with its exit code.
@@ -22,20 +28,26 @@ impl Processes {
     /// # Errors
     /// It is gone, or the system's.
     pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
-        let home = self.engine.home(id);
-        if let Some((first, run)) = self.running(id, "stopping").await? {
+        if let Some(Running { first, run, record }) = self.running(id, "stopping").await? {
             // One that stands still could not hear it.
             self.signal(&run.mark, Signal::CONT).await?;
             let deadline = Instant::now() + grace;
             let mut told = false;
             while run.first().is_some() && Instant::now() < deadline {
                 // The shell may not have started the sidecar yet.
-                told = told || self.tell(&run, first).await?;
+                if !told {
+                    told = self.terminate(&run, first).await?;
+                    if told {
+                        self.engine
+                            .tell(id, &record, Action::Other("kill (signal 15)".to_owned()));
+                    }
+                }
                 sleep(PERIOD).await;
             }
-            self.end_and_note(&home, &run).await?;
+            self.end_and_note(id, &run).await?;
+            self.engine.tell(id, &record, Action::Other("stop".to_owned()));
         }
-        Ok(home.ended().map_or(KILLED, |(code, _)| code))
+        Ok(self.engine.home(id).exit_code_or_killed())
     }
 
     /// Kills all processes of a container; returns once they have ended.
@@ -43,8 +55,10 @@ impl Processes {
     /// # Errors
     /// It does not run, it is gone, or the system's.
     pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
-        let (_, run) = self.must_run(id, "killing").await?;
-        self.end_and_note(&self.engine.home(id), &run).await
+        let Running { run, record, .. } = self.must_run(id, "killing").await?;
+        self.engine
+            .tell(id, &record, Action::Other("kill (signal 9)".to_owned()));
+        self.end_and_note(id, &run).await
     }
 
     /// Makes all processes of a container stand still.
@@ -52,12 +66,14 @@ impl Processes {
     /// # Errors
     /// It does not run or stands still already, it is gone, or the system's.
     pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
-        let (first, run) = self.must_run(id, "pausing").await?;
+        let Running { first, run, record } = self.must_run(id, "pausing").await?;
         if tree::look(first).is_some_and(|process| process.stopped) {
             return Err(refused("pausing", id, "it is paused already"));
         }
-        self.until(&run.mark, Signal::STOP, |process| process.stopped)
-            .await
+        self.until(&[run.mark], Signal::STOP, |process| process.stopped)
+            .await?;
+        self.engine.tell(id, &record, Action::Pause);
+        Ok(())
     }
 
     /// Lets a container that stands still go on.
@@ -65,43 +81,48 @@ impl Processes {
     /// # Errors
     /// It does not stand still, it is gone, or the system's.
     pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
-        let (first, run) = self.must_run(id, "unpausing").await?;
+        let Running { first, run, record } = self.must_run(id, "unpausing").await?;
         if !tree::look(first).is_some_and(|process| process.stopped) {
             return Err(refused("unpausing", id, "it is not paused"));
         }
-        self.until(&run.mark, Signal::CONT, |process| !process.stopped)
-            .await
+        self.until(&[run.mark], Signal::CONT, |process| !process.stopped)
+            .await?;
+        self.engine.tell(id, &record, Action::Unpause);
+        Ok(())
     }
 
-    /// Ends all processes with a mark that begins so; returns once they have ended.
-    pub(super) async fn end(&self, mark: &str) -> Result<(), RuntimeError> {
-        self.until(mark, Signal::KILL, |_| false).await
+    /// Ends all processes with a mark that begins like one of these; returns once they have ended.
+    pub(super) async fn end(&self, marks: &[String]) -> Result<(), RuntimeError> {
+        self.until(marks, Signal::KILL, |_| false).await
     }
 
-    /// The first process of a running container, and its run.
-    async fn running(&self, id: &str, what: &str) -> Result<Option<(u32, Run)>, RuntimeError> {
+    /// What runs of a container; none where nothing does.
+    async fn running(&self, id: &str, what: &str) -> Result<Option<Running>, RuntimeError> {
         let (id, what) = (id.to_owned(), what.to_owned());
         self.blocking(move |engine: &Engine| {
-            engine.record(&id, &what)?;
+            let record = engine.record(&id, &what)?;
             let run = engine
                 .home(&id)
                 .run()
                 .map_err(failed(format!("{what} container {id}")))?;
-            Ok(run.and_then(|run| Some((run.first()?, run))))
+            Ok(run.and_then(|run| {
+                let first = run.first()?;
+                Some(Running { first, run, record })
+            }))
         })
         .await
     }
 
-    async fn must_run(&self, id: &str, what: &str) -> Result<(u32, Run), RuntimeError> {
+    async fn must_run(&self, id: &str, what: &str) -> Result<Running, RuntimeError> {
         let running = self.running(id, what).await?;
         running.ok_or_else(|| refused(what, id, "it does not run"))
     }
 
     /// Tells the sidecar to stop, which is the shell's child; answers whether it was there.
-    async fn tell(&self, run: &Run, first: u32) -> Result<bool, RuntimeError> {
+    async fn terminate(&self, run: &Run, first: u32) -> Result<bool, RuntimeError> {
         let mark = run.mark.clone();
         self.blocking(move |_| {
-            let all = tree::marked(&mark);
+            let all = tree::marked(&[mark]);
             let children = all.iter().filter(|process| process.parent == first);
             let mut heard = false;
             for child in children {
@@ -113,14 +134,16 @@ impl Processes {
         .await
     }
 
-    async fn end_and_note(&self, home: &Home, run: &Run) -> Result<(), RuntimeError> {
-        self.end(&run.mark).await?;
-        let home = home.clone();
-        self.blocking(move |_| {
+    async fn end_and_note(&self, id: &str, run: &Run) -> Result<(), RuntimeError> {
+        self.end(std::slice::from_ref(&run.mark)).await?;
+        let (id, run) = (id.to_owned(), run.clone());
+        self.blocking(move |engine| {
+            let home = engine.home(&id);
             if home.ended().is_none() {
                 let written = std::fs::write(home.exit_code(), format!("{KILLED}\n"));
                 written.map_err(failed("writing an exit code"))?;
             }
+            engine.tell_end(&id, &run, home.exit_code_or_killed());
             Ok(())
         })
         .await
@@ -129,7 +152,7 @@ impl Processes {
     async fn signal(&self, mark: &str, signal: Signal) -> Result<(), RuntimeError> {
         let mark = mark.to_owned();
         self.blocking(move |_| {
-            tree::marked(&mark)
+            tree::marked(&[mark])
                 .iter()
                 .for_each(|process| process.signal(signal));
             Ok(())
@@ -137,17 +160,17 @@ impl Processes {
         .await
     }
 
-    /// Signals all processes with the mark until `done` holds for each that there is.
+    /// Signals all processes with one of the marks until `done` holds for each that there is.
     async fn until(
         &self,
-        mark: &str,
+        marks: &[String],
         signal: Signal,
         done: fn(&Process) -> bool,
     ) -> Result<(), RuntimeError> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let mark = mark.to_owned();
-            let left = self.blocking(move |_| Ok(round(&mark, signal, done))).await?;
+            let marks = marks.to_owned();
+            let left = self.blocking(move |_| Ok(round(&marks, signal, done))).await?;
             if left.is_empty() {
                 return Ok(());
             }
@@ -163,13 +186,13 @@ impl Processes {
 }
 
 /// Signals all that are not done; answers with who they were.
-fn round(mark: &str, signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
-    let mut open = tree::marked(mark);
+fn round(marks: &[String], signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
+    let mut open = tree::marked(marks);
     open.retain(|process| !done(process));
     if signal == Signal::KILL {
         // First of all they stand still, so that none starts another while its relatives are being killed.
         open.iter().for_each(|process| process.signal(Signal::STOP));
-        open = tree::marked(mark);
+        open = tree::marked(marks);
     }
     open.iter().for_each(|process| process.signal(signal));
     let told = |process: &Process| format!("process {} ({})", process.pid, process.name);

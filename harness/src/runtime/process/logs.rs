@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 
+use super::super::logs::{Lines, LogStream, Logs, Reading};
 use super::super::{LogLine, RuntimeError};
 use super::dates::Dates;
 use super::record::Home;
 use super::{Processes, failed};
-use crate::runtime::log_line::Lines;
 
 /// Time between two looks for more.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -20,91 +20,52 @@ const PIECE: usize = 64 * 1024;
 /// Pieces that are read at once, after which the lines are handed on.
 const PIECES: usize = 16;
 
-impl Processes {
-    /// The last `tail` lines of a container's output (all where none is given), and with `follow` every later
-    /// one until it stops.
-    pub fn logs(
-        &self,
-        id: &str,
-        tail: Option<usize>,
-        follow: bool,
-    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
-        self.read_log(id, tail, follow, false)
-    }
-
-    /// The same, each line after the time of its writing (RFC 3339, UTC, nine digits) and a space. A line that does
-    /// not begin with its time has that of the line before.
-    pub fn dated_logs(
-        &self,
-        id: &str,
-        tail: Option<usize>,
-        follow: bool,
-    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
-        self.read_log(id, tail, follow, true)
-    }
-
-    fn read_log(
-        &self,
-        id: &str,
-        tail: Option<usize>,
-        follow: bool,
-        dated: bool,
-    ) -> impl Stream<Item = Result<LogLine, RuntimeError>> + use<> {
-        let reading = Reading {
+impl Logs for Processes {
+    /// With a time, a line that does not begin with its own has that of the line before.
+    fn read_log(&self, id: &str, reading: Reading) -> LogStream {
+        let reader = Reader {
             processes: self.clone(),
             id: id.to_owned(),
-            tail,
-            follow,
-            dated,
+            reading,
             log: None,
             begun: false,
             over: false,
         };
-        futures_util::stream::unfold(reading, async |mut reading| {
-            if reading.over {
+        futures_util::stream::unfold(reader, async |mut reader| {
+            if reader.over {
                 return None;
             }
-            let lines = reading.next().await;
+            let lines = reader.next().await;
             let lines: Vec<Result<LogLine, RuntimeError>> = match lines {
                 Ok(lines) => lines.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    reading.over = true;
+                    reader.over = true;
                     vec![Err(error)]
                 }
             };
-            Some((futures_util::stream::iter(lines), reading))
+            Some((futures_util::stream::iter(lines), reader))
         })
         .flatten()
-    }
-
-    /// The last `count` lines of a container's output; what kept them from being read where that failed.
-    pub async fn last_lines(&self, id: &str, count: usize) -> Vec<String> {
-        let lines = self.logs(id, Some(count), false).map(|line| match line {
-            Ok(line) => line.text,
-            Err(error) => error.to_string(),
-        });
-        lines.collect().await
+        .boxed()
     }
 }
 
 /// A log being read.
-struct Reading {
+struct Reader {
     processes: Processes,
     id: String,
-    tail: Option<usize>,
-    follow: bool,
-    dated: bool,
+    reading: Reading,
     log: Option<Log>,
     /// Whether something was read already.
     begun: bool,
     over: bool,
 }
 
-impl Reading {
+impl Reader {
     /// The next lines; none where there are none yet, or no more.
     async fn next(&mut self) -> Result<Vec<LogLine>, RuntimeError> {
-        let (id, dated, follow) = (self.id.clone(), self.dated, self.follow);
-        let tail = if self.begun { None } else { self.tail };
+        let (id, Reading { tail, follow, dated }) = (self.id.clone(), self.reading);
+        let tail = tail.filter(|_| !self.begun);
         let log = self.log.take();
         let read = self.processes.blocking(move |engine| {
             let record = engine.record(&id, "reading the log of")?;

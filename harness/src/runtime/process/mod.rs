@@ -5,6 +5,7 @@
 mod container;
 mod control;
 mod dates;
+mod events;
 mod image;
 mod logs;
 mod network;
@@ -16,6 +17,8 @@ mod translate;
 mod tree;
 
 #[cfg(test)]
+pub(crate) mod bench;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::process::ChildStdin;
 use tokio_util::task::TaskTracker;
 
+use self::events::Events;
 use self::store::Store;
 use super::RuntimeError;
 
@@ -42,6 +46,7 @@ struct Engine {
     store: Store,
     /// The standard inputs that this process holds open, each with its run's mark, by container id.
     lifelines: Mutex<Lifelines>,
+    events: Events,
     /// Work that changes or reads something. It goes on to its end when nobody waits for it any more.
     making: TaskTracker,
     /// A task for each process that was started here and has not ended.
@@ -63,15 +68,12 @@ impl Processes {
     /// # Errors
     /// As [`Processes::open`].
     pub fn open_in(directory: PathBuf) -> Result<Self, RuntimeError> {
-        if !cfg!(target_os = "linux") {
-            return Err(RuntimeError::Unsupported {
-                system: std::env::consts::OS.to_owned(),
-            });
-        }
+        supported(std::env::consts::OS)?;
         Ok(Self {
             engine: Arc::new(Engine {
                 store: Store::open(directory)?,
                 lifelines: Mutex::default(),
+                events: Events::default(),
                 making: TaskTracker::new(),
                 children: TaskTracker::new(),
             }),
@@ -99,6 +101,16 @@ impl Processes {
 impl Engine {
     fn lifelines(&self) -> MutexGuard<'_, Lifelines> {
         self.lifelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address there is.
+fn supported(system: &str) -> Result<(), RuntimeError> {
+    match system {
+        "linux" => Ok(()),
+        _ => Err(RuntimeError::Unsupported {
+            system: system.to_owned(),
+        }),
     }
 }
 

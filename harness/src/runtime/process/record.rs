@@ -15,6 +15,9 @@ use super::store::{self, entries};
 use super::{Engine, failed, tree};
 use crate::owner::{Life, Owner};
 
+/// The exit code of what SIGKILL ended.
+pub(super) const KILLED: i64 = 137;
+
 /// A container; written once, when it is made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -99,6 +102,11 @@ impl Home {
         let path = self.exit_code();
         let code = fs::read_to_string(&path).ok()?.trim().parse().ok()?;
         Some((code, fs::metadata(path).ok()?.modified().ok()?))
+    }
+
+    /// The exit code of a run that has ended; where none was written, what would have written it was killed.
+    pub(super) fn exit_code_or_killed(&self) -> i64 {
+        self.ended().map_or(KILLED, |(code, _)| code)
     }
 }
 

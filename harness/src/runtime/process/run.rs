@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::process::{Child, Command};
 
-use super::super::RuntimeError;
+use super::super::{Action, RuntimeError};
 use super::record::{Home, Record, Run};
 use super::store::random_id;
 use super::{Engine, Processes, failed, tree};
@@ -48,8 +48,13 @@ impl Processes {
             // Ends with the child, whose remains it takes and whose own children it ends as the end of PID 1 would.
             self.engine.children.spawn(async move {
                 let _ = child.wait().await;
-                let _ = processes.end(&run.mark).await;
-                processes.engine.drop_lifeline(&id, &run);
+                let _ = processes.end(std::slice::from_ref(&run.mark)).await;
+                let noted = processes.blocking(move |engine| {
+                    engine.drop_lifeline(&id, &run);
+                    engine.tell_end(&id, &run, engine.home(&id).exit_code_or_killed());
+                    Ok(())
+                });
+                let _ = noted.await;
             });
         }
         Ok(())
@@ -62,8 +67,11 @@ impl Engine {
         let what = || format!("starting container {name}");
         let home = self.home(id);
         let running = home.run().map_err(failed(what()))?;
-        if running.is_some_and(|run| run.first().is_some()) {
-            return Ok(None);
+        if let Some(run) = running {
+            if run.first().is_some() {
+                return Ok(None);
+            }
+            self.tell_end(id, &run, home.exit_code_or_killed());
         }
         for address in &record.shared {
             match TcpListener::bind(address) {
@@ -77,7 +85,9 @@ impl Engine {
                 Ok(_) | Err(_) => {}
             }
         }
-        self.spawn(id, record, &home).map(Some).map_err(failed(what()))
+        let started = self.spawn(id, record, &home).map_err(failed(what()))?;
+        self.tell(id, record, Action::Start);
+        Ok(Some(started))
     }
 
     fn spawn(&self, id: &str, record: &Record, home: &Home) -> io::Result<(Child, Run)> {

@@ -40,13 +40,12 @@ impl Process {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Whether the mark in its environment begins with `mark`.
-    fn marked(&self, mark: &str) -> bool {
+    /// Whether the mark in its environment begins like one of `marks`.
+    fn marked(&self, marks: &[impl AsRef<str>]) -> bool {
         let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        let wanted = format!("{MARK}={mark}");
-        environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable.starts_with(wanted.as_bytes()))
+        let mut variables = environment.split(|byte| *byte == 0);
+        let own = variables.find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
+        own.is_some_and(|own| marks.iter().any(|mark| own.starts_with(mark.as_ref().as_bytes())))
     }
 }
 
@@ -55,13 +54,13 @@ pub(super) fn look(pid: u32) -> Option<Process> {
     from_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// All processes whose mark begins with `mark`, and their descendants.
-pub(super) fn marked(mark: &str) -> Vec<Process> {
+/// All processes whose mark begins like one of `marks`, and their descendants.
+pub(super) fn marked(marks: &[impl AsRef<str>]) -> Vec<Process> {
     let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all: Vec<Process> = listed
         .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?))
         .collect();
-    let marked = all.iter().filter(|process| process.marked(mark));
+    let marked = all.iter().filter(|process| process.marked(marks));
     let found = descendants(&all, marked.map(|process| process.pid).collect());
     all.into_iter()
         .filter(|process| found.contains(&process.pid))

@@ -1,0 +1,56 @@
+//! What happens to containers, as an engine tells it.
+
+use std::fmt;
+use std::time::SystemTime;
+
+/// Something that happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, by the engine's clock.
+    pub at: SystemTime,
+    /// The container's id.
+    pub id: String,
+    /// The container's name.
+    pub name: String,
+    /// What.
+    pub action: Action,
+}
+
+/// What happened, in Docker's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It was made.
+    Create,
+    /// It runs.
+    Start,
+    /// It has ended.
+    Die {
+        /// With this code; none where the engine does not tell.
+        exit_code: Option<i64>,
+    },
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Unpause,
+    /// It is gone.
+    Destroy,
+    /// Something that changes nothing of these.
+    Other(String),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create => f.write_str("create"),
+            Self::Start => f.write_str("start"),
+            Self::Die { exit_code: None } => f.write_str("die"),
+            Self::Die {
+                exit_code: Some(code),
+            } => write!(f, "die (exit code {code})"),
+            Self::Pause => f.write_str("pause"),
+            Self::Unpause => f.write_str("unpause"),
+            Self::Destroy => f.write_str("destroy"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is told of what happened.
+
+use futures_util::StreamExt;
+
+use super::super::bench::{Bench, GRACE, service};
+
+#[tokio::test]
+async fn what_happens_to_a_run_is_told_in_its_order() {
+    let bench = Bench::new().await;
+    let mut events = std::pin::pin!(bench.engine.events("r"));
+    let other = bench.create_for("another", &service("other", "")).await;
+    bench.engine.start(&other, "other").await.unwrap();
+    let id = bench.create_for("r", &service("one", "")).await;
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.said(&id, "ready", 1).await;
+    bench.engine.pause(&id).await.unwrap();
+    bench.engine.unpause(&id).await.unwrap();
+    bench.engine.stop(&id, GRACE).await.unwrap();
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.said(&id, "ready", 2).await;
+    bench.engine.kill(&id).await.unwrap();
+    bench.engine.start(&id, "one").await.unwrap();
+    bench.engine.remove(&id).await.unwrap();
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "destroy") {
+        let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
+        let event = event.unwrap().unwrap();
+        assert_eq!((&event.id, event.name.as_str()), (&id, "one"));
+        told.push(event.action.to_string());
+    }
+    assert_eq!(
+        told,
+        [
+            "create",
+            "start",
+            "pause",
+            "unpause",
+            "kill (signal 15)",
+            "die (exit code 3)",
+            "stop",
+            "start",
+            "kill (signal 9)",
+            "die (exit code 137)",
+            "start",
+            "die (exit code 137)",
+            "destroy"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_asked_for_is_told() {
+    let bench = Bench::new().await;
+    let id = bench.create_for("r", &service("one", "exit 7")).await;
+    let mut events = std::pin::pin!(bench.engine.events("r"));
+    bench.engine.start(&id, "one").await.unwrap();
+    for expected in ["start", "die (exit code 7)"] {
+        let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
+        assert_eq!(event.unwrap().unwrap().action.to_string(), expected);
+    }
+}
