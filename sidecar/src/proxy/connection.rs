@@ -56,55 +56,64 @@ impl Connection {
     }
 
     /// Relays to the end.
-    pub(super) async fn carry(self, client: TcpStream, to: Connected, early: Vec<u8>) {
+    ///
+    /// Everything is taken apart before the future begins, which would else keep it twice for as long as it lasts.
+    pub(super) fn carry(
+        self,
+        client: TcpStream,
+        to: Connected,
+        early: Vec<u8>,
+    ) -> impl Future<Output = ()> + Send {
         let Connected {
             stream,
             address,
             lease,
             sent,
         } = to;
-        let (session, lease) = (&*self.session, lease.as_ref());
         let instance = Arc::new(stream);
-        session.set_reached(&instance, address, lease);
-        let cut = pin!(async {
-            let lost = async {
-                match lease {
-                    Some(lease) => lease.lost().await,
-                    None => pending().await,
+        self.session.set_reached(&instance, address, lease.as_ref());
+        let early = Early { bytes: early, sent };
+        async move {
+            let (session, lease) = (&*self.session, lease.as_ref());
+            let cut = pin!(async {
+                let lost = async {
+                    match lease {
+                        Some(lease) => lease.lost().await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = session.until_cut() => End::Cut,
+                    () = lost => End::Lost,
+                }
+            });
+            let idle = self.listener.limits.idle;
+            let meter = |direction, bytes| {
+                self.moved(direction, bytes);
+                if let Some(lease) = lease {
+                    lease.moved(direction, bytes);
                 }
             };
-            tokio::select! {
-                biased;
-                () = session.until_cut() => End::Cut,
-                () = lost => End::Lost,
-            }
-        });
-        let early = Early { bytes: early, sent };
-        let idle = self.listener.limits.idle;
-        let meter = |direction, bytes| {
-            self.moved(direction, bytes);
-            if let Some(lease) = lease {
-                lease.moved(direction, bytes);
-            }
-        };
-        let summary = relay(&client, &instance, early, idle, cut, meter).await;
-        drop((client, instance));
-        let Summary {
-            to_instance,
-            to_client,
-            end,
-        } = summary;
-        tracing::debug!(
-            peer = %session.client,
-            destination = %session.destination(),
-            instance = %address,
-            server = lease.map(|lease| lease.server().name()),
-            to_instance,
-            to_client,
-            duration_ms = self.age_ms(),
-            reason = %end,
-            "connection ended"
-        );
+            let summary = relay(&client, &instance, early, idle, cut, meter).await;
+            drop((client, instance));
+            let Summary {
+                to_instance,
+                to_client,
+                end,
+            } = summary;
+            tracing::debug!(
+                peer = %session.client,
+                destination = %session.destination(),
+                instance = %address,
+                server = lease.map(|lease| lease.server().name()),
+                to_instance,
+                to_client,
+                duration_ms = self.age_ms(),
+                reason = %end,
+                "connection ended"
+            );
+        }
     }
 
     /// Ends a connection that got nowhere with a reset.

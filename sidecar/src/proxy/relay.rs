@@ -102,9 +102,8 @@ pub async fn relay(
     let mut downstream = Flow::new(Vec::new(), 0);
     let end = {
         // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
-        // tells of its reset.
-        let mut client_error = pin!(client.ready(Interest::ERROR));
-        let mut instance_error = pin!(instance.ready(Interest::ERROR));
+        // tells of its reset. Few connections come to that, so the others do not hold the room for it.
+        let (mut client_error, mut instance_error) = (None, None);
         // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
         let mut last = Instant::now();
         let mut timer = pin!(sleep_until(last + idle));
@@ -129,11 +128,17 @@ pub async fn relay(
                 (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
                 _ => {}
             }
-            if !upstream.reads() && client_error.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(pending_error(client, Side::Client));
+            if !upstream.reads() {
+                let error = client_error.get_or_insert_with(|| Box::pin(client.ready(Interest::ERROR)));
+                if error.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(pending_error(client, Side::Client));
+                }
             }
-            if !downstream.reads() && instance_error.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(pending_error(instance, Side::Instance));
+            if !downstream.reads() {
+                let error = instance_error.get_or_insert_with(|| Box::pin(instance.ready(Interest::ERROR)));
+                if error.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(pending_error(instance, Side::Instance));
+                }
             }
             if let Poll::Ready(end) = cut.as_mut().poll(cx) {
                 return Poll::Ready(end);
