@@ -88,8 +88,10 @@ pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
     match runtime.image(name).await? {
         Some(image) => Ok(Ready { image, cached: true }),
         None => {
-            let advice = match name {
-                WIRE_IMAGE | BREAKABLE_IMAGE => "leave --no-build out".to_owned(),
+            let advice = match (runtime, name) {
+                (Runtime::Process(_), _) | (_, WIRE_IMAGE | BREAKABLE_IMAGE) => {
+                    "leave --no-build out".to_owned()
+                }
                 _ => format!(
                     "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
                 ),
