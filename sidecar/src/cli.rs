@@ -91,7 +91,7 @@ struct RunArgs {
     /// Where /healthz, /readyz, /mesh and /metrics are served (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS")]
     status: Option<SocketAddr>,
-    /// Worker threads; by default as many as there are processors
+    /// Threads that carry connections; by default as many as there are processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// What a line of the log is
