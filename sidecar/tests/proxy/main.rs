@@ -3,10 +3,12 @@
 
 mod access;
 mod counters;
+mod early;
 mod failover;
 mod health;
 mod listener;
 mod log;
+mod long_flow;
 mod loss;
 mod relay;
 mod relay_endings;
@@ -16,3 +18,4 @@ mod socks5_refusals;
 mod socks5_wire;
 mod support;
 mod tcp_lb;
+mod workers;

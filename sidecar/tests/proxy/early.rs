@@ -1,0 +1,66 @@
+//! What a client says before its connection has got anywhere goes to the instance that it gets to, whole.
+
+use std::net::SocketAddr;
+
+use sidecar::proxy::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::relay::pattern;
+use super::support::{backends, lb, loopback, refusing, within};
+
+/// An instance that keeps what one client says until its end, and then answers and closes in one go.
+async fn listening(answer: &'static [u8]) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        said
+    });
+    (address, heard)
+}
+
+#[tokio::test]
+async fn what_is_said_at_once_arrives_whole_and_so_does_the_answer() {
+    for length in [0, 1, 100, 32 * 1024, 300_000] {
+        let (address, heard) = listening(b"thank you").await;
+        let (groups, group) = backends("g", &[(address, 10)]);
+        let lb = lb(groups, Limits::default());
+        let said = pattern(length, 5);
+        let mut client = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
+        let talk = async {
+            client.write_all(&said).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        assert_eq!(within("answer", talk).await, b"thank you");
+        assert!(
+            within("client's bytes", heard).await.unwrap() == said,
+            "{length} bytes"
+        );
+        let totals = group.counters().totals();
+        assert_eq!((totals.to_instance, totals.to_client), (length as u64, 9));
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_goes_on_to_the_next_where_the_first_refuses() {
+    let (_held, refusing) = refusing();
+    let (address, heard) = listening(b"hello").await;
+    let (groups, group) = backends("g", &[(refusing, 10), (address, 10)]);
+    let lb = lb(groups, Limits::default());
+    let mut client = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
+    client.write_all(b"who is there?").await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    within("answer", client.read_to_end(&mut answer)).await.unwrap();
+    assert_eq!(answer, b"hello");
+    assert_eq!(within("client's bytes", heard).await.unwrap(), b"who is there?");
+    assert_eq!(group.connects().failovers, 1);
+}
