@@ -2,8 +2,9 @@
 
 mod agreement;
 mod faults;
+mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Node, Request};
 
+pub(crate) use self::traffic::Traffic;
+
 const PORT: u16 = 31000;
 
 /// How the network behaves.
@@ -23,6 +26,9 @@ const PORT: u16 = 31000;
 pub(crate) struct Network {
     /// The share of datagrams, and of requests, that do not arrive.
     pub(crate) loss: f64,
+    /// Exchanges are carried and counted as TCP does it: lost segments are sent again and cost time. Without
+    /// it a lost request is lost, and nothing is counted.
+    pub(crate) tcp: bool,
     /// The share of answers that do not arrive though the request did.
     pub(crate) lost_answers: f64,
     /// The share of datagrams that arrive twice.
@@ -35,6 +41,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             loss: 0.0,
+            tcp: false,
             lost_answers: 0.0,
             duplicates: 0.0,
             delay: 0..3,
@@ -44,6 +51,22 @@ impl Default for Network {
 
 /// A place in the network; who lives there may change.
 pub(crate) type Place = IpAddr;
+
+/// Where nodes are numbered from, and how much of it they search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) network: Ipv4Addr,
+    pub(crate) mask: u8,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            network: Ipv4Addr::new(172, 18, 0, 0),
+            mask: 24,
+        }
+    }
+}
 
 struct Living {
     protocol: Protocol,
@@ -69,6 +92,8 @@ enum Arrival {
         asker: u64,
         id: u64,
         request: Request,
+        /// When the asker hangs up.
+        until: Duration,
     },
     Answered {
         incarnation: u64,
@@ -83,29 +108,41 @@ pub(crate) struct World {
     now: Duration,
     rng: StdRng,
     network: Network,
+    layout: Layout,
     living: BTreeMap<Place, Living>,
     names: BTreeMap<Place, String>,
     arrivals: BTreeMap<(Duration, u64), (Place, Arrival)>,
     sequence: u64,
     one_side: BTreeSet<Place>,
-    ended: BTreeSet<(Place, u64, u64)>,
+    /// Exchanges that have not ended: who asks, and its number there.
+    under_way: HashSet<(Place, u64, u64)>,
+    /// Connections that are kept between exchanges.
+    kept: HashSet<(Place, Place)>,
+    traffic: BTreeMap<Place, Traffic>,
     /// Whether any node's view may have changed since agreement was last looked at.
     changed: bool,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, network: Network) -> Self {
+        Self::laid_out(seed, network, Layout::default())
+    }
+
+    pub(crate) fn laid_out(seed: u64, network: Network, layout: Layout) -> Self {
         Self {
             seed,
             now: Duration::ZERO,
             rng: StdRng::seed_from_u64(seed),
             network,
+            layout,
             living: BTreeMap::new(),
             names: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             sequence: 0,
             one_side: BTreeSet::new(),
-            ended: BTreeSet::new(),
+            under_way: HashSet::new(),
+            kept: HashSet::new(),
+            traffic: BTreeMap::new(),
             changed: true,
         }
     }
@@ -116,8 +153,9 @@ impl World {
 
     /// Starts a node at a new place.
     pub(crate) fn start(&mut self) -> Place {
-        let host = u8::try_from(self.names.len() + 2).unwrap();
-        let place = IpAddr::from(Ipv4Addr::new(172, 18, 0, host));
+        let host = u32::try_from(self.names.len() + 2).unwrap();
+        assert!(host < 1 << (32 - self.layout.mask), "the network is full");
+        let place = IpAddr::from(Ipv4Addr::from_bits(self.layout.network.to_bits() + host));
         self.names.insert(place, format!("node{host}"));
         self.boot(place);
         place
@@ -125,7 +163,11 @@ impl World {
 
     fn boot(&mut self, place: Place) {
         let node = Node::new(&self.names[&place], place, PORT, PORT).unwrap();
-        let search = Search::new(node.datagram_address(), &Config::default());
+        let config = Config {
+            search_mask: self.layout.mask,
+            ..Config::default()
+        };
+        let search = Search::new(node.datagram_address(), &config);
         self.sequence += 1;
         let protocol = Protocol::new(node, search, Timing::default(), self.rng.random());
         let living = Living {
@@ -139,6 +181,11 @@ impl World {
         };
         self.living.insert(place, living);
         self.arrive(self.now, place, Arrival::Wake);
+    }
+
+    /// The time since the world began.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
     }
 
     pub(crate) fn run_for(&mut self, time: Duration) {
@@ -198,26 +245,31 @@ impl World {
                     self.schedule(place);
                 }
             }
-            Arrival::Datagram { from, datagram } => self.handle(place, Event::Datagram { from, datagram }),
+            Arrival::Datagram { from, datagram } => {
+                self.received_datagram(place, &datagram);
+                self.handle(place, Event::Datagram { from, datagram });
+            }
             Arrival::Disconnected(endpoint) => self.handle(place, Event::Disconnected(endpoint)),
             Arrival::Request {
                 from,
                 asker,
                 id,
                 request,
+                until,
             } => {
                 let (answer, actions) = living.protocol.serve(time, from, request);
                 self.act(place, actions);
                 if !self.chance(self.network.lost_answers) && !self.apart(place, from) {
-                    let outcome = Ok(answer);
-                    self.answer_arrives(
-                        from,
-                        Arrival::Answered {
+                    let size = self.answered(place, from, &answer);
+                    let at = self.now + self.transfer(size);
+                    if at < until {
+                        let answered = Arrival::Answered {
                             incarnation: asker,
                             id,
-                            outcome,
-                        },
-                    );
+                            outcome: Ok(answer),
+                        };
+                        self.arrive(at, from, answered);
+                    }
                 }
             }
             Arrival::Answered {
@@ -226,7 +278,7 @@ impl World {
                 outcome,
             } => {
                 // The first of answer and timeout counts.
-                if incarnation == living.incarnation && self.ended.insert((place, incarnation, id)) {
+                if self.under_way.remove(&(place, incarnation, id)) && incarnation == living.incarnation {
                     self.handle(place, Event::Answered { id, outcome });
                 }
             }
@@ -265,14 +317,18 @@ impl World {
                         id,
                         outcome: Err(Failure::Timeout),
                     };
-                    self.arrive(self.now + timeout, place, late);
-                    if !self.apart(place, to.ip()) && !self.chance(self.network.loss) {
-                        let at = self.now + self.delay();
+                    let until = self.now + timeout;
+                    self.arrive(until, place, late);
+                    self.under_way.insert((place, incarnation, id));
+                    let at = self.asked(place, to, &request).map(|pause| self.now + pause);
+                    // Later it is the request of somebody who has hung up.
+                    if let Some(at) = at.filter(|at| *at < until) {
                         let asked = Arrival::Request {
                             from: place,
                             asker: incarnation,
                             id,
                             request,
+                            until,
                         };
                         self.arrive(at, to.ip(), asked);
                     }
@@ -283,6 +339,7 @@ impl World {
     }
 
     fn send(&mut self, from: Place, to: Place, datagram: Datagram) {
+        self.sent_datagram(from, &datagram);
         if !self.names.contains_key(&to) || self.apart(from, to) || self.chance(self.network.loss) {
             return;
         }
