@@ -33,6 +33,9 @@ struct Options {
     /// How long a packet takes one way, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 50)]
     delay: u64,
+    /// Nodes that do not gossip, but deal with each other as with the original.
+    #[arg(long)]
+    original: bool,
     /// Decides everything that is left to chance.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -99,6 +102,7 @@ fn simulate(options: &Options, nodes: u32) -> Line {
         loss: options.loss,
         tcp: true,
         delay: options.delay..options.delay + 1,
+        gossiping: if options.original { 0.0 } else { 1.0 },
         ..Network::default()
     };
     // Hosts begin with the third address.

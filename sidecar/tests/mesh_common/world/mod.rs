@@ -35,6 +35,8 @@ pub(crate) struct Network {
     pub(crate) duplicates: f64,
     /// One way, in milliseconds.
     pub(crate) delay: Range<u64>,
+    /// The share of nodes that gossip; the others are as the original.
+    pub(crate) gossiping: f64,
 }
 
 impl Default for Network {
@@ -45,6 +47,7 @@ impl Default for Network {
             lost_answers: 0.0,
             duplicates: 0.0,
             delay: 0..3,
+            gossiping: 0.0,
         }
     }
 }
@@ -73,6 +76,7 @@ struct Living {
     /// Tells apart the programs that live at one place one after the other.
     incarnation: u64,
     started: Duration,
+    gossips: bool,
     offers: Vec<Offer>,
     frozen: bool,
     /// What arrived while it was frozen: the kernel keeps it.
@@ -86,12 +90,14 @@ enum Arrival {
     Datagram {
         from: Place,
         datagram: Datagram,
+        size: usize,
     },
     Request {
         from: Place,
         asker: u64,
         id: u64,
         request: Request,
+        gossips: bool,
         /// When the asker hangs up.
         until: Duration,
     },
@@ -99,6 +105,8 @@ enum Arrival {
         incarnation: u64,
         id: u64,
         outcome: Result<Answer, Failure>,
+        /// Who answers says that it gossips.
+        gossips: Option<SocketAddr>,
     },
     Disconnected(SocketAddr),
 }
@@ -170,8 +178,10 @@ impl World {
         let search = Search::new(node.datagram_address(), &config);
         self.sequence += 1;
         let protocol = Protocol::new(node, search, Timing::default(), self.rng.random());
+        let gossips = self.chance(self.network.gossiping);
         let living = Living {
             protocol,
+            gossips,
             incarnation: self.sequence,
             started: self.now,
             offers: Vec::new(),
@@ -224,6 +234,7 @@ impl World {
                         incarnation: asker,
                         id,
                         outcome,
+                        gossips: None,
                     },
                 );
             }
@@ -245,8 +256,8 @@ impl World {
                     self.schedule(place);
                 }
             }
-            Arrival::Datagram { from, datagram } => {
-                self.received_datagram(place, &datagram);
+            Arrival::Datagram { from, datagram, size } => {
+                self.received_datagram(place, size);
                 self.handle(place, Event::Datagram { from, datagram });
             }
             Arrival::Disconnected(endpoint) => self.handle(place, Event::Disconnected(endpoint)),
@@ -255,9 +266,15 @@ impl World {
                 asker,
                 id,
                 request,
+                gossips,
                 until,
             } => {
-                let (answer, actions) = living.protocol.serve(time, from, request);
+                let answers_gossip = living.gossips;
+                let (answer, actions) = if gossips && answers_gossip {
+                    living.protocol.serve_gossiping(time, from, request)
+                } else {
+                    living.protocol.serve(time, from, request)
+                };
                 self.act(place, actions);
                 if !self.chance(self.network.lost_answers) && !self.apart(place, from) {
                     let size = self.answered(place, from, &answer);
@@ -267,6 +284,7 @@ impl World {
                             incarnation: asker,
                             id,
                             outcome: Ok(answer),
+                            gossips: answers_gossip.then_some(SocketAddr::new(place, PORT)),
                         };
                         self.arrive(at, from, answered);
                     }
@@ -276,9 +294,14 @@ impl World {
                 incarnation,
                 id,
                 outcome,
+                gossips,
             } => {
                 // The first of answer and timeout counts.
                 if self.under_way.remove(&(place, incarnation, id)) && incarnation == living.incarnation {
+                    let gossips = gossips.filter(|_| living.gossips);
+                    if let Some(endpoint) = gossips {
+                        self.handle(place, Event::Gossips(endpoint));
+                    }
                     self.handle(place, Event::Answered { id, outcome });
                 }
             }
@@ -300,7 +323,9 @@ impl World {
     }
 
     fn act(&mut self, place: Place, actions: Vec<Action>) {
-        let incarnation = self.living[&place].incarnation;
+        let Living {
+            incarnation, gossips, ..
+        } = self.living[&place];
         for action in actions {
             match action {
                 Action::Publish => self.changed = true,
@@ -316,6 +341,7 @@ impl World {
                         incarnation,
                         id,
                         outcome: Err(Failure::Timeout),
+                        gossips: None,
                     };
                     let until = self.now + timeout;
                     self.arrive(until, place, late);
@@ -328,6 +354,7 @@ impl World {
                             asker: incarnation,
                             id,
                             request,
+                            gossips,
                             until,
                         };
                         self.arrive(at, to.ip(), asked);
@@ -339,12 +366,13 @@ impl World {
     }
 
     fn send(&mut self, from: Place, to: Place, datagram: Datagram) {
-        self.sent_datagram(from, &datagram);
+        let bytes = datagram.encode();
+        self.sent_datagram(from, bytes.len());
         if !self.names.contains_key(&to) || self.apart(from, to) || self.chance(self.network.loss) {
             return;
         }
         // Every datagram goes through the bytes that the wire would carry.
-        assert_eq!(Datagram::parse(&datagram.encode()).as_ref(), Ok(&datagram));
+        assert_eq!(Datagram::parse(&bytes).as_ref(), Ok(&datagram));
         let twice = self.chance(self.network.duplicates) && datagram.kind != DatagramKind::Leave;
         for _ in 0..=usize::from(twice) {
             let at = self.now + self.delay();
@@ -354,6 +382,7 @@ impl World {
                 Arrival::Datagram {
                     from,
                     datagram: datagram.clone(),
+                    size: bytes.len(),
                 },
             );
         }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sidecar::mesh::wire::{Answer, Datagram, PATH_PREFIX, Request};
+use sidecar::mesh::wire::{Answer, PATH_PREFIX, Request};
 
 use super::{Place, World};
 
@@ -56,24 +56,22 @@ impl World {
         all
     }
 
-    pub(super) fn sent_datagram(&mut self, from: Place, datagram: &Datagram) {
+    pub(super) fn sent_datagram(&mut self, from: Place, size: usize) {
         if !self.network.tcp {
             return;
         }
-        let size = datagram.encode().len() + DATAGRAM_HEADER;
         let traffic = self.traffic.entry(from).or_default();
         traffic.datagrams_sent += 1;
-        traffic.bytes += count(size);
+        traffic.bytes += count(size + DATAGRAM_HEADER);
     }
 
-    pub(super) fn received_datagram(&mut self, to: Place, datagram: &Datagram) {
+    pub(super) fn received_datagram(&mut self, to: Place, size: usize) {
         if !self.network.tcp {
             return;
         }
-        let size = datagram.encode().len() + DATAGRAM_HEADER;
         let traffic = self.traffic.entry(to).or_default();
         traffic.datagrams_received += 1;
-        traffic.bytes += count(size);
+        traffic.bytes += count(size + DATAGRAM_HEADER);
     }
 
     /// How long a request takes until it is there; none where it never is.
