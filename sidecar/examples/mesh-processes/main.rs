@@ -50,14 +50,22 @@ fn main() -> anyhow::Result<()> {
         }
     };
     if !program.is_file() {
-        bail!("{} is not there: cargo build --release -p sidecar", program.display());
+        bail!(
+            "{} is not there: cargo build --release -p sidecar",
+            program.display()
+        );
     }
     let directory = tempfile::tempdir().context("a directory for config files")?;
     let limit = Duration::from_secs(options.limit);
     let begin = Instant::now();
     let mut nodes = Vec::new();
     for host in 1..=options.nodes {
-        let node = Node::start(&program, directory.path(), [127, 83, options.network, host], options.instances);
+        let node = Node::start(
+            &program,
+            directory.path(),
+            [127, 83, options.network, host],
+            options.instances,
+        );
         nodes.push(node.with_context(|| format!("sidecar {host}"))?);
     }
     let started = begin.elapsed();
@@ -80,21 +88,38 @@ fn main() -> anyhow::Result<()> {
     let frozen = agree(&nodes, count - 2, instances - 2 * each, limit);
 
     let mut table = vec![
-        ("all started".to_owned(), format!("{:.1} s", started.as_secs_f64())),
-        ("all agree, from the first start".to_owned(), seconds(&cold.map(|time| begin.elapsed().min(time + started)))),
+        (
+            "all started".to_owned(),
+            format!("{:.1} s", started.as_secs_f64()),
+        ),
+        (
+            "all agree, from the first start".to_owned(),
+            seconds(&cold.map(|time| begin.elapsed().min(time + started))),
+        ),
         ("one killed, all have noticed after".to_owned(), seconds(&killed)),
-        ("one stands still, all have noticed after".to_owned(), seconds(&frozen)),
+        (
+            "one stands still, all have noticed after".to_owned(),
+            seconds(&frozen),
+        ),
     ];
     let per = f64::from(options.nodes) * idle.as_secs_f64();
     for (what, unit, before, after) in [
-        ("processor time of an idle one", "ms/s", before.processor * 1000.0, after.processor * 1000.0),
+        (
+            "processor time of an idle one",
+            "ms/s",
+            before.processor * 1000.0,
+            after.processor * 1000.0,
+        ),
         ("datagrams it sends", "/s", before.datagrams, after.datagrams),
         ("exchanges it makes", "/s", before.exchanges, after.exchanges),
     ] {
         table.push((what.to_owned(), format!("{:.2} {unit}", (after - before) / per)));
     }
     let mean = after.resident / f64::from(options.nodes);
-    table.push(("resident memory, mean and most".to_owned(), format!("{mean:.1} and {:.1} MiB", after.most_resident)));
+    table.push((
+        "resident memory, mean and most".to_owned(),
+        format!("{mean:.1} and {:.1} MiB", after.most_resident),
+    ));
     println!("{} sidecars, {} instances each", options.nodes, options.instances);
     for (what, value) in table {
         println!("| {what:<42} | {value:>22} |");

@@ -23,7 +23,12 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts a sidecar on an address of its own.
-    pub(crate) fn start(program: &Path, directory: &Path, address: [u8; 4], instances: u32) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        program: &Path,
+        directory: &Path,
+        address: [u8; 4],
+        instances: u32,
+    ) -> anyhow::Result<Self> {
         let address = Ipv4Addr::from(address);
         let discovery = directory.join(format!("{address}.discovery"));
         std::fs::write(
@@ -67,16 +72,24 @@ impl Node {
     pub(crate) fn sees(&self) -> anyhow::Result<(usize, usize)> {
         let page: Value = serde_json::from_str(&self.get("/mesh")?)?;
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let up = list(&page["nodes"]).iter().filter(|node| node["health"] == "UP").count();
+        let up = list(&page["nodes"])
+            .iter()
+            .filter(|node| node["health"] == "UP")
+            .count();
         let services = list(&page["services"]);
-        let instances = services.iter().map(|service| list(&service["instances"]).len()).sum();
+        let instances = services
+            .iter()
+            .map(|service| list(&service["instances"]).len())
+            .sum();
         Ok((up, instances))
     }
 
     /// The sum of a counter's samples with this label.
     pub(crate) fn counted(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         let page = self.get("/metrics")?;
-        let lines = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains(label));
         lines
             .map(|line| {
                 let value = line.rsplit(' ').next().unwrap_or_default();
@@ -91,7 +104,12 @@ impl Node {
         // The name in parentheses may hold spaces.
         let rest = text.rsplit(')').next().unwrap_or_default();
         let mut fields = rest.split_whitespace().skip(11);
-        let mut ticks = || fields.next().and_then(|field| field.parse::<f64>().ok()).context("ticks");
+        let mut ticks = || {
+            fields
+                .next()
+                .and_then(|field| field.parse::<f64>().ok())
+                .context("ticks")
+        };
         #[allow(clippy::cast_precision_loss, reason = "it is 100")]
         let per_second = rustix::param::clock_ticks_per_second() as f64;
         Ok((ticks()? + ticks()?) / per_second)
@@ -100,7 +118,10 @@ impl Node {
     /// Resident memory.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .context("VmRSS")?;
         let kib: f64 = line.split_whitespace().nth(1).context("VmRSS")?.parse()?;
         Ok(kib / 1024.0)
     }
@@ -108,7 +129,11 @@ impl Node {
     fn get(&self, path: &str) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.status, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.status)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.status
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {

@@ -5,7 +5,10 @@
 //! Equal seeds make equal runs. What is counted, and how exchanges are carried, is in
 //! `tests/mesh_common/world/traffic.rs`.
 #![allow(clippy::print_stdout, reason = "it prints its table")]
-#![allow(clippy::unwrap_used, reason = "as in the tests that share the simulated world")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "as in the tests that share the simulated world"
+)]
 
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/mesh_common/world/mod.rs"]
@@ -111,7 +114,10 @@ fn simulate(options: &Options, nodes: u32) -> Line {
         network: Ipv4Addr::new(10, 7, 0, 0),
         mask: u8::try_from(32 - host_bits).unwrap(),
     };
-    let (limit, steady) = (Duration::from_secs(options.limit), Duration::from_secs(options.steady));
+    let (limit, steady) = (
+        Duration::from_secs(options.limit),
+        Duration::from_secs(options.steady),
+    );
     let mut world = World::laid_out(options.seed, network, layout);
     let places: Vec<_> = (0..nodes)
         .map(|_| {
@@ -124,7 +130,10 @@ fn simulate(options: &Options, nodes: u32) -> Line {
         let agreed = world.agreed_after(limit);
         if let Err(why) = &agreed {
             let why: String = why.chars().take(400).collect();
-            println!("  {nodes} nodes, {what}: no agreement after {} s: {why}", options.limit);
+            println!(
+                "  {nodes} nodes, {what}: no agreement after {} s: {why}",
+                options.limit
+            );
         }
         agreed.ok()
     };
@@ -164,7 +173,8 @@ fn simulate(options: &Options, nodes: u32) -> Line {
 }
 
 fn print(line: &Line) {
-    let time = |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
+    let time =
+        |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
     let Line { nodes, steady, .. } = line;
     println!(
         "| {nodes:>5} | {:>6} | {:>6} | {:>6} | {:>6} | {:>6.2} | {:>6.2} | {:>7.2} | {:>7.1} | {:>8.2} | {:>8.2} | {:>8.1} | {:>6.1} |",
@@ -192,9 +202,15 @@ fn main() {
         options.delay,
         options.seed
     );
-    println!("times in simulated s until all agree; a node's traffic per s in the steady state, both directions but where said");
-    println!("| nodes |   cold | frozen |    cut | healed |   sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |");
-    println!("|-------|--------|--------|--------|--------|--------|--------|---------|---------|----------|----------|----------|--------|");
+    println!(
+        "times in simulated s until all agree; a node's traffic per s in the steady state, both directions but where said"
+    );
+    println!(
+        "| nodes |   cold | frozen |    cut | healed |   sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |"
+    );
+    println!(
+        "|-------|--------|--------|--------|--------|--------|--------|---------|---------|----------|----------|----------|--------|"
+    );
     for nodes in &options.nodes {
         print(&simulate(&options, *nodes));
     }

@@ -44,6 +44,7 @@ impl Protocol {
     }
 
     fn succeeded(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, answer: Answer) {
+        self.answered_gossiping(endpoint);
         match answer {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
             Answer::Nodes(states) => {
@@ -85,6 +86,7 @@ impl Protocol {
         if joined {
             contact.mismatches = 0;
             self.changed = true;
+            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
         }
         match self.contacts.get(&endpoint) {

@@ -57,6 +57,8 @@ pub(super) struct Contact {
     pub(super) heard_hash: Option<Arc<str>>,
     /// It is of our own kind, see [`super::gossip`].
     pub(super) gossips: bool,
+    /// The answer that comes next says so.
+    pub(super) said_so: bool,
     /// Pings in a row that it has not answered.
     pub(super) misses: u32,
     /// When its gossip or its list last came.
@@ -81,6 +83,7 @@ impl Contact {
             repair_pause,
             heard_hash: None,
             gossips: false,
+            said_so: false,
             misses: 0,
             heard: now,
         }

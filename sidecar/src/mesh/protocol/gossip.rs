@@ -32,7 +32,7 @@ pub(super) struct Differences {
     in_a_row: u32,
     not_before: Duration,
     pause: Duration,
-    /// The last time helped.
+    /// The last time helped, or nodes come and go, so that the next may.
     pub(super) helped: bool,
 }
 
@@ -49,7 +49,11 @@ impl Differences {
             return false;
         }
         let helped = std::mem::take(&mut self.helped);
-        self.pause = if helped { shortest } else { (self.pause * 2).clamp(shortest, longest) };
+        self.pause = if helped {
+            shortest
+        } else {
+            (self.pause * 2).clamp(shortest, longest)
+        };
         self.not_before = now + self.pause;
         self.in_a_row = 0;
         true
@@ -57,6 +61,26 @@ impl Differences {
 }
 
 impl Protocol {
+    /// The node at this endpoint, whose answer comes next, says that it gossips.
+    pub(super) fn says_gossips(&mut self, now: Duration, endpoint: SocketAddr) {
+        self.gossips(now, endpoint);
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.said_so = true;
+        }
+    }
+
+    /// An answer has come: who does not say that it gossips is another program than before, maybe.
+    pub(super) fn answered_gossiping(&mut self, endpoint: SocketAddr) {
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        if !std::mem::take(&mut contact.said_so) && contact.gossips {
+            contact.gossips = false;
+            contact.misses = 0;
+            self.timers.cancel(Timer::Ping(endpoint));
+        }
+    }
+
     /// The node at this endpoint has shown that it gossips.
     pub(super) fn gossips(&mut self, now: Duration, endpoint: SocketAddr) {
         let up = self.is_up_at(endpoint);
@@ -71,7 +95,10 @@ impl Protocol {
 
     /// When a node that is up is checked by an exchange again.
     pub(super) fn next_check(&mut self, now: Duration, endpoint: SocketAddr) -> Duration {
-        let gossips = self.contacts.get(&endpoint).is_some_and(|contact| contact.gossips);
+        let gossips = self
+            .contacts
+            .get(&endpoint)
+            .is_some_and(|contact| contact.gossips);
         let period = if gossips { SELDOM } else { self.timing.check_period };
         now + self.about(period)
     }
@@ -96,7 +123,11 @@ impl Protocol {
         (contact.misses, contact.heard) = (0, now);
         let first = self.membership.own().endpoint() < endpoint;
         // The other of a pair only where the one does not.
-        let spare = if first { Duration::ZERO } else { self.timing.ping_retry };
+        let spare = if first {
+            Duration::ZERO
+        } else {
+            self.timing.ping_retry
+        };
         let pause = self.about(self.ping_period()) + spare;
         self.timers.set(Timer::Ping(endpoint), now + pause);
         self.rumours.quash(endpoint);
@@ -200,10 +231,17 @@ impl Protocol {
         }
         self.hurried = now;
         self.differing_nodes.helped = true;
-        let lost = self.membership.members().filter(|member| !member.up && member.was_up);
+        let lost = self
+            .membership
+            .members()
+            .filter(|member| !member.up && member.was_up);
         let lost: Vec<SocketAddr> = lost.map(|member| member.node.endpoint()).collect();
         for endpoint in lost {
-            if self.contacts.get(&endpoint).is_some_and(|contact| contact.gossips) {
+            if self
+                .contacts
+                .get(&endpoint)
+                .is_some_and(|contact| contact.gossips)
+            {
                 let pause = self.part_of(self.timing.ping_hurry, 0.0);
                 self.timers.set(Timer::Ping(endpoint), now + pause);
             }
@@ -228,6 +266,7 @@ impl Protocol {
             // It asks again until it has our answer.
             contact.told = revision;
             self.changed = true;
+            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
             self.ping_first(now, endpoint);
         }
@@ -245,7 +284,10 @@ impl Protocol {
             let heard = self.hear(now, &node, Word::Hearsay);
             self.differing_nodes.helped |= heard == Heard::Added;
             let endpoint = node.endpoint();
-            let gossips = self.contacts.get(&endpoint).is_some_and(|contact| contact.gossips);
+            let gossips = self
+                .contacts
+                .get(&endpoint)
+                .is_some_and(|contact| contact.gossips);
             if heard != Heard::Known || !gossips || self.is_up_at(endpoint) == healthy {
                 continue;
             }

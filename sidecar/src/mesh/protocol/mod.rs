@@ -121,7 +121,7 @@ impl Protocol {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
-                Event::Gossips(endpoint) => self.gossips(now, endpoint),
+                Event::Gossips(endpoint) => self.says_gossips(now, endpoint),
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
@@ -137,7 +137,12 @@ impl Protocol {
     }
 
     /// As [`Self::serve`], where the request says that the asker gossips.
-    pub fn serve_gossiping(&mut self, now: Duration, from: IpAddr, request: Request) -> (Answer, Vec<Action>) {
+    pub fn serve_gossiping(
+        &mut self,
+        now: Duration,
+        from: IpAddr,
+        request: Request,
+    ) -> (Answer, Vec<Action>) {
         match request {
             Request::Local(list) if list.node.address() == from => {
                 self.met(now, list);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 /// The most exchanges under way.
-const MAX_BUSY: usize = 64;
+const MAX_BUSY: usize = 128;
 /// The most of them with nodes that are not up, so that neighbours that are keep their checks however
 /// many strangers are named to us.
-const MAX_BUSY_STRANGERS: usize = 32;
+const MAX_BUSY_STRANGERS: usize = 64;
 
 /// Slots for exchanges under way, one an endpoint.
 #[derive(Debug, Default)]

@@ -75,5 +75,7 @@ impl Gossip {
 /// A short digest of a text. Sums of them tell apart sets of texts that differ by accident.
 pub(in crate::mesh) fn digest(text: &str) -> u64 {
     let long = Sha512::digest(text.as_bytes());
-    long.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    long.iter()
+        .take(8)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

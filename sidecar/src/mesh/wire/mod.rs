@@ -14,8 +14,8 @@ mod shape;
 
 pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
 pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
-pub use gossip::{Gossip, Missed};
 pub(super) use gossip::digest;
+pub use gossip::{Gossip, Missed};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;
