@@ -33,7 +33,7 @@ impl Rumours {
         }
     }
 
-    /// Takes up that a node is down. False where somebody looked for it already, so that others know.
+    /// Takes up that a node is down. False where that is told already.
     pub(super) fn down(&mut self, of: SocketAddr, times: u32) -> bool {
         if self.0.len() >= MAX_RUMOURS {
             return false;
@@ -42,7 +42,7 @@ impl Rumours {
             left: times,
             down: true,
         };
-        self.0.insert(of, rumour).is_none()
+        self.0.insert(of, rumour).is_none_or(|before| !before.down)
     }
 
     /// It has proved to be wrong.
