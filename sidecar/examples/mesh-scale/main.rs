@@ -39,6 +39,9 @@ struct Options {
     /// Nodes that do not gossip, but deal with each other as with the original.
     #[arg(long)]
     original: bool,
+    /// Print, for each simulated second of a start, how many nodes one knows and holds to be up on average.
+    #[arg(long)]
+    trace: bool,
     /// Decides everything that is left to chance.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -137,7 +140,20 @@ fn simulate(options: &Options, nodes: u32) -> Line {
         }
         agreed.ok()
     };
-    let cold = agreed(&mut world, "cold start");
+    if options.trace {
+        for _ in 0..options.limit {
+            world.run_for(Duration::from_secs(1));
+            let (known, up) = world.progress();
+            println!(
+                "  {nodes} nodes, {} s: {known} known, {up} up",
+                world.now().as_secs()
+            );
+            if up >= usize::try_from(nodes).unwrap() {
+                break;
+            }
+        }
+    }
+    let cold = agreed(&mut world, "cold start").map(|_| world.now());
     let start = Steady::of(&world.take_traffic(), world.now());
     let mut line = Line {
         nodes,

@@ -31,6 +31,8 @@ pub struct Timing {
     pub search_settled: Duration,
     /// How long a check, or telling a change, may take. 500 ms.
     pub check_timeout: Duration,
+    /// How long the first exchange with a node may take: on a slow way lost data is sent again within it. 600 ms.
+    pub join_timeout: Duration,
     /// How long an exchange of everything known may take. 2 s.
     pub exchange_timeout: Duration,
     /// From one check of a node that is up to the next. 400 ms.
@@ -50,9 +52,9 @@ pub struct Timing {
     pub ping_lost: Duration,
     /// Within which all of those are pinged once one of them is there again. 500 ms.
     pub ping_hurry: Duration,
-    /// In a large mesh, the shortest time between two exchanges of all nodes; doubles while they do not
-    /// help. 500 ms.
-    pub nodes_pause: Duration,
+    /// In a large mesh, the shortest time between two exchanges of all nodes, for each node that is known: so
+    /// they cost the same however many that are. Doubles while they do not help. 1 ms.
+    pub nodes_share: Duration,
     /// The longest time between two of those, and between two repairs that gossip asks for. 64 s.
     pub gossip_longest: Duration,
     /// From a check that the kernel refused to the next. 30 ms.
@@ -96,6 +98,7 @@ impl Default for Timing {
             search_settled_pause: ms(1_000),
             search_settled: ms(60_000),
             check_timeout: ms(500),
+            join_timeout: ms(600),
             exchange_timeout: ms(2_000),
             check_period: ms(400),
             ping_share: ms(140),
@@ -105,7 +108,7 @@ impl Default for Timing {
             doubt_after: ms(3_000),
             ping_lost: ms(500),
             ping_hurry: ms(500),
-            nodes_pause: ms(500),
+            nodes_share: ms(1),
             gossip_longest: ms(64_000),
             check_after_refusal: ms(30),
             kept_connections: 32,

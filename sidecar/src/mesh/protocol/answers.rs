@@ -18,7 +18,8 @@ impl Protocol {
         let Some(endpoint) = self.exchanges.remove(&id) else {
             return;
         };
-        self.slots.release(endpoint);
+        let in_time = !matches!(outcome, Err(Failure::Timeout));
+        self.slots.ended(endpoint, in_time);
         let contact = self.contacts.get_mut(&endpoint);
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
@@ -197,7 +198,9 @@ impl Protocol {
                 Failure::Bad => now + self.timing.push_retry,
             };
         } else {
-            let doublings = contact.attempts.min(16);
+            // What took long and got lost needs no pause, where the node is known to live.
+            let lost = contact.gossips && failure == Failure::Timeout;
+            let doublings = if lost { 0 } else { contact.attempts.min(16) };
             contact.attempts += 1;
             let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);
             let gives_up = contact.gossips && was_up && contact.attempts > MAX_ATTEMPTS;

@@ -152,6 +152,7 @@ impl Contact {
     /// Starts anew with a node that went down.
     pub(super) fn gone_down(&mut self) {
         self.misses = 0;
+        self.pulled = None;
         self.pull_at = None;
         self.sync_at = None;
         self.nodes_at = None;

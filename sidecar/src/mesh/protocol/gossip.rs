@@ -37,10 +37,10 @@ pub(super) struct Differences {
 }
 
 impl Differences {
-    /// Another digest differs: is it time to look into it?
+    /// Another digest differs: is it time to look into it? At once while all is changing anyway.
     fn another(&mut self) -> bool {
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.in_a_row >= DIFFERENCES
+        self.helped || self.in_a_row >= DIFFERENCES
     }
 
     /// Begins a look, if one is due: the longer they do not help, the more rarely.
@@ -269,6 +269,10 @@ impl Protocol {
             self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
             self.ping_first(now, endpoint);
+        } else if contact.pulled.is_none() {
+            // It asks once more: our answer got lost, and our own question may not. Only one, lest each make
+            // the other ask for ever.
+            contact.want_pull(now, self.timing.repair_pause);
         }
         self.changed |= self.directory.set(&node, khala_nodes);
         self.pursue(now, endpoint);
@@ -325,8 +329,10 @@ impl Protocol {
 
     /// Asks a node whom it knows; in a large mesh, where that is much to tell, not each that knows others.
     pub(super) fn ask_nodes(&mut self, now: Duration, endpoint: SocketAddr) {
-        let large = self.membership.members().len() > self.timing.kept_connections;
-        let (shortest, longest) = (self.timing.nodes_pause, self.timing.gossip_longest);
+        let known = self.membership.members().len();
+        let large = known > self.timing.kept_connections;
+        let shortest = self.timing.nodes_share * u32::try_from(known).unwrap_or(u32::MAX);
+        let longest = self.timing.gossip_longest;
         if large && !self.differing_nodes.begin(now, shortest, longest) {
             return;
         }

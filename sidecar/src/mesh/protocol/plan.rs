@@ -68,6 +68,7 @@ impl Protocol {
             contact.pulled = Some(now);
         }
         let timeout = match task {
+            Task::Check if stranger => self.timing.join_timeout,
             Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
             Task::Nodes | Task::Sync => self.timing.exchange_timeout,
         };

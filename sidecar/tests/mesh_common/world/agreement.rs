@@ -43,6 +43,17 @@ impl World {
         }
     }
 
+    /// How many nodes a node knows and holds to be up, on average, itself included.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        let memberships = || self.living.values().map(|living| living.protocol.membership());
+        let known: usize = memberships()
+            .map(|membership| membership.members().len() + 1)
+            .sum();
+        let up: usize = memberships().map(|membership| membership.healthy().len()).sum();
+        let nodes = self.living.len().max(1);
+        (known / nodes, up / nodes)
+    }
+
     /// Checks that each side of a partition agrees in itself.
     pub(crate) fn agree_per_side(&self) {
         if let Err(why) = self.sides_agree() {
