@@ -168,7 +168,7 @@ fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itse
             .iter()
             .filter(|action| matches!(action, Action::Exchange { .. }))
             .count();
-        assert!(n <= 32 || asked == 0, "more than 32 strangers are asked at once");
+        assert!(n <= 64 || asked == 0, "more than 64 strangers are asked at once");
     }
     assert_eq!(protocol.membership().members().count(), MAX_NODES - 1);
     let speaker = named(20_000);

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::config::Config;
 use super::counters::Counters;
-use super::driver::Driver;
+use super::driver::{Driver, Publishing};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
 use super::protocol::{Protocol, Search};
@@ -117,6 +117,7 @@ impl Mesh {
             leave,
             instances: instances_in,
             view: view_in,
+            publishing: Publishing::new(),
             counters: counters.clone(),
             large: Arc::new(LargeBodies::new()),
             stop: stop.clone(),

@@ -20,6 +20,7 @@ use tokio::net::TcpSocket;
 
 use super::large_bodies::{LargeBodies, SMALL, Turn};
 use super::protocol::Failure;
+use super::wire::GOSSIP_HEADER;
 
 /// Why there is no answer.
 pub(super) struct Trouble {
@@ -77,6 +78,8 @@ pub(super) struct AnswerBody {
     pub(super) bytes: Bytes,
     /// Its turn, where it is large.
     pub(super) turn: Option<Turn>,
+    /// Whether the other says that it gossips.
+    pub(super) gossips: bool,
 }
 
 /// A connection to one node. Nothing happens on it but while it is asked or watched.
@@ -129,6 +132,7 @@ impl Connection {
             if !status.is_success() {
                 return Err(Trouble::new(Failure::Bad, format!("status {status}")));
             }
+            let gossips = answer.headers().contains_key(GOSSIP_HEADER);
             let small = answer
                 .body()
                 .size_hint()
@@ -140,6 +144,7 @@ impl Connection {
                 Ok(body) => Ok(AnswerBody {
                     bytes: body.to_bytes(),
                     turn,
+                    gossips,
                 }),
                 Err(error) => Err(match error.downcast::<hyper::Error>() {
                     Ok(error) => (*error).into(),

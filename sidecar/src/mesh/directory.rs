@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::wire::services_text;
 use super::wire::{
-    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode,
+    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, digest,
     services_hash,
 };
 use crate::balance::service::{Instance, Instances, Offer, ServiceId};
@@ -31,6 +31,7 @@ struct Entry {
     services: ServiceList,
     /// Its part of the hashed text, kept because most parts stay when one changes.
     text: String,
+    digest: u64,
     /// The bytes that it takes in the body of `khala.sync`.
     size: usize,
 }
@@ -44,6 +45,8 @@ pub struct Directory {
     lists: BTreeMap<Node, Entry>,
     /// Addresses of instances whose node is lost, each with the node's endpoint.
     lost: BTreeMap<SocketAddr, SocketAddr>,
+    /// The same by the node's endpoint.
+    lost_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
     total: usize,
     /// The bytes of all entries.
     size: usize,
@@ -51,6 +54,8 @@ pub struct Directory {
     /// The last changes of the own list, the newest of them making `revision`.
     changes: VecDeque<Change>,
     hash: OnceCell<Arc<str>>,
+    /// The sum of all entries' digests.
+    digest: u64,
 }
 
 impl Directory {
@@ -60,11 +65,13 @@ impl Directory {
             own: own.clone(),
             lists: BTreeMap::new(),
             lost: BTreeMap::new(),
+            lost_by_node: BTreeMap::new(),
             total: 0,
             size: 0,
             revision: 0,
             changes: VecDeque::new(),
             hash: OnceCell::new(),
+            digest: 0,
         };
         directory.set(&own, ServiceList::default());
         directory
@@ -94,7 +101,8 @@ impl Directory {
         if held.is_some_and(|held| held.services == services) {
             return false;
         }
-        let (held, held_size) = held.map_or((0, 0), |held| (held.services.len(), held.size));
+        let (held, held_size, held_digest) =
+            held.map_or((0, 0, 0), |held| (held.services.len(), held.size, held.digest));
         let total = self.total - held + services.len();
         if total > MAX_TOTAL || services.len() > MAX_SERVICES {
             return false;
@@ -111,9 +119,12 @@ impl Directory {
         };
         let size = list.size();
         self.size = self.size - held_size + size;
+        let digest = digest(&text);
+        self.digest = self.digest.wrapping_sub(held_digest).wrapping_add(digest);
         let entry = Entry {
             services: list.khala_nodes,
             text,
+            digest,
             size,
         };
         self.lists.insert(list.node, entry);
@@ -141,15 +152,27 @@ impl Directory {
         let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
         let lost: Vec<SocketAddr> = addresses.collect();
         let dropped = self.drop_node(node);
-        for address in lost.into_iter().take(MAX_TOTAL.saturating_sub(self.lost.len())) {
-            self.lost.insert(address, node.endpoint());
+        let lost: Vec<SocketAddr> = lost
+            .into_iter()
+            .take(MAX_TOTAL.saturating_sub(self.lost.len()))
+            .collect();
+        for address in &lost {
+            self.lost.insert(*address, node.endpoint());
+        }
+        if !lost.is_empty() {
+            self.lost_by_node.insert(node.endpoint(), lost);
         }
         dropped
     }
 
     /// Nothing of the node at this endpoint counts as lost any more.
     fn find(&mut self, endpoint: SocketAddr) {
-        self.lost.retain(|_, lost| *lost != endpoint);
+        for address in self.lost_by_node.remove(&endpoint).unwrap_or_default() {
+            // Another node may have lost the same since.
+            if self.lost.get(&address) == Some(&endpoint) {
+                self.lost.remove(&address);
+            }
+        }
     }
 
     /// Forgets a node's list. False where there was none.
@@ -160,6 +183,7 @@ impl Directory {
         };
         self.total -= entry.services.len();
         self.size -= entry.size;
+        self.digest = self.digest.wrapping_sub(entry.digest);
         self.hash.take();
         true
     }
@@ -206,6 +230,11 @@ impl Directory {
     pub fn hash(&self) -> Arc<str> {
         let texts = || self.lists.values().map(|entry| entry.text.as_str());
         self.hash.get_or_init(|| services_hash(texts()).into()).clone()
+    }
+
+    /// The sum of the digests of all lists.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// Every list: the body of `khala.sync`. None where that is more than others read.

@@ -12,20 +12,41 @@ use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, IdleConnections};
+use super::connection::IdleConnections;
 use super::counters::{Counters, Outcome};
-use super::exchange_client::exchange;
+use super::exchange_client::{Ended, exchange};
 use super::exchange_server::Served;
 use super::large_bodies::LargeBodies;
 use super::protocol::{Action, Departure, Event, Failure, Protocol};
 use super::view::View;
-use super::wire::{Answer, Datagram, MAX_DATAGRAM, Node};
+use super::wire::{Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::{Instances, Offer};
 use crate::breakage::{Breakage, broken};
 
 /// How often `leave` is said, because datagrams get lost, and the pause between.
 const LEAVES: u32 = 2;
 const LEAVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// What is known is published anew so rarely that it takes at most one part of so many of the time: in a large
+/// mesh that starts, changes come by the hundred, and each costs as much as the mesh is large.
+const PUBLISHING_SHARE: u32 = 10;
+/// But a change waits no longer than this.
+const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
+
+/// When what is known is to be published.
+pub(super) struct Publishing {
+    due: bool,
+    not_before: Instant,
+}
+
+impl Publishing {
+    pub(super) fn new() -> Self {
+        Self {
+            due: false,
+            not_before: Instant::now(),
+        }
+    }
+}
 
 /// The state machine's surroundings.
 pub(super) struct Driver {
@@ -37,6 +58,7 @@ pub(super) struct Driver {
     pub(super) leave: oneshot::Receiver<Duration>,
     pub(super) instances: watch::Sender<Arc<Instances>>,
     pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) publishing: Publishing,
     pub(super) counters: Arc<Counters>,
     /// Of answers, so that askers cannot hold them up.
     pub(super) large: Arc<LargeBodies>,
@@ -46,35 +68,39 @@ pub(super) struct Driver {
 /// The exchanges under way, and the connections kept for the next.
 #[derive(Default)]
 struct Exchanges {
-    tasks: JoinSet<(Result<Answer, Failure>, Option<Connection>)>,
+    tasks: JoinSet<Ended>,
     /// What each task is to report, and whom it asks.
     started: HashMap<task::Id, (u64, SocketAddr)>,
     idle: IdleConnections,
 }
 
 impl Exchanges {
-    /// Waits until an exchange ends or a node closes its kept connection. Can be cancelled.
-    async fn next(&mut self) -> Option<Event> {
+    /// Waits until an exchange ends or a node closes its kept connection; says whether the node at that endpoint
+    /// gossips. Can be cancelled.
+    async fn next(&mut self) -> Option<(Option<SocketAddr>, Event)> {
         let joined = tokio::select! {
             Some(joined) = self.tasks.join_next_with_id() => joined,
-            endpoint = self.idle.closed() => return Some(Event::Disconnected(endpoint)),
+            endpoint = self.idle.closed() => return Some((None, Event::Disconnected(endpoint))),
         };
-        let (task, (outcome, connection)) = match joined {
+        let (task, ended) = match joined {
             Ok(ended) => ended,
             // Its panic has been printed; the state machine must not wait for it for ever.
-            Err(error) => (error.id(), (Err(Failure::Bad), None)),
+            Err(error) => (error.id(), Ended::failed(Failure::Bad)),
         };
         let (id, to) = self.started.remove(&task)?;
-        if let Some(connection) = connection {
+        if let Some(connection) = ended.connection {
             self.idle.keep(to, connection);
         }
-        Some(Event::Answered { id, outcome })
+        let outcome = ended.outcome;
+        Some((ended.gossips.then_some(to), Event::Answered { id, outcome }))
     }
 }
 
 /// What the driver waits for.
 enum Happening {
     Event(Event),
+    /// An exchange has ended: with a node at this endpoint that gossips, where it is given.
+    Ended(Option<SocketAddr>, Event),
     Request(Served),
     NotADatagram,
     /// The mesh is to be left within this time.
@@ -93,6 +119,7 @@ impl Driver {
         let offers = self.offers.borrow_and_update().clone();
         let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
         self.act(actions, &mut exchanges);
+        self.publish_if_due();
         loop {
             if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
                 // First, lest a question of ours that arrives after the goodbye be taken for life.
@@ -107,12 +134,25 @@ impl Driver {
             let actions = match happening {
                 Happening::Event(Event::Offers(_)) if last_moment.is_some() => continue,
                 Happening::Event(event) => self.protocol.handle(now, event),
+                Happening::Ended(gossips, event) => {
+                    let mut actions = match gossips {
+                        Some(endpoint) => self.protocol.handle(now, Event::Gossips(endpoint)),
+                        None => Vec::new(),
+                    };
+                    actions.extend(self.protocol.handle(now, event));
+                    actions
+                }
                 Happening::Request(Served {
                     from,
                     request,
+                    gossips,
                     answer,
                 }) => {
-                    let (given, actions) = self.protocol.serve(now, from, request);
+                    let (given, actions) = if gossips {
+                        self.protocol.serve_gossiping(now, from, request)
+                    } else {
+                        self.protocol.serve(now, from, request)
+                    };
                     // The asker may have gone meanwhile.
                     let _ = answer.send(given);
                     actions
@@ -128,6 +168,7 @@ impl Driver {
                 Happening::Stop => break,
             };
             self.act(actions, &mut exchanges);
+            self.publish_if_due();
             exchanges.idle.retain(|to| self.protocol.keeps_connection(to));
         }
         exchanges.tasks.shutdown().await;
@@ -142,7 +183,8 @@ impl Driver {
         buffer: &mut [u8],
     ) -> Happening {
         let deadline = self.protocol.next_deadline().map(|at| started + at);
-        let deadline = deadline.into_iter().chain(last_moment).min();
+        let publish = self.publishing.due.then_some(self.publishing.not_before);
+        let deadline = deadline.into_iter().chain(last_moment).chain(publish).min();
         let alarm = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -164,7 +206,7 @@ impl Driver {
                 Happening::Event(Event::Datagram { from, datagram })
             }
             Some(served) = self.requests.recv() => Happening::Request(served),
-            Some(ended) = exchanges.next() => Happening::Event(ended),
+            Some((gossips, event)) = exchanges.next() => Happening::Ended(gossips, event),
             Ok(()) = self.offers.changed(), if !leaving => {
                 Happening::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
@@ -173,7 +215,7 @@ impl Driver {
         }
     }
 
-    fn act(&self, actions: Vec<Action>, exchanges: &mut Exchanges) {
+    fn act(&mut self, actions: Vec<Action>, exchanges: &mut Exchanges) {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => {
@@ -196,12 +238,13 @@ impl Driver {
                     let (counters, large) = (self.counters.clone(), self.large.clone());
                     let kept = exchanges.idle.take(to);
                     let task = exchanges.tasks.spawn(async move {
-                        let (outcome, connection) = exchange(own, to, request, timeout, kept, &large).await;
-                        let counted = outcome
-                            .as_ref()
-                            .map_or_else(|e| Outcome::Failed(*e), |_| Outcome::Answered);
+                        let ended = exchange(own, to, request, timeout, kept, &large).await;
+                        let counted = match ended.outcome {
+                            Ok(_) => Outcome::Answered,
+                            Err(failure) => Outcome::Failed(failure),
+                        };
                         counters.count_made(kind, counted);
-                        (outcome, connection)
+                        ended
                     });
                     exchanges.started.insert(task.id(), (id, to));
                 }
@@ -220,9 +263,22 @@ impl Driver {
                         tracing::warn!(%node, why = "bad answer", "discovery: lost");
                     }
                 },
-                Action::Publish => self.publish(),
+                Action::Publish => self.publishing.due = true,
             }
         }
+    }
+
+    fn publish_if_due(&mut self) {
+        let begin = Instant::now();
+        if !self.publishing.due || begin < self.publishing.not_before {
+            return;
+        }
+        self.publish();
+        let pause = begin.elapsed() * (PUBLISHING_SHARE - 1);
+        self.publishing = Publishing {
+            due: false,
+            not_before: Instant::now() + pause.min(PUBLISHING_LATEST),
+        };
     }
 
     fn publish(&self) {

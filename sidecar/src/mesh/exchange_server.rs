@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
 use super::large_bodies::{LargeBodies, SMALL};
-use super::wire::{Answer, ExchangeKind, PATH_PREFIX, Request};
+use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, Limits};
 
 /// How long a large body may wait for its turn. Whoever sends one waits longer for the answer.
@@ -34,6 +35,8 @@ const LIMITS: Limits = Limits {
 pub(super) struct Served {
     pub(super) from: IpAddr,
     pub(super) request: Request,
+    /// Whether the asker says that it gossips.
+    pub(super) gossips: bool,
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
@@ -58,8 +61,9 @@ impl ExchangeServer {
     }
 
     async fn serve(&self, from: IpAddr, request: hyper::Request<Incoming>) -> http::Answer {
+        let gossips = request.headers().contains_key(GOSSIP_HEADER);
         let answer = match self.read(from, request).await {
-            Ok(request) => self.ask(from, request).await,
+            Ok(request) => self.ask(from, request, gossips).await,
             Err(rejected) => Err(rejected),
         };
         answer.unwrap_or_else(|(status, message)| {
@@ -69,22 +73,27 @@ impl ExchangeServer {
         })
     }
 
-    async fn ask(&self, from: IpAddr, request: Request) -> Result<http::Answer, Rejection> {
+    async fn ask(&self, from: IpAddr, request: Request, gossips: bool) -> Result<http::Answer, Rejection> {
         let kind = request.kind();
         let gone = || (StatusCode::SERVICE_UNAVAILABLE, "this node is leaving".to_owned());
         let (answer, answered) = oneshot::channel();
         let served = Served {
             from,
             request,
+            gossips,
             answer,
         };
         self.requests.send(served).await.map_err(|_| gone())?;
         let answer = answered.await.map_err(|_| gone())?;
         self.counters.count_served(kind);
-        Ok(match answer.body() {
+        let mut answer = match answer.body() {
             Some(body) => http::answer(StatusCode::OK, "application/json", body),
             None => http::empty(StatusCode::NO_CONTENT),
-        })
+        };
+        answer
+            .headers_mut()
+            .insert(GOSSIP_HEADER, HeaderValue::from_static("1"));
+        Ok(answer)
     }
 
     async fn read(&self, from: IpAddr, request: hyper::Request<Incoming>) -> Result<Request, Rejection> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::timing::Timing;
-use super::wire::{MAX_NODES, Node, NodeState, membership_hash};
+use super::wire::{MAX_NODES, Node, NodeState, digest, membership_hash};
 use crate::breakage::{Breakage, broken};
 
 /// Whose word it is that a node is there.
@@ -62,6 +62,8 @@ pub struct Membership {
     /// Nodes that are gone, and until when nobody else is believed that they are there.
     tombstones: BTreeMap<Node, Duration>,
     hash: OnceCell<Arc<str>>,
+    /// Of the healthy nodes.
+    digest: u64,
     forget_unseen: Duration,
     forget_down: Duration,
     tombstone: Duration,
@@ -73,6 +75,7 @@ impl Membership {
     pub fn new(own: Node, timing: &Timing) -> Self {
         Self {
             healthy: BTreeSet::from([own.clone()]),
+            digest: digest(&own.text()),
             own,
             members: BTreeMap::new(),
             tombstones: BTreeMap::new(),
@@ -95,7 +98,7 @@ impl Membership {
     }
 
     /// Every known node but this one.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.values()
     }
 
@@ -132,6 +135,11 @@ impl Membership {
         self.hash
             .get_or_init(|| membership_hash(&self.healthy).into())
             .clone()
+    }
+
+    /// The sum of the digests of this node and all that are up.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// Every known node with its health, this one first: the body of a node exchange.
@@ -189,6 +197,7 @@ impl Membership {
             return false;
         }
         (member.up, member.was_up) = (true, true);
+        self.digest = self.digest.wrapping_add(digest(&member.node.text()));
         self.healthy.insert(member.node.clone());
         self.hash.take();
         true
@@ -200,21 +209,32 @@ impl Membership {
             return false;
         };
         member.failures = member.failures.saturating_add(1);
-        if broken(Breakage::KeepDeadInstances) || !member.up || member.failures < self.failures_until_down {
+        member.up && member.failures >= self.failures_until_down && self.lose(now, endpoint)
+    }
+
+    /// The node at this endpoint is down. True where it was up.
+    pub fn lose(&mut self, now: Duration, endpoint: SocketAddr) -> bool {
+        let held = self.members.get_mut(&endpoint).filter(|member| member.up);
+        let Some(member) = held.filter(|_| !broken(Breakage::KeepDeadInstances)) else {
             return false;
-        }
+        };
         (member.up, member.since) = (false, now);
-        self.healthy.remove(&member.node);
-        self.hash.take();
+        let node = member.node.clone();
+        self.no_longer_healthy(&node);
         true
+    }
+
+    fn no_longer_healthy(&mut self, node: &Node) {
+        if self.healthy.remove(node) {
+            self.digest = self.digest.wrapping_sub(digest(&node.text()));
+            self.hash.take();
+        }
     }
 
     /// Forgets the node at this endpoint, and for a while whatever others say of it.
     pub fn forget(&mut self, now: Duration, endpoint: SocketAddr) -> Option<Node> {
         let member = self.members.remove(&endpoint)?;
-        if self.healthy.remove(&member.node) {
-            self.hash.take();
-        }
+        self.no_longer_healthy(&member.node);
         if self.tombstones.len() >= MAX_NODES {
             self.tombstones.retain(|_, until| *until > now);
         }

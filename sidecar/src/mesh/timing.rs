@@ -24,14 +24,39 @@ pub struct Timing {
     pub search_first: Duration,
     /// The longest pause between two rounds, and the one between two sweeps, while alone. 10 s.
     pub search_alone: Duration,
+    /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up: all nodes
+    /// together still visit many. 1 s.
+    pub search_settled_pause: Duration,
     /// Pause between two rounds, and two sweeps, while a neighbour is up. 60 s.
     pub search_settled: Duration,
     /// How long a check, or telling a change, may take. 500 ms.
     pub check_timeout: Duration,
+    /// How long the first exchange with a node may take: on a slow way lost data is sent again within it. 600 ms.
+    pub join_timeout: Duration,
     /// How long an exchange of everything known may take. 2 s.
     pub exchange_timeout: Duration,
     /// From one check of a node that is up to the next. 400 ms.
     pub check_period: Duration,
+    /// Nodes of our own kind ping each other instead: each of so many neighbours in turn that one has this
+    /// much of the time, if that is longer than `check_period`. A pair needs one ping a turn. 140 ms.
+    pub ping_share: Duration,
+    /// From a ping that was not answered to the next. 350 ms.
+    pub ping_patience: Duration,
+    /// The same from then on. 150 ms.
+    pub ping_retry: Duration,
+    /// Unanswered pings in a row that take a node down. 6.
+    pub pings_until_down: u32,
+    /// Somebody else's doubts do not count while a node was heard within this time. 3 s.
+    pub doubt_after: Duration,
+    /// The share of time of each node that was up and is down, which is pinged now and then. 500 ms.
+    pub ping_lost: Duration,
+    /// Within which all of those are pinged once one of them is there again. 500 ms.
+    pub ping_hurry: Duration,
+    /// In a large mesh, the shortest time between two exchanges of all nodes, for each node that is known: so
+    /// they cost the same however many that are. Doubles while they do not help. 1 ms.
+    pub nodes_share: Duration,
+    /// The longest time between two of those, and between two repairs that gossip asks for. 64 s.
+    pub gossip_longest: Duration,
     /// From a check that the kernel refused to the next. 30 ms.
     pub check_after_refusal: Duration,
     /// While no more neighbours than this are up, one connection is kept open to each. 32.
@@ -70,10 +95,21 @@ impl Default for Timing {
             search_far_pause: ms(50),
             search_first: ms(250),
             search_alone: ms(10_000),
+            search_settled_pause: ms(1_000),
             search_settled: ms(60_000),
             check_timeout: ms(500),
+            join_timeout: ms(600),
             exchange_timeout: ms(2_000),
             check_period: ms(400),
+            ping_share: ms(140),
+            ping_patience: ms(350),
+            ping_retry: ms(150),
+            pings_until_down: 6,
+            doubt_after: ms(3_000),
+            ping_lost: ms(500),
+            ping_hurry: ms(500),
+            nodes_share: ms(1),
+            gossip_longest: ms(64_000),
             check_after_refusal: ms(30),
             kept_connections: 32,
             failures_until_down: 3,

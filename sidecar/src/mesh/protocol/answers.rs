@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::contact::{Exchange, Task};
+use super::gossip::SELDOM;
 use super::{Action, Departure, Failure, Protocol};
 use crate::mesh::membership::Word;
 use crate::mesh::wire::{Answer, Node, NodeServices};
+
+/// How often one of our own kind that was up is asked by itself until its pings are waited for.
+const MAX_ATTEMPTS: u32 = 5;
 
 impl Protocol {
     pub(super) fn answered(&mut self, now: Duration, id: u64, outcome: Result<Answer, Failure>) {
         let Some(endpoint) = self.exchanges.remove(&id) else {
             return;
         };
-        self.slots.release(endpoint);
+        let in_time = !matches!(outcome, Err(Failure::Timeout));
+        self.slots.ended(endpoint, in_time);
         let contact = self.contacts.get_mut(&endpoint);
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
@@ -40,19 +45,18 @@ impl Protocol {
     }
 
     fn succeeded(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, answer: Answer) {
+        self.answered_gossiping(endpoint);
         match answer {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
             Answer::Nodes(states) => {
-                for state in states {
-                    self.hear(now, &state.node, Word::Hearsay);
-                }
+                self.hear_states(now, states);
             }
             Answer::Diff(nodes) => self.repair(now, endpoint, &nodes),
             Answer::Hash(hash) => self.compare(now, endpoint, &hash),
             Answer::Done => {}
         }
         // Who answers is alive, but only a list says who it is.
-        let next_check = now + self.about(self.timing.check_period);
+        let next_check = self.next_check(now, endpoint);
         let Some(contact) = self.contacts.get_mut(&endpoint) else {
             return;
         };
@@ -62,12 +66,13 @@ impl Protocol {
         if self.membership.get(endpoint).is_some_and(|member| member.up) {
             self.membership.answered(endpoint);
             contact.check_at = next_check;
+            self.ping_again(now, endpoint);
         }
     }
 
     fn heard_list(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange, list: NodeServices) {
         let NodeServices { node, khala_nodes } = list;
-        let next_check = now + self.about(self.timing.check_period);
+        let next_check = self.next_check(now, endpoint);
         let (Some(member), Some(contact)) = (self.membership.get(endpoint), self.contacts.get_mut(&endpoint))
         else {
             return;
@@ -82,7 +87,12 @@ impl Protocol {
         if joined {
             contact.mismatches = 0;
             self.changed = true;
+            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
+        }
+        match self.contacts.get(&endpoint) {
+            Some(contact) if contact.gossips && joined => self.ping_first(now, endpoint),
+            _ => self.ping_again(now, endpoint),
         }
         let Some(contact) = self.contacts.get_mut(&endpoint) else {
             return;
@@ -156,6 +166,9 @@ impl Protocol {
             return;
         };
         let up = member.up;
+        if up && contact.gossips && failure == Failure::Timeout {
+            return self.unanswered(now, endpoint, exchange);
+        }
         let retry = Some(now + self.timing.push_retry);
         match exchange.task {
             Task::Check => {}
@@ -174,33 +187,77 @@ impl Protocol {
             }
             Task::Nodes | Task::Sync => return,
         }
-        let node = member.node.clone();
-        let down = self.membership.failed(now, endpoint);
-        if down {
-            contact.gone_down();
+        let was_up = member.was_up;
+        if self.membership.failed(now, endpoint) {
+            return self.gone_down(now, endpoint, failure);
         }
-        if up && !down {
+        if up {
             contact.check_at = match failure {
                 Failure::Timeout => now,
                 Failure::Refused => now + self.timing.check_after_refusal,
                 Failure::Bad => now + self.timing.push_retry,
             };
         } else {
-            let doublings = contact.attempts.min(16);
+            // What took long and got lost needs no pause, where the node is known to live.
+            let lost = contact.gossips && failure == Failure::Timeout;
+            let doublings = if lost { 0 } else { contact.attempts.min(16) };
             contact.attempts += 1;
             let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);
-            let pause = self.about(pause);
+            let gives_up = contact.gossips && was_up && contact.attempts > MAX_ATTEMPTS;
+            // A ping tells when it is there again.
+            let pause = if gives_up { SELDOM } else { self.about(pause) };
             if let Some(contact) = self.contacts.get_mut(&endpoint) {
                 contact.check_at = now + pause;
             }
             self.set_expiry(endpoint);
         }
-        if down {
-            self.changed = true;
-            self.directory.lose_node(&node);
-            let why = Departure::Lost(failure);
-            self.actions.push(Action::Gone { node, why });
-            self.search_if_alone(now);
+    }
+
+    /// An exchange with a node that gossips took too long. Whether it is there its pings tell; what it was to
+    /// be told it is told again.
+    fn unanswered(&mut self, now: Duration, endpoint: SocketAddr, exchange: &Exchange) {
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        let retry = now + self.timing.push_retry;
+        contact.check_at = now + SELDOM;
+        match exchange.task {
+            Task::Check | Task::Nodes => {}
+            Task::Push => contact.push_at = retry,
+            Task::Pull => contact.pull_at = Some(retry),
+            Task::Sync => contact.synced = Some(now),
         }
+        if contact.misses == 0 {
+            self.ping(now, endpoint);
+        }
+    }
+
+    /// The node at this endpoint has gone down.
+    pub(super) fn gone_down(&mut self, now: Duration, endpoint: SocketAddr, failure: Failure) {
+        let (Some(member), Some(contact)) = (self.membership.get(endpoint), self.contacts.get_mut(&endpoint))
+        else {
+            return;
+        };
+        let node = member.node.clone();
+        contact.gone_down();
+        if contact.gossips {
+            contact.check_at = now + SELDOM;
+            self.tell_down(now, endpoint);
+            self.differing_nodes.helped = true;
+            self.ping_lost(now, endpoint);
+        } else {
+            contact.attempts = 1;
+            let pause = self.about(self.timing.join_first);
+            if let Some(contact) = self.contacts.get_mut(&endpoint) {
+                contact.check_at = now + pause;
+            }
+        }
+        self.set_expiry(endpoint);
+        self.changed = true;
+        self.directory.lose_node(&node);
+        let why = Departure::Lost(failure);
+        self.actions.push(Action::Gone { node, why });
+        self.search_if_alone(now);
+        self.pursue(now, endpoint);
     }
 }

@@ -55,6 +55,14 @@ pub(super) struct Contact {
     pub(super) repair_pause: Duration,
     /// The hash in its last datagram.
     pub(super) heard_hash: Option<Arc<str>>,
+    /// It is of our own kind, see [`super::gossip`].
+    pub(super) gossips: bool,
+    /// The answer that comes next says so.
+    pub(super) said_so: bool,
+    /// Pings in a row that it has not answered.
+    pub(super) misses: u32,
+    /// When its gossip or its list last came.
+    pub(super) heard: Duration,
 }
 
 impl Contact {
@@ -74,6 +82,10 @@ impl Contact {
             synced: None,
             repair_pause,
             heard_hash: None,
+            gossips: false,
+            said_so: false,
+            misses: 0,
+            heard: now,
         }
     }
 
@@ -132,8 +144,15 @@ impl Contact {
         self.repair_pause = (self.repair_pause * 2).min(longest);
     }
 
+    /// Starts anew with a node that came up.
+    pub(super) fn came_up(&mut self, check_at: Duration) {
+        (self.check_at, self.attempts, self.mismatches) = (check_at, 0, 0);
+    }
+
     /// Starts anew with a node that went down.
     pub(super) fn gone_down(&mut self) {
+        self.misses = 0;
+        self.pulled = None;
         self.pull_at = None;
         self.sync_at = None;
         self.nodes_at = None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Action, Departure, Protocol};
 use crate::mesh::membership::{Heard, Word};
-use crate::mesh::wire::{Datagram, DatagramKind, Node};
+use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node};
 
 impl Protocol {
     pub(super) fn datagram(&mut self, now: Duration, from: IpAddr, datagram: &Datagram) {
@@ -35,13 +35,16 @@ impl Protocol {
         if heard == Heard::Ignored {
             return;
         }
+        if let Some(gossip) = Gossip::parse(hash) {
+            return self.gossiped(now, *kind, &node, &gossip);
+        }
         let differs = *hash != self.hash();
         if let Some(contact) = self.contacts.get_mut(&endpoint) {
             contact.heard_hash = Some(hash.clone());
         }
         match kind {
             DatagramKind::Search if differs => self.found_by(now, &node),
-            DatagramKind::Inform if differs => self.informed_by(now, endpoint),
+            DatagramKind::Inform if differs => self.ask_nodes(now, endpoint),
             _ => {}
         }
         if heard == Heard::Known && !self.membership.is_up(&node) {
@@ -57,21 +60,15 @@ impl Protocol {
             self.informs += 1;
             self.send(node.datagram_address(), DatagramKind::Inform, self.hash());
         }
-        // A node that is up and searches for more than it knows may have started anew, with another list.
+        // A node that is up and searches for more than it knows may have started anew, with another list. One
+        // of our own kind says so itself.
         if self.membership.is_up(node) {
-            if let Some(contact) = self.contacts.get_mut(&node.endpoint()) {
+            let contact = self.contacts.get_mut(&node.endpoint());
+            if let Some(contact) = contact.filter(|contact| !contact.gossips) {
                 contact.want_pull(now, self.timing.repair_pause);
             }
             self.pursue(now, node.endpoint());
         }
-    }
-
-    fn informed_by(&mut self, now: Duration, endpoint: SocketAddr) {
-        let at = now + self.about(self.timing.nodes_delay);
-        if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            contact.nodes_at.get_or_insert(at);
-        }
-        self.pursue(now, endpoint);
     }
 
     pub(super) fn leave(&mut self) {

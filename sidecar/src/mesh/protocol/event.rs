@@ -25,6 +25,8 @@ pub enum Event {
         /// The answer, or why there is none.
         outcome: Result<Answer, Failure>,
     },
+    /// The node at this endpoint, whose answer comes next, says that it gossips: it is of our own kind.
+    Gossips(SocketAddr),
     /// A node has closed the connection that was kept to it, see [`super::Protocol::keeps_connection`].
     Disconnected(SocketAddr),
     /// These are the local instances now.

@@ -7,8 +7,10 @@ mod answers;
 mod contact;
 mod datagrams;
 mod event;
+mod gossip;
 mod neighbours;
 mod plan;
+mod rumours;
 mod search;
 mod serve;
 mod slots;
@@ -24,6 +26,8 @@ use rand::{RngExt, SeedableRng};
 
 use self::contact::Contact;
 pub use self::event::{Action, Departure, Event, Failure};
+use self::gossip::Differences;
+use self::rumours::Rumours;
 use self::search::Round;
 pub use self::search::Search;
 use self::slots::Slots;
@@ -41,6 +45,7 @@ enum Timer {
     SearchFar,
     Contact(SocketAddr),
     Expiry(SocketAddr),
+    Ping(SocketAddr),
 }
 
 /// One node of the mesh, without sockets and clock. Times count from any fixed moment.
@@ -55,6 +60,13 @@ pub struct Protocol {
     far: Round,
     /// Rounds near us that have ended since we were last alone.
     rounds: u32,
+    /// Sweeps of the rest that have.
+    sweeps: u32,
+    rumours: Rumours,
+    differing_nodes: Differences,
+    differing_lists: Differences,
+    /// When nodes that had gone down were last looked for in a hurry.
+    hurried: Duration,
     own_name: Arc<str>,
     timing: Timing,
     rng: StdRng,
@@ -85,6 +97,11 @@ impl Protocol {
             near,
             far,
             rounds: 0,
+            sweeps: 0,
+            rumours: Rumours::default(),
+            differing_nodes: Differences::default(),
+            differing_lists: Differences::default(),
+            hurried: Duration::ZERO,
             timing,
             rng: StdRng::seed_from_u64(seed),
             exchanges: BTreeMap::new(),
@@ -104,6 +121,7 @@ impl Protocol {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
+                Event::Gossips(endpoint) => self.says_gossips(now, endpoint),
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
@@ -115,6 +133,27 @@ impl Protocol {
     /// Answers another node's request; `from` is the connection's source address.
     pub fn serve(&mut self, now: Duration, from: IpAddr, request: Request) -> (Answer, Vec<Action>) {
         let answer = self.answer(now, from, request);
+        self.served(answer)
+    }
+
+    /// As [`Self::serve`], where the request says that the asker gossips.
+    pub fn serve_gossiping(
+        &mut self,
+        now: Duration,
+        from: IpAddr,
+        request: Request,
+    ) -> (Answer, Vec<Action>) {
+        match request {
+            Request::Local(list) if list.node.address() == from => {
+                self.met(now, list);
+                let answer = Answer::Local(self.directory.local());
+                self.served(answer)
+            }
+            other => self.serve(now, from, other),
+        }
+    }
+
+    fn served(&mut self, answer: Answer) -> (Answer, Vec<Action>) {
         if self.left {
             self.actions.clear();
         }
@@ -177,6 +216,7 @@ impl Protocol {
                 Timer::SearchNear => self.search_near(now),
                 Timer::SearchFar => self.search_far(now),
                 Timer::Contact(endpoint) => self.pursue(now, endpoint),
+                Timer::Ping(endpoint) => self.ping(now, endpoint),
                 Timer::Expiry(endpoint) => self.forget(now, endpoint, None),
             }
         }
@@ -200,6 +240,11 @@ impl Protocol {
     /// About this long: a tenth more or less, so that nodes do not march in step.
     fn about(&mut self, time: Duration) -> Duration {
         time.mul_f64(self.rng.random_range(0.9..1.1))
+    }
+
+    /// Some of this time: at least that share.
+    fn part_of(&mut self, time: Duration, least: f64) -> Duration {
+        time.mul_f64(self.rng.random_range(least..1.0))
     }
 
     fn hash(&self) -> Arc<str> {

@@ -11,6 +11,15 @@ use crate::mesh::wire::Node;
 impl Protocol {
     /// Hears of a node; one that is new is checked at once.
     pub(super) fn hear(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
+        let heard = self.note(now, node, word);
+        if matches!(heard, Heard::Added | Heard::Replaced(_)) {
+            self.pursue(now, node.endpoint());
+        }
+        heard
+    }
+
+    /// Hears of a node, and does nothing about it yet.
+    pub(super) fn note(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
         let known = self.membership.get(node.endpoint()).is_some();
         if word == Word::Own && !known && self.membership.is_full() {
             // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
@@ -33,7 +42,6 @@ impl Protocol {
             self.contacts
                 .insert(endpoint, Contact::new(now, self.timing.repair_pause));
             self.set_expiry(endpoint);
-            self.pursue(now, endpoint);
         }
         heard
     }
@@ -56,6 +64,8 @@ impl Protocol {
         self.contacts.remove(&endpoint);
         self.timers.cancel(Timer::Contact(endpoint));
         self.timers.cancel(Timer::Expiry(endpoint));
+        self.timers.cancel(Timer::Ping(endpoint));
+        self.rumours.quash(endpoint);
         let had_list = match why {
             Some(Departure::Replaced | Departure::Lost(_)) => self.directory.lose_node(node),
             Some(Departure::Left) | None => self.directory.drop_node(node),

@@ -40,7 +40,7 @@ impl Protocol {
         let revision = self.directory.revision();
         let local = || Request::Local(self.directory.local());
         let (request, tells) = match task {
-            Task::Check if stranger => (local(), Some(revision)),
+            Task::Check if stranger || contact.gossips => (local(), Some(revision)),
             Task::Check => (Request::Hash(self.directory.hash()), None),
             Task::Pull => (local(), Some(revision)),
             Task::Push => match self.directory.change_after(contact.told) {
@@ -68,6 +68,7 @@ impl Protocol {
             contact.pulled = Some(now);
         }
         let timeout = match task {
+            Task::Check if stranger => self.timing.join_timeout,
             Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
             Task::Nodes | Task::Sync => self.timing.exchange_timeout,
         };

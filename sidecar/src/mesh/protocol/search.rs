@@ -163,9 +163,15 @@ impl Protocol {
         let over = places.is_empty();
         self.search_at(places);
         let pause = if !over {
-            self.timing.search_far_pause
+            let settled = self.sweeps > 0 && !self.membership.is_alone();
+            if settled {
+                self.timing.search_settled_pause
+            } else {
+                self.timing.search_far_pause
+            }
         } else {
             self.far.restart();
+            self.sweeps = self.sweeps.saturating_add(1);
             let pause = if self.membership.is_alone() {
                 self.timing.search_alone
             } else {
@@ -188,7 +194,7 @@ impl Protocol {
         if !self.membership.is_alone() || self.rounds == 0 {
             return;
         }
-        self.rounds = 0;
+        (self.rounds, self.sweeps) = (0, 0);
         let at = now + self.about(self.timing.search_first);
         if !self.near.is_under_way() {
             self.timers.set(Timer::SearchNear, at);

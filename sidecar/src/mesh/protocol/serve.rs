@@ -12,9 +12,7 @@ impl Protocol {
         match request {
             Request::Nodes(states) => {
                 let answer = Answer::Nodes(self.membership.states());
-                for state in states {
-                    self.hear(now, &state.node, Word::Hearsay);
-                }
+                self.hear_states(now, states);
                 answer
             }
             Request::Local(NodeServices { node, khala_nodes }) => {

@@ -14,6 +14,10 @@ use super::{
 /// The path of every exchange, up to its type.
 pub const PATH_PREFIX: &str = "/discovery/api/v1/exchange/";
 
+/// The header, in requests and answers, with which a node says that it gossips (see [`super::Gossip`]). Those of
+/// other kinds pay no heed to headers that they do not know.
+pub const GOSSIP_HEADER: &str = "mesh-gossip";
+
 /// The types of exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExchangeKind {

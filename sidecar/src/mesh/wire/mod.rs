@@ -5,6 +5,7 @@
 mod datagram;
 mod exchange;
 mod fields;
+mod gossip;
 mod hash;
 mod meta;
 mod node;
@@ -12,7 +13,9 @@ mod service_node;
 mod shape;
 
 pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
-pub use exchange::{Answer, ExchangeKind, PATH_PREFIX, Request};
+pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
+pub(super) use gossip::digest;
+pub use gossip::{Gossip, Missed};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;

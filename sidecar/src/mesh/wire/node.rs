@@ -92,6 +92,13 @@ impl Node {
         let _ = write!(text, "{name},{address_text},{udp_port},{tcp_port},");
     }
 
+    /// Its part of the hashed texts.
+    pub(in crate::mesh) fn text(&self) -> String {
+        let mut text = String::new();
+        self.write_text(&mut text);
+        text
+    }
+
     fn serialize_into<S: SerializeStruct>(&self, out: &mut S) -> Result<(), S::Error> {
         out.serialize_field("nodeName", &self.0.name)?;
         out.serialize_field("address", &self.0.address_text)?;

@@ -27,17 +27,45 @@ impl World {
         }
     }
 
+    /// Runs until all that live and are not frozen agree, each side of a partition in itself. The time that
+    /// took, to a tenth of a second; none where it took longer than the limit.
+    pub(crate) fn agreed_after(&mut self, limit: Duration) -> Result<Duration, String> {
+        const STEP: Duration = Duration::from_millis(100);
+        let begin = self.now;
+        loop {
+            let Err(why) = self.sides_agree() else {
+                return Ok(self.now - begin);
+            };
+            if self.now - begin >= limit {
+                return Err(why);
+            }
+            self.run_for(STEP);
+        }
+    }
+
+    /// How many nodes a node knows and holds to be up, on average, itself included.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        let memberships = || self.living.values().map(|living| living.protocol.membership());
+        let known: usize = memberships()
+            .map(|membership| membership.members().len() + 1)
+            .sum();
+        let up: usize = memberships().map(|membership| membership.healthy().len()).sum();
+        let nodes = self.living.len().max(1);
+        (known / nodes, up / nodes)
+    }
+
     /// Checks that each side of a partition agrees in itself.
     pub(crate) fn agree_per_side(&self) {
-        for side in [true, false] {
-            let places = self
-                .awake()
-                .filter(|place| self.one_side.contains(place) == side)
-                .collect();
-            if let Err(why) = self.agree_among(&places) {
-                panic!("seed {}: one side disagrees: {why}", self.seed);
-            }
+        if let Err(why) = self.sides_agree() {
+            panic!("seed {}: one side disagrees: {why}", self.seed);
         }
+    }
+
+    fn sides_agree(&self) -> Result<(), String> {
+        [true, false].into_iter().try_for_each(|side| {
+            let of_side = |place: &Place| self.one_side.contains(place) == side;
+            self.agree_among(&self.awake().filter(of_side).collect())
+        })
     }
 
     /// Fails where any node still knows one at this place.
@@ -75,10 +103,14 @@ impl World {
             .iter()
             .map(|p| self.living[p].protocol.membership().own())
             .collect();
+        let lists: Vec<_> = places
+            .iter()
+            .map(|place| self.living[place].protocol.directory().local())
+            .collect();
         for place in places {
             let protocol = &self.living[place].protocol;
-            let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
-            if seen != nodes {
+            if !protocol.membership().healthy().iter().eq(nodes.iter().copied()) {
+                let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
                 let lacks: Vec<_> = nodes.difference(&seen).collect();
                 let ghosts: Vec<_> = seen.difference(&nodes).collect();
                 let known: Vec<_> = protocol.membership().members().filter(|m| !m.up).collect();
@@ -86,11 +118,10 @@ impl World {
                     "{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"
                 ));
             }
-            for other in places {
-                let own = self.living[other].protocol.directory().local();
+            for own in &lists {
                 let held = protocol.directory().services(&own.node);
                 if held != Some(&own.khala_nodes) {
-                    return Err(format!("{place} has a wrong list of {other}: {held:?}"));
+                    return Err(format!("{place} has a wrong list of {}: {held:?}", own.node));
                 }
             }
         }

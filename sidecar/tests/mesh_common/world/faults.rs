@@ -11,6 +11,7 @@ impl World {
     /// Some of the others had a connection open, and are told by the kernel that it is closed.
     pub(crate) fn kill(&mut self, place: Place) {
         self.living.remove(&place);
+        self.kept.retain(|(from, to)| *from != place && *to != place);
         let others: Vec<Place> = self.living.keys().copied().collect();
         for other in others {
             if !self.apart(place, other) && self.chance(0.5) {
@@ -62,6 +63,15 @@ impl World {
     }
 
     pub(crate) fn offer(&mut self, place: Place, service: &str, weight: u32) {
+        self.add_offer(place, service, weight);
+        let Some(living) = self.living.get(&place) else {
+            return;
+        };
+        let offers = living.offers.clone();
+        self.handle(place, Event::Offers(offers));
+    }
+
+    fn add_offer(&mut self, place: Place, service: &str, weight: u32) {
         let Some(living) = self.living.get_mut(&place) else {
             return;
         };
@@ -76,8 +86,14 @@ impl World {
                 weight,
             },
         });
-        let offers = living.offers.clone();
-        self.handle(place, Event::Offers(offers));
+    }
+
+    /// As [`Self::offer`], several at once.
+    pub(crate) fn offer_many(&mut self, place: Place, service: &str, count: u32) {
+        for _ in 1..count {
+            self.add_offer(place, service, 10);
+        }
+        self.offer(place, service, 10);
     }
 
     pub(crate) fn withdraw_one(&mut self, place: Place) {

@@ -2,8 +2,9 @@
 
 mod agreement;
 mod faults;
+mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Node, Request};
 
+pub(crate) use self::traffic::Traffic;
+
 const PORT: u16 = 31000;
 
 /// How the network behaves.
@@ -23,21 +26,28 @@ const PORT: u16 = 31000;
 pub(crate) struct Network {
     /// The share of datagrams, and of requests, that do not arrive.
     pub(crate) loss: f64,
+    /// Exchanges are carried and counted as TCP does it: lost segments are sent again and cost time. Without
+    /// it a lost request is lost, and nothing is counted.
+    pub(crate) tcp: bool,
     /// The share of answers that do not arrive though the request did.
     pub(crate) lost_answers: f64,
     /// The share of datagrams that arrive twice.
     pub(crate) duplicates: f64,
     /// One way, in milliseconds.
     pub(crate) delay: Range<u64>,
+    /// The share of nodes that gossip; the others are as the original.
+    pub(crate) gossiping: f64,
 }
 
 impl Default for Network {
     fn default() -> Self {
         Self {
             loss: 0.0,
+            tcp: false,
             lost_answers: 0.0,
             duplicates: 0.0,
             delay: 0..3,
+            gossiping: 0.0,
         }
     }
 }
@@ -45,11 +55,28 @@ impl Default for Network {
 /// A place in the network; who lives there may change.
 pub(crate) type Place = IpAddr;
 
+/// Where nodes are numbered from, and how much of it they search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) network: Ipv4Addr,
+    pub(crate) mask: u8,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            network: Ipv4Addr::new(172, 18, 0, 0),
+            mask: 24,
+        }
+    }
+}
+
 struct Living {
     protocol: Protocol,
     /// Tells apart the programs that live at one place one after the other.
     incarnation: u64,
     started: Duration,
+    gossips: bool,
     offers: Vec<Offer>,
     frozen: bool,
     /// What arrived while it was frozen: the kernel keeps it.
@@ -63,17 +90,23 @@ enum Arrival {
     Datagram {
         from: Place,
         datagram: Datagram,
+        size: usize,
     },
     Request {
         from: Place,
         asker: u64,
         id: u64,
         request: Request,
+        gossips: bool,
+        /// When the asker hangs up.
+        until: Duration,
     },
     Answered {
         incarnation: u64,
         id: u64,
         outcome: Result<Answer, Failure>,
+        /// Who answers says that it gossips.
+        gossips: Option<SocketAddr>,
     },
     Disconnected(SocketAddr),
 }
@@ -83,29 +116,41 @@ pub(crate) struct World {
     now: Duration,
     rng: StdRng,
     network: Network,
+    layout: Layout,
     living: BTreeMap<Place, Living>,
     names: BTreeMap<Place, String>,
     arrivals: BTreeMap<(Duration, u64), (Place, Arrival)>,
     sequence: u64,
     one_side: BTreeSet<Place>,
-    ended: BTreeSet<(Place, u64, u64)>,
+    /// Exchanges that have not ended: who asks, and its number there.
+    under_way: HashSet<(Place, u64, u64)>,
+    /// Connections that are kept between exchanges.
+    kept: HashSet<(Place, Place)>,
+    traffic: BTreeMap<Place, Traffic>,
     /// Whether any node's view may have changed since agreement was last looked at.
     changed: bool,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, network: Network) -> Self {
+        Self::laid_out(seed, network, Layout::default())
+    }
+
+    pub(crate) fn laid_out(seed: u64, network: Network, layout: Layout) -> Self {
         Self {
             seed,
             now: Duration::ZERO,
             rng: StdRng::seed_from_u64(seed),
             network,
+            layout,
             living: BTreeMap::new(),
             names: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             sequence: 0,
             one_side: BTreeSet::new(),
-            ended: BTreeSet::new(),
+            under_way: HashSet::new(),
+            kept: HashSet::new(),
+            traffic: BTreeMap::new(),
             changed: true,
         }
     }
@@ -116,8 +161,9 @@ impl World {
 
     /// Starts a node at a new place.
     pub(crate) fn start(&mut self) -> Place {
-        let host = u8::try_from(self.names.len() + 2).unwrap();
-        let place = IpAddr::from(Ipv4Addr::new(172, 18, 0, host));
+        let host = u32::try_from(self.names.len() + 2).unwrap();
+        assert!(host < 1 << (32 - self.layout.mask), "the network is full");
+        let place = IpAddr::from(Ipv4Addr::from_bits(self.layout.network.to_bits() + host));
         self.names.insert(place, format!("node{host}"));
         self.boot(place);
         place
@@ -125,11 +171,17 @@ impl World {
 
     fn boot(&mut self, place: Place) {
         let node = Node::new(&self.names[&place], place, PORT, PORT).unwrap();
-        let search = Search::new(node.datagram_address(), &Config::default());
+        let config = Config {
+            search_mask: self.layout.mask,
+            ..Config::default()
+        };
+        let search = Search::new(node.datagram_address(), &config);
         self.sequence += 1;
         let protocol = Protocol::new(node, search, Timing::default(), self.rng.random());
+        let gossips = self.chance(self.network.gossiping);
         let living = Living {
             protocol,
+            gossips,
             incarnation: self.sequence,
             started: self.now,
             offers: Vec::new(),
@@ -139,6 +191,11 @@ impl World {
         };
         self.living.insert(place, living);
         self.arrive(self.now, place, Arrival::Wake);
+    }
+
+    /// The time since the world began.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
     }
 
     pub(crate) fn run_for(&mut self, time: Duration) {
@@ -177,6 +234,7 @@ impl World {
                         incarnation: asker,
                         id,
                         outcome,
+                        gossips: None,
                     },
                 );
             }
@@ -198,35 +256,52 @@ impl World {
                     self.schedule(place);
                 }
             }
-            Arrival::Datagram { from, datagram } => self.handle(place, Event::Datagram { from, datagram }),
+            Arrival::Datagram { from, datagram, size } => {
+                self.received_datagram(place, size);
+                self.handle(place, Event::Datagram { from, datagram });
+            }
             Arrival::Disconnected(endpoint) => self.handle(place, Event::Disconnected(endpoint)),
             Arrival::Request {
                 from,
                 asker,
                 id,
                 request,
+                gossips,
+                until,
             } => {
-                let (answer, actions) = living.protocol.serve(time, from, request);
+                let answers_gossip = living.gossips;
+                let (answer, actions) = if gossips && answers_gossip {
+                    living.protocol.serve_gossiping(time, from, request)
+                } else {
+                    living.protocol.serve(time, from, request)
+                };
                 self.act(place, actions);
                 if !self.chance(self.network.lost_answers) && !self.apart(place, from) {
-                    let outcome = Ok(answer);
-                    self.answer_arrives(
-                        from,
-                        Arrival::Answered {
+                    let size = self.answered(place, from, &answer);
+                    let at = self.now + self.transfer(size);
+                    if at < until {
+                        let answered = Arrival::Answered {
                             incarnation: asker,
                             id,
-                            outcome,
-                        },
-                    );
+                            outcome: Ok(answer),
+                            gossips: answers_gossip.then_some(SocketAddr::new(place, PORT)),
+                        };
+                        self.arrive(at, from, answered);
+                    }
                 }
             }
             Arrival::Answered {
                 incarnation,
                 id,
                 outcome,
+                gossips,
             } => {
                 // The first of answer and timeout counts.
-                if incarnation == living.incarnation && self.ended.insert((place, incarnation, id)) {
+                if self.under_way.remove(&(place, incarnation, id)) && incarnation == living.incarnation {
+                    let gossips = gossips.filter(|_| living.gossips);
+                    if let Some(endpoint) = gossips {
+                        self.handle(place, Event::Gossips(endpoint));
+                    }
                     self.handle(place, Event::Answered { id, outcome });
                 }
             }
@@ -248,7 +323,9 @@ impl World {
     }
 
     fn act(&mut self, place: Place, actions: Vec<Action>) {
-        let incarnation = self.living[&place].incarnation;
+        let Living {
+            incarnation, gossips, ..
+        } = self.living[&place];
         for action in actions {
             match action {
                 Action::Publish => self.changed = true,
@@ -264,15 +341,21 @@ impl World {
                         incarnation,
                         id,
                         outcome: Err(Failure::Timeout),
+                        gossips: None,
                     };
-                    self.arrive(self.now + timeout, place, late);
-                    if !self.apart(place, to.ip()) && !self.chance(self.network.loss) {
-                        let at = self.now + self.delay();
+                    let until = self.now + timeout;
+                    self.arrive(until, place, late);
+                    self.under_way.insert((place, incarnation, id));
+                    let at = self.asked(place, to, &request).map(|pause| self.now + pause);
+                    // Later it is the request of somebody who has hung up.
+                    if let Some(at) = at.filter(|at| *at < until) {
                         let asked = Arrival::Request {
                             from: place,
                             asker: incarnation,
                             id,
                             request,
+                            gossips,
+                            until,
                         };
                         self.arrive(at, to.ip(), asked);
                     }
@@ -283,11 +366,13 @@ impl World {
     }
 
     fn send(&mut self, from: Place, to: Place, datagram: Datagram) {
+        let bytes = datagram.encode();
+        self.sent_datagram(from, bytes.len());
         if !self.names.contains_key(&to) || self.apart(from, to) || self.chance(self.network.loss) {
             return;
         }
         // Every datagram goes through the bytes that the wire would carry.
-        assert_eq!(Datagram::parse(&datagram.encode()).as_ref(), Ok(&datagram));
+        assert_eq!(Datagram::parse(&bytes).as_ref(), Ok(&datagram));
         let twice = self.chance(self.network.duplicates) && datagram.kind != DatagramKind::Leave;
         for _ in 0..=usize::from(twice) {
             let at = self.now + self.delay();
@@ -297,6 +382,7 @@ impl World {
                 Arrival::Datagram {
                     from,
                     datagram: datagram.clone(),
+                    size: bytes.len(),
                 },
             );
         }

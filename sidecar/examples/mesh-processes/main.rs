@@ -1,0 +1,179 @@
+//! A mesh of many sidecar processes on loopback addresses of this machine (Linux): how soon all agree, how soon
+//! all notice that one was killed or stands still, and what an idle one costs.
+//!
+//!     cargo build --release -p sidecar
+//!     cargo run --release -p sidecar --example mesh-processes -- --nodes 200
+#![allow(clippy::print_stdout, reason = "it prints its table")]
+
+mod node;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use rustix::process::Signal;
+
+use self::node::Node;
+
+/// Starts many sidecars, and prints how soon they agree and what they cost.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u8).range(2..=250))]
+    nodes: u8,
+    /// Service instances of each.
+    #[arg(long, default_value_t = 1)]
+    instances: u32,
+    /// The sidecar's program; by default the one built beside this one.
+    #[arg(long)]
+    sidecar: Option<PathBuf>,
+    /// The third number of their addresses 127.83.N.x.
+    #[arg(long, default_value_t = 1)]
+    network: u8,
+    /// Seconds to wait for an agreement.
+    #[arg(long, default_value_t = 120)]
+    limit: u64,
+    /// Seconds over which the idle mesh is measured, and before that.
+    #[arg(long, default_value_t = 20)]
+    idle: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let program = match &options.sidecar {
+        Some(program) => program.clone(),
+        None => {
+            let own = std::env::current_exe().context("where this program is")?;
+            let target = own.parent().and_then(|examples| examples.parent());
+            target.context("where this program is")?.join("sidecar")
+        }
+    };
+    if !program.is_file() {
+        bail!(
+            "{} is not there: cargo build --release -p sidecar",
+            program.display()
+        );
+    }
+    let directory = tempfile::tempdir().context("a directory for config files")?;
+    let limit = Duration::from_secs(options.limit);
+    let begin = Instant::now();
+    let mut nodes = Vec::new();
+    for host in 1..=options.nodes {
+        let node = Node::start(
+            &program,
+            directory.path(),
+            [127, 83, options.network, host],
+            options.instances,
+        );
+        nodes.push(node.with_context(|| format!("sidecar {host}"))?);
+    }
+    let started = begin.elapsed();
+    let count = nodes.len();
+    let instances = count * usize::try_from(options.instances)?;
+    let cold = agree(&nodes, count, instances, limit);
+
+    let idle = Duration::from_secs(options.idle);
+    pause(idle);
+    let before = usage(&nodes)?;
+    pause(idle);
+    let after = usage(&nodes)?;
+
+    let each = usize::try_from(options.instances)?;
+    let victim = nodes.remove(count / 3);
+    drop(victim);
+    let killed = agree(&nodes, count - 1, instances - each, limit);
+    let still = nodes.remove(count / 3);
+    still.signal(Signal::STOP)?;
+    let frozen = agree(&nodes, count - 2, instances - 2 * each, limit);
+
+    let mut table = vec![
+        (
+            "all started".to_owned(),
+            format!("{:.1} s", started.as_secs_f64()),
+        ),
+        (
+            "all agree, from the first start".to_owned(),
+            seconds(&cold.map(|time| time + started)),
+        ),
+        ("one killed, all have noticed after".to_owned(), seconds(&killed)),
+        (
+            "one stands still, all have noticed after".to_owned(),
+            seconds(&frozen),
+        ),
+    ];
+    let per = f64::from(options.nodes) * idle.as_secs_f64();
+    for (what, unit, before, after) in [
+        (
+            "processor time of an idle one",
+            "ms/s",
+            before.processor * 1000.0,
+            after.processor * 1000.0,
+        ),
+        ("datagrams it sends", "/s", before.datagrams, after.datagrams),
+        ("exchanges it makes", "/s", before.exchanges, after.exchanges),
+    ] {
+        table.push((what.to_owned(), format!("{:.2} {unit}", (after - before) / per)));
+    }
+    let mean = after.resident / f64::from(options.nodes);
+    table.push((
+        "resident memory, mean and most".to_owned(),
+        format!("{mean:.1} and {:.1} MiB", after.most_resident),
+    ));
+    println!("{} sidecars, {} instances each", options.nodes, options.instances);
+    for (what, value) in table {
+        println!("| {what:<42} | {value:>22} |");
+    }
+    Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "nothing else is to run meanwhile")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+fn seconds(time: &Result<Duration, String>) -> String {
+    match time {
+        Ok(time) => format!("{:.1} s", time.as_secs_f64()),
+        Err(why) => why.clone(),
+    }
+}
+
+/// How long it takes until each of these sees so many nodes and instances.
+fn agree(nodes: &[Node], up: usize, instances: usize, limit: Duration) -> Result<Duration, String> {
+    let begin = Instant::now();
+    let mut waiting: Vec<&Node> = nodes.iter().collect();
+    loop {
+        waiting.retain(|node| !node.sees().is_ok_and(|seen| seen == (up, instances)));
+        if waiting.is_empty() {
+            return Ok(begin.elapsed());
+        }
+        if begin.elapsed() > limit {
+            return Err(format!("{} of {} do not agree", waiting.len(), nodes.len()));
+        }
+        pause(Duration::from_millis(50));
+    }
+}
+
+/// What all of them together have used.
+#[derive(Default)]
+struct Usage {
+    processor: f64,
+    datagrams: f64,
+    exchanges: f64,
+    resident: f64,
+    most_resident: f64,
+}
+
+fn usage(nodes: &[Node]) -> anyhow::Result<Usage> {
+    let mut all = Usage::default();
+    for node in nodes {
+        all.processor += node.processor_seconds()?;
+        let resident = node.resident_mib()?;
+        all.resident += resident;
+        all.most_resident = all.most_resident.max(resident);
+        all.datagrams += node.counted("sidecar_mesh_datagrams_total{", "outcome=\"sent\"")?;
+        all.exchanges += node.counted("sidecar_mesh_exchanges_total{", "")?;
+    }
+    Ok(all)
+}

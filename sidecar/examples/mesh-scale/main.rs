@@ -1,0 +1,233 @@
+//! Meshes of many nodes in simulated time: how soon all agree, and what discovery costs each node.
+//!
+//!     cargo run --profile simulation -p sidecar --example mesh-scale -- --nodes 1000
+//!
+//! Equal seeds make equal runs. What is counted, and how exchanges are carried, is in
+//! `tests/mesh_common/world/traffic.rs`.
+#![allow(clippy::print_stdout, reason = "it prints its table")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "as in the tests that share the simulated world"
+)]
+
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/mesh_common/world/mod.rs"]
+mod world;
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use self::world::{Layout, Network, Traffic, World};
+
+/// Simulates meshes of many nodes, and prints how soon they agree and what it costs.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many nodes; several sizes give several lines.
+    #[arg(long, value_delimiter = ',', default_value = "5,50,200,1000")]
+    nodes: Vec<u32>,
+    /// Service instances of each node.
+    #[arg(long, default_value_t = 10)]
+    instances: u32,
+    /// The share of datagrams and TCP segments that are lost.
+    #[arg(long, default_value_t = 0.05)]
+    loss: f64,
+    /// How long a packet takes one way, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    delay: u64,
+    /// Nodes that do not gossip, but deal with each other as with the original.
+    #[arg(long)]
+    original: bool,
+    /// Print, for each simulated second of a start, how many nodes one knows and holds to be up on average.
+    #[arg(long)]
+    trace: bool,
+    /// Decides everything that is left to chance.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The most simulated seconds that are waited for an agreement.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    limit: u64,
+    /// Simulated seconds over which the steady state is measured.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    steady: u64,
+    /// Simulated seconds before that, in which nothing happens.
+    #[arg(long, value_name = "S", default_value_t = 90)]
+    rest: u64,
+}
+
+/// One size's results. Times are simulated; none where the limit was reached.
+struct Line {
+    nodes: u32,
+    cold: Option<Duration>,
+    frozen: Option<Duration>,
+    parted: Option<Duration>,
+    healed: Option<Duration>,
+    steady: Steady,
+    cold_bytes: f64,
+    took: Duration,
+}
+
+/// What a node sends and receives: per second on average, and the busiest node's bytes.
+#[derive(Default)]
+struct Steady {
+    sent: f64,
+    received: f64,
+    exchanges: f64,
+    segments: f64,
+    bytes: f64,
+    most: f64,
+}
+
+impl Steady {
+    fn of(traffic: &[Traffic], time: Duration) -> Self {
+        #[allow(clippy::cast_precision_loss, reason = "counts of packets, for people")]
+        let (nodes, seconds) = (traffic.len() as f64, time.as_secs_f64());
+        #[allow(clippy::cast_precision_loss, reason = "as above")]
+        let mean = |field: fn(&Traffic) -> u64| {
+            let all: u64 = traffic.iter().map(field).sum();
+            all as f64 / nodes / seconds
+        };
+        let most = traffic.iter().map(|node| node.bytes).max().unwrap_or_default();
+        #[allow(clippy::cast_precision_loss, reason = "as above")]
+        let most = most as f64 / seconds;
+        Self {
+            sent: mean(|node| node.datagrams_sent),
+            received: mean(|node| node.datagrams_received),
+            exchanges: mean(|node| node.exchanges),
+            segments: mean(|node| node.segments),
+            bytes: mean(|node| node.bytes),
+            most,
+        }
+    }
+}
+
+fn simulate(options: &Options, nodes: u32) -> Line {
+    let began = Instant::now();
+    let network = Network {
+        loss: options.loss,
+        tcp: true,
+        delay: options.delay..options.delay + 1,
+        gossiping: if options.original { 0.0 } else { 1.0 },
+        ..Network::default()
+    };
+    // Hosts begin with the third address.
+    let host_bits = (nodes + 2).next_power_of_two().trailing_zeros().max(8);
+    let layout = Layout {
+        network: Ipv4Addr::new(10, 7, 0, 0),
+        mask: u8::try_from(32 - host_bits).unwrap(),
+    };
+    let (limit, steady) = (
+        Duration::from_secs(options.limit),
+        Duration::from_secs(options.steady),
+    );
+    let mut world = World::laid_out(options.seed, network, layout);
+    let places: Vec<_> = (0..nodes)
+        .map(|_| {
+            let place = world.start();
+            world.offer_many(place, "a", options.instances);
+            place
+        })
+        .collect();
+    let agreed = |world: &mut World, what: &str| {
+        let agreed = world.agreed_after(limit);
+        if let Err(why) = &agreed {
+            let why: String = why.chars().take(400).collect();
+            println!(
+                "  {nodes} nodes, {what}: no agreement after {} s: {why}",
+                options.limit
+            );
+        }
+        agreed.ok()
+    };
+    if options.trace {
+        for _ in 0..options.limit {
+            world.run_for(Duration::from_secs(1));
+            let (known, up) = world.progress();
+            println!(
+                "  {nodes} nodes, {} s: {known} known, {up} up",
+                world.now().as_secs()
+            );
+            if up >= usize::try_from(nodes).unwrap() {
+                break;
+            }
+        }
+    }
+    let cold = agreed(&mut world, "cold start").map(|_| world.now());
+    let start = Steady::of(&world.take_traffic(), world.now());
+    let mut line = Line {
+        nodes,
+        cold,
+        frozen: None,
+        parted: None,
+        healed: None,
+        cold_bytes: start.bytes * world.now().as_secs_f64(),
+        steady: Steady::default(),
+        took: Duration::ZERO,
+    };
+    if cold.is_some() {
+        world.run_for(Duration::from_secs(options.rest));
+        world.take_traffic();
+        world.run_for(steady);
+        line.steady = Steady::of(&world.take_traffic(), steady);
+        let victim = places[places.len() / 3];
+        world.freeze(victim);
+        line.frozen = agreed(&mut world, "one stands still");
+        world.thaw(victim);
+        if agreed(&mut world, "it goes on").is_some() {
+            world.partition(&places[..places.len() / 2]);
+            line.parted = agreed(&mut world, "cut in two");
+            if line.parted.is_some() {
+                world.run_for(Duration::from_secs(10));
+                world.heal();
+                line.healed = agreed(&mut world, "healed");
+            }
+        }
+    }
+    line.took = began.elapsed();
+    line
+}
+
+fn print(line: &Line) {
+    let time =
+        |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
+    let Line { nodes, steady, .. } = line;
+    println!(
+        "| {nodes:>5} | {:>6} | {:>6} | {:>6} | {:>6} | {:>6.2} | {:>6.2} | {:>7.2} | {:>7.1} | {:>8.2} | {:>8.2} | {:>8.1} | {:>6.1} |",
+        time(line.cold),
+        time(line.frozen),
+        time(line.parted),
+        time(line.healed),
+        steady.sent,
+        steady.received,
+        steady.exchanges,
+        steady.segments,
+        steady.bytes / 1000.0,
+        steady.most / 1000.0,
+        line.cold_bytes / 1000.0,
+        line.took.as_secs_f64(),
+    );
+}
+
+fn main() {
+    let options = Options::parse();
+    println!(
+        "{} instances a node, {} % loss, {} ms one way, seed {}",
+        options.instances,
+        options.loss * 100.0,
+        options.delay,
+        options.seed
+    );
+    println!(
+        "times in simulated s until all agree; a node's traffic per s in the steady state, both directions but where said"
+    );
+    println!(
+        "| nodes |   cold | frozen |    cut | healed |   sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |"
+    );
+    println!(
+        "|-------|--------|--------|--------|--------|--------|--------|---------|---------|----------|----------|----------|--------|"
+    );
+    for nodes in &options.nodes {
+        print(&simulate(&options, *nodes));
+    }
+}
