@@ -27,6 +27,13 @@ pub(super) struct Compiled {
 /// correct when it is loaded elsewhere, and the memory that correcting takes.
 const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
 
+/// Functions with the same code are kept once; only the linker that Rust brings along for this processor can do it.
+const ONCE: Option<&str> = if cfg!(target_arch = "x86_64") {
+    Some("-Clink-arg=-Wl,--icf=all")
+} else {
+    None
+};
+
 /// Compiles the programs of an image static.
 pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -> Result<Compiled, Error> {
     let advice = recipe.advice;
@@ -53,7 +60,10 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
         .current_dir(root)
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            FLAGS.into_iter().chain(ONCE).collect::<Vec<_>>().join("\u{1f}"),
+        )
         .env("CARGO_TERM_COLOR", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

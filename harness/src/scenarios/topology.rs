@@ -5,7 +5,7 @@ use crate::suite::Stage;
 use crate::topology::Role;
 
 /// The largest size that the image may have.
-const MAX_IMAGE: u64 = 8_000_000;
+const MAX_IMAGE: u64 = 6_000_000;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let (runtime, image, ports) = (
