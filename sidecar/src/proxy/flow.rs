@@ -123,8 +123,10 @@ impl Flow {
         while let Some(pipe) = &mut self.pipe {
             ready!(sink.poll_write_ready(cx))?;
             self.moved += drain(pipe, sink)? as u64;
-            if pipe.held() == 0 {
-                self.pipe.take().map(Pipe::give_back);
+            if pipe.held() == 0
+                && let Some(empty) = self.pipe.take()
+            {
+                empty.give_back();
             }
         }
         Poll::Ready(Ok(()))
