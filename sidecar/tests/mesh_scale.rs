@@ -47,7 +47,7 @@ fn rate(traffic: &[Traffic], time: Duration, field: fn(&Traffic) -> u64) -> u64 
 
 fn keeps_its_promises(nodes: usize) {
     let seed = seed();
-    let (mut world, places) = mesh(seed, lossy(1.0), nodes, 10);
+    let (mut world, places) = mesh(seed, lossy(1.0), nodes, 3);
     let within = |world: &mut World, limit: Duration, what: &str| {
         if let Err(why) = world.agreed_after(limit) {
             panic!("seed {seed}, {nodes} nodes, {what}: no agreement within {limit:?}: {why}");
@@ -56,9 +56,9 @@ fn keeps_its_promises(nodes: usize) {
     within(&mut world, 10 * SECOND, "cold start");
 
     // Until the first sweep has ended.
-    world.run_for(20 * SECOND);
+    world.run_for(12 * SECOND);
     world.take_traffic();
-    let time = 30 * SECOND;
+    let time = 10 * SECOND;
     world.run_for(time);
     let traffic = world.take_traffic();
     let sent = rate(&traffic, time, |node| node.datagrams_sent);

@@ -24,6 +24,9 @@ impl Protocol {
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
         if let Some(exchange) = ended {
+            if exchange.task == Task::Nodes {
+                self.differing_nodes.ended(in_time);
+            }
             match outcome {
                 Ok(answer) => self.succeeded(now, endpoint, &exchange, answer),
                 Err(failure) => self.failed(now, endpoint, &exchange, failure),
@@ -198,8 +201,8 @@ impl Protocol {
                 Failure::Bad => now + self.timing.push_retry,
             };
         } else {
-            // What took long and got lost needs no pause, where the node is known to live.
-            let lost = contact.gossips && failure == Failure::Timeout;
+            // What got lost needs no pause, where the node is known to live and others answer in time.
+            let lost = contact.gossips && failure == Failure::Timeout && self.slots.is_quick();
             let doublings = if lost { 0 } else { contact.attempts.min(16) };
             contact.attempts += 1;
             let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);

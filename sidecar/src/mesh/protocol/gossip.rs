@@ -23,6 +23,8 @@ const CHECKED_AFTER: u32 = 3;
 const TOLD_AFTER: u32 = 5;
 /// So many are told at once that a node is down.
 const TOLD_AT_ONCE: usize = 3;
+/// Pauses grow to 32 times as long.
+const MAX_SLOWNESS: u32 = 5;
 /// So many differing digests in a row are no change on its way.
 const DIFFERENCES: u32 = 3;
 
@@ -32,6 +34,8 @@ pub(super) struct Differences {
     in_a_row: u32,
     not_before: Duration,
     pause: Duration,
+    /// How often the pauses are doubled because answers take too long.
+    slowness: u32,
     /// The last time helped, or nodes come and go, so that the next may.
     pub(super) helped: bool,
 }
@@ -49,6 +53,7 @@ impl Differences {
             return false;
         }
         let helped = std::mem::take(&mut self.helped);
+        let shortest = (shortest * (1 << self.slowness)).min(longest);
         self.pause = if helped {
             shortest
         } else {
@@ -57,6 +62,15 @@ impl Differences {
         self.not_before = now + self.pause;
         self.in_a_row = 0;
         true
+    }
+
+    /// A look has ended: where the answer takes too long others' do, too, and asking less is what helps.
+    pub(super) fn ended(&mut self, in_time: bool) {
+        self.slowness = if in_time {
+            self.slowness.saturating_sub(1)
+        } else {
+            (self.slowness + 1).min(MAX_SLOWNESS)
+        };
     }
 }
 

@@ -83,6 +83,11 @@ impl Slots {
         self.release(endpoint);
     }
 
+    /// Whether most answer in time.
+    pub(super) fn is_quick(&self) -> bool {
+        self.strangers > MAX_BUSY_STRANGERS / 2
+    }
+
     /// The next endpoint to try, if there is a slot for it.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
         if self.busy.len() >= MAX_BUSY {
