@@ -42,7 +42,11 @@ impl Workers {
                 .build()?;
             handles.push(runtime.handle().clone());
             let stop = stop.clone();
-            let run = move || runtime.block_on(stop.cancelled());
+            let run = move || {
+                runtime.block_on(stop.cancelled());
+                // Its tasks end here and now. A lookup of a name cannot be called off, and is not waited for.
+                runtime.shutdown_background();
+            };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             owner.threads.push(thread.spawn(run)?);
         }
