@@ -1,6 +1,8 @@
 //! `bench`: figures of the data plane beside those of other proxies. Nothing is judged.
 
+mod convergence;
 mod mesh;
+mod own;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use harness::bench::backend;
+use harness::bench::convergence::Figures;
 use harness::bench::data_plane::{self, Part, Setting};
 use harness::bench::load::Task;
 use harness::bench::peer::{Installed, Rival};
@@ -34,6 +37,8 @@ enum What {
     DataPlane(DataPlane),
     /// A whole mesh under load from outside, path by path; one of its own, or with -p one that runs
     Mesh(mesh::Wish),
+    /// How fast a mesh of its own converges: started, and when an instance comes, is killed or stands still
+    Convergence(convergence::Wish),
     /// The backend of a bench; the harness starts this itself
     #[command(hide = true)]
     Backend {
@@ -103,6 +108,11 @@ pub(super) async fn run(
             "`bench data-plane` needs no mesh",
             "leave out -p",
         )),
+        What::Convergence(_) if project.is_some() => Err(Error::environment(
+            "`bench convergence` starts a mesh of its own",
+            "leave out -p",
+        )),
+        What::Convergence(wish) => convergence::run(wish, choice, interrupts).await,
         What::Mesh(wish) => mesh::run(wish, project, choice, interrupts).await,
         What::DataPlane(wish) => data_plane(wish, interrupts).await,
         What::Backend { threads } => blocking(move || serve(threads)).await,
@@ -141,7 +151,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
     if matches!(results, Err(Error::Environment { .. })) {
         progress.failed();
     }
-    tell(&results?, &wish.output).await?;
+    tell(results?.into(), &wish.output).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -154,15 +164,42 @@ async fn built(progress: &Progress) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-async fn tell(results: &Results, output: &Output) -> Result<(), Error> {
+/// The results in every form.
+struct Told {
+    text: String,
+    markdown: String,
+    json: String,
+}
+
+impl From<Results> for Told {
+    fn from(results: Results) -> Self {
+        Self {
+            text: results.text(),
+            markdown: results.markdown(),
+            json: results.json(),
+        }
+    }
+}
+
+impl From<Figures> for Told {
+    fn from(figures: Figures) -> Self {
+        Self {
+            text: figures.text(),
+            markdown: figures.markdown(),
+            json: figures.json(),
+        }
+    }
+}
+
+async fn tell(told: Told, output: &Output) -> Result<(), Error> {
     if let Some(path) = &output.json {
-        write(path, results.json()).await?;
+        write(path, told.json).await?;
     }
     if let Some(path) = &output.markdown {
-        write(path, results.markdown()).await?;
+        write(path, told.markdown).await?;
     }
     // Where nobody reads standard output any more, the files are still there.
-    let _ = write!(std::io::stdout(), "{}", results.text());
+    let _ = write!(std::io::stdout(), "{}", told.text);
     Ok(())
 }
 
@@ -278,6 +315,14 @@ mod tests {
         assert!(!parse(&["data-plane", "--rounds", "0"]));
         assert!(parse(&["mesh", "--via", "socks5,lb", "-p", "example"]));
         assert!(!parse(&["mesh", "--via", "pigeon"]));
+        assert!(parse(&[
+            "convergence",
+            "--rounds",
+            "100",
+            "--only",
+            "kill,freeze"
+        ]));
+        assert!(!parse(&["convergence", "--only", "mend"]));
         assert!(!parse(&[]));
     }
 
