@@ -137,3 +137,30 @@ fn read(answered: Result<Response, HttpError>) -> Result<View, String> {
     }
     serde_json::from_slice(&response.body).map_err(|error| format!("{PAGE} is not understood: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(registered: &str, server: &str) -> View {
+        let text = format!(
+            r#"{{"node":{{"nodeName":"n1","address":"10.0.0.1"}},"hash":"h","nodes":[],"services":[],
+            "groups":[{{"name":"a:80","servers":[{{"address":"10.0.0.2:80","weight":10,"state":"{server}"}}]}}],
+            "registrations":[{{"name":"r","address":"10.0.0.1","port":81,"state":"{registered}"}}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_up_is_announced_or_given_connections() {
+        let address = "10.0.0.2:80".parse().unwrap();
+        let up = view("UP", "UP");
+        assert_eq!(up.announced(), Some("10.0.0.1:81".parse().unwrap()));
+        assert!(up.up("a:80", address));
+        assert!(!up.up("b:80", address));
+        assert!(!up.up("a:80", "10.0.0.3:80".parse().unwrap()));
+        let down = view("DOWN", "DOWN");
+        assert_eq!(down.announced(), None);
+        assert!(!down.up("a:80", address));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod mesh;
+mod output;
 mod own;
 
 use std::io::Write;
@@ -12,17 +13,17 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use harness::bench::backend;
-use harness::bench::convergence::Figures;
 use harness::bench::data_plane::{self, Part, Setting};
 use harness::bench::load::Task;
 use harness::bench::peer::{Installed, Rival};
-use harness::bench::results::Results;
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 use harness::runtime::Choice;
+
+use self::output::Output;
 
 /// What is asked of `bench`.
 #[derive(Debug, Args)]
@@ -86,17 +87,6 @@ struct DataPlane {
     output: Output,
 }
 
-/// Where the results go besides standard output.
-#[derive(Debug, Args)]
-struct Output {
-    /// Write the results there as JSON, with those of every round
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the results there as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-}
-
 pub(super) async fn run(
     wish: Wish,
     project: Option<String>,
@@ -151,7 +141,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
     if matches!(results, Err(Error::Environment { .. })) {
         progress.failed();
     }
-    tell(results?.into(), &wish.output).await?;
+    wish.output.tell(results?.into()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -162,54 +152,6 @@ async fn built(progress: &Progress) -> Result<PathBuf, Error> {
     let path = image::sidecar(checkout.root(), progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
-}
-
-/// The results in every form.
-struct Told {
-    text: String,
-    markdown: String,
-    json: String,
-}
-
-impl From<Results> for Told {
-    fn from(results: Results) -> Self {
-        Self {
-            text: results.text(),
-            markdown: results.markdown(),
-            json: results.json(),
-        }
-    }
-}
-
-impl From<Figures> for Told {
-    fn from(figures: Figures) -> Self {
-        Self {
-            text: figures.text(),
-            markdown: figures.markdown(),
-            json: figures.json(),
-        }
-    }
-}
-
-async fn tell(told: Told, output: &Output) -> Result<(), Error> {
-    if let Some(path) = &output.json {
-        write(path, told.json).await?;
-    }
-    if let Some(path) = &output.markdown {
-        write(path, told.markdown).await?;
-    }
-    // Where nobody reads standard output any more, the files are still there.
-    let _ = write!(std::io::stdout(), "{}", told.text);
-    Ok(())
-}
-
-async fn write(path: &Path, text: String) -> Result<(), Error> {
-    tokio::fs::write(path, text).await.map_err(|error| {
-        Error::environment(
-            format!("{} cannot be written: {error}", path.display()),
-            "name a file in a directory that is there and may be written to",
-        )
-    })
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {

@@ -25,7 +25,7 @@ pub(super) struct Wish {
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     #[command(flatten)]
-    output: super::Output,
+    output: super::output::Output,
 }
 
 pub(super) async fn run(wish: Wish, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
@@ -37,6 +37,6 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: &Interrupts) -> 
     let progress = Progress::new();
     let work = async |site: &Site| convergence::run(&setting, site, &progress).await;
     let figures = super::own::on(!wish.build.no_build, choice, interrupts, &progress, work).await?;
-    super::tell(figures.into(), &wish.output).await?;
+    wish.output.tell(figures.into()).await?;
     Ok(ExitCode::SUCCESS)
 }

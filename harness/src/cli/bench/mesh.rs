@@ -36,7 +36,7 @@ pub(super) struct Wish {
     #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
     via: Vec<Via>,
     #[command(flatten)]
-    output: super::Output,
+    output: super::output::Output,
 }
 
 /// A way into the mesh.
@@ -81,7 +81,7 @@ pub(super) async fn run(
             own(build, choice, &setting, interrupts, &progress).await?
         }
     };
-    super::tell(results.into(), &wish.output).await?;
+    wish.output.tell(results.into()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
