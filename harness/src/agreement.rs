@@ -12,6 +12,11 @@ pub use beside::{Beside, beside};
 /// What a service is registered as: this, then its short name.
 const SERVICE_PREFIX: &str = "my-service-";
 
+/// The server group that a service's instances are in, on every sidecar that balances.
+pub fn group_name(service: &str) -> String {
+    format!("{service}.my.service.com:80")
+}
+
 /// A container that should be part of the mesh, and what its sidecar says.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -173,7 +178,7 @@ impl Judge<'_> {
     }
 
     fn group(&mut self, service: &str, instances: &[&InstanceView]) {
-        let name = format!("{service}.my.service.com:80");
+        let name = group_name(service);
         let Some(group) = self.view.groups.iter().find(|group| group.name == name) else {
             return self.complain(format!("has no server group {name}"));
         };

@@ -1,5 +1,7 @@
 //! One HTTP request on a connection of its own: what a user's `curl` does.
 
+mod session;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+pub use session::Session;
 
 /// The largest body that is read; a mesh's view of itself is far below it.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -43,6 +47,14 @@ pub enum HttpError {
 /// No connection, no whole answer, or not in time. A status code is an answer, whichever it is.
 pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
     send(address, Request::get(target), Bytes::new(), limit).await
+}
+
+/// Sends `DELETE target` to `address` and reads the answer, all within `limit`.
+///
+/// # Errors
+/// As [`get`].
+pub async fn delete(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
+    send(address, Request::delete(target), Bytes::new(), limit).await
 }
 
 /// Sends `POST target` with a JSON text to `address`, bearing `token`, and reads the answer, all within `limit`.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::http;
+use crate::http::{self, HttpError, Response, Session};
+
+const PAGE: &str = "/mesh";
 
 /// One sidecar's view: the answer to `GET /mesh`. Keys that are not needed here are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,6 +23,9 @@ pub struct View {
     /// Its server groups.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// The local instances that are registered with it.
+    #[serde(default)]
+    pub registrations: Vec<Registered>,
 }
 
 /// A sidecar as a node of the mesh.
@@ -81,16 +86,81 @@ pub struct Server {
     pub state: String,
 }
 
+/// A local instance that is registered with a sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Registered {
+    /// The registration's name, for instance `my-service-a_example`.
+    pub name: String,
+    /// The instance's address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// `UP` while the mesh is told of it.
+    pub state: String,
+}
+
+impl View {
+    /// Where a local instance listens that the mesh is told of.
+    pub fn announced(&self) -> Option<SocketAddr> {
+        let up = self.registrations.iter().find(|known| known.state == "UP")?;
+        Some(SocketAddr::new(up.address, up.port))
+    }
+
+    /// Whether a server group of this name would give a connection to `address`.
+    pub fn up(&self, group: &str, address: SocketAddr) -> bool {
+        let groups = self.groups.iter().filter(|known| known.name == group);
+        let mut servers = groups.flat_map(|group| &group.servers);
+        servers.any(|server| server.address == address && server.state == "UP")
+    }
+}
+
 /// Asks the status listener at `address` for its view.
 ///
 /// # Errors
 /// What kept it from answering, as a sentence's end.
 pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String> {
-    let response = http::get(address, "/mesh", limit)
-        .await
-        .map_err(|error| error.to_string())?;
+    read(http::get(address, PAGE, limit).await)
+}
+
+/// The same on a connection that is kept.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_again(session: &mut Session, limit: Duration) -> Result<View, String> {
+    read(session.get(PAGE, limit).await)
+}
+
+fn read(answered: Result<Response, HttpError>) -> Result<View, String> {
+    let response = answered.map_err(|error| error.to_string())?;
     if response.status != 200 {
-        return Err(format!("/mesh answered with status {}", response.status));
+        return Err(format!("{PAGE} answered with status {}", response.status));
     }
-    serde_json::from_slice(&response.body).map_err(|error| format!("/mesh is not understood: {error}"))
+    serde_json::from_slice(&response.body).map_err(|error| format!("{PAGE} is not understood: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(registered: &str, server: &str) -> View {
+        let text = format!(
+            r#"{{"node":{{"nodeName":"n1","address":"10.0.0.1"}},"hash":"h","nodes":[],"services":[],
+            "groups":[{{"name":"a:80","servers":[{{"address":"10.0.0.2:80","weight":10,"state":"{server}"}}]}}],
+            "registrations":[{{"name":"r","address":"10.0.0.1","port":81,"state":"{registered}"}}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_up_is_announced_or_given_connections() {
+        let address = "10.0.0.2:80".parse().unwrap();
+        let up = view("UP", "UP");
+        assert_eq!(up.announced(), Some("10.0.0.1:81".parse().unwrap()));
+        assert!(up.up("a:80", address));
+        assert!(!up.up("b:80", address));
+        assert!(!up.up("a:80", "10.0.0.3:80".parse().unwrap()));
+        let down = view("DOWN", "DOWN");
+        assert_eq!(down.announced(), None);
+        assert!(!down.up("a:80", address));
+    }
 }

@@ -1,8 +1,10 @@
-//! Measuring: the data plane beside other proxies of its kind, and a whole mesh. No verdict is given: the figures are for people.
+//! Measuring: the data plane beside other proxies of its kind, a whole mesh, and how fast one
+//! converges. No verdict is given: the figures are for people.
 
 pub mod accounting;
 pub mod backend;
 pub mod contenders;
+pub mod convergence;
 pub mod data_plane;
 mod helpers;
 pub mod load;
@@ -11,6 +13,7 @@ pub mod peer;
 mod report;
 pub mod results;
 mod room;
+pub mod site;
 mod stand;
 pub mod statistics;
 mod wire;

@@ -1,6 +1,9 @@
 //! `bench`: figures of the data plane beside those of other proxies. Nothing is judged.
 
+mod convergence;
 mod mesh;
+mod output;
+mod own;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,13 +16,14 @@ use harness::bench::backend;
 use harness::bench::data_plane::{self, Part, Setting};
 use harness::bench::load::Task;
 use harness::bench::peer::{Installed, Rival};
-use harness::bench::results::Results;
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 use harness::runtime::Choice;
+
+use self::output::Output;
 
 /// What is asked of `bench`.
 #[derive(Debug, Args)]
@@ -34,6 +38,8 @@ enum What {
     DataPlane(DataPlane),
     /// A whole mesh under load from outside, path by path; one of its own, or with -p one that runs
     Mesh(mesh::Wish),
+    /// How fast a mesh of its own converges: started, and when an instance comes, is killed or stands still
+    Convergence(convergence::Wish),
     /// The backend of a bench; the harness starts this itself
     #[command(hide = true)]
     Backend {
@@ -81,17 +87,6 @@ struct DataPlane {
     output: Output,
 }
 
-/// Where the results go besides standard output.
-#[derive(Debug, Args)]
-struct Output {
-    /// Write the results there as JSON, with those of every round
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the results there as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-}
-
 pub(super) async fn run(
     wish: Wish,
     project: Option<String>,
@@ -103,6 +98,11 @@ pub(super) async fn run(
             "`bench data-plane` needs no mesh",
             "leave out -p",
         )),
+        What::Convergence(_) if project.is_some() => Err(Error::environment(
+            "`bench convergence` starts a mesh of its own",
+            "leave out -p",
+        )),
+        What::Convergence(wish) => convergence::run(wish, choice, interrupts).await,
         What::Mesh(wish) => mesh::run(wish, project, choice, interrupts).await,
         What::DataPlane(wish) => data_plane(wish, interrupts).await,
         What::Backend { threads } => blocking(move || serve(threads)).await,
@@ -141,7 +141,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
     if matches!(results, Err(Error::Environment { .. })) {
         progress.failed();
     }
-    tell(&results?, &wish.output).await?;
+    wish.output.tell(results?.into()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,27 +152,6 @@ async fn built(progress: &Progress) -> Result<PathBuf, Error> {
     let path = image::sidecar(checkout.root(), progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
-}
-
-async fn tell(results: &Results, output: &Output) -> Result<(), Error> {
-    if let Some(path) = &output.json {
-        write(path, results.json()).await?;
-    }
-    if let Some(path) = &output.markdown {
-        write(path, results.markdown()).await?;
-    }
-    // Where nobody reads standard output any more, the files are still there.
-    let _ = write!(std::io::stdout(), "{}", results.text());
-    Ok(())
-}
-
-async fn write(path: &Path, text: String) -> Result<(), Error> {
-    tokio::fs::write(path, text).await.map_err(|error| {
-        Error::environment(
-            format!("{} cannot be written: {error}", path.display()),
-            "name a file in a directory that is there and may be written to",
-        )
-    })
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
@@ -278,6 +257,14 @@ mod tests {
         assert!(!parse(&["data-plane", "--rounds", "0"]));
         assert!(parse(&["mesh", "--via", "socks5,lb", "-p", "example"]));
         assert!(!parse(&["mesh", "--via", "pigeon"]));
+        assert!(parse(&[
+            "convergence",
+            "--rounds",
+            "100",
+            "--only",
+            "kill,freeze"
+        ]));
+        assert!(!parse(&["convergence", "--only", "mend"]));
         assert!(!parse(&[]));
     }
 

@@ -90,6 +90,17 @@ impl Mesh {
         Ok(())
     }
 
+    /// A member like the one named `like`, under another name.
+    ///
+    /// # Errors
+    /// There is no such member.
+    pub fn another(&self, like: &str, name: &str) -> Result<Member, Error> {
+        let mut member = self.node(like)?.member.clone();
+        member.service.container_name = format!("{}-{name}", self.topology.project);
+        member.service.name = name.to_owned();
+        Ok(member)
+    }
+
     /// Starts another container as part of this mesh.
     ///
     /// # Errors

@@ -28,6 +28,19 @@ impl Mesh {
     /// A container ended, or the mesh is not ready within `limit`: what was missing, with the containers' last log
     /// lines.
     pub async fn ready(&self, limit: Duration, progress: &Progress) -> Result<Duration, Error> {
+        self.ready_to(PERIOD, limit, progress).await
+    }
+
+    /// The same with this time between two looks, which is how exactly it is known when.
+    ///
+    /// # Errors
+    /// As [`Mesh::ready`].
+    pub async fn ready_to(
+        &self,
+        period: Duration,
+        limit: Duration,
+        progress: &Progress,
+    ) -> Result<Duration, Error> {
         let mut answered = Answered::default();
         let attempt = async || {
             let routes = match self.routes() {
@@ -50,7 +63,7 @@ impl Mesh {
                 Ok(Err(ended))
             }
         };
-        let waited = wait::until(limit, PERIOD, attempt, |missing| {
+        let waited = wait::until(limit, period, attempt, |missing| {
             progress.note(&missing.join("; "));
         })
         .await;

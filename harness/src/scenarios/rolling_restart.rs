@@ -1,7 +1,7 @@
 //! Every service container is restarted, one after the other, and no request fails.
 
 use super::graceful_stop::no_request_failed;
-use super::scale::{another, answered};
+use super::scale::answered;
 use crate::error::{Error, check};
 use crate::mesh::Mesh;
 use crate::promises::Promise;
@@ -36,7 +36,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
 
 async fn roll(stage: &Stage, mesh: &mut Mesh, traffic: &Traffic, restarted: &[String]) -> Result<(), Error> {
     stage.say(format!("adds {STAND_IN}"));
-    let stand_in = another(mesh, ALONE, STAND_IN)?;
+    let stand_in = mesh.another(ALONE, STAND_IN)?;
     mesh.add(stand_in).await?;
     mesh.ready(READY_LIMIT, &Progress::silent()).await?;
     for name in restarted {

@@ -9,7 +9,6 @@ use crate::mesh::Mesh;
 use crate::promises::Promise;
 use crate::report::Progress;
 use crate::suite::{READY_LIMIT, Stage};
-use crate::topology::Member;
 use crate::traffic::Traffic;
 use crate::wait;
 
@@ -44,7 +43,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
 /// Answers with the time from the new instance's start to its first answer.
 async fn join(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, Error> {
     let before = traffic.now();
-    let member = another(mesh, LIKE, ADDED)?;
+    let member = mesh.another(LIKE, ADDED)?;
     mesh.add(member).await?;
     let started = traffic.now().saturating_sub(mesh.last_start().elapsed());
     let host = mesh.node(ADDED)?.container.short_id().to_owned();
@@ -66,14 +65,6 @@ async fn leave(mesh: &mut Mesh, traffic: &Traffic) -> Result<(), Error> {
         let expected = format!("no answer from {host} once it is removed");
         check(!hosts.contains_key(host.as_str()), expected, format!("{hosts:?}"))
     })
-}
-
-/// A member like the one named `like`, under another name.
-pub(super) fn another(mesh: &Mesh, like: &str, name: &str) -> Result<Member, Error> {
-    let mut member = mesh.node(like)?.member.clone();
-    member.service.container_name = format!("{}-{name}", mesh.topology().project);
-    member.service.name = name.to_owned();
-    Ok(member)
 }
 
 /// Waits until `host` has answered what was asked at `since` or later: when that was.

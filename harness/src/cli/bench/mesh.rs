@@ -6,17 +6,17 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
+use harness::bench::site::Site;
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::mesh::Mesh;
 use harness::report::Progress;
 use harness::runtime::Choice;
-use harness::suite::READY_LIMIT;
 use harness::topology;
 
-use super::super::guard::{Afterwards, belonging, guarded};
-use super::super::{prepare, up};
+/// Time between two looks whether the mesh is ready.
+const PERIOD: Duration = Duration::from_millis(25);
 
 /// What is asked of `bench mesh`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(super) struct Wish {
     #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
     via: Vec<Via>,
     #[command(flatten)]
-    output: super::Output,
+    output: super::output::Output,
 }
 
 /// A way into the mesh.
@@ -81,7 +81,7 @@ pub(super) async fn run(
             own(build, choice, &setting, interrupts, &progress).await?
         }
     };
-    super::tell(&results, &wish.output).await?;
+    wish.output.tell(results.into()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -107,26 +107,9 @@ async fn own(
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
-    let checkout = Checkout::find()?;
-    let project = format!("mesh-bench-{:08x}", rand::random::<u32>());
-    let topology = checkout.topology(&project)?.with_free_ports();
-    let chosen = choice.connect().await?;
-    let runtime = chosen.runtime.clone();
-    progress.say(&format!("Runtime {chosen}."));
-    up::sweep(&runtime, progress).await?;
-    let belonging = belonging(false);
-    let work = async {
-        let image = prepare::image(&runtime, &checkout, &topology.image, build, interrupts, progress).await?;
-        let loaded = async {
-            let topology = topology.clone();
-            let mesh = Mesh::start(&runtime, topology, &image.image, &belonging, progress).await?;
-            progress.stage("converging");
-            let took = mesh.ready(READY_LIMIT, progress).await?;
-            progress.done(&format!("every path answers, {took:.2?} after the last start"));
-            mesh::run(setting, &mesh, progress).await
-        };
-        let results = interrupts.stop.run_until_cancelled(loaded).await;
-        Ok((results.ok_or(Error::Interrupted)??, Afterwards::Remove))
+    let work = async |site: &Site| {
+        let (mesh, _) = site.start(PERIOD, progress).await?;
+        mesh::run(setting, &mesh, progress).await
     };
-    guarded(&runtime, &belonging, interrupts, progress, Box::pin(work)).await
+    super::own::on(build, choice, interrupts, progress, work).await
 }

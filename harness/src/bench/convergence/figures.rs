@@ -1,0 +1,258 @@
+//! What was measured of convergence, and how it is told: pure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::super::statistics::percentile;
+use crate::clock;
+use crate::report::table;
+
+/// Changes when a key changes its meaning or goes; new keys may come at any time.
+const VERSION: u32 = 1;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Something that takes the mesh some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// From the last member's start until every instance has answered on every path.
+    Ready,
+    /// From when a new instance is registered until every balancing sidecar has it up.
+    JoinedUp,
+    /// From there until it has answered on every path, too.
+    Joined,
+    /// As [`Step::Joined`], of an instance that a node of the mesh registers anew.
+    Registered,
+    /// From an instance's kill until no balancing sidecar has it up.
+    Killed,
+    /// From an instance's standstill until no balancing sidecar has it up.
+    Frozen,
+}
+
+/// What a step should take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Goal {
+    /// Of how many of 100 rounds.
+    pub percent: u8,
+    /// At most so long.
+    pub limit: Duration,
+}
+
+impl Step {
+    /// Its name for programs.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::JoinedUp => "joined_up",
+            Self::Joined => "joined",
+            Self::Registered => "registered",
+            Self::Killed => "killed",
+            Self::Frozen => "frozen",
+        }
+    }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "last member started -> every instance answers on every path",
+            Self::JoinedUp => "new instance registered -> up at every balancer",
+            Self::Joined => "new instance registered -> usable everywhere",
+            Self::Registered => "registered on a known node -> usable everywhere",
+            Self::Killed => "instance killed -> up at no balancer",
+            Self::Frozen => "instance frozen -> up at no balancer",
+        }
+    }
+
+    /// What it should take; none where that is told of another step.
+    pub fn goal(self) -> Option<Goal> {
+        let (percent, limit) = match self {
+            Self::JoinedUp => return None,
+            Self::Ready => (50, ms(300)),
+            Self::Joined | Self::Registered => (99, ms(50)),
+            Self::Killed => (99, ms(200)),
+            Self::Frozen => (99, ms(1500)),
+        };
+        Some(Goal { percent, limit })
+    }
+}
+
+/// The figures of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// How often it was measured, at least once.
+    pub count: usize,
+    /// What half of the rounds do not exceed.
+    pub p50: Duration,
+    /// What 99 of 100 do not exceed.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// When it began.
+    pub began: SystemTime,
+    /// The runtime, and what else was asked for, in words.
+    pub setting: String,
+    samples: BTreeMap<Step, Vec<Duration>>,
+}
+
+impl Figures {
+    /// Nothing yet.
+    pub fn new(began: SystemTime, setting: String) -> Self {
+        Self {
+            began,
+            setting,
+            samples: BTreeMap::new(),
+        }
+    }
+
+    /// Notes one round's time.
+    pub fn add(&mut self, step: Step, took: Duration) {
+        self.samples.entry(step).or_default().push(took);
+    }
+
+    /// One step's figures; none where it was not measured.
+    pub fn summary(&self, step: Step) -> Option<Summary> {
+        let mut sorted = self.samples.get(&step)?.clone();
+        sorted.sort_unstable();
+        Some(Summary {
+            count: sorted.len(),
+            p50: percentile(&sorted, 50.0)?,
+            p99: percentile(&sorted, 99.0)?,
+            max: *sorted.last()?,
+        })
+    }
+
+    /// A table for people.
+    pub fn text(&self) -> String {
+        let table = table::plain(&HEADER, self.rows().into_iter());
+        format!("{}\n\n{table}\n", self.setting)
+    }
+
+    /// The same for a web page.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let header = HEADER.map(str::to_lowercase);
+        let rows: String = self.rows().iter().map(|row| line(row)).collect();
+        let rule = format!("|---|{}\n", "---:|".repeat(HEADER.len() - 1));
+        format!("{}\n\n{}{rule}{rows}", self.setting, line(&header))
+    }
+
+    /// All of it for programs: every round's time, too.
+    pub fn json(&self) -> String {
+        let steps: Vec<Value> = self.samples.keys().map(|step| self.step_json(*step)).collect();
+        let document = json!({
+            "version": VERSION,
+            "began": clock::rfc3339(self.began),
+            "setting": self.setting,
+            "steps": steps,
+        });
+        format!("{document:#}\n")
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |step: &Step| {
+            let Summary { count, p50, p99, max } = self.summary(*step)?;
+            let goal = step
+                .goal()
+                .map(|goal| format!("p{} {} ms", goal.percent, goal.limit.as_millis()));
+            let name = step.name().to_owned();
+            let times = [p50, p99, max].map(shown);
+            let cells = [name, count.to_string()].into_iter().chain(times);
+            Some(cells.chain([goal.unwrap_or_default()]).collect())
+        };
+        self.samples.keys().filter_map(row).collect()
+    }
+
+    fn step_json(&self, step: Step) -> Value {
+        let summary = self.summary(step);
+        let of = |figure: fn(Summary) -> Duration| summary.map(figure).map(micros);
+        let goal = step
+            .goal()
+            .map(|goal| json!({"percent": goal.percent, "limit_us": micros(goal.limit)}));
+        let samples = self.samples.get(&step).into_iter().flatten().copied();
+        json!({
+            "key": step.key(),
+            "name": step.name(),
+            "count": summary.map(|summary| summary.count),
+            "p50_us": of(|summary| summary.p50),
+            "p99_us": of(|summary| summary.p99),
+            "max_us": of(|summary| summary.max),
+            "goal": goal,
+            "rounds_us": samples.map(micros).collect::<Vec<_>>(),
+        })
+    }
+}
+
+const HEADER: [&str; 6] = ["STEP", "COUNT", "P50", "P99", "MAX", "GOAL"];
+
+fn shown(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures() -> Figures {
+        let mut figures = Figures::new(SystemTime::UNIX_EPOCH, "3 rounds.".to_owned());
+        for sample in [900, 100, 300] {
+            figures.add(Step::Killed, ms(sample));
+        }
+        figures.add(Step::JoinedUp, Duration::from_micros(12_345));
+        figures
+    }
+
+    #[test]
+    fn figures_are_times_that_were_measured() {
+        let expected = Summary {
+            count: 3,
+            p50: ms(300),
+            p99: ms(900),
+            max: ms(900),
+        };
+        assert_eq!(figures().summary(Step::Killed), Some(expected));
+        assert_eq!(figures().summary(Step::Frozen), None);
+    }
+
+    #[test]
+    fn tables_have_what_was_measured_beside_its_goal() {
+        let text = figures().text();
+        let line = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let killed = format!("{} 3 300.0 ms 900.0 ms 900.0 ms p99 200 ms", Step::Killed.name());
+        assert_eq!(line(Step::Killed.name()), killed);
+        let up = format!("{} 1 12.3 ms 12.3 ms 12.3 ms", Step::JoinedUp.name());
+        assert_eq!(line(Step::JoinedUp.name()), up);
+        assert!(!text.contains(Step::Frozen.name()), "{text}");
+        let markdown = figures().markdown();
+        assert!(
+            markdown.contains("| step | count | p50 | p99 | max | goal |\n|---|---:|---:|---:|---:|---:|\n")
+        );
+        assert!(markdown.ends_with("| 3 | 300.0 ms | 900.0 ms | 900.0 ms | p99 200 ms |\n"));
+    }
+
+    #[test]
+    fn programs_find_every_round() {
+        let parsed: Value = serde_json::from_str(&figures().json()).unwrap();
+        let killed = &parsed["steps"][1];
+        assert_eq!(killed["key"], "killed");
+        assert_eq!(killed["p50_us"], 300_000);
+        assert_eq!(killed["rounds_us"], json!([900_000, 100_000, 300_000]));
+        assert_eq!(killed["goal"], json!({"percent": 99, "limit_us": 200_000}));
+        assert_eq!(parsed["steps"][0]["goal"], Value::Null);
+    }
+}

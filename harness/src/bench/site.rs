@@ -1,0 +1,48 @@
+//! Where a bench has a mesh of its own.
+
+use std::time::Duration;
+
+use crate::cleanup;
+use crate::error::Error;
+use crate::mesh::{Belonging, Mesh};
+use crate::report::Progress;
+use crate::runtime::{Image, Runtime, RuntimeError, label};
+use crate::suite::READY_LIMIT;
+use crate::topology::Topology;
+
+/// All that a mesh is made of.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// What runs its containers.
+    pub runtime: Runtime,
+    /// What it is to be.
+    pub topology: Topology,
+    /// The image of all its containers.
+    pub image: Image,
+    /// What all that is made belongs to.
+    pub belonging: Belonging,
+}
+
+impl Site {
+    /// Starts the mesh and waits until it is ready, looking as often as `period` says. Answers also with the time from
+    /// the last container's start until it was.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not ready in time.
+    pub async fn start(&self, period: Duration, progress: &Progress) -> Result<(Mesh, Duration), Error> {
+        let topology = self.topology.clone();
+        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        progress.stage("converging");
+        let took = mesh.ready_to(period, READY_LIMIT, progress).await?;
+        progress.done(&format!("every path answers, {took:.2?} after the last start"));
+        Ok((mesh, took))
+    }
+
+    /// Kills and removes all containers of the mesh and its network.
+    ///
+    /// # Errors
+    /// Something stays, or the engine's.
+    pub async fn clear(&self) -> Result<(), RuntimeError> {
+        cleanup::remove_labelled(&self.runtime, label::PROJECT, &self.topology.project).await
+    }
+}

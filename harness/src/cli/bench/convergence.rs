@@ -1,0 +1,42 @@
+//! `bench convergence`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use harness::bench::convergence::{self, Part, Setting};
+use harness::bench::site::Site;
+use harness::error::Error;
+use harness::interrupt::Interrupts;
+use harness::report::Progress;
+use harness::runtime::Choice;
+
+/// What is asked of `bench convergence`.
+#[derive(Debug, Args)]
+pub(super) struct Wish {
+    #[command(flatten)]
+    build: super::super::Build,
+    /// How often each part is done
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// How often a mesh is started; by default as the rounds, at most 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    starts: Option<u16>,
+    /// Measure only this; several by commas
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    #[command(flatten)]
+    output: super::output::Output,
+}
+
+pub(super) async fn run(wish: Wish, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    let setting = Setting {
+        rounds: usize::from(wish.rounds),
+        starts: usize::from(wish.starts.unwrap_or(wish.rounds.min(10))),
+        parts: wish.only,
+    };
+    let progress = Progress::new();
+    let work = async |site: &Site| convergence::run(&setting, site, &progress).await;
+    let figures = super::own::on(!wish.build.no_build, choice, interrupts, &progress, work).await?;
+    wish.output.tell(figures.into()).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,41 @@
+//! A mesh that a bench has for its own.
+
+use harness::bench::site::Site;
+use harness::checkout::Checkout;
+use harness::error::Error;
+use harness::interrupt::Interrupts;
+use harness::report::Progress;
+use harness::runtime::Choice;
+
+use super::super::guard::{Afterwards, belonging, guarded};
+use super::super::{prepare, up};
+
+/// Does `work` where nobody else's mesh is in the way, and then removes all that it has made.
+pub(super) async fn on<T>(
+    build: bool,
+    choice: Choice,
+    interrupts: &Interrupts,
+    progress: &Progress,
+    work: impl AsyncFnOnce(&Site) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let checkout = Checkout::find()?;
+    let project = format!("mesh-bench-{:08x}", rand::random::<u32>());
+    let topology = checkout.topology(&project)?.with_free_ports();
+    let chosen = choice.connect().await?;
+    let runtime = chosen.runtime.clone();
+    progress.say(&format!("Runtime {chosen}."));
+    up::sweep(&runtime, progress).await?;
+    let belonging = belonging(false);
+    let all = async {
+        let image = prepare::image(&runtime, &checkout, &topology.image, build, interrupts, progress).await?;
+        let site = Site {
+            runtime: runtime.clone(),
+            topology,
+            image: image.image,
+            belonging: belonging.clone(),
+        };
+        let done = interrupts.stop.run_until_cancelled(work(&site)).await;
+        Ok((done.ok_or(Error::Interrupted)??, Afterwards::Remove))
+    };
+    guarded(&runtime, &belonging, interrupts, progress, Box::pin(all)).await
+}
