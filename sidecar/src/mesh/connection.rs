@@ -88,6 +88,8 @@ pub(super) struct Connection {
     traffic: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
     over: bool,
     answers: u32,
+    /// Whether the other is of our own kind, as far as it has said.
+    gossips: bool,
 }
 
 impl Connection {
@@ -109,6 +111,7 @@ impl Connection {
             traffic: Box::pin(traffic),
             over: false,
             answers: 0,
+            gossips: false,
         })
     }
 
@@ -165,6 +168,7 @@ impl Connection {
             }
         };
         self.answers = self.answers.saturating_add(1);
+        self.gossips |= body.gossips;
         Ok(body)
     }
 
@@ -173,10 +177,10 @@ impl Connection {
         self.over
     }
 
-    /// Whether it has been used again: the other side keeps connections, and does not close each one
-    /// after its answer as the original does.
+    /// Whether the other side keeps connections, and does not close each one after its answer as the original does:
+    /// our own kind, which may never be asked again, and whoever has been.
     fn is_kept(&self) -> bool {
-        self.answers > 1
+        self.gossips || self.answers > 1
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
