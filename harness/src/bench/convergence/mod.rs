@@ -68,7 +68,7 @@ pub async fn run(setting: &Setting, site: &Site, progress: &Progress) -> Result<
     tracking::check()?;
     let asked = |part| setting.parts.is_empty() || setting.parts.contains(&part);
     let words = format!(
-        "Runtime {}; {} rounds, {} of them starts.",
+        "Runtime {}; {} rounds of each part, {} of `start`.",
         site.runtime.name(),
         setting.rounds,
         setting.starts
