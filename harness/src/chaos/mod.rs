@@ -6,6 +6,7 @@ pub mod fault;
 #[cfg(test)]
 mod fixtures;
 pub mod generate;
+pub mod ground;
 pub mod ledger;
 pub mod live;
 pub mod network;
@@ -17,7 +18,8 @@ pub mod wires;
 pub use execute::{Moment, Target, Trouble, execute};
 pub use fault::{Fault, Kind};
 pub use generate::{Plan, generate};
+pub use ground::Ground;
 pub use ledger::Ledger;
-pub use run::{Endured, Ground};
+pub use run::Endured;
 pub use schedule::{Schedule, ScheduleError, Step};
 pub use shrink::{Ended, Limits, Shrunk, shrink};

@@ -1,13 +1,12 @@
 //! Doing a schedule to a mesh of its own under traffic, and what must hold then.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::execute::{Moment, Trouble, execute};
 use super::fault::{Fault, Kind};
-use super::generate::Plan;
+use super::ground::Ground;
 use super::ledger::{Ledger, PEACE};
 use super::live::Live;
 use super::schedule::Schedule;
@@ -16,11 +15,10 @@ use crate::checkout::Checkout;
 use crate::chronicle::{self, Chronicle, Window, unexpected};
 use crate::cleanup;
 use crate::error::{CheckFailure, Error, check};
-use crate::mesh::{Belonging, Mesh};
+use crate::mesh::Mesh;
 use crate::report::{Progress, seconds};
-use crate::runtime::{Image, Runtime, label};
-use crate::suite::READY_LIMIT;
-use crate::topology::{Member, Topology};
+use crate::runtime::label;
+use crate::topology::Member;
 use crate::traffic::{Pace, Traffic};
 
 /// Time from the last fault's healing until all views agree and every instance answers on every path.
@@ -37,23 +35,6 @@ const ALLOWED: [&str; 1] = ["discovery: lost"];
 /// A fault that takes longer than this to be on is told twice.
 const SOON: Duration = Duration::from_millis(300);
 
-/// What meshes are made of.
-#[derive(Debug, Clone)]
-pub struct Ground {
-    /// What runs them.
-    pub runtime: Runtime,
-    /// What they are to be.
-    pub topology: Topology,
-    /// The image of all containers.
-    pub image: Image,
-    /// The image of what cuts the network; none where that cannot be done.
-    pub wire: Option<Image>,
-    /// What they belong to.
-    pub belonging: Belonging,
-    /// Who hears of it.
-    pub progress: Progress,
-}
-
 /// What came of a schedule that the mesh has endured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endured {
@@ -66,52 +47,6 @@ pub struct Endured {
 }
 
 impl Ground {
-    /// What a schedule can be made for.
-    pub fn plan(&self, duration: Duration) -> Plan {
-        Plan {
-            members: members(&self.topology),
-            kinds: self.kinds(),
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// The faults that can be done here.
-    fn kinds(&self) -> BTreeSet<Kind> {
-        let mut kinds = BTreeSet::from(Kind::ALL);
-        kinds.retain(|kind| !kind.needs_network() || self.wire.is_some());
-        kinds
-    }
-
-    /// Whether `schedule` can be done here.
-    ///
-    /// # Errors
-    /// It was made for another mesh, or has faults that the runtime does not do.
-    pub fn accepts(&self, schedule: &Schedule) -> Result<(), Error> {
-        match refusal(schedule, &members(&self.topology), &self.kinds()) {
-            None => Ok(()),
-            Some(why) => Err(Error::environment(
-                format!(
-                    "the schedule cannot be done on the runtime `{}`: {why}",
-                    self.runtime.name()
-                ),
-                "replay it on the mesh and with the --runtime that it was made for",
-            )),
-        }
-    }
-
-    /// A mesh that is ready.
-    ///
-    /// # Errors
-    /// It cannot be made, or is not ready in time.
-    pub async fn launch(&self, progress: &Progress) -> Result<Mesh, Error> {
-        let topology = self.topology.clone();
-        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
-        progress.stage("converging");
-        mesh.ready(READY_LIMIT, progress).await?;
-        progress.done("every sidecar sees the same mesh, every path has answered");
-        Ok(mesh)
-    }
-
     /// Does `schedule` to `mesh` under traffic and checks what must hold; the mesh is removed then. `tell` hears a line
     /// for each thing that is done.
     ///
@@ -258,38 +193,6 @@ impl Ground {
     }
 }
 
-/// The members of a mesh, each with the service that it offers an instance of.
-fn members(topology: &Topology) -> BTreeMap<String, Option<String>> {
-    let member = |member: &Member| {
-        let service = member.role.service().map(str::to_owned);
-        (member.name().to_owned(), service)
-    };
-    topology.members.iter().map(member).collect()
-}
-
-/// Why a schedule cannot be done to a mesh of `members` that can be broken in the ways `kinds`.
-fn refusal(
-    schedule: &Schedule,
-    members: &BTreeMap<String, Option<String>>,
-    kinds: &BTreeSet<Kind>,
-) -> Option<String> {
-    if schedule.members != *members {
-        let (theirs, ours) = (told(&schedule.members), told(members));
-        return Some(format!("it is for a mesh of {theirs}, and this one is of {ours}"));
-    }
-    let lacking = schedule.kinds();
-    let lacking: Vec<String> = lacking.difference(kinds).map(ToString::to_string).collect();
-    (!lacking.is_empty()).then(|| format!("it cannot {}", lacking.join(", ")))
-}
-
-fn told(members: &BTreeMap<String, Option<String>>) -> String {
-    let one = |(name, service): (&String, &Option<String>)| match service {
-        Some(service) => format!("{name} (service {service})"),
-        None => name.clone(),
-    };
-    members.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
 /// What is told of one moment of a fault; nothing where that was told just before.
 fn line(at: Duration, moment: Moment, fault: &Fault) -> Option<String> {
     let at = format!("{:>8.3} s", at.as_secs_f64());
@@ -332,45 +235,5 @@ mod tests {
             "  12.345 s  … done: restart lb (2.10 s)"
         );
         assert_eq!(told(Moment::Healed, &restart), "");
-    }
-
-    #[test]
-    fn a_schedule_for_another_mesh_or_runtime_is_refused_and_says_why() {
-        let members = BTreeMap::from([("lb".to_owned(), None), ("one".to_owned(), Some("a".to_owned()))]);
-        let member = "lb".to_owned();
-        let step = crate::chaos::Step {
-            at_ms: 0,
-            fault: Fault::CutNode { member },
-            heal_after_ms: 1,
-        };
-        let schedule = Schedule {
-            version: 1,
-            seed: 0,
-            duration_ms: 10,
-            members: members.clone(),
-            steps: vec![step],
-        };
-        let all = Kind::ALL.into();
-        assert_eq!(refusal(&schedule, &members, &all), None);
-        let local = BTreeSet::from([Kind::Stop]);
-        assert_eq!(
-            refusal(&schedule, &members, &local).unwrap(),
-            "it cannot cut-node"
-        );
-        let fewer = BTreeMap::from([("lb".to_owned(), None)]);
-        assert_eq!(
-            refusal(&schedule, &fewer, &all).unwrap(),
-            "it is for a mesh of lb, one (service a), and this one is of lb"
-        );
-    }
-
-    #[test]
-    fn the_examples_members_and_their_services_are_known() {
-        let checkout = Checkout::find().unwrap();
-        let members = members(&checkout.topology("example").unwrap());
-        assert_eq!(
-            told(&members),
-            "frontend, lb, service-a (service a), service-a2 (service a), service-b (service b)"
-        );
     }
 }

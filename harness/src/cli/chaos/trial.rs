@@ -1,0 +1,152 @@
+//! One schedule done to a mesh, and what is told of it; what fails is made short.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harness::chaos::{Ended, Endured, Ground, Limits, Schedule, shrink};
+use harness::error::Error;
+use harness::report::{Progress, seconds};
+use tokio::time::Instant;
+
+use super::file;
+
+/// Shorter schedules that are tried after a failure.
+const TRIALS: usize = 12;
+/// Time after which no other is tried.
+const TRIAL_TIME: Duration = Duration::from_secs(10 * 60);
+/// One schedule, and what is done with it.
+pub(super) struct Trial {
+    pub(super) ground: Ground,
+    pub(super) schedule: Schedule,
+    pub(super) file: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) shrink: bool,
+}
+
+impl Trial {
+    /// Whether the mesh has endured it. Where it has not, the failure is printed, and so is a shorter schedule.
+    pub(super) async fn run(&self) -> Result<bool, Error> {
+        let progress = &self.ground.progress;
+        let mesh = self.ground.launch(progress).await?;
+        progress.stage("chaos");
+        match self
+            .ground
+            .endure(mesh, &self.schedule, |line| progress.say(line))
+            .await
+        {
+            Ok(endured) => {
+                progress.done("all faults are over");
+                self.report(&endured);
+                return Ok(true);
+            }
+            Err(Error::Check(failure)) => {
+                progress.failed();
+                progress.say(&format!("The mesh has not endured it.\n{failure}"));
+            }
+            Err(other) => return Err(other),
+        }
+        let again = if self.shrink {
+            self.shorter().await?
+        } else {
+            self.file.clone()
+        };
+        // Where nobody reads standard output any more, the exit code still tells.
+        let _ = writeln!(
+            std::io::stdout(),
+            "\nIt does not hold. Again: cargo run -p harness -- chaos --runtime {} --replay {}",
+            self.ground.runtime.name(),
+            again.display()
+        );
+        Ok(false)
+    }
+
+    fn report(&self, endured: &Endured) {
+        let _ = writeln!(
+            std::io::stdout(),
+            "\nIt held: {} faults; {} after the last one all sidecars saw the same mesh and every path had answered.\n{}",
+            endured.troubles.len(),
+            seconds(endured.agreed),
+            endured.ledger
+        );
+    }
+
+    /// The file of a shorter schedule that fails, or of the first one.
+    async fn shorter(&self) -> Result<PathBuf, Error> {
+        let progress = &self.ground.progress;
+        let limits = Limits {
+            runs: TRIALS,
+            until: Instant::now() + TRIAL_TIME,
+        };
+        let mut trials = 0;
+        let shrunk = shrink(&self.schedule, limits, async |candidate| {
+            trials += 1;
+            progress.stage("shrinking");
+            progress.note(&format!(
+                "trial {trials} of at most {TRIALS}: {}",
+                size(candidate)
+            ));
+            let verdict = self.fails(candidate).await;
+            let told = match verdict {
+                Some(true) => "still fails",
+                Some(false) => "holds",
+                None => "could not be tried",
+            };
+            progress.done(&format!("{} {told}", size(candidate)));
+            verdict
+        })
+        .await;
+        let why = match shrunk.ended {
+            Ended::Shortest => "nothing shorter that was tried fails",
+            Ended::Runs => "as many were tried as may be",
+            Ended::Time => "there is no more time",
+            Ended::Untold => "the last one could not be tried",
+        };
+        if shrunk.schedule == self.schedule {
+            progress.say(&format!("No shorter schedule fails every time: {why}."));
+            return Ok(self.file.clone());
+        }
+        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        let path = self.directory.join(format!("{stem}-short.json"));
+        file::write(&path, &shrunk.schedule).await?;
+        progress.say(&format!("{} fails too ({why}):", size(&shrunk.schedule)));
+        for step in &shrunk.schedule.steps {
+            progress.say(&format!(
+                "{:>8.3} s  {}, for {}",
+                Duration::from_millis(step.at_ms).as_secs_f64(),
+                step.fault,
+                seconds(Duration::from_millis(step.heal_after_ms))
+            ));
+        }
+        Ok(path)
+    }
+
+    /// Whether a fresh mesh does not endure `candidate`; nothing where that cannot be told.
+    async fn fails(&self, candidate: &Schedule) -> Option<bool> {
+        let silent = Progress::silent();
+        let result = match self.ground.launch(&silent).await {
+            // Whether it endures this, a mesh that was not ready does not tell.
+            Err(error) => {
+                self.ground.progress.say(&error.to_string());
+                return None;
+            }
+            Ok(mesh) => self.ground.endure(mesh, candidate, |_| {}).await,
+        };
+        match result {
+            Ok(_) => Some(false),
+            Err(Error::Check(_)) => Some(true),
+            Err(other) => {
+                self.ground.progress.say(&other.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn size(schedule: &Schedule) -> String {
+    let within = seconds(Duration::from_millis(schedule.duration_ms));
+    match schedule.steps.len() {
+        1 => format!("1 fault within {within}"),
+        count => format!("{count} faults within {within}"),
+    }
+}
