@@ -136,7 +136,8 @@ impl Flow {
     fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), Fault> {
         let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
         match filled {
-            Ok(0) => self.source_ended = true,
+            // A read tells whether that is the end.
+            Ok(0) => self.long = false,
             Ok(count) => {
                 self.long = count >= CHUNK;
                 self.moved += drain(&mut pipe, sink).map_err(Fault::Write)? as u64;
