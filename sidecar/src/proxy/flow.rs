@@ -75,8 +75,8 @@ impl Flow {
         !self.source_ended && self.kept.is_empty() && self.pipe.is_none()
     }
 
-    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is to be by
-    /// closing the sink, which is so where the flow is the `last` of its connection.
+    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is left to the closing
+    /// of the sink, which is so where the flow is the `last` of its connection.
     pub(super) fn pump(
         &mut self,
         cx: &mut Context<'_>,
