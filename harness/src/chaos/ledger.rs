@@ -22,6 +22,8 @@ pub struct Ledger {
     pub in_peace: usize,
     /// The last of those, a line each.
     pub lines: Vec<String>,
+    /// The routes on which nothing that was sent after the last fault was answered.
+    pub silent: Vec<String>,
 }
 
 impl Ledger {
@@ -38,6 +40,7 @@ impl Ledger {
         let excused = record.judge(&spans(PEACE));
         let in_peace = excused.others.len();
         let soon_after = during.others.len() - in_peace;
+        let healed = troubles.iter().map(|trouble| trouble.until).max();
         Self {
             sent: record.sent(),
             // The earliest failures may have been forgotten, and are counted all the same.
@@ -45,6 +48,7 @@ impl Ledger {
             soon_after,
             in_peace,
             lines: record.lines(&excused.others),
+            silent: record.silent(healed.unwrap_or_default()),
         }
     }
 }

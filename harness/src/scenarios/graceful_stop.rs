@@ -78,12 +78,13 @@ pub(super) async fn answers_since(
     }
 }
 
-/// Every request of `record` was answered, and there were some.
+/// Every request of `record` was answered, and there were some on every route.
 pub(super) fn no_request_failed(record: &Record) -> Result<(), Error> {
-    let held = record.failed() == 0 && record.sent() > 0;
+    let silent = record.silent(Duration::ZERO);
+    let held = record.failed() == 0 && record.sent() > 0 && silent.is_empty();
     check(
         held,
         "constant traffic on every path, no failed request",
-        record.summary(),
+        format!("{}; silent: {silent:?}", record.summary()),
     )
 }

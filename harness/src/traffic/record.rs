@@ -171,6 +171,12 @@ impl Record {
         later.any(|outcome| outcome.at >= since && self.routes.get(outcome.route) == Some(route))
     }
 
+    /// The routes on which no request that was sent at `since` or later was answered.
+    pub fn silent(&self, since: Duration) -> Vec<String> {
+        let silent = self.routes.iter().filter(|route| !self.answered_on(route, since));
+        silent.map(Route::name).collect()
+    }
+
     /// How long after `at` the last failed request ended; none where all that failed had ended before.
     pub fn last_error_after(&self, at: Duration) -> Option<Duration> {
         let later = self.failures().filter(|outcome| outcome.end() >= at);

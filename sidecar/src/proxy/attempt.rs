@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,10 +22,11 @@ pub(super) struct Made {
 /// Where there are such bytes they confirm the handshake themselves, instead of a packet that does nothing else. A
 /// destination on this machine or the next has answered by the time connect(2) returns, and then nothing is waited for.
 pub(super) async fn attempt(address: SocketAddr, deadline: Instant, first: &[u8]) -> Result<Made, Failure> {
-    let (socket, sent) = begin(address, first).map_err(|e| failure_of(&e))?;
-    let stands = sent > 0 || socket.peer_addr().is_ok();
-    let stream = TcpStream::from_std(socket.into()).map_err(|e| failure_of(&e))?;
-    if !stands {
+    let begun = begin(address, first).and_then(TcpStream::from_std);
+    let stream = begun.map_err(|e| failure_of(&e))?;
+    // Only now that all else is done: who has been sent something may act on it, and nobody else is to get it too.
+    let sent = send(&stream, first).map_err(|e| failure_of(&e))?;
+    if sent == 0 && stream.peer_addr().is_err() {
         match timeout_at(deadline, stream.writable()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(failure_of(&error)),
@@ -38,7 +39,7 @@ pub(super) async fn attempt(address: SocketAddr, deadline: Instant, first: &[u8]
     Ok(Made { stream, sent })
 }
 
-fn begin(address: SocketAddr, first: &[u8]) -> io::Result<(Socket, usize)> {
+fn begin(address: SocketAddr, first: &[u8]) -> io::Result<std::net::TcpStream> {
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
@@ -47,17 +48,20 @@ fn begin(address: SocketAddr, first: &[u8]) -> io::Result<(Socket, usize)> {
         let _ = socket.set_tcp_quickack(false);
     }
     match socket.connect(&address.into()) {
-        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => return Err(error),
-        _ => {}
+        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
+        _ => Ok(socket.into()),
     }
-    let sent = match first {
-        [] => 0,
-        _ => match socket.send(first) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            outcome => outcome?,
+}
+
+/// Sends what the connection takes at once, which is nothing where it does not stand yet.
+fn send(stream: &TcpStream, first: &[u8]) -> io::Result<usize> {
+    match first {
+        [] => Ok(0),
+        _ => match SockRef::from(stream).send(first) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            outcome => outcome,
         },
-    };
-    Ok((socket, sent))
+    }
 }
 
 fn failure_of(error: &io::Error) -> Failure {
@@ -69,5 +73,42 @@ fn failure_of(error: &io::Error) -> Failure {
             Failure::OutOfRoom
         }
         _ => Failure::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
+    use std::io::Read;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The next one would get them, too.
+    #[test]
+    fn an_attempt_that_fails_has_sent_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        // Gone, it takes no socket any more, as one that has no room.
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _within = handle.enter();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let attempt = pin!(attempt(address, deadline, b"pay once"));
+        let outcome = attempt.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(outcome, Poll::Ready(Err(_))), "the attempt did not fail");
+
+        let (mut instance, _) = listener.accept().unwrap();
+        let mut heard = Vec::new();
+        // It may also end with a reset.
+        let _ = instance.read_to_end(&mut heard);
+        assert_eq!(heard, b"");
     }
 }

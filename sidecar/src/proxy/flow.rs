@@ -75,8 +75,8 @@ impl Flow {
         !self.source_ended && self.kept.is_empty() && self.pipe.is_none()
     }
 
-    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is to be by
-    /// closing the sink, which is so where the flow is the `last` of its connection.
+    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is left to the closing
+    /// of the sink, which is so where the flow is the `last` of its connection.
     pub(super) fn pump(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +136,8 @@ impl Flow {
     fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), Fault> {
         let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
         match filled {
-            Ok(0) => self.source_ended = true,
+            // A read tells whether that is the end.
+            Ok(0) => self.long = false,
             Ok(count) => {
                 self.long = count >= CHUNK;
                 self.moved += drain(&mut pipe, sink).map_err(Fault::Write)? as u64;

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 /// What one pipe may hold. It is what a flow may have on its way, and so what a slow receiver costs at most.
@@ -70,10 +71,13 @@ impl Pipe {
         self.held
     }
 
-    /// Takes in what the socket has and the pipe has room for; 0 at the end of the stream. To be called when it is
-    /// empty: then "would block" is about the socket.
+    /// Takes in what the socket has and the pipe has room for; 0 where only a read goes on: at the end of the stream
+    /// and before an urgent byte. To be called when it is empty: then "would block" is about the socket.
     pub(super) fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
-        let taken = moved(source, &self.entrance, SIZE)?;
+        let taken = match moved(&source, &self.entrance, SIZE) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && can_be_read(&source) => 0,
+            outcome => outcome?,
+        };
         self.held += taken;
         Ok(taken)
     }
@@ -90,6 +94,11 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         PIPES.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Whether a read would not block. It passes over an urgent byte, before which splice(2) stops for good.
+fn can_be_read(source: impl AsFd) -> bool {
+    recv(source, &mut [0], RecvFlags::PEEK).is_ok()
 }
 
 fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {

@@ -110,7 +110,10 @@ pub async fn relay(
         poll_fn(|cx| {
             let before = (upstream.moved(), downstream.moved());
             let up = upstream.pump(cx, client, instance, downstream.is_done());
-            let down = downstream.pump(cx, instance, client, upstream.is_done());
+            // A reset is told once, and to whom it is told is chance: where a write has met it, a read finds the stream
+            // ended, and that end is not to be passed on.
+            let failed = matches!(up, Poll::Ready(Err(_)));
+            let down = downstream.pump(cx, instance, client, upstream.is_done() || failed);
             let now = (upstream.moved(), downstream.moved());
             if now.0 > before.0 {
                 meter(Direction::ToInstance, now.0 - before.0);

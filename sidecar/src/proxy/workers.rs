@@ -3,7 +3,7 @@
 //! theirs does not hold it up.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
@@ -36,19 +36,27 @@ impl Workers {
             threads: Vec::new(),
         };
         for index in 0..count.max(1) {
-            let runtime = Builder::new_current_thread()
-                .max_blocking_threads(BLOCKING_THREADS)
-                .enable_all()
-                .build()?;
-            handles.push(runtime.handle().clone());
+            let (built, building) = mpsc::channel();
             let stop = stop.clone();
+            // Built there: where there is no thread for it, it would end on a thread of another, which a runtime must not.
             let run = move || {
+                let runtime = Builder::new_current_thread()
+                    .max_blocking_threads(BLOCKING_THREADS)
+                    .enable_all()
+                    .build();
+                // Who started this waits for what is sent.
+                let runtime = match runtime {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(built.send(Err(error))),
+                };
+                let _ = built.send(Ok(runtime.handle().clone()));
                 runtime.block_on(stop.cancelled());
                 // Its tasks end here and now. A lookup of a name cannot be called off, and is not waited for.
                 runtime.shutdown_background();
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             owner.threads.push(thread.spawn(run)?);
+            handles.push(building.recv().map_err(io::Error::other)??);
         }
         Ok((Self(Some(handles.into())), owner))
     }

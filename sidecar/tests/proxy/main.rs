@@ -18,4 +18,5 @@ mod socks5_refusals;
 mod socks5_wire;
 mod support;
 mod tcp_lb;
+mod urgent;
 mod workers;

@@ -54,6 +54,22 @@ async fn a_reset_is_passed_on() {
     }
 }
 
+/// The system tells of a reset once, here whoever writes; to who reads then the stream just ends.
+#[tokio::test]
+async fn a_reset_is_none_the_less_one_where_a_write_meets_it() {
+    for side in [Side::Client, Side::Instance] {
+        let (mut one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        // Once around, so that the relay waits.
+        one.write_all(b"before").await.unwrap();
+        within("bytes", other.read_exact(&mut [0; 6])).await.unwrap();
+        // Both before the relay has its turn.
+        assert_eq!(other.try_write(b"too late").unwrap(), 8);
+        reset(one);
+        expect_reset(&mut other).await;
+        assert_eq!(finish(summary).await.end, End::Reset(side));
+    }
+}
+
 #[tokio::test]
 async fn a_reset_after_the_end_of_stream_is_passed_on() {
     for side in [Side::Client, Side::Instance] {

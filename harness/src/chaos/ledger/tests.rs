@@ -65,3 +65,31 @@ fn the_counts_add_up() {
 fn without_faults_nothing_is_excused() {
     assert_eq!(Ledger::new(&record(&[(1.0, 1.1)]), &[]).in_peace, 1);
 }
+
+#[test]
+fn a_route_that_is_silent_after_the_last_fault_is_told() {
+    let route = |member: &str| crate::topology::Route {
+        way: crate::topology::LB,
+        service: "a".to_owned(),
+        member: member.to_owned(),
+        container_port: 80,
+        target: "/".to_owned(),
+    };
+    let mut record = Record::new(vec![route("one"), route("two")], SystemTime::UNIX_EPOCH);
+    for (at, route) in [(5, 0), (5, 1), (21, 0)] {
+        let answer = crate::answer::Answer {
+            service: "a".to_owned(),
+            host: "h".to_owned(),
+            port: 1,
+            weight: None,
+        };
+        record.add(Outcome {
+            at: Duration::from_secs(at),
+            took: Duration::from_millis(1),
+            route,
+            result: Ok(answer),
+        });
+    }
+    let ledger = Ledger::new(&record, &[trouble(10, 20)]);
+    assert_eq!((ledger.silent, ledger.in_peace), (vec![route("two").name()], 0));
+}
