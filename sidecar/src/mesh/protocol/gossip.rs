@@ -15,6 +15,8 @@ use super::{Failure, Protocol, Timer};
 use crate::mesh::membership::{Heard, Word};
 use crate::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeServices, NodeState};
 
+/// How much longer or shorter than the others a turn may be, lest nodes march in step.
+const UNEVEN: f64 = 0.03;
 /// A check by an exchange that is not to be: a ping, or what others ask, comes before.
 pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// With this ping in a row a node is also checked by an exchange.
@@ -117,10 +119,13 @@ impl Protocol {
         now + self.about(period)
     }
 
-    /// From one ping of a node to the next.
+    /// From the answer to one ping of a node to the next.
     fn ping_period(&self) -> Duration {
         let neighbours = u32::try_from(self.membership.healthy().len() - 1).unwrap_or(u32::MAX);
-        self.timing.check_period.max(self.timing.ping_share * neighbours)
+        let turn = self.timing.ping_share * neighbours;
+        self.timing
+            .check_period
+            .max(turn.saturating_sub(self.timing.ping_way))
     }
 
     /// Plans the first ping of a node that has come up, somewhen in a turn.
@@ -135,14 +140,13 @@ impl Protocol {
             return;
         };
         (contact.misses, contact.heard) = (0, now);
-        let first = self.membership.own().endpoint() < endpoint;
-        // The other of a pair only where the one does not.
-        let spare = if first {
-            Duration::ZERO
+        let period = self.ping_period();
+        let pause = if self.membership.own().endpoint() < endpoint {
+            period.mul_f64(self.rng.random_range(1.0 - UNEVEN..1.0 + UNEVEN))
         } else {
-            self.timing.ping_retry
+            // The second of a pair only where the first does not.
+            period.mul_f64(1.0 + UNEVEN) + self.timing.ping_retry
         };
-        let pause = self.about(self.ping_period()) + spare;
         self.timers.set(Timer::Ping(endpoint), now + pause);
         self.rumours.quash(endpoint);
     }
