@@ -6,14 +6,14 @@ mod mesh_common;
 use std::time::Duration;
 
 use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
-use mesh_common::original::Original;
+use mesh_common::original::{Original, read_message, search};
 use sidecar::mesh::counters::Outcome;
 use sidecar::mesh::protocol::Failure;
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
-use sidecar::mesh::wire::ExchangeKind;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use sidecar::mesh::wire::{Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, ServiceList};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// Far longer than anything here takes, and less than a silent connection is borne with.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -62,6 +62,59 @@ async fn a_node_that_dies_between_checks_is_noticed_by_its_connection() {
     tell_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
     // Dropped: its sockets close without a goodbye.
     drop(dying);
+    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
+        view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+/// Answers the first question as a node of our own kind does, and keeps the connection.
+async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    read_message(&mut stream).await.unwrap();
+    let list = Answer::Local(NodeServices {
+        node: node.clone(),
+        khala_nodes: ServiceList::default(),
+    });
+    let body = list.body().unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{GOSSIP_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_connection() {
+    let subnet = Subnet::new();
+    let never_by_pings = Timing {
+        ping_patience: Duration::from_secs(3600),
+        ..unchecked()
+    };
+    let staying = subnet.start_with(1, "staying", vec![], never_by_pings).await;
+    let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
+    let udp = UdpSocket::bind(dying.datagram_address()).await.unwrap();
+    let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
+    search(&udp, &dying, staying.mesh.node().datagram_address()).await;
+    let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
+        .await
+        .expect("it is asked for its list");
+    eventually_in(&mut staying.mesh.view(), "the other is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
+    })
+    .await;
+    let made = staying.mesh.counters();
+    for kind in ExchangeKind::ALL {
+        let once = u64::from(kind == ExchangeKind::Local);
+        assert_eq!(made.made(kind, Outcome::Answered), once, "{kind:?}");
+    }
+
+    drop(listener);
+    drop(kept);
     eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
         view.nodes[1].health == Health::Down
     })
