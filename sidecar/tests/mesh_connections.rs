@@ -3,6 +3,9 @@
 
 mod mesh_common;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
@@ -13,7 +16,7 @@ use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
 use sidecar::mesh::wire::{Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, ServiceList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 /// Far longer than anything here takes, and less than a silent connection is borne with.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -117,6 +120,56 @@ async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_conne
     drop(kept);
     eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
         view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+/// The local ports of handshakes with this endpoint that its kernel has not answered, as proc(5) lists them.
+fn unanswered(to: SocketAddr) -> Vec<String> {
+    const SYN_SENT: &str = "02";
+    let IpAddr::V4(ip) = to.ip() else {
+        panic!("{to} is not of loopback")
+    };
+    let to = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), to.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[2] == to && row[3] == SYN_SENT)
+        .map(|row| row[1].to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_that_takes_long_is_begun_anew() {
+    let subnet = Subnet::new();
+    // Long enough for all of the kernel's own tries.
+    let patient = Timing {
+        join_timeout: Duration::from_secs(3600),
+        ..unchecked()
+    };
+    let node = subnet.start_with(1, "node", vec![], patient).await;
+    let other = Node::new("other", subnet.address(2), subnet.port, subnet.port).unwrap();
+    let udp = UdpSocket::bind(other.datagram_address()).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(other.endpoint()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    // Takes the one place in its queue: what comes after is dropped, as if it were lost.
+    let _first = TcpStream::connect(other.endpoint()).await.unwrap();
+    search(&udp, &other, node.mesh.node().datagram_address()).await;
+    let seen = RefCell::new(BTreeSet::new());
+    eventually("a handshake from another port", || {
+        seen.borrow_mut().extend(unanswered(other.endpoint()));
+        seen.borrow().len() > 1
+    })
+    .await;
+
+    listener.accept().await.unwrap();
+    let _kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &other))
+        .await
+        .expect("it is asked for its list");
+    eventually_in(&mut node.mesh.view(), "the other is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
     })
     .await;
 }
