@@ -3,17 +3,20 @@
 
 mod mesh_common;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
-use mesh_common::original::Original;
+use mesh_common::original::{Original, read_message, search};
 use sidecar::mesh::counters::Outcome;
 use sidecar::mesh::protocol::Failure;
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
-use sidecar::mesh::wire::ExchangeKind;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use sidecar::mesh::wire::{Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, ServiceList};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 /// Far longer than anything here takes, and less than a silent connection is borne with.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -64,6 +67,109 @@ async fn a_node_that_dies_between_checks_is_noticed_by_its_connection() {
     drop(dying);
     eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
         view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+/// Answers the first question as a node of our own kind does, and keeps the connection.
+async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    read_message(&mut stream).await.unwrap();
+    let list = Answer::Local(NodeServices {
+        node: node.clone(),
+        khala_nodes: ServiceList::default(),
+    });
+    let body = list.body().unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{GOSSIP_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_connection() {
+    let subnet = Subnet::new();
+    let never_by_pings = Timing {
+        ping_patience: Duration::from_secs(3600),
+        ..unchecked()
+    };
+    let staying = subnet.start_with(1, "staying", vec![], never_by_pings).await;
+    let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
+    let udp = UdpSocket::bind(dying.datagram_address()).await.unwrap();
+    let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
+    search(&udp, &dying, staying.mesh.node().datagram_address()).await;
+    let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
+        .await
+        .expect("it is asked for its list");
+    eventually_in(&mut staying.mesh.view(), "the other is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
+    })
+    .await;
+    let made = staying.mesh.counters();
+    for kind in ExchangeKind::ALL {
+        let once = u64::from(kind == ExchangeKind::Local);
+        assert_eq!(made.made(kind, Outcome::Answered), once, "{kind:?}");
+    }
+
+    drop(listener);
+    drop(kept);
+    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
+        view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+/// The local ports of handshakes with this endpoint that its kernel has not answered, as proc(5) lists them.
+fn unanswered(to: SocketAddr) -> Vec<String> {
+    const SYN_SENT: &str = "02";
+    let IpAddr::V4(ip) = to.ip() else {
+        panic!("{to} is not of loopback")
+    };
+    let to = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), to.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[2] == to && row[3] == SYN_SENT)
+        .map(|row| row[1].to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_that_takes_long_is_begun_anew() {
+    let subnet = Subnet::new();
+    // Long enough for all of the kernel's own tries.
+    let patient = Timing {
+        join_timeout: Duration::from_secs(3600),
+        ..unchecked()
+    };
+    let node = subnet.start_with(1, "node", vec![], patient).await;
+    let other = Node::new("other", subnet.address(2), subnet.port, subnet.port).unwrap();
+    let udp = UdpSocket::bind(other.datagram_address()).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(other.endpoint()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    // Takes the one place in its queue: what comes after is dropped, as if it were lost.
+    let _first = TcpStream::connect(other.endpoint()).await.unwrap();
+    search(&udp, &other, node.mesh.node().datagram_address()).await;
+    let seen = RefCell::new(BTreeSet::new());
+    eventually("a handshake from another port", || {
+        seen.borrow_mut().extend(unanswered(other.endpoint()));
+        seen.borrow().len() > 1
+    })
+    .await;
+
+    listener.accept().await.unwrap();
+    let _kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &other))
+        .await
+        .expect("it is asked for its list");
+    eventually_in(&mut node.mesh.view(), "the other is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
     })
     .await;
 }

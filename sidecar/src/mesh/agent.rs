@@ -13,10 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use super::config::Config;
 use super::counters::Counters;
-use super::driver::{Driver, Publishing};
+use super::driver::Driver;
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
 use super::protocol::{Protocol, Search};
+use super::publishing::Publishing;
 use super::timing::Timing;
 use super::view::View;
 use super::wire::{Malformed, Node};
@@ -115,9 +116,7 @@ impl Mesh {
             requests,
             offers,
             leave,
-            instances: instances_in,
-            view: view_in,
-            publishing: Publishing::new(),
+            publishing: Publishing::new(instances_in, view_in),
             counters: counters.clone(),
             large: Arc::new(LargeBodies::new()),
             stop: stop.clone(),

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,11 +17,16 @@ use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use super::large_bodies::{LargeBodies, SMALL, Turn};
 use super::protocol::Failure;
 use super::wire::GOSSIP_HEADER;
+
+/// A handshake that takes longer has lost a packet, which the kernel would send again only after a second; it
+/// does not take the other's program, however busy that is. Doubles, lest a longer way never be enough.
+const HANDSHAKE: Duration = Duration::from_millis(250);
 
 /// Why there is no answer.
 pub(super) struct Trouble {
@@ -95,13 +101,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects from the node's own address, so that the other knows who speaks.
     pub(super) async fn open(own: IpAddr, to: SocketAddr) -> Result<Self, Trouble> {
-        let socket = if own.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        socket.bind(SocketAddr::new(own, 0))?;
-        let stream = socket.connect(to).await?;
+        let stream = connect(own, to).await?;
         let (requests, traffic) = Builder::new()
             .title_case_headers(true)
             .handshake(TokioIo::new(stream))
@@ -189,6 +189,23 @@ impl Connection {
         }
         self.over = true;
         Poll::Ready(())
+    }
+}
+
+/// Begins anew when it takes long, until the caller has waited long enough.
+async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let mut patience = HANDSHAKE;
+    loop {
+        let socket = if own.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.bind(SocketAddr::new(own, 0))?;
+        match timeout(patience, socket.connect(to)).await {
+            Ok(connected) => return connected,
+            Err(_) => patience *= 2,
+        }
     }
 }
 

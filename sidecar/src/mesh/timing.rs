@@ -40,9 +40,13 @@ pub struct Timing {
     /// Nodes of our own kind ping each other instead: each of so many neighbours in turn that one has this
     /// much of the time, if that is longer than `check_period`. A pair needs one ping a turn. 140 ms.
     pub ping_share: Duration,
-    /// From a ping that was not answered to the next. 350 ms.
+    /// What a ping and its answer take of a turn where the way is long: the next ping is due so much sooner after
+    /// the answer. 80 ms.
+    pub ping_way: Duration,
+    /// From a ping that was not answered to the next. 370 ms.
     pub ping_patience: Duration,
-    /// The same from then on. 150 ms.
+    /// The same from then on, and how much later than the first of a pair the second pings: more than `ping_way`.
+    /// 105 ms.
     pub ping_retry: Duration,
     /// Unanswered pings in a row that take a node down. 6.
     pub pings_until_down: u32,
@@ -102,8 +106,9 @@ impl Default for Timing {
             exchange_timeout: ms(2_000),
             check_period: ms(400),
             ping_share: ms(140),
-            ping_patience: ms(350),
-            ping_retry: ms(150),
+            ping_way: ms(80),
+            ping_patience: ms(370),
+            ping_retry: ms(105),
             pings_until_down: 6,
             doubt_after: ms(3_000),
             ping_lost: ms(500),

@@ -53,14 +53,7 @@ impl Original {
     }
 
     pub(crate) async fn search(&self, to: SocketAddr) {
-        let datagram = Datagram {
-            kind: DatagramKind::Search,
-            node_name: self.node.name().into(),
-            udp_port: self.node.udp_port(),
-            tcp_port: self.node.tcp_port(),
-            hash: membership_hash([&self.node]).into(),
-        };
-        self.udp.send_to(&datagram.encode(), to).await.unwrap();
+        search(&self.udp, &self.node, to).await;
     }
 
     pub(crate) fn offer(&self, service: &str, port: u16) {
@@ -147,6 +140,18 @@ impl Original {
     }
 }
 
+/// Says that a node is there which knows nobody.
+pub(crate) async fn search(udp: &UdpSocket, node: &Node, to: SocketAddr) {
+    let datagram = Datagram {
+        kind: DatagramKind::Search,
+        node_name: node.name().into(),
+        udp_port: node.udp_port(),
+        tcp_port: node.tcp_port(),
+        hash: membership_hash([node]).into(),
+    };
+    udp.send_to(&datagram.encode(), to).await.unwrap();
+}
+
 /// The original's check: the connection must stay open for 50 ms.
 pub(crate) async fn check(at: SocketAddr) {
     let mut stream = TcpStream::connect(at).await.unwrap();
@@ -172,7 +177,7 @@ pub(crate) async fn put(own: IpAddr, to: SocketAddr, kind: &str, body: &str) -> 
 }
 
 /// One HTTP message with an optional `Content-Length` body.
-async fn read_message(stream: &mut TcpStream) -> io::Result<String> {
+pub(crate) async fn read_message(stream: &mut TcpStream) -> io::Result<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -6,8 +6,11 @@
 mod answers;
 mod contact;
 mod datagrams;
+mod differences;
+mod doubts;
 mod event;
 mod gossip;
+mod meeting;
 mod neighbours;
 mod plan;
 mod rumours;
@@ -25,8 +28,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use self::contact::Contact;
+use self::differences::Differences;
 pub use self::event::{Action, Departure, Event, Failure};
-use self::gossip::Differences;
 use self::rumours::Rumours;
 use self::search::Round;
 pub use self::search::Search;

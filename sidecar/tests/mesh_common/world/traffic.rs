@@ -25,8 +25,8 @@ const REQUEST_HEAD: usize = "PUT  HTTP/1.1\r\nHost: \r\nUser-Agent: sidecar/0.1.
 const ANSWER_HEAD: usize = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12345\r\n\
     date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
     .len();
-/// How long the kernel waits for the answer to its first SYN; it doubles from try to try.
-const SYN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client waits for the first handshake's end, less than a kernel; it doubles from try to try.
+const HANDSHAKE: Duration = Duration::from_millis(250);
 /// How long it waits for the acknowledgement of data, beyond the way there and back.
 const DATA_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -98,7 +98,7 @@ impl World {
         self.count_segments(from, to.ip(), begin + end, size);
         let mut time = self.transfer(size);
         if !kept {
-            let mut pause = SYN_TIMEOUT;
+            let mut pause = HANDSHAKE;
             while self.chance(self.network.loss) || self.chance(self.network.loss) {
                 time += pause;
                 pause *= 2;

@@ -1,0 +1,92 @@
+//! The exchanges with other nodes that are under way, and the connections that stay open between them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{self, JoinSet};
+
+use super::connection::IdleConnections;
+use super::counters::{Counters, Outcome};
+use super::exchange_client::{Ended, exchange};
+use super::large_bodies::LargeBodies;
+use super::protocol::{Event, Failure};
+use super::wire::Request;
+
+/// What the state machine asks of another node.
+pub(super) struct Asked {
+    pub(super) id: u64,
+    pub(super) to: SocketAddr,
+    pub(super) request: Request,
+    pub(super) timeout: Duration,
+}
+
+/// The exchanges under way, and the connections kept for the next.
+#[derive(Default)]
+pub(super) struct Exchanges {
+    tasks: JoinSet<Ended>,
+    /// What each task is to report, and whom it asks.
+    started: HashMap<task::Id, (u64, SocketAddr)>,
+    idle: IdleConnections,
+}
+
+impl Exchanges {
+    /// Waits until an exchange ends or a node closes its kept connection; says whether the node at that endpoint
+    /// gossips. Can be cancelled.
+    pub(super) async fn next(&mut self) -> Option<(Option<SocketAddr>, Event)> {
+        let joined = tokio::select! {
+            Some(joined) = self.tasks.join_next_with_id() => joined,
+            endpoint = self.idle.closed() => return Some((None, Event::Disconnected(endpoint))),
+        };
+        let (task, ended) = match joined {
+            Ok(ended) => ended,
+            // Its panic has been printed; the state machine must not wait for it for ever.
+            Err(error) => (error.id(), Ended::failed(Failure::Bad)),
+        };
+        let (id, to) = self.started.remove(&task)?;
+        if let Some(connection) = ended.connection {
+            self.idle.keep(to, connection);
+        }
+        let outcome = ended.outcome;
+        Some((ended.gossips.then_some(to), Event::Answered { id, outcome }))
+    }
+
+    /// Makes an exchange, on the connection that was kept where there is one.
+    pub(super) fn start(
+        &mut self,
+        own: IpAddr,
+        asked: Asked,
+        counters: Arc<Counters>,
+        large: Arc<LargeBodies>,
+    ) {
+        let Asked {
+            id,
+            to,
+            request,
+            timeout,
+        } = asked;
+        let kind = request.kind();
+        let kept = self.idle.take(to);
+        let task = self.tasks.spawn(async move {
+            let ended = exchange(own, to, request, timeout, kept, &large).await;
+            let counted = match ended.outcome {
+                Ok(_) => Outcome::Answered,
+                Err(failure) => Outcome::Failed(failure),
+            };
+            counters.count_made(kind, counted);
+            ended
+        });
+        self.started.insert(task.id(), (id, to));
+    }
+
+    /// Closes the idle connections but those to these nodes.
+    pub(super) fn keep_idle(&mut self, wanted: impl FnMut(SocketAddr) -> bool) {
+        self.idle.retain(wanted);
+    }
+
+    /// Ends all that are under way.
+    pub(super) async fn shutdown(&mut self) {
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! Coming to know nodes of our own kind: by their lists, and by what others know.
+
+use std::time::Duration;
+
+use super::gossip::SELDOM;
+use super::{Protocol, Timer};
+use crate::mesh::membership::{Heard, Word};
+use crate::mesh::wire::{Missed, NodeServices, NodeState};
+
+impl Protocol {
+    /// Takes in the list of a node of our kind that asks for ours: with it we have met, and need not ask.
+    pub(super) fn met(&mut self, now: Duration, list: NodeServices) {
+        let NodeServices { node, khala_nodes } = list;
+        let endpoint = node.endpoint();
+        if self.note(now, &node, Word::Own) == Heard::Ignored {
+            return;
+        }
+        self.gossips(now, endpoint);
+        let revision = self.directory.revision();
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        contact.news += 1;
+        if self.membership.answered(endpoint) {
+            contact.came_up(now + SELDOM);
+            // It asks again until it has our answer.
+            contact.told = revision;
+            self.changed = true;
+            self.differing_nodes.helped = true;
+            self.set_expiry(endpoint);
+            self.ping_first(now, endpoint);
+        } else if contact.pulled.is_none() {
+            // It asks once more: our answer got lost, and our own question may not. Only one, lest each make
+            // the other ask for ever.
+            contact.want_pull(now, self.timing.repair_pause);
+        }
+        self.changed |= self.directory.set(&node, khala_nodes);
+        self.pursue(now, endpoint);
+    }
+
+    /// What another knows of the nodes: who is new is checked, and so is of whom it thinks otherwise.
+    pub(super) fn hear_states(&mut self, now: Duration, mut states: Vec<NodeState>) {
+        // Every node begins after itself, lest all ask the same one first.
+        let own = self.membership.own().endpoint();
+        let after = states.iter().position(|state| state.node.endpoint() > own);
+        states.rotate_left(after.unwrap_or_default());
+        for NodeState { node, healthy } in states {
+            let heard = self.hear(now, &node, Word::Hearsay);
+            self.differing_nodes.helped |= heard == Heard::Added;
+            let endpoint = node.endpoint();
+            let gossips = self
+                .contacts
+                .get(&endpoint)
+                .is_some_and(|contact| contact.gossips);
+            if heard != Heard::Known || !gossips || self.is_up_at(endpoint) == healthy {
+                continue;
+            }
+            if !healthy {
+                self.doubt(now, Missed { endpoint, down: true });
+            } else if self.membership.get(endpoint).is_some_and(|member| member.was_up) {
+                // It lives, somebody says.
+                let pause = self.part_of(self.timing.ping_hurry, 0.0);
+                self.timers.set(Timer::Ping(endpoint), now + pause);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Tells the balancer and the status page what a node knows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::protocol::Protocol;
+use super::view::{Health, View};
+use crate::balance::service::Instances;
+
+/// What is known is published anew so rarely that it takes at most one part of so many of the time: in a large
+/// mesh that starts, changes come by the hundred, and each costs as much as the mesh is large.
+const PUBLISHING_SHARE: u32 = 10;
+/// But a change waits no longer than this.
+const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
+
+/// What is published, and when it is to be next.
+pub(super) struct Publishing {
+    instances: watch::Sender<Arc<Instances>>,
+    view: watch::Sender<Arc<View>>,
+    due: bool,
+    not_before: Instant,
+}
+
+impl Publishing {
+    pub(super) fn new(instances: watch::Sender<Arc<Instances>>, view: watch::Sender<Arc<View>>) -> Self {
+        Self {
+            instances,
+            view,
+            due: false,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// There is something new.
+    pub(super) fn want(&mut self) {
+        self.due = true;
+    }
+
+    /// When to publish, where there is something new.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.due.then_some(self.not_before)
+    }
+
+    pub(super) fn publish_if_due(&mut self, protocol: &Protocol) {
+        let begin = Instant::now();
+        if !self.due || begin < self.not_before {
+            return;
+        }
+        self.publish(protocol);
+        let pause = begin.elapsed() * (PUBLISHING_SHARE - 1);
+        self.due = false;
+        self.not_before = Instant::now() + pause.min(PUBLISHING_LATEST);
+    }
+
+    fn publish(&self, protocol: &Protocol) {
+        let view = protocol.view();
+        let before = up_nodes(&self.view.borrow());
+        let after = up_nodes(&view);
+        for node in after.difference(&before) {
+            tracing::info!(node, "discovery: up");
+        }
+        self.view.send_replace(Arc::new(view));
+        let instances = protocol.instances();
+        self.instances.send_if_modified(|held| {
+            let changed = **held != instances;
+            if changed {
+                *held = Arc::new(instances);
+            }
+            changed
+        });
+    }
+}
+
+fn up_nodes(view: &View) -> BTreeSet<String> {
+    let up = view
+        .nodes
+        .iter()
+        .filter(|node| node.health == Health::Up && !node.is_self);
+    up.map(|node| {
+        format!(
+            "{}@{}:{}",
+            node.node.node_name, node.node.address, node.node.tcp_port
+        )
+    })
+    .collect()
+}
