@@ -21,8 +21,8 @@ use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::{self, Mesh};
-use crate::proxy::descriptors;
 use crate::proxy::workers::{WorkerThreads, Workers};
+use crate::proxy::{Limits, descriptors};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
@@ -34,11 +34,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    if let Err(error) = descriptors::raise_limit() {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
+    let files = descriptors::raise_limit();
     let mut signals = Signals::listen(settings.end_with_stdin)?;
-    let sidecar = Sidecar::start(&settings).await?;
+    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files)).await?;
     let program = match settings.program.as_slice() {
         [] => {
             supervise::reap_orphans()?;
@@ -72,7 +70,7 @@ struct Sidecar {
 }
 
 impl Sidecar {
-    async fn start(settings: &Settings) -> anyhow::Result<Self> {
+    async fn start(settings: &Settings, limits: Limits) -> anyhow::Result<Self> {
         let offers = Offers::new();
         let mesh = match &settings.discovery {
             Some(config) => {
@@ -81,7 +79,7 @@ impl Sidecar {
             }
             None => None,
         };
-        match Self::serve(settings, offers, mesh.as_ref()).await {
+        match Self::serve(settings, limits, offers, mesh.as_ref()).await {
             Ok(serving) => Ok(Self { mesh, ..serving }),
             Err(error) => {
                 if let Some(mesh) = mesh {
@@ -93,11 +91,21 @@ impl Sidecar {
     }
 
     /// Starts everything but the mesh.
-    async fn serve(settings: &Settings, offers: Offers, mesh: Option<&Mesh>) -> anyhow::Result<Self> {
+    async fn serve(
+        settings: &Settings,
+        limits: Limits,
+        offers: Offers,
+        mesh: Option<&Mesh>,
+    ) -> anyhow::Result<Self> {
         let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         let controller = Controller::new(offers, mesh.map(Mesh::instances));
-        let controller = Arc::new(controller.with_pinned(pinned).with_workers(workers));
+        let controller = Arc::new(
+            controller
+                .with_pinned(pinned)
+                .with_workers(workers)
+                .with_limits(limits),
+        );
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
             controller.save_to(Autosave::start(path.clone())).await;

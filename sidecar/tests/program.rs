@@ -334,18 +334,6 @@ fn an_address_in_use_names_the_line() {
 }
 
 #[test]
-fn too_few_threads_for_the_workers_are_told() {
-    let sidecar = env!("CARGO_BIN_EXE_sidecar");
-    // Room for the stacks of some workers, and far from all.
-    let script = format!("ulimit -v 300000 && exec '{sidecar}' --workers 256");
-    let output = Command::new("sh").args(["-c", &script]).output();
-    let output = output.expect("a shell runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("cannot start the workers"), "{said}");
-    assert_eq!(output.status.code(), Some(1), "{said}");
-}
-
-#[test]
 fn a_missing_file_is_named() {
     let (code, said) = run(&["--load", "/no/such/file.conf"]);
     assert_eq!(code, Some(1));

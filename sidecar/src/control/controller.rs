@@ -13,6 +13,7 @@ use super::reply::{self, Reply};
 use super::running::{Door, Running};
 use super::smart_group::MeshInstances;
 use crate::interface::Pinned;
+use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
 
 /// Executes commands. A change is checked against the configuration, done, and recorded, in this order; one that
@@ -65,6 +66,13 @@ impl Controller {
     #[must_use]
     pub fn with_workers(self, workers: Workers) -> Self {
         self.state().running.workers = workers;
+        self
+    }
+
+    /// The same with these limits for each of its listeners.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        self.state().running.limits = limits;
         self
     }
 

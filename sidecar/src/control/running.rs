@@ -26,6 +26,8 @@ use crate::proxy::workers::Workers;
 pub(super) struct Running {
     /// What listeners carry their connections on.
     pub(super) workers: Workers,
+    /// What each listener may take.
+    pub(super) limits: Limits,
     pub(super) server_groups: HashMap<String, Arc<ServerGroups>>,
     pub(super) groups: HashMap<String, Group>,
     pub(super) listeners: HashMap<ListenerName, Arc<Door>>,
@@ -128,7 +130,7 @@ impl Running {
                 format!("cannot listen on address {address}: {}", e.source),
             )
         })?;
-        let limits = Limits::default();
+        let limits = self.limits;
         let door = match &name {
             ListenerName::TcpLb(_) => {
                 TcpLb::start(socket, backends, security_group, limits, &self.workers).map(Door::TcpLb)

@@ -27,6 +27,11 @@ use std::time::Duration;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
 
+/// To the client and to the instance.
+const FILES_A_CONNECTION: u64 = 2;
+/// Room for what else is open: listeners, health checks, neighbours, the control plane.
+const OTHER_FILES: u64 = 64;
+
 /// What one listener and each of its connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -45,6 +50,20 @@ impl Default for Limits {
             connections: 16_384,
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl Limits {
+    /// The same for a process that may open so many files: only as many connections as there are descriptors to carry
+    /// them. One more could be accepted and go nowhere; so it waits in the backlog.
+    #[must_use]
+    pub fn within_files(self, files: u64) -> Self {
+        let carried = files.saturating_sub(OTHER_FILES) / FILES_A_CONNECTION;
+        let carried = usize::try_from(carried).unwrap_or(usize::MAX);
+        Self {
+            connections: self.connections.min(carried.max(1)),
+            ..self
         }
     }
 }
