@@ -67,8 +67,8 @@ impl Watchdog {
 /// Waits for the run's end, which is that of standard input, and takes away what is left of it. Signals that end the
 /// run are not for this process: as in every command they are heard, and here nothing is done.
 pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
-    // Before it is needed: what is left to do then is only the removing.
-    let runtime = choice.connect().await?.runtime;
+    // Before it is needed: what is left to do then is only the removing. Where it cannot be had now, it can be then.
+    let mut connected = choice.connect().await.ok();
     let mut heard = Vec::new();
     let _ = tokio::io::stdin().take(1).read_to_end(&mut heard).await;
     if heard == [FAREWELL] {
@@ -78,9 +78,15 @@ pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
     let mut quiet_since = Instant::now();
     while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
         // A busy engine may give no answer, or need longer than one attempt takes; nobody else will try again.
-        match cleanup::attempt(&runtime, label::RUN, run).await {
-            Ok(left) if left.is_empty() => {}
-            Ok(_) | Err(_) => quiet_since = Instant::now(),
+        let attempt = match &connected {
+            Some(chosen) => cleanup::attempt(&chosen.runtime, label::RUN, run).await.ok(),
+            None => {
+                connected = choice.connect().await.ok();
+                None
+            }
+        };
+        if attempt.is_none_or(|left| !left.is_empty()) {
+            quiet_since = Instant::now();
         }
         tokio::time::sleep(PERIOD).await;
     }
