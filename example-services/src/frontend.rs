@@ -70,7 +70,7 @@ async fn answer(config: &Config, address: SocketAddr, request: Request<Incoming>
             .find(|backend| backend.name.as_str() == name)
     });
     if backend.is_none() && path != "/" {
-        let error = format!("no such page; here are: {}", pages(config).join(" "));
+        let error = format!("no such page; here are: / {}", pages(config).join(" "));
         return server::json(StatusCode::NOT_FOUND, &json!({ "error": error }));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
