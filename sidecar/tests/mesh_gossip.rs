@@ -159,6 +159,30 @@ fn a_doubt_is_looked_into_and_told_to_the_next() {
 }
 
 #[test]
+fn many_that_were_cut_off_are_asked_at_once_when_they_are_back() {
+    let mut lone = Lone::new();
+    let others: Vec<Node> = (2..42).map(|host| node("other", host)).collect();
+    for other in &others {
+        bring_up(&mut lone, other);
+    }
+    for _ in 0..30 {
+        let asked = std::mem::take(&mut lone.asked);
+        lone.pass(ms(500));
+        for asked in asked {
+            lone.fail(&asked, Failure::Timeout);
+        }
+    }
+    assert_eq!(lone.gone.len(), others.len());
+    lone.asked.clear();
+    for other in &others {
+        says(&mut lone, DatagramKind::Search, other, &[]);
+    }
+    for other in &others {
+        assert_eq!(lone.take_asked(other).request.kind(), ExchangeKind::Local);
+    }
+}
+
+#[test]
 fn who_no_longer_says_that_it_gossips_is_left_alone_with_it() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);

@@ -19,8 +19,13 @@ impl Protocol {
             return;
         };
         let in_time = !matches!(outcome, Err(Failure::Timeout));
-        self.slots.ended(endpoint, in_time);
         let contact = self.contacts.get_mut(&endpoint);
+        if !in_time && contact.as_ref().is_some_and(|contact| contact.silent) {
+            // It is gone or cut off: that tells nothing about how soon those answer who are there.
+            self.slots.release(endpoint);
+        } else {
+            self.slots.ended(endpoint, in_time);
+        }
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
         if let Some(exchange) = ended {

@@ -61,6 +61,8 @@ pub(super) struct Contact {
     pub(super) said_so: bool,
     /// Pings in a row that it has not answered.
     pub(super) misses: u32,
+    /// It went down, and no datagram has come since.
+    pub(super) silent: bool,
     /// When its gossip or its list last came.
     pub(super) heard: Duration,
 }
@@ -85,6 +87,7 @@ impl Contact {
             gossips: false,
             said_so: false,
             misses: 0,
+            silent: false,
             heard: now,
         }
     }
@@ -151,6 +154,7 @@ impl Contact {
 
     /// Starts anew with a node that went down.
     pub(super) fn gone_down(&mut self) {
+        self.silent = true;
         self.misses = 0;
         self.pulled = None;
         self.pull_at = None;

@@ -35,6 +35,9 @@ impl Protocol {
         if heard == Heard::Ignored {
             return;
         }
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.silent = false;
+        }
         if let Some(gossip) = Gossip::parse(hash) {
             return self.gossiped(now, *kind, &node, &gossip);
         }
