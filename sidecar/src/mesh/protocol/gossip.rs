@@ -111,10 +111,10 @@ impl Protocol {
         else {
             return;
         };
-        let (to, up) = (member.node.datagram_address(), member.up);
+        let (node, up) = (member.node.clone(), member.up);
         if !up {
             self.ping_lost(now, endpoint);
-            return self.send_gossip(to, DatagramKind::Search);
+            return self.send_gossip(&node, DatagramKind::Search);
         }
         if contact.misses >= self.timing.pings_until_down {
             contact.misses = 0;
@@ -137,7 +137,7 @@ impl Protocol {
             let times = self.rumour_times();
             self.rumours.doubt(endpoint, times);
         }
-        self.send_gossip(to, DatagramKind::Search);
+        self.send_gossip(&node, DatagramKind::Search);
         self.pursue(now, endpoint);
     }
 
@@ -146,7 +146,7 @@ impl Protocol {
         let endpoint = node.endpoint();
         if kind == DatagramKind::Search {
             // One datagram for one, no longer: nobody gains by asking in another's name.
-            self.send_gossip(node.datagram_address(), DatagramKind::Inform);
+            self.send_gossip(node, DatagramKind::Inform);
         }
         self.gossips(now, endpoint);
         if self.membership.is_up(node) {
@@ -161,12 +161,18 @@ impl Protocol {
         }
     }
 
-    fn send_gossip(&mut self, to: SocketAddr, kind: DatagramKind) {
+    /// Rumours are only for who is up: each is told so many times, which a stranger is not to use up.
+    fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
+        let missed = if self.membership.is_up(to) {
+            self.rumours.tell()
+        } else {
+            Vec::new()
+        };
         let gossip = Gossip {
             nodes: self.membership.digest(),
             services: self.directory.digest(),
-            missed: self.rumours.tell(),
+            missed,
         };
-        self.send(to, kind, gossip.text());
+        self.send(to.datagram_address(), kind, gossip.text());
     }
 }
