@@ -65,3 +65,13 @@ fn a_stranger_uses_no_rumour_up() {
     }
     assert_eq!(told(&mut lone, &other).len(), 1, "the neighbour was never told");
 }
+
+#[test]
+fn answers_to_gossip_are_as_few_as_others() {
+    let (mut lone, stranger) = (Lone::new(), node("s", 99));
+    for _ in 0..10_000 {
+        lone.datagram(DatagramKind::Search, &stranger, "#1,0,0");
+    }
+    let answers = lone.sent.len();
+    assert!(answers <= 256, "{answers} answers within one moment");
+}

@@ -52,12 +52,18 @@ impl Protocol {
         }
     }
 
-    fn found_by(&mut self, now: Duration, node: &Node) {
+    /// Whether there may be one more answer to a `search` within this second.
+    pub(super) fn may_inform(&mut self, now: Duration) -> bool {
         if now.saturating_sub(self.informs_since) >= Duration::from_secs(1) {
             (self.informs, self.informs_since) = (0, now);
         }
-        if self.informs < self.timing.informs_per_second {
-            self.informs += 1;
+        let may = self.informs < self.timing.informs_per_second;
+        self.informs += u32::from(may);
+        may
+    }
+
+    fn found_by(&mut self, now: Duration, node: &Node) {
+        if self.may_inform(now) {
             self.send(node.datagram_address(), DatagramKind::Inform, self.hash());
         }
         // A node that is up and searches for more than it knows may have started anew, with another list. One

@@ -144,8 +144,9 @@ impl Protocol {
     /// A node sent gossip.
     pub(super) fn gossiped(&mut self, now: Duration, kind: DatagramKind, node: &Node, gossip: &Gossip) {
         let endpoint = node.endpoint();
-        if kind == DatagramKind::Search {
-            // One datagram for one, no longer: nobody gains by asking in another's name.
+        // One datagram for one, no longer, and to strangers not for every one: nobody gains by asking in
+        // another's name.
+        if kind == DatagramKind::Search && (self.membership.is_up(node) || self.may_inform(now)) {
             self.send_gossip(node, DatagramKind::Inform);
         }
         self.gossips(now, endpoint);
