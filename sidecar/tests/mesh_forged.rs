@@ -5,7 +5,7 @@ mod mesh_common;
 
 use mesh_common::lone::{Lone, local, ms, node};
 use sidecar::mesh::protocol::{Event, Failure};
-use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node};
+use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeState, Request};
 
 fn gossip(lone: &Lone, missed: &[&Node]) -> String {
     let missed = missed
@@ -55,6 +55,32 @@ fn lose(lone: &mut Lone, third: &Node, other: &Node) {
 }
 
 #[test]
+fn a_strangers_rumours_move_nobody() {
+    let mut lone = Lone::new();
+    let all: Vec<Node> = (2..14).map(|host| node("n", host)).collect();
+    for one in &all {
+        bring_up(&mut lone, one);
+    }
+    lone.pass(ms(390));
+    lone.sent.clear();
+    lone.asked.clear();
+    let stranger = node("stranger", 99);
+    says(
+        &mut lone,
+        DatagramKind::Inform,
+        &stranger,
+        &all.iter().collect::<Vec<_>>(),
+    );
+    let pings = lone.sent.len();
+    lone.asked.retain(|asked| asked.to != stranger.endpoint());
+    assert_eq!(
+        (pings, lone.asked.len()),
+        (0, 0),
+        "datagrams and exchanges for one datagram of a stranger"
+    );
+}
+
+#[test]
 fn a_stranger_uses_no_rumour_up() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
@@ -64,6 +90,52 @@ fn a_stranger_uses_no_rumour_up() {
         says(&mut lone, DatagramKind::Search, &node("stranger", host), &[]);
     }
     assert_eq!(told(&mut lone, &other).len(), 1, "the neighbour was never told");
+}
+
+#[test]
+fn a_strangers_list_of_the_lost_has_nobody_asked_who_was_heard_lately() {
+    let mut lone = Lone::new();
+    let all: Vec<Node> = (2..102).map(|host| node("n", host)).collect();
+    for one in &all {
+        bring_up(&mut lone, one);
+    }
+    for _ in 0..2 {
+        lone.pass(ms(200));
+    }
+    lone.sent.clear();
+    lone.asked.clear();
+    let states = all
+        .iter()
+        .map(|node| NodeState {
+            node: node.clone(),
+            healthy: false,
+        })
+        .collect();
+    lone.serve(&node("cut-off", 200), Request::Nodes(states));
+    assert_eq!(
+        (lone.sent.len(), lone.asked.len()),
+        (0, 0),
+        "datagrams and exchanges for one request"
+    );
+}
+
+#[test]
+fn whom_a_neighbours_list_has_down_is_pinged_first() {
+    let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
+    bring_up(&mut lone, &other);
+    bring_up(&mut lone, &third);
+    says(&mut lone, DatagramKind::Inform, &third, &[]);
+    lone.pass(ms(375));
+    lone.sent.clear();
+    lone.asked.clear();
+    let down = NodeState {
+        node: third.clone(),
+        healthy: false,
+    };
+    lone.serve(&other, Request::Nodes(vec![down]));
+    let pinged = lone.sent.iter().any(|(to, _)| *to == third.datagram_address());
+    assert!(pinged, "it may be down");
+    lone.nothing_asked(&third);
 }
 
 #[test]

@@ -153,12 +153,12 @@ impl Protocol {
         if self.membership.is_up(node) {
             self.ping_again(now, endpoint);
             self.compare_gossip(now, endpoint, gossip);
+            for missed in &gossip.missed {
+                self.doubt(now, *missed);
+            }
         } else {
             self.found_again(now, endpoint);
             self.check_now(now, node);
-        }
-        for missed in &gossip.missed {
-            self.doubt(now, *missed);
         }
     }
 
