@@ -3,9 +3,9 @@
 
 mod mesh_common;
 
-use mesh_common::lone::{Lone, local, ms, node};
+use mesh_common::lone::{Lone, list, local, ms, node};
 use sidecar::mesh::protocol::{Event, Failure};
-use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeState, Request};
+use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeServices, NodeState, Request};
 
 fn gossip(lone: &Lone, missed: &[&Node]) -> String {
     let missed = missed
@@ -90,6 +90,25 @@ fn a_stranger_uses_no_rumour_up() {
         says(&mut lone, DatagramKind::Search, &node("stranger", host), &[]);
     }
     assert_eq!(told(&mut lone, &other).len(), 1, "the neighbour was never told");
+}
+
+#[test]
+fn who_is_up_again_is_not_told_to_be_down() {
+    let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
+    bring_up(&mut lone, &other);
+    bring_up(&mut lone, &third);
+    lose(&mut lone, &third, &other);
+    // It introduces itself, as one does that was started again.
+    let introduction = Request::Local(NodeServices {
+        node: third.clone(),
+        khala_nodes: list(&[5]),
+    });
+    let (_, actions) = lone
+        .protocol
+        .serve_gossiping(lone.now, third.address(), introduction);
+    lone.took(actions);
+    assert!(lone.protocol.membership().is_up(&third));
+    assert_eq!(told(&mut lone, &other), []);
 }
 
 #[test]

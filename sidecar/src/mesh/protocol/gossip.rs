@@ -76,16 +76,21 @@ impl Protocol {
 
     /// Plans the first ping of a node that has come up, somewhen in a turn.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
+        self.lives(now, endpoint);
         let pause = self.part_of(self.ping_period(), 0.0);
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
 
     /// A node that is up has shown that it lives: its turn comes again.
     pub(super) fn ping_again(&mut self, now: Duration, endpoint: SocketAddr) {
-        let Some(contact) = self.contacts.get_mut(&endpoint).filter(|contact| contact.gossips) else {
+        self.lives(now, endpoint);
+        if !self
+            .contacts
+            .get(&endpoint)
+            .is_some_and(|contact| contact.gossips)
+        {
             return;
-        };
-        (contact.misses, contact.heard) = (0, now);
+        }
         let period = self.ping_period();
         let pause = if self.membership.own().endpoint() < endpoint {
             period.mul_f64(self.rng.random_range(1.0 - UNEVEN..1.0 + UNEVEN))
@@ -94,6 +99,13 @@ impl Protocol {
             period.mul_f64(1.0 + UNEVEN) + self.timing.ping_retry
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
+    }
+
+    /// A node that is up has shown that it lives: nobody need look for it.
+    fn lives(&mut self, now: Duration, endpoint: SocketAddr) {
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            (contact.misses, contact.heard) = (0, now);
+        }
         self.rumours.quash(endpoint);
     }
 
