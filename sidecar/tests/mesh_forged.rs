@@ -3,9 +3,17 @@
 
 mod mesh_common;
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
 use mesh_common::lone::{Lone, list, local, ms, node};
-use sidecar::mesh::protocol::{Event, Failure};
-use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeServices, NodeState, Request};
+use sidecar::mesh::config::Config;
+use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
+use sidecar::mesh::timing::Timing;
+use sidecar::mesh::wire::{
+    Answer, Datagram, DatagramKind, Gossip, Missed, Node, NodeServices, NodeState, Request,
+};
 
 fn gossip(lone: &Lone, missed: &[&Node]) -> String {
     let missed = missed
@@ -165,4 +173,92 @@ fn answers_to_gossip_are_as_few_as_others() {
     }
     let answers = lone.sent.len();
     assert!(answers <= 256, "{answers} answers within one moment");
+}
+
+/// A mesh of IPv6, whose longest addresses leave room for four in a datagram.
+#[test]
+fn every_rumour_is_told_as_often_as_any_other() {
+    let at = |host: u16| {
+        let ip = Ipv6Addr::new(
+            0xfd12,
+            0x3456,
+            0x789a,
+            0xbcde,
+            0xf012,
+            0x3456,
+            0x789a,
+            0xf000 + host,
+        );
+        Node::new("n", IpAddr::from(ip), 31000, 31000).unwrap()
+    };
+    let own = at(0);
+    let search = Search::new(
+        own.datagram_address(),
+        &Config {
+            search_mask: 124,
+            ..Config::default()
+        },
+    );
+    let mut protocol = Protocol::new(own, search, Timing::default(), 7);
+    let mut now = Duration::ZERO;
+    let (watcher, lost): (Node, Vec<Node>) = (at(1), (2..14).map(at).collect());
+    let introduce = |protocol: &mut Protocol, node: &Node, now| {
+        let list = NodeServices {
+            node: node.clone(),
+            khala_nodes: list(&[]),
+        };
+        protocol.serve_gossiping(now, node.address(), Request::Local(list));
+    };
+    for one in lost.iter().chain([&watcher]) {
+        introduce(&mut protocol, one, now);
+    }
+    let mut told: BTreeMap<SocketAddr, usize> = lost.iter().map(|node| (node.endpoint(), 0)).collect();
+    let watch = |protocol: &mut Protocol, now| {
+        let gossip = Gossip {
+            nodes: protocol.membership().digest(),
+            services: protocol.directory().digest(),
+            missed: Vec::new(),
+        };
+        let datagram = Datagram {
+            kind: DatagramKind::Search,
+            node_name: "n".into(),
+            udp_port: 31000,
+            tcp_port: 31000,
+            hash: gossip.text(),
+        };
+        protocol.handle(
+            now,
+            Event::Datagram {
+                from: watcher.address(),
+                datagram,
+            },
+        )
+    };
+    for _ in 0..400 {
+        now += ms(25);
+        let mut actions = protocol.handle(now, Event::Wake);
+        if protocol.membership().healthy().len() == 2 || now.as_millis() % 200 == 0 {
+            actions.extend(watch(&mut protocol, now));
+        }
+        for action in actions {
+            match action {
+                Action::Send { datagram, .. } => {
+                    for missed in Gossip::parse(&datagram.hash)
+                        .into_iter()
+                        .flat_map(|gossip| gossip.missed)
+                    {
+                        *told.entry(missed.endpoint).or_default() += usize::from(missed.down);
+                    }
+                }
+                Action::Exchange { id, .. } => {
+                    let outcome: Result<Answer, Failure> = Err(Failure::Timeout);
+                    protocol.handle(now, Event::Answered { id, outcome });
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(protocol.membership().healthy().len(), 2, "they are down");
+    let counts: Vec<usize> = told.values().copied().collect();
+    assert!(counts.iter().all(|count| *count >= 7), "told as down: {counts:?}");
 }
