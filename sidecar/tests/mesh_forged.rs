@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::lone::{Lone, list, local, ms, node};
+use mesh_common::lone::{Asked, Lone, list, local, ms, node};
 use sidecar::mesh::config::Config;
-use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
+use sidecar::mesh::protocol::{Action, Departure, Event, Failure, Protocol, Search};
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, Gossip, Missed, Node, NodeServices, NodeState, Request,
+    Answer, Datagram, DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeServices, NodeState, Request,
 };
 
 fn gossip(lone: &Lone, missed: &[&Node]) -> String {
@@ -173,6 +173,70 @@ fn answers_to_gossip_are_as_few_as_others() {
     }
     let answers = lone.sent.len();
     assert!(answers <= 256, "{answers} answers within one moment");
+}
+
+#[test]
+fn a_datagram_that_was_not_asked_for_ends_no_connections() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    lone.datagram(DatagramKind::Search, &node("another", 2), "");
+    let lost = lone.protocol.instances().lost;
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+/// A neighbour that a datagram says to be another is asked, and this is its question.
+fn contested(lone: &mut Lone, other: &Node, another: &Node) -> Asked {
+    bring_up(lone, other);
+    for _ in 0..5 {
+        lone.pass(ms(300));
+        says(lone, DatagramKind::Inform, other, &[]);
+    }
+    lone.nothing_asked(other);
+    lone.datagram(DatagramKind::Search, another, "");
+    assert!(lone.protocol.membership().is_up(other));
+    let asked = lone.take_asked(other);
+    assert_eq!(asked.request.kind(), ExchangeKind::Local);
+    asked
+}
+
+#[test]
+fn who_is_said_to_be_another_says_itself_who_it_is() {
+    let (mut lone, other, another) = (Lone::new(), node("other", 2), node("another", 2));
+    let asked = contested(&mut lone, &other, &another);
+    let answered = lone.sent.iter().any(|(to, datagram)| {
+        *to == another.datagram_address() && *datagram.hash == *lone.protocol.membership().hash()
+    });
+    assert!(answered, "one that does search there is informed as ever");
+    lone.event(Event::Gossips(other.endpoint()));
+    lone.answer(&asked, local(&other, &[5]));
+    assert!(lone.protocol.membership().is_up(&other));
+    assert_eq!(lone.gone, []);
+    lone.datagram(DatagramKind::Search, &another, "");
+    lone.nothing_asked(&other);
+
+    let mut lone = Lone::new();
+    let asked = contested(&mut lone, &other, &another);
+    lone.event(Event::Gossips(other.endpoint()));
+    lone.answer(&asked, local(&another, &[6]));
+    assert_eq!(lone.gone, [(other, Departure::Replaced)]);
+    let check = lone.take_asked(&another);
+    lone.answer(&check, local(&another, &[6]));
+    assert_eq!(lone.services(&another), Some(&list(&[6])));
+}
+
+#[test]
+fn who_is_said_to_be_another_and_does_not_answer_is_lost() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    let mut asked = contested(&mut lone, &other, &node("another", 2));
+    loop {
+        lone.fail(&asked, Failure::Refused);
+        if !lone.protocol.membership().is_up(&other) {
+            break;
+        }
+        lone.pass(ms(110));
+        asked = lone.take_asked(&other);
+    }
+    assert_eq!(lone.gone, [(other, Departure::Lost(Failure::Refused))]);
 }
 
 /// A mesh of IPv6, whose longest addresses leave room for four in a datagram.

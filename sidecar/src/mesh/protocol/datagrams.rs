@@ -31,6 +31,10 @@ impl Protocol {
             }
             return;
         }
+        let held = self.membership.get(endpoint);
+        if held.is_some_and(|member| member.up && member.node != node) {
+            return self.contested(now, *kind, &node, hash);
+        }
         let heard = self.hear(now, &node, Word::Own);
         if heard == Heard::Ignored {
             return;
@@ -50,6 +54,18 @@ impl Protocol {
         if heard == Heard::Known && !self.membership.is_up(&node) {
             self.check_now(now, &node);
         }
+    }
+
+    /// A datagram in the name of another node than the one that is up at its endpoint. Anybody can write one: who is
+    /// there is asked, and only its answer puts another in its place.
+    fn contested(&mut self, now: Duration, kind: DatagramKind, node: &Node, hash: &str) {
+        if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.hash() {
+            self.found_by(now, node);
+        }
+        if let Some(contact) = self.contacts.get_mut(&node.endpoint()) {
+            contact.want_pull(now, self.timing.repair_pause);
+        }
+        self.pursue(now, node.endpoint());
     }
 
     /// Whether there may be one more answer to a `search` within this second.
