@@ -4,7 +4,7 @@
 mod mesh_common;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::lone::{Asked, Lone, list, local, ms, node};
@@ -163,6 +163,45 @@ fn whom_a_neighbours_list_has_down_is_pinged_first() {
     let pinged = lone.sent.iter().any(|(to, _)| *to == third.datagram_address());
     assert!(pinged, "it may be down");
     lone.nothing_asked(&third);
+}
+
+#[test]
+fn who_was_made_up_makes_place_for_who_speaks_itself() {
+    let mut lone = Lone::new();
+    let (address, stranger) = (node("n", 66).address(), node("stranger", 99));
+    let at = |port| Node::new("n", address, 1, port).unwrap();
+    let made_up = (1..=1000).map(|port| NodeState {
+        node: at(port),
+        healthy: true,
+    });
+    lone.serve(&stranger, Request::Nodes(made_up.collect()));
+    assert_eq!(lone.protocol.membership().members().len(), 64);
+    let real = at(31000);
+    lone.datagram(DatagramKind::Search, &real, "");
+    assert!(lone.is_known(&real));
+    assert_eq!(lone.protocol.membership().members().len(), 64);
+}
+
+#[test]
+fn one_address_does_not_fill_the_table() {
+    let mut lone = Lone::new();
+    let address = IpAddr::from(Ipv4Addr::new(10, 0, 0, 66));
+    for port in 1..5000 {
+        let node = Node::new("x", address, 1, port).unwrap();
+        let introduction = Request::Local(NodeServices {
+            node,
+            khala_nodes: list(&[]),
+        });
+        let (_, actions) = lone.protocol.serve_gossiping(lone.now, address, introduction);
+        lone.took(actions);
+    }
+    let other = node("other", 2);
+    lone.datagram(DatagramKind::Search, &other, "");
+    assert!(
+        lone.is_known(&other),
+        "{} are known, and it is none of them",
+        lone.protocol.membership().members().len()
+    );
 }
 
 #[test]
