@@ -5,13 +5,16 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::timing::Timing;
 use super::wire::{MAX_NODES, Node, NodeState, digest, membership_hash};
 use crate::breakage::{Breakage, broken};
+
+/// The most other nodes at one address. A machine may run several, but not make up as many as there is room for.
+const MAX_AT_ADDRESS: usize = 64;
 
 /// Whose word it is that a node is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,17 +120,28 @@ impl Membership {
         self.healthy.len() == 1
     }
 
-    /// Whether there is no room for another node.
-    pub fn is_full(&self) -> bool {
+    /// Whom to forget where there is no room for another node at this address, if anybody: of those that are down,
+    /// and at the address if that is what is crowded, the one that is for the longest; those that never were up first.
+    pub fn in_the_way(&self, address: IpAddr) -> Option<&Node> {
+        let crowded = self.is_crowded(address);
+        if !crowded && !self.is_full() {
+            return None;
+        }
+        let down = self
+            .members
+            .values()
+            .filter(|member| !member.up && (!crowded || member.node.address() == address));
+        down.min_by_key(|member| (member.was_up, member.since))
+            .map(|member| &member.node)
+    }
+
+    fn is_full(&self) -> bool {
         self.members.len() + 1 >= MAX_NODES
     }
 
-    /// The node that has been waited for the longest and never was up.
-    pub fn oldest_unseen(&self) -> Option<&Node> {
-        let unseen = self.members.values().filter(|member| !member.was_up);
-        unseen
-            .min_by_key(|member| member.since)
-            .map(|member| &member.node)
+    fn is_crowded(&self, address: IpAddr) -> bool {
+        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
+        self.members.range(ports).count() >= MAX_AT_ADDRESS
     }
 
     /// The hash that datagrams carry.
@@ -170,7 +184,7 @@ impl Membership {
             _ => {}
         }
         let replaced = self.forget(now, endpoint);
-        if self.is_full() {
+        if self.is_full() || self.is_crowded(node.address()) {
             return Heard::Ignored;
         }
         let echo = self.is_buried(now, node);

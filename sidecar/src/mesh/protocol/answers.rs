@@ -57,7 +57,7 @@ impl Protocol {
         match answer {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
             Answer::Nodes(states) => {
-                self.hear_states(now, states);
+                self.hear_states(now, endpoint.ip(), states);
             }
             Answer::Diff(nodes) => self.repair(now, endpoint, &nodes),
             Answer::Hash(hash) => self.compare(now, endpoint, &hash),

@@ -31,6 +31,10 @@ impl Protocol {
             }
             return;
         }
+        let held = self.membership.get(endpoint);
+        if held.is_some_and(|member| member.up && member.node != node) {
+            return self.contested(now, *kind, &node, hash);
+        }
         let heard = self.hear(now, &node, Word::Own);
         if heard == Heard::Ignored {
             return;
@@ -55,12 +59,30 @@ impl Protocol {
         }
     }
 
-    fn found_by(&mut self, now: Duration, node: &Node) {
+    /// A datagram in the name of another node than the one that is up at its endpoint. Anybody can write one: who is
+    /// there is asked, and only its answer puts another in its place.
+    fn contested(&mut self, now: Duration, kind: DatagramKind, node: &Node, hash: &str) {
+        if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.hash() {
+            self.found_by(now, node);
+        }
+        if let Some(contact) = self.contacts.get_mut(&node.endpoint()) {
+            contact.want_pull(now, self.timing.repair_pause);
+        }
+        self.pursue(now, node.endpoint());
+    }
+
+    /// Whether there may be one more answer to a `search` within this second.
+    pub(super) fn may_inform(&mut self, now: Duration) -> bool {
         if now.saturating_sub(self.informs_since) >= Duration::from_secs(1) {
             (self.informs, self.informs_since) = (0, now);
         }
-        if self.informs < self.timing.informs_per_second {
-            self.informs += 1;
+        let may = self.informs < self.timing.informs_per_second;
+        self.informs += u32::from(may);
+        may
+    }
+
+    fn found_by(&mut self, now: Duration, node: &Node) {
+        if self.may_inform(now) {
             self.send(node.datagram_address(), DatagramKind::Inform, self.hash());
         }
         // A node that is up and searches for more than it knows may have started anew, with another list. One

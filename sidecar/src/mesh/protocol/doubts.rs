@@ -21,12 +21,7 @@ impl Protocol {
         } else {
             self.timing.doubt_after
         };
-        let up = self.is_up_at(endpoint);
-        let contact = self.contacts.get(&endpoint);
-        let doubtful = contact.is_some_and(|contact| {
-            contact.gossips && contact.misses == 0 && now.saturating_sub(contact.heard) > patience
-        });
-        if !up || !doubtful {
+        if !self.is_doubtful(now, endpoint, patience) {
             return;
         }
         if !down {
@@ -37,6 +32,22 @@ impl Protocol {
             contact.check_at = now;
         }
         self.ping(now, endpoint);
+    }
+
+    /// Another's list has a node down that is up here. Lists are long: a ping each tells of most that they live.
+    pub(super) fn ping_doubtful(&mut self, now: Duration, endpoint: SocketAddr) {
+        if self.is_doubtful(now, endpoint, self.timing.ping_patience) {
+            self.ping(now, endpoint);
+        }
+    }
+
+    /// Whether a node that is up was not heard for so long, and is not looked for yet.
+    fn is_doubtful(&self, now: Duration, endpoint: SocketAddr, patience: Duration) -> bool {
+        let contact = self.contacts.get(&endpoint);
+        let doubtful = contact.is_some_and(|contact| {
+            contact.gossips && contact.misses == 0 && now.saturating_sub(contact.heard) > patience
+        });
+        doubtful && self.is_up_at(endpoint)
     }
 
     /// Tells others that a node is down: some at once, if it is news.

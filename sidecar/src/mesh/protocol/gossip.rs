@@ -76,16 +76,21 @@ impl Protocol {
 
     /// Plans the first ping of a node that has come up, somewhen in a turn.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
+        self.lives(now, endpoint);
         let pause = self.part_of(self.ping_period(), 0.0);
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
 
     /// A node that is up has shown that it lives: its turn comes again.
     pub(super) fn ping_again(&mut self, now: Duration, endpoint: SocketAddr) {
-        let Some(contact) = self.contacts.get_mut(&endpoint).filter(|contact| contact.gossips) else {
+        self.lives(now, endpoint);
+        if !self
+            .contacts
+            .get(&endpoint)
+            .is_some_and(|contact| contact.gossips)
+        {
             return;
-        };
-        (contact.misses, contact.heard) = (0, now);
+        }
         let period = self.ping_period();
         let pause = if self.membership.own().endpoint() < endpoint {
             period.mul_f64(self.rng.random_range(1.0 - UNEVEN..1.0 + UNEVEN))
@@ -94,6 +99,13 @@ impl Protocol {
             period.mul_f64(1.0 + UNEVEN) + self.timing.ping_retry
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
+    }
+
+    /// A node that is up has shown that it lives: nobody need look for it.
+    fn lives(&mut self, now: Duration, endpoint: SocketAddr) {
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            (contact.misses, contact.heard) = (0, now);
+        }
         self.rumours.quash(endpoint);
     }
 
@@ -111,10 +123,10 @@ impl Protocol {
         else {
             return;
         };
-        let (to, up) = (member.node.datagram_address(), member.up);
+        let (node, up) = (member.node.clone(), member.up);
         if !up {
             self.ping_lost(now, endpoint);
-            return self.send_gossip(to, DatagramKind::Search);
+            return self.send_gossip(&node, DatagramKind::Search);
         }
         if contact.misses >= self.timing.pings_until_down {
             contact.misses = 0;
@@ -137,36 +149,43 @@ impl Protocol {
             let times = self.rumour_times();
             self.rumours.doubt(endpoint, times);
         }
-        self.send_gossip(to, DatagramKind::Search);
+        self.send_gossip(&node, DatagramKind::Search);
         self.pursue(now, endpoint);
     }
 
     /// A node sent gossip.
     pub(super) fn gossiped(&mut self, now: Duration, kind: DatagramKind, node: &Node, gossip: &Gossip) {
         let endpoint = node.endpoint();
-        if kind == DatagramKind::Search {
-            // One datagram for one, no longer: nobody gains by asking in another's name.
-            self.send_gossip(node.datagram_address(), DatagramKind::Inform);
+        // One datagram for one, no longer, and to strangers not for every one: nobody gains by asking in
+        // another's name.
+        if kind == DatagramKind::Search && (self.membership.is_up(node) || self.may_inform(now)) {
+            self.send_gossip(node, DatagramKind::Inform);
         }
         self.gossips(now, endpoint);
         if self.membership.is_up(node) {
             self.ping_again(now, endpoint);
             self.compare_gossip(now, endpoint, gossip);
+            for missed in &gossip.missed {
+                self.doubt(now, *missed);
+            }
         } else {
             self.found_again(now, endpoint);
             self.check_now(now, node);
         }
-        for missed in &gossip.missed {
-            self.doubt(now, *missed);
-        }
     }
 
-    fn send_gossip(&mut self, to: SocketAddr, kind: DatagramKind) {
+    /// Rumours are only for who is up: each is told so many times, which a stranger is not to use up.
+    fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
+        let missed = if self.membership.is_up(to) {
+            self.rumours.tell()
+        } else {
+            Vec::new()
+        };
         let gossip = Gossip {
             nodes: self.membership.digest(),
             services: self.directory.digest(),
-            missed: self.rumours.tell(),
+            missed,
         };
-        self.send(to, kind, gossip.text());
+        self.send(to.datagram_address(), kind, gossip.text());
     }
 }

@@ -1,11 +1,12 @@
 //! Coming to know nodes of our own kind: by their lists, and by what others know.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::gossip::SELDOM;
 use super::{Protocol, Timer};
 use crate::mesh::membership::{Heard, Word};
-use crate::mesh::wire::{Missed, NodeServices, NodeState};
+use crate::mesh::wire::{NodeServices, NodeState};
 
 impl Protocol {
     /// Takes in the list of a node of our kind that asks for ours: with it we have met, and need not ask.
@@ -38,8 +39,13 @@ impl Protocol {
         self.pursue(now, endpoint);
     }
 
-    /// What another knows of the nodes: who is new is checked, and so is of whom it thinks otherwise.
-    pub(super) fn hear_states(&mut self, now: Duration, mut states: Vec<NodeState>) {
+    /// What another knows of the nodes: who is new is checked, and so is of whom it thinks otherwise; but that a
+    /// node is down is heeded only from one at an address where one is up.
+    pub(super) fn hear_states(&mut self, now: Duration, from: IpAddr, mut states: Vec<NodeState>) {
+        let from_neighbour = self
+            .membership
+            .members()
+            .any(|member| member.up && member.node.address() == from);
         // Every node begins after itself, lest all ask the same one first.
         let own = self.membership.own().endpoint();
         let after = states.iter().position(|state| state.node.endpoint() > own);
@@ -56,7 +62,9 @@ impl Protocol {
                 continue;
             }
             if !healthy {
-                self.doubt(now, Missed { endpoint, down: true });
+                if from_neighbour {
+                    self.ping_doubtful(now, endpoint);
+                }
             } else if self.membership.get(endpoint).is_some_and(|member| member.was_up) {
                 // It lives, somebody says.
                 let pause = self.part_of(self.timing.ping_hurry, 0.0);

@@ -21,10 +21,10 @@ impl Protocol {
     /// Hears of a node, and does nothing about it yet.
     pub(super) fn note(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
         let known = self.membership.get(node.endpoint()).is_some();
-        if word == Word::Own && !known && self.membership.is_full() {
-            // Who speaks itself is worth more than who was only heard of, or spoke and never answered.
-            if let Some(unseen) = self.membership.oldest_unseen().map(Node::endpoint) {
-                self.forget(now, unseen, None);
+        if word == Word::Own && !known {
+            // Who speaks itself is worth more than who was only heard of, or no longer answers.
+            if let Some(other) = self.membership.in_the_way(node.address()).map(Node::endpoint) {
+                self.forget(now, other, None);
             }
         }
         let was_up = self.is_up_at(node.endpoint());

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::mesh::wire::Missed;
+use crate::mesh::wire::{Gossip, Missed};
 
 /// The most rumours at a time. More are lost, and the nodes are found by their other neighbours.
 const MAX_RUMOURS: usize = 1024;
-/// The most that one datagram has room for.
-const MAX_TOLD: usize = 12;
 
 #[derive(Debug)]
 struct Rumour {
@@ -50,20 +48,28 @@ impl Rumours {
         self.0.remove(&of);
     }
 
-    /// What to tell the next node: the newest first.
+    /// What to tell the next node, as much as one datagram has room for: the newest first, which are those that
+    /// were told the least, so that each has its turn.
     pub(super) fn tell(&mut self) -> Vec<Missed> {
         let mut all: Vec<(u32, SocketAddr)> = self.0.iter().map(|(of, rumour)| (rumour.left, *of)).collect();
         all.sort_unstable_by(|one, other| other.cmp(one));
-        all.truncate(MAX_TOLD);
-        let told = all.into_iter().filter_map(|(_, endpoint)| {
-            let rumour = self.0.get_mut(&endpoint)?;
+        let (mut told, mut room) = (Vec::new(), Gossip::ROOM);
+        for (_, endpoint) in all {
+            let Some(rumour) = self.0.get_mut(&endpoint) else {
+                continue;
+            };
             let down = rumour.down;
+            let missed = Missed { endpoint, down };
+            let Some(left) = room.checked_sub(missed.size()) else {
+                break;
+            };
+            room = left;
+            told.push(missed);
             rumour.left = rumour.left.saturating_sub(1);
             if rumour.left == 0 {
                 self.0.remove(&endpoint);
             }
-            Some(Missed { endpoint, down })
-        });
-        told.collect()
+        }
+        told
     }
 }

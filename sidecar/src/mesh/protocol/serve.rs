@@ -12,7 +12,7 @@ impl Protocol {
         match request {
             Request::Nodes(states) => {
                 let answer = Answer::Nodes(self.membership.states());
-                self.hear_states(now, states);
+                self.hear_states(now, from, states);
                 answer
             }
             Request::Local(NodeServices { node, khala_nodes }) => {

@@ -3,7 +3,7 @@
 //! To the original it is a hash that differs from its own: it answers such a `search` with `inform`. It is
 //! never sent one, since it does not say that it gossips.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,6 +23,21 @@ pub struct Missed {
     pub down: bool,
 }
 
+impl Missed {
+    /// The bytes that it takes in [`Gossip::text`].
+    pub fn size(self) -> usize {
+        self.to_string().len()
+    }
+}
+
+/// As it stands in the text.
+impl Display for Missed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mark = if self.down { "-" } else { "" };
+        write!(f, ",{mark}{}", self.endpoint)
+    }
+}
+
 /// What a node knows, as digests, and whom it misses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gossip {
@@ -35,14 +50,16 @@ pub struct Gossip {
 }
 
 impl Gossip {
+    /// The bytes that the text has for those who are missed: two digests and a comma precede them.
+    pub const ROOM: usize = MAX_NAME - PREFIX.len() - 33;
+
     /// The text that stands for the hash, with as many of the missed as fit.
     pub fn text(&self) -> Arc<str> {
         let mut text = format!("{PREFIX}{:016x},{:016x}", self.nodes, self.services);
-        for Missed { endpoint, down } in &self.missed {
+        for missed in &self.missed {
             let before = text.len();
-            let mark = if *down { "-" } else { "" };
             // Writing to a String cannot fail.
-            let _ = write!(text, ",{mark}{endpoint}");
+            let _ = write!(text, "{missed}");
             if text.len() > MAX_NAME {
                 text.truncate(before);
                 break;
