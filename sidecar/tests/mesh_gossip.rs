@@ -5,26 +5,13 @@ mod mesh_common;
 
 use std::time::Duration;
 
+use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{
     Datagram, DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeServices, Request,
 };
-
-/// Gossip of a node that knows the same, and misses these.
-fn gossip(lone: &Lone, missed: &[&Node]) -> String {
-    let is_missed = |node: &&Node| Missed {
-        endpoint: node.endpoint(),
-        down: true,
-    };
-    let gossip = Gossip {
-        nodes: lone.protocol.membership().digest(),
-        services: lone.protocol.directory().digest(),
-        missed: missed.iter().map(is_missed).collect(),
-    };
-    gossip.text().to_string()
-}
 
 /// The gossip sent to a node, which is taken.
 fn sent_to(lone: &mut Lone, node: &Node) -> Vec<(DatagramKind, Gossip)> {
@@ -39,21 +26,6 @@ fn sent_to(lone: &mut Lone, node: &Node) -> Vec<(DatagramKind, Gossip)> {
         .into_iter()
         .map(|(_, datagram)| (datagram.kind, Gossip::parse(&datagram.hash).unwrap()))
         .collect()
-}
-
-/// A node gossips.
-fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, missed: &[&Node]) {
-    let text = gossip(lone, missed);
-    lone.datagram(kind, node, &text);
-}
-
-/// A node that is up and gossips.
-fn bring_up(lone: &mut Lone, node: &Node) {
-    lone.datagram(DatagramKind::Search, node, "");
-    let check = lone.take_asked(node);
-    lone.event(Event::Gossips(node.endpoint()));
-    lone.answer(&check, local(node, &[5]));
-    assert!(lone.protocol.membership().is_up(node));
 }
 
 #[test]

@@ -1,0 +1,35 @@
+//! What a neighbour that gossips says, as the test plays it.
+
+use sidecar::mesh::protocol::Event;
+use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node};
+
+use super::lone::{Lone, local};
+
+/// Gossip of a node that knows the same, and misses these.
+fn gossip(lone: &Lone, missed: &[&Node]) -> String {
+    let is_missed = |node: &&Node| Missed {
+        endpoint: node.endpoint(),
+        down: true,
+    };
+    let gossip = Gossip {
+        nodes: lone.protocol.membership().digest(),
+        services: lone.protocol.directory().digest(),
+        missed: missed.iter().map(is_missed).collect(),
+    };
+    gossip.text().to_string()
+}
+
+/// A node gossips.
+pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, missed: &[&Node]) {
+    let text = gossip(lone, missed);
+    lone.datagram(kind, node, &text);
+}
+
+/// A node that is up and gossips.
+pub(crate) fn bring_up(lone: &mut Lone, node: &Node) {
+    lone.datagram(DatagramKind::Search, node, "");
+    let check = lone.take_asked(node);
+    lone.event(Event::Gossips(node.endpoint()));
+    lone.answer(&check, local(node, &[5]));
+    assert!(lone.protocol.membership().is_up(node));
+}
