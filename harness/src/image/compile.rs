@@ -24,8 +24,13 @@ pub(super) struct Compiled {
 }
 
 /// Static, because the image holds nothing else; and at a fixed place, which saves each program the table of what to
-/// correct when it is loaded elsewhere, and the memory that correcting takes.
-const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
+/// correct when it is loaded elsewhere, and the memory that correcting takes. SHA-2 for processors that have no
+/// instructions for it is the small one.
+const FLAGS: [&str; 3] = [
+    "-Ctarget-feature=+crt-static",
+    "-Crelocation-model=static",
+    "--cfg=sha2_backend_soft=\"compact\"",
+];
 
 /// Functions with the same code are kept once; only the linker that Rust brings along for this processor can do it.
 const ONCE: Option<&str> = if cfg!(target_arch = "x86_64") {
