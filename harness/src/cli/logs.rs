@@ -48,10 +48,14 @@ pub(super) async fn run(
     wish: Wish<'_>,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let runtime = choice.connect_to(project).await?.runtime;
+    let chosen = choice.connect_to(project).await?;
+    let runtime = chosen.runtime.clone();
     let all = runtime
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
+    if all.is_empty() {
+        return Err(chosen.nothing_of(project));
+    }
     let chosen = choose(&all, project, wish.name)?;
     let width = chosen
         .iter()
@@ -183,13 +187,6 @@ fn dated(text: &str, from: usize) -> Line {
 }
 
 fn choose<'a>(all: &'a [Container], project: &str, name: Option<&str>) -> Result<Vec<&'a Container>, Error> {
-    if all.is_empty() {
-        let advice = "start it with `cargo run -p harness`";
-        return Err(Error::environment(
-            format!("there is no mesh `{project}`"),
-            advice,
-        ));
-    }
     let Some(name) = name else {
         return Ok(all.iter().collect());
     };

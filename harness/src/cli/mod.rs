@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which part answers.
 
+mod attach;
 mod bench;
 mod chaos;
 mod down;

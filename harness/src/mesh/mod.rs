@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use crate::agreement::{self, Beside, Seen};
 use crate::answer::{self, Answer};
 use crate::error::{CheckFailure, Error};
-use crate::runtime::{Container, Runtime, RuntimeError, label};
+use crate::runtime::{self, Container, Runtime, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
 pub use cut::Cut;
@@ -73,11 +73,7 @@ impl Mesh {
         };
         let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
         if nodes.is_empty() {
-            let advice = "start it with `cargo run -p harness`";
-            return Err(Error::environment(
-                format!("there is no mesh `{project}`"),
-                advice,
-            ));
+            return Err(runtime::no_mesh(&project));
         }
         Ok(Self {
             runtime: runtime.clone(),

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 pub use any::Runtime;
-pub use choice::{Choice, Chosen};
+pub use choice::{Choice, Chosen, no_mesh};
 pub use docker::Docker;
 pub use event::{Action, Event};
 pub use logs::LogLine;
@@ -164,6 +164,12 @@ pub enum RuntimeError {
         /// What happened instead.
         reason: String,
     },
+    /// This machine has no engine's socket where one usually is, and none was named.
+    #[error("no Docker engine answers at {socket}: there is no such socket")]
+    NoSocket {
+        /// Where one usually is.
+        socket: String,
+    },
     /// The engine's socket may not be opened by this user.
     #[error("this user may not use the Docker engine at {socket}")]
     Denied {
@@ -224,7 +230,7 @@ impl RuntimeError {
     pub fn advice(&self) -> String {
         match self {
             Self::NoCuts => "use Docker (--runtime docker)".to_owned(),
-            Self::NoEngine { .. } => {
+            Self::NoEngine { .. } | Self::NoSocket { .. } => {
                 "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
                                       point DOCKER_HOST at its socket (unix:///path/to/docker.sock)"
                     .to_owned()

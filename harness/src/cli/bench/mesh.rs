@@ -7,13 +7,13 @@ use clap::{Args, ValueEnum};
 use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
 use harness::bench::site::Site;
-use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::mesh::Mesh;
 use harness::report::Progress;
 use harness::runtime::Choice;
 use harness::topology;
+
+use super::super::attach::attach;
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -92,9 +92,7 @@ async fn running(
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
-    let topology = Checkout::find()?.topology(project)?;
-    let runtime = choice.connect_to(project).await?.runtime;
-    let mesh = Mesh::attach(&runtime, topology).await?;
+    let mesh = attach(project, choice).await?;
     let loaded = mesh::run(setting, &mesh, progress);
     let results = interrupts.stop.run_until_cancelled(loaded).await;
     results.ok_or(Error::Interrupted).flatten()
