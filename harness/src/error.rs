@@ -110,10 +110,7 @@ impl From<RuntimeError> for Error {
 
 impl From<ComposeError> for Error {
     fn from(error: ComposeError) -> Self {
-        Self::environment(
-            error.to_string(),
-            "correct the Compose file; only what the mesh needs is understood",
-        )
+        Self::environment(error.to_string(), error.advice())
     }
 }
 
