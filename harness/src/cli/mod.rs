@@ -140,11 +140,7 @@ impl Up {
 
 impl Project {
     fn name(&self) -> Result<String, Error> {
-        let given = self
-            .name
-            .clone()
-            .or_else(|| std::env::var("MESH_NAME").ok().filter(|name| !name.is_empty()));
-        let name = given.unwrap_or_else(|| "example".to_owned());
+        let name = self.name.clone().unwrap_or_else(harness::project::by_default);
         project_name(&name).map_err(|fault| Error::environment(fault, "choose another MESH_NAME"))
     }
 }

@@ -12,6 +12,7 @@ use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
 use harness::ports;
+use harness::project;
 use harness::report::{Progress, seconds, table};
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
@@ -62,14 +63,8 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         .await?;
         show(&runtime, &mesh, begun).await?;
         if wish.detach {
-            let flag = if wish.project == "example" {
-                String::new()
-            } else {
-                format!(" -p {}", wish.project)
-            };
-            progress.say(&format!(
-                "It stays up. Next: cargo run -p harness -- status | logs | down{flag}"
-            ));
+            let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
+            progress.say(&format!("It stays up. Next, one of:\n  {}", next.join("\n  ")));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Ctrl-C stops it and removes everything.");
@@ -170,8 +165,12 @@ async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Res
     if !there.is_empty() || owner.is_some() {
         let owner = owner.and_then(|owner| owner.parse().ok());
         let what = state(project, owner.as_ref(), &there);
-        let advice = "use it as it is (`status` instead of `up` shows it), take it away with `down`, or start another \
-                      beside it with -p NAME and other FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
+        let advice = format!(
+            "use it as it is (`{}` shows it), take it away (`{}`), or start another beside it with another -p NAME and \
+             other FRONTEND_PORT, LB_A_PORT and LB_B_PORT",
+            project::command("status", project),
+            project::command("down", project)
+        );
         return Err(Error::environment(what, advice));
     }
     let names: Vec<&str> = topology

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Docker, Processes, Runtime, RuntimeError, label};
 use crate::error::Error;
+use crate::project;
 
 /// What the user asks for with `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -103,10 +104,10 @@ impl Chosen {
 }
 
 /// Where a mesh was looked for and none is.
-pub fn no_mesh(project: &str) -> Error {
+pub fn no_mesh(name: &str) -> Error {
     Error::environment(
-        format!("there is no mesh `{project}`"),
-        "start it with `cargo run -p harness`",
+        format!("there is no mesh `{name}`"),
+        format!("start it with `{}`", project::command("up", name)),
     )
 }
 

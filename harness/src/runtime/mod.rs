@@ -253,7 +253,7 @@ impl RuntimeError {
                 )
             }
             Self::Missing { .. } => {
-                "something else changed the mesh meanwhile: take it down (`cargo run -p harness -- down`) and start again"
+                "something else changed the mesh meanwhile: take it down (`cargo run -p harness -- down`, with its -p NAME) and start again"
                     .to_owned()
             }
             Self::Engine { .. } => "see the engine's own log for more".to_owned(),
