@@ -14,6 +14,7 @@ use harness::runtime::Choice;
 use harness::topology;
 
 use super::super::attach::attach;
+use super::super::place::Place;
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -37,6 +38,8 @@ pub(super) struct Wish {
     via: Vec<Via>,
     #[command(flatten)]
     output: super::output::Output,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// A way into the mesh.
@@ -61,12 +64,7 @@ impl Via {
 }
 
 /// Loads the mesh of this name, or one of its own.
-pub(super) async fn run(
-    wish: Wish,
-    project: Option<String>,
-    choice: Choice,
-    interrupts: &Interrupts,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         concurrency: usize::from(wish.concurrency),
@@ -74,7 +72,9 @@ pub(super) async fn run(
         ways: wish.via.iter().map(|via| via.way()).collect(),
     };
     let progress = Progress::new();
-    let results = match project {
+    let place = wish.place.or(before);
+    let choice = place.choice();
+    let results = match place.project {
         Some(project) => running(&project, choice, &setting, interrupts, &progress).await?,
         None => {
             let build = !wish.build.no_build;
