@@ -246,7 +246,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     for part in [
         "expected:",
         "seen:",
-        " does not run",
+        " has ended (exit code",
         "last log lines of",
         "/etc/sidecar/discovery.conf",
     ] {
