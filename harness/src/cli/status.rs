@@ -66,7 +66,7 @@ fn views(mesh: &Mesh, seen: &[Seen]) -> String {
     let services = mesh.topology().services();
     let mut header = vec![
         "NAME".to_owned(),
-        "CONTAINER ID".to_owned(),
+        mesh.runtime().node_id().to_owned(),
         "STATUS".to_owned(),
         "ADDRESS".to_owned(),
     ];

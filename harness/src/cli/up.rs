@@ -74,10 +74,13 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         progress.note("services finish what is under way (Ctrl-C again: at once)");
         let unwell = mesh.stop_all().await;
         if unwell.is_empty() {
-            progress.done("all containers have stopped");
+            progress.done(&format!("all {} have stopped", runtime.nodes()));
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
-        progress.done("all containers have stopped, not all of them well");
+        progress.done(&format!(
+            "all {} have stopped, not all of them well",
+            runtime.nodes()
+        ));
         progress.say(&unwell.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
@@ -143,7 +146,7 @@ async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Erro
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n",
-        table::containers(&containers),
+        table::containers(runtime.node_id(), &containers),
         mesh.topology().project
     );
     Ok(())
@@ -199,7 +202,17 @@ fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
     let state = match there.iter().filter(|container| container.running()).count() {
         0 if there.is_empty() => "has a network".to_owned(),
         0 => "exists, stopped".to_owned(),
-        running => format!("is up, {running} containers"),
+        1 if there.len() == 1 => "is up, 1 container".to_owned(),
+        running if running == there.len() => format!("is up, {running} containers"),
+        running => {
+            let down = there.iter().filter(|container| !container.running());
+            let down: Vec<String> = down.map(|c| format!("{} {}", c.name, c.plight())).collect();
+            format!(
+                "is up, {running} of {} containers, and {}",
+                there.len(),
+                down.join(", ")
+            )
+        }
     };
     let whose = match owner {
         Some(Owner::Process(process)) => format!("`harness up` runs as process {}", process.pid),
@@ -216,6 +229,7 @@ mod tests {
     #[test]
     fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
         let container = |state: &str, status: &str| Container {
+            name: "m-lb".to_owned(),
             state: state.to_owned(),
             status: status.to_owned(),
             ..Container::default()
@@ -235,7 +249,10 @@ mod tests {
                 Some(&this),
                 &[up(), up(), container("exited", "Exited (0) 1 second ago")]
             ),
-            format!("the mesh `m` is up, 2 containers; `harness up` runs as process {pid}")
+            format!(
+                "the mesh `m` is up, 2 of 3 containers, and m-lb has ended (exit code 0); `harness up` runs as process \
+                 {pid}"
+            )
         );
         assert_eq!(
             state("m", None, &[container("exited", "Exited (0) 1 second ago")]),
@@ -243,7 +260,7 @@ mod tests {
         );
         assert_eq!(
             state("m", Some(&Owner::Detached), &[up()]),
-            "the mesh `m` is up, 1 containers; it was started with --detach"
+            "the mesh `m` is up, 1 container; it was started with --detach"
         );
     }
 }

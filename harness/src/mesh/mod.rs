@@ -97,6 +97,11 @@ impl Mesh {
         &self.nodes
     }
 
+    /// What runs it.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// When a container of it was last started.
     pub fn last_start(&self) -> Instant {
         self.last_start
