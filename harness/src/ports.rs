@@ -75,8 +75,7 @@ async fn holder(
         // The engine lists a container's ports a little after it has bound them.
         tokio::time::sleep(PROXY_PERIOD).await;
     }
-    let why = "for a container that no engine asked has listed (yet)";
-    Ok(Some(format!("{proxy}, {why}")))
+    Ok(Some(format!("{proxy} for a container that no engine tells of")))
 }
 
 /// What runs on the engine that the mesh does not run on; nothing where that does not answer soon.
