@@ -34,6 +34,8 @@ pub struct CheckFailure {
     pub seen: String,
     /// The last log lines of each container, by its name; empty where they were not collected yet.
     pub logs: Vec<(String, Vec<String>)>,
+    /// Containers whose logs are left out, because others have ended and it is about those.
+    pub unshown: Vec<String>,
 }
 
 impl fmt::Display for CheckFailure {
@@ -44,6 +46,9 @@ impl fmt::Display for CheckFailure {
             indented(&self.expected),
             indented(&self.seen)
         )?;
+        if !self.unshown.is_empty() {
+            write!(f, "\n  not shown: the logs of {}", self.unshown.join(", "))?;
+        }
         for (name, lines) in &self.logs {
             write!(f, "\n  last log lines of {name}:")?;
             if lines.is_empty() {
@@ -75,7 +80,7 @@ impl Error {
         Self::Check(Box::new(CheckFailure {
             expected: expected.into(),
             seen: seen.into(),
-            logs: Vec::new(),
+            ..CheckFailure::default()
         }))
     }
 
@@ -110,15 +115,32 @@ impl From<RuntimeError> for Error {
 
 impl From<ComposeError> for Error {
     fn from(error: ComposeError) -> Self {
-        Self::environment(
-            error.to_string(),
-            "correct the Compose file; only what the mesh needs is understood",
-        )
+        Self::environment(error.to_string(), error.advice())
     }
 }
 
 impl From<TopologyError> for Error {
     fn from(error: TopologyError) -> Self {
         Self::environment(error.to_string(), "correct the Compose file")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_what_has_ended_stands_last_and_alone() {
+        let failure = CheckFailure {
+            expected: "a\nb".to_owned(),
+            seen: "given up after 0.9 s: container m-b has ended (exit code 3)".to_owned(),
+            logs: vec![("m-b".to_owned(), vec!["one".to_owned(), "two".to_owned()])],
+            unshown: vec!["m-a".to_owned(), "m-lb".to_owned()],
+        };
+        let told = "  expected: a\n            b\n\
+            \x20 seen:     given up after 0.9 s: container m-b has ended (exit code 3)\n\
+            \x20 not shown: the logs of m-a, m-lb\n\
+            \x20 last log lines of m-b:\n    one\n    two";
+        assert_eq!(failure.to_string(), told);
     }
 }

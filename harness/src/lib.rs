@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod mesh;
 pub mod owner;
 pub mod ports;
+pub mod project;
 pub mod promises;
 pub mod report;
 pub mod runtime;

@@ -211,6 +211,16 @@ async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
     let down = mesh.harness(&["down"]).await.unwrap();
     assert_eq!(down.code, Some(0), "{down:#?}");
     assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+
+    // The engine that was named may run one: it cannot be said that there is none.
+    for command in ["down", "status", "logs"] {
+        let result = mesh.harness(&[command]).await.unwrap();
+        assert_eq!(result.code, Some(2), "{result:#?}");
+        assert!(
+            result.errors.contains("only processes were looked at"),
+            "{result:#?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -236,7 +246,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     for part in [
         "expected:",
         "seen:",
-        " does not run",
+        " has ended (exit code",
         "last log lines of",
         "/etc/sidecar/discovery.conf",
     ] {

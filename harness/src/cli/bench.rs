@@ -21,15 +21,26 @@ use harness::error::Error;
 use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::Choice;
 
 use self::output::Output;
+use super::place::{Needs, Place};
 
 /// What is asked of `bench`.
 #[derive(Debug, Args)]
 pub(super) struct Wish {
     #[command(subcommand)]
     what: What,
+}
+
+impl Wish {
+    /// What of a place it has a use for.
+    pub(super) fn needs(&self) -> Needs {
+        match self.what {
+            What::Mesh(_) => Needs::Place,
+            What::Convergence(_) => Needs::Engine,
+            What::DataPlane(_) | What::Backend { .. } | What::Load { .. } => Needs::Nothing,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,23 +98,10 @@ struct DataPlane {
     output: Output,
 }
 
-pub(super) async fn run(
-    wish: Wish,
-    project: Option<String>,
-    choice: Choice,
-    interrupts: &Interrupts,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     match wish.what {
-        What::DataPlane(_) if project.is_some() => Err(Error::environment(
-            "`bench data-plane` needs no mesh",
-            "leave out -p",
-        )),
-        What::Convergence(_) if project.is_some() => Err(Error::environment(
-            "`bench convergence` starts a mesh of its own",
-            "leave out -p",
-        )),
-        What::Convergence(wish) => convergence::run(wish, choice, interrupts).await,
-        What::Mesh(wish) => mesh::run(wish, project, choice, interrupts).await,
+        What::Convergence(wish) => convergence::run(wish, &before, interrupts).await,
+        What::Mesh(wish) => mesh::run(wish, before, interrupts).await,
         What::DataPlane(wish) => data_plane(wish, interrupts).await,
         What::Backend { threads } => blocking(move || serve(threads)).await,
         What::Load { task } => blocking(move || load(&task)).await,

@@ -13,14 +13,21 @@ use harness::runtime::{Choice, label};
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(super) async fn run(project: &str, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let runtime = choice.connect_to(project).await?.runtime;
+    let chosen = choice.connect_to(project).await?;
+    let runtime = chosen.runtime.clone();
     let progress = Progress::new();
     super::up::sweep(&runtime, &progress).await?;
     let filter = format!("{}={project}", label::PROJECT);
     let containers = runtime.containers(&filter).await?;
     if containers.is_empty() && runtime.networks(&filter).await?.is_empty() {
+        if chosen.unseen.is_some() {
+            return Err(chosen.nothing_of(project));
+        }
         progress.say(&format!("There is no mesh `{project}`."));
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(unseen) = &chosen.unseen {
+        progress.say(&format!("{unseen}; only processes are looked at."));
     }
     progress.stage("stopping");
     progress.note("services finish what is under way (Ctrl-C: at once)");

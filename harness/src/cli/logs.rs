@@ -48,10 +48,14 @@ pub(super) async fn run(
     wish: Wish<'_>,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let runtime = choice.connect_to(project).await?.runtime;
+    let chosen = choice.connect_to(project).await?;
+    let runtime = chosen.runtime.clone();
     let all = runtime
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
+    if all.is_empty() {
+        return Err(chosen.nothing_of(project));
+    }
     let chosen = choose(&all, project, wish.name)?;
     let width = chosen
         .iter()
@@ -71,31 +75,80 @@ pub(super) async fn run(
             }
         })
         .collect();
-    let streams = chosen.iter().enumerate().map(|(from, container)| {
-        if wish.follow {
-            followed(&runtime, &container.id, from, wish.tail)
+    let shown = |Line { at, text, from }: Line| {
+        if wish.timestamps {
+            format!("{} {at} {text}", prefixes[from])
         } else {
-            once(&runtime, &container.id, from, wish.tail, false)
+            format!("{} {text}", prefixes[from])
         }
-    });
-    let mut lines = if wish.follow {
-        select_all(streams).boxed()
-    } else {
-        merged(streams.collect()).boxed()
     };
-    while let Some(Some(line)) = interrupts.stop.run_until_cancelled(lines.next()).await {
-        let Line { at, text, from } = line?;
-        let at = if wish.timestamps {
-            format!("{at} ")
-        } else {
-            String::new()
-        };
-        if writeln!(std::io::stdout(), "{} {at}{text}", prefixes[from]).is_err() {
-            // The reader has gone, for instance `head`.
-            break;
-        }
+    if !wish.follow {
+        let streams = chosen.iter().enumerate();
+        let streams = streams.map(|(from, container)| once(&runtime, &container.id, from, wish.tail, false));
+        print(merged(streams.collect()), shown, interrupts).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Looked at before they are followed, so that each of these lines is among those that are read then.
+    let mut ends = Vec::new();
+    for container in &chosen {
+        ends.push(match wish.tail {
+            Some(0) => None,
+            _ => last_time(&runtime, &container.id).await?,
+        });
+    }
+    let mut streams: Vec<Lines> = chosen
+        .iter()
+        .enumerate()
+        .map(|(from, container)| followed(&runtime, &container.id, from, wish.tail))
+        .collect();
+    let there = streams.iter_mut().zip(ends);
+    let there = merged(there.map(|(lines, end)| up_to(lines, end)).collect());
+    if print(there, &shown, interrupts).await? {
+        print(select_all(streams), shown, interrupts).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints until there are no more lines; false where nobody wants them any more.
+async fn print(
+    lines: impl Stream<Item = Result<Line, Error>>,
+    shown: impl Fn(Line) -> String,
+    interrupts: &Interrupts,
+) -> Result<bool, Error> {
+    let mut lines = std::pin::pin!(lines);
+    loop {
+        let Some(line) = interrupts.stop.run_until_cancelled(lines.next()).await else {
+            return Ok(false);
+        };
+        let Some(line) = line.transpose()? else {
+            return Ok(true);
+        };
+        if writeln!(std::io::stdout(), "{}", shown(line)).is_err() {
+            // The reader has gone, for instance `head`.
+            return Ok(false);
+        }
+    }
+}
+
+/// When the last line was written that a container has so far.
+async fn last_time(runtime: &Runtime, id: &str) -> Result<Option<String>, Error> {
+    let last = once(runtime, id, 0, Some(1), false).next().await.transpose()?;
+    Ok(last.map(|line| line.at))
+}
+
+/// The lines up to the first that was written at `end` or later, which leaves the rest in `lines`.
+fn up_to<'a>(lines: &'a mut Lines<'_>, end: Option<String>) -> Lines<'a> {
+    stream::try_unfold((lines, end), |(lines, end)| async move {
+        let Some(end) = end else {
+            return Ok(None);
+        };
+        let line = lines.next().await.transpose()?;
+        Ok(line.map(|line| {
+            let end = (line.at < end).then_some(end);
+            (line, (lines, end))
+        }))
+    })
+    .boxed()
 }
 
 /// One container's lines until it ends, or only those that are there.
@@ -183,13 +236,6 @@ fn dated(text: &str, from: usize) -> Line {
 }
 
 fn choose<'a>(all: &'a [Container], project: &str, name: Option<&str>) -> Result<Vec<&'a Container>, Error> {
-    if all.is_empty() {
-        let advice = "start it with `cargo run -p harness`";
-        return Err(Error::environment(
-            format!("there is no mesh `{project}`"),
-            advice,
-        ));
-    }
     let Some(name) = name else {
         return Ok(all.iter().collect());
     };
@@ -232,5 +278,27 @@ mod tests {
             told,
             [(0, "a"), (2, "e"), (2, "f"), (0, "b c"), (0, "d"), (2, "g")]
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_merged_and_then_followed() {
+        let log = |from: usize, lines: &[&str]| -> Lines<'static> {
+            let lines: Vec<_> = lines.iter().map(|line| Ok(dated(line, from))).collect();
+            // It is followed: after these it has none, and does not end.
+            stream::iter(lines).chain(stream::pending()).boxed()
+        };
+        let mut all = [
+            log(0, &["1 a", "4 b", "7 later"]),
+            log(1, &["2 c", "3 d"]),
+            log(2, &[]),
+        ];
+        let ends = [Some("4"), Some("3"), None];
+        let there = all.iter_mut().zip(ends);
+        let there = there.map(|(lines, end)| up_to(lines, end.map(str::to_owned)));
+        let there: Vec<Line> = merged(there.collect()).try_collect().await.unwrap();
+        let texts: Vec<&str> = there.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["a", "c", "d", "b"]);
+        let next = select_all(all).next().await.unwrap().unwrap();
+        assert_eq!(next.text, "later");
     }
 }

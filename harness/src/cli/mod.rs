@@ -1,10 +1,12 @@
 //! The command line: what can be asked, and which part answers.
 
+mod attach;
 mod bench;
 mod chaos;
 mod down;
 mod guard;
 mod logs;
+mod place;
 mod prepare;
 mod selftest;
 mod status;
@@ -21,7 +23,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::runtime::Choice;
+
+use self::place::{Engine, Needs, Place};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,11 +52,6 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     up: Up,
-    #[command(flatten)]
-    project: Project,
-    /// What runs the containers
-    #[arg(long, global = true, value_name = "RUNTIME", value_enum, default_value_t)]
-    runtime: Choice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,15 +59,25 @@ enum Command {
     /// Build what is needed, start the mesh, wait until every path answers, and keep it until Ctrl-C
     Up(Up),
     /// Stop the mesh gracefully and remove its containers and its network, whoever started it
-    Down,
+    Down(Place),
     /// Show each sidecar's view of the mesh and what disagrees
-    Status,
+    Status(Place),
     /// Show what the containers wrote
     Logs(Logs),
     /// Check a mesh of its own end to end, beside any that runs, and report what was measured
-    Test(test::Wish),
+    Test {
+        #[command(flatten)]
+        wish: test::Wish,
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Break the sidecar on purpose, one thing at a time, and require that the scenarios notice
-    Selftest(selftest::Wish),
+    Selftest {
+        #[command(flatten)]
+        wish: selftest::Wish,
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Show what happened around a failure: the newest that `test` wrote down, or that of a file
     Why {
         /// The file that the failure named
@@ -77,7 +85,12 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Break a mesh of its own at random under traffic, and check that it recovers; a failure can be done again
-    Chaos(chaos::Wish),
+    Chaos {
+        #[command(flatten)]
+        wish: chaos::Wish,
+        #[command(flatten)]
+        engine: Engine,
+    },
     /// Measure how fast and how frugal the sidecar is, beside other proxies
     Bench(bench::Wish),
     /// Take away what a run leaves when it is killed; the harness starts this itself
@@ -85,6 +98,8 @@ enum Command {
     Watchdog {
         /// The run
         run: String,
+        #[command(flatten)]
+        engine: Engine,
     },
 }
 
@@ -98,6 +113,8 @@ struct Up {
     /// Seconds that the mesh may take to be ready
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -105,13 +122,6 @@ struct Build {
     /// Use the image that is there instead of compiling it, for instance one from compose/Dockerfile
     #[arg(long)]
     no_build: bool,
-}
-
-#[derive(Debug, Args)]
-struct Project {
-    /// The mesh's name: its Compose project, and the prefix of its containers' names [default: $MESH_NAME or example]
-    #[arg(short = 'p', long = "project", global = true, value_name = "NAME", value_parser = project_name)]
-    name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +138,8 @@ struct Logs {
     /// Show when each line was written
     #[arg(short, long)]
     timestamps: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Up {
@@ -137,31 +149,17 @@ impl Up {
     }
 }
 
-impl Project {
-    fn name(&self) -> Result<String, Error> {
-        let given = self
-            .name
-            .clone()
-            .or_else(|| std::env::var("MESH_NAME").ok().filter(|name| !name.is_empty()));
-        let name = given.unwrap_or_else(|| "example".to_owned());
-        project_name(&name).map_err(|fault| Error::environment(fault, "choose another MESH_NAME"))
-    }
-}
-
-/// Compose's rule for names of projects.
-fn project_name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let held =
-        text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;
-    let expected = || {
-        format!(
-            "project name `{text}`: expected at most 40 of a-z, 0-9, - and _, the first a letter or digit"
-        )
-    };
-    if held {
-        Ok(text.to_owned())
-    } else {
-        Err(expected())
+impl Command {
+    /// What of a place it has a use for.
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Logs(_) => Needs::Place,
+            Self::Test { .. } | Self::Selftest { .. } | Self::Chaos { .. } | Self::Watchdog { .. } => {
+                Needs::Engine
+            }
+            Self::Why { .. } => Needs::Nothing,
+            Self::Bench(wish) => wish.needs(),
+        }
     }
 }
 
@@ -174,61 +172,54 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "run it where processes may handle signals",
         )
     })?;
-    let project = arguments.project;
-    let choice = arguments.runtime;
-    if arguments.command.is_some() && !arguments.up.plain() {
-        return Err(Error::environment(
-            "--detach, --timeout or --no-build stands before a command",
-            "write it behind the command that it is for",
-        ));
-    }
-    match arguments.command.unwrap_or(Command::Up(arguments.up)) {
+    let (command, before) = match arguments.command {
+        None => (Command::Up(arguments.up), Place::default()),
+        Some(_) if !arguments.up.plain() => {
+            return Err(Error::environment(
+                "--detach, --timeout or --no-build stands before a command",
+                "write it behind the command that it is for",
+            ));
+        }
+        Some(command) => (command, arguments.up.place),
+    };
+    before.no_more_than(command.needs())?;
+    match command {
         Command::Up(up) => {
+            let place = up.place.or(before);
             let limit = Duration::from_secs(up.timeout);
             let wish = up::Wish {
-                project: project.name()?,
-                choice,
+                project: place.name()?,
+                choice: place.choice(),
                 build: !up.build.no_build,
                 detach: up.detach,
                 limit,
             };
             up::run(wish, begun, interrupts).await
         }
-        Command::Down => down::run(&project.name()?, choice, &interrupts).await,
-        Command::Status => status::run(&project.name()?, choice).await,
-        Command::Logs(logs) => {
-            let project = project.name()?;
-            logs::run(
-                &project,
-                choice,
-                logs::Wish {
-                    name: logs.node.as_deref(),
-                    tail: logs.tail,
-                    follow: logs.follow,
-                    timestamps: logs.timestamps,
-                },
-                &interrupts,
-            )
-            .await
+        Command::Down(place) => {
+            let place = place.or(before);
+            down::run(&place.name()?, place.choice(), &interrupts).await
         }
-        Command::Test(_) if project.name.is_some() => Err(Error::environment(
-            "`test` takes a project name of its own",
-            "leave out -p",
-        )),
-        Command::Chaos(_) if project.name.is_some() => Err(Error::environment(
-            "`chaos` takes a project name of its own",
-            "leave out -p",
-        )),
-        Command::Bench(wish) => bench::run(wish, project.name, choice, &interrupts).await,
-        Command::Chaos(wish) => chaos::run(wish, choice, interrupts).await,
-        Command::Selftest(_) if project.name.is_some() => Err(Error::environment(
-            "`selftest` takes project names of its own",
-            "leave out -p",
-        )),
-        Command::Selftest(wish) => selftest::run(choice, wish, interrupts).await,
-        Command::Watchdog { run } => watchdog::run(&run, choice).await,
-        Command::Test(wish) => test::run(choice, wish, begun, interrupts).await,
+        Command::Status(place) => {
+            let place = place.or(before);
+            status::run(&place.name()?, place.choice()).await
+        }
+        Command::Logs(logs) => {
+            let place = logs.place.or(before);
+            let wish = logs::Wish {
+                name: logs.node.as_deref(),
+                tail: logs.tail,
+                follow: logs.follow,
+                timestamps: logs.timestamps,
+            };
+            logs::run(&place.name()?, place.choice(), wish, &interrupts).await
+        }
+        Command::Test { wish, engine } => test::run(engine.choice(&before), wish, begun, interrupts).await,
+        Command::Selftest { wish, engine } => selftest::run(engine.choice(&before), wish, interrupts).await,
         Command::Why { file } => why::run(file),
+        Command::Chaos { wish, engine } => chaos::run(wish, engine.choice(&before), interrupts).await,
+        Command::Bench(wish) => bench::run(wish, before, &interrupts).await,
+        Command::Watchdog { run, engine } => watchdog::run(&run, engine.choice(&before)).await,
     }
 }
 
@@ -242,7 +233,7 @@ mod tests {
         Arguments::command().debug_assert();
         let plain = Arguments::parse_from(["harness", "--detach", "-p", "other"]);
         assert!(plain.command.is_none() && plain.up.detach);
-        assert_eq!(plain.project.name.as_deref(), Some("other"));
+        assert_eq!(plain.up.place.project.as_deref(), Some("other"));
         assert!(
             matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach)
         );
@@ -252,11 +243,46 @@ mod tests {
     fn the_project_may_be_named_before_and_behind_the_command() {
         for line in [["-p", "other", "status"], ["status", "-p", "other"]] {
             let parsed = Arguments::parse_from(std::iter::once("harness").chain(line));
-            assert!(matches!(parsed.command, Some(Command::Status)), "{line:?}");
             assert!(parsed.up.plain(), "{line:?}");
-            assert_eq!(parsed.project.name.as_deref(), Some("other"), "{line:?}");
+            let Some(Command::Status(place)) = parsed.command else {
+                panic!("{line:?}");
+            };
+            let place = place.or(parsed.up.place);
+            assert_eq!(place.project.as_deref(), Some("other"), "{line:?}");
         }
         assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.plain());
+    }
+
+    #[test]
+    fn no_command_takes_or_shows_a_place_that_means_nothing_to_it() {
+        use clap::CommandFactory;
+        let (project, engine) = (["-p", "other"], ["--runtime", "docker"]);
+        for (command, takes_project, takes_engine) in [
+            ("up", true, true),
+            ("down", true, true),
+            ("status", true, true),
+            ("logs", true, true),
+            ("bench mesh", true, true),
+            ("bench convergence", false, true),
+            ("bench data-plane", false, false),
+            ("test", false, true),
+            ("selftest", false, true),
+            ("chaos", false, true),
+            ("why", false, false),
+        ] {
+            for (flag, takes) in [(project, takes_project), (engine, takes_engine)] {
+                let line = std::iter::once("harness").chain(command.split(' ')).chain(flag);
+                let parsed = Arguments::try_parse_from(line);
+                assert_eq!(parsed.is_ok(), takes, "{command} {flag:?}");
+            }
+            let mut found = Arguments::command();
+            for word in command.split(' ') {
+                found = found.find_subcommand(word).unwrap().clone();
+            }
+            let help = found.render_long_help().to_string();
+            assert_eq!(help.contains("--project"), takes_project, "{help}");
+            assert_eq!(help.contains("--runtime"), takes_engine, "{help}");
+        }
     }
 
     #[test]
@@ -274,22 +300,12 @@ mod tests {
             "docker",
         ];
         let parsed = Arguments::parse_from(line);
-        assert!(matches!(parsed.command, Some(Command::Test(_))), "{parsed:?}");
+        assert!(matches!(parsed.command, Some(Command::Test { .. })), "{parsed:?}");
         for wrong in [["--repeat", "0"], ["--require", "nothing"]] {
             assert!(
                 Arguments::try_parse_from(["harness", "test"].into_iter().chain(wrong)).is_err(),
                 "{wrong:?}"
             );
-        }
-    }
-
-    #[test]
-    fn project_names_follow_composes_rule() {
-        for name in ["example", "a", "mesh-2_x"] {
-            assert_eq!(project_name(name).as_deref(), Ok(name));
-        }
-        for name in ["", "-a", "Upper", "dot.ted", "sp ace", &"x".repeat(41)] {
-            assert!(project_name(name).is_err(), "{name}");
         }
     }
 }

@@ -4,17 +4,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use harness::agreement::{Beside, Seen, disagreements_but};
-use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::mesh::Mesh;
 use harness::report::table;
 use harness::runtime::Choice;
 use harness::view::View;
 
+use super::attach::attach;
+
 pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error> {
-    let topology = Checkout::find()?.topology(project)?;
-    let runtime = choice.connect_to(project).await?.runtime;
-    let mesh = Mesh::attach(&runtime, topology).await?;
+    let mesh = attach(project, choice).await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh
         .topology()
@@ -67,7 +66,7 @@ fn views(mesh: &Mesh, seen: &[Seen]) -> String {
     let services = mesh.topology().services();
     let mut header = vec![
         "NAME".to_owned(),
-        "CONTAINER ID".to_owned(),
+        mesh.runtime().node_id().to_owned(),
         "STATUS".to_owned(),
         "ADDRESS".to_owned(),
     ];

@@ -82,7 +82,7 @@ pub(super) async fn run(
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let Chosen { runtime, why } = choice.connect().await?;
+    let Chosen { runtime, why, .. } = choice.connect().await?;
     let progress = Progress::new();
     progress.say(&format!("Runtime {}: {why}.", runtime.name()));
     super::up::sweep(&runtime, &progress).await?;

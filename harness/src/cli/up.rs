@@ -12,6 +12,7 @@ use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
 use harness::ports;
+use harness::project;
 use harness::report::{Progress, seconds, table};
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
@@ -62,14 +63,8 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         .await?;
         show(&runtime, &mesh, begun).await?;
         if wish.detach {
-            let flag = if wish.project == "example" {
-                String::new()
-            } else {
-                format!(" -p {}", wish.project)
-            };
-            progress.say(&format!(
-                "It stays up. Next: cargo run -p harness -- status | logs | down{flag}"
-            ));
+            let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
+            progress.say(&format!("It stays up. Next, one of:\n  {}", next.join("\n  ")));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Ctrl-C stops it and removes everything.");
@@ -79,10 +74,13 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         progress.note("services finish what is under way (Ctrl-C again: at once)");
         let unwell = mesh.stop_all().await;
         if unwell.is_empty() {
-            progress.done("all containers have stopped");
+            progress.done(&format!("all {} have stopped", runtime.nodes()));
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
-        progress.done("all containers have stopped, not all of them well");
+        progress.done(&format!(
+            "all {} have stopped, not all of them well",
+            runtime.nodes()
+        ));
         progress.say(&unwell.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
@@ -148,7 +146,7 @@ async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Erro
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n",
-        table::containers(&containers),
+        table::containers(runtime.node_id(), &containers),
         mesh.topology().project
     );
     Ok(())
@@ -170,8 +168,12 @@ async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Res
     if !there.is_empty() || owner.is_some() {
         let owner = owner.and_then(|owner| owner.parse().ok());
         let what = state(project, owner.as_ref(), &there);
-        let advice = "use it as it is (`status` instead of `up` shows it), take it away with `down`, or start another \
-                      beside it with -p NAME and other FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
+        let advice = format!(
+            "use it as it is (`{}` shows it), take it away (`{}`), or start another beside it with another -p NAME and \
+             other FRONTEND_PORT, LB_A_PORT and LB_B_PORT",
+            project::command("status", project),
+            project::command("down", project)
+        );
         return Err(Error::environment(what, advice));
     }
     let names: Vec<&str> = topology
@@ -200,7 +202,17 @@ fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
     let state = match there.iter().filter(|container| container.running()).count() {
         0 if there.is_empty() => "has a network".to_owned(),
         0 => "exists, stopped".to_owned(),
-        running => format!("is up, {running} containers"),
+        1 if there.len() == 1 => "is up, 1 container".to_owned(),
+        running if running == there.len() => format!("is up, {running} containers"),
+        running => {
+            let down = there.iter().filter(|container| !container.running());
+            let down: Vec<String> = down.map(|c| format!("{} {}", c.name, c.plight())).collect();
+            format!(
+                "is up, {running} of {} containers, and {}",
+                there.len(),
+                down.join(", ")
+            )
+        }
     };
     let whose = match owner {
         Some(Owner::Process(process)) => format!("`harness up` runs as process {}", process.pid),
@@ -217,6 +229,7 @@ mod tests {
     #[test]
     fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
         let container = |state: &str, status: &str| Container {
+            name: "m-lb".to_owned(),
             state: state.to_owned(),
             status: status.to_owned(),
             ..Container::default()
@@ -236,7 +249,10 @@ mod tests {
                 Some(&this),
                 &[up(), up(), container("exited", "Exited (0) 1 second ago")]
             ),
-            format!("the mesh `m` is up, 2 containers; `harness up` runs as process {pid}")
+            format!(
+                "the mesh `m` is up, 2 of 3 containers, and m-lb has ended (exit code 0); `harness up` runs as process \
+                 {pid}"
+            )
         );
         assert_eq!(
             state("m", None, &[container("exited", "Exited (0) 1 second ago")]),
@@ -244,7 +260,7 @@ mod tests {
         );
         assert_eq!(
             state("m", Some(&Owner::Detached), &[up()]),
-            "the mesh `m` is up, 1 containers; it was started with --detach"
+            "the mesh `m` is up, 1 container; it was started with --detach"
         );
     }
 }

@@ -45,7 +45,7 @@ fn news(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String
             None => (State::Removed, "has been removed".to_owned()),
             Some(("running", _)) => (State::Running, "runs again".to_owned()),
             Some(("paused", _)) => (State::Paused, "is paused".to_owned()),
-            Some(("exited" | "dead", container)) => (State::Ended, ended(&container.status)),
+            Some((_, container)) if container.ended() => (State::Ended, container.plight()),
             // On its way from one to another.
             Some(_) => continue,
         };
@@ -55,15 +55,6 @@ fn news(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String
         }
     }
     told
-}
-
-/// The exit code stands in the engine's phrase, for instance `Exited (137) 2 seconds ago`.
-fn ended(status: &str) -> String {
-    let code = status
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .map(|(code, _)| format!(" (exit code {code})"));
-    format!("has ended{}", code.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,7 +1,52 @@
 //! Variables in a Compose file's values, by the Compose specification's "Interpolation" section.
 
+use std::cell::RefCell;
+
+use super::fault::Fault;
+
 /// Where variables come from: a name to its value, or nothing where it is unset.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A variable in a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// What it is set to; none where it is unset or empty.
+    pub(super) value: Option<String>,
+}
+
+impl Variable {
+    /// Its name, and whether the file's own default stands for it.
+    pub(super) fn named(&self) -> String {
+        let default = if self.value.is_some() { "" } else { " (by default)" };
+        format!("{}{default}", self.name)
+    }
+
+    /// It is set, and not to a port.
+    pub(super) fn refused(&self) -> Option<Fault> {
+        let value = self.value.as_ref()?;
+        Some(Fault::Variable(format!(
+            "{} is `{value}`: expected a port number from 1 to 65535, or 0 for any that is free",
+            self.name
+        )))
+    }
+}
+
+/// The variables in `text`, in its order.
+pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
+    let found = RefCell::new(Vec::new());
+    let recorded = |name: &str| {
+        let value = lookup(name);
+        found.borrow_mut().push(Variable {
+            name: name.to_owned(),
+            value: value.clone().filter(|value| !value.is_empty()),
+        });
+        value
+    };
+    // What is wrong with the text is told where its value is asked for.
+    let _ = interpolate(text, &recorded);
+    found.into_inner()
+}
 
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`; `$$` is a dollar sign.
 ///

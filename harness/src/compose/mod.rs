@@ -1,8 +1,10 @@
 //! The subset of the Compose file format that the mesh is described in. A key outside it is refused with its
 //! line: nothing in the file is silently left out of what runs.
 
+mod fault;
 mod interpolate;
 pub mod program;
+mod published;
 mod raw;
 mod value;
 
@@ -10,12 +12,14 @@ mod value;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use fault::ComposeError;
+use fault::Fault;
 pub use interpolate::Lookup;
+use published::Published;
 use raw::Text;
 
 /// Compose's own default for `stop_grace_period`.
@@ -85,26 +89,6 @@ pub struct HealthCheck {
     pub retries: u32,
 }
 
-/// What is wrong with a Compose file, a line each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ComposeError {
-    path: PathBuf,
-    faults: Vec<(u64, String)>,
-}
-
-impl fmt::Display for ComposeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (line, message)) in self.faults.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "\n" };
-            match line {
-                0 => write!(f, "{separator}{}: {message}", self.path.display())?,
-                line => write!(f, "{separator}{}:{line}: {message}", self.path.display())?,
-            }
-        }
-        Ok(())
-    }
-}
-
 impl ComposeFile {
     /// Reads the file at `path`; variables come from `lookup`.
     ///
@@ -113,7 +97,7 @@ impl ComposeFile {
     pub fn read(path: &Path, lookup: Lookup<'_>) -> Result<Self, ComposeError> {
         let text = std::fs::read_to_string(path).map_err(|error| ComposeError {
             path: path.to_owned(),
-            faults: vec![(0, format!("it cannot be read: {error}"))],
+            faults: vec![Fault::text(0, format!("it cannot be read: {error}"))],
         })?;
         Self::parse(path, &text, lookup)
     }
@@ -130,17 +114,19 @@ impl ComposeFile {
         let options = serde_saphyr::options! { with_snippet: false };
         let file: raw::File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
-            failed(vec![(line, error.without_snippet().to_string())])
+            failed(vec![Fault::text(line, error.without_snippet().to_string())])
         })?;
         let mut reader = Reader {
             lookup,
             faults: Vec::new(),
+            published: Published::default(),
         };
         let services = file
             .services
             .into_iter()
             .map(|(name, service)| reader.service(name, service))
             .collect();
+        reader.faults.extend(reader.published.clashes());
         let networks = file.networks.into_keys().collect();
         if reader.faults.is_empty() {
             Ok(Self {
@@ -157,7 +143,8 @@ impl ComposeFile {
 /// Turns what is written into what is meant, and collects every fault on the way.
 struct Reader<'a> {
     lookup: Lookup<'a>,
-    faults: Vec<(u64, String)>,
+    faults: Vec<Fault>,
+    published: Published,
 }
 
 impl Reader<'_> {
@@ -167,16 +154,18 @@ impl Reader<'_> {
         let image = match service.image {
             Some(image) => self.text(image),
             None => {
-                self.faults
-                    .push((line, format!("service `{name}`: expected an `image`")));
+                self.faults.push(Fault::text(
+                    line,
+                    format!("service `{name}`: expected an `image`"),
+                ));
                 String::new()
             }
         };
         let container_name = match service.container_name {
             Some(text) => self.text(text),
             None => {
-                self.faults
-                    .push((line, format!("service `{name}`: expected a `container_name`")));
+                let message = format!("service `{name}`: expected a `container_name`");
+                self.faults.push(Fault::text(line, message));
                 String::new()
             }
         };
@@ -192,7 +181,7 @@ impl Reader<'_> {
             ports: service
                 .ports
                 .into_iter()
-                .filter_map(|port| self.value(port, value::port))
+                .filter_map(|port| self.port(port))
                 .collect(),
             networks: self.texts(service.networks),
             healthcheck: service.healthcheck.map(|check| self.healthcheck(check)),
@@ -231,7 +220,28 @@ impl Reader<'_> {
     fn value<T>(&mut self, text: Text, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let result = interpolate::interpolate(&text.value, self.lookup).and_then(|value| read(&value));
         result
-            .map_err(|message| self.faults.push((text.defined.line(), message)))
+            .map_err(|message| self.faults.push(Fault::text(text.defined.line(), message)))
             .ok()
+    }
+
+    /// A variable that makes a port of what is none is blamed by its name, and the file is not.
+    fn port(&mut self, text: Text) -> Option<PublishedPort> {
+        let variables = interpolate::variables(&text.value, self.lookup);
+        let bad: Vec<Fault> = variables
+            .iter()
+            .filter_map(|variable| {
+                let only = |name: &str| variable.value.clone().filter(|_| name == variable.name);
+                let with = interpolate::interpolate(&text.value, &only).ok()?;
+                let without = interpolate::interpolate(&text.value, &|_| None).ok()?;
+                (value::port(&with).is_err() && value::port(&without).is_ok()).then(|| variable.refused())?
+            })
+            .collect();
+        if !bad.is_empty() {
+            self.faults.extend(bad);
+            return None;
+        }
+        let port = self.value(text, value::port)?;
+        self.published.add(port.host_port, variables);
+        Some(port)
     }
 }

@@ -133,3 +133,53 @@ fn durations_are_read_or_refused() {
         assert!(value::duration(text).is_err(), "{text}");
     }
 }
+
+/// What is said of two ports, by default 80 and 81, with these variables.
+fn ports(variables: &[(&str, &str)]) -> Result<(), String> {
+    let text = "services:\n  one:\n    image: x\n    container_name: one\n    \
+                ports: [\"127.0.0.1:${ONE:-80}:80\", \"127.0.0.1:${TWO:-81}:81\"]\n";
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let read = ComposeFile::parse(Path::new("mesh.yaml"), text, &lookup);
+    read.map(drop)
+        .map_err(|error| format!("{error}; {}", error.advice()))
+}
+
+#[test]
+fn a_variable_that_is_no_port_is_named_and_the_file_is_not_blamed() {
+    for value in ["abc", "99999", "-1", "80:80"] {
+        let message = ports(&[("ONE", value)]).unwrap_err();
+        let expected =
+            format!("ONE is `{value}`: expected a port number from 1 to 65535, or 0 for any that is free");
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(
+            !message.contains("mesh.yaml") && !message.contains("Compose file"),
+            "{message}"
+        );
+    }
+    let both = ports(&[("ONE", "x"), ("TWO", "y")]).unwrap_err();
+    assert!(
+        both.contains("ONE is `x`") && both.contains("\nTWO is `y`"),
+        "{both}"
+    );
+    for value in ["0", "", "65535"] {
+        assert_eq!(ports(&[("ONE", value)]), Ok(()), "{value}");
+    }
+}
+
+#[test]
+fn variables_that_make_ports_equal_are_named() {
+    let message = ports(&[("ONE", "9000"), ("TWO", "9000")]).unwrap_err();
+    assert!(
+        message.starts_with("ONE and TWO are both `9000`: expected"),
+        "{message}"
+    );
+    let message = ports(&[("ONE", "81")]).unwrap_err();
+    assert!(
+        message.starts_with("ONE and TWO (by default) are both `81`"),
+        "{message}"
+    );
+    assert_eq!(ports(&[("ONE", "0"), ("TWO", "0")]), Ok(()));
+}

@@ -2,6 +2,7 @@
 
 mod change;
 mod cut;
+mod last_words;
 mod ready;
 mod start;
 
@@ -12,8 +13,8 @@ use futures_util::future::join_all;
 
 use crate::agreement::{self, Beside, Seen};
 use crate::answer::{self, Answer};
-use crate::error::{CheckFailure, Error};
-use crate::runtime::{Container, Runtime, RuntimeError, label};
+use crate::error::Error;
+use crate::runtime::{self, Container, Runtime, RuntimeError, label};
 use crate::topology::{Member, Route, Topology};
 use crate::view;
 pub use cut::Cut;
@@ -24,9 +25,6 @@ use start::Ground;
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
 /// Time that a request of a check may take; the frontend itself answers within 5 s.
 const REQUEST_LIMIT: Duration = Duration::from_secs(7);
-/// Lines of each container's log that a failure shows.
-const LOG_LINES: usize = 20;
-
 /// The containers of one mesh.
 #[derive(Debug, Clone)]
 pub struct Mesh {
@@ -73,11 +71,7 @@ impl Mesh {
         };
         let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
         if nodes.is_empty() {
-            let advice = "start it with `cargo run -p harness`";
-            return Err(Error::environment(
-                format!("there is no mesh `{project}`"),
-                advice,
-            ));
+            return Err(runtime::no_mesh(&project));
         }
         Ok(Self {
             runtime: runtime.clone(),
@@ -97,6 +91,11 @@ impl Mesh {
     /// Its containers, sorted by their members' names.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// What runs it.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// When a container of it was last started.
@@ -243,17 +242,6 @@ impl Mesh {
         join_all(self.wanted().map(one)).await.into_iter().collect()
     }
 
-    /// Adds the containers' last log lines to a failed check; anything else is passed on as it is.
-    pub async fn with_logs(&self, error: Error) -> Error {
-        match error {
-            Error::Check(mut failure) if failure.logs.is_empty() => {
-                failure.logs = self.logs().await;
-                Error::Check(failure)
-            }
-            other => other,
-        }
-    }
-
     fn ground(&self) -> Result<&Ground, Error> {
         self.ground.as_ref().ok_or_else(|| {
             Error::environment(
@@ -264,25 +252,6 @@ impl Mesh {
                 "change it from there, or start one of your own",
             )
         })
-    }
-
-    async fn failure(&self, expected: String, seen: String) -> Error {
-        Error::Check(Box::new(CheckFailure {
-            expected,
-            seen,
-            logs: self.logs().await,
-        }))
-    }
-
-    /// The last log lines of each container, with its name.
-    pub async fn logs(&self) -> Vec<(String, Vec<String>)> {
-        let one = async |node: &Node| {
-            (
-                node.container.name.clone(),
-                self.runtime.last_lines(&node.container.id, LOG_LINES).await,
-            )
-        };
-        join_all(self.nodes.iter().map(one)).await
     }
 
     fn wanted(&self) -> impl Iterator<Item = &Node> {

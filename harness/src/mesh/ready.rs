@@ -10,7 +10,7 @@ use super::Mesh;
 use crate::agreement;
 use crate::answer;
 use crate::error::Error;
-use crate::report::Progress;
+use crate::report::{Progress, seconds};
 use crate::runtime::{Container, RuntimeError};
 use crate::topology::{Role, Route};
 use crate::wait;
@@ -41,6 +41,7 @@ impl Mesh {
         limit: Duration,
         progress: &Progress,
     ) -> Result<Duration, Error> {
+        let begun = Instant::now();
         let mut answered = Answered::default();
         let attempt = async || {
             let routes = match self.routes() {
@@ -67,14 +68,18 @@ impl Mesh {
             progress.note(&missing.join("; "));
         })
         .await;
-        let missing = match waited {
-            Ok(Ok(took)) => return Ok(took),
-            Ok(Err(ended)) => ended,
-            Err(expired) => expired.missing,
-        };
-        let expected =
-            format!("within {limit:?} a mesh that all sidecars see alike, and an answer on every path");
-        Err(self.failure(expected, self.story(&missing).await).await)
+        let alike = "a mesh that all sidecars see alike, and an answer on every path";
+        match waited {
+            Ok(Ok(took)) => Ok(took),
+            Ok(Err(ended)) => {
+                let expected = format!("containers that keep running, {alike}");
+                Err(self.failure(expected, given_up(begun.elapsed(), &ended)).await)
+            }
+            Err(expired) => {
+                let expected = format!("within {limit:?} {alike}");
+                Err(self.failure(expected, self.story(&expired.missing).await).await)
+            }
+        }
     }
 
     /// Waits until the views of all containers that should run agree, and know nothing that is not there. Answers with
@@ -114,7 +119,7 @@ impl Mesh {
         let containers = join_all(looks).await;
         let told = |look: Result<Container, RuntimeError>| match look {
             Ok(container) if container.running() => None,
-            Ok(container) => Some(format!("{} does not run", container.name)),
+            Ok(container) => Some(format!("container {} {}", container.name, container.plight())),
             Err(error) => Some(error.to_string()),
         };
         containers.into_iter().filter_map(told).collect()
@@ -139,6 +144,11 @@ impl Mesh {
         let instances = self.wanted().filter(|node| offers(&node.member.role));
         instances.map(|node| node.container.short_id()).collect()
     }
+}
+
+/// Why a wait ended before its time.
+fn given_up(after: Duration, ended: &[String]) -> String {
+    format!("given up after {}: {}", seconds(after), ended.join("\n"))
 }
 
 /// The hosts that have answered so far on each route.

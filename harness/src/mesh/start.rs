@@ -47,7 +47,7 @@ impl Mesh {
             .await?;
         progress.done(&topology.network_name());
 
-        progress.stage("containers");
+        progress.stage(runtime.nodes());
         let ground = Ground {
             network,
             image: image.clone(),

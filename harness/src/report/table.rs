@@ -6,8 +6,8 @@ use crate::promises::{Measurements, Promise};
 use crate::runtime::Container;
 use crate::topology::{Role, Topology};
 
-/// The mesh's containers in the manner of `docker ps`.
-pub fn containers(containers: &[Container]) -> String {
+/// The mesh's containers in the manner of `docker ps`; `id` is the head of the column with their ids.
+pub fn containers(id: &str, containers: &[Container]) -> String {
     let rows = containers.iter().map(|container| {
         let ports = container
             .ports
@@ -22,10 +22,7 @@ pub fn containers(containers: &[Container]) -> String {
             container.name.clone(),
         ]
     });
-    plain(
-        &["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"],
-        rows,
-    )
+    plain(&[id, "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"], rows)
 }
 
 /// What was measured, beside what is promised.

@@ -42,6 +42,22 @@ impl Runtime {
         }
     }
 
+    /// What it runs the nodes of a mesh as, for people.
+    pub fn nodes(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "containers",
+            Self::Process(_) => "processes",
+        }
+    }
+
+    /// The head of a table's column with the nodes' ids.
+    pub fn node_id(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "CONTAINER ID",
+            Self::Process(_) => "NODE ID",
+        }
+    }
+
     /// All containers with a label (`name`, or `name=value`), stopped ones included, sorted by name.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::{Docker, Processes, Runtime, RuntimeError, label};
+use crate::error::Error;
+use crate::project;
 
 /// What the user asks for with `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -23,6 +25,8 @@ pub struct Chosen {
     pub runtime: Runtime,
     /// Why it is this one, as a sentence's end.
     pub why: String,
+    /// Why an engine could not be asked that may be there and run meshes; nothing is known of those.
+    pub unseen: Option<RuntimeError>,
 }
 
 impl fmt::Display for Chosen {
@@ -77,15 +81,69 @@ impl Choice {
 
 impl Chosen {
     fn new(runtime: Runtime, why: String) -> Self {
-        Self { runtime, why }
+        Self {
+            runtime,
+            why,
+            unseen: None,
+        }
     }
+
+    /// What to say where there is nothing of `project`: that there is none, or that it would not have been seen.
+    pub fn nothing_of(self, project: &str) -> Error {
+        match self.unseen {
+            Some(unseen) => Error::environment(
+                format!("{unseen}\nonly processes were looked at, and among them is no mesh `{project}`"),
+                format!(
+                    "{}; or ask only for processes (--runtime process)",
+                    unseen.advice()
+                ),
+            ),
+            None => no_mesh(project),
+        }
+    }
+}
+
+/// Where a mesh was looked for and none is.
+pub fn no_mesh(name: &str) -> Error {
+    Error::environment(
+        format!("there is no mesh `{name}`"),
+        format!("start it with `{}`", project::command("up", name)),
+    )
 }
 
 /// Processes, because there is no Docker; where they do not run either, that there is no Docker is what to tell.
 fn processes(lacking: RuntimeError) -> Result<Chosen, RuntimeError> {
     let why = lacking.to_string();
-    match Processes::open() {
-        Ok(processes) => Ok(Chosen::new(Runtime::Process(processes), why)),
-        Err(_) => Err(lacking),
+    let Ok(processes) = Processes::open() else {
+        return Err(lacking);
+    };
+    // Without a socket there is no engine that could run anything.
+    let unseen = Some(lacking).filter(|lacking| !matches!(lacking, RuntimeError::NoSocket { .. }));
+    Ok(Chosen {
+        unseen,
+        ..Chosen::new(Runtime::Process(processes), why)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_is_said_of_meshes_on_an_engine_that_could_not_be_asked() {
+        let socket = || "/no/such".to_owned();
+        let reason = || "there is no such socket".to_owned();
+        let silent = RuntimeError::NoEngine {
+            socket: socket(),
+            reason: reason(),
+        };
+        let told = processes(silent).unwrap().nothing_of("m").to_string();
+        assert!(told.contains("no Docker engine answers at /no/such"), "{told}");
+        assert!(told.contains("only processes were looked at"), "{told}");
+
+        let none = RuntimeError::NoSocket { socket: socket() };
+        let told = processes(none).unwrap().nothing_of("m").to_string();
+        assert!(told.starts_with("there is no mesh `m`"), "{told}");
     }
 }

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 pub use any::Runtime;
-pub use choice::{Choice, Chosen};
+pub use choice::{Choice, Chosen, no_mesh};
 pub use docker::Docker;
 pub use event::{Action, Event};
 pub use logs::LogLine;
@@ -93,6 +93,25 @@ impl Container {
         self.state == "running"
     }
 
+    /// Whether it ran and does no more.
+    pub fn ended(&self) -> bool {
+        matches!(self.state.as_str(), "exited" | "dead")
+    }
+
+    /// What became of a container that should run and does not, to follow its name.
+    pub fn plight(&self) -> String {
+        if !self.ended() {
+            return format!("does not run: {}", self.status);
+        }
+        // The exit code stands in the engine's phrase, for instance `Exited (137) 2 seconds ago`.
+        let code = self
+            .status
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'))
+            .map(|(code, _)| format!(" (exit code {code})"));
+        format!("has ended{}", code.unwrap_or_default())
+    }
+
     /// Where a port of the container is reached from this machine.
     pub fn endpoint(&self, container_port: u16) -> Option<SocketAddr> {
         let (_, bound) = self
@@ -164,6 +183,12 @@ pub enum RuntimeError {
         /// What happened instead.
         reason: String,
     },
+    /// This machine has no engine's socket where one usually is, and none was named.
+    #[error("no Docker engine answers at {socket}: there is no such socket")]
+    NoSocket {
+        /// Where one usually is.
+        socket: String,
+    },
     /// The engine's socket may not be opened by this user.
     #[error("this user may not use the Docker engine at {socket}")]
     Denied {
@@ -224,7 +249,7 @@ impl RuntimeError {
     pub fn advice(&self) -> String {
         match self {
             Self::NoCuts => "use Docker (--runtime docker)".to_owned(),
-            Self::NoEngine { .. } => {
+            Self::NoEngine { .. } | Self::NoSocket { .. } => {
                 "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
                                       point DOCKER_HOST at its socket (unix:///path/to/docker.sock)"
                     .to_owned()
@@ -247,10 +272,36 @@ impl RuntimeError {
                 )
             }
             Self::Missing { .. } => {
-                "something else changed the mesh meanwhile: take it down (`cargo run -p harness -- down`) and start again"
+                "something else changed the mesh meanwhile: take it down (`cargo run -p harness -- down`, with its -p NAME) and start again"
                     .to_owned()
             }
             Self::Engine { .. } => "see the engine's own log for more".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_does_not_run_says_what_became_of_it() {
+        let plight = |state: &str, status: &str| {
+            let container = Container {
+                state: state.to_owned(),
+                status: status.to_owned(),
+                ..Container::default()
+            };
+            container.plight()
+        };
+        assert_eq!(
+            plight("exited", "Exited (3) 1 second ago"),
+            "has ended (exit code 3)"
+        );
+        assert_eq!(plight("exited", "Exited"), "has ended");
+        assert_eq!(
+            plight("paused", "Up 2 seconds (Paused)"),
+            "does not run: Up 2 seconds (Paused)"
+        );
     }
 }

@@ -8,7 +8,8 @@ use harness::bench::site::Site;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::Choice;
+
+use super::super::place::{Engine, Place};
 
 /// What is asked of `bench convergence`.
 #[derive(Debug, Args)]
@@ -26,14 +27,17 @@ pub(super) struct Wish {
     only: Vec<Part>,
     #[command(flatten)]
     output: super::output::Output,
+    #[command(flatten)]
+    engine: Engine,
 }
 
-pub(super) async fn run(wish: Wish, choice: Choice, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: &Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         starts: usize::from(wish.starts.unwrap_or(wish.rounds.min(10))),
         parts: wish.only,
     };
+    let choice = wish.engine.choice(before);
     let progress = Progress::new();
     let work = async |site: &Site| convergence::run(&setting, site, &progress).await;
     let figures = super::own::on(!wish.build.no_build, choice, interrupts, &progress, work).await?;

@@ -7,13 +7,14 @@ use clap::{Args, ValueEnum};
 use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
 use harness::bench::site::Site;
-use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::mesh::Mesh;
 use harness::report::Progress;
 use harness::runtime::Choice;
 use harness::topology;
+
+use super::super::attach::attach;
+use super::super::place::Place;
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -37,6 +38,8 @@ pub(super) struct Wish {
     via: Vec<Via>,
     #[command(flatten)]
     output: super::output::Output,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// A way into the mesh.
@@ -61,12 +64,7 @@ impl Via {
 }
 
 /// Loads the mesh of this name, or one of its own.
-pub(super) async fn run(
-    wish: Wish,
-    project: Option<String>,
-    choice: Choice,
-    interrupts: &Interrupts,
-) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         concurrency: usize::from(wish.concurrency),
@@ -74,7 +72,9 @@ pub(super) async fn run(
         ways: wish.via.iter().map(|via| via.way()).collect(),
     };
     let progress = Progress::new();
-    let results = match project {
+    let place = wish.place.or(before);
+    let choice = place.choice();
+    let results = match place.project {
         Some(project) => running(&project, choice, &setting, interrupts, &progress).await?,
         None => {
             let build = !wish.build.no_build;
@@ -92,9 +92,7 @@ async fn running(
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
-    let topology = Checkout::find()?.topology(project)?;
-    let runtime = choice.connect_to(project).await?.runtime;
-    let mesh = Mesh::attach(&runtime, topology).await?;
+    let mesh = attach(project, choice).await?;
     let loaded = mesh::run(setting, &mesh, progress);
     let results = interrupts.stop.run_until_cancelled(loaded).await;
     results.ok_or(Error::Interrupted).flatten()

@@ -10,7 +10,7 @@ mod logs;
 mod network;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::errors::Error as ApiError;
 use tokio::task::JoinError;
@@ -45,6 +45,9 @@ impl Docker {
             socket: socket.clone(),
             reason,
         };
+        if let Ok(false) = Path::new(&socket).try_exists() {
+            return Err(no_engine("there is no such socket".to_owned()));
+        }
         let api = bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, bollard::API_DEFAULT_VERSION)
             .map_err(|error| no_engine(root_cause(&error)))?;
         let api = api.negotiate_version().await.map_err(|error| {
@@ -112,8 +115,10 @@ fn socket() -> Result<String, RuntimeError> {
     candidates.extend(std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("docker.sock")));
     candidates
         .extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
-    let found = candidates.iter().find(|path| path.exists());
-    Ok(found.map_or(usual, |path| path.to_string_lossy().into_owned()))
+    match candidates.iter().find(|path| path.exists()) {
+        Some(path) => Ok(path.to_string_lossy().into_owned()),
+        None => Err(RuntimeError::NoSocket { socket: usual }),
+    }
 }
 
 /// The innermost error: bollard's own messages around it say less.

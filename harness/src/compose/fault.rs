@@ -1,0 +1,58 @@
+//! What can be wrong with a Compose file and with the variables in it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What is wrong with a Compose file, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ComposeError {
+    pub(super) path: PathBuf,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// What stands in the file.
+    Text {
+        /// Where; 0 where that is the whole file.
+        line: u64,
+        /// What was expected there.
+        message: String,
+    },
+    /// What variables make of it; the file itself is sound.
+    Variable(String),
+}
+
+impl Fault {
+    pub(super) fn text(line: u64, message: String) -> Self {
+        Self::Text { line, message }
+    }
+}
+
+impl ComposeError {
+    /// What the user can do about it.
+    pub fn advice(&self) -> &'static str {
+        let of_file = |fault: &Fault| matches!(fault, Fault::Text { .. });
+        if self.faults.iter().any(of_file) {
+            "correct the Compose file; only what the mesh needs is understood"
+        } else {
+            "set the variable to something else, or leave it out"
+        }
+    }
+}
+
+impl fmt::Display for ComposeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.faults.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            let path = self.path.display();
+            match fault {
+                Fault::Text { line: 0, message } => write!(f, "{separator}{path}: {message}")?,
+                Fault::Text { line, message } => write!(f, "{separator}{path}:{line}: {message}")?,
+                Fault::Variable(message) => write!(f, "{separator}{message}")?,
+            }
+        }
+        Ok(())
+    }
+}
