@@ -229,12 +229,36 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
     .unwrap();
 }
 
+#[tokio::test]
+async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_is_red() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("report.json");
+        let asked = ["test", "--filter", "alternation", "--json", gone.to_str().unwrap()];
+        let test = tests::spawn(&runtime, &asked).await.unwrap();
+        let (_, instance) = running_instance(&runtime, &test).await;
+        directory.close().unwrap();
+        let result = with_one_killed(&runtime, test, &instance).await;
+        assert!(
+            result.errors.contains("report.json cannot be written"),
+            "{result:#?}"
+        );
+    })
+    .await
+    .unwrap();
+}
+
 /// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
 /// it and the run's label.
 async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finished, String) {
     let arguments = [&["test", "--filter", "alternation"], options].concat();
     let test = tests::spawn(runtime, &arguments).await.unwrap();
     let (run, instance) = running_instance(runtime, &test).await;
+    (with_one_killed(runtime, test, &instance).await, run)
+}
+
+async fn with_one_killed(runtime: &Runtime, test: Child, instance: &Container) -> Finished {
     runtime.kill(&instance.id).await.unwrap();
     let result = finished(test).await.unwrap();
     assert_eq!(result.code, Some(1), "{result:#?}");
@@ -243,7 +267,7 @@ async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finish
         result.output.contains("1 of 1 failed: alternation."),
         "{result:#?}"
     );
-    (result, run)
+    result
 }
 
 async fn running_instance(runtime: &Runtime, test: &Child) -> (String, Container) {
