@@ -169,6 +169,28 @@ async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
 }
 
 #[tokio::test]
+async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started() {
+    let runtime = Choice::Auto.connect().await.unwrap().runtime;
+    for what in [
+        &["test", "--junit"][..],
+        &["test", "--json"],
+        &["test", "--markdown"],
+        &["bench", "convergence", "--json"],
+        &["bench", "mesh", "--markdown"],
+    ] {
+        let arguments = [what, &["/no/such/directory/report"]].concat();
+        let refused = tests::harness(&runtime, &arguments).await.unwrap();
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        assert!(
+            refused
+                .errors
+                .starts_with("harness: /no/such/directory/report cannot be written"),
+            "{refused:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_required() {
     let _alone = ALONE.lock().await;

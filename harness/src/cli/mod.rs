@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod destination;
 mod down;
 mod guard;
 mod logs;

@@ -70,6 +70,7 @@ pub(super) async fn run(
         );
         return Ok(ExitCode::SUCCESS);
     }
+    wish.reports.tried()?;
     let began = SystemTime::now();
     let checkout = Checkout::find()?;
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.

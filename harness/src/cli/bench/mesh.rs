@@ -67,6 +67,7 @@ pub(super) async fn run(
     choice: Choice,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
+    wish.output.tried()?;
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         concurrency: usize::from(wish.concurrency),

@@ -8,6 +8,8 @@ use clap::Args;
 use harness::error::Error;
 use harness::report::{self, Report};
 
+use super::super::destination;
+
 /// Which there are to be.
 #[derive(Debug, Default, Args)]
 pub(super) struct Reports {
@@ -23,6 +25,18 @@ pub(super) struct Reports {
 }
 
 impl Reports {
+    /// Whether each of them can be written.
+    ///
+    /// # Errors
+    /// One cannot.
+    pub(super) fn tried(&self) -> Result<(), Error> {
+        let paths = [&self.junit, &self.json, &self.markdown];
+        paths
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| destination::writable(path))
+    }
+
     /// Writes each of them, and answers with those that cannot be: none of them keeps the others from being written.
     pub(super) fn write(&self, report: &Report) -> Vec<Error> {
         let written = [
@@ -40,7 +54,7 @@ impl Reports {
             .into_iter()
             .flatten()
             .filter_map(|(path, result)| Some((path, result.err()?)));
-        failed.map(|(path, error)| unwritten(path, &error)).collect()
+        failed.map(|(path, error)| destination::unwritten(path, error)).collect()
     }
 }
 
@@ -51,13 +65,6 @@ fn replace(path: &Path, text: Result<String, String>) -> io::Result<()> {
 fn append(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-fn unwritten(path: &Path, error: &io::Error) -> Error {
-    Error::environment(
-        format!("the report {} cannot be written: {error}", path.display()),
-        "name a file that this user may write",
-    )
 }
 
 #[cfg(test)]
