@@ -271,6 +271,36 @@ async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_i
     .unwrap();
 }
 
+#[tokio::test]
+async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (junit, json) = (file("junit.xml"), file("report.json"));
+        let asked = ["test", "--filter", "alternation", "--repeat", "50"];
+        let arguments = [&asked[..], &["--junit", &junit, "--json", &json]].concat();
+        let test = tests::spawn(&runtime, &arguments).await.unwrap();
+        let (run, _) = running_instance(&runtime, &test).await;
+        tests::signal(&test, "TERM").await.unwrap();
+        let result = finished(test).await.unwrap();
+        assert_eq!(result.code, Some(130), "{result:#?}");
+        assert!(result.output.contains("Interrupted. "), "{result:#?}");
+        assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
+        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+
+        let told: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+        assert_eq!((&told["interrupted"], &told["exit_code"]), (&true.into(), &130.into()));
+        let scenarios = told["scenarios"].as_array().unwrap();
+        assert!(!scenarios.is_empty() && scenarios.len() < 50, "{told}");
+        let junit = std::fs::read_to_string(&junit).unwrap();
+        let junit = quick_junit::Report::deserialize_from_str(&junit).unwrap();
+        assert_eq!(junit.errors, 1, "{junit:#?}");
+    })
+    .await
+    .unwrap();
+}
+
 /// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
 /// it and the run's label.
 async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finished, String) {

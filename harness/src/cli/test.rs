@@ -90,6 +90,8 @@ pub(super) async fn run(
 
     // What is kept outlives this process.
     let belonging = belonging(wish.keep);
+    // Not the work's, so that it is there however the work ends.
+    let mut done = Done::default();
     let work = async {
         let build = !wish.build.no_build;
         let (mut begun, mut cached) = (begun, true);
@@ -113,8 +115,8 @@ pub(super) async fn run(
         if cached {
             stage.measure_up(begun);
         }
-        let all = plan.run(&mut stage, &progress);
-        let done = interrupts
+        let all = plan.run(&mut stage, &progress, &mut done);
+        interrupts
             .stop
             .run_until_cancelled(all)
             .await
@@ -124,23 +126,25 @@ pub(super) async fn run(
         } else {
             Afterwards::Remove
         };
-        Ok((done, afterwards))
+        Ok(((), afterwards))
     };
-    let done = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
-    if done.kept {
-        how_to_look(&runtime, &checkout, &belonging.run, &progress).await?;
+    let ended = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await;
+    let interrupted = matches!(ended, Err(Error::Interrupted));
+    match ended {
+        Ok(()) if done.kept => how_to_look(&runtime, &checkout, &belonging.run, &progress).await?,
+        Ok(()) => {}
+        Err(Error::Interrupted) => plan.interrupted(&mut done),
+        Err(error) => return Err(error),
     }
-    let Done {
-        scenarios, measured, ..
-    } = done;
     let report = Report {
         runtime: runtime.name().to_owned(),
         why,
         began,
         took: begun.elapsed(),
         runs: plan.runs,
-        scenarios,
-        measured,
+        interrupted,
+        scenarios: done.scenarios,
+        measured: done.measured,
     };
     // The table is for people; the exit code tells the rest.
     let _ = writeln!(

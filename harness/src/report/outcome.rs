@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::error::Error;
 use crate::promises::Measurements;
 
 /// A run of the suite.
@@ -17,6 +18,8 @@ pub struct Report {
     pub took: Duration,
     /// How often all scenarios were to run.
     pub runs: usize,
+    /// Whether it was stopped before it was done.
+    pub interrupted: bool,
     /// What became of each scenario, in the order in which they ran.
     pub scenarios: Vec<Outcome>,
     /// What was measured, of all runs.
@@ -100,11 +103,13 @@ impl Report {
     }
 
     /// 0 where all held, 1 where the mesh is at fault or breaks a promise, 2 where the environment is at fault, which
-    /// leaves open how the mesh would have done.
+    /// leaves open how the mesh would have done. 130 where it was interrupted, whatever it has found until then.
     pub fn exit_code(&self) -> u8 {
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let broken = self.count(|verdict| matches!(verdict, Verdict::Broken { .. }));
-        if failed > 0 || !self.measured.broken().is_empty() {
+        if self.interrupted {
+            Error::Interrupted.exit_code()
+        } else if failed > 0 || !self.measured.broken().is_empty() {
             1
         } else if broken > 0 {
             2
@@ -123,7 +128,9 @@ impl Report {
             .filter(|outcome| matches!(outcome.verdict, Verdict::Failed { .. } | Verdict::Broken { .. }))
             .map(|outcome| self.name(outcome))
             .collect();
-        let mut text = if bad.is_empty() {
+        let mut text = if bad.is_empty() && self.interrupted {
+            format!("{ran} scenarios held")
+        } else if bad.is_empty() {
             format!("All {ran} scenarios held")
         } else {
             format!("{} of {ran} failed: {}", bad.len(), bad.join(", "))
@@ -132,6 +139,9 @@ impl Report {
             text.push_str(&format!(", {skipped} skipped"));
         }
         text.push('.');
+        if self.interrupted {
+            text.insert_str(0, "Interrupted. ");
+        }
         let broken = self.measured.broken();
         if !broken.is_empty() {
             let names: Vec<&str> = broken.iter().map(|summary| summary.promise.name()).collect();
@@ -163,6 +173,7 @@ pub(super) fn example() -> Report {
         began: std::time::UNIX_EPOCH + Duration::from_secs(1_795_498_687),
         took: Duration::from_millis(12_345),
         runs: 1,
+        interrupted: false,
         scenarios: vec![
             outcome("paths", 250, Verdict::Held),
             outcome(
@@ -208,6 +219,8 @@ mod tests {
         assert_eq!(report.exit_code(), 0, "what is skipped is no fault");
         report.measured.add(Promise::Join, Duration::from_millis(500));
         assert_eq!(report.exit_code(), 0);
+        report.interrupted = true;
+        assert_eq!(report.exit_code(), 130);
     }
 
     #[test]

@@ -20,10 +20,10 @@ pub struct Plan<'a> {
     pub require_docker: bool,
 }
 
-/// What became of it.
+/// What has become of it so far.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// The scenarios.
+    /// The scenarios that have ended.
     pub scenarios: Vec<Outcome>,
     /// What was measured.
     pub measured: Measurements,
@@ -32,9 +32,9 @@ pub struct Done {
 }
 
 impl Plan<'_> {
-    /// Runs it to its end. What cannot be run any more is skipped, with the reason.
-    pub async fn run(&self, stage: &mut Stage, progress: &Progress) -> Done {
-        let mut done = Done::default();
+    /// Runs it to its end. What cannot be run any more is skipped, with the reason. Where this is dropped before its
+    /// end, `done` has what was done until then.
+    pub async fn run(&self, stage: &mut Stage, progress: &Progress, done: &mut Done) {
         let mut over: Option<String> = None;
         for run in 1..=self.runs {
             for scenario in &self.scenarios {
@@ -46,13 +46,8 @@ impl Plan<'_> {
                 tell(scenario, &verdict, progress);
                 over = over.or_else(|| self.ends(&verdict, scenario));
                 done.kept |= self.keep && is_bad(&verdict);
-                done.scenarios.push(Outcome {
-                    name: scenario.name.to_owned(),
-                    about: scenario.about.to_owned(),
-                    run,
-                    took: begun.elapsed(),
-                    verdict,
-                });
+                done.scenarios.push(outcome(scenario, run, begun.elapsed(), verdict));
+                done.measured.merge(stage.measured());
             }
             if over.is_none()
                 && let Err(error) = stage.finish(run < self.runs).await
@@ -71,7 +66,18 @@ impl Plan<'_> {
             }
             done.measured.merge(stage.measured());
         }
-        done
+    }
+
+    /// Notes that it did not come to its end: what is left of the repetition that it was at is skipped.
+    pub fn interrupted(&self, done: &mut Done) {
+        let run = done.scenarios.last().map_or(1, |outcome| outcome.run);
+        for scenario in &self.scenarios {
+            let ended = |outcome: &Outcome| outcome.run == run && outcome.name == scenario.name;
+            if !done.scenarios.iter().any(ended) {
+                let skipped = outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
+                done.scenarios.push(skipped);
+            }
+        }
     }
 
     /// Why nothing can be run after a scenario.
@@ -100,6 +106,16 @@ impl Plan<'_> {
         } else {
             skipped(reason)
         })
+    }
+}
+
+fn outcome(scenario: &Scenario, run: usize, took: Duration, verdict: Verdict) -> Outcome {
+    Outcome {
+        name: scenario.name.to_owned(),
+        about: scenario.about.to_owned(),
+        run,
+        took,
+        verdict,
     }
 }
 
@@ -167,6 +183,32 @@ mod tests {
             matches!(compose, Some(Verdict::Skipped { .. })),
             "Docker is there: {compose:?}"
         );
+    }
+
+    #[test]
+    fn what_an_interruption_leaves_of_a_repetition_is_skipped() {
+        let named = |name| Scenario {
+            name,
+            ..scenario(Needs::NOTHING)
+        };
+        let (first, second) = (named("first"), named("second"));
+        let mut plan = plan(true, false, false);
+        plan.scenarios = vec![&first, &second];
+        let held = |scenario, run| outcome(scenario, run, Duration::ZERO, Verdict::Held);
+        let interrupted = |scenarios| {
+            let mut done = Done {
+                scenarios,
+                ..Done::default()
+            };
+            plan.interrupted(&mut done);
+            done.scenarios
+        };
+        let left = |scenario, run| outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
+        assert_eq!(interrupted(vec![]), [left(&first, 1), left(&second, 1)]);
+        let begun = vec![held(&first, 1), held(&second, 1), held(&first, 2)];
+        assert_eq!(interrupted(begun.clone()), [begun, vec![left(&second, 2)]].concat());
+        let whole = vec![held(&first, 1), held(&second, 1)];
+        assert_eq!(interrupted(whole.clone()), whole);
     }
 
     #[test]

@@ -90,6 +90,7 @@ mod tests {
             began: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
             runs: 1,
+            interrupted: false,
             scenarios: Vec::new(),
             measured: Measurements::default(),
         };
