@@ -134,7 +134,11 @@ pub(super) async fn run(
         Ok(()) if done.kept => how_to_look(&runtime, &checkout, &belonging.run, &progress).await?,
         Ok(()) => {}
         Err(Error::Interrupted) => plan.interrupted(&mut done),
-        Err(error) => return Err(error),
+        Err(error) if done.scenarios.is_empty() => return Err(error),
+        Err(error) => {
+            progress.say(&error.to_string());
+            done.broken("end", "the run comes to its end and leaves nothing", plan.runs, &error);
+        }
     }
     let report = Report {
         runtime: runtime.name().to_owned(),

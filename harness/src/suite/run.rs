@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Means, Scenario, Stage};
+use crate::error::Error;
 use crate::promises::Measurements;
 use crate::report::{Outcome, Progress, Verdict};
 
@@ -31,6 +32,21 @@ pub struct Done {
     pub kept: bool,
 }
 
+impl Done {
+    /// Notes what was in the way of something that is no scenario, but has to be done for the run to be whole.
+    pub fn broken(&mut self, name: &str, about: &str, run: usize, error: &Error) {
+        self.scenarios.push(Outcome {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            run,
+            took: Duration::ZERO,
+            verdict: Verdict::Broken {
+                message: error.to_string(),
+            },
+        });
+    }
+}
+
 impl Plan<'_> {
     /// Runs it to its end. What cannot be run any more is skipped, with the reason. Where this is dropped before its
     /// end, `done` has what was done until then.
@@ -52,17 +68,11 @@ impl Plan<'_> {
             if over.is_none()
                 && let Err(error) = stage.finish(run < self.runs).await
             {
-                let message = error.to_string();
                 progress.failed();
-                progress.say(&message);
+                progress.say(&error.to_string());
                 over = Some("the run before it could not be ended".to_owned());
-                done.scenarios.push(Outcome {
-                    name: "memory".to_owned(),
-                    about: "the memory of the idle sidecars can be read".to_owned(),
-                    run,
-                    took: Duration::ZERO,
-                    verdict: Verdict::Broken { message },
-                });
+                let about = "the memory of the idle sidecars can be read";
+                done.broken("memory", about, run, &error);
             }
             done.measured.merge(stage.measured());
         }
