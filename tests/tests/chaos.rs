@@ -46,7 +46,11 @@ async fn a_schedule_for_another_runtime_or_mesh_is_refused_before_anything_is_bu
     let directory = tempfile::tempdir().unwrap();
     for (members, step, why) in [
         (members, cut, "it cannot cut-node"),
-        (r#"{"lb": null, "other": "a"}"#, kill, "it is for a mesh of lb, other"),
+        (
+            r#"{"lb": null, "other": "a"}"#,
+            kill,
+            "it is for a mesh of lb, other",
+        ),
     ] {
         let file = directory.path().join("schedule.json");
         let text = format!(

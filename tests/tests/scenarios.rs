@@ -257,7 +257,13 @@ async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_i
     on_each(async |runtime| {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("report.json");
-        let asked = ["test", "--filter", "alternation", "--json", gone.to_str().unwrap()];
+        let asked = [
+            "test",
+            "--filter",
+            "alternation",
+            "--json",
+            gone.to_str().unwrap(),
+        ];
         let test = tests::spawn(&runtime, &asked).await.unwrap();
         let (_, instance) = running_instance(&runtime, &test).await;
         directory.close().unwrap();
@@ -290,7 +296,10 @@ async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
         assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
 
         let told: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
-        assert_eq!((&told["interrupted"], &told["exit_code"]), (&true.into(), &130.into()));
+        assert_eq!(
+            (&told["interrupted"], &told["exit_code"]),
+            (&true.into(), &130.into())
+        );
         let scenarios = told["scenarios"].as_array().unwrap();
         assert!(!scenarios.is_empty() && scenarios.len() < 50, "{told}");
         let junit = std::fs::read_to_string(&junit).unwrap();

@@ -71,7 +71,7 @@ enum Command {
     Test(test::Wish),
     /// Break the sidecar on purpose, one thing at a time, and require that the scenarios notice
     Selftest(selftest::Wish),
-    /// Show what happened around a failure: the newest that `test` wrote down, or that of a file
+    /// Show what happened around a failure: the newest that `test` or `chaos` wrote down, or that of a file
     Why {
         /// The file that the failure named
         #[arg(value_name = "FILE")]

@@ -130,14 +130,19 @@ pub(super) async fn run(
     };
     let ended = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await;
     let interrupted = matches!(ended, Err(Error::Interrupted));
+    let kept = ended.is_ok() && done.kept;
     match ended {
-        Ok(()) if done.kept => how_to_look(&runtime, &checkout, &belonging.run, &progress).await?,
         Ok(()) => {}
         Err(Error::Interrupted) => plan.interrupted(&mut done),
         Err(error) if done.scenarios.is_empty() => return Err(error),
         Err(error) => {
             progress.say(&error.to_string());
-            done.broken("end", "the run comes to its end and leaves nothing", plan.runs, &error);
+            done.broken(
+                "end",
+                "the run comes to its end and leaves nothing",
+                plan.runs,
+                &error,
+            );
         }
     }
     let report = Report {
@@ -146,6 +151,7 @@ pub(super) async fn run(
         began,
         took: begun.elapsed(),
         runs: plan.runs,
+        filtered: !wish.filters.is_empty(),
         interrupted,
         scenarios: done.scenarios,
         measured: done.measured,
@@ -154,12 +160,16 @@ pub(super) async fn run(
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\n{} Took {}.",
-        table::promises(&report.measured),
+        table::promises(&report),
         report.sentence(),
         seconds(report.took)
     );
     let unwritten = wish.reports.write(&report);
     for error in &unwritten {
+        progress.say(&format!("harness: {error}"));
+    }
+    // Last, where it is read.
+    if kept && let Err(error) = how_to_look(&runtime, &checkout, &belonging.run, &progress).await {
         progress.say(&format!("harness: {error}"));
     }
     Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))

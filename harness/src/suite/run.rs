@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Means, Scenario, Stage};
 use crate::error::Error;
 use crate::promises::Measurements;
-use crate::report::{Outcome, Progress, Verdict};
+use crate::report::{Outcome, Progress, Verdict, name_in_run};
 
 /// What is to be run.
 pub struct Plan<'a> {
@@ -53,16 +53,21 @@ impl Plan<'_> {
     pub async fn run(&self, stage: &mut Stage, progress: &Progress, done: &mut Done) {
         let mut over: Option<String> = None;
         for run in 1..=self.runs {
+            if self.runs > 1 && over.is_none() {
+                progress.say(&format!("Run {run} of {}.", self.runs));
+            }
             for scenario in &self.scenarios {
                 let begun = Instant::now();
+                let title = name_in_run(scenario.name, run, self.runs);
                 let verdict = match &over {
                     Some(reason) => skipped(reason),
-                    None => self.one(stage, scenario).await,
+                    None => self.one(stage, scenario, &title).await,
                 };
-                tell(scenario, &verdict, progress);
+                tell(scenario, &title, &verdict, progress);
                 over = over.or_else(|| self.ends(&verdict, scenario));
                 done.kept |= self.keep && is_bad(&verdict);
-                done.scenarios.push(outcome(scenario, run, begun.elapsed(), verdict));
+                done.scenarios
+                    .push(outcome(scenario, run, begun.elapsed(), verdict));
                 done.measured.merge(stage.measured());
             }
             if over.is_none()
@@ -99,10 +104,10 @@ impl Plan<'_> {
         }
     }
 
-    async fn one(&self, stage: &mut Stage, scenario: &Scenario) -> Verdict {
+    async fn one(&self, stage: &mut Stage, scenario: &Scenario, title: &str) -> Verdict {
         match self.refused(scenario) {
             Some(verdict) => verdict,
-            None => stage.run(scenario, self.keep).await,
+            None => stage.run(scenario, title, self.keep).await,
         }
     }
 
@@ -140,14 +145,13 @@ fn skipped(reason: &str) -> Verdict {
 }
 
 /// A line for each scenario, and more where it did not hold.
-fn tell(scenario: &Scenario, verdict: &Verdict, progress: &Progress) {
+fn tell(scenario: &Scenario, title: &str, verdict: &Verdict, progress: &Progress) {
     match verdict {
         Verdict::Held => progress.done(scenario.about),
-        Verdict::Skipped { reason } => progress.say(&format!("{}: skipped: {reason}", scenario.name)),
+        Verdict::Skipped { reason } => progress.say(&format!("{title}: skipped: {reason}")),
         Verdict::Failed { message } | Verdict::Broken { message } => {
             progress.failed();
-            let Scenario { name, about, .. } = scenario;
-            progress.say(&format!("{name} does not hold: {about}\n{message}"));
+            progress.say(&format!("{title} does not hold: {}\n{message}", scenario.about));
         }
     }
 }
@@ -216,7 +220,10 @@ mod tests {
         let left = |scenario, run| outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
         assert_eq!(interrupted(vec![]), [left(&first, 1), left(&second, 1)]);
         let begun = vec![held(&first, 1), held(&second, 1), held(&first, 2)];
-        assert_eq!(interrupted(begun.clone()), [begun, vec![left(&second, 2)]].concat());
+        assert_eq!(
+            interrupted(begun.clone()),
+            [begun, vec![left(&second, 2)]].concat()
+        );
         let whole = vec![held(&first, 1), held(&second, 1)];
         assert_eq!(interrupted(whole.clone()), whole);
     }

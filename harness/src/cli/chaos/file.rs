@@ -40,9 +40,7 @@ pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error>
         directory_of(file).await?;
         tokio::fs::write(file, schedule.to_json()).await
     };
-    written
-        .await
-        .map_err(|error| destination::unwritten(file, error))
+    written.await.map_err(|error| destination::unwritten(file, error))
 }
 
 async fn directory_of(file: &Path) -> io::Result<()> {

@@ -54,7 +54,9 @@ impl Reports {
             .into_iter()
             .flatten()
             .filter_map(|(path, result)| Some((path, result.err()?)));
-        failed.map(|(path, error)| destination::unwritten(path, error)).collect()
+        failed
+            .map(|(path, error)| destination::unwritten(path, error))
+            .collect()
     }
 }
 
@@ -90,6 +92,7 @@ mod tests {
             began: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
             runs: 1,
+            filtered: false,
             interrupted: false,
             scenarios: Vec::new(),
             measured: Measurements::default(),
@@ -100,6 +103,10 @@ mod tests {
         assert!(told[0].contains("none/junit.xml cannot be written"), "{told:?}");
         let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
         assert!(read("report.json").starts_with('{'));
-        assert!(read("summary.md").starts_with("before\n##"), "{}", read("summary.md"));
+        assert!(
+            read("summary.md").starts_with("before\n##"),
+            "{}",
+            read("summary.md")
+        );
     }
 }
