@@ -169,6 +169,28 @@ async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
 }
 
 #[tokio::test]
+async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started() {
+    let runtime = Choice::Auto.connect().await.unwrap().runtime;
+    for what in [
+        &["test", "--junit"][..],
+        &["test", "--json"],
+        &["test", "--markdown"],
+        &["bench", "convergence", "--json"],
+        &["bench", "mesh", "--markdown"],
+    ] {
+        let arguments = [what, &["/no/such/directory/report"]].concat();
+        let refused = tests::harness(&runtime, &arguments).await.unwrap();
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        assert!(
+            refused
+                .errors
+                .starts_with("harness: /no/such/directory/report cannot be written"),
+            "{refused:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_required() {
     let _alone = ALONE.lock().await;
@@ -229,12 +251,75 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
     .unwrap();
 }
 
+#[tokio::test]
+async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_is_red() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("report.json");
+        let asked = [
+            "test",
+            "--filter",
+            "alternation",
+            "--json",
+            gone.to_str().unwrap(),
+        ];
+        let test = tests::spawn(&runtime, &asked).await.unwrap();
+        let (_, instance) = running_instance(&runtime, &test).await;
+        directory.close().unwrap();
+        let result = with_one_killed(&runtime, test, &instance).await;
+        assert!(
+            result.errors.contains("report.json cannot be written"),
+            "{result:#?}"
+        );
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
+    let _alone = ALONE.lock().await;
+    on_each(async |runtime| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (junit, json) = (file("junit.xml"), file("report.json"));
+        let asked = ["test", "--filter", "alternation", "--repeat", "50"];
+        let arguments = [&asked[..], &["--junit", &junit, "--json", &json]].concat();
+        let test = tests::spawn(&runtime, &arguments).await.unwrap();
+        let (run, _) = running_instance(&runtime, &test).await;
+        tests::signal(&test, "TERM").await.unwrap();
+        let result = finished(test).await.unwrap();
+        assert_eq!(result.code, Some(130), "{result:#?}");
+        assert!(result.output.contains("Interrupted. "), "{result:#?}");
+        assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
+        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+
+        let told: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+        assert_eq!(
+            (&told["interrupted"], &told["exit_code"]),
+            (&true.into(), &130.into())
+        );
+        let scenarios = told["scenarios"].as_array().unwrap();
+        assert!(!scenarios.is_empty() && scenarios.len() < 50, "{told}");
+        let junit = std::fs::read_to_string(&junit).unwrap();
+        let junit = quick_junit::Report::deserialize_from_str(&junit).unwrap();
+        assert_eq!(junit.errors, 1, "{junit:#?}");
+    })
+    .await
+    .unwrap();
+}
+
 /// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
 /// it and the run's label.
 async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finished, String) {
     let arguments = [&["test", "--filter", "alternation"], options].concat();
     let test = tests::spawn(runtime, &arguments).await.unwrap();
     let (run, instance) = running_instance(runtime, &test).await;
+    (with_one_killed(runtime, test, &instance).await, run)
+}
+
+async fn with_one_killed(runtime: &Runtime, test: Child, instance: &Container) -> Finished {
     runtime.kill(&instance.id).await.unwrap();
     let result = finished(test).await.unwrap();
     assert_eq!(result.code, Some(1), "{result:#?}");
@@ -243,7 +328,7 @@ async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finish
         result.output.contains("1 of 1 failed: alternation."),
         "{result:#?}"
     );
-    (result, run)
+    result
 }
 
 async fn running_instance(runtime: &Runtime, test: &Child) -> (String, Container) {

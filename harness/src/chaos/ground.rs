@@ -30,40 +30,40 @@ pub struct Ground {
     pub progress: Progress,
 }
 
+/// What a schedule can be made for on a mesh of `topology`.
+pub fn plan(runtime: &Runtime, topology: &Topology, duration: Duration) -> Plan {
+    Plan {
+        members: members(topology),
+        kinds: kinds(runtime),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Whether `schedule` can be done to a mesh of `topology`, which need not be there yet.
+///
+/// # Errors
+/// It was made for another mesh, or has faults that the runtime does not do.
+pub fn accepts(runtime: &Runtime, topology: &Topology, schedule: &Schedule) -> Result<(), Error> {
+    match refusal(schedule, &members(topology), &kinds(runtime)) {
+        None => Ok(()),
+        Some(why) => Err(Error::environment(
+            format!(
+                "the schedule cannot be done on the runtime `{}`: {why}",
+                runtime.name()
+            ),
+            "replay it on the mesh and with the --runtime that it was made for",
+        )),
+    }
+}
+
+/// The faults that can be done there.
+fn kinds(runtime: &Runtime) -> BTreeSet<Kind> {
+    let mut kinds = BTreeSet::from(Kind::ALL);
+    kinds.retain(|kind| !kind.needs_network() || runtime.cuts());
+    kinds
+}
+
 impl Ground {
-    /// What a schedule can be made for.
-    pub fn plan(&self, duration: Duration) -> Plan {
-        Plan {
-            members: members(&self.topology),
-            kinds: self.kinds(),
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// The faults that can be done here.
-    fn kinds(&self) -> BTreeSet<Kind> {
-        let mut kinds = BTreeSet::from(Kind::ALL);
-        kinds.retain(|kind| !kind.needs_network() || self.wire.is_some());
-        kinds
-    }
-
-    /// Whether `schedule` can be done here.
-    ///
-    /// # Errors
-    /// It was made for another mesh, or has faults that the runtime does not do.
-    pub fn accepts(&self, schedule: &Schedule) -> Result<(), Error> {
-        match refusal(schedule, &members(&self.topology), &self.kinds()) {
-            None => Ok(()),
-            Some(why) => Err(Error::environment(
-                format!(
-                    "the schedule cannot be done on the runtime `{}`: {why}",
-                    self.runtime.name()
-                ),
-                "replay it on the mesh and with the --runtime that it was made for",
-            )),
-        }
-    }
-
     /// A mesh that is ready.
     ///
     /// # Errors

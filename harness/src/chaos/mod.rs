@@ -18,7 +18,7 @@ pub mod wires;
 pub use execute::{Moment, Target, Trouble, execute};
 pub use fault::{Fault, Kind};
 pub use generate::{Plan, generate};
-pub use ground::Ground;
+pub use ground::{Ground, accepts, plan};
 pub use ledger::Ledger;
 pub use run::Endured;
 pub use schedule::{Schedule, ScheduleError, Step};

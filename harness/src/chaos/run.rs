@@ -89,8 +89,11 @@ impl Ground {
             failure.seen = format!("{}\n{note}", failure.seen);
         }
         drop(live);
-        cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await?;
-        result
+        let removed = cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await;
+        // What the mesh has not endured comes before what could not be removed.
+        let endured = result?;
+        removed?;
+        Ok(endured)
     }
 
     async fn ordeal(

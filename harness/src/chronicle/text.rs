@@ -6,9 +6,6 @@ use std::time::{Duration, SystemTime};
 use super::{Entry, Kind};
 use crate::clock;
 
-/// Width of the column that tells the source; longer names push the rest.
-const SOURCE: usize = 26;
-
 /// A stretch of time that is told in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -56,17 +53,19 @@ pub(super) fn render(
         "Kinds: engine (what it did to a container), log (a line that it wrote, dated by the engine), view (what its \
          sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness."
     );
-    let told = |name: &String| {
-        let mut within = entries.iter().filter(|entry| entry.source == *name);
-        within.any(|entry| windows.iter().any(|window| window.holds(entry.at)))
-    };
+    let within = |entry: &Entry| windows.iter().any(|window| window.holds(entry.at));
+    let told = |name: &String| entries.iter().any(|entry| entry.source == *name && within(entry));
     for (id, name) in containers.iter().filter(|(_, name)| told(name)) {
         let _ = writeln!(text, "  {} {name}", id.get(..12).unwrap_or(id));
     }
     text.push('\n');
+    let shown = entries.iter().filter(|entry| within(entry));
+    // The column that tells the source is as wide as the longest.
+    let width = shown.map(|entry| entry.source.chars().count()).max();
+    let width = width.unwrap_or_default();
     let mut left_out = 0_usize;
     for entry in &entries {
-        if !windows.iter().any(|window| window.holds(entry.at)) {
+        if !within(entry) {
             left_out += 1;
             continue;
         }
@@ -74,14 +73,14 @@ pub(super) fn render(
         let mut lines = entry.text.lines();
         let _ = writeln!(
             text,
-            "{} {:8} {:SOURCE$} {}",
+            "{} {:8} {:width$} {}",
             clock::time_of_day(entry.at),
             kind(entry.kind),
             entry.source,
             lines.next().unwrap_or_default()
         );
         for line in lines {
-            let _ = writeln!(text, "{:22}{:SOURCE$} {line}", "", "");
+            let _ = writeln!(text, "{:22}{:width$} {line}", "", "");
         }
     }
     gap(&mut text, &mut left_out);
@@ -148,12 +147,12 @@ Kinds: engine (what it did to a container), log (a line that it wrote, dated by 
   0123456789ab m-lb
 
              ... 2 entries left out ...
-05:38:07.700 engine   m-service-a                die (exit code 137)
-05:38:07.701 harness  kill                       kills service-a
-05:38:07.800 view     m-lb                       forgets a
-05:38:07.850 request  frontend:8080/service-a    failed
-05:38:07.900 log      m-lb                       later
-                                                 and more
+05:38:07.700 engine   m-service-a             die (exit code 137)
+05:38:07.701 harness  kill                    kills service-a
+05:38:07.800 view     m-lb                    forgets a
+05:38:07.850 request  frontend:8080/service-a failed
+05:38:07.900 log      m-lb                    later
+                                              and more
              ... 1 entries left out ...
 ";
         assert_eq!(

@@ -109,6 +109,7 @@ pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> R
 }
 
 async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    wish.output.tried()?;
     let progress = Progress::new();
     let setting = Setting {
         rounds: usize::from(wish.rounds),

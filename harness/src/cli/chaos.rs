@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use harness::chaos::{Ground, Schedule, generate};
+use harness::chaos::{self, Ground, Schedule, generate};
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
-use harness::runtime::Choice;
+use harness::runtime::{Choice, Runtime};
+use harness::topology::Topology;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -55,6 +56,18 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     let runtime = chosen.runtime.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {chosen}."));
+    // All that stands in its way is told before anything is built.
+    let (schedule, file) = match (given, &wish.replay) {
+        (Some(schedule), Some(file)) => {
+            chaos::accepts(&runtime, &topology, &schedule)?;
+            (schedule, file.clone())
+        }
+        _ => make(&wish, &runtime, &topology, &checkout).await?,
+    };
+    let short = file::short(&checkout, &file);
+    if !wish.no_shrink {
+        file::writable(&short).await?;
+    }
     super::up::sweep(&runtime, &progress).await?;
 
     let belonging = belonging(false);
@@ -71,13 +84,6 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             belonging: belonging.clone(),
             progress: progress.clone(),
         };
-        let (schedule, file) = match (given, &wish.replay) {
-            (Some(schedule), Some(file)) => {
-                ground.accepts(&schedule)?;
-                (schedule, file.clone())
-            }
-            _ => make(&wish, &ground, &checkout).await?,
-        };
         progress.say(&format!(
             "Seed {}: {} faults within {}, written down in {}",
             schedule.seed,
@@ -89,12 +95,11 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             ground,
             schedule,
             file,
-            directory: file::directory(&checkout),
-            shrink: !wish.no_shrink,
+            short: (!wish.no_shrink).then_some(short),
         };
         let held = interrupts
             .stop
-            .run_until_cancelled(trial.run())
+            .run_until_cancelled(Box::pin(trial.run()))
             .await
             .ok_or(Error::Interrupted)??;
         Ok((held, Afterwards::Remove))
@@ -108,11 +113,16 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
 }
 
 /// Makes a schedule and writes it down.
-async fn make(wish: &Wish, ground: &Ground, checkout: &Checkout) -> Result<(Schedule, PathBuf), Error> {
+async fn make(
+    wish: &Wish,
+    runtime: &Runtime,
+    topology: &Topology,
+    checkout: &Checkout,
+) -> Result<(Schedule, PathBuf), Error> {
     let seed = wish.seed.unwrap_or_else(rand::random);
-    let plan = ground.plan(wish.duration);
+    let plan = chaos::plan(runtime, topology, wish.duration);
     let schedule = generate(seed, &mut StdRng::seed_from_u64(seed), &plan);
-    let path = file::directory(checkout).join(format!("chaos-{seed}.json"));
+    let path = file::made(checkout, seed);
     file::write(&path, &schedule).await?;
     Ok((schedule, path))
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod bench;
 mod chaos;
+mod destination;
 mod down;
 mod guard;
 mod logs;
@@ -78,7 +79,7 @@ enum Command {
         #[command(flatten)]
         engine: Engine,
     },
-    /// Show what happened around a failure: the newest that `test` wrote down, or that of a file
+    /// Show what happened around a failure: the newest that `test` or `chaos` wrote down, or that of a file
     Why {
         /// The file that the failure named
         #[arg(value_name = "FILE")]

@@ -13,7 +13,7 @@ use harness::report::{Progress, table};
 use harness::runtime::{Choice, Image, Runtime};
 use harness::scenarios;
 use harness::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
-use harness::suite::{Means, Plan, Scenario, Stage};
+use harness::suite::{Done, Means, Plan, Scenario, Stage};
 
 use super::guard::{Afterwards, belonging, guarded};
 use super::{Build, prepare};
@@ -163,7 +163,8 @@ impl Bench<'_> {
         };
         let (image, belonging) = (self.image.clone(), self.belonging.clone());
         let mut stage = Stage::new(self.runtime.clone(), topology, image, belonging, progress.clone());
-        let done = plan.run(&mut stage, &progress).await;
+        let mut done = Done::default();
+        plan.run(&mut stage, &progress, &mut done).await;
         stage.finish(true).await?;
         Ok(Trial {
             breakage,

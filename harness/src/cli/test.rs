@@ -1,7 +1,8 @@
 //! `test`: every scenario, on a mesh of its own.
 
+mod reports;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
@@ -9,17 +10,16 @@ use clap::Args;
 use harness::checkout::Checkout;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::{self, Progress, Report, seconds, table};
+use harness::report::{Progress, Report, seconds, table};
 use harness::runtime::{Choice, Chosen, Runtime, label};
 use harness::scenarios::ALL;
 use harness::suite::{Done, Means, Plan, Stage, select};
 use harness::topology::Topology;
 
+use self::reports::Reports;
 use super::Build;
 use super::guard::{Afterwards, belonging, guarded};
 use super::prepare;
-
-type Form = fn(&Report) -> Result<String, String>;
 
 /// What the user wants of `test`.
 #[derive(Debug, Args)]
@@ -38,15 +38,8 @@ pub(super) struct Wish {
     /// Stop at the first scenario that does not hold and leave its mesh up
     #[arg(long)]
     keep: bool,
-    /// Write what came of it as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Write what came of it as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Append what came of it as Markdown, for instance to $GITHUB_STEP_SUMMARY
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    #[command(flatten)]
+    reports: Reports,
     /// Fail where a scenario would be skipped for lack of this
     #[arg(long, value_name = "WHAT", value_enum)]
     require: Option<Required>,
@@ -77,6 +70,7 @@ pub(super) async fn run(
         );
         return Ok(ExitCode::SUCCESS);
     }
+    wish.reports.tried()?;
     let began = SystemTime::now();
     let checkout = Checkout::find()?;
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
@@ -96,6 +90,8 @@ pub(super) async fn run(
 
     // What is kept outlives this process.
     let belonging = belonging(wish.keep);
+    // Not the work's, so that it is there however the work ends.
+    let mut done = Done::default();
     let work = async {
         let build = !wish.build.no_build;
         let (mut begun, mut cached) = (begun, true);
@@ -119,8 +115,8 @@ pub(super) async fn run(
         if cached {
             stage.measure_up(begun);
         }
-        let all = plan.run(&mut stage, &progress);
-        let done = interrupts
+        let all = plan.run(&mut stage, &progress, &mut done);
+        interrupts
             .stop
             .run_until_cancelled(all)
             .await
@@ -130,34 +126,61 @@ pub(super) async fn run(
         } else {
             Afterwards::Remove
         };
-        Ok((done, afterwards))
+        Ok(((), afterwards))
     };
-    let done = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
-    if done.kept {
-        how_to_look(&runtime, &checkout, &belonging.run, &progress).await?;
+    let ended = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await;
+    let interrupted = matches!(ended, Err(Error::Interrupted));
+    let kept = ended.is_ok() && done.kept;
+    match ended {
+        Ok(()) => {}
+        Err(Error::Interrupted) => plan.interrupted(&mut done),
+        Err(error) if done.scenarios.is_empty() => return Err(error),
+        Err(error) => {
+            progress.say(&error.to_string());
+            done.broken(
+                "end",
+                "the run comes to its end and leaves nothing",
+                plan.runs,
+                &error,
+            );
+        }
     }
-    let Done {
-        scenarios, measured, ..
-    } = done;
     let report = Report {
         runtime: runtime.name().to_owned(),
         why,
         began,
         took: begun.elapsed(),
         runs: plan.runs,
-        scenarios,
-        measured,
+        filtered: !wish.filters.is_empty(),
+        interrupted,
+        scenarios: done.scenarios,
+        measured: done.measured,
     };
     // The table is for people; the exit code tells the rest.
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\n{} Took {}.",
-        table::promises(&report.measured),
+        table::promises(&report),
         report.sentence(),
         seconds(report.took)
     );
-    write(&wish, &report)?;
-    Ok(ExitCode::from(report.exit_code()))
+    let unwritten = wish.reports.write(&report);
+    for error in &unwritten {
+        progress.say(&format!("harness: {error}"));
+    }
+    // Last, where it is read.
+    if kept && let Err(error) = how_to_look(&runtime, &checkout, &belonging.run, &progress).await {
+        progress.say(&format!("harness: {error}"));
+    }
+    Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))
+}
+
+/// A report that cannot be written does not hide what the suite has found.
+fn code(found: u8, unwritten: Option<&Error>) -> u8 {
+    match (found, unwritten) {
+        (0, Some(error)) => error.exit_code(),
+        (found, _) => found,
+    }
 }
 
 async fn means(runtime: &Runtime) -> Means {
@@ -212,24 +235,15 @@ async fn how_to_look(
     Ok(())
 }
 
-fn write(wish: &Wish, report: &Report) -> Result<(), Error> {
-    let failed = |path: &Path, fault: String| {
-        Error::environment(
-            format!("the report {} cannot be written: {fault}", path.display()),
-            "name a file that this user may write",
-        )
-    };
-    let forms: [(&Option<PathBuf>, Form); 2] = [(&wish.junit, report::junit), (&wish.json, report::json)];
-    for (path, form) in forms {
-        if let Some(path) = path {
-            let text = form(report).map_err(|fault| failed(path, fault))?;
-            std::fs::write(path, text).map_err(|error| failed(path, error.to_string()))?;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_red_suite_stays_red_whether_its_reports_can_be_written_or_not() {
+        let unwritten = Error::environment("", "");
+        let codes = [0, 1, 2, 130].map(|found| code(found, Some(&unwritten)));
+        assert_eq!(codes, [2, 1, 2, 130]);
+        assert_eq!([0, 1, 2].map(|found| code(found, None)), [0, 1, 2]);
     }
-    if let Some(path) = &wish.markdown {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| file.write_all(report::markdown(report).as_bytes()))
-            .map_err(|error| failed(path, error.to_string()))?;
-    }
-    Ok(())
 }

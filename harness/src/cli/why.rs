@@ -1,4 +1,4 @@
-//! `why`: what happened around the failure of a scenario.
+//! `why`: what happened around the failure of a scenario or of a run of chaos.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -18,6 +18,7 @@ struct Document<'a> {
     seconds: f64,
     runs: usize,
     exit_code: u8,
+    interrupted: bool,
     scenarios: Vec<Scenario<'a>>,
     promises: Vec<Kept>,
     failed_in_flight: usize,
@@ -86,6 +87,7 @@ pub fn json(report: &Report) -> Result<String, String> {
         seconds: report.took.as_secs_f64(),
         runs: report.runs,
         exit_code: report.exit_code(),
+        interrupted: report.interrupted,
         scenarios: scenarios.collect(),
         promises: promises.collect(),
         failed_in_flight: report.measured.in_flight,
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(read["runtime"], json!("process"));
         assert_eq!(read["began"], json!("2026-11-24T05:38:07.000Z"));
         assert_eq!(read["exit_code"], json!(1));
+        assert_eq!(read["interrupted"], json!(false));
         assert_eq!(read["failed_in_flight"], json!(3));
         assert_eq!(
             read["scenarios"][0],

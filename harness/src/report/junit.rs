@@ -7,7 +7,7 @@ use crate::clock;
 use crate::promises::Promise;
 
 /// One suite, named after the runtime, with a case for each scenario and one for the promises, which are its
-/// properties too.
+/// properties too; one more where it was interrupted.
 ///
 /// # Errors
 /// What the writer says.
@@ -18,6 +18,7 @@ pub fn junit(report: &Report) -> Result<String, String> {
     suite.timestamp = clock::rfc3339(report.began).parse().ok();
     suite.add_property(Property::new("runtime", report.runtime.as_str()));
     suite.add_property(Property::new("runtime.why", report.why.as_str()));
+    suite.add_property(Property::new("interrupted", report.interrupted.to_string()));
     for (name, value) in properties(report) {
         suite.add_property(Property::new(name, value));
     }
@@ -27,6 +28,7 @@ pub fn junit(report: &Report) -> Result<String, String> {
         suite.add_test_case(case);
     }
     suite.add_test_cases(promises(report, &class));
+    suite.add_test_cases(interruption(report, &class));
     let mut xml = quick_junit::Report::new("mesh");
     xml.set_time(report.took).add_test_suite(suite);
     xml.to_string().map_err(|error| error.to_string())
@@ -104,6 +106,15 @@ fn promises(report: &Report, class: &str) -> Option<TestCase> {
     Some(case)
 }
 
+/// What was not run is skipped, which by itself looks well: an interrupted suite has an error too.
+fn interruption(report: &Report, class: &str) -> Option<TestCase> {
+    let message = "the suite was interrupted before it was done".to_owned();
+    let told = || TestCase::new("interrupted", status(&Verdict::Broken { message }));
+    let mut case = report.interrupted.then(told)?;
+    case.set_classname(class);
+    Some(case)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::outcome::example;
@@ -168,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_suite_has_an_error() {
+        let mut report = example();
+        report.interrupted = true;
+        report.scenarios.truncate(1);
+        let xml = junit(&report).unwrap();
+        let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+        assert_eq!((read.tests, read.errors), (3, 1));
+        let cases = &read.test_suites[0].test_cases;
+        assert_eq!(cases.last().unwrap().name.as_str(), "interrupted");
+    }
+
+    #[test]
     fn promises_are_properties_of_the_suite() {
         let xml = junit(&example()).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
@@ -184,6 +207,7 @@ mod tests {
         assert_eq!(value("promise.failed_on_stop.kept"), Some("true"));
         assert_eq!(value("promise.join.kept"), None, "it was not measured");
         assert_eq!(value("failed.in_flight"), Some("3"));
+        assert_eq!(value("interrupted"), Some("false"));
         assert_eq!(value("runtime.why"), Some("no Docker engine answers"));
         assert_eq!(
             read.test_suites[0].timestamp.unwrap().to_rfc3339(),

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::outcome::{Report, Verdict};
 use super::seconds;
-use crate::promises::Promise;
 
 /// A table of the scenarios, their failures, and a table of the promises.
 pub fn markdown(report: &Report) -> String {
@@ -47,7 +46,8 @@ pub fn markdown(report: &Report) -> String {
     text.push_str(
         "\n| promise | count | p50 | p99 | max | promised | |\n|---|---:|---:|---:|---:|---:|---|\n",
     );
-    for promise in Promise::ALL {
+    let (shown, left_out) = report.shown();
+    for promise in shown {
         let promised = promise.promised();
         let name = cell(promise.name());
         let _ = match report.measured.summary(promise) {
@@ -62,6 +62,9 @@ pub fn markdown(report: &Report) -> String {
                 if summary.kept() { "kept" } else { "**broken**" },
             ),
         };
+    }
+    if left_out > 0 {
+        let _ = writeln!(text, "\n{}", super::left_out(left_out));
     }
     let _ = writeln!(
         text,
@@ -153,6 +156,19 @@ the engine went away
 Requests under way on a killed or frozen instance that failed: 3.
 ";
         assert_eq!(markdown(&example()), expected);
+    }
+
+    #[test]
+    fn of_some_scenarios_only_what_was_measured_is_there() {
+        let mut report = example();
+        report.filtered = true;
+        let text = markdown(&report);
+        assert!(!text.contains("| not measured |"), "{text}");
+        assert!(text.contains("| kept |\n"), "{text}");
+        assert!(
+            text.contains("\n\nNot measured by these scenarios: 8 of 11 promises.\n\n"),
+            "{text}"
+        );
     }
 
     #[test]

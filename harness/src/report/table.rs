@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::promises::{Measurements, Promise};
+use super::outcome::Report;
 use crate::runtime::Container;
 use crate::topology::{Role, Topology};
 
@@ -26,8 +26,13 @@ pub fn containers(id: &str, containers: &[Container]) -> String {
 }
 
 /// What was measured, beside what is promised.
-pub fn promises(measured: &Measurements) -> String {
-    let rows = Promise::ALL.into_iter().map(|promise| {
+pub fn promises(report: &Report) -> String {
+    let measured = &report.measured;
+    let (shown, left_out) = report.shown();
+    if shown.is_empty() {
+        return super::left_out(left_out);
+    }
+    let rows = shown.into_iter().map(|promise| {
         let promised = promise.promised();
         let reference = promise.reference().unwrap_or_default().to_owned();
         let name = promise.name().to_owned();
@@ -69,8 +74,12 @@ pub fn promises(measured: &Measurements) -> String {
         ],
         rows,
     );
+    let left_out = match left_out {
+        0 => String::new(),
+        left_out => format!("\n{}", super::left_out(left_out)),
+    };
     format!(
-        "{table}\nRequests under way on a killed or frozen instance that failed: {}.",
+        "{table}{left_out}\nRequests under way on a killed or frozen instance that failed: {}.",
         measured.in_flight
     )
 }
@@ -147,7 +156,9 @@ fn shortened(text: &str, length: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::example;
     use super::*;
+    use crate::promises::{Measurements, Promise};
 
     #[test]
     fn a_long_command_keeps_the_program() {
@@ -167,7 +178,9 @@ mod tests {
         measured.in_flight = 2;
         measured.add(Promise::Ready, std::time::Duration::from_millis(900));
         measured.add(Promise::FailedOnStop, 1_usize);
-        let text = promises(&measured);
+        let mut report = example();
+        report.measured = measured;
+        let text = promises(&report);
         let words = |name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap();
             line[name.len()..]
@@ -182,6 +195,21 @@ mod tests {
         assert_eq!(words(Promise::FailedOnStop.name()), "1 1 1 1 none BROKEN");
         assert_eq!(words(Promise::Join.name()), "0 - - - at most 500 ms not measured");
         assert!(text.ends_with("that failed: 2."));
+        report.filtered = true;
+        let text = promises(&report);
+        assert!(
+            text.contains(Promise::Ready.name()) && !text.contains(Promise::Join.name()),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nNot measured by these scenarios: 9 of 11 promises.\n"),
+            "{text}"
+        );
+        report.measured = Measurements::default();
+        assert_eq!(
+            promises(&report),
+            "Not measured by these scenarios: 11 of 11 promises."
+        );
     }
 
     #[test]

@@ -28,13 +28,13 @@ const AROUND: (Duration, Duration) = (Duration::from_secs(15), Duration::from_se
 const AT_THE_END: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 impl Stage {
-    /// Runs one scenario and then looks whether all meshes are as they should be. Its own meshes go. After a failure
+    /// Runs one scenario, which progress calls `title`, and then looks whether all meshes are as they should be. Its own meshes go. After a failure
     /// the shared one goes too, and the next scenario gets a new one; with `keep` all stay, and no other scenario can
     /// be run.
-    pub async fn run(&mut self, scenario: &Scenario, keep: bool) -> Verdict {
+    pub async fn run(&mut self, scenario: &Scenario, title: &str, keep: bool) -> Verdict {
         let begun = SystemTime::now();
         self.begin(scenario.name);
-        let mut result = self.attempt(scenario).await;
+        let mut result = self.attempt(scenario, title).await;
         if result.is_ok() {
             result = self.look_after(scenario).await;
         }
@@ -66,11 +66,11 @@ impl Stage {
         }
     }
 
-    async fn attempt(&mut self, scenario: &Scenario) -> Result<(), Error> {
+    async fn attempt(&mut self, scenario: &Scenario, title: &str) -> Result<(), Error> {
         tracking::check()?;
         // Made beforehand, under stages of progress of its own.
         drop(self.mesh().await?);
-        self.progress().stage(scenario.name);
+        self.progress().stage(title);
         self.progress().note(scenario.about);
         let work = AssertUnwindSafe((scenario.run)(self)).catch_unwind();
         match tokio::time::timeout(LIMIT, work).await {

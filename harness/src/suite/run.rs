@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Means, Scenario, Stage};
+use crate::error::Error;
 use crate::promises::Measurements;
-use crate::report::{Outcome, Progress, Verdict};
+use crate::report::{Outcome, Progress, Verdict, name_in_run};
 
 /// What is to be run.
 pub struct Plan<'a> {
@@ -20,10 +21,10 @@ pub struct Plan<'a> {
     pub require_docker: bool,
 }
 
-/// What became of it.
+/// What has become of it so far.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// The scenarios.
+    /// The scenarios that have ended.
     pub scenarios: Vec<Outcome>,
     /// What was measured.
     pub measured: Measurements,
@@ -31,47 +32,67 @@ pub struct Done {
     pub kept: bool,
 }
 
+impl Done {
+    /// Notes what was in the way of something that is no scenario, but has to be done for the run to be whole.
+    pub fn broken(&mut self, name: &str, about: &str, run: usize, error: &Error) {
+        self.scenarios.push(Outcome {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            run,
+            took: Duration::ZERO,
+            verdict: Verdict::Broken {
+                message: error.to_string(),
+            },
+        });
+    }
+}
+
 impl Plan<'_> {
-    /// Runs it to its end. What cannot be run any more is skipped, with the reason.
-    pub async fn run(&self, stage: &mut Stage, progress: &Progress) -> Done {
-        let mut done = Done::default();
+    /// Runs it to its end. What cannot be run any more is skipped, with the reason. Where this is dropped before its
+    /// end, `done` has what was done until then.
+    pub async fn run(&self, stage: &mut Stage, progress: &Progress, done: &mut Done) {
         let mut over: Option<String> = None;
         for run in 1..=self.runs {
+            if self.runs > 1 && over.is_none() {
+                progress.say(&format!("Run {run} of {}.", self.runs));
+            }
             for scenario in &self.scenarios {
                 let begun = Instant::now();
+                let title = name_in_run(scenario.name, run, self.runs);
                 let verdict = match &over {
                     Some(reason) => skipped(reason),
-                    None => self.one(stage, scenario).await,
+                    None => self.one(stage, scenario, &title).await,
                 };
-                tell(scenario, &verdict, progress);
+                tell(scenario, &title, &verdict, progress);
                 over = over.or_else(|| self.ends(&verdict, scenario));
                 done.kept |= self.keep && is_bad(&verdict);
-                done.scenarios.push(Outcome {
-                    name: scenario.name.to_owned(),
-                    about: scenario.about.to_owned(),
-                    run,
-                    took: begun.elapsed(),
-                    verdict,
-                });
+                done.scenarios
+                    .push(outcome(scenario, run, begun.elapsed(), verdict));
+                done.measured.merge(stage.measured());
             }
             if over.is_none()
                 && let Err(error) = stage.finish(run < self.runs).await
             {
-                let message = error.to_string();
                 progress.failed();
-                progress.say(&message);
+                progress.say(&error.to_string());
                 over = Some("the run before it could not be ended".to_owned());
-                done.scenarios.push(Outcome {
-                    name: "memory".to_owned(),
-                    about: "the memory of the idle sidecars can be read".to_owned(),
-                    run,
-                    took: Duration::ZERO,
-                    verdict: Verdict::Broken { message },
-                });
+                let about = "the memory of the idle sidecars can be read";
+                done.broken("memory", about, run, &error);
             }
             done.measured.merge(stage.measured());
         }
-        done
+    }
+
+    /// Notes that it did not come to its end: what is left of the repetition that it was at is skipped.
+    pub fn interrupted(&self, done: &mut Done) {
+        let run = done.scenarios.last().map_or(1, |outcome| outcome.run);
+        for scenario in &self.scenarios {
+            let ended = |outcome: &Outcome| outcome.run == run && outcome.name == scenario.name;
+            if !done.scenarios.iter().any(ended) {
+                let skipped = outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
+                done.scenarios.push(skipped);
+            }
+        }
     }
 
     /// Why nothing can be run after a scenario.
@@ -83,10 +104,10 @@ impl Plan<'_> {
         }
     }
 
-    async fn one(&self, stage: &mut Stage, scenario: &Scenario) -> Verdict {
+    async fn one(&self, stage: &mut Stage, scenario: &Scenario, title: &str) -> Verdict {
         match self.refused(scenario) {
             Some(verdict) => verdict,
-            None => stage.run(scenario, self.keep).await,
+            None => stage.run(scenario, title, self.keep).await,
         }
     }
 
@@ -103,6 +124,16 @@ impl Plan<'_> {
     }
 }
 
+fn outcome(scenario: &Scenario, run: usize, took: Duration, verdict: Verdict) -> Outcome {
+    Outcome {
+        name: scenario.name.to_owned(),
+        about: scenario.about.to_owned(),
+        run,
+        took,
+        verdict,
+    }
+}
+
 fn is_bad(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Failed { .. } | Verdict::Broken { .. })
 }
@@ -114,14 +145,13 @@ fn skipped(reason: &str) -> Verdict {
 }
 
 /// A line for each scenario, and more where it did not hold.
-fn tell(scenario: &Scenario, verdict: &Verdict, progress: &Progress) {
+fn tell(scenario: &Scenario, title: &str, verdict: &Verdict, progress: &Progress) {
     match verdict {
         Verdict::Held => progress.done(scenario.about),
-        Verdict::Skipped { reason } => progress.say(&format!("{}: skipped: {reason}", scenario.name)),
+        Verdict::Skipped { reason } => progress.say(&format!("{title}: skipped: {reason}")),
         Verdict::Failed { message } | Verdict::Broken { message } => {
             progress.failed();
-            let Scenario { name, about, .. } = scenario;
-            progress.say(&format!("{name} does not hold: {about}\n{message}"));
+            progress.say(&format!("{title} does not hold: {}\n{message}", scenario.about));
         }
     }
 }
@@ -167,6 +197,35 @@ mod tests {
             matches!(compose, Some(Verdict::Skipped { .. })),
             "Docker is there: {compose:?}"
         );
+    }
+
+    #[test]
+    fn what_an_interruption_leaves_of_a_repetition_is_skipped() {
+        let named = |name| Scenario {
+            name,
+            ..scenario(Needs::NOTHING)
+        };
+        let (first, second) = (named("first"), named("second"));
+        let mut plan = plan(true, false, false);
+        plan.scenarios = vec![&first, &second];
+        let held = |scenario, run| outcome(scenario, run, Duration::ZERO, Verdict::Held);
+        let interrupted = |scenarios| {
+            let mut done = Done {
+                scenarios,
+                ..Done::default()
+            };
+            plan.interrupted(&mut done);
+            done.scenarios
+        };
+        let left = |scenario, run| outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
+        assert_eq!(interrupted(vec![]), [left(&first, 1), left(&second, 1)]);
+        let begun = vec![held(&first, 1), held(&second, 1), held(&first, 2)];
+        assert_eq!(
+            interrupted(begun.clone()),
+            [begun, vec![left(&second, 2)]].concat()
+        );
+        let whole = vec![held(&first, 1), held(&second, 1)];
+        assert_eq!(interrupted(whole.clone()), whole);
     }
 
     #[test]

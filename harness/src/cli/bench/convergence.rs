@@ -32,6 +32,7 @@ pub(super) struct Wish {
 }
 
 pub(super) async fn run(wish: Wish, before: &Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    wish.output.tried()?;
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         starts: usize::from(wish.starts.unwrap_or(wish.rounds.min(10))),

@@ -65,6 +65,7 @@ impl Via {
 
 /// Loads the mesh of this name, or one of its own.
 pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    wish.output.tried()?;
     let setting = Setting {
         rounds: usize::from(wish.rounds),
         concurrency: usize::from(wish.concurrency),

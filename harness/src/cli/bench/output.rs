@@ -1,12 +1,14 @@
 //! What becomes of the results of a bench.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use harness::bench::convergence::Figures;
 use harness::bench::results::Results;
 use harness::error::Error;
+
+use super::super::destination;
 
 /// Where the results go besides standard output.
 #[derive(Debug, Args)]
@@ -47,25 +49,34 @@ impl From<Figures> for Told {
 }
 
 impl Output {
-    /// Tells the results, and writes them where that was asked for.
-    pub(super) async fn tell(&self, told: Told) -> Result<(), Error> {
-        if let Some(path) = &self.json {
-            write(path, told.json).await?;
-        }
-        if let Some(path) = &self.markdown {
-            write(path, told.markdown).await?;
-        }
-        // Where nobody reads standard output any more, the files are still there.
-        let _ = write!(std::io::stdout(), "{}", told.text);
-        Ok(())
+    /// Whether each file can be written.
+    ///
+    /// # Errors
+    /// One cannot.
+    pub(super) fn tried(&self) -> Result<(), Error> {
+        let paths = [&self.json, &self.markdown];
+        paths
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| destination::writable(path))
     }
-}
 
-async fn write(path: &Path, text: String) -> Result<(), Error> {
-    tokio::fs::write(path, text).await.map_err(|error| {
-        Error::environment(
-            format!("{} cannot be written: {error}", path.display()),
-            "name a file in a directory that is there and may be written to",
-        )
-    })
+    /// Tells the results, and writes them where that was asked for.
+    ///
+    /// # Errors
+    /// A file cannot be written; the results were told.
+    pub(super) async fn tell(&self, told: Told) -> Result<(), Error> {
+        // Where nobody reads standard output any more, there are still the files.
+        let _ = write!(std::io::stdout(), "{}", told.text);
+        let files = [(&self.json, told.json), (&self.markdown, told.markdown)];
+        let mut result = Ok(());
+        for (path, text) in files {
+            if let Some(path) = path
+                && let Err(error) = tokio::fs::write(path, text).await
+            {
+                result = Err(destination::unwritten(path, error));
+            }
+        }
+        result
+    }
 }

@@ -1,29 +1,53 @@
 //! The files that schedules are written to and read from.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use harness::chaos::Schedule;
 use harness::checkout::Checkout;
 use harness::error::Error;
 
-/// Where they are written.
-pub(super) fn directory(checkout: &Checkout) -> PathBuf {
+use super::super::destination;
+
+/// Where the schedule of a seed is written.
+pub(super) fn made(checkout: &Checkout, seed: u64) -> PathBuf {
+    directory(checkout).join(format!("chaos-{seed}.json"))
+}
+
+/// Where the shorter schedule is written that is found for that of a file.
+pub(super) fn short(checkout: &Checkout, file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    directory(checkout).join(format!("{stem}-short.json"))
+}
+
+fn directory(checkout: &Checkout) -> PathBuf {
     checkout.root().join("target/harness")
+}
+
+/// Whether such a file can be written.
+///
+/// # Errors
+/// It cannot.
+pub(super) async fn writable(file: &Path) -> Result<(), Error> {
+    directory_of(file)
+        .await
+        .map_err(|error| destination::unwritten(file, error))?;
+    destination::writable(file)
 }
 
 pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error> {
     let written = async {
-        if let Some(directory) = file.parent() {
-            tokio::fs::create_dir_all(directory).await?;
-        }
+        directory_of(file).await?;
         tokio::fs::write(file, schedule.to_json()).await
     };
-    written.await.map_err(|error: std::io::Error| {
-        Error::environment(
-            format!("{} cannot be written: {error}", file.display()),
-            "run it where the checkout may be written to",
-        )
-    })
+    written.await.map_err(|error| destination::unwritten(file, error))
+}
+
+async fn directory_of(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(directory) => tokio::fs::create_dir_all(directory).await,
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {

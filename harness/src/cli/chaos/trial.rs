@@ -15,13 +15,14 @@ use super::file;
 const TRIALS: usize = 12;
 /// Time after which no other is tried.
 const TRIAL_TIME: Duration = Duration::from_secs(10 * 60);
+
 /// One schedule, and what is done with it.
 pub(super) struct Trial {
     pub(super) ground: Ground,
     pub(super) schedule: Schedule,
     pub(super) file: PathBuf,
-    pub(super) directory: PathBuf,
-    pub(super) shrink: bool,
+    /// Where a shorter one is written; none where none is looked for.
+    pub(super) short: Option<PathBuf>,
 }
 
 impl Trial {
@@ -46,10 +47,9 @@ impl Trial {
             }
             Err(other) => return Err(other),
         }
-        let again = if self.shrink {
-            self.shorter().await?
-        } else {
-            self.file.clone()
+        let again = match &self.short {
+            Some(short) => self.shorter(short).await,
+            None => &self.file,
         };
         // Where nobody reads standard output any more, the exit code still tells.
         let _ = writeln!(
@@ -71,8 +71,8 @@ impl Trial {
         );
     }
 
-    /// The file of a shorter schedule that fails, or of the first one.
-    async fn shorter(&self) -> Result<PathBuf, Error> {
+    /// The file of a shorter schedule that fails, written to `path`, or of the first one.
+    async fn shorter<'a>(&'a self, path: &'a PathBuf) -> &'a PathBuf {
         let progress = &self.ground.progress;
         let limits = Limits {
             runs: TRIALS,
@@ -104,11 +104,13 @@ impl Trial {
         };
         if shrunk.schedule == self.schedule {
             progress.say(&format!("No shorter schedule fails every time: {why}."));
-            return Ok(self.file.clone());
+            return &self.file;
         }
-        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let path = self.directory.join(format!("{stem}-short.json"));
-        file::write(&path, &shrunk.schedule).await?;
+        // The mesh has failed, whether this can be written or not.
+        if let Err(error) = file::write(path, &shrunk.schedule).await {
+            progress.say(&error.to_string());
+            return &self.file;
+        }
         progress.say(&format!("{} fails too ({why}):", size(&shrunk.schedule)));
         for step in &shrunk.schedule.steps {
             progress.say(&format!(
@@ -118,7 +120,7 @@ impl Trial {
                 seconds(Duration::from_millis(step.heal_after_ms))
             ));
         }
-        Ok(path)
+        path
     }
 
     /// Whether a fresh mesh does not endure `candidate`; nothing where that cannot be told.
