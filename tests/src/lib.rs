@@ -36,6 +36,16 @@ pub async fn harness(runtime: &Runtime, arguments: &[&str]) -> Result<Finished> 
     finished(spawn(runtime, arguments).await?).await
 }
 
+/// Runs a command that is about no runtime, such as `why`, to its end.
+///
+/// # Errors
+/// It cannot be run, or takes too long.
+pub async fn harness_on_no_runtime(arguments: &[&str]) -> Result<Finished> {
+    let mut command = Command::new(program::built().await?);
+    command.args(arguments);
+    finished(program::spawn(command)?).await
+}
+
 /// The names of all containers and networks with the label `key=value`.
 ///
 /// # Errors

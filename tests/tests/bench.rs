@@ -5,7 +5,6 @@
     reason = "what the tests share is part of each, and fails it as an assertion does"
 )]
 
-use harness::runtime::Choice;
 use serde_json::Value;
 
 /// Every part has a row of the sidecar, with a figure for each metric and no failure.
@@ -13,7 +12,6 @@ use serde_json::Value;
 async fn the_data_planes_tables_are_complete() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
-    let runtime = Choice::Process.connect().await.unwrap().runtime;
     let arguments = [
         "bench",
         "data-plane",
@@ -31,7 +29,7 @@ async fn the_data_planes_tables_are_complete() {
         "--json",
         json.to_str().unwrap(),
     ];
-    let finished = tests::harness(&runtime, &arguments).await.unwrap();
+    let finished = tests::harness_on_no_runtime(&arguments).await.unwrap();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     let text = std::fs::read_to_string(&json).unwrap();
     let results: Value = serde_json::from_str(&text).unwrap();

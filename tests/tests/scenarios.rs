@@ -223,7 +223,7 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
         assert!(failed.errors.contains("removing: nothing is left"), "{failed:#?}");
         assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
         let why = why_file(&failed);
-        let told = tests::harness(&runtime, &["why", why.to_str().unwrap()])
+        let told = tests::harness_on_no_runtime(&["why", why.to_str().unwrap()])
             .await
             .unwrap();
         assert_eq!(told.code, Some(0), "{told:#?}");
