@@ -25,6 +25,7 @@ use start::Ground;
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
 /// Time that a request of a check may take; the frontend itself answers within 5 s.
 const REQUEST_LIMIT: Duration = Duration::from_secs(7);
+
 /// The containers of one mesh.
 #[derive(Debug, Clone)]
 pub struct Mesh {
