@@ -114,7 +114,7 @@ fn in_a_small_mesh_a_node_that_stands_still_for_a_moment_stays_up() {
         let (mut world, places) = small(seed);
         let victim = places[seed as usize % 5];
         world.freeze(victim);
-        world.run_for(Duration::from_millis(880));
+        world.run_for(Duration::from_millis(860));
         world.thaw(victim);
         for _ in 0..20 {
             world.agree_per_side();

@@ -46,7 +46,7 @@ pub struct Timing {
     /// From a ping that was not answered to the next. 370 ms.
     pub ping_patience: Duration,
     /// The same from then on, and how much later than the first of a pair the second pings: more than `ping_way`.
-    /// 105 ms.
+    /// 100 ms.
     pub ping_retry: Duration,
     /// Unanswered pings in a row that take a node down. 6.
     pub pings_until_down: u32,
@@ -108,7 +108,7 @@ impl Default for Timing {
             ping_share: ms(140),
             ping_way: ms(80),
             ping_patience: ms(370),
-            ping_retry: ms(105),
+            ping_retry: ms(100),
             pings_until_down: 6,
             doubt_after: ms(3_000),
             ping_lost: ms(500),
