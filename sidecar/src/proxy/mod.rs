@@ -56,7 +56,8 @@ impl Default for Limits {
 
 impl Limits {
     /// The same for a process that may open so many files: only as many connections as there are descriptors to carry
-    /// them. One more could be accepted and go nowhere; so it waits in the backlog.
+    /// them, as long as the process's other listeners have few. One more could be accepted and go nowhere; so it waits
+    /// in the backlog.
     #[must_use]
     pub fn within_files(self, files: u64) -> Self {
         let carried = files.saturating_sub(OTHER_FILES) / FILES_A_CONNECTION;
