@@ -21,6 +21,10 @@ use super::refusal::Refusal;
 /// The first and the longest pause after the system had no room for a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
+/// Connections that are accepted before those that are open have their turn. Of a burst, the other workers take the rest
+/// meanwhile: who took it whole would serve the last of it late.
+const IN_A_ROW: usize = 4;
+
 /// What is done with the connections of a listener.
 pub(super) trait Serve: Send + Sync + 'static {
     /// Serves one connection to its end.
@@ -39,6 +43,7 @@ pub(super) struct Accept<S> {
 impl<S: Serve> Accept<S> {
     pub(super) async fn run(&self) {
         let mut pause = PAUSE.0;
+        let mut taken = 0_usize;
         loop {
             let Ok(permit) = self.shared.permits.acquire().await else {
                 return;
@@ -47,6 +52,10 @@ impl<S: Serve> Accept<S> {
                 Ok((client, peer)) => {
                     pause = PAUSE.0;
                     self.take(client, peer, permit);
+                    taken += 1;
+                    if taken.is_multiple_of(IN_A_ROW) {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Err(error) if out_of_room(&error) => {
                     if pause == PAUSE.0 {
