@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustix::process::Signal;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +21,7 @@ use crate::http;
 use crate::mesh::{self, Mesh};
 use crate::proxy::workers::{WorkerThreads, Workers};
 use crate::proxy::{Limits, descriptors};
+use crate::signals::{Signals, Told};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
@@ -49,8 +48,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let code = match program {
         Some(program) => sidecar.beside(program, &mut signals, &settings).await,
         None => {
-            let signal = signals.next().await;
-            sidecar.draining(signal);
+            let told = signals.next().await;
+            sidecar.draining(told);
             0
         }
     };
@@ -170,9 +169,9 @@ impl Sidecar {
                 program.end_group();
                 status
             }
-            signal = signals.next() => {
-                self.draining(signal);
-                program.signal(signal);
+            told = signals.next() => {
+                self.draining(told);
+                program.signal(told.signal());
                 finish(&mut program, signals, settings.program_grace).await
             }
         };
@@ -180,8 +179,8 @@ impl Sidecar {
         supervise::exit_code(status)
     }
 
-    fn draining(&self, signal: Signal) {
-        tracing::info!(?signal, "stopping");
+    fn draining(&self, told: Told) {
+        tracing::info!(by = %told, "stopping");
         self.phase.send_replace(Phase::Draining);
     }
 
@@ -193,7 +192,7 @@ impl Sidecar {
                     tracing::warn!(connections = cut, "cut connections that did not finish in time");
                 }
             }
-            signal = signals.next() => tracing::warn!(?signal, "stopping at once"),
+            told = signals.next() => tracing::warn!(by = %told, "stopping at once"),
         }
         if let Some(mesh) = self.mesh {
             mesh.leave(LEAVE_TIMEOUT).await;
@@ -213,7 +212,7 @@ async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -
         () = tokio::time::sleep(grace) => {
             tracing::warn!(?grace, "the program did not finish in time and is killed");
         }
-        signal = signals.next() => tracing::warn!(?signal, "told again: the program is killed"),
+        told = signals.next() => tracing::warn!(by = %told, "told again: the program is killed"),
     }
     program.kill();
     program.ended().await
@@ -244,63 +243,4 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 /// The host's name, which in a container is the container's id.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// The signals that stop the sidecar.
-struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-    quit: unix::Signal,
-    /// The terminal is gone.
-    hangup: unix::Signal,
-    /// Told when standard input ends, where that counts as SIGTERM; taken once it was told.
-    input: Option<oneshot::Receiver<()>>,
-}
-
-impl Signals {
-    fn listen(to_input: bool) -> anyhow::Result<Self> {
-        Ok(Self {
-            input: to_input.then(input_end).transpose()?,
-            terminate: unix::signal(SignalKind::terminate())?,
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            quit: unix::signal(SignalKind::quit())?,
-            hangup: unix::signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.quit.recv() => Signal::QUIT,
-            _ = self.hangup.recv() => Signal::HUP,
-            () = ended(&mut self.input) => Signal::TERM,
-        }
-    }
-}
-
-/// Reads standard input to its end, drops what comes, and tells.
-fn input_end() -> anyhow::Result<oneshot::Receiver<()>> {
-    let (told, end) = oneshot::channel();
-    let read = move || {
-        // An input that cannot be read any more has ended too.
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        let _ = told.send(());
-    };
-    // Detached: nothing can end a read but the input's end, and a blocking task of the runtime would keep the process
-    // from exiting until then.
-    let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
-    thread.context("cannot start the thread that reads standard input")?;
-    Ok(end)
-}
-
-/// Waits for the input's end, once; cancellation-safe.
-async fn ended(input: &mut Option<oneshot::Receiver<()>>) {
-    match input {
-        Some(end) => {
-            let _ = end.await;
-            *input = None;
-        }
-        None => std::future::pending().await,
-    }
 }

@@ -14,5 +14,6 @@ pub mod log;
 pub mod mesh;
 pub mod probe;
 pub mod proxy;
+pub mod signals;
 pub mod status;
 pub mod supervise;
