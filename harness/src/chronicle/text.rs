@@ -89,7 +89,8 @@ pub(super) fn render(
 
 fn gap(text: &mut String, left_out: &mut usize) {
     if *left_out > 0 {
-        let _ = writeln!(text, "             ... {left_out} entries left out ...");
+        let entries = if *left_out == 1 { "entry" } else { "entries" };
+        let _ = writeln!(text, "             ... {left_out} {entries} left out ...");
         *left_out = 0;
     }
 }
@@ -153,7 +154,7 @@ Kinds: engine (what it did to a container), log (a line that it wrote, dated by 
 05:38:07.850 request  frontend:8080/service-a failed
 05:38:07.900 log      m-lb                    later
                                               and more
-             ... 1 entries left out ...
+             ... 1 entry left out ...
 ";
         assert_eq!(
             render("kill does not hold\n", &containers, entries, &windows),
