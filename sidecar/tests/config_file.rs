@@ -161,6 +161,11 @@ fn a_fault_names_file_line_and_word_and_what_was_expected() {
             "not a valid word here",
         ),
         (
+            "add tcp-lb x adress 127.0.0.1:80 server-groups sgs0",
+            "adress",
+            "did you mean address?",
+        ),
+        (
             "add server-group sg0 to server-groups nope",
             "nope",
             "no server-groups of this name",

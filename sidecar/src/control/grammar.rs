@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::error::CommandError;
+use super::suggestion::did_you_mean;
 
 /// The most words that one command may have.
 const MAX_WORDS: usize = 64;
@@ -36,8 +37,12 @@ macro_rules! words {
                 }
             }
 
+            fn words() -> impl Iterator<Item = &'static str> {
+                Self::ALL.iter().map(|w| w.word())
+            }
+
             fn list() -> String {
-                Self::ALL.iter().map(|w| w.word()).collect::<Vec<_>>().join(", ")
+                Self::words().collect::<Vec<_>>().join(", ")
             }
         }
 
@@ -254,10 +259,11 @@ impl Sentence {
         if THREAD_WORDS.contains(&word) {
             return threads_refused(word);
         }
+        let meant = did_you_mean(word, Key::words().chain(Flag::words()));
         CommandError::invalid(
             word,
             format!(
-                "{word} is not a valid word here; expected `{}`, a key ({}) or a flag ({})",
+                "{word} is not a valid word here; {meant}expected `{}`, a key ({}) or a flag ({})",
                 self.prepositions().join("` or `"),
                 Key::list(),
                 Flag::list()
@@ -267,13 +273,19 @@ impl Sentence {
 }
 
 fn parse_action(word: &str) -> Result<Action, CommandError> {
-    Action::from_word(word).ok_or_else(|| not_valid(word, "action", &Action::list()))
+    Action::from_word(word).ok_or_else(|| {
+        let meant = did_you_mean(word, Action::words());
+        not_valid(word, "action", &meant, &Action::list())
+    })
 }
 
 fn parse_resource(word: Option<&str>, before: &str) -> Result<Resource, CommandError> {
     match word {
         Some(word) if THREAD_WORDS.contains(&word) => Err(threads_refused(word)),
-        Some(word) => Resource::from_word(word).ok_or_else(|| not_valid(word, "resource", &Resource::list())),
+        Some(word) => Resource::from_word(word).ok_or_else(|| {
+            let meant = did_you_mean(word, Resource::words());
+            not_valid(word, "resource", &meant, &Resource::list())
+        }),
         None => Err(CommandError::invalid(
             before,
             format!("a resource is expected after {before}"),
@@ -281,10 +293,10 @@ fn parse_resource(word: Option<&str>, before: &str) -> Result<Resource, CommandE
     }
 }
 
-fn not_valid(word: &str, what: &str, all: &str) -> CommandError {
+fn not_valid(word: &str, what: &str, meant: &str, all: &str) -> CommandError {
     CommandError::invalid(
         word,
-        format!("{word} is not a valid {what}; expected one of {all}"),
+        format!("{word} is not a valid {what}; {meant}expected one of {all}"),
     )
 }
 

@@ -23,6 +23,7 @@ pub mod resp;
 mod running;
 mod sessions;
 mod smart_group;
+mod suggestion;
 mod values;
 mod view;
 
