@@ -87,88 +87,93 @@ pub struct Early {
 /// [`End::Finished`], else with a reset, which tells a peer from a complete stream.
 ///
 /// `meter` is told of bytes as they are handed on, those included that were sent early.
-pub async fn relay(
+///
+/// The flows are made before the future begins, which would else keep what they are made of for as long as it lasts.
+pub fn relay(
     client: &TcpStream,
     instance: &TcpStream,
     early: Early,
     idle: Duration,
     mut cut: Pin<&mut impl Future<Output = End>>,
     meter: impl Fn(Direction, u64),
-) -> Summary {
+) -> impl Future<Output = Summary> {
     if early.sent > 0 {
         meter(Direction::ToInstance, early.sent as u64);
     }
     let mut upstream = Flow::new(early.bytes, early.sent);
     let mut downstream = Flow::new(Vec::new(), 0);
-    let end = {
-        // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
-        // tells of its reset. Few connections come to that, so the others do not hold the room for it.
-        let (mut client_error, mut instance_error) = (None, None);
-        // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
-        let mut last = Instant::now();
-        let mut timer = pin!(sleep_until(last + idle));
-        poll_fn(|cx| {
-            let before = (upstream.moved(), downstream.moved());
-            let up = upstream.pump(cx, client, instance, downstream.is_done());
-            // A reset is told once, and to whom it is told is chance: where a write has met it, a read finds the stream
-            // ended, and that end is not to be passed on.
-            let failed = matches!(up, Poll::Ready(Err(_)));
-            let down = downstream.pump(cx, instance, client, upstream.is_done() || failed);
-            let now = (upstream.moved(), downstream.moved());
-            if now.0 > before.0 {
-                meter(Direction::ToInstance, now.0 - before.0);
-            }
-            if now.1 > before.1 {
-                meter(Direction::ToClient, now.1 - before.1);
-            }
-            match (up, down) {
-                (Poll::Ready(Err(fault)), _) => {
-                    return Poll::Ready(end_of(&fault, Side::Client, Side::Instance));
+    async move {
+        let end = {
+            // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
+            // tells of its reset. Few connections come to that, so the others do not hold the room for it.
+            let (mut client_error, mut instance_error) = (None, None);
+            // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
+            let mut last = Instant::now();
+            let mut timer = pin!(sleep_until(last + idle));
+            poll_fn(|cx| {
+                let before = (upstream.moved(), downstream.moved());
+                let up = upstream.pump(cx, client, instance, downstream.is_done());
+                // A reset is told once, and to whom it is told is chance: where a write has met it, a read finds the stream
+                // ended, and that end is not to be passed on.
+                let failed = matches!(up, Poll::Ready(Err(_)));
+                let down = downstream.pump(cx, instance, client, upstream.is_done() || failed);
+                let now = (upstream.moved(), downstream.moved());
+                if now.0 > before.0 {
+                    meter(Direction::ToInstance, now.0 - before.0);
                 }
-                (_, Poll::Ready(Err(fault))) => {
-                    return Poll::Ready(end_of(&fault, Side::Instance, Side::Client));
+                if now.1 > before.1 {
+                    meter(Direction::ToClient, now.1 - before.1);
                 }
-                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
-                _ => {}
-            }
-            if !upstream.reads() {
-                let error = client_error.get_or_insert_with(|| Box::pin(client.ready(Interest::ERROR)));
-                if error.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(pending_error(client, Side::Client));
+                match (up, down) {
+                    (Poll::Ready(Err(fault)), _) => {
+                        return Poll::Ready(end_of(&fault, Side::Client, Side::Instance));
+                    }
+                    (_, Poll::Ready(Err(fault))) => {
+                        return Poll::Ready(end_of(&fault, Side::Instance, Side::Client));
+                    }
+                    (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
+                    _ => {}
                 }
-            }
-            if !downstream.reads() {
-                let error = instance_error.get_or_insert_with(|| Box::pin(instance.ready(Interest::ERROR)));
-                if error.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(pending_error(instance, Side::Instance));
+                if !upstream.reads() {
+                    let error = client_error.get_or_insert_with(|| Box::pin(client.ready(Interest::ERROR)));
+                    if error.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(pending_error(client, Side::Client));
+                    }
                 }
-            }
-            if let Poll::Ready(end) = cut.as_mut().poll(cx) {
-                return Poll::Ready(end);
-            }
-            if now != before {
-                last = Instant::now();
-            }
-            while timer.as_mut().poll(cx).is_ready() {
-                if last.elapsed() >= idle {
-                    return Poll::Ready(End::Idle);
+                if !downstream.reads() {
+                    let error =
+                        instance_error.get_or_insert_with(|| Box::pin(instance.ready(Interest::ERROR)));
+                    if error.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(pending_error(instance, Side::Instance));
+                    }
                 }
-                timer.as_mut().reset(last + idle);
+                if let Poll::Ready(end) = cut.as_mut().poll(cx) {
+                    return Poll::Ready(end);
+                }
+                if now != before {
+                    last = Instant::now();
+                }
+                while timer.as_mut().poll(cx).is_ready() {
+                    if last.elapsed() >= idle {
+                        return Poll::Ready(End::Idle);
+                    }
+                    timer.as_mut().reset(last + idle);
+                }
+                Poll::Pending
+            })
+            .await
+        };
+        if end != End::Finished {
+            for stream in [client, instance] {
+                // Where it fails, the connection is gone already.
+                let _ = stream.set_zero_linger();
             }
-            Poll::Pending
-        })
-        .await
-    };
-    if end != End::Finished {
-        for stream in [client, instance] {
-            // Where it fails, the connection is gone already.
-            let _ = stream.set_zero_linger();
         }
-    }
-    Summary {
-        to_instance: upstream.moved(),
-        to_client: downstream.moved(),
-        end,
+        Summary {
+            to_instance: upstream.moved(),
+            to_client: downstream.moved(),
+            end,
+        }
     }
 }
 
