@@ -47,6 +47,20 @@ async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn up_ends_when_somebody_else_has_removed_its_mesh() {
+    on_each(async |runtime| {
+        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+        let mut up = mesh.up().await.unwrap();
+        let down = mesh.harness(&["down"]).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(end(&mut up).await.unwrap().code(), Some(1));
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
     on_each(async |runtime| {
         let mesh = Mesh::on(runtime.clone()).await.unwrap();

@@ -69,7 +69,10 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         }
         progress.say("Ctrl-C stops it and removes everything.");
         let watched = super::watch::containers(&runtime, &mesh, &belonging.run, &progress);
-        interrupts.stop.run_until_cancelled(watched).await;
+        if interrupts.stop.run_until_cancelled(watched).await.is_some() {
+            progress.say("Nothing of the mesh is left: somebody else has removed it.");
+            return Ok((ExitCode::FAILURE, Afterwards::Remove));
+        }
         progress.stage("stopping");
         progress.note("services finish what is under way (Ctrl-C again: at once)");
         let unwell = mesh.stop_all().await;

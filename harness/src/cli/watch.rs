@@ -10,7 +10,7 @@ use harness::runtime::{Container, Runtime, label};
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Tells of every container of the mesh that ends, goes, or comes back. Does not end.
+/// Tells of every container of the mesh that ends, goes, or comes back, until all have been removed.
 pub(super) async fn containers(runtime: &Runtime, mesh: &Mesh, run: &str, progress: &Progress) {
     let filter = format!("{}={run}", label::RUN);
     let nodes = mesh.nodes().iter();
@@ -22,6 +22,9 @@ pub(super) async fn containers(runtime: &Runtime, mesh: &Mesh, run: &str, progre
         if let Ok(listed) = runtime.containers(&filter).await {
             for news in news(&mut known, &listed) {
                 progress.say(&news);
+            }
+            if known.values().all(|state| *state == State::Removed) {
+                return;
             }
         }
         tokio::time::sleep(PERIOD).await;
