@@ -31,7 +31,7 @@ use self::contact::Contact;
 use self::differences::Differences;
 pub use self::event::{Action, Departure, Event, Failure};
 use self::rumours::Rumours;
-use self::search::Round;
+use self::search::{Near, Round};
 pub use self::search::Search;
 use self::slots::Slots;
 use self::timers::Timers;
@@ -59,7 +59,7 @@ pub struct Protocol {
     contacts: BTreeMap<SocketAddr, Contact>,
     timers: Timers<Timer>,
     slots: Slots,
-    near: Round,
+    near: Near,
     far: Round,
     /// Rounds near us that have ended since we were last alone.
     rounds: u32,
@@ -88,8 +88,13 @@ impl Protocol {
     pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
         let mut timers = Timers::new();
         timers.set(Timer::SearchNear, Duration::ZERO);
-        timers.set(Timer::SearchFar, Duration::ZERO);
         let (near, far) = search.split(timing.search_near);
+        let far_at = if near.goes_beyond() {
+            timing.search_settled_pause
+        } else {
+            Duration::ZERO
+        };
+        timers.set(Timer::SearchFar, far_at);
         Self {
             own_name: own.name().into(),
             membership: Membership::new(own.clone(), &timing),
