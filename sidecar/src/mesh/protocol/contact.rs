@@ -23,6 +23,9 @@ pub(super) enum Task {
 pub(super) struct Exchange {
     pub(super) id: u64,
     pub(super) task: Task,
+    pub(super) began: Duration,
+    /// Whether its end tells how long answers take: who is asked may well be there.
+    pub(super) telling: bool,
     /// The revision of our list that the node has once it answers, where the exchange tells it.
     pub(super) tells: Option<u64>,
     /// [`Contact::news`] at the start: where that moved, the answer may be older than what came since.

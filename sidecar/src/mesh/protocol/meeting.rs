@@ -27,12 +27,12 @@ impl Protocol {
             // It asks again until it has our answer.
             contact.told = revision;
             self.changed = true;
-            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
+            self.differs_by_one();
             self.ping_first(now, endpoint);
-        } else if contact.pulled.is_none() {
-            // It asks once more: our answer got lost, and our own question may not. Only one, lest each make
-            // the other ask for ever.
+        } else if contact.pulled.is_none() && self.patience.is_usual(self.timing.join_timeout) {
+            // It asks once more: our answer got lost (or came too late, where many do), and our own question may
+            // not. Only one, lest each make the other ask for ever.
             contact.want_pull(now, self.timing.repair_pause);
         }
         self.changed |= self.directory.set(&node, khala_nodes);

@@ -12,6 +12,7 @@ mod event;
 mod gossip;
 mod meeting;
 mod neighbours;
+mod patience;
 mod plan;
 mod rumours;
 mod search;
@@ -30,9 +31,10 @@ use rand::{RngExt, SeedableRng};
 use self::contact::Contact;
 use self::differences::Differences;
 pub use self::event::{Action, Departure, Event, Failure};
+use self::patience::Patience;
 use self::rumours::Rumours;
-use self::search::{Near, Round};
 pub use self::search::Search;
+use self::search::{Near, Round};
 use self::slots::Slots;
 use self::timers::Timers;
 use super::directory::Directory;
@@ -59,6 +61,7 @@ pub struct Protocol {
     contacts: BTreeMap<SocketAddr, Contact>,
     timers: Timers<Timer>,
     slots: Slots,
+    patience: Patience,
     near: Near,
     far: Round,
     /// Rounds near us that have ended since we were last alone.
@@ -102,6 +105,7 @@ impl Protocol {
             contacts: BTreeMap::new(),
             timers,
             slots: Slots::default(),
+            patience: Patience::default(),
             near,
             far,
             rounds: 0,
