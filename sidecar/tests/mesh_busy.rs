@@ -78,6 +78,41 @@ fn who_does_not_answer_in_time_has_others_waited_for_longer_until_answers_come_s
 }
 
 #[test]
+fn of_two_that_hear_each_other_in_a_large_mesh_one_asks_at_once() {
+    let (mut lone, crowd) = (Lone::new(), crowd(100));
+    // As soon as it knows so many, it is a large mesh.
+    let (known, new) = crowd.split_at(40);
+    name(&mut lone, known);
+    while let Some(asked) = lone.asked.pop() {
+        let asked_node = known.iter().find(|node| node.endpoint() == asked.to).unwrap();
+        lone.answer(&asked, local(asked_node, &[]));
+    }
+    for node in new {
+        lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
+        lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
+        let asked = std::mem::take(&mut lone.asked);
+        for asked in asked.iter().filter(|asked| asked.to == node.endpoint()) {
+            // All others of this crowd come after it.
+            assert!(asked.to.ip().to_string().ends_with(['1', '3', '5', '7', '9']));
+            lone.answer(asked, local(node, &[]));
+        }
+    }
+    let up = |lone: &Lone| lone.protocol.membership().healthy().len();
+    assert_eq!(up(&lone), 1 + 40 + 30);
+    // The others do not ask; they are not waited for for ever.
+    for _ in 0..30 {
+        lone.pass(ms(50));
+        for asked in std::mem::take(&mut lone.asked) {
+            let asked_node = crowd.iter().find(|node| node.endpoint() == asked.to).unwrap();
+            if asked.request.kind() == ExchangeKind::Local {
+                lone.answer(&asked, local(asked_node, &[]));
+            }
+        }
+    }
+    assert_eq!(up(&lone), 101);
+}
+
+#[test]
 fn a_node_that_many_answer_at_once_asks_few_of_them_whom_they_know() {
     let (mut lone, crowd) = (Lone::new(), crowd(100));
     for node in &crowd {

@@ -130,6 +130,11 @@ impl Contact {
         if at > now { Err(at) } else { Ok(task) }
     }
 
+    /// Whether the first question is left to the other.
+    pub(super) fn waits_to_be_asked(&self, now: Duration) -> bool {
+        self.pulled.is_none() && self.attempts == 0 && self.check_at > now
+    }
+
     /// Has its list asked for, but not sooner than a pause after the last time.
     pub(super) fn want_pull(&mut self, now: Duration, pause: Duration) {
         let at = self.pulled.map_or(now, |pulled| now.max(pulled + pause));
