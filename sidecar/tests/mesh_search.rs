@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::lone::ms;
+use mesh_common::world::{Layout, Network, World};
 use proptest::prelude::*;
 use sidecar::mesh::config::Config;
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
@@ -150,4 +151,65 @@ fn a_loopback_network_is_searched_at_once() {
     let own = SocketAddr::from(([127, 0, 0, 1], 31000));
     let all = searched(own, &Config::default(), once(), ms(100));
     assert_eq!(all.len(), 255);
+}
+
+/// A settled mesh on loopback.
+fn loopback_mesh(nodes: usize) -> World {
+    let network = Network {
+        gossiping: 1.0,
+        ..Network::default()
+    };
+    let layout = Layout {
+        network: Ipv4Addr::new(127, 83, 1, 0),
+        mask: 24,
+    };
+    let mut world = World::laid_out(7, network, layout);
+    for _ in 0..nodes {
+        world.start();
+    }
+    world.agree_within(Duration::from_secs(1));
+    world.run_for(Duration::from_secs(2));
+    world
+}
+
+#[test]
+fn a_settled_mesh_on_loopback_costs_no_more_than_elsewhere() {
+    for nodes in [2, 5, 40] {
+        let mut world = loopback_mesh(nodes);
+        world.take_traffic();
+        world.run_for(Duration::from_secs(130));
+        let traffic = world.take_traffic();
+        let sent: u64 = traffic.iter().map(|node| node.datagrams_sent).sum();
+        let each = sent / 130 / nodes as u64;
+        assert!(each < 10, "{nodes} nodes: {each} datagrams/s each");
+    }
+}
+
+#[test]
+fn settled_meshes_on_loopback_that_are_far_from_each_other_find_each_other() {
+    let mut world = loopback_mesh(0);
+    let pair = |world: &mut World| [world.start(), world.start()];
+    let near = pair(&mut world);
+    for _ in 0..200 {
+        // Nobody has seen it: only its address is passed over.
+        let nobody = world.start();
+        world.kill(nobody);
+    }
+    pair(&mut world);
+    world.partition(&near);
+    world.run_for(Duration::from_secs(30));
+    world.agree_per_side();
+    world.heal();
+    // Each sweeps the 222 far addresses once a second.
+    world.agree_within(Duration::from_secs(240));
+}
+
+#[test]
+fn a_newcomer_on_loopback_whose_first_sweep_is_lost_is_found_as_soon() {
+    let mut world = loopback_mesh(60);
+    let newcomer = world.start();
+    world.partition(&[newcomer]);
+    world.run_for(ms(200));
+    world.heal();
+    world.agree_within(ms(500));
 }

@@ -7,6 +7,7 @@
 
 mod node;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,9 @@ struct Options {
     /// Seconds over which the idle mesh is measured, and before that.
     #[arg(long, default_value_t = 20)]
     idle: u64,
+    /// Only until all agree; prints what all have counted together until then.
+    #[arg(long)]
+    start_only: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -69,9 +73,19 @@ fn main() -> anyhow::Result<()> {
         nodes.push(node.with_context(|| format!("sidecar {host}"))?);
     }
     let started = begin.elapsed();
-    let count = nodes.len();
-    let instances = count * usize::try_from(options.instances)?;
+    let (count, each) = (f64::from(options.nodes), f64::from(options.instances));
+    let instances = count * each;
     let cold = agree(&nodes, count, instances, limit);
+    let start = usage(&nodes)?;
+    let per_start = start.processor / count;
+    if options.start_only {
+        println!(
+            "{count} sidecars: all started after {:.1} s, all agree after {}, {per_start:.2} s of processor time each",
+            started.as_secs_f64(),
+            seconds(&cold.map(|time| time + started))
+        );
+        return print_counters(&nodes);
+    }
 
     let idle = Duration::from_secs(options.idle);
     pause(idle);
@@ -79,13 +93,12 @@ fn main() -> anyhow::Result<()> {
     pause(idle);
     let after = usage(&nodes)?;
 
-    let each = usize::try_from(options.instances)?;
-    let victim = nodes.remove(count / 3);
+    let victim = nodes.remove(nodes.len() / 3);
     drop(victim);
-    let killed = agree(&nodes, count - 1, instances - each, limit);
-    let still = nodes.remove(count / 3);
+    let killed = agree(&nodes, count - 1.0, instances - each, limit);
+    let still = nodes.remove(nodes.len() / 3);
     still.signal(Signal::STOP)?;
-    let frozen = agree(&nodes, count - 2, instances - 2 * each, limit);
+    let frozen = agree(&nodes, count - 2.0, instances - 2.0 * each, limit);
 
     let mut table = vec![
         (
@@ -95,6 +108,10 @@ fn main() -> anyhow::Result<()> {
         (
             "all agree, from the first start".to_owned(),
             seconds(&cold.map(|time| time + started)),
+        ),
+        (
+            "processor time of one until then".to_owned(),
+            format!("{per_start:.2} s"),
         ),
         ("one killed, all have noticed after".to_owned(), seconds(&killed)),
         (
@@ -139,20 +156,33 @@ fn seconds(time: &Result<Duration, String>) -> String {
     }
 }
 
-/// How long it takes until each of these sees so many nodes and instances.
-fn agree(nodes: &[Node], up: usize, instances: usize, limit: Duration) -> Result<Duration, String> {
-    let begin = Instant::now();
-    let mut waiting: Vec<&Node> = nodes.iter().collect();
-    loop {
-        waiting.retain(|node| !node.sees().is_ok_and(|seen| seen == (up, instances)));
-        if waiting.is_empty() {
-            return Ok(begin.elapsed());
+/// What all of them together have counted, where it is not nothing.
+fn print_counters(nodes: &[Node]) -> anyhow::Result<()> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for node in nodes {
+        for (counter, value) in node.counters("sidecar_mesh_")? {
+            *sums.entry(counter).or_default() += value;
         }
-        if begin.elapsed() > limit {
-            return Err(format!("{} of {} do not agree", waiting.len(), nodes.len()));
-        }
-        pause(Duration::from_millis(50));
     }
+    for (counter, sum) in sums.iter().filter(|(_, sum)| **sum > 0.0) {
+        println!("{sum:>10} {counter}");
+    }
+    Ok(())
+}
+
+/// How long it takes until each of these sees so many nodes and instances. One is looked at after the other, so that
+/// looking takes them little time.
+fn agree(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<Duration, String> {
+    let begin = Instant::now();
+    for (number, node) in nodes.iter().enumerate() {
+        while !node.sees().is_ok_and(|seen| seen == (up, instances)) {
+            if begin.elapsed() > limit {
+                return Err(format!("{} of {} do, maybe more", number, nodes.len()));
+            }
+            pause(Duration::from_millis(20));
+        }
+    }
+    Ok(begin.elapsed())
 }
 
 /// What all of them together have used.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
 const STATUS: u16 = 9090;
 const DISCOVERY: u16 = 31000;
@@ -69,33 +68,33 @@ impl Node {
     }
 
     /// How many nodes and instances it sees.
-    pub(crate) fn sees(&self) -> anyhow::Result<(usize, usize)> {
-        let page: Value = serde_json::from_str(&self.get("/mesh")?)?;
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let up = list(&page["nodes"])
-            .iter()
-            .filter(|node| node["health"] == "UP")
-            .count();
-        let services = list(&page["services"]);
-        let instances = services
-            .iter()
-            .map(|service| list(&service["instances"]).len())
-            .sum();
-        Ok((up, instances))
+    pub(crate) fn sees(&self) -> anyhow::Result<(f64, f64)> {
+        let nodes = self.counted("sidecar_mesh_nodes{", "state=\"up\"")?;
+        Ok((nodes, self.counted("sidecar_mesh_instances ", "")?))
     }
 
     /// The sum of a counter's samples with this label.
     pub(crate) fn counted(&self, name: &str, label: &str) -> anyhow::Result<f64> {
+        let counters = self.counters(name)?;
+        let labelled = counters
+            .into_iter()
+            .filter(|(counter, _)| counter.contains(label));
+        Ok(labelled.map(|(_, value)| value).sum())
+    }
+
+    /// Every sample whose name begins so.
+    pub(crate) fn counters(&self, name: &str) -> anyhow::Result<Vec<(String, f64)>> {
         let page = self.get("/metrics")?;
-        let lines = page
-            .lines()
-            .filter(|line| line.starts_with(name) && line.contains(label));
+        let lines = page.lines().filter(|line| line.starts_with(name));
         lines
             .map(|line| {
-                let value = line.rsplit(' ').next().unwrap_or_default();
-                value.parse::<f64>().with_context(|| line.to_owned())
+                let (counter, value) = line.rsplit_once(' ').with_context(|| line.to_owned())?;
+                Ok((
+                    counter.to_owned(),
+                    value.parse().with_context(|| line.to_owned())?,
+                ))
             })
-            .sum()
+            .collect()
     }
 
     /// Processor time used, user's and system's.
@@ -129,11 +128,11 @@ impl Node {
     fn get(&self, path: &str) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.status, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        write!(
-            stream,
+        let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.status
-        )?;
+        );
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {

@@ -109,6 +109,7 @@ impl Mesh {
             large: LargeBodies::new(),
         };
         tasks.spawn(server.run(sockets.exchange, stop.clone()));
+        let publishing = Publishing::new(instances_in, view_in, &protocol);
         let driver = Driver {
             protocol,
             incoming: sockets.incoming,
@@ -116,7 +117,7 @@ impl Mesh {
             requests,
             offers,
             leave,
-            publishing: Publishing::new(instances_in, view_in),
+            publishing,
             counters: counters.clone(),
             large: Arc::new(LargeBodies::new()),
             stop: stop.clone(),

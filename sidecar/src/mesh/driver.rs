@@ -24,6 +24,9 @@ use crate::breakage::{Breakage, broken};
 const LEAVES: u32 = 2;
 const LEAVE_PAUSE: Duration = Duration::from_millis(20);
 
+/// So many datagrams at most are heard before time counts, however many come.
+const MAX_HEARD: usize = 64;
+
 /// The state machine's surroundings.
 pub(super) struct Driver {
     pub(super) protocol: Protocol,
@@ -74,6 +77,9 @@ impl Driver {
             }
             let happening = self.wait(started, last_moment, &mut exchanges, &mut buffer).await;
             let now = started.elapsed();
+            if matches!(happening, Happening::Event(Event::Wake)) {
+                self.hear_what_came(now, &mut exchanges, &mut buffer);
+            }
             let actions = match happening {
                 Happening::Event(Event::Offers(_)) if last_moment.is_some() => continue,
                 Happening::Event(event) => self.protocol.handle(now, event),
@@ -155,6 +161,23 @@ impl Driver {
             }
             limit = &mut self.leave, if !leaving => limit.map_or(Happening::Stop, Happening::Leave),
             () = alarm => Happening::Event(Event::Wake),
+        }
+    }
+
+    /// Where the machine was too busy to run us, answers wait that the state machine is not to miss.
+    fn hear_what_came(&mut self, now: Duration, exchanges: &mut Exchanges, buffer: &mut [u8]) {
+        for _ in 0..MAX_HEARD {
+            let Ok((length, from)) = self.incoming.try_recv_from(buffer) else {
+                return;
+            };
+            let Ok(datagram) = Datagram::parse(&buffer[..length]) else {
+                self.counters.count_dropped();
+                continue;
+            };
+            self.counters.count_received(datagram.kind);
+            let from = from.ip();
+            let actions = self.protocol.handle(now, Event::Datagram { from, datagram });
+            self.act(actions, exchanges);
         }
     }
 

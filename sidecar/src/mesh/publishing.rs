@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::protocol::Protocol;
-use super::view::{Health, View};
+use super::view::View;
+use super::wire::Node;
 use crate::balance::service::Instances;
 
 /// What is known is published anew so rarely that it takes at most one part of so many of the time: in a large
@@ -21,15 +22,22 @@ const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
 pub(super) struct Publishing {
     instances: watch::Sender<Arc<Instances>>,
     view: watch::Sender<Arc<View>>,
+    /// Who was up when last published.
+    up: BTreeSet<Node>,
     due: bool,
     not_before: Instant,
 }
 
 impl Publishing {
-    pub(super) fn new(instances: watch::Sender<Arc<Instances>>, view: watch::Sender<Arc<View>>) -> Self {
+    pub(super) fn new(
+        instances: watch::Sender<Arc<Instances>>,
+        view: watch::Sender<Arc<View>>,
+        protocol: &Protocol,
+    ) -> Self {
         Self {
             instances,
             view,
+            up: protocol.membership().healthy().clone(),
             due: false,
             not_before: Instant::now(),
         }
@@ -56,14 +64,13 @@ impl Publishing {
         self.not_before = Instant::now() + pause.min(PUBLISHING_LATEST);
     }
 
-    fn publish(&self, protocol: &Protocol) {
-        let view = protocol.view();
-        let before = up_nodes(&self.view.borrow());
-        let after = up_nodes(&view);
-        for node in after.difference(&before) {
-            tracing::info!(node, "discovery: up");
+    fn publish(&mut self, protocol: &Protocol) {
+        let up = protocol.membership().healthy();
+        for node in up.difference(&self.up) {
+            tracing::info!(%node, "discovery: up");
         }
-        self.view.send_replace(Arc::new(view));
+        self.up.clone_from(up);
+        self.view.send_replace(Arc::new(protocol.view()));
         let instances = protocol.instances();
         self.instances.send_if_modified(|held| {
             let changed = **held != instances;
@@ -73,18 +80,4 @@ impl Publishing {
             changed
         });
     }
-}
-
-fn up_nodes(view: &View) -> BTreeSet<String> {
-    let up = view
-        .nodes
-        .iter()
-        .filter(|node| node.health == Health::Up && !node.is_self);
-    up.map(|node| {
-        format!(
-            "{}@{}:{}",
-            node.node.node_name, node.node.address, node.node.tcp_port
-        )
-    })
-    .collect()
 }

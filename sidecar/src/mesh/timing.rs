@@ -9,8 +9,8 @@ const fn ms(n: u64) -> Duration {
 /// Times and counts that are local to a node; its neighbours may use others.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// How many of the nearest addresses are searched at once, round after round; more on loopback,
-    /// which resolves no addresses. 32.
+    /// How many of the nearest addresses are searched at once, round after round; more on loopback, which
+    /// resolves no addresses, until two rounds are over and a neighbour is up. 32.
     pub search_near: usize,
     /// Datagrams sent at once in such a round. 32.
     pub search_burst: usize,

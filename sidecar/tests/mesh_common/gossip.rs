@@ -1,7 +1,7 @@
 //! What a neighbour that gossips says, as the test plays it.
 
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node};
+use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeState, Request};
 
 use super::lone::{Lone, local};
 
@@ -27,7 +27,12 @@ pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, missed: &[&
 
 /// A node that is up and gossips.
 pub(crate) fn bring_up(lone: &mut Lone, node: &Node) {
-    lone.datagram(DatagramKind::Search, node, "");
+    // By hearsay: who speaks itself may be left to ask.
+    let state = NodeState {
+        node: node.clone(),
+        healthy: true,
+    };
+    lone.serve(node, Request::Nodes(vec![state]));
     let check = lone.take_asked(node);
     lone.event(Event::Gossips(node.endpoint()));
     lone.answer(&check, local(node, &[5]));

@@ -46,6 +46,7 @@ pub(crate) struct Asked {
     pub(crate) id: u64,
     pub(crate) to: SocketAddr,
     pub(crate) request: Request,
+    pub(crate) timeout: Duration,
 }
 
 /// A node at 10.0.0.1, and the clock.
@@ -81,7 +82,17 @@ impl Lone {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => self.sent.push((to, datagram)),
-                Action::Exchange { id, to, request, .. } => self.asked.push(Asked { id, to, request }),
+                Action::Exchange {
+                    id,
+                    to,
+                    request,
+                    timeout,
+                } => self.asked.push(Asked {
+                    id,
+                    to,
+                    request,
+                    timeout,
+                }),
                 Action::Gone { node, why } => self.gone.push((node, why)),
                 Action::Publish => {}
             }

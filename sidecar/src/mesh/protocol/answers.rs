@@ -20,14 +20,22 @@ impl Protocol {
         };
         let in_time = !matches!(outcome, Err(Failure::Timeout));
         let contact = self.contacts.get_mut(&endpoint);
-        if !in_time && contact.as_ref().is_some_and(|contact| contact.silent) {
-            // It is gone or cut off: that tells nothing about how soon those answer who are there.
-            self.slots.release(endpoint);
-        } else {
-            self.slots.ended(endpoint, in_time);
-        }
+        // That one is gone or cut off tells nothing about how soon those answer who are there.
+        let gone = !in_time && contact.as_ref().is_some_and(|contact| contact.silent);
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
+        match &ended {
+            Some(exchange) if exchange.telling && !gone => {
+                self.slots.ended(endpoint, in_time);
+                let took = now.saturating_sub(exchange.began);
+                if in_time {
+                    self.patience.answered(took);
+                } else {
+                    self.patience.missed(took);
+                }
+            }
+            _ => self.slots.release(endpoint),
+        }
         if let Some(exchange) = ended {
             if exchange.task == Task::Nodes {
                 self.differing_nodes.ended(in_time);
@@ -95,8 +103,8 @@ impl Protocol {
         if joined {
             contact.mismatches = 0;
             self.changed = true;
-            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
+            self.differs_by_one();
         }
         match self.contacts.get(&endpoint) {
             Some(contact) if contact.gossips && joined => self.ping_first(now, endpoint),

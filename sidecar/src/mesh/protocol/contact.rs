@@ -23,6 +23,9 @@ pub(super) enum Task {
 pub(super) struct Exchange {
     pub(super) id: u64,
     pub(super) task: Task,
+    pub(super) began: Duration,
+    /// Whether its end tells how long answers take: who is asked may well be there.
+    pub(super) telling: bool,
     /// The revision of our list that the node has once it answers, where the exchange tells it.
     pub(super) tells: Option<u64>,
     /// [`Contact::news`] at the start: where that moved, the answer may be older than what came since.
@@ -125,6 +128,11 @@ impl Contact {
     pub(super) fn due(&self, now: Duration, up: bool, shaky: bool, behind: bool) -> Result<Task, Duration> {
         let (at, task) = self.next(up, shaky, behind);
         if at > now { Err(at) } else { Ok(task) }
+    }
+
+    /// Whether the first question is left to the other.
+    pub(super) fn waits_to_be_asked(&self, now: Duration) -> bool {
+        self.pulled.is_none() && self.attempts == 0 && self.check_at > now
     }
 
     /// Has its list asked for, but not sooner than a pause after the last time.

@@ -35,9 +35,13 @@ impl Protocol {
         if held.is_some_and(|member| member.up && member.node != node) {
             return self.contested(now, *kind, &node, hash);
         }
-        let heard = self.hear(now, &node, Word::Own);
+        let heard = self.note(now, &node, Word::Own);
         if heard == Heard::Ignored {
             return;
+        }
+        if heard != Heard::Known {
+            self.leave_first_question(now, endpoint);
+            self.pursue(now, endpoint);
         }
         if let Some(contact) = self.contacts.get_mut(&endpoint) {
             contact.silent = false;
@@ -54,7 +58,11 @@ impl Protocol {
             DatagramKind::Inform if differs => self.ask_nodes(now, endpoint),
             _ => {}
         }
-        if heard == Heard::Known && !self.membership.is_up(&node) {
+        let waits = self
+            .contacts
+            .get(&endpoint)
+            .is_some_and(|contact| contact.waits_to_be_asked(now));
+        if heard == Heard::Known && !waits && !self.membership.is_up(&node) {
             self.check_now(now, &node);
         }
     }

@@ -10,6 +10,8 @@ use crate::mesh::wire::Gossip;
 const MAX_SLOWNESS: u32 = 5;
 /// So many differing digests in a row are no change on its way.
 const DIFFERENCES: u32 = 3;
+/// Pauses grow to so many times as long only, while differences may be of those whom we have yet to meet.
+const MEETING: u32 = 8;
 
 /// How far others' digests agree with ours, and when that is looked into.
 #[derive(Debug, Default)]
@@ -30,11 +32,13 @@ impl Differences {
         self.helped || self.in_a_row >= DIFFERENCES
     }
 
-    /// Begins a look, if one is due: the longer they do not help, the more rarely.
-    fn begin(&mut self, now: Duration, shortest: Duration, longest: Duration) -> bool {
-        if now < self.not_before {
-            return false;
-        }
+    /// Whether one may look into it again.
+    fn is_due(&self, now: Duration) -> bool {
+        now >= self.not_before
+    }
+
+    /// Begins a look: the longer they do not help, the more rarely.
+    fn begin(&mut self, now: Duration, shortest: Duration, longest: Duration) {
         let helped = std::mem::take(&mut self.helped);
         let shortest = (shortest * (1 << self.slowness)).min(longest);
         self.pause = if helped {
@@ -44,7 +48,6 @@ impl Differences {
         };
         self.not_before = now + self.pause;
         self.in_a_row = 0;
-        true
     }
 
     /// A look has ended: where the answer takes too long others' do, too, and asking less is what helps.
@@ -69,11 +72,9 @@ impl Protocol {
         self.differing_nodes.in_a_row = 0;
         if gossip.services == self.directory.digest() {
             self.differing_lists = Differences::default();
-        } else if self.differing_lists.another()
-            && self
-                .differing_lists
-                .begin(now, self.timing.repair_pause, self.timing.gossip_longest)
-        {
+        } else if self.differing_lists.another() && self.differing_lists.is_due(now) {
+            self.differing_lists
+                .begin(now, self.timing.repair_pause, self.timing.gossip_longest);
             if let Some(contact) = self.contacts.get_mut(&endpoint) {
                 contact.want_sync(now);
             }
@@ -81,13 +82,15 @@ impl Protocol {
         }
     }
 
+    /// A node has come up. Where more are to be met we differ from others for that alone, and asking whom they know
+    /// does not help.
+    pub(super) fn differs_by_one(&mut self) {
+        self.differing_nodes.helped |= !self.slots.is_meeting();
+    }
+
     /// Asks a node whom it knows; in a large mesh, where that is much to tell, not each that knows others.
     pub(super) fn ask_nodes(&mut self, now: Duration, endpoint: SocketAddr) {
-        let known = self.membership.members().len();
-        let large = known > self.timing.kept_connections;
-        let shortest = self.timing.nodes_share * u32::try_from(known).unwrap_or(u32::MAX);
-        let longest = self.timing.gossip_longest;
-        if large && !self.differing_nodes.begin(now, shortest, longest) {
+        if !self.may_ask_nodes(now) {
             return;
         }
         let at = now + self.about(self.timing.nodes_delay);
@@ -95,5 +98,27 @@ impl Protocol {
             contact.nodes_at.get_or_insert(at);
         }
         self.pursue(now, endpoint);
+    }
+
+    /// Whether any node may be asked whom it knows: in a large mesh, only now and then.
+    pub(super) fn may_ask_nodes(&self, now: Duration) -> bool {
+        !self.is_large() || self.differing_nodes.is_due(now)
+    }
+
+    /// A node is asked whom it knows.
+    pub(super) fn asks_nodes(&mut self, now: Duration) {
+        let known = u32::try_from(self.membership.members().len()).unwrap_or(u32::MAX);
+        let shortest = self.timing.nodes_share * known;
+        let longest = if self.slots.is_meeting() {
+            shortest * MEETING
+        } else {
+            self.timing.gossip_longest
+        };
+        self.differing_nodes.begin(now, shortest, longest);
+    }
+
+    /// Whether so many are known that all costs something.
+    pub(super) fn is_large(&self) -> bool {
+        self.membership.members().len() > self.timing.kept_connections
     }
 }

@@ -1,6 +1,6 @@
 //! Coming to know nodes of our own kind: by their lists, and by what others know.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::gossip::SELDOM;
@@ -8,7 +8,31 @@ use super::{Protocol, Timer};
 use crate::mesh::membership::{Heard, Word};
 use crate::mesh::wire::{NodeServices, NodeState};
 
+/// How long one of two waits for the other to ask.
+const COURTESY: Duration = Duration::from_millis(400);
+
+/// Whose it is to ask, of two that know each other: each asks every other node.
+fn asks(own: SocketAddr, other: SocketAddr) -> bool {
+    let last = |endpoint: SocketAddr| match endpoint.ip() {
+        IpAddr::V4(ip) => u32::from(ip.octets()[3]),
+        IpAddr::V6(ip) => u32::from(ip.octets()[15]),
+    };
+    let even = (last(own) + last(other)) % 2 == 0;
+    even == (own < other)
+}
+
 impl Protocol {
+    /// A node that is new has spoken, so that each knows the other: in a large mesh, where meeting is work, only one
+    /// of the two asks at once. The other does where nothing comes.
+    pub(super) fn leave_first_question(&mut self, now: Duration, endpoint: SocketAddr) {
+        if self.is_large()
+            && !asks(self.membership.own().endpoint(), endpoint)
+            && let Some(contact) = self.contacts.get_mut(&endpoint)
+        {
+            contact.check_at = now + self.patience.at_least(COURTESY);
+        }
+    }
+
     /// Takes in the list of a node of our kind that asks for ours: with it we have met, and need not ask.
     pub(super) fn met(&mut self, now: Duration, list: NodeServices) {
         let NodeServices { node, khala_nodes } = list;
@@ -27,12 +51,12 @@ impl Protocol {
             // It asks again until it has our answer.
             contact.told = revision;
             self.changed = true;
-            self.differing_nodes.helped = true;
             self.set_expiry(endpoint);
+            self.differs_by_one();
             self.ping_first(now, endpoint);
-        } else if contact.pulled.is_none() {
-            // It asks once more: our answer got lost, and our own question may not. Only one, lest each make
-            // the other ask for ever.
+        } else if contact.pulled.is_none() && self.patience.is_usual(self.timing.join_timeout) {
+            // It asks once more: our answer got lost (or came too late, where many do), and our own question may
+            // not. Only one, lest each make the other ask for ever.
             contact.want_pull(now, self.timing.repair_pause);
         }
         self.changed |= self.directory.set(&node, khala_nodes);

@@ -12,6 +12,7 @@ mod event;
 mod gossip;
 mod meeting;
 mod neighbours;
+mod patience;
 mod plan;
 mod rumours;
 mod search;
@@ -30,9 +31,10 @@ use rand::{RngExt, SeedableRng};
 use self::contact::Contact;
 use self::differences::Differences;
 pub use self::event::{Action, Departure, Event, Failure};
+use self::patience::Patience;
 use self::rumours::Rumours;
-use self::search::Round;
 pub use self::search::Search;
+use self::search::{Near, Round};
 use self::slots::Slots;
 use self::timers::Timers;
 use super::directory::Directory;
@@ -59,7 +61,8 @@ pub struct Protocol {
     contacts: BTreeMap<SocketAddr, Contact>,
     timers: Timers<Timer>,
     slots: Slots,
-    near: Round,
+    patience: Patience,
+    near: Near,
     far: Round,
     /// Rounds near us that have ended since we were last alone.
     rounds: u32,
@@ -88,8 +91,13 @@ impl Protocol {
     pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
         let mut timers = Timers::new();
         timers.set(Timer::SearchNear, Duration::ZERO);
-        timers.set(Timer::SearchFar, Duration::ZERO);
         let (near, far) = search.split(timing.search_near);
+        let far_at = if near.goes_beyond() {
+            timing.search_settled_pause
+        } else {
+            Duration::ZERO
+        };
+        timers.set(Timer::SearchFar, far_at);
         Self {
             own_name: own.name().into(),
             membership: Membership::new(own.clone(), &timing),
@@ -97,6 +105,7 @@ impl Protocol {
             contacts: BTreeMap::new(),
             timers,
             slots: Slots::default(),
+            patience: Patience::default(),
             near,
             far,
             rounds: 0,

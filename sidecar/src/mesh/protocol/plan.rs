@@ -11,6 +11,7 @@ use crate::mesh::wire::Request;
 impl Protocol {
     /// Does what is due with a node, or waits for it to be due.
     pub(super) fn pursue(&mut self, now: Duration, endpoint: SocketAddr) {
+        let may_ask_nodes = self.may_ask_nodes(now);
         let (Some(contact), Some(member)) = (self.contacts.get_mut(&endpoint), self.membership.get(endpoint))
         else {
             return;
@@ -18,9 +19,10 @@ impl Protocol {
         if contact.exchange.is_some() {
             return;
         }
-        if contact.nodes_at.is_some_and(|at| at <= now) && contact.heard_hash == Some(self.membership.hash())
+        if contact.nodes_at.is_some_and(|at| at <= now)
+            && (!may_ask_nodes || contact.heard_hash == Some(self.membership.hash()))
         {
-            // Meanwhile we have come to know the same nodes.
+            // Meanwhile we have asked another, or come to know the same nodes.
             contact.nodes_at = None;
         }
         let stranger = !member.up;
@@ -72,15 +74,28 @@ impl Protocol {
             Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
             Task::Nodes | Task::Sync => self.timing.exchange_timeout,
         };
+        // A neighbour's checks are to find out soon that it is gone, and are all that tells of one that does
+        // not gossip.
+        let telling = stranger || contact.gossips && task != Task::Check;
+        let timeout = if telling && !contact.silent {
+            self.patience.at_least(timeout)
+        } else {
+            timeout
+        };
         self.next_id += 1;
         let id = self.next_id;
         contact.exchange = Some(Exchange {
             id,
             task,
+            began: now,
+            telling,
             tells,
             news: contact.news,
         });
         self.exchanges.insert(id, to);
+        if task == Task::Nodes {
+            self.asks_nodes(now);
+        }
         self.timers.cancel(Timer::Contact(to));
         self.actions.push(Action::Exchange {
             id,

@@ -3,6 +3,7 @@
 //! Near addresses are visited at once and often, because neighbours are near: container networks number
 //! from the start. All others are swept steadily and slowly, because every address that does not answer
 //! holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
+//! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -12,8 +13,10 @@ use super::{Protocol, Timer};
 use crate::mesh::config::Config;
 use crate::mesh::wire::DatagramKind;
 
-/// Loopback resolves no addresses, so more of it is near.
-const NEAR_ON_LOOPBACK: u64 = 256;
+/// So many addresses are visited at once on loopback.
+const AT_ONCE_ON_LOOPBACK: u64 = 256;
+/// So many rounds of the near addresses there are always, and soon: the first one's datagrams may be lost.
+const ROUNDS_AT_LEAST: u32 = 2;
 
 /// The places (address and port) of the search network (discovery protocol: settings), nearest first.
 #[derive(Debug, Clone, Copy)]
@@ -55,14 +58,22 @@ impl Search {
     }
 
     /// Rounds over the nearest addresses, our own (for its other ports) and so many more; and over the rest.
-    pub(super) fn split(&self, nearest: usize) -> (Round, Round) {
-        let mut near = u64::try_from(nearest).unwrap_or(u64::MAX);
-        if self.own.ip().is_loopback() {
-            near = near.max(NEAR_ON_LOOPBACK);
-        }
-        let near = near.saturating_add(1).min(self.addresses) * self.ports;
+    pub(super) fn split(&self, nearest: usize) -> (Near, Round) {
+        let nearest = u64::try_from(nearest).unwrap_or(u64::MAX);
+        let at_once = if self.own.ip().is_loopback() {
+            nearest.max(AT_ONCE_ON_LOOPBACK)
+        } else {
+            nearest
+        };
+        let places = |addresses: u64| addresses.saturating_add(1).min(self.addresses) * self.ports;
+        let (settled, wide) = (places(nearest), places(at_once));
         let all = self.addresses * self.ports;
-        (Round::new(*self, 0..near), Round::new(*self, near..all))
+        let near = Near {
+            round: Round::new(*self, 0..wide),
+            wide,
+            settled,
+        };
+        (near, Round::new(*self, settled..all))
     }
 
     /// The address that so many others are nearer than: one above and one below our own in turn, then
@@ -129,14 +140,37 @@ impl Round {
     }
 }
 
+/// The rounds of the near places.
+#[derive(Debug)]
+pub(super) struct Near {
+    round: Round,
+    /// How far the rounds of a node go that is not settled.
+    wide: u64,
+    /// How far those of one that is.
+    settled: u64,
+}
+
+impl Near {
+    /// All that is near to a node that is not settled has been visited at once.
+    pub(super) fn goes_beyond(&self) -> bool {
+        self.wide > self.settled
+    }
+
+    fn restart(&mut self, settled: bool) {
+        self.round.places = 0..if settled { self.settled } else { self.wide };
+        self.round.restart();
+    }
+}
+
 impl Protocol {
     /// Visits the next places near us.
     pub(super) fn search_near(&mut self, now: Duration) {
-        let places = self.near.take(self.timing.search_burst);
+        let places = self.near.round.take(self.timing.search_burst);
         let over = places.is_empty();
         self.search_at(places);
         let pause = if over {
-            self.near.restart();
+            self.rounds = self.rounds.saturating_add(1);
+            self.near.restart(self.is_settled());
             self.pause_between_rounds()
         } else {
             self.timing.search_pause
@@ -144,14 +178,16 @@ impl Protocol {
         self.timers.set(Timer::SearchNear, now + pause);
     }
 
+    fn is_settled(&self) -> bool {
+        self.rounds >= ROUNDS_AT_LEAST && !self.membership.is_alone()
+    }
+
     fn pause_between_rounds(&mut self) -> Duration {
-        let doublings = self.rounds.min(16);
-        self.rounds += 1;
-        // A second round always, and soon: the first one's datagrams may have been lost.
-        let pause = if doublings == 0 || self.membership.is_alone() {
-            (self.timing.search_first * (1 << doublings)).min(self.timing.search_alone)
-        } else {
+        let pause = if self.is_settled() {
             self.timing.search_settled
+        } else {
+            let doublings = self.rounds.saturating_sub(1).min(16);
+            (self.timing.search_first * (1 << doublings)).min(self.timing.search_alone)
         };
         self.about(pause)
     }
@@ -164,7 +200,8 @@ impl Protocol {
         self.search_at(places);
         let pause = if !over {
             let settled = self.sweeps > 0 && !self.membership.is_alone();
-            if settled {
+            // Where the near rounds go there, too, until the node is settled, there is no hurry.
+            if settled || self.near.goes_beyond() {
                 self.timing.search_settled_pause
             } else {
                 self.timing.search_far_pause
@@ -196,7 +233,8 @@ impl Protocol {
         }
         (self.rounds, self.sweeps) = (0, 0);
         let at = now + self.about(self.timing.search_first);
-        if !self.near.is_under_way() {
+        if !self.near.round.is_under_way() {
+            self.near.restart(false);
             self.timers.set(Timer::SearchNear, at);
         }
         if !self.far.is_under_way() {

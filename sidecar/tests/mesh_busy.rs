@@ -1,0 +1,133 @@
+//! What a node does about a machine that is too busy to answer in time: it asks fewer, waits longer, and leaves out
+//! what is asked anyway.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use mesh_common::lone::{Lone, local, ms, node};
+use sidecar::mesh::protocol::Failure;
+use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Node, NodeState, Request};
+
+fn crowd(size: u8) -> Vec<Node> {
+    (2..2 + size)
+        .map(|host| node(&format!("n{host}"), host))
+        .collect()
+}
+
+/// Names these to the node.
+fn name(lone: &mut Lone, nodes: &[Node]) {
+    let states = nodes.iter().map(|node| NodeState {
+        node: node.clone(),
+        healthy: true,
+    });
+    lone.serve(&nodes[0], Request::Nodes(states.collect()));
+}
+
+fn asked_of(lone: &Lone, kind: ExchangeKind) -> BTreeSet<SocketAddr> {
+    let asked = lone.asked.iter().filter(|asked| asked.request.kind() == kind);
+    asked.map(|asked| asked.to).collect()
+}
+
+#[test]
+fn more_strangers_are_asked_at_once_the_more_answer() {
+    let (mut lone, crowd) = (Lone::new(), crowd(60));
+    name(&mut lone, &crowd);
+    let first = lone.asked.len();
+    assert!((4..=16).contains(&first), "{first} asked at first");
+    for asked in std::mem::take(&mut lone.asked) {
+        let asked_node = crowd.iter().find(|node| node.endpoint() == asked.to).unwrap();
+        lone.answer(&asked, local(asked_node, &[]));
+    }
+    assert_eq!(lone.asked.len(), 2 * first);
+}
+
+#[test]
+fn who_does_not_answer_in_time_has_others_waited_for_longer_until_answers_come_soon_again() {
+    let (mut lone, crowd) = (Lone::new(), crowd(60));
+    name(&mut lone, &crowd);
+    let usual = lone.asked[0].timeout;
+    let mut before = usual;
+    for _ in 0..2 {
+        lone.pass(before);
+        let late = std::mem::take(&mut lone.asked);
+        for asked in late.iter().filter(|asked| asked.timeout == before) {
+            lone.fail(asked, Failure::Timeout);
+        }
+        lone.pass(ms(100));
+        let longest = lone.asked.iter().map(|asked| asked.timeout).max().unwrap();
+        // However many did not come.
+        assert!(
+            (2 * before..3 * before).contains(&longest),
+            "{longest:?} after {before:?}"
+        );
+        before = longest;
+    }
+    for _ in 0..40 {
+        lone.pass(ms(100));
+        let Some(asked) = lone.asked.pop() else {
+            continue;
+        };
+        let asked_node = crowd.iter().find(|node| node.endpoint() == asked.to).unwrap();
+        lone.answer(&asked, local(asked_node, &[]));
+    }
+    let late = lone.asked.iter().map(|asked| asked.timeout).min().unwrap();
+    assert!(late < before, "{late:?} after answers came soon again");
+}
+
+#[test]
+fn of_two_that_hear_each_other_in_a_large_mesh_one_asks_at_once() {
+    let (mut lone, crowd) = (Lone::new(), crowd(100));
+    // As soon as it knows so many, it is a large mesh.
+    let (known, new) = crowd.split_at(40);
+    name(&mut lone, known);
+    while let Some(asked) = lone.asked.pop() {
+        let asked_node = known.iter().find(|node| node.endpoint() == asked.to).unwrap();
+        lone.answer(&asked, local(asked_node, &[]));
+    }
+    for node in new {
+        lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
+        lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
+        let asked = std::mem::take(&mut lone.asked);
+        for asked in asked.iter().filter(|asked| asked.to == node.endpoint()) {
+            // All others of this crowd come after it.
+            assert!(asked.to.ip().to_string().ends_with(['1', '3', '5', '7', '9']));
+            lone.answer(asked, local(node, &[]));
+        }
+    }
+    let up = |lone: &Lone| lone.protocol.membership().healthy().len();
+    assert_eq!(up(&lone), 1 + 40 + 30);
+    // The others do not ask; they are not waited for for ever.
+    for _ in 0..30 {
+        lone.pass(ms(50));
+        for asked in std::mem::take(&mut lone.asked) {
+            let asked_node = crowd.iter().find(|node| node.endpoint() == asked.to).unwrap();
+            if asked.request.kind() == ExchangeKind::Local {
+                lone.answer(&asked, local(asked_node, &[]));
+            }
+        }
+    }
+    assert_eq!(up(&lone), 101);
+}
+
+#[test]
+fn a_node_that_many_answer_at_once_asks_few_of_them_whom_they_know() {
+    let (mut lone, crowd) = (Lone::new(), crowd(100));
+    for node in &crowd {
+        lone.datagram(DatagramKind::Inform, node, "another");
+    }
+    let mut asked = BTreeSet::new();
+    for _ in 0..20 {
+        lone.pass(ms(5));
+        asked.extend(asked_of(&lone, ExchangeKind::Nodes));
+        for asked in std::mem::take(&mut lone.asked) {
+            let asked_node = crowd.iter().find(|node| node.endpoint() == asked.to).unwrap();
+            if asked.request.kind() == ExchangeKind::Local {
+                lone.answer(&asked, local(asked_node, &[]));
+            }
+        }
+    }
+    assert!((1..10).contains(&asked.len()), "{} asked", asked.len());
+}
