@@ -5,11 +5,13 @@
 mod mesh_common;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use mesh_common::lone::{Lone, local, ms, node};
-use sidecar::mesh::protocol::Failure;
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Node, NodeState, Request};
+use mesh_common::gossip::{self, says};
+use mesh_common::lone::{Lone, local, ms, node, offer};
+use sidecar::mesh::protocol::{Event, Failure};
+use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Node, NodeState, Request};
 
 fn crowd(size: u8) -> Vec<Node> {
     (2..2 + size)
@@ -130,4 +132,57 @@ fn a_node_that_many_answer_at_once_asks_few_of_them_whom_they_know() {
         }
     }
     assert!((1..10).contains(&asked.len()), "{} asked", asked.len());
+}
+
+#[test]
+fn neighbours_that_gossip_and_do_not_answer_do_not_hold_up_the_checks_of_another() {
+    let mut lone = Lone::new();
+    let original = node("original", 2);
+    lone.bring_up(&original, &[]);
+    let ip = IpAddr::from(Ipv4Addr::new(10, 0, 0, 9));
+    let slow: Vec<Node> = (0..60)
+        .map(|n| Node::new(&format!("s{n}"), ip, 32000 + n, 32000 + n).unwrap())
+        .collect();
+    for slow in &slow {
+        gossip::bring_up(&mut lone, slow);
+    }
+    lone.event(Event::Offers(vec![offer(80)]));
+    let mut under_way = Vec::new();
+    let mut checked = lone.now;
+    let mut longest = ms(0);
+    for _ in 0..1500 {
+        lone.pass(ms(10));
+        let now = lone.now;
+        for asked in std::mem::take(&mut lone.asked) {
+            if asked.to == original.endpoint() {
+                longest = longest.max(now - checked);
+                checked = now;
+                let answer = match asked.request.kind() {
+                    ExchangeKind::Hash => Answer::Hash(lone.protocol.directory().hash()),
+                    _ => Answer::Done,
+                };
+                lone.answer(&asked, answer);
+            } else {
+                under_way.push((now + asked.timeout, asked));
+            }
+        }
+        let (over, rest) = std::mem::take(&mut under_way)
+            .into_iter()
+            .partition(|(end, _)| *end <= now);
+        under_way = rest;
+        let over: Vec<(Duration, _)> = over;
+        for (_, asked) in over {
+            lone.fail(&asked, Failure::Timeout);
+        }
+        // They live, as their pings tell.
+        for (to, datagram) in std::mem::take(&mut lone.sent) {
+            if datagram.kind == DatagramKind::Search
+                && let Some(slow) = slow.iter().find(|slow| slow.datagram_address() == to)
+            {
+                says(&mut lone, DatagramKind::Inform, slow, &[]);
+            }
+        }
+    }
+    longest = longest.max(lone.now - checked);
+    assert!(longest < ms(1000), "not checked for {longest:?}");
 }

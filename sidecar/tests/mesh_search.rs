@@ -153,6 +153,18 @@ fn a_loopback_network_is_searched_at_once() {
     assert_eq!(all.len(), 255);
 }
 
+#[test]
+fn a_wide_network_on_loopback_is_soon_searched_beyond_what_is_near() {
+    let own = SocketAddr::from(([127, 0, 0, 1], 31000));
+    let config = Config {
+        search_mask: 16,
+        ..Config::default()
+    };
+    let place = SocketAddr::from(([127, 0, 1, 144], 31000));
+    let all = searched(own, &config, Timing::default(), Duration::from_secs(30));
+    assert!(all.iter().any(|(_, to)| *to == place), "{place} is not searched");
+}
+
 /// A settled mesh on loopback.
 fn loopback_mesh(nodes: usize) -> World {
     let network = Network {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::contact::{Exchange, Task};
+use super::slots::Purpose;
 use super::{Action, Protocol, Timer};
 use crate::mesh::directory::Change;
 use crate::mesh::wire::Request;
@@ -27,18 +28,30 @@ impl Protocol {
         }
         let stranger = !member.up;
         let behind = contact.told != self.directory.revision();
-        match contact.due(now, member.up, member.failures > 0, behind) {
-            Err(at) => self.timers.set(Timer::Contact(endpoint), at),
-            Ok(task) if self.slots.take(endpoint, stranger) => self.start(now, endpoint, task, stranger),
+        let task = match contact.due(now, member.up, member.failures > 0, behind) {
+            Ok(task) => task,
+            Err(at) => return self.timers.set(Timer::Contact(endpoint), at),
+        };
+        let purpose = if stranger {
+            Purpose::Meeting
+        } else if contact.gossips && task != Task::Check {
+            Purpose::Talk
+        } else {
+            Purpose::Check
+        };
+        if self.slots.take(endpoint, purpose) {
+            self.start(now, endpoint, task, purpose);
+        } else {
             // Pursued again when a slot is free.
-            Ok(_) => self.timers.cancel(Timer::Contact(endpoint)),
+            self.timers.cancel(Timer::Contact(endpoint));
         }
     }
 
-    fn start(&mut self, now: Duration, to: SocketAddr, task: Task, stranger: bool) {
+    fn start(&mut self, now: Duration, to: SocketAddr, task: Task, purpose: Purpose) {
         let Some(contact) = self.contacts.get_mut(&to) else {
             return self.slots.release(to);
         };
+        let stranger = purpose == Purpose::Meeting;
         let revision = self.directory.revision();
         let local = || Request::Local(self.directory.local());
         let (request, tells) = match task {
@@ -76,7 +89,7 @@ impl Protocol {
         };
         // A neighbour's checks are to find out soon that it is gone, and are all that tells of one that does
         // not gossip.
-        let telling = stranger || contact.gossips && task != Task::Check;
+        let telling = purpose != Purpose::Check;
         let timeout = if telling && !contact.silent {
             self.patience.at_least(timeout)
         } else {

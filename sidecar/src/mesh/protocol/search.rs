@@ -151,7 +151,7 @@ pub(super) struct Near {
 }
 
 impl Near {
-    /// All that is near to a node that is not settled has been visited at once.
+    /// The rounds of a node that is not settled go to more places than those of one that is.
     pub(super) fn goes_beyond(&self) -> bool {
         self.wide > self.settled
     }
@@ -195,13 +195,19 @@ impl Protocol {
     /// Visits the next address that is not near us.
     pub(super) fn search_far(&mut self, now: Duration) {
         let ports = usize::try_from(self.far.search.ports).unwrap_or(usize::MAX);
+        let wide = self.near.wide;
+        if !self.is_settled() && self.far.places.end > wide {
+            // The near rounds go there.
+            self.far.left.start = self.far.left.start.max(wide);
+        }
+        let hurry = self.far.left.start >= wide;
         let places = self.far.take(ports.min(self.timing.search_burst));
         let over = places.is_empty();
         self.search_at(places);
         let pause = if !over {
             let settled = self.sweeps > 0 && !self.membership.is_alone();
             // Where the near rounds go there, too, until the node is settled, there is no hurry.
-            if settled || self.near.goes_beyond() {
+            if settled || !hurry {
                 self.timing.search_settled_pause
             } else {
                 self.timing.search_far_pause

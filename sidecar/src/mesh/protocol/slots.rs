@@ -13,7 +13,18 @@ const FIRST_STRANGERS: usize = 8;
 /// So few are asked at least, however many do not answer in time.
 const LEAST: usize = 4;
 
-/// The exchanges with neighbours that are up, or those with strangers.
+/// What an exchange is for: those for one thing wait for each other, not for those for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To find out soon that a neighbour is gone, or anything with one of which nothing else tells.
+    Check,
+    /// To talk to a neighbour whose pings tell that it is there.
+    Talk,
+    /// To meet a stranger.
+    Meeting,
+}
+
+/// The exchanges for one purpose.
 #[derive(Debug)]
 struct Lane {
     busy: usize,
@@ -52,9 +63,10 @@ impl Lane {
 /// Slots for exchanges under way, one an endpoint.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The endpoints asked now, and whether as strangers.
-    busy: BTreeMap<SocketAddr, bool>,
-    neighbours: Lane,
+    /// The endpoints asked now, and what for.
+    busy: BTreeMap<SocketAddr, Purpose>,
+    checks: Lane,
+    talks: Lane,
     strangers: Lane,
     queued: BTreeSet<SocketAddr>,
 }
@@ -63,7 +75,8 @@ impl Default for Slots {
     fn default() -> Self {
         Self {
             busy: BTreeMap::new(),
-            neighbours: Lane::new(MAX_BUSY, MAX_BUSY),
+            checks: Lane::new(MAX_BUSY, MAX_BUSY),
+            talks: Lane::new(MAX_BUSY, MAX_BUSY),
             strangers: Lane::new(FIRST_STRANGERS, MAX_BUSY_STRANGERS),
             queued: BTreeSet::new(),
         }
@@ -71,44 +84,44 @@ impl Default for Slots {
 }
 
 impl Slots {
-    fn lane(&mut self, stranger: bool) -> &mut Lane {
-        if stranger {
-            &mut self.strangers
-        } else {
-            &mut self.neighbours
+    fn lane(&mut self, purpose: Purpose) -> &mut Lane {
+        match purpose {
+            Purpose::Check => &mut self.checks,
+            Purpose::Talk => &mut self.talks,
+            Purpose::Meeting => &mut self.strangers,
         }
     }
 
     /// Takes a slot, or queues the endpoint for one.
-    pub(super) fn take(&mut self, endpoint: SocketAddr, stranger: bool) -> bool {
+    pub(super) fn take(&mut self, endpoint: SocketAddr, purpose: Purpose) -> bool {
         if self.busy.contains_key(&endpoint) {
             // Its release is its turn.
             return false;
         }
         let free = self.busy.len() < MAX_BUSY;
-        let lane = self.lane(stranger);
+        let lane = self.lane(purpose);
         if free && lane.has_room() {
             lane.busy += 1;
-            self.busy.insert(endpoint, stranger);
+            self.busy.insert(endpoint, purpose);
             return true;
         }
         if self.queued.insert(endpoint) {
-            self.lane(stranger).waiting.push_back(endpoint);
+            self.lane(purpose).waiting.push_back(endpoint);
         }
         false
     }
 
     /// Gives a slot back.
     pub(super) fn release(&mut self, endpoint: SocketAddr) {
-        if let Some(stranger) = self.busy.remove(&endpoint) {
-            self.lane(stranger).busy -= 1;
+        if let Some(purpose) = self.busy.remove(&endpoint) {
+            self.lane(purpose).busy -= 1;
         }
     }
 
     /// As [`Self::release`], after an exchange that tells by whether it ended in time how many may be asked at once.
     pub(super) fn ended(&mut self, endpoint: SocketAddr, in_time: bool) {
-        if let Some(stranger) = self.busy.get(&endpoint).copied() {
-            self.lane(stranger).ended(in_time);
+        if let Some(purpose) = self.busy.get(&endpoint).copied() {
+            self.lane(purpose).ended(in_time);
         }
         self.release(endpoint);
     }
@@ -128,7 +141,7 @@ impl Slots {
         if self.busy.len() >= MAX_BUSY {
             return None;
         }
-        let lanes = [&mut self.neighbours, &mut self.strangers];
+        let lanes = [&mut self.checks, &mut self.talks, &mut self.strangers];
         let mut lanes = lanes.into_iter().filter(|lane| lane.has_room());
         let next = lanes.find_map(|lane| lane.waiting.pop_front())?;
         self.queued.remove(&next);
