@@ -6,7 +6,7 @@ use strsim::osa_distance;
 const LONGEST: usize = 32;
 
 /// The word that differs least from what was written, where that is a slip: a letter in three at most.
-pub(super) fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > LONGEST {
         return None;
     }

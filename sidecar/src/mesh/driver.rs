@@ -144,15 +144,8 @@ impl Driver {
         tokio::select! {
             () = self.stop.cancelled() => Happening::Stop,
             received = self.incoming.recv_from(buffer) => {
-                let datagram = received.ok().and_then(|(length, from)| {
-                    let datagram = Datagram::parse(&buffer[..length]).ok()?;
-                    Some((from.ip(), datagram))
-                });
-                let Some((from, datagram)) = datagram else {
-                    return Happening::NotADatagram;
-                };
-                self.counters.count_received(datagram.kind);
-                Happening::Event(Event::Datagram { from, datagram })
+                let heard = received.ok().and_then(|(length, from)| self.heard(&buffer[..length], from));
+                heard.map_or(Happening::NotADatagram, Happening::Event)
             }
             Some(served) = self.requests.recv() => Happening::Request(served),
             Some((gossips, event)) = exchanges.next() => Happening::Ended(gossips, event),
@@ -170,15 +163,21 @@ impl Driver {
             let Ok((length, from)) = self.incoming.try_recv_from(buffer) else {
                 return;
             };
-            let Ok(datagram) = Datagram::parse(&buffer[..length]) else {
+            let Some(event) = self.heard(&buffer[..length], from) else {
                 self.counters.count_dropped();
                 continue;
             };
-            self.counters.count_received(datagram.kind);
-            let from = from.ip();
-            let actions = self.protocol.handle(now, Event::Datagram { from, datagram });
+            let actions = self.protocol.handle(now, event);
             self.act(actions, exchanges);
         }
+    }
+
+    /// What these bytes are, if they are a datagram of the mesh's.
+    fn heard(&self, bytes: &[u8], from: SocketAddr) -> Option<Event> {
+        let datagram = Datagram::parse(bytes).ok()?;
+        self.counters.count_received(datagram.kind);
+        let from = from.ip();
+        Some(Event::Datagram { from, datagram })
     }
 
     fn act(&mut self, actions: Vec<Action>, exchanges: &mut Exchanges) {
