@@ -162,19 +162,25 @@ impl Flow {
         self.source_ended = count == 0;
         self.long = count == scratch.len() && self.moved >= LONG;
         let mut flags = SendFlags::empty();
+        let mut broken = None;
         if closed && 0 < count && count < scratch.len() {
             // The end of the stream is there too, behind these bytes, so that they can leave in one packet with it.
-            let rest = receive(source, &mut scratch[count..]).map_err(Fault::Read)?;
-            self.source_ended = rest == Some(0);
-            count += rest.unwrap_or(0);
-            flags.set(SendFlags::MORE, self.source_ended);
+            match receive(source, &mut scratch[count..]) {
+                Ok(rest) => {
+                    self.source_ended = rest == Some(0);
+                    count += rest.unwrap_or(0);
+                    flags.set(SendFlags::MORE, self.source_ended);
+                }
+                // A reset comes behind what was read before it, which is handed on first.
+                Err(error) => broken = Some(error),
+            }
         }
         if count > 0 {
             let taken = write(sink, &scratch[..count], flags).map_err(Fault::Write)?;
             self.moved += taken as u64;
             self.kept.extend_from_slice(&scratch[taken..count]);
         }
-        Ok(())
+        broken.map_or(Ok(()), |error| Err(Fault::Read(error)))
     }
 }
 

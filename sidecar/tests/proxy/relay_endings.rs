@@ -54,6 +54,22 @@ async fn a_reset_is_passed_on() {
     }
 }
 
+/// As a server does that answers and closes without having read all: its answer arrives without a proxy, too.
+#[tokio::test]
+async fn what_comes_right_before_a_reset_arrives() {
+    for side in [Side::Client, Side::Instance] {
+        let (one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        // Both before the relay has its turn.
+        assert_eq!(one.try_write(b"last words").unwrap(), 10);
+        reset(one);
+        let mut received = [0; 10];
+        within("bytes", other.read_exact(&mut received)).await.unwrap();
+        assert_eq!(&received, b"last words");
+        expect_reset(&mut other).await;
+        assert_eq!(finish(summary).await.end, End::Reset(side));
+    }
+}
+
 /// The system tells of a reset once, here whoever writes; to who reads then the stream just ends.
 #[tokio::test]
 async fn a_reset_is_none_the_less_one_where_a_write_meets_it() {
