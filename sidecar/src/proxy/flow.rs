@@ -17,6 +17,9 @@ use super::pipe::Pipe;
 /// The most that is read at once, and so the most that is kept for a receiver who cannot take it.
 const CHUNK: usize = 32 * 1024;
 
+/// The most that is read of a client before it is connected, and kept until then: all connections together may wait.
+const EARLY: usize = 4 * 1024;
+
 /// Chunks per direction and turn, so that a bulk transfer lets other connections have theirs.
 const CHUNKS_A_TURN: usize = 8;
 
@@ -41,6 +44,8 @@ pub(super) struct Flow {
     /// What is on its way through a pipe, in a long flow.
     pipe: Option<Pipe>,
     long: bool,
+    /// The source's first bytes are still to be confirmed at once.
+    confirms: bool,
     moved: u64,
     source_ended: bool,
     done: bool,
@@ -54,10 +59,19 @@ impl Flow {
             written,
             pipe: None,
             long: false,
+            confirms: false,
             moved: written as u64,
             source_ended: false,
             done: false,
         }
+    }
+
+    /// Confirms the source's first bytes at once, unless they are its last, too. The system would wait (`TCP_QUICKACK`
+    /// is off where first bytes went with the handshake), and a source that sends in pieces with us: until one is
+    /// confirmed, it may hold back the next (Nagle's algorithm, RFC 896).
+    pub(super) fn confirming(self) -> Self {
+        let confirms = true;
+        Self { confirms, ..self }
     }
 
     /// How many bytes the sink has taken.
@@ -176,6 +190,10 @@ impl Flow {
             }
         }
         if count > 0 {
+            if std::mem::take(&mut self.confirms) && !closed {
+                // Where it fails, the system confirms when it likes.
+                let _ = SockRef::from(source).set_tcp_quickack(true);
+            }
             let taken = write(sink, &scratch[..count], flags).map_err(Fault::Write)?;
             self.moved += taken as u64;
             self.kept.extend_from_slice(&scratch[taken..count]);
@@ -187,6 +205,7 @@ impl Flow {
 /// What a client has sent already. It is not said whether that is all, or whether its stream has ended.
 pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
     SCRATCH.with_borrow_mut(|scratch| {
+        let scratch = &mut scratch[..EARLY];
         // Of a connection this young the system may not have told yet what is there.
         let count = match read(client, scratch) {
             Ok(None) => receive(client, scratch),
@@ -250,5 +269,49 @@ fn receive(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (near.unwrap(), far.unwrap().0)
+    }
+
+    /// The first of several pieces of an answer, behind which the instance may wait for it to be confirmed.
+    #[tokio::test]
+    async fn a_first_piece_is_confirmed_at_once() {
+        let (source, mut instance) = connected().await;
+        let (sink, _client) = connected().await;
+        let socket = SockRef::from(&source);
+        socket.set_tcp_quickack(false).unwrap();
+        assert!(
+            !socket.tcp_quickack().unwrap(),
+            "confirmations are not delayed to begin with"
+        );
+
+        let mut flow = Flow::new(Vec::new(), 0).confirming();
+        instance.write_all(b"one of two").await.unwrap();
+        let passed = poll_fn(|cx| match flow.pump(cx, &source, &sink, false) {
+            Poll::Pending if flow.moved() == 0 => Poll::Pending,
+            _ => Poll::Ready(()),
+        });
+        tokio::time::timeout(Duration::from_secs(10), passed)
+            .await
+            .expect("the piece is passed on");
+        assert!(socket.tcp_quickack().unwrap(), "confirmations are delayed still");
     }
 }

@@ -100,8 +100,11 @@ pub fn relay(
     if early.sent > 0 {
         meter(Direction::ToInstance, early.sent as u64);
     }
-    let mut upstream = Flow::new(early.bytes, early.sent);
     let mut downstream = Flow::new(Vec::new(), 0);
+    if !early.bytes.is_empty() {
+        downstream = downstream.confirming();
+    }
+    let mut upstream = Flow::new(early.bytes, early.sent);
     async move {
         let end = {
             // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
