@@ -1,5 +1,7 @@
 //! This process in figures, from /proc.
 
+use std::path::Path;
+
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
 
@@ -23,12 +25,20 @@ impl Process {
             resident_bytes: field(&status, "VmRSS:").map(|kib| kib * 1024),
             virtual_bytes: field(&status, "VmSize:").map(|kib| kib * 1024),
             threads: field(&status, "Threads:"),
-            open_files: std::fs::read_dir("/proc/self/fd")
-                .ok()
-                .map(|fds| fds.count() as u64),
+            open_files: open_files(),
             most_open_files: getrlimit(Resource::Nofile).current,
             cpu_seconds: cpu_ticks(&stat).map(|ticks| ticks as f64 / clock_ticks_per_second() as f64),
         }
+    }
+}
+
+/// The directory's size tells it since Linux 6.2 (proc_pid_fd(5)); before, only counting them all does, which takes the
+/// longer the more there are.
+fn open_files() -> Option<u64> {
+    let directory = Path::new("/proc/self/fd");
+    match directory.metadata().ok()?.len() {
+        0 => Some(directory.read_dir().ok()?.count() as u64),
+        known => Some(known),
     }
 }
 
