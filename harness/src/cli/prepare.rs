@@ -2,7 +2,7 @@
 
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image::{self, Ready, WIRE_IMAGE};
+use harness::image::{self, BREAKABLE_IMAGE, Ready, WIRE_IMAGE};
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 use harness::runtime::Runtime;
@@ -20,7 +20,7 @@ pub(super) async fn image(
         if build {
             image::ensure(runtime, checkout.root(), name, progress).await
         } else {
-            image::existing(runtime, name).await
+            existing(runtime, name).await
         }
     };
     told(name, build, ensured, interrupts, progress).await
@@ -41,11 +41,30 @@ pub(super) async fn wire(
         if build {
             image::ensure_wire(runtime, checkout.root(), progress).await
         } else {
-            image::existing(runtime, WIRE_IMAGE).await
+            existing(runtime, WIRE_IMAGE).await
         }
     };
     let ready = told(WIRE_IMAGE, build, ensured, interrupts, progress).await?;
     Ok(Some(ready))
+}
+
+/// The image called `name` as it is, which --no-build asks for.
+async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
+    match runtime.image(name).await? {
+        Some(image) => Ok(Ready { image, cached: true }),
+        None => {
+            let advice = match (runtime, name) {
+                (Runtime::Process(_), _) | (_, WIRE_IMAGE | BREAKABLE_IMAGE) => {
+                    "leave --no-build out".to_owned()
+                }
+                _ => format!(
+                    "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
+                ),
+            };
+            let what = format!("there is no image {name}, and --no-build was given");
+            Err(Error::environment(what, advice))
+        }
+    }
 }
 
 async fn told(

@@ -80,26 +80,17 @@ pub struct Ready {
     pub cached: bool,
 }
 
-/// Takes the image called `name` as it is.
+/// The image called `name`, which was there when it was last looked for.
 ///
 /// # Errors
-/// There is none.
-pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
-    match runtime.image(name).await? {
-        Some(image) => Ok(Ready { image, cached: true }),
-        None => {
-            let advice = match (runtime, name) {
-                (Runtime::Process(_), _) | (_, WIRE_IMAGE | BREAKABLE_IMAGE) => {
-                    "leave --no-build out".to_owned()
-                }
-                _ => format!(
-                    "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
-                ),
-            };
-            let what = format!("there is no image {name}, and --no-build was given");
-            Err(Error::environment(what, advice))
-        }
-    }
+/// Somebody has removed it, or the engine's.
+pub async fn again(runtime: &Runtime, name: &str) -> Result<Image, Error> {
+    runtime.image(name).await?.ok_or_else(|| {
+        Error::environment(
+            format!("the image {name} has been removed while it was needed"),
+            "run the command again",
+        )
+    })
 }
 
 /// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there. By the name
@@ -165,7 +156,7 @@ async fn make(
     runtime.import_image(name, tar, changes).await?;
     runtime.remove_outdated_images().await?;
     Ok(Ready {
+        image: again(runtime, name).await?,
         cached: false,
-        ..existing(runtime, name).await?
     })
 }
