@@ -11,6 +11,7 @@ use clap::Args;
 use harness::chaos::{self, Ground, Schedule, generate};
 use harness::checkout::Checkout;
 use harness::error::Error;
+use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
 use harness::runtime::{Choice, Runtime};
@@ -74,7 +75,16 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     let work = async {
         let name = topology.image.clone();
         let build = !wish.build.no_build;
-        let ready = prepare::image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
+        let ready = prepare::image(
+            &runtime,
+            &checkout,
+            Kind::Mesh,
+            &name,
+            build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
         let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
         let ground = Ground {
             runtime: runtime.clone(),

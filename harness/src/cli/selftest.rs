@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image::BREAKABLE_IMAGE;
+use harness::image::{BREAKABLE_IMAGE, Kind};
 use harness::interrupt::Interrupts;
 use harness::mesh::Belonging;
 use harness::report::{Progress, table};
@@ -64,6 +64,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
         let ready = prepare::image(
             &runtime,
             &checkout,
+            Kind::Breakable,
             BREAKABLE_IMAGE,
             build,
             &interrupts,

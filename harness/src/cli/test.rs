@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use clap::Args;
 use harness::checkout::Checkout;
 use harness::error::Error;
+use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, Report, seconds, table};
 use harness::runtime::{Choice, Chosen, Runtime, label};
@@ -103,7 +104,16 @@ pub(super) async fn run(
             begun += before.elapsed();
         }
         let name = &topology.image;
-        let image = prepare::image(&runtime, &checkout, name, build, &interrupts, &progress).await?;
+        let image = prepare::image(
+            &runtime,
+            &checkout,
+            Kind::Mesh,
+            name,
+            build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
         cached &= image.cached;
         let mut stage = Stage::new(
             runtime.clone(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use harness::checkout::Checkout;
 use harness::cleanup;
 use harness::error::Error;
-use harness::image::Ready;
+use harness::image::{Kind, Ready};
 use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
@@ -45,6 +45,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         let ready = prepare::image(
             &runtime,
             &checkout,
+            Kind::Mesh,
             &topology.image,
             wish.build,
             &interrupts,

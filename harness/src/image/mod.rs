@@ -9,6 +9,27 @@ use crate::error::Error;
 use crate::report::Progress;
 use crate::runtime::{Image, Runtime, label};
 
+/// What is made of an image's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The mesh's containers. The same content as `compose/Dockerfile` makes.
+    Mesh,
+    /// The same with sidecars that can be broken on purpose; by custom called [`BREAKABLE_IMAGE`].
+    Breakable,
+    /// Helpers that cut connections between containers; called [`WIRE_IMAGE`].
+    Wire,
+}
+
+impl Kind {
+    fn recipe(self) -> &'static Recipe {
+        match self {
+            Self::Mesh => &MESH,
+            Self::Breakable => &BREAKABLE,
+            Self::Wire => &WIRE,
+        }
+    }
+}
+
 /// What an image is made of.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
@@ -28,7 +49,6 @@ struct Recipe {
     advice: &'static str,
 }
 
-/// The image of all the mesh's containers. The same content as `compose/Dockerfile` makes.
 const MESH: Recipe = Recipe {
     packages: &["sidecar", "example-services"],
     features: &[],
@@ -51,7 +71,6 @@ const MESH: Recipe = Recipe {
 /// The name of the image whose sidecars can be broken on purpose.
 pub const BREAKABLE_IMAGE: &str = "service-mesh-breakable";
 
-/// As the mesh's, but of a sidecar with the feature for it.
 const BREAKABLE: Recipe = Recipe {
     features: &["sidecar/breakable"],
     ..MESH
@@ -93,28 +112,6 @@ pub async fn again(runtime: &Runtime, name: &str) -> Result<Image, Error> {
     })
 }
 
-/// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there. By the name
-/// [`BREAKABLE_IMAGE`] its sidecars can be broken.
-///
-/// # Errors
-/// It cannot be compiled here, or the engine's.
-pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
-    let recipe = if name == BREAKABLE_IMAGE {
-        &BREAKABLE
-    } else {
-        &MESH
-    };
-    make(runtime, root, recipe, name, progress).await
-}
-
-/// The same for [`WIRE_IMAGE`].
-///
-/// # Errors
-/// It cannot be compiled here, or the engine's.
-pub async fn ensure_wire(runtime: &Runtime, root: &Path, progress: &Progress) -> Result<Ready, Error> {
-    make(runtime, root, &WIRE, WIRE_IMAGE, progress).await
-}
-
 /// Compiles the image's sidecar, and tells where its program is: the same file as the image has.
 ///
 /// # Errors
@@ -124,13 +121,18 @@ pub async fn sidecar(root: &Path, progress: &Progress) -> Result<PathBuf, Error>
     Ok(compiled.directory.join("sidecar"))
 }
 
-async fn make(
+/// Compiles what an image of this kind is made of, and makes it, called `name`, unless an equal one is there.
+///
+/// # Errors
+/// It cannot be compiled here, or the engine's.
+pub async fn ensure(
     runtime: &Runtime,
     root: &Path,
-    recipe: &'static Recipe,
+    kind: Kind,
     name: &str,
     progress: &Progress,
 ) -> Result<Ready, Error> {
+    let recipe = kind.recipe();
     let compiled = compile::compile(root, recipe, progress).await?;
     let config = root.join("compose/config");
     let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &compiled.directory, &config))
