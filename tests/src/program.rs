@@ -72,7 +72,7 @@ async fn build() -> Result<PathBuf> {
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::report::Progress::silent();
             let kind = harness::image::Kind::Mesh;
-            harness::image::ensure(&chosen.runtime, checkout.root(), kind, &image, &silent).await?;
+            harness::image::ensure(&chosen.runtime, &checkout, kind, &image, &silent).await?;
         }
     }
     Ok(program)

@@ -7,6 +7,9 @@
 
 use std::net::Ipv4Addr;
 
+use harness::checkout::Checkout;
+use harness::image;
+use harness::report::Progress;
 use harness::runtime::Choice;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
@@ -250,7 +253,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
         "ENV PATH=/bin".to_owned(),
     ];
     mesh.runtime
-        .import_image(&image, sidecar_alone().unwrap(), settings)
+        .import_image(&image, sidecar_alone().await.unwrap(), settings)
         .await
         .unwrap();
 
@@ -274,17 +277,9 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     assert!(up.errors.contains("compose/Dockerfile"), "{up:#?}");
 }
 
-/// A file system with nothing but the sidecar that the image was built from.
-fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let checkout = harness::checkout::Checkout::find()?;
-    let base = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = checkout
-        .root()
-        .join(base)
-        .join("image")
-        .join(target)
-        .join("release/sidecar");
+/// A file system with nothing but the image's sidecar.
+async fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
+    let program = image::sidecar(&Checkout::find()?, &Progress::silent()).await?;
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_path_with_name(program, "bin/sidecar")?;
     Ok(archive.into_inner()?.into())

@@ -44,7 +44,7 @@ impl Lone {
         let checkout = Checkout::find().unwrap();
         let wire = image::ensure(
             &docker,
-            checkout.root(),
+            &checkout,
             image::Kind::Wire,
             image::WIRE_IMAGE,
             &Progress::silent(),

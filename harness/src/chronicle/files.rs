@@ -16,10 +16,7 @@ const STAMP: &str = "0000-00-00T00-00-00-000Z-";
 
 /// Where the files are written that tell why a scenario failed.
 pub fn directory(checkout: &Checkout) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| checkout.root().join("target"), PathBuf::from);
-    target.join("harness").join("why")
+    checkout.target().join("harness").join("why")
 }
 
 /// The file for a scenario that failed at `at`; names are in the order of their times.

@@ -148,7 +148,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
 async fn built(progress: &Progress) -> Result<PathBuf, Error> {
     let checkout = Checkout::find()?;
     progress.stage("build");
-    let path = image::sidecar(checkout.root(), progress).await?;
+    let path = image::sidecar(&checkout, progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
 }

@@ -20,7 +20,7 @@ pub(super) async fn image(
     progress.stage("image");
     let ready = async {
         if build {
-            image::ensure(runtime, checkout.root(), kind, name, progress).await
+            image::ensure(runtime, checkout, kind, name, progress).await
         } else {
             existing(runtime, kind, name).await
         }

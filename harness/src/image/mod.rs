@@ -3,8 +3,9 @@
 mod compile;
 mod pack;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::checkout::Checkout;
 use crate::error::Error;
 use crate::report::Progress;
 use crate::runtime::{Image, Runtime, label};
@@ -116,8 +117,8 @@ pub async fn again(runtime: &Runtime, name: &str) -> Result<Image, Error> {
 ///
 /// # Errors
 /// It cannot be compiled here.
-pub async fn sidecar(root: &Path, progress: &Progress) -> Result<PathBuf, Error> {
-    let compiled = compile::compile(root, &MESH, progress).await?;
+pub async fn sidecar(checkout: &Checkout, progress: &Progress) -> Result<PathBuf, Error> {
+    let compiled = compile::compile(checkout, &MESH, progress).await?;
     Ok(compiled.directory.join("sidecar"))
 }
 
@@ -127,14 +128,14 @@ pub async fn sidecar(root: &Path, progress: &Progress) -> Result<PathBuf, Error>
 /// It cannot be compiled here, or the engine's.
 pub async fn ensure(
     runtime: &Runtime,
-    root: &Path,
+    checkout: &Checkout,
     kind: Kind,
     name: &str,
     progress: &Progress,
 ) -> Result<Ready, Error> {
     let recipe = kind.recipe();
-    let compiled = compile::compile(root, recipe, progress).await?;
-    let config = root.join("compose/config");
+    let compiled = compile::compile(checkout, recipe, progress).await?;
+    let config = checkout.root().join("compose/config");
     let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &compiled.directory, &config))
         .await
         .map_err(std::io::Error::other)

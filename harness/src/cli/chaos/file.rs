@@ -21,7 +21,7 @@ pub(super) fn short(checkout: &Checkout, file: &Path) -> PathBuf {
 }
 
 fn directory(checkout: &Checkout) -> PathBuf {
-    checkout.root().join("target/harness")
+    checkout.target().join("harness")
 }
 
 /// Whether such a file can be written.
