@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Owner {
     /// A harness process: the mesh ends with it.
     Process(Process),
-    /// Nobody: it runs until somebody takes it down.
+    /// Nobody: it runs until somebody takes it down. So from the first moment on, as labels cannot be changed.
     Detached,
 }
 
