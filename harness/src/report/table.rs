@@ -202,13 +202,13 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("\nNot measured by these scenarios: 9 of 11 promises.\n"),
+            text.contains("\nNot measured by these scenarios: 10 of 12 promises.\n"),
             "{text}"
         );
         report.measured = Measurements::default();
         assert_eq!(
             promises(&report),
-            "Not measured by these scenarios: 11 of 11 promises."
+            "Not measured by these scenarios: 12 of 12 promises."
         );
     }
 
