@@ -72,14 +72,14 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
         )
         .await?;
         prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
-        let bench = Bench {
+        let ground = Ground {
             runtime: &runtime,
             checkout: &checkout,
             image: ready.image,
             belonging: &belonging,
             progress: &progress,
         };
-        let all = bench.all(&breakages);
+        let all = ground.all(&breakages);
         let trials = interrupts
             .stop
             .run_until_cancelled(all)
@@ -94,7 +94,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
 }
 
 /// What the trials are made with.
-struct Bench<'a> {
+struct Ground<'a> {
     runtime: &'a Runtime,
     checkout: &'a Checkout,
     image: Image,
@@ -102,7 +102,7 @@ struct Bench<'a> {
     progress: &'a Progress,
 }
 
-impl Bench<'_> {
+impl Ground<'_> {
     /// First with nothing broken, then with each of these, for as long as the machine lets it.
     async fn all(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
         let mut trials = Vec::new();
