@@ -142,7 +142,7 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
     let container = fixture.engine.container(&id).await.unwrap();
     assert_eq!(container.state, "paused");
     assert!(container.status.ends_with("(Paused)") && !container.ports.is_empty());
-    assert!(tree::marked(&[&id]).iter().all(|process| process.stopped));
+    assert!(tree::marked(&[&id]).iter().all(|process| process.stat.stopped));
     assert!(
         fixture
             .engine
@@ -154,7 +154,7 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
     );
     fixture.engine.unpause(&id).await.unwrap();
     assert_eq!(fixture.state(&id).await, "running");
-    assert!(tree::marked(&[&id]).iter().all(|process| !process.stopped));
+    assert!(tree::marked(&[&id]).iter().all(|process| !process.stat.stopped));
     fixture.engine.pause(&id).await.unwrap();
     assert_eq!(fixture.engine.stop(&id, GRACE).await.unwrap(), 3);
     assert!(fixture.engine.pause(&id).await.is_err(), "it does not run");
