@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use clap::Args;
 use harness::checkout::Checkout;
+use harness::compose::program::Program;
 use harness::error::Error;
 use harness::image::Kind;
 use harness::interrupt::Interrupts;
@@ -195,22 +196,8 @@ fn code(found: u8, unwritten: Option<&Error>) -> u8 {
 
 async fn means(runtime: &Runtime) -> Means {
     let docker = runtime.name() == "docker";
-    let compose = docker
-        && (runs("docker", &["compose", "version"]).await || runs("docker-compose", &["version"]).await);
+    let compose = docker && Program::find().await.is_some();
     Means { docker, compose }
-}
-
-/// Whether a program is there and ends well.
-async fn runs(program: &str, arguments: &[&str]) -> bool {
-    let mut command = tokio::process::Command::new(program);
-    command
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true);
-    let status = tokio::time::timeout(std::time::Duration::from_secs(10), command.status()).await;
-    matches!(status, Ok(Ok(status)) if status.success())
 }
 
 /// Says how to look at the meshes of a run that stay up.
