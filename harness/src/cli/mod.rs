@@ -30,7 +30,8 @@ use self::place::{Engine, Needs, Place};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done, and all that was checked held
-  1    the mesh did not do what it should; what was expected, what was seen and the logs are printed
+  1    the mesh did not do what it should; what was expected, what was seen and the logs are printed.
+       Or somebody else removed the mesh that `up` stays with
   2    this machine would not let it run (a port that is held, no engine, ...); what to do is printed
   130  interrupted before it was done
 
