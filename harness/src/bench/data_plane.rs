@@ -29,11 +29,11 @@ const SPARE_THREADS: usize = 64;
 /// A part of the bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Balancing TCP, a connection for each request.
+    /// TCP load balancing, one connection per request.
     TcpLb,
-    /// SOCKS5, a connection for each request.
+    /// SOCKS5, one connection per request.
     Socks5,
-    /// Much data on one connection and on eight.
+    /// Bulk transfer on one connection and on eight.
     Bulk,
     /// Memory, idle and with many idle connections.
     Memory,

@@ -31,16 +31,16 @@ const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::Build,
-    /// What the faults are made from: the same number makes the same ones [default: a random one, printed]
+    /// Seed of the random faults: the same seed makes the same faults [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     seed: Option<u64>,
-    /// How long there are faults, such as 30s or 2m
+    /// How long to inject faults, such as 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, conflicts_with = "replay")]
     duration: Duration,
-    /// Do again what this file says
+    /// Replay the schedule in this file
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// After a failure do not look for a shorter schedule that fails too
+    /// After a failure, do not search for a shorter schedule that fails too
     #[arg(long)]
     no_shrink: bool,
 }

@@ -23,7 +23,7 @@ use super::{Build, prepare};
 pub(super) struct Wish {
     #[command(flatten)]
     build: Build,
-    /// Only break what has this in its name; may be given again for more
+    /// Break only what has TEXT in its name; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
 }

@@ -28,21 +28,21 @@ use super::prepare;
 pub(super) struct Wish {
     #[command(flatten)]
     pub(super) build: Build,
-    /// Only scenarios with this in their names; may be given again for more
+    /// Run only scenarios whose names contain TEXT; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
-    /// Only say which scenarios there are
+    /// List the scenarios and exit
     #[arg(long)]
     list: bool,
-    /// Run all of it so often, whether it holds or not
+    /// Run everything N times, even after a failure
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     repeat: u16,
-    /// Stop at the first scenario that does not hold and leave its mesh up
+    /// Stop at the first failure and leave its mesh running
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
     reports: Reports,
-    /// Fail where a scenario would be skipped for lack of this
+    /// Fail if a scenario would be skipped for lack of this
     #[arg(long, value_name = "WHAT", value_enum)]
     require: Option<Required>,
 }
