@@ -83,8 +83,8 @@ pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> 
     raise_descriptors();
     let directory = TempDir::with_prefix("mesh-bench-").map_err(|error| {
         Error::environment(
-            format!("there is no directory for temporary files: {error}"),
-            "set TMPDIR to one that may be written to",
+            format!("a temporary directory cannot be made: {error}"),
+            "set TMPDIR to a writable directory",
         )
     })?;
     let asked = if setting.parts.is_empty() {
@@ -100,7 +100,7 @@ pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> 
             Some(found) => installed.push(found),
             None => {
                 progress.say(&format!(
-                    "{} is not installed and left out; on Debian: apt-get install {}",
+                    "{} is not installed and is left out; on Debian: apt-get install {}",
                     rival.name(),
                     rival.packages()
                 ));

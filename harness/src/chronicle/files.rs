@@ -31,7 +31,8 @@ pub fn file(directory: &Path, at: SystemTime, scenario: &str) -> PathBuf {
 /// There is none.
 pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
     let nothing = || {
-        let advice = "it is written when a scenario or a run of chaos fails; name a FILE to see another";
+        let advice =
+            "one is written when a scenario or a chaos run fails; name a FILE to see one from elsewhere";
         Error::environment(format!("there is no file in {}", directory.display()), advice)
     };
     let listed = listed(directory).map_err(|_| nothing())?;

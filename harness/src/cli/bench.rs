@@ -156,7 +156,7 @@ async fn built(progress: &Progress) -> Result<PathBuf, Error> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::environment(
         format!("{} cannot be used: {error}", path.display()),
-        "name the sidecar's program file",
+        "name the file of the sidecar program",
     )
 }
 

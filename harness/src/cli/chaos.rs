@@ -95,7 +95,7 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             progress: progress.clone(),
         };
         progress.say(&format!(
-            "Seed {}: {} faults within {}, written down in {}",
+            "Seed {}: {} faults within {}, written to {}",
             schedule.seed,
             schedule.steps.len(),
             seconds(Duration::from_millis(schedule.duration_ms)),

@@ -170,16 +170,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let begun = Instant::now();
     let interrupts = Interrupts::listen().map_err(|error| {
         Error::environment(
-            format!("signals cannot be heard: {error}"),
-            "run it where processes may handle signals",
+            format!("cannot listen for signals: {error}"),
+            "run it where a process may handle signals",
         )
     })?;
     let (command, before) = match arguments.command {
         None => (Command::Up(arguments.up), Place::default()),
         Some(_) if !arguments.up.plain() => {
             return Err(Error::environment(
-                "--detach, --timeout or --no-build stands before a command",
-                "write it behind the command that it is for",
+                "--detach, --timeout or --no-build is given before a command",
+                "put it after the command that it is for",
             ));
         }
         Some(command) => (command, arguments.up.place),

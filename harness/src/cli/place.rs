@@ -62,11 +62,11 @@ impl Place {
     /// Refuses what stands before a command that has no use for it.
     pub(super) fn no_more_than(&self, needs: Needs) -> Result<(), Error> {
         let refused = |flag: &str, why: &str| {
-            let what = format!("{flag} stands before a command that {why}");
+            let what = format!("{flag} is given before a command that {why}");
             Err(Error::environment(what, format!("leave out {flag}")))
         };
         if self.project.is_some() && needs != Needs::Place {
-            return refused("-p", "is about no mesh of that name");
+            return refused("-p", "takes no mesh name");
         }
         if self.engine.runtime.is_some() && needs == Needs::Nothing {
             return refused("--runtime", "runs no mesh");

@@ -33,7 +33,7 @@ pub(super) async fn image(
     let how = match (build, ready.cached) {
         (true, true) => "unchanged",
         (true, false) => "built",
-        (false, _) => "as it is",
+        (false, _) => "not rebuilt",
     };
     let size = ready.image.size as f64 / 1_000_000.0;
     progress.done(&format!("{name}, {size:.1} MB, {how}"));

@@ -197,7 +197,7 @@ fn tell(trials: &[Trial], findings: &[Finding]) {
     });
     let bad: Vec<String> = bad.collect();
     let sentence = if bad.is_empty() {
-        "The suite notices all that was broken, and holds where nothing is.".to_owned()
+        "The suite noticed everything that was broken, and held where nothing was.".to_owned()
     } else {
         bad.join("\n")
     };

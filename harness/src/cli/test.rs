@@ -218,7 +218,7 @@ async fn how_to_look(
     for project in projects {
         let topology: Topology = checkout.topology(project)?;
         let mut lines = vec![format!(
-            "The mesh `{project}` stays up. To look at it and to take it away:"
+            "The mesh `{project}` stays up. To inspect and remove it:"
         )];
         for command in ["status", "logs", "down"] {
             lines.push(format!(

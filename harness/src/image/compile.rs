@@ -78,7 +78,7 @@ pub(super) async fn compile(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let cannot = |error: std::io::Error| Error::environment(format!("cargo cannot be run: {error}"), advice);
+    let cannot = |error: std::io::Error| Error::environment(format!("cannot run cargo: {error}"), advice);
     let mut cargo = command.spawn().map_err(cannot)?;
     let mut kept = VecDeque::new();
     let mut fresh = true;

@@ -65,7 +65,7 @@ const MESH: Recipe = Recipe {
         "USER 65534:65534",
         r#"ENTRYPOINT ["/bin/sidecar"]"#,
     ],
-    advice: "correct what the compiler says, or build the image elsewhere (docker build -f compose/Dockerfile -t \
+    advice: "fix what the compiler reports, or build the image elsewhere (docker build -f compose/Dockerfile -t \
              service-mesh-example .) and run with --no-build",
 };
 
@@ -88,7 +88,7 @@ const WIRE: Recipe = Recipe {
     links: &[],
     config: false,
     settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/wire"]"#],
-    advice: "correct what the compiler says, or leave out what cuts connections",
+    advice: "fix what the compiler reports, or leave out what cuts connections",
 };
 
 /// An image that is ready to be run.

@@ -89,7 +89,7 @@ impl Mesh {
             container.address.ok_or_else(|| {
                 Error::environment(
                     format!("{} has no address on the mesh's network", container.name),
-                    "look whether it still runs",
+                    "check whether it is still running",
                 )
             })
         };

@@ -68,7 +68,7 @@ pub fn markdown(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "\nRequests under way on a killed or frozen instance that failed: {}.",
+        "\nFailed requests that were in flight on a killed or frozen instance: {}.",
         report.measured.in_flight
     );
     text
@@ -154,7 +154,7 @@ the engine went away
 | resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
 | size of the image | 0 | | | | at most 8 MB | not measured |
 
-Requests under way on a killed or frozen instance that failed: 3.
+Failed requests that were in flight on a killed or frozen instance: 3.
 ";
         assert_eq!(markdown(&example()), expected);
     }

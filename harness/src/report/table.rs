@@ -79,7 +79,7 @@ pub fn promises(report: &Report) -> String {
         left_out => format!("\n{}", super::left_out(left_out)),
     };
     format!(
-        "{table}{left_out}\nRequests under way on a killed or frozen instance that failed: {}.",
+        "{table}{left_out}\nFailed requests that were in flight on a killed or frozen instance: {}.",
         measured.in_flight
     )
 }
@@ -194,7 +194,7 @@ mod tests {
         );
         assert_eq!(words(Promise::FailedOnStop.name()), "1 1 1 1 none BROKEN");
         assert_eq!(words(Promise::Join.name()), "0 - - - at most 500 ms not measured");
-        assert!(text.ends_with("that failed: 2."));
+        assert!(text.ends_with("frozen instance: 2."));
         report.filtered = true;
         let text = promises(&report);
         assert!(

@@ -92,9 +92,11 @@ impl Chosen {
     pub fn nothing_of(self, project: &str) -> Error {
         match self.unseen {
             Some(unseen) => Error::environment(
-                format!("{unseen}\nonly processes were looked at, and among them is no mesh `{project}`"),
                 format!(
-                    "{}; or ask only for processes (--runtime process)",
+                    "{unseen}\nonly processes were looked at, and there is no mesh `{project}` among them"
+                ),
+                format!(
+                    "{}; or ask for processes only (--runtime process)",
                     unseen.advice()
                 ),
             ),

@@ -59,7 +59,7 @@ pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {
     })?;
     Schedule::from_json(&text).map_err(|error| {
         Error::environment(
-            format!("{} is no schedule: {error}", file.display()),
+            format!("{} is not a schedule: {error}", file.display()),
             "correct it, or name a file that `harness chaos` has written",
         )
     })
