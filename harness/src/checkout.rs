@@ -1,5 +1,6 @@
 //! Where this project's files are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::compose::ComposeFile;
@@ -39,6 +40,12 @@ impl Checkout {
         &self.root
     }
 
+    /// Where what is made from it is put: as cargo understands `CARGO_TARGET_DIR`, else `target`.
+    pub fn target(&self) -> PathBuf {
+        let current = std::env::current_dir().unwrap_or_default();
+        target(&self.root, &current, std::env::var_os("CARGO_TARGET_DIR"))
+    }
+
     /// The mesh that its Compose file describes, as the project of this name.
     ///
     /// # Errors
@@ -50,5 +57,29 @@ impl Checkout {
         };
         let file = ComposeFile::read(&self.root.join(COMPOSE_FILE), &lookup)?;
         Ok(Topology::new(project, file)?)
+    }
+}
+
+fn target(root: &Path, current: &Path, named: Option<OsString>) -> PathBuf {
+    match named {
+        Some(named) if !named.is_empty() => current.join(named),
+        _ => root.join("target"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_target_directory_is_found_from_where_the_command_is_given() {
+        let target = |named: Option<&str>| {
+            let named = named.map(OsString::from);
+            target(Path::new("/root"), Path::new("/root/below"), named)
+        };
+        assert_eq!(target(None), Path::new("/root/target"));
+        assert_eq!(target(Some("")), Path::new("/root/target"));
+        assert_eq!(target(Some("other")), Path::new("/root/below/other"));
+        assert_eq!(target(Some("/elsewhere")), Path::new("/elsewhere"));
     }
 }

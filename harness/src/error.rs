@@ -18,7 +18,7 @@ pub enum Error {
         advice: String,
     },
     /// The mesh did not do what it should.
-    #[error("the mesh does not do what it should\n{0}")]
+    #[error("the mesh did not behave as it should\n{0}")]
     Check(Box<CheckFailure>),
     /// The user stopped it before it was done.
     #[error("interrupted")]
@@ -133,12 +133,12 @@ mod tests {
     fn the_log_of_what_has_ended_stands_last_and_alone() {
         let failure = CheckFailure {
             expected: "a\nb".to_owned(),
-            seen: "given up after 0.9 s: container m-b has ended (exit code 3)".to_owned(),
+            seen: "gave up after 0.9 s: container m-b has ended (exit code 3)".to_owned(),
             logs: vec![("m-b".to_owned(), vec!["one".to_owned(), "two".to_owned()])],
             unshown: vec!["m-a".to_owned(), "m-lb".to_owned()],
         };
         let told = "  expected: a\n            b\n\
-            \x20 seen:     given up after 0.9 s: container m-b has ended (exit code 3)\n\
+            \x20 seen:     gave up after 0.9 s: container m-b has ended (exit code 3)\n\
             \x20 not shown: the logs of m-a, m-lb\n\
             \x20 last log lines of m-b:\n    one\n    two";
         assert_eq!(failure.to_string(), told);

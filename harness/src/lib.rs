@@ -22,6 +22,7 @@ pub mod report;
 pub mod runtime;
 pub mod scenarios;
 pub mod selftest;
+mod stat;
 pub mod suite;
 pub mod topology;
 pub mod tracking;

@@ -4,12 +4,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::stat::Stat;
+
 /// The owner of a mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// A harness process: the mesh ends with it.
     Process(Process),
-    /// Nobody: it runs until somebody takes it down.
+    /// Nobody: it runs until somebody takes it down. So from the first moment on, as labels cannot be changed.
     Detached,
 }
 
@@ -107,30 +109,19 @@ fn place() -> String {
 
 /// When the process started; none where there is no such process, or only its remains.
 fn started(pid: u32) -> Option<String> {
-    if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        return from_stat(&stat);
+    if let Some(stat) = Stat::of(pid) {
+        return (!stat.over).then(|| stat.started.to_string());
     }
-    if std::path::Path::new("/proc/self/stat").exists() {
+    if Stat::known() {
         return None;
     }
-    // No procfs: `ps` of every other Unix says the same in words.
+    // `ps` of every other Unix says the same in words.
     let output = std::process::Command::new("ps")
         .args(["-o", "lstart=", "-p", &pid.to_string()])
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().replace(' ', "_");
     (output.status.success() && !text.is_empty()).then_some(text)
-}
-
-/// Field 22 of proc(5)'s `stat`. The name in field 2 may hold anything, so fields are counted from its end.
-fn from_stat(stat: &str) -> Option<String> {
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
-    let zombie = matches!(fields.first(), Some(&"Z" | &"X"));
-    if zombie {
-        None
-    } else {
-        fields.get(19).map(|&field| field.to_owned())
-    }
 }
 
 #[cfg(test)]
@@ -167,13 +158,5 @@ mod tests {
         for text in ["", "somebody", "x 1 here", "1 2", "1 2 3 4"] {
             assert!(text.parse::<Owner>().is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_process_name_with_brackets_does_not_shift_the_fields() {
-        let tail = " 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 77 0 0";
-        assert_eq!(from_stat(&format!("5 (a) b (c) S{tail}")).as_deref(), Some("77"));
-        assert_eq!(from_stat(&format!("5 (a) Z{tail}")), None);
-        assert_eq!(from_stat("nonsense"), None);
     }
 }

@@ -29,13 +29,13 @@ pub async fn check_free(runtime: &Runtime, topology: &Topology, own: &str) -> Re
         if let Some(number) = port.host_port
             && let Some(holder) = holder(runtime, port.host_ip, number, own).await?
         {
-            held.push(format!("port {number} is held by {holder}"));
+            held.push(format!("port {number} is in use by {holder}"));
         }
     }
     if held.is_empty() {
         return Ok(());
     }
-    let advice = "stop what holds it, or choose other ports with FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
+    let advice = "stop what uses it, or choose other ports with FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
     Err(Error::environment(held.join("\n"), advice))
 }
 
@@ -57,7 +57,7 @@ async fn holder(
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let found = tokio::task::spawn_blocking(move || process(Path::new("/proc"), ip, port)).await;
                 let unknown =
-                    || format!("a process of another user (`sudo ss -ltnp 'sport = :{port}'` tells which)");
+                    || format!("another user's process (`sudo ss -ltnp 'sport = :{port}'` shows which)");
                 found.ok().flatten().unwrap_or_else(unknown)
             }
             // Where it cannot be tried (a port that only root may bind), the engine will tell.
@@ -75,7 +75,7 @@ async fn holder(
         // The engine lists a container's ports a little after it has bound them.
         tokio::time::sleep(PROXY_PERIOD).await;
     }
-    Ok(Some(format!("{proxy} for a container that no engine tells of")))
+    Ok(Some(format!("{proxy} for a container that no engine lists")))
 }
 
 /// What runs on the engine that the mesh does not run on; nothing where that does not answer soon.

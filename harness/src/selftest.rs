@@ -154,7 +154,7 @@ impl Trial {
         if outcome.is_some_and(|outcome| outcome.verdict == Verdict::Held) {
             Finding::Good
         } else {
-            Finding::Bad(format!("{name} does not hold, so that others prove nothing"))
+            Finding::Bad(format!("{name} does not hold, so the others prove nothing"))
         }
     }
 }

@@ -71,7 +71,8 @@ async fn build() -> Result<PathBuf> {
         // A runtime that is not there is told by the tests that ask for it.
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::report::Progress::silent();
-            harness::image::ensure(&chosen.runtime, checkout.root(), &image, &silent).await?;
+            let kind = harness::image::Kind::Mesh;
+            harness::image::ensure(&chosen.runtime, &checkout, kind, &image, &silent).await?;
         }
     }
     Ok(program)

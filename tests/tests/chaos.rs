@@ -15,7 +15,7 @@ async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() 
     let arguments = ["chaos", "--seed", "1", "--duration", "5s"];
     let first = tests::harness(&processes, &arguments).await.unwrap();
     held(&first);
-    let named = first.errors.split("written down in ").nth(1);
+    let named = first.errors.split("written to ").nth(1);
     let file = named.and_then(|rest| rest.lines().next()).unwrap();
     let text = std::fs::read_to_string(file).unwrap();
     let schedule: Value = serde_json::from_str(&text).unwrap();

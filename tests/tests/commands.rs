@@ -7,6 +7,9 @@
 
 use std::net::Ipv4Addr;
 
+use harness::checkout::Checkout;
+use harness::image;
+use harness::report::Progress;
 use harness::runtime::Choice;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
@@ -27,7 +30,7 @@ async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
 
         let second = mesh.harness(&["up"]).await.unwrap();
         assert_eq!(second.code, Some(2), "{second:#?}");
-        let whose = format!("`harness up` runs as process {}", up.id().unwrap());
+        let whose = format!("`harness up` is running as process {}", up.id().unwrap());
         assert!(
             second.errors.contains(&whose) && second.errors.contains("what to do"),
             "{second:#?}"
@@ -101,7 +104,7 @@ async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
         let status = mesh.harness(&["status"]).await.unwrap();
         assert_eq!(status.code, Some(1), "{status:#?}");
         assert!(
-            status.output.contains("service-b does not run: Exited (0)"),
+            status.output.contains("service-b is not running: Exited (0)"),
             "{status:#?}"
         );
 
@@ -161,7 +164,7 @@ async fn a_port_that_is_held_is_told_with_its_holder() {
             .with("FRONTEND_PORT", &port.to_string());
         let up = mesh.harness(&["up"]).await.unwrap();
         assert_eq!(up.code, Some(2), "{up:#?}");
-        let by_process = format!("port {port} is held by process {} (", std::process::id());
+        let by_process = format!("port {port} is in use by process {} (", std::process::id());
         assert!(
             up.errors.contains(&by_process) && up.errors.contains("FRONTEND_PORT"),
             "{up:#?}"
@@ -177,7 +180,7 @@ async fn a_port_that_is_held_is_told_with_its_holder() {
             .with("FRONTEND_PORT", &port.to_string());
         let up = second.harness(&["up"]).await.unwrap();
         assert_eq!(up.code, Some(2), "{up:#?}");
-        let by_container = format!("port {port} is held by container {}-frontend", mesh.project);
+        let by_container = format!("port {port} is in use by container {}-frontend", mesh.project);
         assert!(up.errors.contains(&by_container), "{up:#?}");
         assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
     })
@@ -250,7 +253,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
         "ENV PATH=/bin".to_owned(),
     ];
     mesh.runtime
-        .import_image(&image, sidecar_alone().unwrap(), settings)
+        .import_image(&image, sidecar_alone().await.unwrap(), settings)
         .await
         .unwrap();
 
@@ -274,17 +277,9 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     assert!(up.errors.contains("compose/Dockerfile"), "{up:#?}");
 }
 
-/// A file system with nothing but the sidecar that the image was built from.
-fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let checkout = harness::checkout::Checkout::find()?;
-    let base = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = checkout
-        .root()
-        .join(base)
-        .join("image")
-        .join(target)
-        .join("release/sidecar");
+/// A file system with nothing but the image's sidecar.
+async fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
+    let program = image::sidecar(&Checkout::find()?, &Progress::silent()).await?;
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_path_with_name(program, "bin/sidecar")?;
     Ok(archive.into_inner()?.into())

@@ -43,7 +43,7 @@ async fn status_tells_what_compose_has_stopped() {
     compose(&mesh, &["stop", "service-a2"]).await.unwrap();
     let status = mesh.harness(&["status"]).await.unwrap();
     assert!(
-        status.output.contains("service-a2 does not run: Exited (0)"),
+        status.output.contains("service-a2 is not running: Exited (0)"),
         "{status:#?}"
     );
     let down = mesh.harness(&["down"]).await.unwrap();

@@ -42,10 +42,16 @@ impl Lone {
     async fn create() -> Option<Self> {
         let docker = tests::docker().await.unwrap()?;
         let checkout = Checkout::find().unwrap();
-        let wire = image::ensure_wire(&docker, checkout.root(), &Progress::silent())
-            .await
-            .unwrap()
-            .image;
+        let wire = image::ensure(
+            &docker,
+            &checkout,
+            image::Kind::Wire,
+            image::WIRE_IMAGE,
+            &Progress::silent(),
+        )
+        .await
+        .unwrap()
+        .image;
         let run = format!("engine-{:016x}", rand::random::<u64>());
         let labels = BTreeMap::from([(label::RUN.to_owned(), run.clone())]);
         let network = docker.create_network(&run, &labels).await.unwrap();

@@ -1,30 +1,8 @@
 //! What processes have used, by the kernel's own account.
 
-use std::path::Path;
 use std::time::Duration;
 
-/// One process, from the `stat` of proc(5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    group: u32,
-    /// Processor time of all its threads and of its children that have ended, theirs too, in clock ticks.
-    ticks: u64,
-}
-
-impl Stat {
-    fn parse(text: &str) -> Option<Self> {
-        // The name before stands in parentheses and may have any others within.
-        let (_, behind) = text.rsplit_once(')')?;
-        let fields: Vec<&str> = behind.split_whitespace().collect();
-        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        Some(Self {
-            parent: u32::try_from(number(1)?).ok()?,
-            group: u32::try_from(number(2)?).ok()?,
-            ticks: number(11)? + number(12)? + number(13)? + number(14)?,
-        })
-    }
-}
+use crate::stat::Stat;
 
 /// Memory of a process or of several, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,18 +58,8 @@ impl Tree {
     }
 
     fn members(self) -> Vec<(u32, Stat)> {
-        members(self.root, processes(Path::new("/proc")))
+        members(self.root, Stat::all().collect())
     }
-}
-
-fn processes(proc: &Path) -> Vec<(u32, Stat)> {
-    let entries = std::fs::read_dir(proc).into_iter().flatten().flatten();
-    let process = |entry: std::fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        Some((pid, Stat::parse(&text)?))
-    };
-    entries.filter_map(process).collect()
 }
 
 /// Those that come from `root` or are in its group.
@@ -116,20 +84,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_that_of_threads_and_of_ended_children() {
-        let text = "4711 (odd) name (x) S 12 4700 4700 0 -1 4194560 1 2 3 4 100 20 3 4 20 0 9 0 55 6 7\n";
-        let stat = Stat {
-            parent: 12,
-            group: 4700,
-            ticks: 127,
-        };
-        assert_eq!(Stat::parse(text), Some(stat));
-        for broken in ["", "4711 (x) S 12", "4711 (x) S a b c d e f g h i j k l m n"] {
-            assert_eq!(Stat::parse(broken), None, "{broken}");
-        }
-    }
-
-    #[test]
     fn memory_is_told_in_bytes() {
         let text = "5581-7ffd ---p 00000000 00:00 0    [rollup]\n\
              Rss:                1708 kB\nPss:                 282 kB\nPss_Dirty:           112 kB\n";
@@ -147,7 +101,7 @@ mod tests {
         let stat = |parent, group| Stat {
             parent,
             group,
-            ticks: 1,
+            ..Stat::default()
         };
         let all = vec![
             (1, stat(0, 1)),

@@ -29,11 +29,11 @@ const SPARE_THREADS: usize = 64;
 /// A part of the bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Balancing TCP, a connection for each request.
+    /// TCP load balancing, one connection per request.
     TcpLb,
-    /// SOCKS5, a connection for each request.
+    /// SOCKS5, one connection per request.
     Socks5,
-    /// Much data on one connection and on eight.
+    /// Bulk transfer on one connection and on eight.
     Bulk,
     /// Memory, idle and with many idle connections.
     Memory,
@@ -83,8 +83,8 @@ pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> 
     raise_descriptors();
     let directory = TempDir::with_prefix("mesh-bench-").map_err(|error| {
         Error::environment(
-            format!("there is no directory for temporary files: {error}"),
-            "set TMPDIR to one that may be written to",
+            format!("a temporary directory cannot be made: {error}"),
+            "set TMPDIR to a writable directory",
         )
     })?;
     let asked = if setting.parts.is_empty() {
@@ -100,7 +100,7 @@ pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> 
             Some(found) => installed.push(found),
             None => {
                 progress.say(&format!(
-                    "{} is not installed and left out; on Debian: apt-get install {}",
+                    "{} is not installed and is left out; on Debian: apt-get install {}",
                     rival.name(),
                     rival.packages()
                 ));

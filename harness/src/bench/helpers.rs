@@ -49,7 +49,7 @@ impl Helpers {
                     "this machine ran out of ports or descriptors: {}",
                     outcome.failure.as_deref().unwrap_or_default()
                 ),
-                "wait a minute until closed connections are forgotten; or take a shorter --duration, or raise the \
+                "wait a minute for closed connections to be forgotten, take a shorter --duration, or raise the \
                  limit of open files (ulimit -Hn)",
             ));
         }
@@ -79,13 +79,13 @@ impl Helpers {
 fn failed(error: std::io::Error) -> Error {
     Error::environment(
         format!("the harness cannot start itself as a helper: {error}"),
-        "look whether the harness's program file is still there",
+        "check that the harness's program file still exists",
     )
 }
 
 fn unheard(what: &str) -> Error {
     Error::environment(
-        format!("a helper of the bench has said: {what}"),
+        format!("a helper of the bench reported: {what}"),
         "look at what it wrote above; where the machine is very busy, try again",
     )
 }

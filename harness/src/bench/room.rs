@@ -22,12 +22,12 @@ pub(super) async fn wait(connections: u64, progress: &Progress) -> Result<(), Er
                 format!(
                     "the kernel can track {room} more connections, and the next step needs {connections}"
                 ),
-                "stop what else makes connections, take a shorter --duration, or raise \
+                "stop whatever else makes connections, take a shorter --duration, or raise \
                  /proc/sys/net/netfilter/nf_conntrack_max",
             ));
         }
         progress.note(&format!(
-            "waiting until the kernel has forgotten old connections (room for {room}, needed {connections})"
+            "waiting for the kernel to forget old connections (room for {room} of {connections})"
         ));
         tokio::time::sleep(PERIOD).await;
     }

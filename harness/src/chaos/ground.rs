@@ -48,10 +48,10 @@ pub fn accepts(runtime: &Runtime, topology: &Topology, schedule: &Schedule) -> R
         None => Ok(()),
         Some(why) => Err(Error::environment(
             format!(
-                "the schedule cannot be done on the runtime `{}`: {why}",
+                "the schedule cannot be replayed on the runtime `{}`: {why}",
                 runtime.name()
             ),
-            "replay it on the mesh and with the --runtime that it was made for",
+            "replay it with the mesh and the --runtime that it was made for",
         )),
     }
 }
@@ -73,7 +73,7 @@ impl Ground {
         let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
         progress.stage("converging");
         mesh.ready(READY_LIMIT, progress).await?;
-        progress.done("every sidecar sees the same mesh, every path has answered");
+        progress.done("all sidecars agree and every path has answered");
         Ok(mesh)
     }
 }

@@ -99,7 +99,7 @@ impl Live {
         turns.await.map_err(|failed| {
             Error::environment(
                 format!("slowing {member} down ended: {failed}"),
-                "this is a defect of the harness: please report it with its output",
+                "this is a bug in the harness: please report it with this output",
             )
         })?
     }

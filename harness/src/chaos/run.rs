@@ -83,8 +83,8 @@ impl Ground {
             let path = chronicle::file(&chronicle::directory(&Checkout::find()?), begun, "chaos");
             let written = chronicle.write(&path, &about, &[window], &[recording]).await;
             let note = match written {
-                Ok(()) => format!("all that happened, on one clock: {}", path.display()),
-                Err(error) => format!("the chronicle could not be written: {error}"),
+                Ok(()) => format!("timeline: {}", path.display()),
+                Err(error) => format!("the timeline could not be written: {error}"),
             };
             failure.seen = format!("{}\n{note}", failure.seen);
         }
@@ -171,7 +171,7 @@ impl Ground {
         let ended = live.mesh().await.ended().await;
         must(
             ended.is_empty(),
-            "every container runs".to_owned(),
+            "every container running".to_owned(),
             ended.join("\n"),
         );
         chronicle.catch_up().await;

@@ -16,10 +16,7 @@ const STAMP: &str = "0000-00-00T00-00-00-000Z-";
 
 /// Where the files are written that tell why a scenario failed.
 pub fn directory(checkout: &Checkout) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| checkout.root().join("target"), PathBuf::from);
-    target.join("harness").join("why")
+    checkout.target().join("harness").join("why")
 }
 
 /// The file for a scenario that failed at `at`; names are in the order of their times.
@@ -34,7 +31,8 @@ pub fn file(directory: &Path, at: SystemTime, scenario: &str) -> PathBuf {
 /// There is none.
 pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
     let nothing = || {
-        let advice = "it is written when a scenario or a run of chaos fails; name a FILE to see another";
+        let advice =
+            "one is written when a scenario or a chaos run fails; name a FILE to see one from elsewhere";
         Error::environment(format!("there is no file in {}", directory.display()), advice)
     };
     let listed = listed(directory).map_err(|_| nothing())?;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::checkout::Checkout;
-use crate::runtime::process::bench::{Bench, GRACE, service};
+use crate::runtime::process::fixture::{Fixture, GRACE, service};
 use crate::wait;
 
-async fn running(bench: &Bench, name: &str, run: &str) -> String {
-    let id = bench.create_for(run, &service(name, "")).await;
-    bench.engine.start(&id, name).await.unwrap();
-    bench.said(&id, "ready", 1).await;
+async fn running(fixture: &Fixture, name: &str, run: &str) -> String {
+    let id = fixture.create_for(run, &service(name, "")).await;
+    fixture.engine.start(&id, name).await.unwrap();
+    fixture.said(&id, "ready", 1).await;
     id
 }
 
@@ -40,21 +40,21 @@ impl Chronicle {
 
 #[tokio::test]
 async fn it_follows_a_container_through_its_lives() {
-    let bench = Bench::new().await;
-    let runtime = Runtime::Process(bench.engine.clone());
+    let fixture = Fixture::new().await;
+    let runtime = Runtime::Process(fixture.engine.clone());
     let topology = Checkout::find().unwrap().topology("chronicle").unwrap();
-    running(&bench, "before", "r").await;
+    running(&fixture, "before", "r").await;
     let chronicle = Chronicle::start(&runtime, "r", &topology);
     let found = "before: found";
     chronicle.until_told(Kind::Engine, &[found]).await;
-    running(&bench, "other", "another").await;
-    let id = running(&bench, "one", "r").await;
-    bench.engine.pause(&id).await.unwrap();
-    bench.engine.unpause(&id).await.unwrap();
-    bench.engine.kill(&id).await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 2).await;
-    bench.engine.stop(&id, GRACE).await.unwrap();
+    running(&fixture, "other", "another").await;
+    let id = running(&fixture, "one", "r").await;
+    fixture.engine.pause(&id).await.unwrap();
+    fixture.engine.unpause(&id).await.unwrap();
+    fixture.engine.kill(&id).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 2).await;
+    fixture.engine.stop(&id, GRACE).await.unwrap();
     let lines = [
         "before: began ",
         "before: ready",
@@ -65,7 +65,7 @@ async fn it_follows_a_container_through_its_lives() {
         "one: stopping",
     ];
     chronicle.until_told(Kind::Log, &lines).await;
-    bench.engine.remove(&id).await.unwrap();
+    fixture.engine.remove(&id).await.unwrap();
     let events = [
         found,
         "one: create",

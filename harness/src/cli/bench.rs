@@ -45,19 +45,19 @@ impl Wish {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The sidecar beside nginx, HAProxy, microsocks and Dante, on loopback
+    /// Compare the sidecar with nginx, HAProxy, microsocks and Dante on loopback
     DataPlane(DataPlane),
-    /// A whole mesh under load from outside, path by path; one of its own, or with -p one that runs
+    /// Load a whole mesh from outside, path by path: a new one, or with -p one that is running
     Mesh(mesh::Wish),
-    /// How fast a mesh of its own converges: started, and when an instance comes, is killed or stands still
+    /// Measure how fast a mesh converges: at start, and when an instance joins, is killed or freezes
     Convergence(convergence::Wish),
-    /// The backend of a bench; the harness starts this itself
+    /// The backend of a bench; started by the harness itself
     #[command(hide = true)]
     Backend {
         /// Its number of threads
         threads: usize,
     },
-    /// The load of a bench; the harness starts this itself
+    /// The load of a bench; started by the harness itself
     #[command(hide = true)]
     Load {
         /// What to do, as JSON
@@ -67,31 +67,31 @@ enum What {
 
 #[derive(Debug, Args)]
 struct DataPlane {
-    /// How often each proxy has its turn
+    /// How many times to measure each proxy
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// Connections at a time
+    /// Concurrent connections
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// How long a turn of requests is, such as 2s or 500ms
+    /// Length of each measurement of requests, such as 2s or 500ms
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     duration: Duration,
-    /// How much a turn of much data moves, such as 2GB or 500MB
+    /// How much data each bulk transfer moves, such as 2GB or 500MB
     #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = size)]
     bulk: u64,
-    /// How many idle connections are held to measure memory, where the limit of open files allows as many
+    /// How many idle connections to hold while memory is measured, as far as the open-file limit allows
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     idle: u16,
-    /// Measure only this; several by commas
+    /// Measure only these parts, separated by commas
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Measure only these beside the sidecar, by commas; by default all that are installed
+    /// Compare only with these, separated by commas [default: all that are installed]
     #[arg(long, value_name = "PROGRAM", value_enum, value_delimiter = ',')]
     peers: Vec<Rival>,
     /// Measure only the sidecar
     #[arg(long, conflicts_with = "peers")]
     alone: bool,
-    /// The sidecar's program; by default the image's, which is built first
+    /// The sidecar program to measure [default: the image's, built first]
     #[arg(long, value_name = "FILE")]
     sidecar: Option<PathBuf>,
     #[command(flatten)]
@@ -148,7 +148,7 @@ async fn data_plane(wish: DataPlane, interrupts: &Interrupts) -> Result<ExitCode
 async fn built(progress: &Progress) -> Result<PathBuf, Error> {
     let checkout = Checkout::find()?;
     progress.stage("build");
-    let path = image::sidecar(checkout.root(), progress).await?;
+    let path = image::sidecar(&checkout, progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
 }
@@ -156,7 +156,7 @@ async fn built(progress: &Progress) -> Result<PathBuf, Error> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::environment(
         format!("{} cannot be used: {error}", path.display()),
-        "name the sidecar's program file",
+        "name the file of the sidecar program",
     )
 }
 

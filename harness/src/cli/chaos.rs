@@ -11,6 +11,7 @@ use clap::Args;
 use harness::chaos::{self, Ground, Schedule, generate};
 use harness::checkout::Checkout;
 use harness::error::Error;
+use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
 use harness::runtime::{Choice, Runtime};
@@ -30,16 +31,16 @@ const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::Build,
-    /// What the faults are made from: the same number makes the same ones [default: a random one, printed]
+    /// Seed of the random faults: the same seed makes the same faults [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     seed: Option<u64>,
-    /// How long there are faults, such as 30s or 2m
+    /// How long to inject faults, such as 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, conflicts_with = "replay")]
     duration: Duration,
-    /// Do again what this file says
+    /// Replay the schedule in this file
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// After a failure do not look for a shorter schedule that fails too
+    /// After a failure, do not search for a shorter schedule that fails too
     #[arg(long)]
     no_shrink: bool,
 }
@@ -74,7 +75,16 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     let work = async {
         let name = topology.image.clone();
         let build = !wish.build.no_build;
-        let ready = prepare::image(&runtime, &checkout, &name, build, &interrupts, &progress).await?;
+        let ready = prepare::image(
+            &runtime,
+            &checkout,
+            Kind::Mesh,
+            &name,
+            build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
         let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
         let ground = Ground {
             runtime: runtime.clone(),
@@ -85,7 +95,7 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             progress: progress.clone(),
         };
         progress.say(&format!(
-            "Seed {}: {} faults within {}, written down in {}",
+            "Seed {}: {} faults within {}, written to {}",
             schedule.seed,
             schedule.steps.len(),
             seconds(Duration::from_millis(schedule.duration_ms)),

@@ -20,7 +20,7 @@ pub(super) fn writable(path: &Path) -> Result<(), Error> {
 pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
     Error::environment(
         format!("{} cannot be written: {why}", path.display()),
-        "name a file in a directory that is there and may be written to",
+        "name a file in a directory that exists and is writable",
     )
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(project: &str, choice: Choice, interrupts: &Interrupts) 
         progress.say(&format!("{unseen}; only processes are looked at."));
     }
     progress.stage("stopping");
-    progress.note("services finish what is under way (Ctrl-C: at once)");
+    progress.note("letting services finish (Ctrl-C: stop at once)");
     let stops = containers.iter().filter(|container| container.running());
     let stops = join_all(stops.map(|container| runtime.stop(&container.id, GRACE)));
     // What could not be stopped is killed below, so how it went does not matter here.

@@ -68,7 +68,7 @@ async fn ended<T>(
     let result = tokio::select! {
         ended = AssertUnwindSafe(work).catch_unwind() => ended.unwrap_or_else(|_| Err(Error::environment(
             "the harness itself failed, see above",
-            "this is a defect of the harness: please report it with its output",
+            "this is a bug in the harness: please report it with this output",
         ))),
         () = interrupts.force.cancelled() => Err(Error::Interrupted),
         () = too_long => Err(Error::Interrupted),
@@ -92,7 +92,7 @@ async fn ended<T>(
             Err(error)
         }
         (Err(error), Err(left)) => {
-            progress.say(&format!("not all could be removed: {left}"));
+            progress.say(&format!("not everything could be removed: {left}"));
             Err(error)
         }
     }

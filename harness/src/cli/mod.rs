@@ -29,23 +29,24 @@ use self::place::{Engine, Needs, Place};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done, and all that was checked held
-  1    the mesh did not do what it should; what was expected, what was seen and the logs are printed
-  2    this machine would not let it run (a port that is held, no engine, ...); what to do is printed
+  0    success: everything that was checked held
+  1    the mesh did not behave as it should (what was expected, what was seen and
+       the logs are printed), or somebody else removed the mesh that `up` stays with
+  2    the environment got in the way: a port in use, no engine, ... (what to do is printed)
   130  interrupted before it was done
 
 Environment:
-  FRONTEND_PORT, LB_A_PORT, LB_B_PORT  host ports, by default 8080, 8081 and 8082
-  MESH_NAME                            project name, by default `example`
-  MESH_IMAGE                           image name, by default `service-mesh-example`
-  DOCKER_HOST                          the engine's socket, as unix:///path/to/docker.sock";
+  FRONTEND_PORT, LB_A_PORT, LB_B_PORT  host ports (default: 8080, 8081, 8082)
+  MESH_NAME                            project name (default: example)
+  MESH_IMAGE                           image name (default: service-mesh-example)
+  DOCKER_HOST                          the engine's socket, such as unix:///path/to/docker.sock";
 
 /// Seconds that a mesh may take to be ready.
 const DEFAULT_TIMEOUT: u64 = 30;
 
-/// Runs and checks the example mesh: five containers or groups of processes, each a sidecar with a program.
+/// Runs and checks the example mesh: five nodes with a sidecar each, as containers or as processes.
 ///
-/// Without a command it does what `up` does.
+/// Without a command, does the same as `up`.
 #[derive(Debug, Parser)]
 #[command(name = "harness", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -57,44 +58,44 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build what is needed, start the mesh, wait until every path answers, and keep it until Ctrl-C
+    /// Build and start the mesh, wait until every path answers, and keep it running until Ctrl-C
     Up(Up),
-    /// Stop the mesh gracefully and remove its containers and its network, whoever started it
+    /// Stop the mesh gracefully and remove its containers and network, no matter who started it
     Down(Place),
-    /// Show each sidecar's view of the mesh and what disagrees
+    /// Show each sidecar's view of the mesh and where they disagree
     Status(Place),
-    /// Show what the containers wrote
+    /// Show the containers' logs
     Logs(Logs),
-    /// Check a mesh of its own end to end, beside any that runs, and report what was measured
+    /// Start a mesh beside any that runs, test it end to end, and report what was measured
     Test {
         #[command(flatten)]
         wish: test::Wish,
         #[command(flatten)]
         engine: Engine,
     },
-    /// Break the sidecar on purpose, one thing at a time, and require that the scenarios notice
+    /// Break the sidecar on purpose, one thing at a time, and require the scenarios to notice
     Selftest {
         #[command(flatten)]
         wish: selftest::Wish,
         #[command(flatten)]
         engine: Engine,
     },
-    /// Show what happened around a failure: the newest that `test` or `chaos` wrote down, or that of a file
+    /// Show what happened around a failure of `test` or `chaos`: the newest one, or the one in FILE
     Why {
-        /// The file that the failure named
+        /// The file named in the failure's message
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Break a mesh of its own at random under traffic, and check that it recovers; a failure can be done again
+    /// Start a mesh, break it at random under traffic, and check that it recovers; failures can be replayed
     Chaos {
         #[command(flatten)]
         wish: chaos::Wish,
         #[command(flatten)]
         engine: Engine,
     },
-    /// Measure how fast and how frugal the sidecar is, beside other proxies
+    /// Measure the data plane, a whole mesh, or how fast a mesh converges
     Bench(bench::Wish),
-    /// Take away what a run leaves when it is killed; the harness starts this itself
+    /// Remove what a run leaves behind when it is killed; started by the harness itself
     #[command(hide = true)]
     Watchdog {
         /// The run
@@ -108,10 +109,10 @@ enum Command {
 struct Up {
     #[command(flatten)]
     build: Build,
-    /// Leave the mesh running; `harness down` takes it away
+    /// Leave the mesh running; `harness down` removes it
     #[arg(short, long)]
     detach: bool,
-    /// Seconds that the mesh may take to be ready
+    /// How long to wait for the mesh to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     #[command(flatten)]
@@ -120,20 +121,20 @@ struct Up {
 
 #[derive(Debug, Args)]
 struct Build {
-    /// Use the image that is there instead of compiling it, for instance one from compose/Dockerfile
+    /// Use the existing image instead of building one
     #[arg(long)]
     no_build: bool,
 }
 
 #[derive(Debug, Args)]
 struct Logs {
-    /// A service's or a container's name, such as service-a2 or example-lb; all where it is left out
+    /// A service or a container, such as service-a2 or example-lb [default: all]
     #[arg(value_name = "NAME")]
     node: Option<String>,
-    /// Go on with what they write from now on
+    /// Keep printing new lines
     #[arg(short, long)]
     follow: bool,
-    /// Show only the last lines of each
+    /// Show only the last LINES lines of each container
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
     /// Show when each line was written
@@ -169,16 +170,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let begun = Instant::now();
     let interrupts = Interrupts::listen().map_err(|error| {
         Error::environment(
-            format!("signals cannot be heard: {error}"),
-            "run it where processes may handle signals",
+            format!("cannot listen for signals: {error}"),
+            "run it where a process may handle signals",
         )
     })?;
     let (command, before) = match arguments.command {
         None => (Command::Up(arguments.up), Place::default()),
         Some(_) if !arguments.up.plain() => {
             return Err(Error::environment(
-                "--detach, --timeout or --no-build stands before a command",
-                "write it behind the command that it is for",
+                "--detach, --timeout or --no-build is given before a command",
+                "put it after the command that it is for",
             ));
         }
         Some(command) => (command, arguments.up.place),

@@ -8,7 +8,7 @@ use harness::runtime::Choice;
 /// For commands about a mesh that is named.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Place {
-    /// The mesh's name: its Compose project, and the prefix of its containers' names [default: $MESH_NAME or example]
+    /// The mesh's name: its Compose project and the prefix of its container names [default: $MESH_NAME or example]
     #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
     pub(super) project: Option<String>,
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub(super) struct Place {
 /// For commands that start meshes of their own.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct Engine {
-    /// What runs the containers [default: auto]
+    /// What to run the nodes on [default: auto]
     #[arg(long = "runtime", value_name = "RUNTIME", value_enum)]
     pub(super) runtime: Option<Choice>,
 }
@@ -62,11 +62,11 @@ impl Place {
     /// Refuses what stands before a command that has no use for it.
     pub(super) fn no_more_than(&self, needs: Needs) -> Result<(), Error> {
         let refused = |flag: &str, why: &str| {
-            let what = format!("{flag} stands before a command that {why}");
+            let what = format!("{flag} is given before a command that {why}");
             Err(Error::environment(what, format!("leave out {flag}")))
         };
         if self.project.is_some() && needs != Needs::Place {
-            return refused("-p", "is about no mesh of that name");
+            return refused("-p", "takes no mesh name");
         }
         if self.engine.runtime.is_some() && needs == Needs::Nothing {
             return refused("--runtime", "runs no mesh");
@@ -76,7 +76,7 @@ impl Place {
 }
 
 /// Compose's rule for names of projects.
-fn valid(text: &str) -> Result<String, String> {
+pub(super) fn valid(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let held =
         text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;

@@ -2,28 +2,42 @@
 
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image::{self, Ready, WIRE_IMAGE};
+use harness::image::{self, Kind, Ready, WIRE_IMAGE};
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 use harness::runtime::Runtime;
 
-/// The image of the mesh's containers.
+/// An image of this kind called `name`: built, or as it is where --no-build was given.
 pub(super) async fn image(
     runtime: &Runtime,
     checkout: &Checkout,
+    kind: Kind,
     name: &str,
     build: bool,
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Ready, Error> {
-    let ensured = async {
+    progress.stage("image");
+    let ready = async {
         if build {
-            image::ensure(runtime, checkout.root(), name, progress).await
+            image::ensure(runtime, checkout, kind, name, progress).await
         } else {
-            image::existing(runtime, name).await
+            existing(runtime, kind, name).await
         }
     };
-    told(name, build, ensured, interrupts, progress).await
+    let ready = interrupts
+        .stop
+        .run_until_cancelled(ready)
+        .await
+        .ok_or(Error::Interrupted)??;
+    let how = match (build, ready.cached) {
+        (true, true) => "unchanged",
+        (true, false) => "built",
+        (false, _) => "not rebuilt",
+    };
+    let size = ready.image.size as f64 / 1_000_000.0;
+    progress.done(&format!("{name}, {size:.1} MB, {how}"));
+    Ok(ready)
 }
 
 /// The image of what cuts the network, where the runtime has one to be cut.
@@ -37,36 +51,45 @@ pub(super) async fn wire(
     if !runtime.cuts() {
         return Ok(None);
     }
-    let ensured = async {
-        if build {
-            image::ensure_wire(runtime, checkout.root(), progress).await
-        } else {
-            image::existing(runtime, WIRE_IMAGE).await
-        }
-    };
-    let ready = told(WIRE_IMAGE, build, ensured, interrupts, progress).await?;
-    Ok(Some(ready))
+    let ready = image(
+        runtime,
+        checkout,
+        Kind::Wire,
+        WIRE_IMAGE,
+        build,
+        interrupts,
+        progress,
+    );
+    ready.await.map(Some)
 }
 
-async fn told(
-    name: &str,
-    build: bool,
-    ensured: impl Future<Output = Result<Ready, Error>>,
-    interrupts: &Interrupts,
-    progress: &Progress,
-) -> Result<Ready, Error> {
-    progress.stage("image");
-    let ready = interrupts
-        .stop
-        .run_until_cancelled(ensured)
-        .await
-        .ok_or(Error::Interrupted)??;
-    let how = match (build, ready.cached) {
-        (true, true) => "unchanged",
-        (true, false) => "built",
-        (false, _) => "as it is",
+async fn existing(runtime: &Runtime, kind: Kind, name: &str) -> Result<Ready, Error> {
+    if let Some(image) = runtime.image(name).await? {
+        return Ok(Ready { image, cached: true });
+    }
+    let advice = match (runtime, kind) {
+        (Runtime::Docker(_), Kind::Mesh) => {
+            format!("leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} .")
+        }
+        _ => "leave --no-build out".to_owned(),
     };
-    let size = ready.image.size as f64 / 1_000_000.0;
-    progress.done(&format!("{name}, {size:.1} MB, {how}"));
-    Ok(ready)
+    let what = format!("there is no image {name}, and --no-build was given");
+    Err(Error::environment(what, advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::runtime::Processes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_image_that_is_not_to_be_built_and_not_there_is_said_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let error = existing(&runtime, Kind::Mesh, "none").await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let expected = "there is no image none, and --no-build was given\n  what to do: leave --no-build out";
+        assert_eq!(error.to_string(), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use harness::checkout::Checkout;
 use harness::error::Error;
-use harness::image::BREAKABLE_IMAGE;
+use harness::image::{BREAKABLE_IMAGE, Kind};
 use harness::interrupt::Interrupts;
 use harness::mesh::Belonging;
 use harness::report::{Progress, table};
@@ -23,7 +23,7 @@ use super::{Build, prepare};
 pub(super) struct Wish {
     #[command(flatten)]
     build: Build,
-    /// Only break what has this in its name; may be given again for more
+    /// Break only what has TEXT in its name; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
 }
@@ -64,6 +64,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
         let ready = prepare::image(
             &runtime,
             &checkout,
+            Kind::Breakable,
             BREAKABLE_IMAGE,
             build,
             &interrupts,
@@ -71,14 +72,14 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
         )
         .await?;
         prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
-        let bench = Bench {
+        let ground = Ground {
             runtime: &runtime,
             checkout: &checkout,
             image: ready.image,
             belonging: &belonging,
             progress: &progress,
         };
-        let all = bench.all(&breakages);
+        let all = ground.all(&breakages);
         let trials = interrupts
             .stop
             .run_until_cancelled(all)
@@ -93,7 +94,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
 }
 
 /// What the trials are made with.
-struct Bench<'a> {
+struct Ground<'a> {
     runtime: &'a Runtime,
     checkout: &'a Checkout,
     image: Image,
@@ -101,7 +102,7 @@ struct Bench<'a> {
     progress: &'a Progress,
 }
 
-impl Bench<'_> {
+impl Ground<'_> {
     /// First with nothing broken, then with each of these, for as long as the machine lets it.
     async fn all(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
         let mut trials = Vec::new();
@@ -196,7 +197,7 @@ fn tell(trials: &[Trial], findings: &[Finding]) {
     });
     let bad: Vec<String> = bad.collect();
     let sentence = if bad.is_empty() {
-        "The suite notices all that was broken, and holds where nothing is.".to_owned()
+        "The suite noticed everything that was broken, and held where nothing was.".to_owned()
     } else {
         bad.join("\n")
     };

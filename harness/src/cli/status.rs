@@ -22,7 +22,7 @@ pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error
         .filter_map(|member| match mesh.node(member.name()) {
             Err(_) => Some(format!("{} has no container", member.name())),
             Ok(node) if !node.container.running() => Some(format!(
-                "{} does not run: {}",
+                "{} is not running: {}",
                 member.name(),
                 node.container.status
             )),
@@ -35,7 +35,7 @@ pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error
     let verdict = if wrong.is_empty() {
         "All sidecars see the same mesh.".to_owned()
     } else {
-        format!("What disagrees:\n  {}", wrong.join("\n  "))
+        format!("Disagreements:\n  {}", wrong.join("\n  "))
     };
     // Where nobody reads it, the exit code still tells.
     let _ = writeln!(
@@ -56,8 +56,11 @@ fn others(beside: &[Beside]) -> String {
     let told: Vec<String> = beside.iter().map(ToString::to_string).collect();
     match told.len() {
         0 => String::new(),
-        1 => format!("1 node beside the topology: {}\n", told[0]),
-        count => format!("{count} nodes beside the topology:\n  {}\n", told.join("\n  ")),
+        1 => format!("1 node that is not in the topology: {}\n", told[0]),
+        count => format!(
+            "{count} nodes that are not in the topology:\n  {}\n",
+            told.join("\n  ")
+        ),
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::{Instant, SystemTime};
 
 use clap::Args;
 use harness::checkout::Checkout;
+use harness::compose::program::Program;
 use harness::error::Error;
+use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, Report, seconds, table};
 use harness::runtime::{Choice, Chosen, Runtime, label};
@@ -26,21 +28,21 @@ use super::prepare;
 pub(super) struct Wish {
     #[command(flatten)]
     pub(super) build: Build,
-    /// Only scenarios with this in their names; may be given again for more
+    /// Run only scenarios whose names contain TEXT; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
-    /// Only say which scenarios there are
+    /// List the scenarios and exit
     #[arg(long)]
     list: bool,
-    /// Run all of it so often, whether it holds or not
+    /// Run everything N times, even after a failure
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     repeat: u16,
-    /// Stop at the first scenario that does not hold and leave its mesh up
+    /// Stop at the first failure and leave its mesh running
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
     reports: Reports,
-    /// Fail where a scenario would be skipped for lack of this
+    /// Fail if a scenario would be skipped for lack of this
     #[arg(long, value_name = "WHAT", value_enum)]
     require: Option<Required>,
 }
@@ -103,7 +105,16 @@ pub(super) async fn run(
             begun += before.elapsed();
         }
         let name = &topology.image;
-        let image = prepare::image(&runtime, &checkout, name, build, &interrupts, &progress).await?;
+        let image = prepare::image(
+            &runtime,
+            &checkout,
+            Kind::Mesh,
+            name,
+            build,
+            &interrupts,
+            &progress,
+        )
+        .await?;
         cached &= image.cached;
         let mut stage = Stage::new(
             runtime.clone(),
@@ -185,22 +196,8 @@ fn code(found: u8, unwritten: Option<&Error>) -> u8 {
 
 async fn means(runtime: &Runtime) -> Means {
     let docker = runtime.name() == "docker";
-    let compose = docker
-        && (runs("docker", &["compose", "version"]).await || runs("docker-compose", &["version"]).await);
+    let compose = docker && Program::find().await.is_some();
     Means { docker, compose }
-}
-
-/// Whether a program is there and ends well.
-async fn runs(program: &str, arguments: &[&str]) -> bool {
-    let mut command = tokio::process::Command::new(program);
-    command
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true);
-    let status = tokio::time::timeout(std::time::Duration::from_secs(10), command.status()).await;
-    matches!(status, Ok(Ok(status)) if status.success())
 }
 
 /// Says how to look at the meshes of a run that stay up.
@@ -221,7 +218,7 @@ async fn how_to_look(
     for project in projects {
         let topology: Topology = checkout.topology(project)?;
         let mut lines = vec![format!(
-            "The mesh `{project}` stays up. To look at it and to take it away:"
+            "The mesh `{project}` stays up. To inspect and remove it:"
         )];
         for command in ["status", "logs", "down"] {
             lines.push(format!(

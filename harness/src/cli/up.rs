@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use harness::checkout::Checkout;
 use harness::cleanup;
 use harness::error::Error;
-use harness::image::Ready;
+use harness::image::{Kind, Ready};
 use harness::interrupt::Interrupts;
 use harness::mesh::{Belonging, Mesh};
 use harness::owner::Owner;
@@ -45,6 +45,7 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         let ready = prepare::image(
             &runtime,
             &checkout,
+            Kind::Mesh,
             &topology.image,
             wish.build,
             &interrupts,
@@ -64,24 +65,24 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         show(&runtime, &mesh, begun).await?;
         if wish.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
-            progress.say(&format!("It stays up. Next, one of:\n  {}", next.join("\n  ")));
+            progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
-        progress.say("Ctrl-C stops it and removes everything.");
+        progress.say("Press Ctrl-C to stop the mesh and remove it.");
         let watched = super::watch::containers(&runtime, &mesh, &belonging.run, &progress);
         if interrupts.stop.run_until_cancelled(watched).await.is_some() {
-            progress.say("Nothing of the mesh is left: somebody else has removed it.");
+            progress.say("Nothing is left of the mesh: somebody else removed it.");
             return Ok((ExitCode::FAILURE, Afterwards::Remove));
         }
         progress.stage("stopping");
-        progress.note("services finish what is under way (Ctrl-C again: at once)");
+        progress.note("letting services finish (Ctrl-C again: stop at once)");
         let unwell = mesh.stop_all().await;
         if unwell.is_empty() {
-            progress.done(&format!("all {} have stopped", runtime.nodes()));
+            progress.done(&format!("all {} stopped", runtime.nodes()));
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
         progress.done(&format!(
-            "all {} have stopped, not all of them well",
+            "all {} stopped, some of them with an error",
             runtime.nodes()
         ));
         progress.say(&unwell.join("\n"));
@@ -99,7 +100,7 @@ pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), 
             .map(|project| format!(" of the mesh `{project}`"))
             .collect();
         progress.say(&format!(
-            "Removed what a crashed run{} had left.",
+            "Removed the leftovers of a crashed run{}.",
             meshes.join(" and")
         ));
     }
@@ -135,7 +136,7 @@ async fn launch(
     let took = waited.ok_or(Error::Interrupted)??;
     let took = seconds(took);
     progress.done(&format!(
-        "every sidecar sees the same mesh, every path has answered, {took} after the last start"
+        "all sidecars agree and every path has answered, {took} after the last start"
     ));
     Ok(mesh)
 }
@@ -172,8 +173,8 @@ async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Res
         let owner = owner.and_then(|owner| owner.parse().ok());
         let what = state(project, owner.as_ref(), &there);
         let advice = format!(
-            "use it as it is (`{}` shows it), take it away (`{}`), or start another beside it with another -p NAME and \
-             other FRONTEND_PORT, LB_A_PORT and LB_B_PORT",
+            "use it as it is (`{}` shows it), remove it (`{}`), or start another beside it with a different -p NAME and \
+             different FRONTEND_PORT, LB_A_PORT and LB_B_PORT",
             project::command("status", project),
             project::command("down", project)
         );
@@ -203,8 +204,8 @@ fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
         return format!("the mesh `{project}` is being started by process {}", process.pid);
     }
     let state = match there.iter().filter(|container| container.running()).count() {
-        0 if there.is_empty() => "has a network".to_owned(),
-        0 => "exists, stopped".to_owned(),
+        0 if there.is_empty() => "has only a network".to_owned(),
+        0 => "exists but is stopped".to_owned(),
         1 if there.len() == 1 => "is up, 1 container".to_owned(),
         running if running == there.len() => format!("is up, {running} containers"),
         running => {
@@ -218,7 +219,7 @@ fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
         }
     };
     let whose = match owner {
-        Some(Owner::Process(process)) => format!("`harness up` runs as process {}", process.pid),
+        Some(Owner::Process(process)) => format!("`harness up` is running as process {}", process.pid),
         Some(Owner::Detached) => "it was started with --detach".to_owned(),
         None => "Docker Compose started it".to_owned(),
     };
@@ -253,13 +254,13 @@ mod tests {
                 &[up(), up(), container("exited", "Exited (0) 1 second ago")]
             ),
             format!(
-                "the mesh `m` is up, 2 of 3 containers, and m-lb has ended (exit code 0); `harness up` runs as process \
+                "the mesh `m` is up, 2 of 3 containers, and m-lb has ended (exit code 0); `harness up` is running as process \
                  {pid}"
             )
         );
         assert_eq!(
             state("m", None, &[container("exited", "Exited (0) 1 second ago")]),
-            "the mesh `m` exists, stopped; Docker Compose started it"
+            "the mesh `m` exists but is stopped; Docker Compose started it"
         );
         assert_eq!(
             state("m", Some(&Owner::Detached), &[up()]),

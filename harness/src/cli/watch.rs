@@ -46,7 +46,7 @@ fn news(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String
         let container = listed.iter().find(|container| container.name == *name);
         let (state, what) = match container.map(|container| (container.state.as_str(), container)) {
             None => (State::Removed, "has been removed".to_owned()),
-            Some(("running", _)) => (State::Running, "runs again".to_owned()),
+            Some(("running", _)) => (State::Running, "is running again".to_owned()),
             Some(("paused", _)) => (State::Paused, "is paused".to_owned()),
             Some((_, container)) if container.ended() => (State::Ended, container.plight()),
             // On its way from one to another.
@@ -89,6 +89,6 @@ mod tests {
             container("lb", "paused", "Up (Paused)"),
             container("b", "running", "Up"),
         ];
-        assert_eq!(news(&mut known, &again), ["b runs again", "lb is paused"]);
+        assert_eq!(news(&mut known, &again), ["b is running again", "lb is paused"]);
     }
 }

@@ -37,7 +37,7 @@ impl Watchdog {
         let failed = |error: std::io::Error| {
             Error::environment(
                 format!("the harness cannot start its watchdog: {error}"),
-                "look whether the harness's program file is still there",
+                "check that the harness's program file still exists",
             )
         };
         let program = std::env::current_exe().map_err(failed)?;

@@ -16,7 +16,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
     };
     let text = std::fs::read(&path).map_err(|error| {
         let what = format!("{}: {error}", path.display());
-        Error::environment(what, "leave the name out for the newest file")
+        Error::environment(what, "leave out the name to see the newest file")
     })?;
     // A reader that has gone, for instance `head`, has read enough.
     let _ = writeln!(std::io::stderr(), "{}", path.display());

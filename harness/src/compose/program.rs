@@ -82,7 +82,7 @@ impl Program {
         };
         let ended = tokio::time::timeout(LIMIT, running).await;
         let output = ended
-            .map_err(|_| format!("{what} does not end within {LIMIT:?}"))?
+            .map_err(|_| format!("{what} did not end within {LIMIT:?}"))?
             .map_err(|error| format!("{what} cannot be run: {error}"))?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::Recipe;
+use crate::checkout::Checkout;
 use crate::error::Error;
 use crate::report::Progress;
 
@@ -40,7 +41,11 @@ const ONCE: Option<&str> = if cfg!(target_arch = "x86_64") {
 };
 
 /// Compiles the programs of an image static.
-pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -> Result<Compiled, Error> {
+pub(super) async fn compile(
+    checkout: &Checkout,
+    recipe: &Recipe,
+    progress: &Progress,
+) -> Result<Compiled, Error> {
     let advice = recipe.advice;
     if !cfg!(target_os = "linux") {
         let what = "the image's programs are Linux programs, and this is another system";
@@ -48,8 +53,7 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     // A directory of its own: flags that differ from the user's build would make each undo the other's work.
-    let base = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let directory = root.join(base).join("image");
+    let directory = checkout.target().join("image");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
         .args(["build", "--release", "--bins", "--target", &target])
@@ -62,7 +66,7 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
         )
         .arg("--target-dir")
         .arg(&directory)
-        .current_dir(root)
+        .current_dir(checkout.root())
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
         .env(
@@ -74,7 +78,7 @@ pub(super) async fn compile(root: &Path, recipe: &Recipe, progress: &Progress) -
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let cannot = |error: std::io::Error| Error::environment(format!("cargo cannot be run: {error}"), advice);
+    let cannot = |error: std::io::Error| Error::environment(format!("cannot run cargo: {error}"), advice);
     let mut cargo = command.spawn().map_err(cannot)?;
     let mut kept = VecDeque::new();
     let mut fresh = true;

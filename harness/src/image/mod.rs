@@ -3,11 +3,33 @@
 mod compile;
 mod pack;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::checkout::Checkout;
 use crate::error::Error;
 use crate::report::Progress;
 use crate::runtime::{Image, Runtime, label};
+
+/// What is made of an image's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The mesh's containers. The same content as `compose/Dockerfile` makes.
+    Mesh,
+    /// The same with sidecars that can be broken on purpose; by custom called [`BREAKABLE_IMAGE`].
+    Breakable,
+    /// Helpers that cut connections between containers; called [`WIRE_IMAGE`].
+    Wire,
+}
+
+impl Kind {
+    fn recipe(self) -> &'static Recipe {
+        match self {
+            Self::Mesh => &MESH,
+            Self::Breakable => &BREAKABLE,
+            Self::Wire => &WIRE,
+        }
+    }
+}
 
 /// What an image is made of.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +50,6 @@ struct Recipe {
     advice: &'static str,
 }
 
-/// The image of all the mesh's containers. The same content as `compose/Dockerfile` makes.
 const MESH: Recipe = Recipe {
     packages: &["sidecar", "example-services"],
     features: &[],
@@ -44,14 +65,13 @@ const MESH: Recipe = Recipe {
         "USER 65534:65534",
         r#"ENTRYPOINT ["/bin/sidecar"]"#,
     ],
-    advice: "correct what the compiler says, or build the image elsewhere (docker build -f compose/Dockerfile -t \
+    advice: "fix what the compiler reports, or build the image elsewhere (docker build -f compose/Dockerfile -t \
              service-mesh-example .) and run with --no-build",
 };
 
 /// The name of the image whose sidecars can be broken on purpose.
 pub const BREAKABLE_IMAGE: &str = "service-mesh-breakable";
 
-/// As the mesh's, but of a sidecar with the feature for it.
 const BREAKABLE: Recipe = Recipe {
     features: &["sidecar/breakable"],
     ..MESH
@@ -68,7 +88,7 @@ const WIRE: Recipe = Recipe {
     links: &[],
     config: false,
     settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/wire"]"#],
-    advice: "correct what the compiler says, or leave out what cuts connections",
+    advice: "fix what the compiler reports, or leave out what cuts connections",
 };
 
 /// An image that is ready to be run.
@@ -80,68 +100,42 @@ pub struct Ready {
     pub cached: bool,
 }
 
-/// Takes the image called `name` as it is.
+/// The image called `name`, which was there when it was last looked for.
 ///
 /// # Errors
-/// There is none.
-pub async fn existing(runtime: &Runtime, name: &str) -> Result<Ready, Error> {
-    match runtime.image(name).await? {
-        Some(image) => Ok(Ready { image, cached: true }),
-        None => {
-            let advice = match (runtime, name) {
-                (Runtime::Process(_), _) | (_, WIRE_IMAGE | BREAKABLE_IMAGE) => {
-                    "leave --no-build out".to_owned()
-                }
-                _ => format!(
-                    "leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} ."
-                ),
-            };
-            let what = format!("there is no image {name}, and --no-build was given");
-            Err(Error::environment(what, advice))
-        }
-    }
-}
-
-/// Compiles what the mesh's image, called `name`, is made of, and makes it unless an equal one is there. By the name
-/// [`BREAKABLE_IMAGE`] its sidecars can be broken.
-///
-/// # Errors
-/// It cannot be compiled here, or the engine's.
-pub async fn ensure(runtime: &Runtime, root: &Path, name: &str, progress: &Progress) -> Result<Ready, Error> {
-    let recipe = if name == BREAKABLE_IMAGE {
-        &BREAKABLE
-    } else {
-        &MESH
-    };
-    make(runtime, root, recipe, name, progress).await
-}
-
-/// The same for [`WIRE_IMAGE`].
-///
-/// # Errors
-/// It cannot be compiled here, or the engine's.
-pub async fn ensure_wire(runtime: &Runtime, root: &Path, progress: &Progress) -> Result<Ready, Error> {
-    make(runtime, root, &WIRE, WIRE_IMAGE, progress).await
+/// Somebody has removed it, or the engine's.
+pub async fn again(runtime: &Runtime, name: &str) -> Result<Image, Error> {
+    runtime.image(name).await?.ok_or_else(|| {
+        Error::environment(
+            format!("the image {name} has been removed while it was needed"),
+            "run the command again",
+        )
+    })
 }
 
 /// Compiles the image's sidecar, and tells where its program is: the same file as the image has.
 ///
 /// # Errors
 /// It cannot be compiled here.
-pub async fn sidecar(root: &Path, progress: &Progress) -> Result<PathBuf, Error> {
-    let compiled = compile::compile(root, &MESH, progress).await?;
+pub async fn sidecar(checkout: &Checkout, progress: &Progress) -> Result<PathBuf, Error> {
+    let compiled = compile::compile(checkout, &MESH, progress).await?;
     Ok(compiled.directory.join("sidecar"))
 }
 
-async fn make(
+/// Compiles what an image of this kind is made of, and makes it, called `name`, unless an equal one is there.
+///
+/// # Errors
+/// It cannot be compiled here, or the engine's.
+pub async fn ensure(
     runtime: &Runtime,
-    root: &Path,
-    recipe: &'static Recipe,
+    checkout: &Checkout,
+    kind: Kind,
     name: &str,
     progress: &Progress,
 ) -> Result<Ready, Error> {
-    let compiled = compile::compile(root, recipe, progress).await?;
-    let config = root.join("compose/config");
+    let recipe = kind.recipe();
+    let compiled = compile::compile(checkout, recipe, progress).await?;
+    let config = checkout.root().join("compose/config");
     let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &compiled.directory, &config))
         .await
         .map_err(std::io::Error::other)
@@ -165,7 +159,7 @@ async fn make(
     runtime.import_image(name, tar, changes).await?;
     runtime.remove_outdated_images().await?;
     Ok(Ready {
+        image: again(runtime, name).await?,
         cached: false,
-        ..existing(runtime, name).await?
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 
 use super::Mesh;
 use crate::error::Error;
@@ -51,7 +51,7 @@ impl Mesh {
     /// Cuts the network until [`Mesh::heal`]; all of it is in force when this returns.
     ///
     /// # Errors
-    /// The runtime cannot do that, there is no such member, or the engine's.
+    /// The runtime cannot do that, there is no such member, or the engine's. Nothing of it is cut then.
     pub async fn cut(&mut self, cut: &Cut) -> Result<(), Error> {
         let mut actions = Vec::new();
         for (from, to) in cut.by_sender() {
@@ -74,10 +74,11 @@ impl Mesh {
         let ground = self.ground()?;
         let made = actions.iter().map(async |(member, action)| {
             let node = self.node(member)?;
-            let wire = ground.wire(&self.runtime, &node.container.id, action).await?;
-            Ok::<_, Error>(wire)
+            ground.wire(&self.runtime, &node.container.id, action).await
         });
-        let made = try_join_all(made).await?;
+        // A helper that cannot be ended goes with the run.
+        let undo = async |wire: String| drop(self.runtime.unwire(&wire).await);
+        let made = all_or_none(made, undo).await?;
         self.wires.extend(made);
         Ok(())
     }
@@ -88,7 +89,7 @@ impl Mesh {
             container.address.ok_or_else(|| {
                 Error::environment(
                     format!("{} has no address on the mesh's network", container.name),
-                    "look whether it still runs",
+                    "check whether it is still running",
                 )
             })
         };
@@ -96,9 +97,47 @@ impl Mesh {
     }
 }
 
+/// What all of `works` have made; or their first error, when all are over and what the others have made is undone.
+async fn all_or_none<T, E>(
+    works: impl IntoIterator<Item = impl Future<Output = Result<T, E>>>,
+    undo: impl AsyncFn(T),
+) -> Result<Vec<T>, E> {
+    let (mut made, mut failed) = (Vec::new(), None);
+    for result in join_all(works).await {
+        match result {
+            Ok(one) => made.push(one),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        None => Ok(made),
+        Some(error) => {
+            join_all(made.into_iter().map(|one| undo(one))).await;
+            Err(error)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_when_another_fails_is_undone() {
+        let undone = RefCell::new(Vec::new());
+        let undo = async |one: u64| undone.borrow_mut().push(one);
+        let work = async |after: u64| {
+            tokio::time::sleep(Duration::from_secs(after)).await;
+            if after % 2 == 1 { Err(after) } else { Ok(after) }
+        };
+        assert_eq!(all_or_none([4, 2].map(work), undo).await, Ok(vec![4, 2]));
+        assert!(undone.take().is_empty());
+        assert_eq!(all_or_none([4, 1, 2, 3].map(work), undo).await, Err(1));
+        assert_eq!(undone.take(), [4, 2]);
+    }
 
     fn pairs(cut: &Cut) -> Vec<String> {
         cut.0.iter().map(|(from, to)| format!("{from}>{to}")).collect()

@@ -130,7 +130,7 @@ impl Mesh {
                     "{} does not publish port {}",
                     node.container.name, route.container_port
                 );
-                Error::environment(what, "look whether it still runs (`docker ps -a`)")
+                Error::environment(what, "check whether it is still running (`docker ps -a`)")
             })?;
             Ok((route, address))
         };

@@ -68,7 +68,7 @@ impl Mesh {
             progress.note(&missing.join("; "));
         })
         .await;
-        let alike = "a mesh that all sidecars see alike, and an answer on every path";
+        let alike = "all sidecars agreeing on the mesh, and an answer on every path";
         match waited {
             Ok(Ok(took)) => Ok(took),
             Ok(Err(ended)) => {
@@ -96,7 +96,7 @@ impl Mesh {
         match wait::until(limit, PERIOD, attempt, |_| {}).await {
             Ok(()) => Ok(begun.elapsed()),
             Err(expired) => {
-                let expected = format!("within {limit:?} a mesh that all sidecars see alike");
+                let expected = format!("within {limit:?} all sidecars agreeing on the mesh");
                 Err(self.failure(expected, self.story(&expired.missing).await).await)
             }
         }
@@ -148,7 +148,7 @@ impl Mesh {
 
 /// Why a wait ended before its time.
 fn given_up(after: Duration, ended: &[String]) -> String {
-    format!("given up after {}: {}", seconds(after), ended.join("\n"))
+    format!("gave up after {}: {}", seconds(after), ended.join("\n"))
 }
 
 /// The hosts that have answered so far on each route.

@@ -130,7 +130,7 @@ impl Ground {
         action: &WireAction,
     ) -> Result<String, Error> {
         let labels = self.belonging.labels();
-        let image = image::existing(runtime, image::WIRE_IMAGE).await?.image;
+        let image = image::again(runtime, image::WIRE_IMAGE).await?;
         Ok(runtime.wire(&image, container, action, &labels).await?)
     }
 }
@@ -192,4 +192,36 @@ impl Labels<'_> {
 
 fn compose(name: &str) -> String {
     format!("com.docker.compose.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Processes;
+
+    #[tokio::test]
+    async fn an_image_that_goes_while_a_mesh_runs_is_said_to_have_been_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let ground = Ground {
+            network: String::new(),
+            image: Image {
+                id: String::new(),
+                labels: BTreeMap::new(),
+                size: 0,
+            },
+            belonging: Belonging {
+                run: "run".to_owned(),
+                owner: Owner::Detached,
+            },
+        };
+        let action = WireAction::Block(Vec::new());
+        let error = ground.wire(&runtime, "container", &action).await.unwrap_err();
+        let told = error.to_string();
+        let expected = format!("the image {} has been removed", image::WIRE_IMAGE);
+        assert!(
+            told.starts_with(&expected) && !told.contains("--no-build"),
+            "{told}"
+        );
+    }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 pub use self::measurements::{Measurements, Summary};
 
+const MEGABYTE: u64 = 1_000_000;
+
 /// Something that is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {
@@ -32,6 +34,8 @@ pub enum Promise {
     Rejoin,
     /// Resident memory of one idle sidecar.
     Memory,
+    /// Size of the image of all containers.
+    Image,
 }
 
 /// What the values of a promise count.
@@ -43,6 +47,8 @@ pub enum Unit {
     Requests,
     /// Memory, in KiB.
     Memory,
+    /// What is stored, in bytes.
+    Size,
 }
 
 /// One measured value, in its promise's [`Unit`].
@@ -51,7 +57,7 @@ pub struct Value(pub u64);
 
 impl Promise {
     /// Every promise, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ready,
         Self::Up,
         Self::Join,
@@ -63,6 +69,7 @@ impl Promise {
         Self::HealToAgreement,
         Self::Rejoin,
         Self::Memory,
+        Self::Image,
     ];
 
     /// Its name for programs.
@@ -79,6 +86,7 @@ impl Promise {
             Self::HealToAgreement => "heal_to_agreement",
             Self::Rejoin => "rejoin",
             Self::Memory => "memory",
+            Self::Image => "image",
         }
     }
 
@@ -96,6 +104,7 @@ impl Promise {
             Self::HealToAgreement => "partition healed -> all views agree",
             Self::Rejoin => "instance runs again -> it answers",
             Self::Memory => "resident memory of an idle sidecar",
+            Self::Image => "size of the image",
         }
     }
 
@@ -104,6 +113,7 @@ impl Promise {
         match self {
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Unit::Requests,
             Self::Memory => Unit::Memory,
+            Self::Image => Unit::Size,
             Self::Ready
             | Self::Up
             | Self::Join
@@ -123,6 +133,8 @@ impl Promise {
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Value(0),
             Self::FreezeToLastError | Self::HealToAgreement => Duration::from_secs(3).into(),
             Self::Memory => Value(8 * 1024),
+            // It has some 6 MB where the linker keeps equal functions once.
+            Self::Image => Value(8 * MEGABYTE),
         }
     }
 
@@ -146,6 +158,7 @@ impl Promise {
         match (self.unit(), self.limit()) {
             (_, Value(0)) => "none".to_owned(),
             (Unit::Time, Value(limit)) if limit % SECOND == 0 => format!("at most {} s", limit / SECOND),
+            (Unit::Size, Value(limit)) if limit % MEGABYTE == 0 => format!("at most {} MB", limit / MEGABYTE),
             (Unit::Memory, Value(limit)) if limit % 1024 == 0 => format!("at most {} MiB", limit / 1024),
             (_, limit) => format!("at most {}", self.shown(limit)),
         }
@@ -161,6 +174,7 @@ impl Unit {
             Self::Time => crate::report::seconds(Duration::from_micros(value)),
             Self::Requests => value.to_string(),
             Self::Memory => format!("{}.{} MiB", value / 1024, (value % 1024) * 10 / 1024),
+            Self::Size => format!("{}.{:02} MB", value / MEGABYTE, value % MEGABYTE * 100 / MEGABYTE),
         }
     }
 }
@@ -171,6 +185,7 @@ impl fmt::Display for Unit {
             Self::Time => "us",
             Self::Requests => "requests",
             Self::Memory => "KiB",
+            Self::Size => "bytes",
         })
     }
 }
@@ -207,16 +222,25 @@ mod tests {
         assert_eq!(Promise::FailedOnStop.shown(0_usize.into()), "0");
         assert_eq!(Promise::Memory.shown(Promise::Memory.limit()), "8.0 MiB");
         assert_eq!(Promise::Memory.shown(Value(3_500)), "3.4 MiB");
+        assert_eq!(Promise::Image.shown(Value(5_984_321)), "5.98 MB");
+        assert_eq!(Promise::Image.shown(Value(6_050_000)), "6.05 MB");
         let promised = [
             Promise::Ready,
             Promise::Join,
             Promise::FailedOnStop,
             Promise::Memory,
+            Promise::Image,
         ]
         .map(Promise::promised);
         assert_eq!(
             promised,
-            ["at most 2 s", "at most 500 ms", "none", "at most 8 MiB"]
+            [
+                "at most 2 s",
+                "at most 500 ms",
+                "none",
+                "at most 8 MiB",
+                "at most 8 MB"
+            ]
         );
     }
 

@@ -68,7 +68,7 @@ pub fn markdown(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "\nRequests under way on a killed or frozen instance that failed: {}.",
+        "\nFailed requests that were in flight on a killed or frozen instance: {}.",
         report.measured.in_flight
     );
     text
@@ -152,8 +152,9 @@ the engine went away
 | partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
 | instance runs again -&gt; it answers | 0 | | | | at most 2 s | not measured |
 | resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
+| size of the image | 0 | | | | at most 8 MB | not measured |
 
-Requests under way on a killed or frozen instance that failed: 3.
+Failed requests that were in flight on a killed or frozen instance: 3.
 ";
         assert_eq!(markdown(&example()), expected);
     }
@@ -166,7 +167,7 @@ Requests under way on a killed or frozen instance that failed: 3.
         assert!(!text.contains("| not measured |"), "{text}");
         assert!(text.contains("| kept |\n"), "{text}");
         assert!(
-            text.contains("\n\nNot measured by these scenarios: 8 of 11 promises.\n\n"),
+            text.contains("\n\nNot measured by these scenarios: 9 of 12 promises.\n\n"),
             "{text}"
         );
     }

@@ -309,6 +309,6 @@ mod tests {
         assert_eq!(report.shown(), (Promise::ALL.to_vec(), 0));
         report.filtered = true;
         let measured = vec![Promise::Ready, Promise::FailedOnStop, Promise::KillToLastError];
-        assert_eq!(report.shown(), (measured, 8));
+        assert_eq!(report.shown(), (measured, 9));
     }
 }

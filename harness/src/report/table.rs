@@ -79,7 +79,7 @@ pub fn promises(report: &Report) -> String {
         left_out => format!("\n{}", super::left_out(left_out)),
     };
     format!(
-        "{table}{left_out}\nRequests under way on a killed or frozen instance that failed: {}.",
+        "{table}{left_out}\nFailed requests that were in flight on a killed or frozen instance: {}.",
         measured.in_flight
     )
 }
@@ -194,7 +194,7 @@ mod tests {
         );
         assert_eq!(words(Promise::FailedOnStop.name()), "1 1 1 1 none BROKEN");
         assert_eq!(words(Promise::Join.name()), "0 - - - at most 500 ms not measured");
-        assert!(text.ends_with("that failed: 2."));
+        assert!(text.ends_with("frozen instance: 2."));
         report.filtered = true;
         let text = promises(&report);
         assert!(
@@ -202,13 +202,13 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("\nNot measured by these scenarios: 9 of 11 promises.\n"),
+            text.contains("\nNot measured by these scenarios: 10 of 12 promises.\n"),
             "{text}"
         );
         report.measured = Measurements::default();
         assert_eq!(
             promises(&report),
-            "Not measured by these scenarios: 11 of 11 promises."
+            "Not measured by these scenarios: 12 of 12 promises."
         );
     }
 

@@ -9,12 +9,12 @@ use crate::project;
 /// What the user asks for with `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Choice {
-    /// Docker where an engine answers, else processes
+    /// Docker if an engine answers, otherwise processes
     #[default]
     Auto,
-    /// Containers of the Docker Engine
+    /// Containers on the Docker Engine
     Docker,
-    /// Processes of this machine, each node on a loopback address of its own
+    /// Processes on this machine, each node on its own loopback address
     Process,
 }
 
@@ -92,9 +92,11 @@ impl Chosen {
     pub fn nothing_of(self, project: &str) -> Error {
         match self.unseen {
             Some(unseen) => Error::environment(
-                format!("{unseen}\nonly processes were looked at, and among them is no mesh `{project}`"),
                 format!(
-                    "{}; or ask only for processes (--runtime process)",
+                    "{unseen}\nonly processes were looked at, and there is no mesh `{project}` among them"
+                ),
+                format!(
+                    "{}; or ask for processes only (--runtime process)",
                     unseen.advice()
                 ),
             ),

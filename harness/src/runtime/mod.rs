@@ -101,7 +101,7 @@ impl Container {
     /// What became of a container that should run and does not, to follow its name.
     pub fn plight(&self) -> String {
         if !self.ended() {
-            return format!("does not run: {}", self.status);
+            return format!("is not running: {}", self.status);
         }
         // The exit code stands in the engine's phrase, for instance `Exited (137) 2 seconds ago`.
         let code = self
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(plight("exited", "Exited"), "has ended");
         assert_eq!(
             plight("paused", "Up 2 seconds (Paused)"),
-            "does not run: Up 2 seconds (Paused)"
+            "is not running: Up 2 seconds (Paused)"
         );
     }
 }

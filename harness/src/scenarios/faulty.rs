@@ -26,7 +26,7 @@ pub(super) fn judge(
     stage.in_flight(under_way.len());
     check(
         others.is_empty() && record.sent() > 0,
-        format!("no request fails but those that were under way on an instance of service {service}"),
+        format!("no request fails except those in flight on an instance of service {service}"),
         format!(
             "{} others failed\n{}",
             others.len(),
@@ -36,7 +36,7 @@ pub(super) fn judge(
     let most = under_way_at_once(record, service);
     check(
         under_way.len() <= most,
-        format!("at most {most} requests were under way on an instance of service {service}"),
+        format!("at most {most} failed requests that were in flight on an instance of service {service}"),
         format!(
             "{} failed\n{}",
             under_way.len(),

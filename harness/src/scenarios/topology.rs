@@ -1,11 +1,9 @@
 //! The containers are those of the Compose file.
 
 use crate::error::{Error, check};
+use crate::promises::Promise;
 use crate::suite::Stage;
 use crate::topology::Role;
-
-/// The largest size that the image may have.
-const MAX_IMAGE: u64 = 6_000_000;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let (runtime, image, ports) = (
@@ -31,11 +29,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let (frontends, a, b, lbs) = counts;
     let seen = format!("{frontends} frontend, {a} of service a, {b} of service b, {lbs} load balancer");
     check(counts == (1, 2, 1, 1), expected, seen)?;
-    check(
-        image.size <= MAX_IMAGE,
-        format!("an image of at most {MAX_IMAGE} bytes"),
-        format!("{}", image.size),
-    )?;
+    stage.measure(Promise::Image, image.size);
 
     for node in mesh.nodes() {
         let container = &node.container;

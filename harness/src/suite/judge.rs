@@ -58,7 +58,7 @@ impl Stage {
         match (self.clear(verdict != Verdict::Held).await, verdict) {
             (Ok(()), verdict) => verdict,
             (Err(error), Verdict::Failed { message }) => Verdict::Failed {
-                message: format!("{message}\n  not all could be removed: {error}"),
+                message: format!("{message}\n  not everything could be removed: {error}"),
             },
             (Err(error), _) => Verdict::Broken {
                 message: error.to_string(),
@@ -77,12 +77,12 @@ impl Stage {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::environment(
                 "the harness itself failed, see above",
-                "this is a defect of the harness: please report it with its output",
+                "this is a bug in the harness: please report it with this output",
             )),
             Err(_) => check(
                 false,
-                format!("the scenario's end within {LIMIT:?}"),
-                "it goes on",
+                format!("the scenario ends within {LIMIT:?}"),
+                "it is still running",
             ),
         }
     }
@@ -146,13 +146,13 @@ impl Stage {
             let directory = chronicle::directory(&Checkout::find()?);
             let path = chronicle::file(&directory, ended, scenario.name);
             let written = self.chronicle().write(&path, &about, &windows, recordings).await;
-            let advice = "look whether there is room and who owns the directory";
+            let advice = "check for free space and who owns the directory";
             written.map_err(|error| Error::environment(format!("{}: {error}", path.display()), advice))?;
             Ok::<_, Error>(path)
         };
         let _ = match written.await {
-            Ok(path) => write!(message, "\n  on one clock: harness why {}", path.display()),
-            Err(error) => write!(message, "\n  the chronicle could not be written: {error}"),
+            Ok(path) => write!(message, "\n  timeline: harness why {}", path.display()),
+            Err(error) => write!(message, "\n  the timeline could not be written: {error}"),
         };
         message
     }

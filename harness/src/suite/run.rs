@@ -75,7 +75,7 @@ impl Plan<'_> {
             {
                 progress.failed();
                 progress.say(&error.to_string());
-                over = Some("the run before it could not be ended".to_owned());
+                over = Some("the previous run could not be finished".to_owned());
                 let about = "the memory of the idle sidecars can be read";
                 done.broken("memory", about, run, &error);
             }
@@ -99,7 +99,9 @@ impl Plan<'_> {
     fn ends(&self, verdict: &Verdict, scenario: &Scenario) -> Option<String> {
         match verdict {
             Verdict::Broken { .. } => Some(format!("the environment is at fault, see {}", scenario.name)),
-            Verdict::Failed { .. } if self.keep => Some(format!("{} failed and is kept", scenario.name)),
+            Verdict::Failed { .. } if self.keep => {
+                Some(format!("{} failed and its mesh is kept", scenario.name))
+            }
             Verdict::Held | Verdict::Failed { .. } | Verdict::Skipped { .. } => None,
         }
     }

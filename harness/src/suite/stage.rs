@@ -248,7 +248,7 @@ impl Stage {
         let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
         progress.stage("converging");
         let took = mesh.ready(READY_LIMIT, progress).await?;
-        progress.done("every sidecar sees the same mesh, every path has answered");
+        progress.done("all sidecars agree and every path has answered");
         Ok((mesh, took))
     }
 
@@ -261,7 +261,7 @@ fn hold(mesh: Kept) -> Result<Held, Error> {
     mesh.try_lock_owned().map_err(|_| {
         Error::environment(
             "the scenario asks for a mesh that it holds already",
-            "this is a defect of the scenario: keep what `mesh` gave, or drop it before",
+            "this is a bug in the scenario: keep what `mesh` gave, or drop it first",
         )
     })
 }

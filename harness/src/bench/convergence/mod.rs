@@ -39,13 +39,13 @@ const CALM: Duration = Duration::from_millis(500);
 pub enum Part {
     /// A mesh starts.
     Start,
-    /// An instance is added, with a node of its own.
+    /// An instance joins, on a node of its own.
     Join,
-    /// A node of the mesh registers its instance anew; of meshes that run as processes.
+    /// A node of the mesh registers its instance again (processes only).
     Register,
     /// An instance is killed.
     Kill,
-    /// An instance stands still.
+    /// An instance freezes.
     Freeze,
 }
 

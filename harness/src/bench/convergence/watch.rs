@@ -43,7 +43,7 @@ impl Page {
         let port = node.member.status_port;
         let address = node.container.endpoint(port).ok_or_else(|| {
             let what = format!("{} does not publish port {port}", node.container.name);
-            Error::environment(what, "look whether it still runs")
+            Error::environment(what, "check whether it is still running")
         })?;
         Ok(Self {
             member: node.member.name().to_owned(),

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use socket2::{Domain, Socket, Type};
 use tokio::process::{Child, Command};
 
 use super::plan::NAME;
@@ -55,8 +56,10 @@ impl Running {
             )
         };
         std::fs::create_dir_all(&directory).map_err(failed)?;
+        // Kept until the proxy listens there.
+        let (_reserved, listen) = reserved_address().map_err(failed)?;
         let ground = Ground {
-            listen: free_address().map_err(failed)?,
+            listen,
             backend,
             connections,
             directory,
@@ -154,7 +157,30 @@ impl Drop for Running {
     }
 }
 
-/// An address that nobody listens at: the kernel chose its port, and does not give it to anybody else so soon.
-fn free_address() -> std::io::Result<SocketAddr> {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// An address with a port that nobody gets who asks for any, while the socket is there. Who asks for this one may listen
+/// at it, as servers do, because the socket does not.
+fn reserved_address() -> std::io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let address = socket.local_addr()?.as_socket();
+    Ok((socket, address.ok_or(std::io::ErrorKind::AddrNotAvailable)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_listens_at_an_address_that_is_reserved() {
+        let (_reserved, address) = reserved_address().unwrap();
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "nobody listens there yet"
+        );
+        let _server = TcpListener::bind(address).await.unwrap();
+        assert!(TcpStream::connect(address).await.is_ok());
+    }
 }

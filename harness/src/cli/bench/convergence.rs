@@ -16,13 +16,13 @@ use super::super::place::{Engine, Place};
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::super::Build,
-    /// How often each part is done
+    /// How many times to measure each part
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// How often a mesh is started; by default as the rounds, at most 10
+    /// How many times to start a mesh; by default as many as --rounds, at most 10
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     starts: Option<u16>,
-    /// Measure only this; several by commas
+    /// Measure only these parts, separated by commas
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     #[command(flatten)]

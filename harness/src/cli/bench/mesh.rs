@@ -14,7 +14,7 @@ use harness::runtime::Choice;
 use harness::topology;
 
 use super::super::attach::attach;
-use super::super::place::Place;
+use super::super::place::{Engine, Place, valid};
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -24,22 +24,25 @@ const PERIOD: Duration = Duration::from_millis(25);
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::super::Build,
-    /// How often each path has its turn
+    /// How many times to measure each path
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// Connections at a time
+    /// Concurrent connections
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// How long a turn is, such as 5s or 500ms
+    /// Length of each measurement, such as 5s or 500ms
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::duration)]
     duration: Duration,
-    /// Load only these ways, by commas
+    /// Measure only these ways into the mesh, separated by commas
     #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
     via: Vec<Via>,
     #[command(flatten)]
     output: super::output::Output,
+    /// Measure the running mesh of this name [default: start one]
+    #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
+    project: Option<String>,
     #[command(flatten)]
-    place: Place,
+    engine: Engine,
 }
 
 /// A way into the mesh.
@@ -73,7 +76,11 @@ pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> R
         ways: wish.via.iter().map(|via| via.way()).collect(),
     };
     let progress = Progress::new();
-    let place = wish.place.or(before);
+    let place = Place {
+        project: wish.project,
+        engine: wish.engine,
+    };
+    let place = place.or(before);
     let choice = place.choice();
     let results = match place.project {
         Some(project) => running(&project, choice, &setting, interrupts, &progress).await?,

@@ -13,10 +13,10 @@ use super::super::destination;
 /// Where the results go besides standard output.
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// Write the results there as JSON, with those of every round
+    /// Write the results as JSON, including every round
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the results there as Markdown
+    /// Write the results as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 use harness::bench::site::Site;
 use harness::checkout::Checkout;
 use harness::error::Error;
+use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 use harness::runtime::Choice;
@@ -27,7 +28,16 @@ pub(super) async fn on<T>(
     up::sweep(&runtime, progress).await?;
     let belonging = belonging(false);
     let all = async {
-        let image = prepare::image(&runtime, &checkout, &topology.image, build, interrupts, progress).await?;
+        let image = prepare::image(
+            &runtime,
+            &checkout,
+            Kind::Mesh,
+            &topology.image,
+            build,
+            interrupts,
+            progress,
+        )
+        .await?;
         let site = Site {
             runtime: runtime.clone(),
             topology,

@@ -21,7 +21,7 @@ pub(super) fn short(checkout: &Checkout, file: &Path) -> PathBuf {
 }
 
 fn directory(checkout: &Checkout) -> PathBuf {
-    checkout.root().join("target/harness")
+    checkout.target().join("harness")
 }
 
 /// Whether such a file can be written.
@@ -59,7 +59,7 @@ pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {
     })?;
     Schedule::from_json(&text).map_err(|error| {
         Error::environment(
-            format!("{} is no schedule: {error}", file.display()),
+            format!("{} is not a schedule: {error}", file.display()),
             "correct it, or name a file that `harness chaos` has written",
         )
     })

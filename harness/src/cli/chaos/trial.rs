@@ -43,7 +43,7 @@ impl Trial {
             }
             Err(Error::Check(failure)) => {
                 progress.failed();
-                progress.say(&format!("The mesh has not endured it.\n{failure}"));
+                progress.say(&format!("The mesh did not hold up.\n{failure}"));
             }
             Err(other) => return Err(other),
         }
@@ -54,7 +54,7 @@ impl Trial {
         // Where nobody reads standard output any more, the exit code still tells.
         let _ = writeln!(
             std::io::stdout(),
-            "\nIt does not hold. Again: cargo run -p harness -- chaos --runtime {} --replay {}",
+            "\nIt did not hold. To replay it: cargo run -p harness -- chaos --runtime {} --replay {}",
             self.ground.runtime.name(),
             again.display()
         );
@@ -64,7 +64,7 @@ impl Trial {
     fn report(&self, endured: &Endured) {
         let _ = writeln!(
             std::io::stdout(),
-            "\nIt held: {} faults; {} after the last one all sidecars saw the same mesh and every path had answered.\n{}",
+            "\nIt held: {} faults; {} after the last one, all sidecars agreed and every path had answered.\n{}",
             endured.troubles.len(),
             seconds(endured.agreed),
             endured.ledger
@@ -98,8 +98,8 @@ impl Trial {
         .await;
         let why = match shrunk.ended {
             Ended::Shortest => "nothing shorter that was tried fails",
-            Ended::Runs => "as many were tried as may be",
-            Ended::Time => "there is no more time",
+            Ended::Runs => "the limit of trials was reached",
+            Ended::Time => "the time for trials was up",
             Ended::Untold => "the last one could not be tried",
         };
         if shrunk.schedule == self.schedule {

@@ -13,13 +13,13 @@ use super::super::destination;
 /// Which there are to be.
 #[derive(Debug, Default, Args)]
 pub(super) struct Reports {
-    /// Write what came of it as JUnit XML
+    /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write what came of it as JSON
+    /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Append what came of it as Markdown, for instance to $GITHUB_STEP_SUMMARY
+    /// Append the results as Markdown, for example to $GITHUB_STEP_SUMMARY
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 }

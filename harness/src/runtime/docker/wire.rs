@@ -20,7 +20,7 @@ const READY: &str = "ready";
 
 impl Docker {
     /// Does `action` to packets that the running container `target` sends; it is in force when this returns. Answers
-    /// with the id of the container that does it, made from `image` ([`crate::image::ensure_wire`]) with these labels.
+    /// with the id of the container that does it, made from `image` ([`crate::image::Kind::Wire`]) with these labels.
     /// That one mends what it cut and ends when it is stopped, and with this process. The `target` loses the cut
     /// when it stops, as its network namespace goes then.
     ///

@@ -145,7 +145,7 @@ impl Processes {
             let own = all.iter().filter(|process| process.pid != first);
             let used = own.filter_map(|process| {
                 Some(ProcessUse {
-                    program: process.name.clone(),
+                    program: process.stat.name.clone(),
                     resident_kib: process.resident_kib()?,
                 })
             });

@@ -67,10 +67,10 @@ impl Processes {
     /// It does not run or stands still already, it is gone, or the system's.
     pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
         let Running { first, run, record } = self.must_run(id, "pausing").await?;
-        if tree::look(first).is_some_and(|process| process.stopped) {
+        if tree::look(first).is_some_and(|process| process.stat.stopped) {
             return Err(refused("pausing", id, "it is paused already"));
         }
-        self.until(&[run.mark], Signal::STOP, |process| process.stopped)
+        self.until(&[run.mark], Signal::STOP, |process| process.stat.stopped)
             .await?;
         self.engine.tell(id, &record, Action::Pause);
         Ok(())
@@ -82,10 +82,10 @@ impl Processes {
     /// It does not stand still, it is gone, or the system's.
     pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
         let Running { first, run, record } = self.must_run(id, "unpausing").await?;
-        if !tree::look(first).is_some_and(|process| process.stopped) {
+        if !tree::look(first).is_some_and(|process| process.stat.stopped) {
             return Err(refused("unpausing", id, "it is not paused"));
         }
-        self.until(&[run.mark], Signal::CONT, |process| !process.stopped)
+        self.until(&[run.mark], Signal::CONT, |process| !process.stat.stopped)
             .await?;
         self.engine.tell(id, &record, Action::Unpause);
         Ok(())
@@ -123,7 +123,7 @@ impl Processes {
         let mark = run.mark.clone();
         self.blocking(move |_| {
             let all = tree::marked(&[mark]);
-            let children = all.iter().filter(|process| process.parent == first);
+            let children = all.iter().filter(|process| process.stat.parent == first);
             let mut heard = false;
             for child in children {
                 child.signal(Signal::TERM);
@@ -195,7 +195,7 @@ fn round(marks: &[String], signal: Signal, done: fn(&Process) -> bool) -> Vec<St
         open = tree::marked(marks);
     }
     open.iter().for_each(|process| process.signal(signal));
-    let told = |process: &Process| format!("process {} ({})", process.pid, process.name);
+    let told = |process: &Process| format!("process {} ({})", process.pid, process.stat.name);
     open.iter().map(told).collect()
 }
 

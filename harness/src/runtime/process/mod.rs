@@ -17,7 +17,7 @@ mod translate;
 mod tree;
 
 #[cfg(test)]
-pub(crate) mod bench;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 

@@ -151,7 +151,7 @@ impl Engine {
             Some(run) => match run.first() {
                 Some(first) => Condition::Up {
                     since: run.began,
-                    paused: tree::look(first).is_some_and(|process| process.stopped),
+                    paused: tree::look(first).is_some_and(|process| process.stat.stopped),
                 },
                 None => Condition::Exited {
                     with: home.ended().map(|(code, at)| (code, milliseconds(at))),

@@ -4,23 +4,23 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use futures_util::future::join_all;
 
-use super::super::bench::{Bench, open, service};
+use super::super::fixture::{Fixture, open, service};
 use crate::compose::Service;
 use crate::runtime::RuntimeError;
 
 #[tokio::test]
 async fn names_images_and_networks_must_be_right() {
-    let bench = Bench::new().await;
-    let other = Bench {
+    let fixture = Fixture::new().await;
+    let other = Fixture {
         directory: tempfile::tempdir().unwrap(),
-        engine: open(bench.directory.path()),
-        network: bench.network.clone(),
+        engine: open(fixture.directory.path()),
+        network: fixture.network.clone(),
     };
     let one = service("one", "");
     let made = join_all(
         (0..8)
-            .map(|n| if n % 2 == 0 { &bench } else { &other })
-            .map(|bench| bench.create(&one)),
+            .map(|n| if n % 2 == 0 { &fixture } else { &other })
+            .map(|fixture| fixture.create(&one)),
     );
     let (made, refused): (Vec<_>, Vec<_>) = made.await.into_iter().partition(Result::is_ok);
     assert_eq!(made.len(), 1);
@@ -34,21 +34,21 @@ async fn names_images_and_networks_must_be_right() {
         image: "unknown".to_owned(),
         ..service("two", "")
     };
-    let error = bench.create(&stranger).await.unwrap_err();
+    let error = fixture.create(&stranger).await.unwrap_err();
     assert!(error.to_string().contains("no image unknown"), "{error}");
     assert!(
-        bench.engine.remove_network(&bench.network).await.is_err(),
+        fixture.engine.remove_network(&fixture.network).await.is_err(),
         "a container is attached"
     );
-    bench.engine.remove(made[0].as_ref().unwrap()).await.unwrap();
-    bench.engine.remove_network(&bench.network).await.unwrap();
-    bench.engine.remove_network(&bench.network).await.unwrap();
-    let error = bench.create(&one).await.unwrap_err();
+    fixture.engine.remove(made[0].as_ref().unwrap()).await.unwrap();
+    fixture.engine.remove_network(&fixture.network).await.unwrap();
+    fixture.engine.remove_network(&fixture.network).await.unwrap();
+    let error = fixture.create(&one).await.unwrap_err();
     assert!(error.to_string().contains("no network"), "{error}");
     for id in ["", "..", "../images"] {
         assert!(
             matches!(
-                bench.engine.container(id).await,
+                fixture.engine.container(id).await,
                 Err(RuntimeError::Missing { .. })
             ),
             "{id}"
@@ -58,22 +58,22 @@ async fn names_images_and_networks_must_be_right() {
 
 #[tokio::test]
 async fn a_fixed_host_port_that_is_held_is_told() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let bound = holder.local_addr().unwrap();
     let mut fixed = service("one", "");
     fixed.ports[0].host_port = Some(bound.port());
-    let id = bench.create(&fixed).await.unwrap();
-    let error = bench.engine.start(&id, "one").await.unwrap_err();
+    let id = fixture.create(&fixed).await.unwrap();
+    let error = fixture.engine.start(&id, "one").await.unwrap_err();
     assert!(
         matches!(error, RuntimeError::PortHeld { ref container, .. } if container == "one"),
         "{error:?}"
     );
-    assert_eq!(bench.state(&id).await, "created");
+    assert_eq!(fixture.state(&id).await, "created");
     drop(holder);
-    bench.engine.start(&id, "one").await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
     assert_eq!(
-        bench.engine.container(&id).await.unwrap().endpoint(9090),
+        fixture.engine.container(&id).await.unwrap().endpoint(9090),
         Some(bound)
     );
 }

@@ -2,25 +2,25 @@
 
 use futures_util::StreamExt;
 
-use super::super::bench::{Bench, GRACE, service};
+use super::super::fixture::{Fixture, GRACE, service};
 
 #[tokio::test]
 async fn what_happens_to_a_run_is_told_in_its_order() {
-    let bench = Bench::new().await;
-    let mut events = std::pin::pin!(bench.engine.events("r"));
-    let other = bench.create_for("another", &service("other", "")).await;
-    bench.engine.start(&other, "other").await.unwrap();
-    let id = bench.create_for("r", &service("one", "")).await;
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 1).await;
-    bench.engine.pause(&id).await.unwrap();
-    bench.engine.unpause(&id).await.unwrap();
-    bench.engine.stop(&id, GRACE).await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 2).await;
-    bench.engine.kill(&id).await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.engine.remove(&id).await.unwrap();
+    let fixture = Fixture::new().await;
+    let mut events = std::pin::pin!(fixture.engine.events("r"));
+    let other = fixture.create_for("another", &service("other", "")).await;
+    fixture.engine.start(&other, "other").await.unwrap();
+    let id = fixture.create_for("r", &service("one", "")).await;
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 1).await;
+    fixture.engine.pause(&id).await.unwrap();
+    fixture.engine.unpause(&id).await.unwrap();
+    fixture.engine.stop(&id, GRACE).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 2).await;
+    fixture.engine.kill(&id).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.engine.remove(&id).await.unwrap();
     let mut told = Vec::new();
     while told.last().is_none_or(|last| last != "destroy") {
         let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
@@ -50,10 +50,10 @@ async fn what_happens_to_a_run_is_told_in_its_order() {
 
 #[tokio::test]
 async fn an_end_that_nobody_asked_for_is_told() {
-    let bench = Bench::new().await;
-    let id = bench.create_for("r", &service("one", "exit 7")).await;
-    let mut events = std::pin::pin!(bench.engine.events("r"));
-    bench.engine.start(&id, "one").await.unwrap();
+    let fixture = Fixture::new().await;
+    let id = fixture.create_for("r", &service("one", "exit 7")).await;
+    let mut events = std::pin::pin!(fixture.engine.events("r"));
+    fixture.engine.start(&id, "one").await.unwrap();
     for expected in ["start", "die (exit code 7)"] {
         let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
         assert_eq!(event.unwrap().unwrap().action.to_string(), expected);

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::super::bench::{Bench, GRACE, open, service};
+use super::super::fixture::{Fixture, GRACE, open, service};
 use super::super::tree;
 use crate::runtime::logs::Logs;
 use crate::runtime::{Creation, RuntimeError};
 
 #[tokio::test]
 async fn a_container_from_its_making_to_its_removal() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let command = "--load /etc/sidecar/lb.conf --discovery-config /etc/sidecar/discovery.conf";
-    let id = bench.create(&service("one", command)).await.unwrap();
-    let made = bench.engine.container(&id).await.unwrap();
+    let id = fixture.create(&service("one", command)).await.unwrap();
+    let made = fixture.engine.container(&id).await.unwrap();
     assert_eq!(
         (made.state.as_str(), made.status.as_str()),
         ("created", "Created")
@@ -22,10 +22,10 @@ async fn a_container_from_its_making_to_its_removal() {
     assert_eq!(made.command, format!("/bin/sidecar {command}"));
     assert!(made.ports.is_empty(), "nothing answers yet");
 
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 1).await;
-    let up = bench.engine.container(&id).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 1).await;
+    let up = fixture.engine.container(&id).await.unwrap();
     assert!(up.running() && up.status.starts_with("Up "), "{}", up.status);
     let endpoint = up.endpoint(9090).unwrap();
     assert!(
@@ -33,17 +33,17 @@ async fn a_container_from_its_making_to_its_removal() {
         "{endpoint}"
     );
     assert_eq!(up.address, Some(endpoint.ip()));
-    let home = bench.engine.engine.home(&id);
+    let home = fixture.engine.engine.home(&id);
     let began = format!(
         "began {}",
         command.replace("/etc/sidecar", home.configs().to_str().unwrap())
     );
-    assert_eq!(bench.engine.last_lines(&id, 9).await, [began.as_str(), "ready"]);
+    assert_eq!(fixture.engine.last_lines(&id, 9).await, [began.as_str(), "ready"]);
     let text = |name: &str| std::fs::read_to_string(home.configs().join(name)).unwrap();
     assert_eq!(text("lb.conf"), format!("address {}:8081\n", endpoint.ip()));
     assert!(text("discovery.conf").contains(&format!("discovery.node_name = {}\n", up.short_id())));
 
-    let used = bench.engine.processes(&id).await.unwrap();
+    let used = fixture.engine.processes(&id).await.unwrap();
     let count = |program: &str| used.iter().filter(|process| process.program == program).count();
     assert_eq!(count("sidecar"), 1, "{used:?}");
     assert!(
@@ -52,7 +52,7 @@ async fn a_container_from_its_making_to_its_removal() {
     );
 
     // A later harness process finds it, and ends it.
-    let other = open(bench.directory.path());
+    let other = open(fixture.directory.path());
     assert_eq!(
         other.containers("of=one").await.unwrap(),
         [other.container(&id).await.unwrap()]
@@ -63,47 +63,47 @@ async fn a_container_from_its_making_to_its_removal() {
         tree::marked(&[&id]).is_empty(),
         "what its program left ends with it"
     );
-    let ended = bench.ended(&id).await;
+    let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
     assert!(ended.ports.is_empty() && ended.address.is_none());
     assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3, "it is stopped already");
 
     other.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 2).await;
+    fixture.said(&id, "ready", 2).await;
     assert_eq!(
-        bench.engine.container(&id).await.unwrap().endpoint(9090),
+        fixture.engine.container(&id).await.unwrap().endpoint(9090),
         Some(endpoint)
     );
-    bench.engine.remove(&id).await.unwrap();
-    bench.engine.remove(&id).await.unwrap();
+    fixture.engine.remove(&id).await.unwrap();
+    fixture.engine.remove(&id).await.unwrap();
     assert!(tree::marked(&[&id]).is_empty());
     assert!(other.all_containers().await.unwrap().is_empty());
     assert!(matches!(
         other.container(&id).await,
         Err(RuntimeError::Missing { .. })
     ));
-    other.remove_network(&bench.network).await.unwrap();
+    other.remove_network(&fixture.network).await.unwrap();
     for part in ["containers", "networks", "tmp"] {
-        let left = std::fs::read_dir(bench.directory.path().join("state").join(part)).unwrap();
+        let left = std::fs::read_dir(fixture.directory.path().join("state").join(part)).unwrap();
         assert_eq!(left.count(), 0, "{part}");
     }
 }
 
 #[tokio::test]
 async fn a_kill_ends_all_its_processes() {
-    let bench = Bench::new().await;
-    let id = bench.running("one", "").await;
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "").await;
     assert!(tree::marked(&[&id]).len() >= 4);
-    bench.engine.kill(&id).await.unwrap();
+    fixture.engine.kill(&id).await.unwrap();
     assert!(tree::marked(&[&id]).is_empty());
-    let container = bench.engine.container(&id).await.unwrap();
+    let container = fixture.engine.container(&id).await.unwrap();
     assert!(
         container.status.starts_with("Exited (137) "),
         "{}",
         container.status
     );
     assert!(
-        bench
+        fixture
             .engine
             .kill(&id)
             .await
@@ -111,15 +111,15 @@ async fn a_kill_ends_all_its_processes() {
             .to_string()
             .contains("does not run")
     );
-    assert!(bench.engine.processes(&id).await.is_err());
+    assert!(fixture.engine.processes(&id).await.is_err());
 }
 
 #[tokio::test]
 async fn what_does_not_stop_in_time_is_killed() {
-    let bench = Bench::new().await;
-    let id = bench.running("one", "stubborn").await;
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "stubborn").await;
     assert_eq!(
-        bench.engine.stop(&id, Duration::from_millis(50)).await.unwrap(),
+        fixture.engine.stop(&id, Duration::from_millis(50)).await.unwrap(),
         137
     );
     assert!(tree::marked(&[&id]).is_empty());
@@ -127,10 +127,10 @@ async fn what_does_not_stop_in_time_is_killed() {
 
 #[tokio::test]
 async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
-    let bench = Bench::new().await;
-    let id = bench.running("one", "").await;
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "").await;
     assert!(
-        bench
+        fixture
             .engine
             .unpause(&id)
             .await
@@ -138,13 +138,13 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
             .to_string()
             .contains("not paused")
     );
-    bench.engine.pause(&id).await.unwrap();
-    let container = bench.engine.container(&id).await.unwrap();
+    fixture.engine.pause(&id).await.unwrap();
+    let container = fixture.engine.container(&id).await.unwrap();
     assert_eq!(container.state, "paused");
     assert!(container.status.ends_with("(Paused)") && !container.ports.is_empty());
-    assert!(tree::marked(&[&id]).iter().all(|process| process.stopped));
+    assert!(tree::marked(&[&id]).iter().all(|process| process.stat.stopped));
     assert!(
-        bench
+        fixture
             .engine
             .pause(&id)
             .await
@@ -152,45 +152,45 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
             .to_string()
             .contains("already")
     );
-    bench.engine.unpause(&id).await.unwrap();
-    assert_eq!(bench.state(&id).await, "running");
-    assert!(tree::marked(&[&id]).iter().all(|process| !process.stopped));
-    bench.engine.pause(&id).await.unwrap();
-    assert_eq!(bench.engine.stop(&id, GRACE).await.unwrap(), 3);
-    assert!(bench.engine.pause(&id).await.is_err(), "it does not run");
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "ready", 2).await;
-    bench.engine.pause(&id).await.unwrap();
-    bench.engine.kill(&id).await.unwrap();
+    fixture.engine.unpause(&id).await.unwrap();
+    assert_eq!(fixture.state(&id).await, "running");
+    assert!(tree::marked(&[&id]).iter().all(|process| !process.stat.stopped));
+    fixture.engine.pause(&id).await.unwrap();
+    assert_eq!(fixture.engine.stop(&id, GRACE).await.unwrap(), 3);
+    assert!(fixture.engine.pause(&id).await.is_err(), "it does not run");
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 2).await;
+    fixture.engine.pause(&id).await.unwrap();
+    fixture.engine.kill(&id).await.unwrap();
     assert!(tree::marked(&[&id]).is_empty());
 }
 
 #[tokio::test]
 async fn the_exit_code_of_one_that_ends_by_itself_is_kept() {
-    let bench = Bench::new().await;
-    let id = bench.create(&service("one", "exit 7")).await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    let ended = bench.ended(&id).await;
+    let fixture = Fixture::new().await;
+    let id = fixture.create(&service("one", "exit 7")).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (7) "), "{}", ended.status);
-    assert_eq!(bench.engine.last_lines(&id, 9).await, ["began exit 7"]);
+    assert_eq!(fixture.engine.last_lines(&id, 9).await, ["began exit 7"]);
 }
 
 #[tokio::test]
 async fn a_lifeline_is_held_open_and_let_go_of() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let one = service("one", "x");
     let creation = Creation {
         service: &one,
-        network: &bench.network,
+        network: &fixture.network,
         labels: &BTreeMap::new(),
         lifeline: true,
     };
-    let id = bench.engine.create(creation).await.unwrap();
-    bench.engine.start(&id, "one").await.unwrap();
-    bench.said(&id, "began --end-with-stdin x", 1).await;
-    assert_eq!(bench.state(&id).await, "running");
+    let id = fixture.engine.create(creation).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "began --end-with-stdin x", 1).await;
+    assert_eq!(fixture.state(&id).await, "running");
     // What the end of this process does.
-    bench.engine.engine.lifelines().clear();
-    let ended = bench.ended(&id).await;
+    fixture.engine.engine.lifelines().clear();
+    let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (5) "), "{}", ended.status);
 }

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::super::bench::{Bench, service};
+use super::super::fixture::{Fixture, service};
 use crate::runtime::Creation;
 
 #[tokio::test]
 async fn networks_do_not_overlap_and_addresses_are_not_given_again_at_once() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let labels = BTreeMap::from([("of".to_owned(), "x".to_owned())]);
-    let second = bench.engine.create_network("net", &labels).await.unwrap();
-    let found = bench.engine.networks("of").await.unwrap();
+    let second = fixture.engine.create_network("net", &labels).await.unwrap();
+    let found = fixture.engine.networks("of").await.unwrap();
     assert_eq!(
         (found.len(), found[0].id.as_str(), found[0].name.as_str()),
         (1, second.as_str(), "net")
     );
     let mut seen = Vec::new();
-    for (number, network) in [&bench.network, &bench.network, &second].into_iter().enumerate() {
+    for (number, network) in [&fixture.network, &fixture.network, &second]
+        .into_iter()
+        .enumerate()
+    {
         let one = service(&format!("c{number}"), "");
         let creation = Creation {
             service: &one,
@@ -24,9 +27,9 @@ async fn networks_do_not_overlap_and_addresses_are_not_given_again_at_once() {
             labels: &labels,
             lifeline: false,
         };
-        let id = bench.engine.create(creation).await.unwrap();
-        seen.push(bench.engine.engine.record(&id, "").unwrap().address.octets());
-        bench.engine.remove(&id).await.unwrap();
+        let id = fixture.engine.create(creation).await.unwrap();
+        seen.push(fixture.engine.engine.record(&id, "").unwrap().address.octets());
+        fixture.engine.remove(&id).await.unwrap();
     }
     assert_eq!(seen[0][..3], seen[1][..3]);
     assert_ne!(seen[0][..3], seen[2][..3]);

@@ -31,14 +31,14 @@ while :; do wait; /bin/sleep 0.01; done
 "#;
 
 /// An engine of its own, with an image and a network.
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     /// Removed with this.
     pub(super) directory: tempfile::TempDir,
     pub(crate) engine: Processes,
     pub(super) network: String,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let engine = open(directory.path());
@@ -113,7 +113,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Fixture {
     fn drop(&mut self) {
         for (id, _) in self.engine.engine.records().unwrap_or_default() {
             for process in tree::marked(&[&id]) {
