@@ -34,9 +34,9 @@ pub(super) struct State {
     pub(super) running: Running,
 }
 
-/// What is still to be done when a change was made.
+/// What is still to be waited for when a change was made.
 struct Changed {
-    /// Listeners to close.
+    /// Listeners that end.
     closed: Vec<Arc<Door>>,
     /// The configuration's revision that is to be on disk.
     revision: Option<u64>,
@@ -84,7 +84,7 @@ impl Controller {
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is
-    /// free.
+    /// free. Dropped once it has begun, it is done all the same, for nothing but waiting is left then.
     ///
     /// # Errors
     /// When it does not fit the configuration, or the machine does not let it be done. Nothing is changed then.
