@@ -19,8 +19,9 @@ use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::{self, Mesh};
+use crate::proxy::Limits;
+use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
-use crate::proxy::{Limits, descriptors};
 use crate::signals::{Signals, Told};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
@@ -33,15 +34,18 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let files = descriptors::raise_limit();
+    let files = OpenFiles::raise();
     let mut signals = Signals::listen(settings.end_with_stdin)?;
-    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files)).await?;
+    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files.limit())).await?;
     let program = match settings.program.as_slice() {
         [] => {
             supervise::reap_orphans()?;
             None
         }
-        words => Some(Program::start(words, &cli::SECRETS, settings.end_with_stdin)?),
+        words => {
+            let start = || Program::start(words, &cli::SECRETS, settings.end_with_stdin);
+            Some(files.as_given(start)?)
+        }
     };
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
