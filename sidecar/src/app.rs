@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::{self, Settings};
-use crate::control::autosave::Autosave;
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
@@ -103,16 +102,15 @@ impl Sidecar {
         let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         let controller = Controller::new(offers, mesh.map(Mesh::instances));
-        let controller = Arc::new(
-            controller
-                .with_pinned(pinned)
-                .with_workers(workers)
-                .with_limits(limits),
-        );
+        let mut controller = controller
+            .with_pinned(pinned)
+            .with_workers(workers)
+            .with_limits(limits);
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
-            controller.save_to(Autosave::start(path.clone())).await;
+            controller = controller.saving_to(path.clone()).await.context("--autosave")?;
         }
+        let controller = Arc::new(controller);
         let phase = watch::Sender::new(Phase::Starting);
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();
