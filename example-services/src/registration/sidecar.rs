@@ -64,7 +64,7 @@ impl fmt::Display for Sidecar {
 
 impl Sidecar {
     /// Registers, or finds the registration that is there, and learns the port. While the sidecar does not
-    /// answer it is asked again, until `limit` is over.
+    /// answer, or has troubles of its own, it is asked again, until `limit` is over.
     ///
     /// # Errors
     /// [`Error::GaveUp`] at the limit; at once whatever a further attempt would not change.
@@ -86,7 +86,7 @@ impl Sidecar {
             }
             if pause == FIRST_PAUSE {
                 tracing::info!(
-                    "the sidecar at {self} does not answer yet; asking for {} more",
+                    "not registered at {self} yet: {error}; asking for {} more",
                     seconds(limit)
                 );
             }
