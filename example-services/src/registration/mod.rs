@@ -3,6 +3,7 @@
 
 mod error;
 mod sidecar;
+mod token;
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use self::error::Error;
 pub use self::sidecar::{DEREGISTRATION_LIMIT, Sidecar};
+pub use self::token::{Token, TokenError};
 use crate::name::Name;
 
 /// What a service registers, as the sidecar's JSON says it.
