@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::{self, Settings};
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
@@ -21,6 +20,7 @@ use crate::mesh::{self, Mesh};
 use crate::proxy::Limits;
 use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
+use crate::settings::{SECRETS, Settings};
 use crate::signals::{Signals, Told};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
@@ -42,7 +42,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             None
         }
         words => {
-            let start = || Program::start(words, &cli::SECRETS, settings.end_with_stdin);
+            let start = || Program::start(words, &SECRETS, settings.end_with_stdin);
             Some(files.as_given(start)?)
         }
     };

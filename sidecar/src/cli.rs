@@ -14,13 +14,8 @@ use crate::control::credential::Credential;
 use crate::control::{MAX_FILE, Script, autosave};
 use crate::fault::{Fault, Faults};
 use crate::log::LogFormat;
+use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
 use crate::{app, mesh, probe};
-
-const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
-const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
-
-/// The variables that hold secrets: they are the sidecar's and not its program's.
-pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 
 const BREAKABLE: &str = if cfg!(feature = "breakable") {
     "THIS BUILD CAN BE BROKEN ON PURPOSE by SIDECAR_BREAK. It is for tests of the tests and for nothing else."
@@ -157,48 +152,23 @@ impl Task {
     }
 }
 
-/// What the sidecar runs on.
-#[derive(Debug)]
-pub struct Settings {
-    pub(crate) script: Script,
-    pub(crate) autosave: Option<PathBuf>,
-    pub(crate) discovery: Option<mesh::Config>,
-    pub(crate) http_controller: Option<Door>,
-    pub(crate) resp_controller: Option<Door>,
-    pub(crate) status: Option<SocketAddr>,
-    pub(crate) workers: usize,
-    pub(crate) program_grace: Duration,
-    pub(crate) drain: Duration,
-    pub(crate) end_with_stdin: bool,
-    pub(crate) program: Vec<String>,
-}
-
-/// Where a controller listens, and what it asks of those who come.
-#[derive(Debug)]
-pub(crate) struct Door {
-    pub(crate) address: SocketAddr,
-    pub(crate) credential: Option<Credential>,
-}
-
-impl Door {
-    /// A door that is no opener than it was said to be. The credential is in the file or the variable.
-    fn new(
-        (flag, address): (&str, SocketAddr),
-        (file_flag, file): (&str, Option<&Path>),
-        variable: &str,
-        allow_open: bool,
-    ) -> anyhow::Result<Self> {
-        let found = Credential::read(file, variable);
-        let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
-        if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
-            bail!(
-                "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
-                 with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
-                 with --allow-open-controllers"
-            );
-        }
-        Ok(Self { address, credential })
+/// A door that is no opener than it was said to be. The credential is in the file or the variable.
+fn door(
+    (flag, address): (&str, SocketAddr),
+    (file_flag, file): (&str, Option<&Path>),
+    variable: &str,
+    allow_open: bool,
+) -> anyhow::Result<Door> {
+    let found = Credential::read(file, variable);
+    let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
+    if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
+        bail!(
+            "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
+             with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
+             with --allow-open-controllers"
+        );
     }
+    Ok(Door { address, credential })
 }
 
 impl RunArgs {
@@ -220,12 +190,12 @@ impl RunArgs {
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            Door::new(flag, file, HTTP_TOKEN, self.allow_open_controllers)
+            door(flag, file, HTTP_TOKEN, self.allow_open_controllers)
         });
         let resp_controller = self.resp_controller.map(|address| {
             let file = ("--resp-password-file", self.resp_password_file.as_deref());
             let flag = ("--resp-controller", address);
-            Door::new(flag, file, RESP_PASSWORD, self.allow_open_controllers)
+            door(flag, file, RESP_PASSWORD, self.allow_open_controllers)
         });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
