@@ -233,7 +233,7 @@ fn update_listener(
         door.set_backends(running.backends(backend)?);
     }
     if let Some(group) = security_group {
-        door.set_security_group(group);
+        door.listener().set_security_group(group);
     }
     Ok(door)
 }

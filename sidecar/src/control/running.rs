@@ -78,13 +78,6 @@ impl Door {
             Self::Socks5Server(server) => server.set_backends(backends),
         }
     }
-
-    pub(super) fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
-        match self {
-            Self::TcpLb(lb) => lb.set_security_group(group),
-            Self::Socks5Server(server) => server.set_security_group(group),
-        }
-    }
 }
 
 impl Running {
