@@ -1,20 +1,20 @@
 //! The command line: arguments as typed, then checked once into what the program runs on.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::breakage::time_to_finish;
 use crate::control::credential::Credential;
-use crate::control::{MAX_FILE, Script, autosave};
+use crate::control::{Script, autosave};
 use crate::fault::{Fault, Faults};
 use crate::log::LogFormat;
 use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
+use crate::text_file::read;
 use crate::{app, mesh, probe};
 
 const BREAKABLE: &str = if cfg!(feature = "breakable") {
@@ -235,30 +235,6 @@ impl RunArgs {
             Script::default()
         }))
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let failed = || format!("cannot read {}", path.display());
-    // Opening a pipe would wait for a writer, and a device has no end.
-    if !std::fs::metadata(path).with_context(failed)?.is_file() {
-        bail!("{} is not a regular file", path.display());
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).with_context(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .with_context(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        bail!(
-            "{} is larger than {MAX_FILE} bytes, the most that a config file may have",
-            path.display()
-        );
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        anyhow!("{}:{line}: the line is not UTF-8", path.display())
-    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

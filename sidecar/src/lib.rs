@@ -18,3 +18,4 @@ pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod supervise;
+pub mod text_file;

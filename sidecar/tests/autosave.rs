@@ -100,7 +100,8 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// Runs a sidecar that does not start, and returns what it says.
 fn not_started(path: &Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_sidecar"))
+    let output = Command::new("timeout")
+        .args([&PATIENCE.as_secs().to_string(), env!("CARGO_BIN_EXE_sidecar")])
         .arg("--autosave")
         .arg(path)
         .args(["--", "true"])
@@ -227,6 +228,19 @@ fn a_file_that_is_not_what_was_written_is_told_and_nothing_starts() {
             text,
             "it is left as it is"
         );
+    }
+}
+
+#[test]
+fn what_is_no_file_is_told_and_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    for path in [pipe.as_path(), directory.path(), Path::new("/dev/null")] {
+        let said = not_started(path);
+        let says = format!("{} is not a regular file", path.display());
+        assert!(said.contains(&says), "{said}");
     }
 }
 

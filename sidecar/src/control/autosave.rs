@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::command::{Add, Command};
-use super::file::{MAX_FILE, Script};
+use super::file::Script;
 use crate::fault::Faults;
+use crate::text_file::{self, ReadError};
 
 const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
 const TAIL: &str = "# sha256 ";
@@ -25,14 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Why a saved configuration cannot be used. Nothing of it is.
 #[derive(Debug, thiserror::Error)]
 pub enum AutosaveError {
-    /// The system says no.
-    #[error("cannot read {file}")]
-    Read {
-        /// The file.
-        file: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Unread(#[from] ReadError),
     /// No sidecar wrote it.
     #[error(
         "{file} was not written by --autosave: its first line is another's. Give --autosave a file of its own; to \
@@ -98,22 +94,11 @@ fn checksum(text: &str) -> String {
 /// # Errors
 /// A file that cannot be read, is torn, or is none of ours.
 pub fn load(path: &Path) -> Result<Option<Script>, AutosaveError> {
-    let file = path.display().to_string();
-    let read = |source| AutosaveError::Read {
-        file: file.clone(),
-        source,
-    };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(read(error)),
-        Ok(metadata) if metadata.len() > MAX_FILE => {
-            return Err(read(io::Error::other(format!(
-                "it has more than {MAX_FILE} bytes"
-            ))));
-        }
-        Ok(_) => {}
+    match text_file::read(path) {
+        Ok(text) => parse(&path.display().to_string(), &text).map(Some),
+        Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    parse(&file, &std::fs::read_to_string(path).map_err(read)?).map(Some)
 }
 
 /// Why a configuration is not in its file.
