@@ -1,5 +1,4 @@
-//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource
-//! (control plane: registering a service).
+//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource.
 
 mod error;
 mod sidecar;
