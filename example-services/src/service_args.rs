@@ -1,12 +1,13 @@
 //! The command line of the service program: see [`example_services::service`].
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use example_services::name::Name;
 use example_services::program;
-use example_services::registration::{Registration, Sidecar};
+use example_services::registration::{Registration, Sidecar, Token};
 use example_services::service::{self, Config};
 
 #[derive(clap::Args)]
@@ -25,6 +26,9 @@ pub(crate) struct ServiceArgs {
     /// The sidecar's HTTP controller
     #[arg(long, value_name = "URL", default_value_t = Sidecar::default())]
     sidecar: Sidecar,
+    /// A file with the token that the sidecar's controller asks for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Address to listen on; the port is the sidecar's choice
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
     listen: IpAddr,
@@ -38,14 +42,17 @@ pub(crate) struct ServiceArgs {
 
 impl ServiceArgs {
     pub(crate) fn run(self) -> ExitCode {
-        let config = Config {
-            registration: Registration::new(&self.name, &self.zone, &self.nic, self.weight),
-            name: self.name,
-            sidecar: self.sidecar,
-            listen: self.listen,
-            host: self.host,
-            registration_limit: Duration::from_millis(self.registration_limit),
-        };
-        program::run(|stop| service::run(config, stop))
+        program::run(|stop| async move {
+            let token = self.token_file.as_deref().map(Token::read).transpose()?;
+            let config = Config {
+                registration: Registration::new(&self.name, &self.zone, &self.nic, self.weight),
+                name: self.name,
+                sidecar: self.sidecar.with_token(token),
+                listen: self.listen,
+                host: self.host,
+                registration_limit: Duration::from_millis(self.registration_limit),
+            };
+            Box::pin(service::run(config, stop)).await
+        })
     }
 }

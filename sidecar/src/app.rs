@@ -12,15 +12,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::{self, Settings};
-use crate::control::autosave::Autosave;
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::fault::Faults;
 use crate::http;
 use crate::mesh::{self, Mesh};
+use crate::proxy::Limits;
+use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
-use crate::proxy::{Limits, descriptors};
+use crate::settings::{SECRETS, Settings};
 use crate::signals::{Signals, Told};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
@@ -33,15 +33,18 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let files = descriptors::raise_limit();
+    let files = OpenFiles::raise();
     let mut signals = Signals::listen(settings.end_with_stdin)?;
-    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files)).await?;
+    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files.limit())).await?;
     let program = match settings.program.as_slice() {
         [] => {
             supervise::reap_orphans()?;
             None
         }
-        words => Some(Program::start(words, &cli::SECRETS, settings.end_with_stdin)?),
+        words => {
+            let start = || Program::start(words, &SECRETS, settings.end_with_stdin);
+            Some(files.as_given(start)?)
+        }
     };
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
@@ -99,16 +102,15 @@ impl Sidecar {
         let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         let controller = Controller::new(offers, mesh.map(Mesh::instances));
-        let controller = Arc::new(
-            controller
-                .with_pinned(pinned)
-                .with_workers(workers)
-                .with_limits(limits),
-        );
+        let mut controller = controller
+            .with_pinned(pinned)
+            .with_workers(workers)
+            .with_limits(limits);
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
-            controller.save_to(Autosave::start(path.clone())).await;
+            controller = controller.saving_to(path.clone()).await.context("--autosave")?;
         }
+        let controller = Arc::new(controller);
         let phase = watch::Sender::new(Phase::Starting);
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();

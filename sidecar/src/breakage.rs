@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::mesh::view::{Health, NodeHealth};
-
 /// The variable that names the fault.
 pub const VARIABLE: &str = "SIDECAR_BREAK";
 
@@ -135,25 +133,6 @@ pub(crate) fn stale_port(address: SocketAddr) -> SocketAddr {
     let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     let port = first.entry(address.ip()).or_insert(address.port());
     SocketAddr::new(address.ip(), *port)
-}
-
-/// With [`Breakage::GhostNode`], adds those that were up once and are forgotten.
-pub(crate) fn add_ghosts(nodes: &mut Vec<NodeHealth>) {
-    static EVER_UP: Mutex<Vec<NodeHealth>> = Mutex::new(Vec::new());
-    if !broken(Breakage::GhostNode) {
-        return;
-    }
-    let mut ever = EVER_UP.lock().unwrap_or_else(PoisonError::into_inner);
-    for node in nodes.iter().filter(|node| node.health == Health::Up) {
-        if !ever.contains(node) {
-            ever.push(node.clone());
-        }
-    }
-    for ghost in &*ever {
-        if nodes.iter().all(|known| known.node != ghost.node) {
-            nodes.push(ghost.clone());
-        }
-    }
 }
 
 /// Takes a turn; with [`Breakage::ThreadLocalTurns`] on the account of one of a few workers, whichever chance gives the

@@ -1,26 +1,21 @@
 //! The command line: arguments as typed, then checked once into what the program runs on.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::breakage::time_to_finish;
 use crate::control::credential::Credential;
-use crate::control::{MAX_FILE, Script, autosave};
+use crate::control::{Script, autosave};
 use crate::fault::{Fault, Faults};
 use crate::log::LogFormat;
+use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
+use crate::text_file::read;
 use crate::{app, mesh, probe};
-
-const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
-const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
-
-/// The variables that hold secrets: they are the sidecar's and not its program's.
-pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 
 const BREAKABLE: &str = if cfg!(feature = "breakable") {
     "THIS BUILD CAN BE BROKEN ON PURPOSE by SIDECAR_BREAK. It is for tests of the tests and for nothing else."
@@ -157,48 +152,23 @@ impl Task {
     }
 }
 
-/// What the sidecar runs on.
-#[derive(Debug)]
-pub struct Settings {
-    pub(crate) script: Script,
-    pub(crate) autosave: Option<PathBuf>,
-    pub(crate) discovery: Option<mesh::Config>,
-    pub(crate) http_controller: Option<Door>,
-    pub(crate) resp_controller: Option<Door>,
-    pub(crate) status: Option<SocketAddr>,
-    pub(crate) workers: usize,
-    pub(crate) program_grace: Duration,
-    pub(crate) drain: Duration,
-    pub(crate) end_with_stdin: bool,
-    pub(crate) program: Vec<String>,
-}
-
-/// Where a controller listens, and what it asks of those who come.
-#[derive(Debug)]
-pub(crate) struct Door {
-    pub(crate) address: SocketAddr,
-    pub(crate) credential: Option<Credential>,
-}
-
-impl Door {
-    /// A door that is no opener than it was said to be. The credential is in the file or the variable.
-    fn new(
-        (flag, address): (&str, SocketAddr),
-        (file_flag, file): (&str, Option<&Path>),
-        variable: &str,
-        allow_open: bool,
-    ) -> anyhow::Result<Self> {
-        let found = Credential::read(file, variable);
-        let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
-        if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
-            bail!(
-                "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
-                 with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
-                 with --allow-open-controllers"
-            );
-        }
-        Ok(Self { address, credential })
+/// A door that is no opener than it was said to be. The credential is in the file or the variable.
+fn door(
+    (flag, address): (&str, SocketAddr),
+    (file_flag, file): (&str, Option<&Path>),
+    variable: &str,
+    allow_open: bool,
+) -> anyhow::Result<Door> {
+    let found = Credential::read(file, variable);
+    let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
+    if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
+        bail!(
+            "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
+             with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
+             with --allow-open-controllers"
+        );
     }
+    Ok(Door { address, credential })
 }
 
 impl RunArgs {
@@ -220,12 +190,12 @@ impl RunArgs {
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            Door::new(flag, file, HTTP_TOKEN, self.allow_open_controllers)
+            door(flag, file, HTTP_TOKEN, self.allow_open_controllers)
         });
         let resp_controller = self.resp_controller.map(|address| {
             let file = ("--resp-password-file", self.resp_password_file.as_deref());
             let flag = ("--resp-controller", address);
-            Door::new(flag, file, RESP_PASSWORD, self.allow_open_controllers)
+            door(flag, file, RESP_PASSWORD, self.allow_open_controllers)
         });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
@@ -265,30 +235,6 @@ impl RunArgs {
             Script::default()
         }))
     }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    let failed = || format!("cannot read {}", path.display());
-    // Opening a pipe would wait for a writer, and a device has no end.
-    if !std::fs::metadata(path).with_context(failed)?.is_file() {
-        bail!("{} is not a regular file", path.display());
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).with_context(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .with_context(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        bail!(
-            "{} is larger than {MAX_FILE} bytes, the most that a config file may have",
-            path.display()
-        );
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        anyhow!("{}:{line}: the line is not UTF-8", path.display())
-    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

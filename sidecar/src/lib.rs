@@ -14,6 +14,8 @@ pub mod log;
 pub mod mesh;
 pub mod probe;
 pub mod proxy;
+pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod supervise;
+pub mod text_file;

@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal;
 
+use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What a line of the log is.
@@ -28,16 +30,40 @@ pub fn init(format: LogFormat) {
         Some(Ok(targets)) => (targets, None),
         Some(Err(fault)) => (info(), Some(fault)),
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
-    };
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines(format))
+        .init();
     if let Some((text, error)) = misunderstood {
         tracing::warn!(
             "RUST_LOG={text} is not understood ({error}); expected levels such as debug or sidecar::mesh=debug"
         );
+    }
+}
+
+/// Tells why the program ends: also where the log is to leave out errors, and to machines as a line of theirs.
+pub fn failure(format: LogFormat, error: &anyhow::Error) {
+    match format {
+        #[expect(
+            clippy::print_stderr,
+            reason = "the one place where a failure is told to people"
+        )]
+        LogFormat::Text => eprintln!("sidecar: {error:#}"),
+        LogFormat::Json => {
+            let unfiltered = tracing_subscriber::registry().with(lines(format));
+            tracing::subscriber::with_default(unfiltered, || tracing::error!("{error:#}"));
+        }
+    }
+}
+
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 

@@ -11,12 +11,12 @@ const BLOCKING_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::init(cli.log_format());
+    let format = cli.log_format();
+    log::init(format);
     match run(cli) {
         Ok(code) => code,
-        #[expect(clippy::print_stderr, reason = "the one place where a failure is told")]
         Err(error) => {
-            eprintln!("sidecar: {error:#}");
+            log::failure(format, &error);
             ExitCode::FAILURE
         }
     }

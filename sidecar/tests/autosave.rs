@@ -1,7 +1,7 @@
 //! The saved configuration: it is on disk when a command is answered, whole whenever the process dies, and the
 //! next start begins from it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,49 +12,57 @@ use sidecar::control::autosave;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running sidecar with its RESP door; killed with SIGKILL when dropped.
+/// A running sidecar with its doors; killed with SIGKILL when dropped.
 struct Sidecar {
     process: Child,
-    door: SocketAddr,
+    resp: SocketAddr,
+    http: SocketAddr,
 }
 
 impl Sidecar {
     fn start(arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sidecar"))
-            .args(["--resp-controller", "127.0.0.1:0"])
+            .args([
+                "--resp-controller",
+                "127.0.0.1:0",
+                "--http-controller",
+                "127.0.0.1:0",
+            ])
             .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the sidecar starts");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
         let mut line = String::new();
-        let mut door = None;
+        let address = |line: &str, door: &str| -> Option<SocketAddr> {
+            let (_, address) = line.split_once(&format!("{door} address="))?;
+            address.trim().parse().ok()
+        };
+        let (mut resp, mut http) = (None, None);
         while !line.contains("ready") {
             line.clear();
             assert!(
                 log.read_line(&mut line).expect("a log") > 0,
                 "the sidecar ended at its start"
             );
-            if let Some((_, address)) = line.split_once("--resp-controller address=") {
-                door = address.trim().parse().ok();
-            }
+            resp = resp.or(address(&line, "--resp-controller"));
+            http = http.or(address(&line, "--http-controller"));
         }
         // The log is read on, lest the sidecar's writes fail; there is too little of it to matter.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self {
             process,
-            door: door.expect("an address in the log"),
+            resp: resp.expect("an address in the log"),
+            http: http.expect("an address in the log"),
         }
     }
 
     fn connect(&self) -> BufReader<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.door, PATIENCE).expect("the door is open");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        BufReader::new(stream)
+        BufReader::new(connect(self.resp))
     }
 
-    /// Says a command and waits for its `OK`.
-    fn run(&self, command: &str) {
+    /// Says a command and waits for its answer.
+    fn answer(&self, command: &str) -> String {
         let mut stream = self.connect();
         stream
             .get_mut()
@@ -62,8 +70,46 @@ impl Sidecar {
             .expect("sent");
         let mut answer = String::new();
         stream.read_line(&mut answer).expect("an answer");
-        assert_eq!(answer, "+OK\r\n", "{command}");
+        answer
     }
+
+    /// Says a command, which is done.
+    fn run(&self, command: &str) {
+        assert_eq!(self.answer(command), "+OK\r\n", "{command}");
+    }
+
+    /// Asks the HTTP door; the answer with its head.
+    fn post(&self, path: &str, body: &str) -> String {
+        let mut stream = connect(self.http);
+        let length = body.len();
+        let request = format!(
+            "POST /api/v1/module/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the door is open");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream
+}
+
+/// Runs a sidecar that does not start, and returns what it says.
+fn not_started(path: &Path) -> String {
+    let output = Command::new("timeout")
+        .args([&PATIENCE.as_secs().to_string(), env!("CARGO_BIN_EXE_sidecar")])
+        .arg("--autosave")
+        .arg(path)
+        .args(["--", "true"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
 }
 
 impl Drop for Sidecar {
@@ -175,12 +221,7 @@ fn a_file_that_is_not_what_was_written_is_told_and_nothing_starts() {
         ("", "was not written by --autosave"),
     ] {
         std::fs::write(&path, text).expect("written");
-        let output = Command::new(env!("CARGO_BIN_EXE_sidecar"))
-            .args(arguments)
-            .output()
-            .expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let said = not_started(&path);
         assert!(said.contains(says) && said.contains(arguments[1]), "{said}");
         assert_eq!(
             std::fs::read_to_string(&path).expect("the file"),
@@ -188,4 +229,55 @@ fn a_file_that_is_not_what_was_written_is_told_and_nothing_starts() {
             "it is left as it is"
         );
     }
+}
+
+#[test]
+fn what_is_no_file_is_told_and_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    for path in [pipe.as_path(), directory.path(), Path::new("/dev/null")] {
+        let said = not_started(path);
+        let says = format!("{} is not a regular file", path.display());
+        assert!(said.contains(&says), "{said}");
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_written_to_is_told_and_nothing_starts() {
+    for directory in ["/no/such/directory", "/proc"] {
+        let path = Path::new(directory).join("saved.conf");
+        let said = not_started(&path);
+        let says = format!("--autosave: cannot save to {}: ", path.display());
+        assert!(said.contains(&says), "{said}");
+        assert!(!said.contains("ready"), "{said}");
+    }
+}
+
+#[test]
+fn a_change_that_could_not_be_saved_is_answered_so_and_saved_with_the_next() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let directory = parent.path().join("directory");
+    let path = directory.join("saved.conf");
+    std::fs::create_dir(&directory).expect("a directory");
+    let sidecar = Sidecar::start(&["--autosave", path.to_str().expect("UTF-8")]);
+    std::fs::remove_dir_all(&directory).expect("removed");
+
+    let says = format!(
+        "the change is made, but is lost at the next start: cannot save to {}: No such file",
+        path.display()
+    );
+    let answer = sidecar.answer("add server-groups a");
+    assert!(answer.starts_with(&format!("-UNSAVED {says}")), "{answer}");
+    let answer = sidecar.post("server-groups", r#"{"name":"b"}"#);
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && answer.contains(&says),
+        "{answer}"
+    );
+
+    std::fs::create_dir(&directory).expect("a directory");
+    sidecar.run("add server-groups c");
+    let all = ["a", "b", "c"].map(|name| format!("add server-groups {name}"));
+    assert_eq!(saved(&path), all, "the changes were made");
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use sidecar::http;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 async fn ask(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    ask_over(TcpStream::connect(address).await.expect("it listens")).await
+}
+
+async fn ask_over(mut stream: TcpStream) -> String {
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await
@@ -46,6 +49,32 @@ async fn the_silent_and_the_slow_make_room() {
         answer
             .expect("an answer in spite of all the others")
             .starts_with("HTTP/1.1 200 OK")
+    );
+    stop.cancel();
+    served.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn one_address_does_not_push_out_the_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let page = async |_| http::text(hyper::StatusCode::OK, "here");
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(http::serve(listener, page, stop.clone()));
+    let silent = TcpStream::connect(address).await.expect("it listens");
+    let mut others = Vec::new();
+    for _ in 0..300 {
+        let other = TcpSocket::new_v4().expect("a socket");
+        let elsewhere = "127.0.0.2:0".parse().expect("an address");
+        other.bind(elsewhere).expect("a port");
+        others.push(other.connect(address).await.expect("it listens"));
+    }
+    // The last of them is answered after all have been taken.
+    let last = others.pop().expect("one of them");
+    assert!(ask_over(last).await.starts_with("HTTP/1.1 200 OK"));
+    assert!(
+        ask_over(silent).await.starts_with("HTTP/1.1 200 OK"),
+        "it was there first"
     );
     stop.cancel();
     served.await.expect("it ends");

@@ -355,6 +355,22 @@ fn a_line_of_the_log_is_json_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_failed_start_is_a_line_of_json_where_those_are_asked_for_whatever_else_is_logged() {
+    for level in ["info", "off", "sidecar::mesh=debug"] {
+        let output = command(&["--log-format", "json", "--load", "/no/such/file.conf"])
+            .env("RUST_LOG", level)
+            .output()
+            .expect("the sidecar runs");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        let line: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+        assert_eq!(line["level"], "ERROR", "{said}");
+        let message = line["message"].as_str().expect("a message");
+        assert!(message.contains("cannot read /no/such/file.conf"), "{said}");
+    }
+}
+
+#[test]
 fn help_names_every_flag() {
     let output = command(&["--help"]).output().expect("it runs");
     let help = String::from_utf8(output.stdout).expect("UTF-8");

@@ -91,6 +91,23 @@ fn connections_that_there_are_no_descriptors_for_wait() {
 }
 
 #[test]
+fn its_program_has_the_limit_of_files_that_it_was_itself_given() {
+    // The program waits until the sidecar's own limit, the fourth word of its line, is the hard one behind it.
+    let program = "[ $(ulimit -Sn) = 200 ] && [ $(ulimit -Hn) = 300 ] || exit 1
+        until set -- $(grep '^Max open files' /proc/$PPID/limits) && [ $4 = $5 ]; do sleep 0.01; done";
+    let script = format!(
+        "ulimit -Sn 200 && ulimit -Hn 300 && exec '{}' -- sh -c \"$0\"",
+        env!("CARGO_BIN_EXE_sidecar")
+    );
+    let output = Command::new("timeout")
+        .args([&PATIENCE.as_secs().to_string(), "sh", "-c", &script, program])
+        .output()
+        .expect("a shell runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn too_few_threads_for_the_workers_are_told() {
     let sidecar = env!("CARGO_BIN_EXE_sidecar");
     // Room for the stacks of some workers, and far from all.

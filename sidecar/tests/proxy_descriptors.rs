@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, ServerGroups};
-use sidecar::proxy::descriptors::raise_limit;
+use sidecar::proxy::descriptors::OpenFiles;
 use sidecar::proxy::listener::bind;
 use sidecar::proxy::tcp_lb::TcpLb;
 use sidecar::proxy::workers::Workers;
@@ -99,7 +99,14 @@ async fn it_waits_for_descriptors_and_goes_on() {
     assert!(group.servers()[0].up);
 
     // What this needed can be raised again.
-    assert_eq!(raise_limit(), limit.maximum.unwrap_or(u64::MAX));
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let files = OpenFiles::raise();
+    assert_eq!(files.limit(), most);
     assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
-    assert_eq!(raise_limit(), limit.maximum.unwrap_or(u64::MAX));
+    assert_eq!(OpenFiles::raise().limit(), most);
+
+    // What is started has what was given.
+    let within = files.as_given(|| getrlimit(Resource::Nofile).current);
+    assert_eq!(within, Some(100));
+    assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
 }

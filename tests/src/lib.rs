@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 pub use child::{Watchdog, end, signal, signal_to};
-pub use program::{Finished, finished};
+pub use program::{Finished, compiled, finished};
 pub use runtimes::{docker, on_each};
 
 use program::LIMIT;

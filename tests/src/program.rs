@@ -1,4 +1,4 @@
-//! The `harness` program: built once for all tests of a process, and run to its end.
+//! Other packages' programs: built, and run to their end; the `harness` once for all tests of a process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,21 +32,24 @@ pub(crate) fn path() -> Option<&'static PathBuf> {
     PROGRAM.get()
 }
 
-/// Builds the program, and the image for each runtime. A package's tests are given the paths of its own programs only, so this asks
-/// cargo for another package's.
+/// Builds the program, and the image for each runtime.
 pub(crate) async fn built() -> Result<&'static PathBuf> {
     PROGRAM.get_or_try_init(build).await
 }
 
-async fn build() -> Result<PathBuf> {
+/// Compiles another package's program, and returns its path: a package's tests are given the paths of its own programs only.
+///
+/// # Errors
+/// It does not compile.
+pub async fn compiled(package: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args([
         "build",
         "--quiet",
         "-p",
-        "harness",
+        package,
         "--bin",
-        "harness",
+        package,
         "--message-format",
         "json",
     ]);
@@ -54,7 +57,7 @@ async fn build() -> Result<PathBuf> {
     let built = finish(cargo, BUILD_LIMIT).await?;
     ensure!(
         built.code == Some(0),
-        "the harness does not compile:\n{}",
+        "{package} does not compile:\n{}",
         built.errors
     );
     let messages = built
@@ -62,8 +65,11 @@ async fn build() -> Result<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let mut programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-    let program = programs.next_back().context("cargo names no program")?;
+    programs.next_back().context("cargo names no program")
+}
 
+async fn build() -> Result<PathBuf> {
+    let program = compiled("harness").await?;
     // The first start makes the image, which takes minutes; no test should wait for that within its own limits.
     let checkout = harness::checkout::Checkout::find()?;
     let image = checkout.topology("example")?.image;

@@ -31,7 +31,7 @@ pub enum Error {
     /// The exchange broke.
     #[error(transparent)]
     Exchange(#[from] client::Error),
-    /// The sidecar does not do what it is asked for: a mistake that repeating does not mend.
+    /// The sidecar does not do what it is asked for.
     #[error("the sidecar refused to {action} {name} ({status}): {message}")]
     Refused {
         /// What it was asked to do.
@@ -86,10 +86,12 @@ impl Error {
 
     /// Whether the next attempt may fare better.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Error::Connect(_) | Error::Timeout(_) | Error::Exchange(_) | Error::Lost(_)
-        )
+        match self {
+            Error::Connect(_) | Error::Timeout(_) | Error::Exchange(_) | Error::Lost(_) => true,
+            // Its trouble and not our mistake; it may have done what it was asked for all the same.
+            Error::Refused { status, .. } => status.is_server_error(),
+            Error::GaveUp { .. } | Error::Malformed { .. } => false,
+        }
     }
 }
 

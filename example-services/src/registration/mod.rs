@@ -1,8 +1,8 @@
-//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource
-//! (control plane: registering a service).
+//! Registration of a service at its sidecar: the client of the sidecar's `smart-node-delegate` resource.
 
 mod error;
 mod sidecar;
+mod token;
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub use self::error::Error;
 pub use self::sidecar::{DEREGISTRATION_LIMIT, Sidecar};
+pub use self::token::{Token, TokenError};
 use crate::name::Name;
 
 /// What a service registers, as the sidecar's JSON says it.

@@ -6,13 +6,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::AUTHORIZATION;
 use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{Error, seconds};
-use super::{Registered, Registration};
+use super::{Registered, Registration, Token};
 use crate::client;
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
@@ -34,13 +35,16 @@ struct Held {
     weight: u32,
 }
 
-/// A sidecar's HTTP controller, written as a URL with an IP address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sidecar(SocketAddr);
+/// A sidecar's HTTP controller, written as a URL with an IP address; and the token that it asks for, if it does.
+#[derive(Debug, Clone)]
+pub struct Sidecar {
+    address: SocketAddr,
+    token: Option<Token>,
+}
 
 impl Default for Sidecar {
     fn default() -> Self {
-        Sidecar(SocketAddr::from((Ipv4Addr::LOCALHOST, 18080)))
+        Sidecar::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 18080)))
     }
 }
 
@@ -51,20 +55,30 @@ impl FromStr for Sidecar {
         url.strip_prefix("http://")
             .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
             .and_then(|address| address.parse().ok())
-            .map(Sidecar)
+            .map(Sidecar::at)
             .ok_or("expected http://ADDRESS:PORT with an IP address, such as http://127.0.0.1:18080")
     }
 }
 
 impl fmt::Display for Sidecar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0)
+        write!(f, "http://{}", self.address)
     }
 }
 
 impl Sidecar {
+    fn at(address: SocketAddr) -> Self {
+        Sidecar { address, token: None }
+    }
+
+    /// The same, shown a token with every request.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Sidecar { token, ..self }
+    }
+
     /// Registers, or finds the registration that is there, and learns the port. While the sidecar does not
-    /// answer it is asked again, until `limit` is over.
+    /// answer, or has troubles of its own, it is asked again, until `limit` is over.
     ///
     /// # Errors
     /// [`Error::GaveUp`] at the limit; at once whatever a further attempt would not change.
@@ -79,14 +93,14 @@ impl Sidecar {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::GaveUp {
-                    sidecar: *self,
+                    sidecar: self.clone(),
                     limit,
                     source: Box::new(error),
                 });
             }
             if pause == FIRST_PAUSE {
                 tracing::info!(
-                    "the sidecar at {self} does not answer yet; asking for {} more",
+                    "not registered at {self} yet: {error}; asking for {} more",
                     seconds(limit)
                 );
             }
@@ -182,8 +196,11 @@ impl Sidecar {
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Bytes>, Error> {
         let exchange = async {
-            let stream = TcpStream::connect(self.0).await.map_err(Error::Connect)?;
-            let request = client::request(method, path, &self.0.to_string(), body)?;
+            let stream = TcpStream::connect(self.address).await.map_err(Error::Connect)?;
+            let mut request = client::request(method, path, &self.address.to_string(), body)?;
+            if let Some(token) = &self.token {
+                request.headers_mut().insert(AUTHORIZATION, token.header());
+            }
             Ok(client::exchange(stream, request).await?)
         };
         within(REQUEST_LIMIT, exchange).await

@@ -28,6 +28,7 @@ struct State {
     kept: Option<&'static str>,
     fleeting: bool,
     broken_off: usize,
+    unsaved: bool,
     frozen: bool,
 }
 
@@ -79,6 +80,11 @@ impl FakeSidecar {
     /// Makes `count` registrations and then breaks off instead of answering.
     pub(crate) fn break_off(&self, count: usize) {
         self.state.lock().expect("the state").broken_off = count;
+    }
+
+    /// Makes registrations from now on and says that it could not save them.
+    pub(crate) fn save_nothing(&self) {
+        self.state.lock().expect("the state").unsaved = true;
     }
 
     /// Takes requests from now on and answers none.
@@ -134,6 +140,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
 fn told(code: u16, message: &str) -> (&'static str, String) {
     let status = match code {
         404 => "404 Not Found",
+        500 => "500 Internal Server Error",
         _ => "400 Bad Request",
     };
     (status, json!({"code": code, "message": message}).to_string())
@@ -188,6 +195,9 @@ impl State {
                 if self.broken_off > 0 {
                     self.broken_off -= 1;
                     return None;
+                }
+                if self.unsaved {
+                    return Some(told(500, "the change is made, but is lost at the next start"));
                 }
                 Some(("204 No Content", String::new()))
             }

@@ -40,7 +40,7 @@ async fn zone_and_weight_are_registered_as_given() {
 async fn waits_for_a_sidecar_that_is_not_there_yet() {
     let (closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
-    service.logged("does not answer yet").await;
+    service.logged("cannot connect to the sidecar; asking").await;
     let sidecar = FakeSidecar::start_on(closed.listen(8).expect("the sidecar's port"));
     service.logged("registered as").await;
     assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
@@ -94,6 +94,20 @@ async fn an_answer_lost_on_its_way_does_not_register_twice() {
         .count();
     assert_eq!(posts, 1, "{:?}", sidecar.requests());
     assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_registration_that_the_sidecar_made_and_could_not_save_is_made() {
+    let sidecar = FakeSidecar::start().await;
+    sidecar.save_nothing();
+    let service = Process::service(&["a", "--sidecar", &sidecar.url]);
+    service.logged("registered as").await;
+    assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
+    assert_eq!(
+        sidecar.requests()[2..],
+        [GET, GET],
+        "it is looked up, and is ours"
+    );
 }
 
 #[tokio::test]
@@ -170,7 +184,7 @@ async fn a_port_that_cannot_be_had_is_given_back() {
 async fn a_stop_while_it_waits_for_the_sidecar_ends_it_well() {
     let (_closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
-    service.logged("does not answer yet").await;
+    service.logged("cannot connect to the sidecar; asking").await;
     service.signal(Signal::TERM);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(0), "{log}");

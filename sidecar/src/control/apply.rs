@@ -163,7 +163,7 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Removes one thing; a listener that is to be closed is returned.
+    /// Removes one thing; a listener whose end can be waited for is returned.
     pub(super) fn remove(&mut self, remove: &Remove) -> Result<Option<Arc<Door>>, CommandError> {
         let running = &mut *self.running;
         match remove {
@@ -233,7 +233,7 @@ fn update_listener(
         door.set_backends(running.backends(backend)?);
     }
     if let Some(group) = security_group {
-        door.set_security_group(group);
+        door.listener().set_security_group(group);
     }
     Ok(door)
 }

@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::command::{Add, Command};
-use super::file::{MAX_FILE, Script};
+use super::file::Script;
 use crate::fault::Faults;
+use crate::text_file::{self, ReadError};
 
 const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
 const TAIL: &str = "# sha256 ";
@@ -25,14 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Why a saved configuration cannot be used. Nothing of it is.
 #[derive(Debug, thiserror::Error)]
 pub enum AutosaveError {
-    /// The system says no.
-    #[error("cannot read {file}")]
-    Read {
-        /// The file.
-        file: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Unread(#[from] ReadError),
     /// No sidecar wrote it.
     #[error(
         "{file} was not written by --autosave: its first line is another's. Give --autosave a file of its own; to \
@@ -98,29 +94,34 @@ fn checksum(text: &str) -> String {
 /// # Errors
 /// A file that cannot be read, is torn, or is none of ours.
 pub fn load(path: &Path) -> Result<Option<Script>, AutosaveError> {
-    let file = path.display().to_string();
-    let read = |source| AutosaveError::Read {
-        file: file.clone(),
-        source,
-    };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(read(error)),
-        Ok(metadata) if metadata.len() > MAX_FILE => {
-            return Err(read(io::Error::other(format!(
-                "it has more than {MAX_FILE} bytes"
-            ))));
-        }
-        Ok(_) => {}
+    match text_file::read(path) {
+        Ok(text) => parse(&path.display().to_string(), &text).map(Some),
+        Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    parse(&file, &std::fs::read_to_string(path).map_err(read)?).map(Some)
+}
+
+/// Why a configuration is not in its file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot save to {file}: {reason}")]
+pub struct SaveError {
+    file: String,
+    reason: String,
+}
+
+impl SaveError {
+    /// What to tell whose change it was.
+    pub(super) fn of_a_change(&self) -> String {
+        format!("the change is made, but is lost at the next start: {self}")
+    }
 }
 
 /// Saves configurations, the latest first: one that is overtaken before it is written is not.
 #[derive(Debug)]
-pub struct Autosave {
+pub(super) struct Autosave {
+    file: String,
     wanted: watch::Sender<Revision>,
-    written: watch::Receiver<u64>,
+    progress: watch::Receiver<Progress>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -129,15 +130,34 @@ struct Revision {
     text: String,
 }
 
+/// How far the revisions have got.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The latest that was to be written.
+    tried: u64,
+    /// The latest that is on disk.
+    saved: u64,
+    /// Why those between are not.
+    fault: Option<SaveError>,
+}
+
 impl Autosave {
-    /// Saves to a file from now on.
-    #[must_use]
-    pub fn start(path: PathBuf) -> Self {
+    /// Saves a configuration, and from now on others in its place.
+    ///
+    /// # Errors
+    /// When the first cannot be saved: there is no such directory, or it is not ours to write to.
+    pub(super) async fn start(path: PathBuf, commands: &[Add]) -> Result<Self, SaveError> {
+        write(&path, render(commands)).await?;
+        let file = path.display().to_string();
         let wanted = watch::Sender::new(Revision::default());
-        let (done, written) = watch::channel(0);
+        let (tell, progress) = watch::channel(Progress::default());
         // Detached: it ends when the sender is dropped, and a save under way is finished by then.
-        tokio::spawn(save_again_and_again(path, wanted.subscribe(), done));
-        Self { wanted, written }
+        tokio::spawn(save_again_and_again(path, wanted.subscribe(), tell));
+        Ok(Self {
+            file,
+            wanted,
+            progress,
+        })
     }
 
     /// Wants a configuration saved; returns the number to wait for.
@@ -151,15 +171,25 @@ impl Autosave {
         number
     }
 
-    /// Waits until a configuration, or a later one, is on disk, or could not be written; not for longer than
-    /// [`PATIENCE`], for a disk that hangs must not stop the control plane.
-    pub(super) async fn saved(&self, number: u64) {
-        let mut written = self.written.clone();
-        if tokio::time::timeout(PATIENCE, written.wait_for(|n| *n >= number))
-            .await
-            .is_err()
-        {
-            tracing::error!("the configuration is not on disk yet: the disk is slow");
+    /// Waits until a configuration, or a later one, is on disk; not for longer than [`PATIENCE`], for a disk that
+    /// hangs must not stop the control plane.
+    ///
+    /// # Errors
+    /// When it is not: it could not be written, or not yet.
+    pub(super) async fn saved(&self, number: u64) -> Result<(), SaveError> {
+        let mut progress = self.progress.clone();
+        let tried = progress.wait_for(|progress| progress.tried >= number);
+        match tokio::time::timeout(PATIENCE, tried).await {
+            Ok(Ok(progress)) if progress.saved >= number => Ok(()),
+            Ok(Ok(progress)) => progress.fault.clone().map_or(Ok(()), Err),
+            Ok(Err(_)) | Err(_) => {
+                let error = SaveError {
+                    file: self.file.clone(),
+                    reason: format!("it is not written after {PATIENCE:?}"),
+                };
+                tracing::error!("{error}");
+                Err(error)
+            }
         }
     }
 }
@@ -167,21 +197,34 @@ impl Autosave {
 async fn save_again_and_again(
     path: PathBuf,
     mut wanted: watch::Receiver<Revision>,
-    done: watch::Sender<u64>,
+    tell: watch::Sender<Progress>,
 ) {
     while wanted.changed().await.is_ok() {
         let Revision { number, text } = wanted.borrow_and_update().clone();
-        let target = path.clone();
-        let outcome = tokio::task::spawn_blocking(move || replace(&target, &text)).await;
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(file = %path.display(), %error, "the configuration could not be saved");
-            }
-            Err(error) => tracing::error!(%error, "the configuration could not be saved"),
+        let outcome = write(&path, text).await;
+        if let Err(error) = &outcome {
+            tracing::error!("{error}");
         }
-        done.send_replace(number);
+        tell.send_modify(|progress| {
+            progress.tried = number;
+            match outcome {
+                Ok(()) => progress.saved = number,
+                Err(error) => progress.fault = Some(error),
+            }
+        });
     }
+}
+
+async fn write(path: &Path, text: String) -> Result<(), SaveError> {
+    let target = path.to_owned();
+    let outcome = tokio::task::spawn_blocking(move || replace(&target, &text)).await;
+    outcome
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(|error| SaveError {
+            file: path.display().to_string(),
+            reason: error.to_string(),
+        })
 }
 
 /// Puts the text in the file's place: the old content or the new is there at any moment, also after a power cut.

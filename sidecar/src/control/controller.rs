@@ -1,10 +1,11 @@
 //! The one owner of the configuration and of what runs because of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::apply::Apply;
-use super::autosave::Autosave;
+use super::autosave::{Autosave, SaveError};
 use super::command::Command;
 use super::error::CommandError;
 use super::model::Model;
@@ -24,7 +25,7 @@ pub struct Controller {
     /// `None` where the sidecar is in no mesh.
     instances: Option<MeshInstances>,
     pinned: Option<Pinned>,
-    autosave: OnceLock<Autosave>,
+    autosave: Option<Autosave>,
     state: Mutex<State>,
 }
 
@@ -34,9 +35,9 @@ pub(super) struct State {
     pub(super) running: Running,
 }
 
-/// What is still to be done when a change was made.
+/// What is still to be waited for when a change was made.
 struct Changed {
-    /// Listeners to close.
+    /// Listeners that end.
     closed: Vec<Arc<Door>>,
     /// The configuration's revision that is to be on disk.
     revision: Option<u64>,
@@ -51,7 +52,7 @@ impl Controller {
             offers,
             instances,
             pinned: None,
-            autosave: OnceLock::new(),
+            autosave: None,
             state: Mutex::default(),
         }
     }
@@ -76,15 +77,21 @@ impl Controller {
         self
     }
 
-    /// Saves the configuration from now on: as it is, and after each change.
-    pub async fn save_to(&self, autosave: Autosave) {
-        let saving = self.autosave.get_or_init(|| autosave);
-        let number = saving.save(&self.state().model.commands());
-        saving.saved(number).await;
+    /// The same, saving its configuration to a file: as it is, and after each change.
+    ///
+    /// # Errors
+    /// When it cannot be saved as it is.
+    pub async fn saving_to(self, path: PathBuf) -> Result<Self, SaveError> {
+        let commands = self.state().model.commands();
+        let autosave = Autosave::start(path, &commands).await?;
+        Ok(Self {
+            autosave: Some(autosave),
+            ..self
+        })
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is
-    /// free.
+    /// free. Dropped once it has begun, it is done all the same, for nothing but waiting is left then.
     ///
     /// # Errors
     /// When it does not fit the configuration, or the machine does not let it be done. Nothing is changed then.
@@ -96,8 +103,10 @@ impl Controller {
         for door in closed {
             door.listener().close().await;
         }
-        if let (Some(autosave), Some(revision)) = (self.autosave.get(), revision) {
-            autosave.saved(revision).await;
+        if let (Some(autosave), Some(revision)) = (&self.autosave, revision)
+            && let Err(error) = autosave.saved(revision).await
+        {
+            return Ok(Reply::Unsaved(error));
         }
         Ok(Reply::Done)
     }
@@ -136,7 +145,7 @@ impl Controller {
             Command::List { .. } => {}
         }
         // Under the lock, so that revisions are in the order of changes.
-        let revision = match self.autosave.get() {
+        let revision = match &self.autosave {
             Some(autosave) if next != *model => Some(autosave.save(&next.commands())),
             _ => None,
         };

@@ -7,9 +7,6 @@ use super::error::CommandError;
 use super::model::Model;
 use crate::fault::{Fault, Faults};
 
-/// The largest config file that is read, in bytes: more than the largest configuration takes when it is saved.
-pub const MAX_FILE: u64 = 8 * 1024 * 1024;
-
 /// The commands of config files, in the files' order, checked as a whole: whatever could be told without
 /// starting anything has been told.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,4 @@
-//! A line about each thing, as `list-detail` shows it (control plane: RESP answers).
+//! A line about each thing, as `list-detail` shows it.
 
 use super::command::ListenerName;
 use super::values::ALLOW_ALL;

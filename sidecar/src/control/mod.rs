@@ -33,7 +33,7 @@ pub use command::{
 };
 pub use controller::Controller;
 pub use error::CommandError;
-pub use file::{Line, MAX_FILE, Script};
+pub use file::{Line, Script};
 pub use grammar::{Action, Flag, Key, Resource};
 pub use offers::Offers;
 pub use reply::Reply;

@@ -14,7 +14,7 @@ use crate::balance::service::{Instance, Offer, ServiceId};
 use crate::breakage::{Breakage, broken};
 use crate::interface::{self, Pinned};
 
-/// Where ports are allocated (control plane: registering a service).
+/// Where ports are allocated, as the original does.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 /// How many ports are tried before giving up: far more than a busy machine needs.
 const ALLOCATION_TRIES: usize = 256;

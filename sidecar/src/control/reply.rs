@@ -1,5 +1,6 @@
 //! What a command is answered with, in words: names, or a line about each.
 
+use super::autosave::SaveError;
 use super::command::{Counted, Figure, List, ListenerName};
 use super::controller::Controller;
 use super::error::CommandError;
@@ -13,6 +14,8 @@ use crate::balance::{ServerView, Totals};
 pub enum Reply {
     /// The change has taken effect.
     Done,
+    /// It has taken effect, and is lost at the next start: it could not be saved.
+    Unsaved(SaveError),
     /// Names, or a line about each.
     Lines(Vec<String>),
     /// How many.

@@ -78,13 +78,6 @@ impl Door {
             Self::Socks5Server(server) => server.set_backends(backends),
         }
     }
-
-    pub(super) fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
-        match self {
-            Self::TcpLb(lb) => lb.set_security_group(group),
-            Self::Socks5Server(server) => server.set_security_group(group),
-        }
-    }
 }
 
 impl Running {
@@ -151,9 +144,11 @@ impl Running {
         Ok(())
     }
 
-    /// Takes a listener out; the caller closes it. Its connections live on, and are drained with the others.
+    /// Takes a listener out: it accepts no more from now on, and the caller may wait until its address is free. Its
+    /// connections live on, and are drained with the others.
     pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<Door>> {
         let door = self.listeners.remove(name)?;
+        door.listener().stop_accepting();
         self.closed.retain(|d| d.listener().active() > 0);
         self.closed.push(Arc::clone(&door));
         Some(door)

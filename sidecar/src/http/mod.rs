@@ -48,7 +48,8 @@ pub struct Limits {
     /// The most connections at a time; when there are as many, the caller who was heard or answered the longest
     /// ago makes room for the next. 128.
     pub connections: usize,
-    /// The most of them from one address, whose own make room for each other. 128.
+    /// The most of them from one address, whose own make room for each other; fewer than all, lest one address push out
+    /// everybody else. 64.
     pub connections_each: usize,
     /// How long answers under way may take once the server is told to stop. 1 s.
     pub stop: Duration,
@@ -58,7 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 128,
-            connections_each: 128,
+            connections_each: 64,
             stop: Duration::from_secs(1),
         }
     }

@@ -1,4 +1,4 @@
-//! `discovery.conf`: `key = value` lines, `#` comments (discovery protocol: settings).
+//! `discovery.conf`: `key = value` lines, `#` comments. The keys are the original's, but for `discovery.address` and `discovery.node_name`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

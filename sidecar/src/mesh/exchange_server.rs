@@ -1,5 +1,4 @@
-//! Answers other nodes: HTTP/1.1 on the node's TCP port (discovery protocol: node exchange, service
-//! exchange).
+//! Answers other nodes: HTTP/1.1 on the node's TCP port, where nodes and services are exchanged.
 //!
 //! A connection without a request is a check of the original: it stays open until the peer closes it.
 

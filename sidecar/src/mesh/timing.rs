@@ -82,7 +82,7 @@ pub struct Timing {
     pub push_retry: Duration,
     /// When a node that never was up is forgotten. 30 s.
     pub forget_unseen: Duration,
-    /// When a node that was up and is down is forgotten (discovery protocol: health of a node). 5 min.
+    /// When a node that was up and is down is forgotten. 5 min.
     pub forget_down: Duration,
     /// How long others are not believed that a node which left is there. 30 s.
     pub tombstone: Duration,

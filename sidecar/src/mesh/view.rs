@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::directory::Directory;
+use super::ghosts::add_ghosts;
 use super::membership::Membership;
 use super::wire::{Node, ServiceNode};
-use crate::breakage;
 
 /// A node's view of the mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,7 +109,7 @@ impl View {
             is_self: false,
         });
         let mut nodes: Vec<NodeHealth> = std::iter::once(own).chain(others).collect();
-        breakage::add_ghosts(&mut nodes);
+        add_ghosts(&mut nodes);
         nodes.sort_by(|a, b| {
             let key = |n: &NodeHealth| (n.node.address, n.node.udp_port, n.node.tcp_port);
             key(a)

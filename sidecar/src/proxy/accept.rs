@@ -81,8 +81,12 @@ impl<S: Serve> Accept<S> {
                 let peer = peer.as_socket().ok_or(io::ErrorKind::Unsupported)?;
                 Ok((TcpStream::from_std(client.into())?, peer))
             });
-            let Ok((client, peer)) = taken else { return };
-            self.take(client, peer, permit);
+            match taken {
+                Ok((client, peer)) => self.take(client, peer, permit),
+                // It was gone before we accepted it; those behind it are not.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => return,
+            }
         }
     }
 

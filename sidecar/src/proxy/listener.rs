@@ -182,10 +182,15 @@ impl Listener {
         all.iter().filter(|s| matches(&s.view()) && s.cut()).count()
     }
 
-    /// Stops accepting; when this returns, the address is free. Connections live on, those included that were
-    /// still waiting in the backlog, as far as the cap has room for them.
-    pub async fn close(&self) {
+    /// Stops accepting, soon and whoever waits for it. Connections live on, those included that were still waiting in
+    /// the backlog, as far as the cap has room for them.
+    pub fn stop_accepting(&self) {
         self.stop.cancel();
+    }
+
+    /// Stops accepting; when this returns, the address is free.
+    pub async fn close(&self) {
+        self.stop_accepting();
         self.accepting.wait().await;
     }
 
@@ -209,6 +214,6 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop_accepting();
     }
 }

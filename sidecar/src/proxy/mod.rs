@@ -7,6 +7,7 @@
 mod accept;
 pub mod access;
 mod attempt;
+mod backends;
 pub mod connect;
 mod connection;
 pub mod descriptors;

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
 use super::accept::Serve;
 use super::access::SecurityGroup;
+use super::backends::Backends;
 use super::connect::connect;
 use super::connection::Connection;
 use super::flow::waiting;
@@ -26,7 +27,7 @@ pub struct TcpLb {
 
 #[derive(Debug)]
 struct Service {
-    backends: RwLock<Arc<ServerGroups>>,
+    backends: Backends,
 }
 
 impl TcpLb {
@@ -43,7 +44,7 @@ impl TcpLb {
         workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
-            backends: RwLock::new(backends),
+            backends: Backends::new(backends),
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
@@ -54,35 +55,15 @@ impl TcpLb {
         &self.listener
     }
 
-    /// Where new connections go.
-    pub fn backends(&self) -> Arc<ServerGroups> {
-        self.service.backends()
-    }
-
     /// Takes new connections elsewhere from now on.
     pub fn set_backends(&self, backends: Arc<ServerGroups>) {
-        *self
-            .service
-            .backends
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends;
-    }
-
-    /// Serves other clients from the next connection on; established ones stay.
-    pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
-        self.listener.set_security_group(group);
-    }
-}
-
-impl Service {
-    fn backends(&self) -> Arc<ServerGroups> {
-        Arc::clone(&self.backends.read().unwrap_or_else(PoisonError::into_inner))
+        self.service.backends.set(backends);
     }
 }
 
 impl Serve for Service {
     async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
-        let backends = self.backends();
+        let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
         let early = waiting(&client);

@@ -59,6 +59,7 @@ async fn execute(door: &Door, said: &str) -> Vec<String> {
         Ok(Reply::Done) => vec!["OK".to_owned()],
         Ok(Reply::Lines(lines)) => lines,
         Ok(Reply::Count(count)) => vec![format!("(integer) {count}")],
+        Ok(Reply::Unsaved(error)) => panic!("{error}"),
         Err(error) => vec![format!("(error) {error}")],
     }
 }

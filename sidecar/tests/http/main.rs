@@ -6,6 +6,7 @@ mod commands;
 mod curl;
 mod document;
 mod door;
+mod hangup;
 mod support;
 mod token;
 mod vectors;

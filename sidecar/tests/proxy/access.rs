@@ -34,7 +34,7 @@ async fn a_change_counts_from_the_next_connection_on_and_leaves_established_ones
     let (mut established, _) = open(&lb).await;
 
     let group = SecurityGroup::new(only(Verdict::Deny));
-    lb.set_security_group(Some(Arc::clone(&group)));
+    lb.listener().set_security_group(Some(Arc::clone(&group)));
     assert!(Arc::ptr_eq(&lb.listener().security_group().unwrap(), &group));
     is_turned_away(&lb).await;
     established.write_all(b"still\n").await.unwrap();
@@ -57,7 +57,7 @@ async fn a_change_counts_from_the_next_connection_on_and_leaves_established_ones
     group.set(allowing(if port == 1 { 2 } else { port - 1 }));
     is_turned_away(&lb).await;
 
-    lb.set_security_group(None);
+    lb.listener().set_security_group(None);
     assert_eq!(ask(&lb).await, "a");
 }
 
@@ -80,7 +80,7 @@ async fn who_is_turned_away_is_counted_and_takes_no_place() {
         assert_eq!(count, expected, "{}", refusal.label());
     }
     assert_eq!(group.counters().totals().connections, 0);
-    lb.set_security_group(None);
+    lb.listener().set_security_group(None);
     assert_eq!(ask(&lb).await, "a");
 }
 
@@ -100,6 +100,6 @@ async fn a_socks5_server_turns_away_before_a_word_is_said() {
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     expect_reset(&mut stream).await;
     assert_eq!(server.listener().refusals().of(Refusal::Denied), 1);
-    server.set_security_group(None);
+    server.listener().set_security_group(None);
     super::socks5::greet(&server).await;
 }

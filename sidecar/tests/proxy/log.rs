@@ -126,7 +126,8 @@ async fn so_does_one_that_is_turned_away() {
     let (captured, _guard) = capture(Level::TRACE);
     let lb = lb(ServerGroups::new("empty"), Limits::default());
     let (default, rules) = (Verdict::Deny, Vec::new());
-    lb.set_security_group(Some(SecurityGroup::new(Policy { default, rules })));
+    lb.listener()
+        .set_security_group(Some(SecurityGroup::new(Policy { default, rules })));
     let mut stream = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
     let peer = stream.local_addr().unwrap();
     expect_reset(&mut stream).await;

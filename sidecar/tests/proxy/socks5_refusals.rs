@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::socks5::{NAME, domain, greet, reply, request, server};
-use super::support::{backends, bind, instance, refusing, silent, within};
+use super::support::{backends, bind, eventually, instance, refusing, silent, within};
 
 /// The reply code to the bytes sent after a greeting; then the stream must end in order.
 async fn code_for(server: &Socks5Server, bytes: &[u8]) -> u8 {
@@ -166,8 +166,9 @@ async fn a_refusal_arrives_although_the_client_sent_more_than_was_read() {
     for _ in 0..20 {
         let mut stream = greet(&server).await;
         stream.write_all(&bytes).await.unwrap();
-        // Only now: the reply has had time to be overtaken by a reset, if there were one.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        stream.shutdown().await.unwrap();
+        // Only now: if there were a reset, it would have overtaken the reply.
+        eventually(|| (server.listener().active() > 0).then(|| "no end".to_owned())).await;
         assert_eq!(reply(&mut stream).await.0, 0x02);
         ends_in_order(&mut stream).await;
     }
@@ -195,7 +196,8 @@ async fn a_handshake_is_over_in_time_or_not_at_all() {
         .await
         .unwrap();
     assert_eq!(reply(&mut served).await.0, 0);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut later = TcpStream::connect(server.listener().local_addr()).await.unwrap();
+    ends_in_order(&mut later).await;
     served.write_all(b"x").await.unwrap();
     let mut received = [0; 3];
     within("echo", served.read_exact(&mut received)).await.unwrap();

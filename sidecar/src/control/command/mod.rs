@@ -12,7 +12,7 @@ pub use remove::Remove;
 pub use spec::{ListenerSpec, ServerGroupSpec, SmartGroupSpec, SmartNodeSpec};
 pub use update::{CheckUpdate, ListenerUpdate, Update};
 
-/// A server's or group's share where none is given (control plane: registering a service).
+/// A server's or group's share where none is given, as in the original.
 pub const DEFAULT_WEIGHT: u32 = 10;
 
 /// Something to do with the sidecar's configuration, or to read from it.

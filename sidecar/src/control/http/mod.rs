@@ -27,6 +27,7 @@ use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::controller::Controller;
+use super::reply::Reply;
 use crate::http::{self, Answer};
 use answers::{from_web_page, nothing_at, refused, unread};
 use change::Change;
@@ -83,6 +84,7 @@ async fn execute(
         Err(fault) => return fault.into(),
     };
     match controller.execute(command).await {
+        Ok(Reply::Unsaved(error)) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, error.of_a_change()),
         Ok(_) => http::empty(StatusCode::NO_CONTENT),
         Err(error) => refused(said.explain(&error)),
     }

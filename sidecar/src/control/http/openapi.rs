@@ -80,6 +80,10 @@ fn operation(route: &Route, guarded: bool, schemas: &mut Schemas) -> Value {
         }
         Leads::Change(change) => {
             operation["responses"]["204"] = json!({"description": "done"});
+            operation["responses"]["500"] = answer(
+                "done, but it could not be saved and is lost at the next start",
+                &refused,
+            );
             if let Some(fields) = change.fields {
                 let schema = body(change, fields);
                 let refusal = json!({"oneOf": [refused, NotJson::schema(schemas)]});

@@ -22,7 +22,7 @@ use crate::proxy::access::{Policy, Rule, Verdict};
 /// The most things that a configuration may hold: resources, attachments, servers and rules together.
 const MAX_THINGS: usize = 4096;
 
-/// The most local instances: other nodes do not take more from one (discovery protocol: service exchange).
+/// The most local instances: other nodes do not take more from one.
 const MAX_REGISTRATIONS: usize = 1024;
 
 /// Resources of one kind by name, in the order in which they were added.

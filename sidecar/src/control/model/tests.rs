@@ -105,7 +105,7 @@ fn the_largest_configuration_can_be_read_back() {
         "add smart-node-delegate {name} service {name} zone {name} nic {name} ip-type v6 port 65535 weight 65535"
     );
     longest.parse::<Command>().unwrap();
-    assert!(4097 * (longest.len() as u64 + 1) < crate::control::MAX_FILE);
+    assert!(4097 * (longest.len() as u64 + 1) < crate::text_file::MAX_FILE);
 }
 
 proptest! {

@@ -70,6 +70,7 @@ impl Door {
     async fn execute(&self, command: Command) -> Answer {
         match self.controller.execute(command).await {
             Ok(Reply::Done) => Answer::OK,
+            Ok(Reply::Unsaved(error)) => Answer::Error("UNSAVED", error.of_a_change()),
             Ok(Reply::Lines(lines)) => Answer::Array(lines.into_iter().map(Answer::text).collect()),
             Ok(Reply::Count(count)) => Answer::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
             Err(error) => Answer::error(error.to_string()),

@@ -18,7 +18,7 @@ const AT_ONCE_ON_LOOPBACK: u64 = 256;
 /// So many rounds of the near addresses there are always, and soon: the first one's datagrams may be lost.
 const ROUNDS_AT_LEAST: u32 = 2;
 
-/// The places (address and port) of the search network (discovery protocol: settings), nearest first.
+/// The places (address and port) of the search network, which the `discovery.search.` settings span, nearest first.
 #[derive(Debug, Clone, Copy)]
 pub struct Search {
     own: SocketAddr,

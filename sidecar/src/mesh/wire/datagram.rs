@@ -1,4 +1,4 @@
-//! Datagrams: one RESP bulk string around a JSON object (discovery protocol: datagrams).
+//! Datagrams: one RESP bulk string around a JSON object, as the original sends them.
 
 use std::sync::Arc;
 

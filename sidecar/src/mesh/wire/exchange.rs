@@ -1,4 +1,4 @@
-//! The bodies of exchanges (discovery protocol: node exchange, service exchange).
+//! The bodies of exchanges, of nodes and of services, as the original writes them.
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha512};
 
 use super::{MAX_HASH, Node, ServiceList};
 
-/// The hash of the datagrams: base64 of the SHA-512 of the healthy nodes' text
-/// (discovery protocol: datagrams). The nodes must come in their order.
+/// The hash of the datagrams: base64 of the SHA-512 of the healthy nodes' text.
+/// The nodes must come in their order.
 pub fn membership_hash<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String {
     let mut text = String::new();
     for node in nodes {
@@ -16,8 +16,8 @@ pub fn membership_hash<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String 
     STANDARD.encode(Sha512::digest(text.as_bytes()))
 }
 
-/// The "hash" of `khala.hash`: base64 of the concatenated [`services_text`]s
-/// (discovery protocol: service exchange). Where that is longer than [`MAX_HASH`], of their
+/// The "hash" of `khala.hash`: base64 of the concatenated [`services_text`]s.
+/// Where that is longer than [`MAX_HASH`], of their
 /// SHA-512: between nodes of ours equal still means equal.
 pub fn services_hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let text: String = texts.into_iter().collect();

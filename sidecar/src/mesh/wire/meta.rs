@@ -8,7 +8,7 @@ use serde_json::{Number, json};
 use super::fields::{Missing, Object, Value, read_object};
 use super::{MAX_META, Malformed};
 
-/// The weight of an instance that does not say one (discovery protocol: service exchange).
+/// The weight of an instance that does not say one, as in the original.
 const DEFAULT_WEIGHT: u32 = 10;
 
 /// The `meta` object of a service node: its text, so that it costs no more than its bytes and is passed on

@@ -13,8 +13,7 @@ use super::fields::{ADDRESS, FLAG, Missing, Object, PORT, TEXT, Value, check_nam
 
 /// A node's identity. Cheap to clone.
 ///
-/// Ordered as the hashes need it: by address as text, UDP port, TCP port, name
-/// (discovery protocol: datagrams).
+/// Ordered as the hashes need it: by address as text, UDP port, TCP port, name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node(Arc<Parts>);
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -17,6 +17,7 @@ use crate::balance::ServerGroups;
 use crate::breakage::{Breakage, broken};
 use crate::proxy::accept::Serve;
 use crate::proxy::access::SecurityGroup;
+use crate::proxy::backends::Backends;
 use crate::proxy::connect::{ConnectError, Connected, Reason, connect};
 use crate::proxy::connection::Connection;
 use crate::proxy::direct;
@@ -34,7 +35,7 @@ pub struct Socks5Server {
 
 #[derive(Debug)]
 struct Service {
-    backends: RwLock<Arc<ServerGroups>>,
+    backends: Backends,
     allow_non_backend: AtomicBool,
     resolver: direct::Resolver,
     /// How long a client may take to say where it wants to go, and to hear that it got there.
@@ -56,7 +57,7 @@ impl Socks5Server {
         workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
-            backends: RwLock::new(backends),
+            backends: Backends::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
             resolver: direct::Resolver::default(),
             patience: limits.handshake,
@@ -70,18 +71,9 @@ impl Socks5Server {
         &self.listener
     }
 
-    /// Where new connections may go.
-    pub fn backends(&self) -> Arc<ServerGroups> {
-        self.service.backends()
-    }
-
     /// Takes new connections elsewhere from now on.
     pub fn set_backends(&self, backends: Arc<ServerGroups>) {
-        *self
-            .service
-            .backends
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends;
+        self.service.backends.set(backends);
     }
 
     /// Whether clients may go to destinations that are no backends.
@@ -92,11 +84,6 @@ impl Socks5Server {
     /// Allows or forbids destinations that are no backends from now on.
     pub fn set_allow_non_backend(&self, allow: bool) {
         self.service.allow_non_backend.store(allow, Ordering::Relaxed);
-    }
-
-    /// Serves other clients from the next connection on; established ones stay.
-    pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
-        self.listener.set_security_group(group);
     }
 }
 
@@ -138,10 +125,6 @@ impl Failed {
 }
 
 impl Service {
-    fn backends(&self) -> Arc<ServerGroups> {
-        Arc::clone(&self.backends.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
     async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
         let reached = {
@@ -205,7 +188,7 @@ impl Service {
         destination: &Destination,
         name: &str,
     ) -> Result<Connected, Failed> {
-        let backends = self.backends();
+        let backends = self.backends.get();
         if let Some(group) = backends.group_named(name) {
             return Ok(connect(|tried| group.pick(client, tried), &[]).await?);
         }

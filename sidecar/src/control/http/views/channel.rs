@@ -99,7 +99,7 @@ pub(in crate::control::http) fn figure(controller: &Controller, figure: Which, o
     let what = List::Figure { figure, of };
     let value = match reply::read(controller, &what, false)? {
         Reply::Count(value) => value,
-        Reply::Done | Reply::Lines(_) => 0,
+        Reply::Done | Reply::Unsaved(_) | Reply::Lines(_) => 0,
     };
     Ok(Figure { value })
 }
