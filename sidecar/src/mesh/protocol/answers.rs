@@ -218,6 +218,7 @@ impl Protocol {
             let lost = contact.gossips && failure == Failure::Timeout && self.slots.is_quick();
             let doublings = if lost { 0 } else { contact.attempts.min(16) };
             contact.attempts += 1;
+            contact.spoke = false;
             let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);
             let gives_up = contact.gossips && was_up && contact.attempts > MAX_ATTEMPTS;
             // A ping tells when it is there again.
