@@ -45,10 +45,11 @@ impl Protocol {
                 Err(failure) => self.failed(now, endpoint, &exchange, failure),
             }
         }
-        self.pursue(now, endpoint);
+        // Those that wait come before it: whoever always has more to be asked would keep its slot for ever.
         while let Some(waiting) = self.slots.next_waiting() {
             self.pursue(now, waiting);
         }
+        self.pursue(now, endpoint);
     }
 
     /// A node that closes its kept connection has died, or will be found well by the check.

@@ -8,6 +8,8 @@ const MAX_BUSY: usize = 128;
 /// The most of them with nodes that are not up, so that neighbours that are keep their checks however
 /// many strangers are named to us.
 const MAX_BUSY_STRANGERS: usize = 64;
+/// The most that are not for checks: whoever answers at the last moment has a slot for seconds.
+const MAX_BUSY_BESIDE_CHECKS: usize = 96;
 /// So many strangers are asked at first.
 const FIRST_STRANGERS: usize = 8;
 /// So few are asked at least, however many do not answer in time.
@@ -84,8 +86,8 @@ impl Default for Slots {
             meetings: Lane::default(),
             hearsay: Lane::default(),
             talking: Limit {
-                now: MAX_BUSY,
-                most: MAX_BUSY,
+                now: MAX_BUSY_BESIDE_CHECKS,
+                most: MAX_BUSY_BESIDE_CHECKS,
             },
             meeting: Limit {
                 now: FIRST_STRANGERS,
@@ -105,19 +107,17 @@ impl Slots {
         }
     }
 
-    fn strangers(&self) -> usize {
-        self.meetings.busy + self.hearsay.busy
-    }
-
     fn has_room(&self, purpose: Purpose) -> bool {
+        let strangers = self.meetings.busy + self.hearsay.busy;
+        let beside_checks = self.talks.busy + strangers < MAX_BUSY_BESIDE_CHECKS;
         // One of those that have spoken is asked however many are that were named, and the other way round: nodes can
         // be made up, and datagrams forged.
-        let one_kind = |lane: &Lane| self.strangers() < self.meeting.now || lane.busy == 0;
+        let one_kind = |lane: &Lane| strangers < self.meeting.now || lane.busy == 0;
         let has_room = match purpose {
             Purpose::Check => true,
-            Purpose::Talk => self.talks.busy < self.talking.now,
-            Purpose::Meeting => one_kind(&self.meetings),
-            Purpose::Hearsay => one_kind(&self.hearsay),
+            Purpose::Talk => beside_checks && self.talks.busy < self.talking.now,
+            Purpose::Meeting => beside_checks && one_kind(&self.meetings),
+            Purpose::Hearsay => beside_checks && one_kind(&self.hearsay),
         };
         has_room && self.busy.len() < MAX_BUSY
     }
