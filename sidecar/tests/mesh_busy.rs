@@ -248,3 +248,23 @@ fn neighbours_that_answer_just_in_time_hold_up_neither_the_checks_nor_the_news_o
     assert!(longest < ms(1000), "not checked for {longest:?}");
     assert!(told, "not told of an instance for 15 s");
 }
+
+#[test]
+fn who_refuses_tells_nothing_about_how_busy_others_are() {
+    let (mut lone, crowd) = (Lone::new(), crowd(200));
+    name(&mut lone, &crowd);
+    let (first, usual) = (lone.asked.len(), lone.asked[0].timeout);
+    lone.pass(usual);
+    let late = lone.asked.remove(0);
+    lone.fail(&late, Failure::Timeout);
+    for failure in [Failure::Refused, Failure::Bad].repeat(50) {
+        let asked = lone.asked.remove(0);
+        lone.fail(&asked, failure);
+        assert!(lone.asked.len() <= first, "{} at once", lone.asked.len());
+    }
+    let shortest = lone.asked.iter().map(|asked| asked.timeout).min().unwrap();
+    assert!(
+        shortest >= 2 * usual,
+        "{shortest:?} after {usual:?} was too short"
+    );
+}

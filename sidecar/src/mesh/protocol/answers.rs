@@ -18,14 +18,20 @@ impl Protocol {
         let Some(endpoint) = self.exchanges.remove(&id) else {
             return;
         };
-        let in_time = !matches!(outcome, Err(Failure::Timeout));
+        // Only answers tell how soon answers come: who refuses is no busy program, and a bad end may be our own
+        // machine's fault.
+        let in_time = match outcome {
+            Ok(_) => Some(true),
+            Err(Failure::Timeout) => Some(false),
+            Err(Failure::Refused | Failure::Bad) => None,
+        };
         let contact = self.contacts.get_mut(&endpoint);
         // That one is gone or cut off tells nothing about how soon those answer who are there.
-        let gone = !in_time && contact.as_ref().is_some_and(|contact| contact.silent);
+        let gone = in_time == Some(false) && contact.as_ref().is_some_and(|contact| contact.silent);
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
-        match &ended {
-            Some(exchange) if exchange.telling && !gone => {
+        match (&ended, in_time) {
+            (Some(exchange), Some(in_time)) if exchange.telling && !gone => {
                 self.slots.ended(endpoint, in_time);
                 let took = now.saturating_sub(exchange.began);
                 if in_time {
@@ -37,7 +43,7 @@ impl Protocol {
             _ => self.slots.release(endpoint),
         }
         if let Some(exchange) = ended {
-            if exchange.task == Task::Nodes {
+            if let Some(in_time) = in_time.filter(|_| exchange.task == Task::Nodes) {
                 self.differing_nodes.ended(in_time);
             }
             match outcome {
