@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::gossip::{self, says};
-use mesh_common::lone::{Lone, local, ms, node, offer};
+use mesh_common::lone::{Asked, Lone, local, ms, node, offer};
 use sidecar::mesh::protocol::{Event, Failure};
 use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Node, NodeState, Request};
 
@@ -185,4 +185,86 @@ fn neighbours_that_gossip_and_do_not_answer_do_not_hold_up_the_checks_of_another
     }
     longest = longest.max(lone.now - checked);
     assert!(longest < ms(1000), "not checked for {longest:?}");
+}
+
+#[test]
+fn neighbours_that_answer_just_in_time_hold_up_neither_the_checks_nor_the_news_of_others() {
+    let mut lone = Lone::new();
+    let (original, gossiping) = (node("original", 2), node("gossiping", 3));
+    lone.bring_up(&original, &[]);
+    gossip::bring_up(&mut lone, &gossiping);
+    // No more than 64 at one address.
+    let slow: Vec<Node> = (0..180_u16)
+        .map(|n| {
+            let ip = IpAddr::from([10, 0, 0, 9 + u8::try_from(n / 60).unwrap()]);
+            Node::new(&format!("s{n}"), ip, 32000 + n, 32000 + n).unwrap()
+        })
+        .collect();
+    for slow in &slow {
+        gossip::bring_up(&mut lone, slow);
+    }
+    let mut under_way: Vec<(Duration, Asked)> = Vec::new();
+    let (mut checked, mut longest) = (lone.now, ms(0));
+    let mut told = false;
+    for step in 0..2000 {
+        if step == 500 {
+            lone.event(Event::Offers(vec![offer(80)]));
+        }
+        if step % 100 == 0 {
+            says(&mut lone, DatagramKind::Inform, &gossiping, &[]);
+            for slow in &slow {
+                // They live, and have themselves asked who they are.
+                says(&mut lone, DatagramKind::Inform, slow, &[]);
+                let another = Node::new("another", slow.address(), slow.udp_port(), slow.tcp_port()).unwrap();
+                lone.datagram(DatagramKind::Search, &another, "");
+            }
+        }
+        lone.pass(ms(10));
+        let now = lone.now;
+        for asked in std::mem::take(&mut lone.asked) {
+            if asked.to == original.endpoint() {
+                longest = longest.max(now - checked);
+                checked = now;
+                let answer = match asked.request.kind() {
+                    ExchangeKind::Hash => Answer::Hash(lone.protocol.directory().hash()),
+                    _ => Answer::Done,
+                };
+                lone.answer(&asked, answer);
+            } else if asked.to == gossiping.endpoint() {
+                told = true;
+                lone.event(Event::Gossips(asked.to));
+                lone.answer(&asked, Answer::Done);
+            } else {
+                under_way.push((now + asked.timeout - ms(10), asked));
+            }
+        }
+        for (_, asked) in under_way.extract_if(.., |(end, _)| *end <= now) {
+            let slow = slow.iter().find(|slow| slow.endpoint() == asked.to).unwrap();
+            lone.event(Event::Gossips(asked.to));
+            lone.answer(&asked, local(slow, &[]));
+        }
+    }
+    longest = longest.max(lone.now - checked);
+    assert!(longest < ms(1000), "not checked for {longest:?}");
+    assert!(told, "not told of an instance for 15 s");
+}
+
+#[test]
+fn who_refuses_tells_nothing_about_how_busy_others_are() {
+    let (mut lone, crowd) = (Lone::new(), crowd(200));
+    name(&mut lone, &crowd);
+    let (first, usual) = (lone.asked.len(), lone.asked[0].timeout);
+    lone.pass(usual);
+    let late = lone.asked.remove(0);
+    lone.fail(&late, Failure::Timeout);
+    for failure in [Failure::Refused, Failure::Bad].repeat(50) {
+        let asked = lone.asked.remove(0);
+        lone.fail(&asked, failure);
+        assert!(lone.asked.len() <= first, "{} at once", lone.asked.len());
+    }
+    let shortest = lone.asked.iter().map(|asked| asked.timeout).min().unwrap();
+    assert!(
+        shortest >= 2 * usual,
+        "{shortest:?} after {usual:?} was too short"
+    );
 }

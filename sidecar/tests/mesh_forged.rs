@@ -4,6 +4,7 @@
 mod mesh_common;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Asked, Lone, list, local, ms, node};
@@ -97,6 +98,67 @@ fn who_was_made_up_makes_place_for_who_speaks_itself() {
     lone.datagram(DatagramKind::Search, &real, "");
     assert!(lone.is_known(&real));
     assert_eq!(lone.protocol.membership().members().len(), 64);
+}
+
+/// When a node is first asked, while nobody answers; `happens` every 10 ms, for ten seconds.
+fn asked_first(lone: &mut Lone, of: &Node, mut happens: impl FnMut(&mut Lone, u32)) -> Option<Duration> {
+    let mut under_way: Vec<(Duration, Asked)> = Vec::new();
+    for step in 0..1000 {
+        happens(lone, step);
+        for asked in std::mem::take(&mut lone.asked) {
+            if asked.to == of.endpoint() {
+                return Some(lone.now);
+            }
+            under_way.push((lone.now + asked.timeout, asked));
+        }
+        lone.pass(ms(10));
+        let now = lone.now;
+        for (_, asked) in under_way.extract_if(.., |(end, _)| *end <= now) {
+            lone.fail(&asked, Failure::Timeout);
+        }
+    }
+    None
+}
+
+fn name(lone: &mut Lone, nodes: &[Node]) {
+    let states = nodes.iter().map(|node| NodeState {
+        node: node.clone(),
+        healthy: true,
+    });
+    lone.serve(&node("stranger", 99), Request::Nodes(states.collect()));
+}
+
+#[test]
+fn who_speaks_is_asked_soon_however_many_are_named_that_are_not_there() {
+    let dead: Vec<Node> = (100..200).map(|host| node("dead", host)).collect();
+    let original = node("original", 3);
+    // Whether it was named after them or was not.
+    for named in [true, false] {
+        let mut lone = Lone::new();
+        name(&mut lone, &dead);
+        if named {
+            name(&mut lone, std::slice::from_ref(&original));
+        }
+        let asked = asked_first(&mut lone, &original, |lone, step| {
+            if step == 500 {
+                lone.datagram(DatagramKind::Search, &original, "");
+            }
+        });
+        assert!(asked.is_some_and(|at| at < ms(6000)), "asked after {asked:?}");
+    }
+}
+
+#[test]
+fn who_is_named_is_asked_too_however_many_keep_speaking_that_are_not_there() {
+    let (mut lone, named) = (Lone::new(), node("named", 3));
+    let asked = asked_first(&mut lone, &named, |lone, step| {
+        let forged = node("forged", 100 + u8::try_from(step % 100).unwrap());
+        lone.datagram(DatagramKind::Search, &forged, "");
+        if step == 500 {
+            name(lone, std::slice::from_ref(&named));
+        }
+    });
+    assert!(asked.is_some(), "not asked");
 }
 
 #[test]

@@ -97,6 +97,63 @@ fn who_answers_exchanges_is_up_though_datagrams_get_lost() {
 }
 
 #[test]
+fn one_lost_ping_costs_no_exchange_though_the_way_is_long() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    // The way there and back takes 100 ms.
+    let mut answers = Vec::new();
+    let mut pings = 0;
+    for _ in 0..100 {
+        lone.pass(ms(10));
+        let now = lone.now;
+        for _ in answers.extract_if(.., |at| *at <= now) {
+            says(&mut lone, DatagramKind::Inform, &other, &[]);
+        }
+        for _ in sent_to(&mut lone, &other) {
+            pings += 1;
+            if pings > 1 {
+                answers.push(lone.now + ms(100));
+            }
+        }
+    }
+    assert!(pings > 2, "{pings} pings");
+    lone.nothing_asked(&other);
+}
+
+/// Whether one is asked whom it knows that still has these up, which are no longer.
+fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    for lost in lost {
+        bring_up(&mut lone, lost);
+    }
+    let up = Gossip {
+        nodes: lone.protocol.membership().digest(),
+        services: lone.protocol.directory().digest(),
+        missed: Vec::new(),
+    };
+    for _ in 0..30 {
+        lone.pass(ms(100));
+        let held = lone.protocol.membership().healthy().len();
+        if held == 2 {
+            lone.datagram(DatagramKind::Inform, &other, &up.text());
+        } else {
+            says(&mut lone, DatagramKind::Inform, &other, &[]);
+        }
+    }
+    assert_eq!(lone.protocol.membership().healthy().len(), 2);
+    let mut kinds = lone.asked.iter().map(|asked| asked.request.kind());
+    kinds.any(|kind| kind == ExchangeKind::Nodes)
+}
+
+#[test]
+fn who_differs_by_the_one_that_was_lost_last_is_not_asked_whom_it_knows() {
+    let (one, another) = (node("one", 3), node("another", 4));
+    assert!(!asks_for_nodes_after_losing(std::slice::from_ref(&one)));
+    assert!(asks_for_nodes_after_losing(&[one, another]));
+}
+
+#[test]
 fn a_doubt_is_looked_into_and_told_to_the_next() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);

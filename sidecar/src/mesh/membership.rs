@@ -67,6 +67,8 @@ pub struct Membership {
     hash: OnceCell<Arc<str>>,
     /// Of the healthy nodes.
     digest: u64,
+    /// Of the node that went down last.
+    lost: u64,
     forget_unseen: Duration,
     forget_down: Duration,
     tombstone: Duration,
@@ -79,6 +81,7 @@ impl Membership {
         Self {
             healthy: BTreeSet::from([own.clone()]),
             digest: digest(&own.text()),
+            lost: 0,
             own,
             members: BTreeMap::new(),
             tombstones: BTreeMap::new(),
@@ -154,6 +157,11 @@ impl Membership {
     /// The sum of the digests of this node and all that are up.
     pub fn digest(&self) -> u64 {
         self.digest
+    }
+
+    /// What [`Self::digest`] would be if the node that went down last had not.
+    pub fn digest_before_loss(&self) -> u64 {
+        self.digest.wrapping_add(self.lost)
     }
 
     /// Every known node with its health, this one first: the body of a node exchange.
@@ -234,6 +242,7 @@ impl Membership {
         };
         (member.up, member.since) = (false, now);
         let node = member.node.clone();
+        self.lost = digest(&node.text());
         self.no_longer_healthy(&node);
         true
     }

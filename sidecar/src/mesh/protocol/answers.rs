@@ -18,14 +18,20 @@ impl Protocol {
         let Some(endpoint) = self.exchanges.remove(&id) else {
             return;
         };
-        let in_time = !matches!(outcome, Err(Failure::Timeout));
+        // Only answers tell how soon answers come: who refuses is no busy program, and a bad end may be our own
+        // machine's fault.
+        let in_time = match outcome {
+            Ok(_) => Some(true),
+            Err(Failure::Timeout) => Some(false),
+            Err(Failure::Refused | Failure::Bad) => None,
+        };
         let contact = self.contacts.get_mut(&endpoint);
         // That one is gone or cut off tells nothing about how soon those answer who are there.
-        let gone = !in_time && contact.as_ref().is_some_and(|contact| contact.silent);
+        let gone = in_time == Some(false) && contact.as_ref().is_some_and(|contact| contact.silent);
         // A contact that was forgotten meanwhile has no exchange, or another.
         let ended = contact.and_then(|contact| contact.exchange.take_if(|exchange| exchange.id == id));
-        match &ended {
-            Some(exchange) if exchange.telling && !gone => {
+        match (&ended, in_time) {
+            (Some(exchange), Some(in_time)) if exchange.telling && !gone => {
                 self.slots.ended(endpoint, in_time);
                 let took = now.saturating_sub(exchange.began);
                 if in_time {
@@ -37,7 +43,7 @@ impl Protocol {
             _ => self.slots.release(endpoint),
         }
         if let Some(exchange) = ended {
-            if exchange.task == Task::Nodes {
+            if let Some(in_time) = in_time.filter(|_| exchange.task == Task::Nodes) {
                 self.differing_nodes.ended(in_time);
             }
             match outcome {
@@ -45,10 +51,11 @@ impl Protocol {
                 Err(failure) => self.failed(now, endpoint, &exchange, failure),
             }
         }
-        self.pursue(now, endpoint);
+        // Those that wait come before it: whoever always has more to be asked would keep its slot for ever.
         while let Some(waiting) = self.slots.next_waiting() {
             self.pursue(now, waiting);
         }
+        self.pursue(now, endpoint);
     }
 
     /// A node that closes its kept connection has died, or will be found well by the check.
@@ -218,6 +225,7 @@ impl Protocol {
             let lost = contact.gossips && failure == Failure::Timeout && self.slots.is_quick();
             let doublings = if lost { 0 } else { contact.attempts.min(16) };
             contact.attempts += 1;
+            contact.spoke = false;
             let pause = (self.timing.join_first * (1 << doublings)).min(self.timing.join_longest);
             let gives_up = contact.gossips && was_up && contact.attempts > MAX_ATTEMPTS;
             // A ping tells when it is there again.

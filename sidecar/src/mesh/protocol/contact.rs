@@ -42,6 +42,8 @@ pub(super) struct Contact {
     pub(super) sync_at: Option<Duration>,
     /// Not before then is it told of changes.
     pub(super) push_at: Duration,
+    /// It has said itself that it is there, and was not asked in vain since.
+    pub(super) spoke: bool,
     /// Failed checks since it was last up, for the growing pauses between them.
     pub(super) attempts: u32,
     /// The revision of our list that it has acknowledged.
@@ -79,6 +81,7 @@ impl Contact {
             nodes_at: None,
             sync_at: None,
             push_at: now,
+            spoke: false,
             attempts: 0,
             told: 0,
             news: 0,
@@ -163,6 +166,7 @@ impl Contact {
     /// Starts anew with a node that went down.
     pub(super) fn gone_down(&mut self) {
         self.silent = true;
+        self.spoke = false;
         self.misses = 0;
         self.pulled = None;
         self.pull_at = None;

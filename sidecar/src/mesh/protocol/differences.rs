@@ -64,6 +64,10 @@ impl Protocol {
     /// Another's digests have come.
     pub(super) fn compare_gossip(&mut self, now: Duration, endpoint: SocketAddr, gossip: &Gossip) {
         if gossip.nodes != self.membership.digest() {
+            if gossip.nodes == self.membership.digest_before_loss() {
+                // All that differs is whom we have just lost, and look for: its list is long, and does not help.
+                return;
+            }
             if self.differing_nodes.another() {
                 self.ask_nodes(now, endpoint);
             }

@@ -17,8 +17,9 @@ use crate::mesh::wire::{DatagramKind, Gossip, Node};
 const UNEVEN: f64 = 0.03;
 /// A check by an exchange that is not to be: a ping, or what others ask, comes before.
 pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
-/// With this ping in a row a node is also checked by an exchange.
-const CHECKED_AFTER: u32 = 3;
+/// With this ping in a row a node is also checked by an exchange. Where the way is long, the second one's answer comes
+/// just after the third is sent; with that one, every lost datagram would cost an exchange.
+const CHECKED_AFTER: u32 = 4;
 /// With this ping in a row, which is none that merely got lost, others are told.
 const TOLD_AFTER: u32 = 5;
 

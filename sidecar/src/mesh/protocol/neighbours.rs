@@ -20,14 +20,15 @@ impl Protocol {
 
     /// Hears of a node, and does nothing about it yet.
     pub(super) fn note(&mut self, now: Duration, node: &Node, word: Word) -> Heard {
-        let known = self.membership.get(node.endpoint()).is_some();
+        let endpoint = node.endpoint();
+        let known = self.membership.get(endpoint).is_some();
         if word == Word::Own && !known {
             // Who speaks itself is worth more than who was only heard of, or no longer answers.
             if let Some(other) = self.membership.in_the_way(node.address()).map(Node::endpoint) {
                 self.forget(now, other, None);
             }
         }
-        let was_up = self.is_up_at(node.endpoint());
+        let was_up = self.is_up_at(endpoint);
         let heard = self.membership.hear(now, node, word);
         if let Heard::Replaced(old) = &heard {
             if was_up {
@@ -37,11 +38,15 @@ impl Protocol {
             self.dropped(now, old, Some(Departure::Replaced));
         }
         if matches!(heard, Heard::Added | Heard::Replaced(_)) {
-            let endpoint = node.endpoint();
             self.changed = true;
             self.contacts
                 .insert(endpoint, Contact::new(now, self.timing.repair_pause));
             self.set_expiry(endpoint);
+        }
+        if word == Word::Own
+            && let Some(contact) = self.contacts.get_mut(&endpoint)
+        {
+            contact.spoke = true;
         }
         heard
     }

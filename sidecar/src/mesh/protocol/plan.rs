@@ -32,8 +32,10 @@ impl Protocol {
             Ok(task) => task,
             Err(at) => return self.timers.set(Timer::Contact(endpoint), at),
         };
-        let purpose = if stranger {
+        let purpose = if stranger && contact.spoke {
             Purpose::Meeting
+        } else if stranger {
+            Purpose::Hearsay
         } else if contact.gossips && task != Task::Check {
             Purpose::Talk
         } else {
@@ -51,7 +53,7 @@ impl Protocol {
         let Some(contact) = self.contacts.get_mut(&to) else {
             return self.slots.release(to);
         };
-        let stranger = purpose == Purpose::Meeting;
+        let stranger = matches!(purpose, Purpose::Meeting | Purpose::Hearsay);
         let revision = self.directory.revision();
         let local = || Request::Local(self.directory.local());
         let (request, tells) = match task {

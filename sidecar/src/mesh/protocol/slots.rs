@@ -1,6 +1,6 @@
 //! How many exchanges may be under way at once, and who waits for the next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// The most exchanges under way.
@@ -8,6 +8,8 @@ const MAX_BUSY: usize = 128;
 /// The most of them with nodes that are not up, so that neighbours that are keep their checks however
 /// many strangers are named to us.
 const MAX_BUSY_STRANGERS: usize = 64;
+/// The most that are not for checks: whoever answers at the last moment has a slot for seconds.
+const MAX_BUSY_BESIDE_CHECKS: usize = 96;
 /// So many strangers are asked at first.
 const FIRST_STRANGERS: usize = 8;
 /// So few are asked at least, however many do not answer in time.
@@ -20,43 +22,37 @@ pub(super) enum Purpose {
     Check,
     /// To talk to a neighbour whose pings tell that it is there.
     Talk,
-    /// To meet a stranger.
+    /// To meet a stranger that has spoken.
     Meeting,
+    /// To see whether there is a stranger that others know, or that did not answer.
+    Hearsay,
 }
 
 /// The exchanges for one purpose.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lane {
     busy: usize,
-    /// How many may be: fewer where many do not answer in time, because where all nodes of a busy machine ask
-    /// all others, asking less is what helps.
-    limit: usize,
-    most: usize,
-    waiting: VecDeque<SocketAddr>,
+    /// By the numbers that they have drawn.
+    waiting: BTreeMap<u64, SocketAddr>,
 }
 
-impl Lane {
-    fn new(first: usize, most: usize) -> Self {
-        Self {
-            busy: 0,
-            limit: first,
-            most,
-            waiting: VecDeque::new(),
-        }
-    }
+/// How many may be: fewer where many do not answer in time, because where all nodes of a busy machine ask
+/// all others, asking less is what helps.
+#[derive(Debug)]
+struct Limit {
+    now: usize,
+    most: usize,
+}
 
-    fn has_room(&self) -> bool {
-        self.busy < self.limit
-    }
-
+impl Limit {
     /// Two of three must end in time for the limit to grow.
     fn ended(&mut self, in_time: bool) {
         let limit = if in_time {
-            self.limit.saturating_add(1)
+            self.now.saturating_add(1)
         } else {
-            self.limit.saturating_sub(2)
+            self.now.saturating_sub(2)
         };
-        self.limit = limit.clamp(LEAST, self.most);
+        self.now = limit.clamp(LEAST, self.most);
     }
 }
 
@@ -65,20 +61,38 @@ impl Lane {
 pub(super) struct Slots {
     /// The endpoints asked now, and what for.
     busy: BTreeMap<SocketAddr, Purpose>,
+    /// Those that wait, what for, and which number each has drawn.
+    queued: BTreeMap<SocketAddr, (Purpose, u64)>,
+    /// How many have been drawn.
+    numbers: u64,
     checks: Lane,
     talks: Lane,
-    strangers: Lane,
-    queued: BTreeSet<SocketAddr>,
+    meetings: Lane,
+    hearsay: Lane,
+    /// Of talks.
+    talking: Limit,
+    /// Of strangers, whether they have spoken or not.
+    meeting: Limit,
 }
 
 impl Default for Slots {
     fn default() -> Self {
         Self {
             busy: BTreeMap::new(),
-            checks: Lane::new(MAX_BUSY, MAX_BUSY),
-            talks: Lane::new(MAX_BUSY, MAX_BUSY),
-            strangers: Lane::new(FIRST_STRANGERS, MAX_BUSY_STRANGERS),
-            queued: BTreeSet::new(),
+            queued: BTreeMap::new(),
+            numbers: 0,
+            checks: Lane::default(),
+            talks: Lane::default(),
+            meetings: Lane::default(),
+            hearsay: Lane::default(),
+            talking: Limit {
+                now: MAX_BUSY_BESIDE_CHECKS,
+                most: MAX_BUSY_BESIDE_CHECKS,
+            },
+            meeting: Limit {
+                now: FIRST_STRANGERS,
+                most: MAX_BUSY_STRANGERS,
+            },
         }
     }
 }
@@ -88,8 +102,24 @@ impl Slots {
         match purpose {
             Purpose::Check => &mut self.checks,
             Purpose::Talk => &mut self.talks,
-            Purpose::Meeting => &mut self.strangers,
+            Purpose::Meeting => &mut self.meetings,
+            Purpose::Hearsay => &mut self.hearsay,
         }
+    }
+
+    fn has_room(&self, purpose: Purpose) -> bool {
+        let strangers = self.meetings.busy + self.hearsay.busy;
+        let beside_checks = self.talks.busy + strangers < MAX_BUSY_BESIDE_CHECKS;
+        // One of those that have spoken is asked however many are that were named, and the other way round: nodes can
+        // be made up, and datagrams forged.
+        let one_kind = |lane: &Lane| strangers < self.meeting.now || lane.busy == 0;
+        let has_room = match purpose {
+            Purpose::Check => true,
+            Purpose::Talk => beside_checks && self.talks.busy < self.talking.now,
+            Purpose::Meeting => beside_checks && one_kind(&self.meetings),
+            Purpose::Hearsay => beside_checks && one_kind(&self.hearsay),
+        };
+        has_room && self.busy.len() < MAX_BUSY
     }
 
     /// Takes a slot, or queues the endpoint for one.
@@ -98,16 +128,20 @@ impl Slots {
             // Its release is its turn.
             return false;
         }
-        let free = self.busy.len() < MAX_BUSY;
-        let lane = self.lane(purpose);
-        if free && lane.has_room() {
-            lane.busy += 1;
+        let queued = self.queued.remove(&endpoint);
+        if let Some((before, number)) = queued {
+            self.lane(before).waiting.remove(&number);
+        }
+        if self.has_room(purpose) {
+            self.lane(purpose).busy += 1;
             self.busy.insert(endpoint, purpose);
             return true;
         }
-        if self.queued.insert(endpoint) {
-            self.lane(purpose).waiting.push_back(endpoint);
-        }
+        // Who waits for another thing now keeps its place.
+        let number = queued.map_or(self.numbers, |(_, number)| number);
+        self.numbers += u64::from(queued.is_none());
+        self.queued.insert(endpoint, (purpose, number));
+        self.lane(purpose).waiting.insert(number, endpoint);
         false
     }
 
@@ -120,30 +154,39 @@ impl Slots {
 
     /// As [`Self::release`], after an exchange that tells by whether it ended in time how many may be asked at once.
     pub(super) fn ended(&mut self, endpoint: SocketAddr, in_time: bool) {
-        if let Some(purpose) = self.busy.get(&endpoint).copied() {
-            self.lane(purpose).ended(in_time);
+        match self.busy.get(&endpoint) {
+            Some(Purpose::Talk) => self.talking.ended(in_time),
+            Some(Purpose::Meeting | Purpose::Hearsay) => self.meeting.ended(in_time),
+            Some(Purpose::Check) | None => {}
         }
         self.release(endpoint);
     }
 
     /// Whether most answer in time.
     pub(super) fn is_quick(&self) -> bool {
-        self.strangers.limit >= FIRST_STRANGERS
+        self.meeting.now >= FIRST_STRANGERS
     }
 
     /// Whether strangers are asked, or wait to be.
     pub(super) fn is_meeting(&self) -> bool {
-        self.strangers.busy > 0 || !self.strangers.waiting.is_empty()
+        let lanes = [&self.meetings, &self.hearsay];
+        lanes.iter().any(|lane| lane.busy > 0 || !lane.waiting.is_empty())
     }
 
     /// The next endpoint to try, if there is a slot for it.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
-        if self.busy.len() >= MAX_BUSY {
-            return None;
-        }
-        let lanes = [&mut self.checks, &mut self.talks, &mut self.strangers];
-        let mut lanes = lanes.into_iter().filter(|lane| lane.has_room());
-        let next = lanes.find_map(|lane| lane.waiting.pop_front())?;
+        // Of the strangers, those of whom fewer are asked.
+        let strangers = if self.meetings.busy <= self.hearsay.busy {
+            [Purpose::Meeting, Purpose::Hearsay]
+        } else {
+            [Purpose::Hearsay, Purpose::Meeting]
+        };
+        let mut purposes = [Purpose::Check, Purpose::Talk].into_iter().chain(strangers);
+        let (_, next) = purposes.find_map(|purpose| {
+            let has_room = self.has_room(purpose);
+            let waiting = &mut self.lane(purpose).waiting;
+            has_room.then(|| waiting.pop_first()).flatten()
+        })?;
         self.queued.remove(&next);
         Some(next)
     }
