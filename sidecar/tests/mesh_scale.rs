@@ -65,6 +65,11 @@ fn keeps_its_promises(nodes: usize) {
     let bytes = rate(&traffic, time, |node| node.bytes);
     assert!(sent < 10, "seed {seed}, {nodes} nodes: {sent} datagrams/s");
     assert!(bytes < 5_000, "seed {seed}, {nodes} nodes: {bytes} bytes/s");
+    let most = traffic.iter().map(|node| node.bytes).max().unwrap() / time.as_secs();
+    assert!(
+        most < 5_000,
+        "seed {seed}, {nodes} nodes: {most} bytes/s the busiest"
+    );
 
     world.freeze(places[nodes / 3]);
     within(&mut world, 6 * SECOND, "one stands still");
