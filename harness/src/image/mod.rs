@@ -2,6 +2,7 @@
 
 mod compile;
 mod pack;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -136,16 +137,20 @@ pub async fn ensure(
     let recipe = kind.recipe();
     let compiled = compile::compile(checkout, recipe, progress).await?;
     let config = checkout.root().join("compose/config");
-    let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &compiled.directory, &config))
+    let directory = compiled.directory;
+    let failed = |error: std::io::Error| {
+        Error::environment(
+            format!("the image's content cannot be gathered: {error}"),
+            "run the command again",
+        )
+    };
+    let from = directory.clone();
+    let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &from, &config))
         .await
         .map_err(std::io::Error::other)
         .flatten()
-        .map_err(|error| {
-            Error::environment(
-                format!("the image's content cannot be read: {error}"),
-                "run the command again",
-            )
-        })?;
+        .map_err(failed)?;
+    let _turn = turn::turn(&directory).await.map_err(failed)?;
     let known = runtime.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
         return Ok(Ready {
