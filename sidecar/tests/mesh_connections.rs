@@ -14,7 +14,9 @@ use sidecar::mesh::counters::Outcome;
 use sidecar::mesh::protocol::Failure;
 use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
-use sidecar::mesh::wire::{Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, ServiceList};
+use sidecar::mesh::wire::{
+    Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, PATH_PREFIX, Request, ServiceList,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
@@ -115,6 +117,64 @@ async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_conne
         let once = u64::from(kind == ExchangeKind::Local);
         assert_eq!(made.made(kind, Outcome::Answered), once, "{kind:?}");
     }
+
+    drop(listener);
+    drop(kept);
+    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
+        view.nodes[1].health == Health::Down
+    })
+    .await;
+}
+
+/// Asks as a node of our own kind does that has no instances; gives the answer.
+async fn ask_for_its_list(node: &Node, of: SocketAddr) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(node.address(), 0)).unwrap();
+    let mut stream = socket.connect(of).await.unwrap();
+    let list = Request::Local(NodeServices {
+        node: node.clone(),
+        khala_nodes: ServiceList::default(),
+    });
+    let body = list.body();
+    let head = format!(
+        "PUT {PATH_PREFIX}{} HTTP/1.1\r\n{GOSSIP_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+        list.kind().name(),
+        body.len()
+    );
+    stream
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    read_message(&mut stream).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_asked_first_is_noticed_by_a_connection_of_our_own() {
+    let subnet = Subnet::new();
+    let never_by_pings = Timing {
+        ping_patience: Duration::from_secs(3600),
+        ..unchecked()
+    };
+    let staying = subnet.start_with(1, "staying", vec![], never_by_pings).await;
+    let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
+    let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
+    let met = ask_for_its_list(&dying, staying.mesh.node().endpoint()).await;
+    assert!(met.starts_with("HTTP/1.1 200 "), "{met}");
+    let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
+        .await
+        .expect("it is asked, too");
+    eventually_in(&mut staying.mesh.view(), "the other is up", |view| {
+        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
+    })
+    .await;
+    eventually("its answer is heard", || {
+        staying
+            .mesh
+            .counters()
+            .made(ExchangeKind::Local, Outcome::Answered)
+            == 1
+    })
+    .await;
 
     drop(listener);
     drop(kept);

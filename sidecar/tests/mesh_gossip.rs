@@ -9,6 +9,7 @@ use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
+use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
     Datagram, DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeServices, Request,
 };
@@ -233,28 +234,43 @@ fn who_no_longer_says_that_it_gossips_is_left_alone_with_it() {
     assert!(lone.protocol.membership().is_up(&other));
 }
 
-#[test]
-fn who_introduces_itself_is_up_without_being_asked() {
-    let (mut lone, other) = (Lone::new(), node("other", 2));
+/// A node of our own kind asks for our list and brings its own.
+fn introduce(lone: &mut Lone, node: &Node, from: &Node) {
     let introduction = Request::Local(NodeServices {
-        node: other.clone(),
+        node: node.clone(),
         khala_nodes: list(&[5]),
     });
-    let (_, actions) =
-        lone.protocol
-            .serve_gossiping(Duration::ZERO, node("third", 3).address(), introduction.clone());
-    lone.took(actions);
-    assert!(!lone.protocol.membership().is_up(&other), "somebody else spoke");
-    lone.asked.clear();
-
-    let (mut lone, other) = (Lone::new(), node("other", 2));
     let (_, actions) = lone
         .protocol
-        .serve_gossiping(Duration::ZERO, other.address(), introduction);
+        .serve_gossiping(lone.now, from.address(), introduction);
     lone.took(actions);
+}
+
+#[test]
+fn who_introduces_itself_is_up_at_once() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    introduce(&mut lone, &other, &node("third", 3));
+    assert!(!lone.protocol.membership().is_up(&other), "somebody else spoke");
+
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    introduce(&mut lone, &other, &other);
     assert!(lone.protocol.membership().is_up(&other));
     assert_eq!(lone.services(&other), Some(&list(&[5])));
-    lone.nothing_asked(&other);
+}
+
+#[test]
+fn who_introduced_itself_is_asked_once_where_connections_are_kept() {
+    let mut lone = Lone::new();
+    let others: Vec<Node> = (2..=40).map(|host| node("other", host)).collect();
+    for (before, other) in others.iter().enumerate() {
+        introduce(&mut lone, other, other);
+        if before < Timing::default().kept_connections {
+            let asked = lone.take_asked(other);
+            introduce(&mut lone, other, other);
+            lone.answer(&asked, local(other, &[5]));
+        }
+        lone.nothing_asked(other);
+    }
 }
 
 proptest! {

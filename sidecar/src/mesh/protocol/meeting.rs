@@ -42,22 +42,29 @@ impl Protocol {
         }
         self.gossips(now, endpoint);
         let revision = self.directory.revision();
+        let joined = self.membership.answered(endpoint);
+        let keeps_connection = self.keeps_connection(endpoint);
         let Some(contact) = self.contacts.get_mut(&endpoint) else {
             return;
         };
         contact.news += 1;
-        if self.membership.answered(endpoint) {
+        if joined {
             contact.came_up(now + SELDOM);
             // It asks again until it has our answer.
             contact.told = revision;
+        }
+        // Where it asks once more, our answer got lost (or came too late, where many do), and our own question may not.
+        let asks_again = !joined && self.patience.is_usual(self.timing.join_timeout);
+        // The connection that tells at once when it dies is made by a question, too, and so far only it has one. Only one
+        // question, lest each make the other ask for ever.
+        if contact.pulled.is_none() && (asks_again || keeps_connection) {
+            contact.want_pull(now, self.timing.repair_pause);
+        }
+        if joined {
             self.changed = true;
             self.set_expiry(endpoint);
             self.differs_by_one();
             self.ping_first(now, endpoint);
-        } else if contact.pulled.is_none() && self.patience.is_usual(self.timing.join_timeout) {
-            // It asks once more: our answer got lost (or came too late, where many do), and our own question may
-            // not. Only one, lest each make the other ask for ever.
-            contact.want_pull(now, self.timing.repair_pause);
         }
         self.changed |= self.directory.set(&node, khala_nodes);
         self.pursue(now, endpoint);
