@@ -3,8 +3,6 @@
 
 mod mesh_common;
 
-use std::time::Duration;
-
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
