@@ -9,7 +9,7 @@ impl Model {
     /// Removes a resource. Where it is in use it is refused, or `force` removes its users before it: those are
     /// returned.
     pub(super) fn remove(&mut self, what: &Remove, force: bool) -> Result<Vec<Remove>, CommandError> {
-        self.known(what)?;
+        // What is not there has none.
         let users = self.users(what);
         match users.first() {
             Some(user) if !force => Err(in_use(what, user)),
@@ -21,11 +21,6 @@ impl Model {
                 Ok(users)
             }
         }
-    }
-
-    /// Whether what is to be removed is there.
-    fn known(&self, what: &Remove) -> Result<(), CommandError> {
-        self.clone().take(what)
     }
 
     fn take(&mut self, what: &Remove) -> Result<(), CommandError> {
