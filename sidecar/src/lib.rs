@@ -18,4 +18,5 @@ pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod supervise;
+mod tcp;
 pub mod text_file;

@@ -21,12 +21,12 @@ use tokio_util::task::TaskTracker;
 
 use places::{Place, Places};
 
+use crate::tcp;
+
 /// How long a caller may take to send a request's head, the first as well as the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller may take to send a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before the next accept when the system has nothing to accept with.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// An answer whose body is whole.
 pub type Answer = Response<Full<Bytes>>;
@@ -91,7 +91,8 @@ where
     let places = Places::new(limits.connections, limits.connections_each);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    while let Some((stream, from)) = stop.run_until_cancelled(accept(&listener)).await {
+    while let Some((stream, peer)) = stop.run_until_cancelled(tcp::accept(&listener)).await {
+        let from = peer.ip();
         let Some(place) = places.take(from, cut.child_token()) else {
             tracing::debug!(%from, "no room for an HTTP connection from this address");
             continue;
@@ -109,18 +110,6 @@ where
     {
         cut.cancel();
         connections.wait().await;
-    }
-}
-
-async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer.ip()),
-            Err(error) => {
-                tracing::debug!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
     }
 }
 

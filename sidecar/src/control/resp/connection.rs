@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,14 +17,12 @@ use super::server::Limits;
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
 use crate::control::{Command, Controller, Reply};
+use crate::tcp;
 
 /// How many bytes are asked of the system at a time.
 const READ_SIZE: usize = 4 * 1024;
 /// From how many bytes on answers are sent before the next request is looked at.
 const ANSWERS_SIZE: usize = 32 * 1024;
-/// How long, and for how many bytes, a client is listened to that is to get its last answer.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// What all connections share.
 pub(super) struct Door {
@@ -118,7 +115,9 @@ pub(super) async fn converse(
     };
     let end = connection.run().await?;
     if matches!(end, End::Closed | End::Protocol) {
-        connection.linger().await?;
+        let stop = connection.door.stop.clone();
+        let dismissal = tcp::dismiss(&mut connection.stream, &[]);
+        stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
     }
     Ok(end)
 }
@@ -255,27 +254,6 @@ impl Connection {
             if fresh || !matches!(request::decode(&self.received), Ok(None)) {
                 return Ok(None);
             }
-        }
-    }
-
-    /// Lets the last answer arrive: a connection that is closed with unread bytes loses it.
-    async fn linger(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await?;
-        let drain = async {
-            let mut left = LINGER_BYTES;
-            let mut chunk = [0; READ_SIZE];
-            while left > 0 {
-                match self.stream.read(&mut chunk).await? {
-                    0 => break,
-                    count => left = left.saturating_sub(count),
-                }
-            }
-            Ok(())
-        };
-        let stop = self.door.stop.clone();
-        match stop.run_until_cancelled(timeout(LINGER, drain)).await {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(_)) | None => Ok(()),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The door's listener: a task for each connection, and no more of them than there are places.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use super::answer::{Answer, Version};
 use super::connection::{Door, converse};
 use crate::control::Controller;
 use crate::control::credential::Credential;
+use crate::tcp;
 
 /// How long requests under way may take once the server is told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long to wait before the next accept when the system has nothing to accept with.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What clients may occupy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +53,7 @@ pub async fn serve(
     let door = Arc::new(Door::new(controller, credential, limits, stop.clone()));
     let connections = TaskTracker::new();
     for id in 1.. {
-        let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await else {
+        let Some((stream, peer)) = stop.run_until_cancelled(tcp::accept(&listener)).await else {
             break;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
@@ -74,18 +72,6 @@ pub async fn serve(
     connections.close();
     // A connection that outlives this is cut when the runtime ends.
     let _ = tokio::time::timeout(STOP_TIMEOUT, connections.wait()).await;
-}
-
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::debug!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }
 
 fn turn_away(stream: &TcpStream) {

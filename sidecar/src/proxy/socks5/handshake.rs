@@ -16,10 +16,6 @@ use super::wire::{
 /// Room for the longest greeting and the longest request, which are 257 and 262 bytes.
 const ROOM: usize = 520;
 
-/// How long, and for how many bytes, a refused client is listened to so that it gets its reply.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 * 1024;
-
 /// What a client asked for.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -107,26 +103,4 @@ async fn message<T>(
             return Err(HandshakeError::Left);
         }
     }
-}
-
-/// Says the last word to a client and closes, so that it hears it: closing with bytes unread would reset the
-/// connection, and the reset would overtake the reply.
-pub(super) async fn dismiss(mut client: TcpStream, reply: &[u8]) {
-    let farewell = async {
-        client.write_all(reply).await?;
-        client.shutdown().await?;
-        let mut ignored = [0; 512];
-        let mut left = LINGER_BYTES;
-        loop {
-            match client.read(&mut ignored).await? {
-                0 => return Ok::<_, io::Error>(()),
-                count => left = left.saturating_sub(count),
-            }
-            if left == 0 {
-                return Ok(());
-            }
-        }
-    };
-    // Whatever goes wrong now is the client's affair: it is on its way out.
-    let _ = timeout(LINGER, farewell).await;
 }

@@ -25,6 +25,7 @@ use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
+use crate::tcp;
 
 /// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -142,9 +143,9 @@ impl Service {
             }
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
-                    connection
-                        .unless_cut(pin!(handshake::dismiss(client, &reply)))
-                        .await;
+                    // Whatever goes wrong now is the client's affair: it is on its way out.
+                    let dismissal = pin!(tcp::dismiss(&mut client, &reply));
+                    let _ = connection.unless_cut(dismissal).await;
                 }
                 connection.refused(failed.refusal(), &failed);
             }
