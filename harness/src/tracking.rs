@@ -23,15 +23,28 @@ pub fn check() -> Result<(), Error> {
     })
 }
 
-/// How many more connections can be tracked until traffic would no longer begin; none where nothing is tracked.
-pub fn room() -> Option<u64> {
-    let read = |path| std::fs::read_to_string(path).ok();
-    left(&read(COUNT)?, &read(MAX)?)
+/// How many connections can be tracked until traffic would no longer begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In an empty table.
+    pub whole: u64,
+    /// Now.
+    pub left: u64,
 }
 
-fn left(count: &str, max: &str) -> Option<u64> {
+/// The room in the table; none where nothing is tracked.
+pub fn room() -> Option<Room> {
+    let read = |path| std::fs::read_to_string(path).ok();
+    room_of(&read(COUNT)?, &read(MAX)?)
+}
+
+fn room_of(count: &str, max: &str) -> Option<Room> {
     let (count, max): (u64, u64) = (count.trim().parse().ok()?, max.trim().parse().ok()?);
-    (max > 0).then(|| (max.saturating_mul(MOST) / 100).saturating_sub(count))
+    let whole = max.saturating_mul(MOST) / 100;
+    (max > 0).then(|| Room {
+        whole,
+        left: whole.saturating_sub(count),
+    })
 }
 
 /// What to tell of a table that is too full; none of any other, or where the numbers are none.
@@ -61,9 +74,10 @@ mod tests {
 
     #[test]
     fn room_is_what_is_left_before_it_is_nearly_full() {
-        assert_eq!(left("20\n", "100\n"), Some(65));
-        assert_eq!(left("90", "100"), Some(0));
-        assert_eq!(left("20", "0"), None);
-        assert_eq!(left("", "100"), None);
+        let room = |whole, left| Some(Room { whole, left });
+        assert_eq!(room_of("20\n", "100\n"), room(85, 65));
+        assert_eq!(room_of("90", "100"), room(85, 0));
+        assert_eq!(room_of("20", "0"), None);
+        assert_eq!(room_of("", "100"), None);
     }
 }

@@ -53,9 +53,9 @@ const METRICS: &[Metric] = &[
 
 /// Requests a second for which there must be room before anything is known.
 const GUESS: f64 = 2_500.0;
-/// Connections that the kernel tracks for one request at most: through the engine's port, the frontend, its sidecar,
-/// and to the instance, some of them once on each side of a bridge.
-const TRACKED: u64 = 6;
+/// Connections that the host's kernel tracks for one request at most: to the frontend, to its sidecar and to the
+/// instance; or to the engine's proxy, from there to the container, and to the instance.
+const TRACKED: u64 = 3;
 /// Time that a load may take beyond its duration.
 const GRACE: Duration = Duration::from_secs(30);
 /// Part of the duration that each path is loaded before.
@@ -121,7 +121,10 @@ pub async fn run(setting: &Setting, mesh: &Mesh, progress: &Progress) -> Result<
     progress.done("measured");
     Ok(Results {
         began,
-        setting: format!("Medians of {} rounds.", setting.rounds),
+        setting: match setting.rounds {
+            1 => "One round.".to_owned(),
+            rounds => format!("Medians of {rounds} rounds."),
+        },
         programs: Vec::new(),
         missing: Vec::new(),
         sections: vec![Section {

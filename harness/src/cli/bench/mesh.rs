@@ -30,8 +30,8 @@ pub(super) struct Wish {
     /// Concurrent connections
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Length of each measurement, such as 5s or 500ms
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::duration)]
+    /// Length of each measurement, such as 2s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     duration: Duration,
     /// Measure only these ways into the mesh, separated by commas
     #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
