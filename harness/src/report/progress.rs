@@ -23,6 +23,8 @@ pub struct Progress {
 struct Inner {
     output: Output,
     stage: String,
+    /// Whether the stage has begun and not ended yet.
+    running: bool,
     since: Instant,
     noted: Instant,
     note: String,
@@ -56,6 +58,7 @@ impl Progress {
         let inner = Inner {
             output,
             stage: String::new(),
+            running: false,
             since: now,
             noted: now,
             note: String::new(),
@@ -69,6 +72,7 @@ impl Progress {
     pub fn stage(&self, name: &str) {
         self.change(|inner| {
             inner.stage = name.to_owned();
+            inner.running = true;
             inner.since = Instant::now();
             inner.noted = inner.since;
             inner.note.clear();
@@ -102,6 +106,7 @@ impl Progress {
     pub fn done(&self, text: &str) {
         self.change(|inner| {
             let took = seconds(inner.since.elapsed());
+            inner.running = false;
             match &inner.output {
                 Output::Live(bar) => {
                     bar.finish_and_clear();
@@ -118,12 +123,15 @@ impl Progress {
         });
     }
 
-    /// Ends the stage badly; why is told elsewhere.
+    /// Ends the stage badly, unless it has ended; why is told elsewhere.
     pub fn failed(&self) {
         self.change(|inner| {
+            if !inner.ends() {
+                return;
+            }
             let took = seconds(inner.since.elapsed());
             match &inner.output {
-                Output::Live(bar) if !bar.is_finished() => {
+                Output::Live(bar) => {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {}",
@@ -132,10 +140,8 @@ impl Progress {
                         format!("({took})").dimmed()
                     ));
                 }
-                Output::Plain if !inner.stage.is_empty() => {
-                    line(&format!("{}: failed ({took})", inner.stage));
-                }
-                Output::Live(_) | Output::Plain | Output::Silent => {}
+                Output::Plain => line(&format!("{}: failed ({took})", inner.stage)),
+                Output::Silent => {}
             }
         });
     }
@@ -154,6 +160,13 @@ impl Progress {
     }
 }
 
+impl Inner {
+    /// Whether a stage ends with this: none does that has ended, or never began.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.running)
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
         Self::new()
@@ -163,4 +176,24 @@ impl Default for Progress {
 /// A line that cannot be written has nobody to read it.
 fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_ends_once() {
+        let ends = |progress: &Progress| progress.inner.lock().unwrap().ends();
+        let progress = Progress::silent();
+        assert!(!ends(&progress), "none has begun");
+        progress.stage("one");
+        assert!(ends(&progress) && !ends(&progress));
+        progress.stage("two");
+        progress.done("well");
+        assert!(!ends(&progress), "it has ended well");
+        progress.stage("three");
+        progress.failed();
+        assert!(!ends(&progress), "it has ended badly");
+    }
 }
