@@ -1,5 +1,6 @@
 //! The log: lines on standard error, for people or for machines.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
@@ -62,11 +63,33 @@ where
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => {
+            let forbidden = std::env::var_os("NO_COLOR");
+            let colored = colored(std::io::stderr().is_terminal(), forbidden.as_deref());
+            lines.with_ansi(colored).boxed()
+        }
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 
+/// By the custom of <https://no-color.org>, a variable that is empty says nothing.
+fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
+    terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
 fn info() -> Targets {
     Targets::new().with_default(LevelFilter::INFO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_colours_only_on_a_terminal_whose_user_has_not_forbidden_them() {
+        assert!(colored(true, None));
+        assert!(colored(true, Some(OsStr::new(""))));
+        assert!(!colored(true, Some(OsStr::new("1"))));
+        assert!(!colored(false, None));
+    }
 }

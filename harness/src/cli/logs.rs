@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::report::colored;
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use owo_colors::{AnsiColors, OwoColorize};
 
@@ -62,7 +63,7 @@ pub(super) async fn run(
         .map(|container| container.name.len())
         .max()
         .unwrap_or_default();
-    let color = std::io::stdout().is_terminal();
+    let color = colored(std::io::stdout().is_terminal());
     let prefixes: Vec<String> = chosen
         .iter()
         .enumerate()

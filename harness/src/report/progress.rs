@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use owo_colors::OwoColorize;
+use owo_colors::{OwoColorize, Style};
 
-use super::seconds;
+use super::{colored, seconds};
 
 /// Time between two plain lines about the same stage.
 const PLAIN_PERIOD: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ pub struct Progress {
 #[derive(Debug)]
 struct Inner {
     output: Output,
+    color: bool,
     stage: String,
     /// Whether the stage has begun and not ended yet.
     running: bool,
@@ -56,6 +57,7 @@ impl Progress {
     fn with(output: Output) -> Self {
         let now = Instant::now();
         let inner = Inner {
+            color: colored(matches!(output, Output::Live(_))),
             output,
             stage: String::new(),
             running: false,
@@ -112,9 +114,9 @@ impl Progress {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {text} {}",
-                        "✔".green(),
+                        inner.painted("✔", Style::new().green()),
                         inner.stage,
-                        format!("({took})").dimmed()
+                        inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
                 Output::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
@@ -135,9 +137,9 @@ impl Progress {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {}",
-                        "✘".red(),
+                        inner.painted("✘", Style::new().red()),
                         inner.stage,
-                        format!("({took})").dimmed()
+                        inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
                 Output::Plain => line(&format!("{}: failed ({took})", inner.stage)),
@@ -164,6 +166,14 @@ impl Inner {
     /// Whether a stage ends with this: none does that has ended, or never began.
     fn ends(&mut self) -> bool {
         std::mem::take(&mut self.running)
+    }
+
+    fn painted(&self, text: &str, style: Style) -> String {
+        if self.color {
+            text.style(style).to_string()
+        } else {
+            text.to_owned()
+        }
     }
 }
 
