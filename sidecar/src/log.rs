@@ -21,11 +21,12 @@ pub enum LogFormat {
 }
 
 /// Begins to log. RUST_LOG says what, as targets and levels: `debug`, or `info,sidecar::mesh=debug`; without it, or
-/// where it cannot be understood, it is `info`, and the latter is said.
+/// where it says nothing that can be understood, it is `info`, and the latter is said.
 pub fn init(format: LogFormat) {
     let asked = std::env::var("RUST_LOG")
         .ok()
-        .map(|text| text.parse::<Targets>().map_err(|e| (text, e)));
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| asked_for(&text).map_err(|e| (text, e)));
     let (filter, misunderstood) = match asked {
         None => (info(), None),
         Some(Ok(targets)) => (targets, None),
@@ -72,6 +73,19 @@ where
     }
 }
 
+/// What RUST_LOG asks for. A word that is no level is taken for a target that has nothing to say, so that a misspelt
+/// level would silence all there is.
+fn asked_for(text: &str) -> Result<Targets, String> {
+    let targets: Targets = text
+        .parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())?;
+    let ours = env!("CARGO_PKG_NAME");
+    if targets.default_level().is_none() && !targets.iter().any(|(target, _)| target.starts_with(ours)) {
+        return Err("it names no level and no part of the sidecar".to_owned());
+    }
+    Ok(targets)
+}
+
 /// By the custom of <https://no-color.org>, a variable that is empty says nothing.
 fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
     terminal && no_color.is_none_or(OsStr::is_empty)
@@ -84,6 +98,24 @@ fn info() -> Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_says_nothing_of_the_sidecar_is_not_understood() {
+        for text in [
+            "debug",
+            "off",
+            "0",
+            "info,sidecar::mesh=debug",
+            "sidecar",
+            "sidecar=warn",
+            "hyper=debug,warn",
+        ] {
+            assert!(asked_for(text).is_ok(), "{text}");
+        }
+        for text in ["wran", "hyper=debug", "sidecar=wran", "[["] {
+            assert!(asked_for(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn there_are_colours_only_on_a_terminal_whose_user_has_not_forbidden_them() {
