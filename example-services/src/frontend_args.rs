@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 #[derive(clap::Args)]
 pub(crate) struct FrontendArgs {
     /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = upstream::address)]
     listen: SocketAddr,
     /// The sidecar's SOCKS5 server
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080", value_parser = upstream::address)]
     socks5: SocketAddr,
     /// A service to offer, with the sidecar's load balancer for it (for ?via=lb); repeat for each service.
     /// Through SOCKS5 the service is asked for as NAME.my.service.com:80
@@ -36,5 +36,34 @@ impl FrontendArgs {
             };
             frontend::run(listener, config, stop).await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        frontend: FrontendArgs,
+    }
+
+    fn parsed(words: &[&str]) -> Result<FrontendArgs, clap::Error> {
+        let line = Line::try_parse_from(["frontend"].iter().chain(words));
+        line.map(|line| line.frontend)
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_what_one_looks_like() {
+        for flag in ["--listen", "--socks5"] {
+            assert!(parsed(&[flag, "127.0.0.1:1080"]).is_ok(), "{flag}");
+            for text in ["localhost:1080", "1080", "127.0.0.1"] {
+                let told = parsed(&[flag, text]).err().unwrap().to_string();
+                assert!(told.contains("expected an IP address and a port"), "{told}");
+            }
+        }
     }
 }
