@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use example_services::frontend::{self, Config};
 use example_services::program;
 use example_services::upstream::{self, Backend};
@@ -26,6 +26,7 @@ pub(crate) struct FrontendArgs {
 impl FrontendArgs {
     pub(crate) fn run(self) -> ExitCode {
         program::run(async move |stop| {
+            distinct(&self.backends)?;
             let listener = TcpListener::bind(self.listen)
                 .await
                 .with_context(|| format!("cannot listen on {} (--listen says where)", self.listen))?;
@@ -37,6 +38,19 @@ impl FrontendArgs {
             frontend::run(listener, config, stop).await
         })
     }
+}
+
+/// Whether each has a name of its own: of two with one name, only the first would ever be asked.
+fn distinct(backends: &[Backend]) -> anyhow::Result<()> {
+    for (i, backend) in backends.iter().enumerate() {
+        if backends[..i].iter().any(|other| other.name == backend.name) {
+            bail!(
+                "--lb names the service {} twice; expected each once",
+                backend.name
+            );
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -54,6 +68,18 @@ mod tests {
     fn parsed(words: &[&str]) -> Result<FrontendArgs, clap::Error> {
         let line = Line::try_parse_from(["frontend"].iter().chain(words));
         line.map(|line| line.frontend)
+    }
+
+    #[test]
+    fn each_service_is_named_once() {
+        let named = |words: &[&str]| distinct(&parsed(words).unwrap().backends);
+        named(&[]).unwrap();
+        named(&["--lb", "a=127.0.0.1:1", "--lb", "b=127.0.0.1:1"]).unwrap();
+        let error = named(&["--lb", "a=127.0.0.1:1", "--lb", "a=127.0.0.1:2"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--lb names the service a twice; expected each once"
+        );
     }
 
     #[test]
