@@ -31,7 +31,7 @@ const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::Build,
-    /// Seed of the random faults: the same seed makes the same faults [default: random, printed]
+    /// Seed of the random faults: with the same duration and runtime it makes the same ones [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     seed: Option<u64>,
     /// How long to inject faults, such as 30s or 2m
