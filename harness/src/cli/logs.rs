@@ -12,6 +12,8 @@ use harness::report::colored;
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use owo_colors::{AnsiColors, OwoColorize};
 
+use super::output::wanted;
+
 const COLORS: [AnsiColors; 5] = [
     AnsiColors::Cyan,
     AnsiColors::Yellow,
@@ -124,8 +126,7 @@ async fn print(
         let Some(line) = line.transpose()? else {
             return Ok(true);
         };
-        if writeln!(std::io::stdout(), "{}", shown(line)).is_err() {
-            // The reader has gone, for instance `head`.
+        if !wanted(writeln!(std::io::stdout(), "{}", shown(line)))? {
             return Ok(false);
         }
     }

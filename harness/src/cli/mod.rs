@@ -7,6 +7,7 @@ mod destination;
 mod down;
 mod guard;
 mod logs;
+mod output;
 mod place;
 mod prepare;
 mod selftest;
