@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use example_services::frontend::{self, Config};
 use example_services::program;
 use example_services::upstream::{self, Backend};
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 #[derive(clap::Args)]
 pub(crate) struct FrontendArgs {
     /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = upstream::address)]
     listen: SocketAddr,
     /// The sidecar's SOCKS5 server
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080", value_parser = upstream::address)]
     socks5: SocketAddr,
     /// A service to offer, with the sidecar's load balancer for it (for ?via=lb); repeat for each service.
     /// Through SOCKS5 the service is asked for as NAME.my.service.com:80
@@ -26,6 +26,7 @@ pub(crate) struct FrontendArgs {
 impl FrontendArgs {
     pub(crate) fn run(self) -> ExitCode {
         program::run(async move |stop| {
+            distinct(&self.backends)?;
             let listener = TcpListener::bind(self.listen)
                 .await
                 .with_context(|| format!("cannot listen on {} (--listen says where)", self.listen))?;
@@ -36,5 +37,59 @@ impl FrontendArgs {
             };
             frontend::run(listener, config, stop).await
         })
+    }
+}
+
+/// Whether each has a name of its own: of two with one name, only the first would ever be asked.
+fn distinct(backends: &[Backend]) -> anyhow::Result<()> {
+    for (i, backend) in backends.iter().enumerate() {
+        if backends[..i].iter().any(|other| other.name == backend.name) {
+            bail!(
+                "--lb names the service {} twice; expected each once",
+                backend.name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        frontend: FrontendArgs,
+    }
+
+    fn parsed(words: &[&str]) -> Result<FrontendArgs, clap::Error> {
+        let line = Line::try_parse_from(["frontend"].iter().chain(words));
+        line.map(|line| line.frontend)
+    }
+
+    #[test]
+    fn each_service_is_named_once() {
+        let named = |words: &[&str]| distinct(&parsed(words).unwrap().backends);
+        named(&[]).unwrap();
+        named(&["--lb", "a=127.0.0.1:1", "--lb", "b=127.0.0.1:1"]).unwrap();
+        let error = named(&["--lb", "a=127.0.0.1:1", "--lb", "a=127.0.0.1:2"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--lb names the service a twice; expected each once"
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_what_one_looks_like() {
+        for flag in ["--listen", "--socks5"] {
+            assert!(parsed(&[flag, "127.0.0.1:1080"]).is_ok(), "{flag}");
+            for text in ["localhost:1080", "1080", "127.0.0.1"] {
+                let told = parsed(&[flag, text]).err().unwrap().to_string();
+                assert!(told.contains("expected an IP address and a port"), "{told}");
+            }
+        }
     }
 }

@@ -37,14 +37,21 @@ impl FromStr for Backend {
         let (name, lb) = text
             .split_once('=')
             .ok_or("expected NAME=ADDRESS, such as a=127.0.0.1:8081")?;
-        let lb = lb
-            .parse()
-            .map_err(|_| format!("`{lb}`: expected an IP address and a port, such as 127.0.0.1:8081"))?;
+        let lb = address(lb).map_err(|error| format!("`{lb}`: {error}"))?;
         Ok(Backend {
             name: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
             lb,
         })
     }
+}
+
+/// An address as it is given on a command line.
+///
+/// # Errors
+/// It is none.
+pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8081")
 }
 
 /// The way to a service.

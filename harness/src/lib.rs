@@ -27,5 +27,6 @@ pub mod suite;
 pub mod topology;
 pub mod tracking;
 pub mod traffic;
+pub mod turn;
 pub mod view;
 pub mod wait;

@@ -69,13 +69,13 @@ struct RunArgs {
     #[arg(long, value_name = "FILE")]
     discovery_config: Option<PathBuf>,
     /// Where services register themselves over HTTP, for instance 127.0.0.1:18080
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     http_controller: Option<SocketAddr>,
     /// A file with the token that requests to --http-controller must bear; or set SIDECAR_HTTP_TOKEN
     #[arg(long, value_name = "FILE", requires = "http_controller")]
     http_token_file: Option<PathBuf>,
     /// Where commands are taken over the redis protocol, for instance 127.0.0.1:16379
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     resp_controller: Option<SocketAddr>,
     /// A file with the password for --resp-controller; or set SIDECAR_RESP_PASSWORD
     #[arg(long, value_name = "FILE", requires = "resp_controller")]
@@ -84,7 +84,7 @@ struct RunArgs {
     #[arg(long)]
     allow_open_controllers: bool,
     /// Where /healthz, /readyz, /mesh and /metrics are served (read-only), for instance 0.0.0.0:9090
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
     /// Threads that carry connections; by default as many as there are processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -237,10 +237,37 @@ impl RunArgs {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, for instance 127.0.0.1:18080 or [::1]:18080")
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse::<f64>()
         .ok()
         .filter(|s| (0.0..=3600.0).contains(s))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "expected a number of seconds from 0 to 3600, for instance 2.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_what_one_looks_like() {
+        for flag in ["--http-controller", "--resp-controller", "--status"] {
+            for text in ["127.0.0.1:18080", "[::1]:18080"] {
+                assert!(
+                    Cli::try_parse_from(["sidecar", flag, text]).is_ok(),
+                    "{flag} {text}"
+                );
+            }
+            for text in ["localhost:18080", "18080", "127.0.0.1"] {
+                let error = Cli::try_parse_from(["sidecar", flag, text]).unwrap_err();
+                let told = error.to_string();
+                assert!(told.contains("expected an IP address and a port"), "{told}");
+            }
+        }
+    }
 }

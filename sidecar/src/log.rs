@@ -1,5 +1,6 @@
 //! The log: lines on standard error, for people or for machines.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
@@ -20,11 +21,12 @@ pub enum LogFormat {
 }
 
 /// Begins to log. RUST_LOG says what, as targets and levels: `debug`, or `info,sidecar::mesh=debug`; without it, or
-/// where it cannot be understood, it is `info`, and the latter is said.
+/// where it says nothing that can be understood, it is `info`, and the latter is said.
 pub fn init(format: LogFormat) {
     let asked = std::env::var("RUST_LOG")
         .ok()
-        .map(|text| text.parse::<Targets>().map_err(|e| (text, e)));
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| asked_for(&text).map_err(|e| (text, e)));
     let (filter, misunderstood) = match asked {
         None => (info(), None),
         Some(Ok(targets)) => (targets, None),
@@ -62,11 +64,64 @@ where
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => {
+            let forbidden = std::env::var_os("NO_COLOR");
+            let colored = colored(std::io::stderr().is_terminal(), forbidden.as_deref());
+            lines.with_ansi(colored).boxed()
+        }
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 
+/// What RUST_LOG asks for. A word that is no level is taken for a target that has nothing to say, so that a misspelt
+/// level would silence all there is.
+fn asked_for(text: &str) -> Result<Targets, String> {
+    let targets: Targets = text
+        .parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())?;
+    let ours = env!("CARGO_PKG_NAME");
+    if targets.default_level().is_none() && !targets.iter().any(|(target, _)| target.starts_with(ours)) {
+        return Err("it names no level and no part of the sidecar".to_owned());
+    }
+    Ok(targets)
+}
+
+/// By the custom of <https://no-color.org>, a variable that is empty says nothing.
+fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
+    terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
 fn info() -> Targets {
     Targets::new().with_default(LevelFilter::INFO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_of_the_sidecar_is_not_understood() {
+        for text in [
+            "debug",
+            "off",
+            "0",
+            "info,sidecar::mesh=debug",
+            "sidecar",
+            "sidecar=warn",
+            "hyper=debug,warn",
+        ] {
+            assert!(asked_for(text).is_ok(), "{text}");
+        }
+        for text in ["wran", "hyper=debug", "sidecar=wran", "[["] {
+            assert!(asked_for(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn there_are_colours_only_on_a_terminal_whose_user_has_not_forbidden_them() {
+        assert!(colored(true, None));
+        assert!(colored(true, Some(OsStr::new(""))));
+        assert!(!colored(true, Some(OsStr::new("1"))));
+        assert!(!colored(false, None));
+    }
 }

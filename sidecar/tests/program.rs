@@ -355,6 +355,19 @@ fn a_line_of_the_log_is_json_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_misspelt_level_is_said_and_an_empty_one_is_none() {
+    for (level, warned) in [("wran", true), ("", false)] {
+        let output = command(&["--", "true"])
+            .env("RUST_LOG", level)
+            .output()
+            .expect("the sidecar runs");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(said.contains("ready"), "{said}");
+        assert_eq!(said.contains("is not understood"), warned, "{said}");
+    }
+}
+
+#[test]
 fn a_failed_start_is_a_line_of_json_where_those_are_asked_for_whatever_else_is_logged() {
     for level in ["info", "off", "sidecar::mesh=debug"] {
         let output = command(&["--log-format", "json", "--load", "/no/such/file.conf"])

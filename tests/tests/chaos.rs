@@ -29,6 +29,7 @@ async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() 
         .await
         .unwrap();
     held(&again);
+    assert!(again.errors.contains(&format!("read from {file}")), "{again:#?}");
     assert!(again.output.contains(&told), "{again:#?}");
     assert_eq!(
         std::fs::read_to_string(file).unwrap(),

@@ -64,6 +64,37 @@ async fn up_ends_when_somebody_else_has_removed_its_mesh() {
 }
 
 #[tokio::test]
+async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
+    on_each(async |runtime| {
+        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+        // What is built is built before, so that both come to the start together.
+        let arguments = ["up", "--detach", "--no-build"];
+        let image = image::Kind::Mesh;
+        let checkout = Checkout::find().unwrap();
+        let name = checkout.topology(&mesh.project).unwrap().image;
+        image::ensure(&runtime, &checkout, image, &name, &Progress::silent())
+            .await
+            .unwrap();
+        let (one, other) = tokio::join!(mesh.harness(&arguments), mesh.harness(&arguments));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let (first, second) = if one.code == Some(0) {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        assert_eq!(first.code, Some(0), "{first:#?}\n{second:#?}");
+        assert_eq!(second.code, Some(2), "{second:#?}");
+        let told = format!("the mesh `{}` is ", mesh.project);
+        assert!(second.errors.contains(&told), "{second:#?}");
+        let down = mesh.harness(&["down"]).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
     on_each(async |runtime| {
         let mesh = Mesh::on(runtime.clone()).await.unwrap();

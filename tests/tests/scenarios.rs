@@ -213,6 +213,10 @@ async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_req
             .contains("it needs Docker, which --require docker demands"),
         "{failed:#?}"
     );
+    assert!(
+        !failed.errors.contains(": failed ("),
+        "what went well before is said to have failed: {failed:#?}"
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
     )
 }
 
-fn tried(path: &Path) -> io::Result<()> {
+pub(super) fn tried(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         // The reader of a pipe that is opened and closed would take that for all there is.
         Ok(there) if !there.is_file() && !there.is_dir() => Ok(()),

@@ -8,8 +8,11 @@ use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::report::colored;
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use owo_colors::{AnsiColors, OwoColorize};
+
+use super::output::wanted;
 
 const COLORS: [AnsiColors; 5] = [
     AnsiColors::Cyan,
@@ -62,7 +65,7 @@ pub(super) async fn run(
         .map(|container| container.name.len())
         .max()
         .unwrap_or_default();
-    let color = std::io::stdout().is_terminal();
+    let color = colored(std::io::stdout().is_terminal());
     let prefixes: Vec<String> = chosen
         .iter()
         .enumerate()
@@ -123,8 +126,7 @@ async fn print(
         let Some(line) = line.transpose()? else {
             return Ok(true);
         };
-        if writeln!(std::io::stdout(), "{}", shown(line)).is_err() {
-            // The reader has gone, for instance `head`.
+        if !wanted(writeln!(std::io::stdout(), "{}", shown(line)))? {
             return Ok(false);
         }
     }

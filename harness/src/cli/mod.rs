@@ -7,6 +7,7 @@ mod destination;
 mod down;
 mod guard;
 mod logs;
+mod output;
 mod place;
 mod prepare;
 mod selftest;
@@ -39,7 +40,8 @@ Environment:
   FRONTEND_PORT, LB_A_PORT, LB_B_PORT  host ports (default: 8080, 8081, 8082)
   MESH_NAME                            project name (default: example)
   MESH_IMAGE                           image name (default: service-mesh-example)
-  DOCKER_HOST                          the engine's socket, such as unix:///path/to/docker.sock";
+  DOCKER_HOST                          the engine's socket, such as unix:///path/to/docker.sock
+  NO_COLOR                             if it is not empty, nothing is coloured";
 
 /// Seconds that a mesh may take to be ready.
 const DEFAULT_TIMEOUT: u64 = 30;

@@ -11,6 +11,7 @@ use harness::runtime::Choice;
 use harness::view::View;
 
 use super::attach::attach;
+use super::output::wanted;
 
 pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error> {
     let mesh = attach(project, choice).await?;
@@ -38,12 +39,12 @@ pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error
         format!("Disagreements:\n  {}", wrong.join("\n  "))
     };
     // Where nobody reads it, the exit code still tells.
-    let _ = writeln!(
+    wanted(writeln!(
         std::io::stdout(),
         "{}\n\n{}{verdict}",
         views(&mesh, &seen),
         others(&beside)
-    );
+    ))?;
     Ok(if wrong.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -1,5 +1,6 @@
 //! `up`: the mesh, from nothing to ready, until it is no longer wanted.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use harness::project;
 use harness::report::{Progress, seconds, table};
 use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use harness::topology::Topology;
+use harness::turn;
 
 use super::guard::{Afterwards, belonging, guarded};
 use super::prepare;
@@ -52,16 +54,8 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
-        let mesh = launch(
-            &runtime,
-            topology,
-            &ready,
-            &belonging,
-            &wish,
-            &interrupts,
-            &progress,
-        )
-        .await?;
+        let mesh = start(&runtime, &checkout, topology, &ready, &belonging, &progress).await?;
+        converge(&mesh, wish.limit, &interrupts, &progress).await?;
         show(&runtime, &mesh, begun).await?;
         if wish.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
@@ -107,38 +101,51 @@ pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), 
     Ok(())
 }
 
-async fn launch(
+async fn start(
     runtime: &Runtime,
+    checkout: &Checkout,
     topology: Topology,
     ready: &Ready,
     belonging: &Belonging,
-    wish: &Wish,
-    interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Mesh, Error> {
+    // Of two that start the same mesh at once, one shall have it.
+    let _turn = turn(checkout).await;
     // While the image was being made, somebody else may have begun.
     refuse_second(runtime, &topology, &belonging.run).await?;
     let started = Mesh::start(runtime, topology.clone(), &ready.image, belonging, progress).await;
-    let mesh = match started {
+    if started.is_err() {
         // Between the look and the start somebody else took it: look again, to say who.
-        Err(error) => {
-            refuse_second(runtime, &topology, &belonging.run).await?;
-            ports::check_free(runtime, &topology, &belonging.run).await?;
-            return Err(error);
-        }
-        Ok(mesh) => mesh,
-    };
+        refuse_second(runtime, &topology, &belonging.run).await?;
+        ports::check_free(runtime, &topology, &belonging.run).await?;
+    }
+    started
+}
+
+async fn converge(
+    mesh: &Mesh,
+    limit: Duration,
+    interrupts: &Interrupts,
+    progress: &Progress,
+) -> Result<(), Error> {
     progress.stage("converging");
     let waited = interrupts
         .stop
-        .run_until_cancelled(mesh.ready(wish.limit, progress))
+        .run_until_cancelled(mesh.ready(limit, progress))
         .await;
     let took = waited.ok_or(Error::Interrupted)??;
     let took = seconds(took);
     progress.done(&format!(
         "all sidecars agree and every path has answered, {took} after the last start"
     ));
-    Ok(mesh)
+    Ok(())
+}
+
+/// The turn to start a mesh. Where the file for it cannot be made, it is done without.
+async fn turn(checkout: &Checkout) -> Option<File> {
+    let directory = checkout.target().join("harness");
+    tokio::fs::create_dir_all(&directory).await.ok()?;
+    turn::take(&directory.join("up.lock")).await.ok()
 }
 
 async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Error> {

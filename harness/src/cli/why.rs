@@ -8,6 +8,8 @@ use harness::checkout::Checkout;
 use harness::chronicle;
 use harness::error::Error;
 
+use super::output::wanted;
+
 /// Prints `file`, or the newest that there is.
 pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
     let path = match file {
@@ -18,8 +20,8 @@ pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
         let what = format!("{}: {error}", path.display());
         Error::environment(what, "leave out the name to see the newest file")
     })?;
-    // A reader that has gone, for instance `head`, has read enough.
     let _ = writeln!(std::io::stderr(), "{}", path.display());
-    let _ = std::io::stdout().write_all(&text);
+    let mut output = std::io::stdout();
+    wanted(output.write_all(&text).and_then(|()| output.flush()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,6 @@
 
 mod compile;
 mod pack;
-mod turn;
 
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use crate::checkout::Checkout;
 use crate::error::Error;
 use crate::report::Progress;
 use crate::runtime::{Image, Runtime, label};
+use crate::turn;
 
 /// What is made of an image's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,8 @@ pub async fn ensure(
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(failed)?;
-    let _turn = turn::turn(&directory).await.map_err(failed)?;
+    // Else each of two would take what the other has just made for outdated.
+    let _turn = turn::take(&directory.join("image.lock")).await.map_err(failed)?;
     let known = runtime.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
         return Ok(Ready {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use owo_colors::OwoColorize;
+use owo_colors::{OwoColorize, Style};
 
-use super::seconds;
+use super::{colored, seconds};
 
 /// Time between two plain lines about the same stage.
 const PLAIN_PERIOD: Duration = Duration::from_secs(1);
@@ -22,7 +22,10 @@ pub struct Progress {
 #[derive(Debug)]
 struct Inner {
     output: Output,
+    color: bool,
     stage: String,
+    /// Whether the stage has begun and not ended yet.
+    running: bool,
     since: Instant,
     noted: Instant,
     note: String,
@@ -54,8 +57,10 @@ impl Progress {
     fn with(output: Output) -> Self {
         let now = Instant::now();
         let inner = Inner {
+            color: colored(matches!(output, Output::Live(_))),
             output,
             stage: String::new(),
+            running: false,
             since: now,
             noted: now,
             note: String::new(),
@@ -69,6 +74,7 @@ impl Progress {
     pub fn stage(&self, name: &str) {
         self.change(|inner| {
             inner.stage = name.to_owned();
+            inner.running = true;
             inner.since = Instant::now();
             inner.noted = inner.since;
             inner.note.clear();
@@ -102,14 +108,15 @@ impl Progress {
     pub fn done(&self, text: &str) {
         self.change(|inner| {
             let took = seconds(inner.since.elapsed());
+            inner.running = false;
             match &inner.output {
                 Output::Live(bar) => {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {text} {}",
-                        "✔".green(),
+                        inner.painted("✔", Style::new().green()),
                         inner.stage,
-                        format!("({took})").dimmed()
+                        inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
                 Output::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
@@ -118,24 +125,25 @@ impl Progress {
         });
     }
 
-    /// Ends the stage badly; why is told elsewhere.
+    /// Ends the stage badly, unless it has ended; why is told elsewhere.
     pub fn failed(&self) {
         self.change(|inner| {
+            if !inner.ends() {
+                return;
+            }
             let took = seconds(inner.since.elapsed());
             match &inner.output {
-                Output::Live(bar) if !bar.is_finished() => {
+                Output::Live(bar) => {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {}",
-                        "✘".red(),
+                        inner.painted("✘", Style::new().red()),
                         inner.stage,
-                        format!("({took})").dimmed()
+                        inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
-                Output::Plain if !inner.stage.is_empty() => {
-                    line(&format!("{}: failed ({took})", inner.stage));
-                }
-                Output::Live(_) | Output::Plain | Output::Silent => {}
+                Output::Plain => line(&format!("{}: failed ({took})", inner.stage)),
+                Output::Silent => {}
             }
         });
     }
@@ -154,6 +162,21 @@ impl Progress {
     }
 }
 
+impl Inner {
+    /// Whether a stage ends with this: none does that has ended, or never began.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.running)
+    }
+
+    fn painted(&self, text: &str, style: Style) -> String {
+        if self.color {
+            text.style(style).to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
         Self::new()
@@ -163,4 +186,24 @@ impl Default for Progress {
 /// A line that cannot be written has nobody to read it.
 fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_ends_once() {
+        let ends = |progress: &Progress| progress.inner.lock().unwrap().ends();
+        let progress = Progress::silent();
+        assert!(!ends(&progress), "none has begun");
+        progress.stage("one");
+        assert!(ends(&progress) && !ends(&progress));
+        progress.stage("two");
+        progress.done("well");
+        assert!(!ends(&progress), "it has ended well");
+        progress.stage("three");
+        progress.failed();
+        assert!(!ends(&progress), "it has ended badly");
+    }
 }

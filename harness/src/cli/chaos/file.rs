@@ -29,10 +29,11 @@ fn directory(checkout: &Checkout) -> PathBuf {
 /// # Errors
 /// It cannot.
 pub(super) async fn writable(file: &Path) -> Result<(), Error> {
-    directory_of(file)
-        .await
-        .map_err(|error| destination::unwritten(file, error))?;
-    destination::writable(file)
+    let tried = async {
+        directory_of(file).await?;
+        destination::tried(file)
+    };
+    tried.await.map_err(|error| unwritten(file, &error))
 }
 
 pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error> {
@@ -40,7 +41,15 @@ pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error>
         directory_of(file).await?;
         tokio::fs::write(file, schedule.to_json()).await
     };
-    written.await.map_err(|error| destination::unwritten(file, error))
+    written.await.map_err(|error| unwritten(file, &error))
+}
+
+/// Its place is not the user's to name, but that of what is compiled.
+fn unwritten(file: &Path, why: &io::Error) -> Error {
+    Error::environment(
+        format!("{} cannot be written: {why}", file.display()),
+        "make its directory writable, or choose another for all that is made here with CARGO_TARGET_DIR",
+    )
 }
 
 async fn directory_of(file: &Path) -> io::Result<()> {
@@ -63,4 +72,24 @@ pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {
             "correct it, or name a file that `harness chaos` has written",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_advice_where_a_file_cannot_be_written_is_one_that_can_be_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let there = directory.path().join("file");
+        std::fs::write(&there, "").unwrap();
+        let error = writable(&there.join("chaos-7.json")).await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let told = error.to_string();
+        assert!(told.contains("chaos-7.json cannot be written"), "{told}");
+        assert!(told.contains("CARGO_TARGET_DIR"), "{told}");
+        writable(&directory.path().join("new/chaos-7.json"))
+            .await
+            .unwrap();
+    }
 }

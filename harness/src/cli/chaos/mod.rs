@@ -3,7 +3,7 @@
 mod file;
 mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 pub(super) struct Wish {
     #[command(flatten)]
     build: super::Build,
-    /// Seed of the random faults: the same seed makes the same faults [default: random, printed]
+    /// Seed of the random faults: with the same duration and runtime it makes the same ones [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     seed: Option<u64>,
     /// How long to inject faults, such as 30s or 2m
@@ -94,13 +94,7 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             belonging: belonging.clone(),
             progress: progress.clone(),
         };
-        progress.say(&format!(
-            "Seed {}: {} faults within {}, written to {}",
-            schedule.seed,
-            schedule.steps.len(),
-            seconds(Duration::from_millis(schedule.duration_ms)),
-            file.display()
-        ));
+        progress.say(&announced(&schedule, &file, wish.replay.is_some()));
         let trial = Trial {
             ground,
             schedule,
@@ -135,6 +129,18 @@ async fn make(
     let path = file::made(checkout, seed);
     file::write(&path, &schedule).await?;
     Ok((schedule, path))
+}
+
+/// What is about to be done, and which file has it.
+fn announced(schedule: &Schedule, file: &Path, replayed: bool) -> String {
+    format!(
+        "Seed {}: {} faults within {}, {} {}",
+        schedule.seed,
+        schedule.steps.len(),
+        seconds(Duration::from_millis(schedule.duration_ms)),
+        if replayed { "read from" } else { "written to" },
+        file.display()
+    )
 }
 
 /// A whole number of seconds or minutes.
@@ -176,6 +182,17 @@ mod tests {
         assert!(parse(&["--replay", "file.json"]));
         assert!(!parse(&["--replay", "file.json", "--seed", "7"]));
         assert!(!parse(&["--replay", "file.json", "--duration", "30s"]));
+    }
+
+    #[test]
+    fn a_file_that_is_replayed_is_said_to_be_read() {
+        let schedule = Schedule::from_json(
+            r#"{ "version": 1, "seed": 7, "duration_ms": 9000, "members": {}, "steps": [] }"#,
+        )
+        .unwrap();
+        let told = |replayed| announced(&schedule, Path::new("a.json"), replayed);
+        assert_eq!(told(false), "Seed 7: 0 faults within 9.00 s, written to a.json");
+        assert_eq!(told(true), "Seed 7: 0 faults within 9.00 s, read from a.json");
     }
 
     #[test]

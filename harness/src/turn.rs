@@ -1,4 +1,4 @@
-//! One at a time makes an image.
+//! One at a time does what two must not do at once.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,13 +8,13 @@ use std::time::Duration;
 /// How often it is tried.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Waits until nobody else makes an image of what is in this directory, be it another program or a part of this one, and
-/// keeps others from it until the answer is dropped. Each would else take what another has just made for outdated.
+/// Waits until nobody else has this file's turn, be it another program or a part of this one, and keeps others from it until
+/// the answer is dropped.
 ///
 /// # Errors
-/// The system's, where there is no such directory or it cannot be written to.
-pub(super) async fn turn(directory: &Path) -> io::Result<File> {
-    let file = File::create(directory.join("image.lock"))?;
+/// The system's, where the file cannot be made.
+pub async fn take(file: &Path) -> io::Result<File> {
+    let file = File::create(file)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -31,8 +31,9 @@ mod tests {
     #[tokio::test]
     async fn one_waits_for_the_other() {
         let directory = tempfile::tempdir().expect("a directory");
-        let first = turn(directory.path()).await.expect("the first has its turn");
-        let mut second = std::pin::pin!(turn(directory.path()));
+        let file = directory.path().join("lock");
+        let first = take(&file).await.expect("the first has its turn");
+        let mut second = std::pin::pin!(take(&file));
         let early = tokio::time::timeout(3 * PERIOD, &mut second).await;
         assert!(early.is_err(), "both have their turn at once");
         drop(first);
