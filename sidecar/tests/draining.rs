@@ -1,10 +1,12 @@
 //! The control plane while the sidecar stops: it keeps what it has, and adds nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sidecar::balance::service::Instances;
 use sidecar::control::{Controller, Offers, autosave};
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -27,6 +29,18 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// An instance that takes what it is sent.
+async fn instance() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -37,14 +51,8 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
     let controller = Controller::new(offers, Some(instances));
     let controller = Arc::new(controller.saving_to(file.clone()).await.expect("saved"));
 
-    let instance = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let at = instance.local_addr().expect("an address");
+    let at = instance().await;
     let port = at.port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = instance.accept().await {
-            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
-        }
-    });
     for line in [
         "add server-groups s",
         "add server-group g timeout 500 period 10 up 1 down 3",
@@ -80,4 +88,29 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
     let saved = autosave::load(&file).expect("whole").expect("there");
     let saved: Vec<String> = saved.lines.iter().map(|l| l.command.to_string()).collect();
     assert_eq!(saved.len(), 5, "all but the registration: {saved:?}");
+}
+
+#[tokio::test]
+async fn listeners_that_are_removed_together_are_all_drained() {
+    let controller = Controller::new(Offers::new(), None);
+    let at = instance().await;
+    for line in [
+        "add server-groups s",
+        "add server-group g timeout 500 period 10 up 1 down 3",
+        "add server-group g to server-groups s weight 10",
+        &format!("add server i to server-group g address {at} weight 10"),
+        "add tcp-lb first address 127.0.0.1:0 server-groups s",
+        "add tcp-lb second address 127.0.0.1:0 server-groups s",
+    ] {
+        assert_eq!(run(&controller, line).await, Ok(()), "{line}");
+    }
+    eventually("the server", || controller.groups()[0].servers[0].up).await;
+    let first = controller.listeners()[0].address;
+    // On one thread, nothing is accepted until we wait for something: it is there when the listener is removed.
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    client.connect(&first.into()).expect("it accepts");
+    assert_eq!(run(&controller, "force-remove server-groups s").await, Ok(()));
+    let cut = tokio::time::timeout(PATIENCE, controller.drain(Duration::from_millis(50))).await;
+    assert_eq!(cut.expect("the end"), 1, "the connection is waited for");
+    drop(client);
 }

@@ -149,7 +149,7 @@ impl Running {
     pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<Door>> {
         let door = self.listeners.remove(name)?;
         door.listener().stop_accepting();
-        self.closed.retain(|d| d.listener().active() > 0);
+        self.closed.retain(|d| !d.listener().is_over());
         self.closed.push(Arc::clone(&door));
         Some(door)
     }
