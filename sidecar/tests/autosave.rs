@@ -254,7 +254,10 @@ fn a_disk_that_hangs_is_told_and_does_not_keep_it_from_ending() {
     let made = Command::new("mkfifo").arg(&hangs).status().expect("mkfifo runs");
     assert!(made.success());
     let said = not_started(&path);
-    let says = format!("--autosave: cannot save to {}: it is not written after", path.display());
+    let says = format!(
+        "--autosave: cannot save to {}: it is not written after",
+        path.display()
+    );
     assert!(said.contains(&says), "{said}");
 }
 

@@ -76,7 +76,11 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
     let is_free = || std::net::TcpListener::bind(listener).is_ok();
     eventually("the end of accepting", is_free).await;
     let totals = controller.listeners()[0].totals;
-    assert_eq!((totals.active, controller.groups().len()), (1, 1), "all can be seen");
+    assert_eq!(
+        (totals.active, controller.groups().len()),
+        (1, 1),
+        "all can be seen"
+    );
     let stopping = Err("the sidecar is stopping: nothing is added any more".to_owned());
     assert_eq!(run(&controller, "add server-groups late").await, stopping);
     assert_eq!(run(&controller, "remove smart-node-delegate d").await, Ok(()));

@@ -133,7 +133,10 @@ impl Controller {
             stopping,
         } = &mut *guard;
         if *stopping && matches!(command, Command::Add(_)) {
-            return Err(CommandError::refused("add", "the sidecar is stopping: nothing is added any more"));
+            return Err(CommandError::refused(
+                "add",
+                "the sidecar is stopping: nothing is added any more",
+            ));
         }
         let command = Apply::allocate(running, self.pinned.as_ref(), command)?;
         let mut next = model.clone();
