@@ -190,7 +190,14 @@ impl RunArgs {
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            door(flag, file, HTTP_TOKEN, self.allow_open_controllers)
+            let door = door(flag, file, HTTP_TOKEN, self.allow_open_controllers)?;
+            if door.credential.as_ref().is_some_and(|token| !token.fits_header()) {
+                bail!(
+                    "--http-controller has no usable credential: no header can show this token; expected visible \
+                     ASCII, and no space at its ends"
+                );
+            }
+            Ok(door)
         });
         let resp_controller = self.resp_controller.map(|address| {
             let file = ("--resp-password-file", self.resp_password_file.as_deref());

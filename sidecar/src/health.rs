@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::{CheckOutcome, Server, ServerGroup};
+use crate::own_peer::goes_to_itself;
 
 /// How many checks of one group may be under way at once.
 const AT_ONCE: usize = 64;
@@ -106,7 +107,7 @@ struct Failed {
 
 async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
     let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) if is_its_own_peer(&stream) => {
+        Ok(Ok(stream)) if goes_to_itself(&stream) => {
             (CheckOutcome::Refused, "nobody listens there".to_owned())
         }
         Ok(Ok(_)) => return Ok(()),
@@ -120,32 +121,4 @@ async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
         ),
     };
     Err(Failed { outcome, why })
-}
-
-/// Whether a connection goes to itself. To a port of this machine where nobody listens that comes about once in some
-/// 28,000 times, when the system happens to choose that very port for our side: both ends then open at once (RFC 9293,
-/// section 3.5).
-fn is_its_own_peer(stream: &TcpStream) -> bool {
-    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
-
-    use tokio::net::{TcpListener, TcpSocket};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn who_reached_itself_reached_nobody() {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let own = socket.local_addr().unwrap();
-        assert!(is_its_own_peer(&socket.connect(own).await.unwrap()));
-
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        assert!(!is_its_own_peer(&other));
-    }
 }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod interface;
 pub mod log;
 pub mod mesh;
+mod own_peer;
 pub mod probe;
 pub mod proxy;
 pub mod settings;

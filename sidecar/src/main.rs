@@ -1,6 +1,7 @@
 //! The sidecar's program: parse, build, run, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use sidecar::cli::Cli;
@@ -8,6 +9,9 @@ use sidecar::log;
 
 /// These do what must not hold up the others: read large discovery messages and save the configuration.
 const BLOCKING_THREADS: usize = 4;
+
+/// How long they may take to finish at the end. A disk that hangs is not waited for.
+const BLOCKED: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -27,9 +31,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     sidecar::breakage::choose()?;
     let task = cli.into_task()?;
     // Connections have threads of their own, see `proxy::workers`.
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
-        .build()?
-        .block_on(task.run())
+        .build()?;
+    let outcome = runtime.block_on(task.run());
+    runtime.shutdown_timeout(BLOCKED);
+    outcome
 }

@@ -101,7 +101,8 @@ fn connect(address: SocketAddr) -> TcpStream {
 /// Runs a sidecar that does not start, and returns what it says.
 fn not_started(path: &Path) -> String {
     let output = Command::new("timeout")
-        .args([&PATIENCE.as_secs().to_string(), env!("CARGO_BIN_EXE_sidecar")])
+        .args(["--kill-after=1", &PATIENCE.as_secs().to_string()])
+        .arg(env!("CARGO_BIN_EXE_sidecar"))
         .arg("--autosave")
         .arg(path)
         .args(["--", "true"])
@@ -242,6 +243,22 @@ fn what_is_no_file_is_told_and_not_waited_for() {
         let says = format!("{} is not a regular file", path.display());
         assert!(said.contains(&says), "{said}");
     }
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_and_does_not_keep_it_from_ending() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("saved.conf");
+    // Where it is written first. Opening a pipe waits for somebody who reads.
+    let hangs = directory.path().join("saved.conf.new");
+    let made = Command::new("mkfifo").arg(&hangs).status().expect("mkfifo runs");
+    assert!(made.success());
+    let said = not_started(&path);
+    let says = format!(
+        "--autosave: cannot save to {}: it is not written after",
+        path.display()
+    );
+    assert!(said.contains(&says), "{said}");
 }
 
 #[test]

@@ -121,3 +121,28 @@ async fn it_stops_in_time_whatever_its_clients_do() {
     let ended = timeout(PATIENCE, half.stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection outlived the door");
 }
+
+/// One who has much to do waits for others, not they for it; nor does anything else that has the same thread.
+#[tokio::test]
+async fn a_long_pipeline_lets_others_have_their_turn() {
+    const COMMANDS: usize = 400;
+    let door = Door::without_password().await;
+    let (mut long, mut other) = (door.client().await, door.client().await);
+    long.ask("PING").await;
+    other.ask("PING").await;
+    let pipeline: String = (0..COMMANDS)
+        .map(|n| format!("add server-groups s{n}\r\n"))
+        .collect();
+    // Both before the door has its turn.
+    assert_eq!(
+        long.stream.try_write(pipeline.as_bytes()).expect("there is room"),
+        pipeline.len()
+    );
+    let Value::Array(done) = other.ask("list server-groups").await else {
+        panic!("a list was expected");
+    };
+    assert!(done.len() < COMMANDS, "it waited for all of them");
+    for _ in 0..COMMANDS {
+        assert_eq!(long.next().await, Some(Value::Simple("OK".to_owned())));
+    }
+}

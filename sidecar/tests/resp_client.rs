@@ -120,6 +120,16 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     text(&output)
 }
 
+/// Callers would have the right one and be told that they have none.
+#[test]
+fn a_token_that_no_caller_can_show_is_refused() {
+    let arguments = ["--http-controller", "127.0.0.1:0", "--", "true"];
+    for token in ["pässword", "secret "] {
+        let why = refused(&arguments, &[("SIDECAR_HTTP_TOKEN", token)]);
+        assert!(why.contains("no header can show this token"), "{why}");
+    }
+}
+
 #[test]
 fn a_door_that_is_open_to_anyone_is_refused() {
     for (flag, file_flag, variable) in [

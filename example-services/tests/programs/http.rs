@@ -109,15 +109,16 @@ pub(crate) async fn answer_always(answer: &'static str) -> SocketAddr {
     address
 }
 
-/// A port that refuses connections as long as the socket lives, and that a program may listen on.
+/// A port that refuses connections as long as the socket lives, and that a program may listen on, on whatever address:
+/// who listens on all of them needs it on all.
 pub(crate) fn reserved_port() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("to share the port");
     socket
-        .bind("127.0.0.1:0".parse().expect("an address"))
+        .bind("0.0.0.0:0".parse().expect("an address"))
         .expect("a port");
-    let address = socket.local_addr().expect("its address");
-    (socket, address)
+    let port = socket.local_addr().expect("its address").port();
+    (socket, ([127, 0, 0, 1], port).into())
 }
 
 /// Waits until `condition` holds.

@@ -2,14 +2,15 @@
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::{PATIENCE, until};
+use crate::http::PATIENCE;
 
 /// A running program whose log is kept; it is killed when this is dropped.
 pub(crate) struct Process {
@@ -53,13 +54,15 @@ impl Process {
 
     /// Waits for a line that contains `text`, and returns what follows it in that line.
     pub(crate) async fn logged(&self, text: &str) -> String {
-        let found = || {
-            self.log()
-                .lines()
-                .find_map(|line| Some(line.split_once(text)?.1.to_owned()))
-        };
-        until(&format!("the program logs {text:?}"), async || found().is_some()).await;
-        found().expect("the line that was there")
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if let Some((_, rest)) = log.lines().find_map(|line| line.split_once(text)) {
+                return rest.to_owned();
+            }
+            assert!(Instant::now() < deadline, "no {text:?} in the log:\n{log}");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

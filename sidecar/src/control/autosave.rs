@@ -110,6 +110,14 @@ pub struct SaveError {
 }
 
 impl SaveError {
+    /// The disk has not taken it in time.
+    fn late(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            reason: format!("it is not written after {PATIENCE:?}"),
+        }
+    }
+
     /// What to tell whose change it was.
     pub(super) fn of_a_change(&self) -> String {
         format!("the change is made, but is lost at the next start: {self}")
@@ -145,10 +153,13 @@ impl Autosave {
     /// Saves a configuration, and from now on others in its place.
     ///
     /// # Errors
-    /// When the first cannot be saved: there is no such directory, or it is not ours to write to.
+    /// When the first cannot be saved: there is no such directory, it is not ours to write to, or the disk hangs.
     pub(super) async fn start(path: PathBuf, commands: &[Add]) -> Result<Self, SaveError> {
-        write(&path, render(commands)).await?;
         let file = path.display().to_string();
+        match tokio::time::timeout(PATIENCE, write(&path, render(commands))).await {
+            Ok(written) => written?,
+            Err(_) => return Err(SaveError::late(&file)),
+        }
         let wanted = watch::Sender::new(Revision::default());
         let (tell, progress) = watch::channel(Progress::default());
         // Detached: it ends when the sender is dropped, and a save under way is finished by then.
@@ -183,10 +194,7 @@ impl Autosave {
             Ok(Ok(progress)) if progress.saved >= number => Ok(()),
             Ok(Ok(progress)) => progress.fault.clone().map_or(Ok(()), Err),
             Ok(Err(_)) | Err(_) => {
-                let error = SaveError {
-                    file: self.file.clone(),
-                    reason: format!("it is not written after {PATIENCE:?}"),
-                };
+                let error = SaveError::late(&self.file);
                 tracing::error!("{error}");
                 Err(error)
             }

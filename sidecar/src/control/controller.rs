@@ -11,7 +11,7 @@ use super::error::CommandError;
 use super::model::Model;
 use super::offers::Offers;
 use super::reply::{self, Reply};
-use super::running::{Door, Running};
+use super::running::{self, Door, Running};
 use super::smart_group::MeshInstances;
 use crate::interface::Pinned;
 use crate::proxy::Limits;
@@ -33,6 +33,8 @@ pub struct Controller {
 pub(super) struct State {
     pub(super) model: Model,
     pub(super) running: Running,
+    /// Nothing is added any more.
+    stopping: bool,
 }
 
 /// What is still to be waited for when a change was made.
@@ -111,16 +113,31 @@ impl Controller {
         Ok(Reply::Done)
     }
 
-    /// Ends everything: listeners stop accepting at once, their connections have until the deadline to finish.
-    /// Returns how many were cut then.
+    /// Ends the listeners: they stop accepting at once, and their connections have until the deadline to finish.
+    /// Returns how many were cut then. From now on nothing is added; what is there can be seen and removed, for
+    /// services are withdrawn meanwhile.
     pub async fn drain(&self, deadline: Duration) -> usize {
-        let running = std::mem::take(&mut *self.state()).running;
-        running.drain(deadline).await
+        let doors = {
+            let mut state = self.state();
+            state.stopping = true;
+            state.running.doors()
+        };
+        running::drain(doors, deadline).await
     }
 
     fn change(&self, command: Command) -> Result<Changed, CommandError> {
         let mut guard = self.state();
-        let State { model, running } = &mut *guard;
+        let State {
+            model,
+            running,
+            stopping,
+        } = &mut *guard;
+        if *stopping && matches!(command, Command::Add(_)) {
+            return Err(CommandError::refused(
+                "add",
+                "the sidecar is stopping: nothing is added any more",
+            ));
+        }
         let command = Apply::allocate(running, self.pinned.as_ref(), command)?;
         let mut next = model.clone();
         let along = next

@@ -15,6 +15,7 @@ pub const MAX_SECRET: usize = 1024;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     digest: [u8; 32],
+    fits_header: bool,
 }
 
 /// Why there is no credential where one was to be.
@@ -78,7 +79,16 @@ impl Credential {
         }
         Ok(Self {
             digest: Sha256::digest(secret).into(),
+            // Spaces at its ends are not part of a header's value (RFC 9110, section 5.5).
+            fits_header: secret.iter().all(|byte| (b' '..=b'~').contains(byte))
+                && secret.trim_ascii().len() == secret.len(),
         })
+    }
+
+    /// Whether a caller can show it in a header of HTTP: where not, it opens to nobody.
+    #[must_use]
+    pub fn fits_header(&self) -> bool {
+        self.fits_header
     }
 
     /// Whether this is the secret. How long the answer takes does not depend on how much of it is right.
@@ -122,6 +132,20 @@ mod tests {
         }
         let spaces = Credential::from_text("x", b" a b \n").expect("a secret");
         assert!(spaces.matches(b" a b "));
+    }
+
+    #[test]
+    fn what_cannot_be_shown_in_a_header_is_known() {
+        for (secret, fits) in [
+            ("a b~", true),
+            (" a", false),
+            ("a ", false),
+            ("a\tb", false),
+            ("ä", false),
+        ] {
+            let credential = Credential::from_text("x", secret.as_bytes()).expect("a secret");
+            assert_eq!(credential.fits_header(), fits, "{secret:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Controller {
     #[must_use]
     pub fn groups(&self) -> Vec<GroupView> {
         let state = self.state();
-        let State { model, running } = &*state;
+        let State { model, running, .. } = &*state;
         model
             .groups
             .keys()
@@ -31,7 +31,7 @@ impl Controller {
     #[must_use]
     pub fn server_groups(&self) -> Vec<ServerGroupsView> {
         let state = self.state();
-        let State { model, running } = &*state;
+        let State { model, running, .. } = &*state;
         let sets = model
             .server_groups
             .keys()
@@ -54,7 +54,7 @@ impl Controller {
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerView> {
         let state = self.state();
-        let State { model, running } = &*state;
+        let State { model, running, .. } = &*state;
         model
             .listeners()
             .filter_map(|(name, _)| listener_view(model, running, name))

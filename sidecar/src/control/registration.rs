@@ -1,5 +1,6 @@
 //! A smart-node-delegate at work: a local instance that is announced while its port accepts connections.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::offers::Offers;
 use crate::balance::service::{Instance, Offer, ServiceId};
 use crate::breakage::{Breakage, broken};
 use crate::interface::{self, Pinned};
+use crate::own_peer::goes_to_itself;
 
 /// Where ports are allocated, as the original does.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
@@ -128,6 +130,7 @@ async fn watch(offer: Offer, offers: Offers, ended: CancellationToken) {
     }
 }
 
+#[derive(Debug)]
 enum Check {
     Accepts,
     Refuses,
@@ -135,10 +138,15 @@ enum Check {
 }
 
 async fn check(address: SocketAddr) -> Check {
-    match tokio::time::timeout(CHECK_TIMEOUT, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Check::Accepts,
-        Ok(Err(_)) => Check::Refuses,
-        Err(_) => Check::Silent,
+    let outcome = tokio::time::timeout(CHECK_TIMEOUT, TcpStream::connect(address)).await;
+    outcome.map_or(Check::Silent, said)
+}
+
+fn said(connected: io::Result<TcpStream>) -> Check {
+    match connected {
+        Ok(stream) if goes_to_itself(&stream) => Check::Refuses,
+        Ok(_) => Check::Accepts,
+        Err(_) => Check::Refuses,
     }
 }
 
@@ -148,4 +156,16 @@ fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Option<Socket
     (0..ALLOCATION_TRIES)
         .map(|_| SocketAddr::new(ip, rng.random_range(PORTS)))
         .find(|address| !taken(*address) && std::net::TcpListener::bind(address).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own_peer::tests::to_itself;
+
+    #[tokio::test]
+    async fn where_nobody_listens_nobody_accepts() {
+        let said = said(Ok(to_itself().await));
+        assert!(matches!(said, Check::Refuses), "{said:?}");
+    }
 }

@@ -149,18 +149,23 @@ impl Running {
     pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<Door>> {
         let door = self.listeners.remove(name)?;
         door.listener().stop_accepting();
-        self.closed.retain(|d| d.listener().active() > 0);
+        self.closed.retain(|d| !d.listener().is_over());
         self.closed.push(Arc::clone(&door));
         Some(door)
     }
 
-    /// Ends everything: listeners stop accepting at once, their connections have until the deadline to finish.
-    /// Returns how many were cut then.
-    pub(super) async fn drain(self, deadline: Duration) -> usize {
-        let mut drains = JoinSet::new();
-        for door in self.listeners.into_values().chain(self.closed) {
-            drains.spawn(async move { door.listener().drain(deadline).await });
-        }
-        drains.join_all().await.into_iter().sum()
+    /// Every listener, the removed ones included that may have connections still.
+    pub(super) fn doors(&self) -> Vec<Arc<Door>> {
+        self.listeners.values().chain(&self.closed).cloned().collect()
     }
+}
+
+/// Ends listeners: they stop accepting at once, and their connections have until the deadline to finish. Returns how
+/// many were cut then.
+pub(super) async fn drain(doors: Vec<Arc<Door>>, deadline: Duration) -> usize {
+    let mut drains = JoinSet::new();
+    for door in doors {
+        drains.spawn(async move { door.listener().drain(deadline).await });
+    }
+    drains.join_all().await.into_iter().sum()
 }

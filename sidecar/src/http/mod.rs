@@ -136,6 +136,8 @@ async fn connection<H, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024)
+        // Who ends its stream with its request waits for the answer.
+        .half_close(true)
         // As the original's answers are; who reads them by hand may count on it.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);

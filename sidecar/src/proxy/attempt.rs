@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::accept::out_of_room;
 use crate::balance::Failure;
+use crate::own_peer::{goes_to_itself, may_be_chosen};
 
 /// A connection, and how many of the first bytes went with it.
 pub(super) struct Made {
@@ -23,7 +24,15 @@ pub(super) struct Made {
 /// destination on this machine or the next has answered by the time connect(2) returns, and then nothing is waited for.
 pub(super) async fn attempt(address: SocketAddr, deadline: Instant, first: &[u8]) -> Result<Made, Failure> {
     let begun = begin(address, first).and_then(TcpStream::from_std);
-    let stream = begun.map_err(|e| failure_of(&e))?;
+    finish(begun.map_err(|e| failure_of(&e))?, address, deadline, first).await
+}
+
+async fn finish(
+    stream: TcpStream,
+    address: SocketAddr,
+    deadline: Instant,
+    first: &[u8],
+) -> Result<Made, Failure> {
     // Only now that all else is done: who has been sent something may act on it, and nobody else is to get it too.
     let sent = send(&stream, first).map_err(|e| failure_of(&e))?;
     if sent == 0 && stream.peer_addr().is_err() {
@@ -35,6 +44,10 @@ pub(super) async fn attempt(address: SocketAddr, deadline: Instant, first: &[u8]
         if let Some(error) = stream.take_error().unwrap_or_else(Some) {
             return Err(failure_of(&error));
         }
+    }
+    // Whatever was sent then has reached nobody.
+    if may_be_chosen(address.port()) && goes_to_itself(&stream) {
+        return Err(Failure::Refused);
     }
     Ok(Made { stream, sent })
 }
@@ -86,6 +99,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::own_peer::tests::to_itself;
+
+    /// What it says would come back to it.
+    #[tokio::test]
+    async fn a_client_is_not_connected_to_itself() {
+        for first in [&b""[..], b"hello"] {
+            let stream = to_itself().await;
+            let address = stream.local_addr().unwrap();
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let outcome = finish(stream, address, deadline, first).await;
+            assert_eq!(outcome.map(|made| made.sent), Err(Failure::Refused));
+        }
+    }
 
     /// The next one would get them, too.
     #[test]

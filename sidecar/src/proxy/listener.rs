@@ -194,6 +194,11 @@ impl Listener {
         self.accepting.wait().await;
     }
 
+    /// Whether it accepts no more, not even what waits in the backlog, and has no connections any more.
+    pub fn is_over(&self) -> bool {
+        self.accepting.is_empty() && self.active() == 0
+    }
+
     /// Stops accepting, lets connections end until the deadline, and then cuts those that are left: returns
     /// how many. Takes at most a second longer than the deadline.
     pub async fn drain(&self, deadline: Duration) -> usize {

@@ -1,8 +1,12 @@
-//! A caller that is gone before its command is done, as hyper then drops the command: it is done whole all the same.
+//! A caller that is gone before its command is done: it is done whole all the same. One that has only said all is not
+//! gone.
 
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use sidecar::http;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::Door;
 
@@ -31,5 +35,38 @@ async fn a_removal_that_nobody_waits_for_frees_every_address() {
             assert!(Instant::now() < deadline, "{} accepts", listener.address);
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// As `nc -N` does, and whoever ends its request with the end of its stream: it waits for the answer.
+#[tokio::test]
+async fn who_has_said_all_gets_its_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let page = async |request| {
+        let body = http::body(request, 100).await.expect("a body");
+        // As a command that waits for a disk, or for a listener to end.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        http::answer(hyper::StatusCode::OK, "text/plain", body)
+    };
+    tokio::spawn(http::serve(listener, page, CancellationToken::new()));
+    for length in [0, 1, 100] {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let body = "x".repeat(length);
+        let request = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        stream.shutdown().await.expect("ended");
+        let mut answer = String::new();
+        let reading = stream.read_to_string(&mut answer);
+        tokio::time::timeout(PATIENCE, reading)
+            .await
+            .expect("the end in time")
+            .expect("an end in order");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(&format!("\r\n\r\n{body}")),
+            "{length}: {answer:?}"
+        );
     }
 }

@@ -184,7 +184,12 @@ impl Connection {
                 end = Some(End::Closed);
                 answer
             }
-            Step::Execute(command) => self.door.execute(command).await,
+            Step::Execute(command) => {
+                let answer = self.door.execute(command).await;
+                // Many of them may be here at once, and discovery has the same thread.
+                tokio::task::yield_now().await;
+                answer
+            }
             Step::Login(login) => {
                 // What was answered before need not wait for this.
                 if let Some(end) = self.flush().await? {
