@@ -107,7 +107,7 @@ struct Failed {
 
 async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
     let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) if goes_to_itself(&stream) => {
+        Ok(Ok(stream)) if goes_to_itself(&stream, address) => {
             (CheckOutcome::Refused, "nobody listens there".to_owned())
         }
         Ok(Ok(_)) => return Ok(()),

@@ -139,12 +139,12 @@ enum Check {
 
 async fn check(address: SocketAddr) -> Check {
     let outcome = tokio::time::timeout(CHECK_TIMEOUT, TcpStream::connect(address)).await;
-    outcome.map_or(Check::Silent, said)
+    outcome.map_or(Check::Silent, |connected| said(connected, address))
 }
 
-fn said(connected: io::Result<TcpStream>) -> Check {
+fn said(connected: io::Result<TcpStream>, of: SocketAddr) -> Check {
     match connected {
-        Ok(stream) if goes_to_itself(&stream) => Check::Refuses,
+        Ok(stream) if goes_to_itself(&stream, of) => Check::Refuses,
         Ok(_) => Check::Accepts,
         Err(_) => Check::Refuses,
     }
@@ -165,7 +165,9 @@ mod tests {
 
     #[tokio::test]
     async fn where_nobody_listens_nobody_accepts() {
-        let said = said(Ok(to_itself().await));
+        let stream = to_itself().await;
+        let own = stream.local_addr().expect("an address");
+        let said = said(Ok(stream), own);
         assert!(matches!(said, Check::Refuses), "{said:?}");
     }
 }

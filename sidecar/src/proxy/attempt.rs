@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::accept::out_of_room;
 use crate::balance::Failure;
-use crate::own_peer::{goes_to_itself, may_be_chosen};
+use crate::own_peer::goes_to_itself;
 
 /// A connection, and how many of the first bytes went with it.
 pub(super) struct Made {
@@ -46,7 +46,7 @@ async fn finish(
         }
     }
     // Whatever was sent then has reached nobody.
-    if may_be_chosen(address.port()) && goes_to_itself(&stream) {
+    if goes_to_itself(&stream, address) {
         return Err(Failure::Refused);
     }
     Ok(Made { stream, sent })
