@@ -43,7 +43,7 @@ impl Protocol {
         self.gossips(now, endpoint);
         let revision = self.directory.revision();
         let joined = self.membership.answered(endpoint);
-        let keeps_connection = self.keeps_connection(endpoint);
+        let keeps_connections = !self.is_large();
         let Some(contact) = self.contacts.get_mut(&endpoint) else {
             return;
         };
@@ -57,7 +57,7 @@ impl Protocol {
         let asks_again = !joined && self.patience.is_usual(self.timing.join_timeout);
         // The connection that tells at once when it dies is made by a question, too, and so far only it has one. Only one
         // question, lest each make the other ask for ever.
-        if contact.pulled.is_none() && (asks_again || keeps_connection) {
+        if contact.pulled.is_none() && (asks_again || keeps_connections) {
             contact.want_pull(now, self.timing.repair_pause);
         }
         if joined {
