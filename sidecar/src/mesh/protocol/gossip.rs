@@ -72,7 +72,7 @@ impl Protocol {
         let turn = self.timing.ping_share * neighbours;
         self.timing
             .check_period
-            .max(turn.saturating_sub(self.timing.ping_way))
+            .max(turn.saturating_sub(self.timing.ping_sooner))
     }
 
     /// Plans the first ping of a node that has come up, somewhen in a turn.
