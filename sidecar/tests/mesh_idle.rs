@@ -1,11 +1,15 @@
-//! What an idle mesh does not spend on one node that another misses by chance.
+//! What an idle mesh does not spend: on one node that another misses by chance, and on pings that all come at the
+//! same time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod mesh_common;
 
+use std::net::SocketAddr;
+
 use mesh_common::gossip::{bring_up, says};
-use mesh_common::lone::{Lone, ms, node};
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node};
+use mesh_common::lone::{Lone, change, local, ms, node};
+use sidecar::mesh::protocol::Event;
+use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node, Request};
 
 /// Two that are up, and have agreed for a while.
 fn settled() -> (Lone, Node, Node) {
@@ -87,4 +91,78 @@ fn who_differs_by_those_that_it_says_are_down_is_not_asked_whom_it_knows() {
         differs(&mut lone, &other, &[&third, &fourth]);
     }
     assert!(!asks_for_nodes(&mut lone));
+}
+
+/// The gossip sent, which is taken, and to whom.
+fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
+    let gossip = lone
+        .sent
+        .extract_if(.., |(_, datagram)| Gossip::parse(&datagram.hash).is_some());
+    gossip
+        .map(|(to, datagram)| (to, datagram.kind, Gossip::parse(&datagram.hash).unwrap()))
+        .collect()
+}
+
+/// A turn of a hundred neighbours, 15 s, as [`pass_answered`] counts; fewer have shorter ones.
+const TURN: u32 = 750;
+
+/// So many that are up, and have been for some turns.
+fn many(count: u8) -> (Lone, Vec<Node>) {
+    let mut lone = Lone::new();
+    let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
+    for other in &others {
+        bring_up(&mut lone, other);
+    }
+    pass_answered(&mut lone, &others, 3 * TURN);
+    (lone, others)
+}
+
+/// Lets a moment pass in which all others answer their pings. Who was pinged.
+fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
+    lone.pass(ms(20));
+    let pings = sent(lone)
+        .into_iter()
+        .filter(|(_, kind, _)| *kind == DatagramKind::Search);
+    let pinged = |to| others.iter().find(|other| other.datagram_address() == to);
+    let pinged: Vec<Node> = pings.map(|(to, ..)| pinged(to).unwrap().clone()).collect();
+    for other in &pinged {
+        says(lone, DatagramKind::Inform, other, &[]);
+    }
+    pinged
+}
+
+/// Several of those. How many pings there were.
+fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
+    (0..steps).map(|_| pass_one(lone, others).len()).sum()
+}
+
+fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
+    let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
+    assert!(
+        quarters.iter().all(|pings| (15..=35).contains(pings)),
+        "25 each at best: {quarters:?}"
+    );
+}
+
+#[test]
+fn pings_of_those_that_were_met_at_once_come_evenly() {
+    let (mut lone, others) = many(100);
+    pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn pings_of_those_that_were_asked_at_once_come_evenly() {
+    let (mut lone, others) = many(100);
+    for other in &others {
+        // Somebody else speaks for it, so that it is asked itself.
+        lone.serve(&node("stranger", 250), Request::Add(change(other, 6)));
+    }
+    while !lone.asked.is_empty() {
+        for asked in std::mem::take(&mut lone.asked) {
+            let other = others.iter().find(|other| other.endpoint() == asked.to).unwrap();
+            lone.event(Event::Gossips(asked.to));
+            lone.answer(&asked, local(other, &[5]));
+        }
+    }
+    pings_come_evenly(&mut lone, &others);
 }

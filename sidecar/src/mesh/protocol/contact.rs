@@ -70,6 +70,8 @@ pub(super) struct Contact {
     pub(super) silent: bool,
     /// When its gossip or its list last came.
     pub(super) heard: Duration,
+    /// How long a turn was when its ping was last planned.
+    pub(super) turn: Duration,
 }
 
 impl Contact {
@@ -95,6 +97,7 @@ impl Contact {
             misses: 0,
             silent: false,
             heard: now,
+            turn: Duration::ZERO,
         }
     }
 

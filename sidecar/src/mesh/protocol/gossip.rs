@@ -8,13 +8,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand::RngExt;
-
 use super::{Failure, Protocol, Timer};
 use crate::mesh::wire::{DatagramKind, Gossip, Node};
 
 /// How much longer or shorter than the others a turn may be, lest nodes march in step.
 const UNEVEN: f64 = 0.03;
+/// But no more than that: the second of a pair waits for the last moment of the first.
+const MOST_UNEVEN: Duration = Duration::from_millis(500);
+/// Where turns have become so many times as long since a ping was planned, the next one is as uneven as can be: those of
+/// all who met while a mesh started would come in the same part of each turn.
+const GROWN: f64 = 1.1;
 /// A check by an exchange that is not to be: a ping, or what others ask, comes before.
 pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// With this ping in a row a node is also checked by an exchange. Where the way is long, the second one's answer comes
@@ -78,26 +81,41 @@ impl Protocol {
     /// Plans the first ping of a node that has come up, somewhen in a turn.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
         self.lives(now, endpoint);
-        let pause = self.part_of(self.ping_period(), 0.0);
+        let turn = self.ping_period();
+        let pause = self.part_of(turn, 0.0);
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.turn = turn;
+        }
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
 
-    /// A node that is up has shown that it lives: its turn comes again.
+    /// A node that is up has shown that it lives: its turn comes again. The first of a pair keeps to its own pings, lest
+    /// those of all that are heard at once come at once ever after.
     pub(super) fn ping_again(&mut self, now: Duration, endpoint: SocketAddr) {
+        let turn = self.ping_period();
+        let pings_first = self.membership.own().endpoint() < endpoint;
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        let is_planned = pings_first && contact.misses == 0;
+        let (before, ends) = (contact.turn, contact.gossips && !is_planned);
+        if ends {
+            contact.turn = turn;
+        }
         self.lives(now, endpoint);
-        if !self
-            .contacts
-            .get(&endpoint)
-            .is_some_and(|contact| contact.gossips)
-        {
+        if !ends {
             return;
         }
-        let period = self.ping_period();
-        let pause = if self.membership.own().endpoint() < endpoint {
-            period.mul_f64(self.rng.random_range(1.0 - UNEVEN..1.0 + UNEVEN))
+        let uneven = if turn > before.mul_f64(GROWN) {
+            turn / 2
+        } else {
+            turn.mul_f64(UNEVEN).min(MOST_UNEVEN)
+        };
+        let pause = if pings_first {
+            turn - uneven + self.part_of(uneven * 2, 0.0)
         } else {
             // The second of a pair only where the first does not.
-            period.mul_f64(1.0 + UNEVEN) + self.timing.ping_retry
+            turn + uneven + self.timing.ping_retry
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
