@@ -136,6 +136,46 @@ fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
     (0..steps).map(|_| pass_one(lone, others).len()).sum()
 }
 
+#[test]
+fn a_doubt_is_passed_on_only_by_who_misses_the_node_itself() {
+    let (mut lone, others) = many(30);
+    let [doubted, teller, ..] = &others[..] else {
+        panic!("{others:?}")
+    };
+    let doubt = Missed {
+        endpoint: doubted.endpoint(),
+        down: false,
+    };
+    while !pass_one(&mut lone, &others).contains(doubted) {}
+    // Later than doubts begin to count, and before its next turn, which takes 4.38 s.
+    pass_answered(&mut lone, &others, 3_100 / 20);
+    let gossip = Gossip {
+        nodes: lone.protocol.membership().digest(),
+        services: lone.protocol.directory().digest(),
+        missed: vec![doubt],
+    };
+    lone.datagram(DatagramKind::Inform, teller, &gossip.text());
+    let told = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
+        sent.iter()
+            .filter(|(.., gossip)| !gossip.missed.is_empty())
+            .count()
+    };
+    says(&mut lone, DatagramKind::Search, teller, &[]);
+    lone.pass(ms(150));
+    let first = sent(&mut lone);
+    let pings = first.iter().filter(|(to, ..)| *to == doubted.datagram_address());
+    assert_eq!(pings.count(), 2, "{first:?}");
+    assert_eq!(told(&first), 0, "{first:?}");
+
+    lone.pass(ms(100));
+    let next = sent(&mut lone);
+    assert!(told(&next) > 1, "some are told at once: {next:?}");
+    says(&mut lone, DatagramKind::Inform, doubted, &[]);
+    lone.pass(ms(200));
+    assert_eq!(told(&sent(&mut lone)), 0, "it lives");
+    assert!(lone.protocol.membership().is_up(doubted));
+}
+
 fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
     let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
     assert!(

@@ -25,6 +25,8 @@ pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
 const CHECKED_AFTER: u32 = 4;
 /// With this ping in a row, which is none that merely got lost, others are told.
 const TOLD_AFTER: u32 = 5;
+/// The same of a node that others miss. Were it told with the first, one that lives would be pinged by everybody.
+const TOLD_AFTER_DOUBT: u32 = 3;
 
 impl Protocol {
     /// The node at this endpoint, whose answer comes next, says that it gossips.
@@ -123,7 +125,7 @@ impl Protocol {
     /// A node that is up has shown that it lives: nobody need look for it.
     fn lives(&mut self, now: Duration, endpoint: SocketAddr) {
         if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            (contact.misses, contact.heard) = (0, now);
+            (contact.misses, contact.doubted, contact.heard) = (0, false, now);
         }
         self.rumours.quash(endpoint);
     }
@@ -154,19 +156,20 @@ impl Protocol {
             }
         }
         contact.misses += 1;
-        let pause = if contact.misses == 1 {
-            self.timing.ping_patience
-        } else {
-            self.timing.ping_retry
+        let (pause, told_after) = match contact.doubted {
+            true => (self.timing.ping_retry, TOLD_AFTER_DOUBT),
+            false if contact.misses == 1 => (self.timing.ping_patience, TOLD_AFTER),
+            false => (self.timing.ping_retry, TOLD_AFTER),
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
         if contact.misses == CHECKED_AFTER {
             // Its kernel may know better, or only datagrams be lost.
             contact.check_at = now;
         }
-        if contact.misses == TOLD_AFTER {
+        if contact.misses == told_after {
             let times = self.rumour_times();
             self.rumours.doubt(endpoint, times);
+            self.tell_some(now);
         }
         self.send_gossip(&node, DatagramKind::Search);
         self.pursue(now, endpoint);
