@@ -1,5 +1,5 @@
-//! What an idle mesh does not spend: on one node that another misses by chance, and on pings that all come at the
-//! same time.
+//! What an idle mesh does not spend: on one node that another misses by chance, and on pings and searches that all make
+//! at the same time.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod mesh_common;
@@ -205,4 +205,28 @@ fn pings_of_those_that_were_asked_at_once_come_evenly() {
         }
     }
     pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn nodes_of_a_large_mesh_share_the_search_out() {
+    let searches = |count: u8| {
+        let mut lone = Lone::searching(23);
+        let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
+        for other in &others {
+            bring_up(&mut lone, other);
+        }
+        // Until the first sweep and the pause after it are over.
+        pass_answered(&mut lone, &others, 50 * 120);
+        lone.sent.clear();
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..50 * 120 {
+            pass_answered(&mut lone, &others, 1);
+            places.extend(lone.sent.drain(..).map(|(to, _)| to));
+        }
+        places.len()
+    };
+    let (few, many) = (searches(5), searches(200));
+    // With the 32 that are near.
+    assert!(few > 132, "{few} places in two minutes");
+    assert!((42..64).contains(&many), "{many} places in two minutes");
 }

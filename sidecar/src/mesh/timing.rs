@@ -24,8 +24,8 @@ pub struct Timing {
     pub search_first: Duration,
     /// The longest pause between two rounds, and the one between two sweeps, while alone. 10 s.
     pub search_alone: Duration,
-    /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up: all nodes
-    /// together still visit many. 1 s.
+    /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up; in a large mesh
+    /// so much longer that all nodes together visit as many. 1 s.
     pub search_settled_pause: Duration,
     /// Pause between two rounds, and two sweeps, while a neighbour is up. 60 s.
     pub search_settled: Duration,
