@@ -3,13 +3,15 @@
 
 mod mesh_common;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Asked, Lone, list, local, ms, node};
 use sidecar::mesh::protocol::{Departure, Event, Failure};
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Node, NodeServices, NodeState, Request};
+use sidecar::mesh::wire::{
+    Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, NodeState, Request,
+};
 
 #[test]
 fn a_strangers_rumours_move_nobody() {
@@ -69,6 +71,12 @@ fn whom_a_neighbours_list_has_down_is_pinged_first() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
+    let is_ping = |(to, datagram): &(SocketAddr, Datagram)| {
+        *to == third.datagram_address() && Gossip::parse(&datagram.hash).is_some()
+    };
+    while !lone.sent.iter().any(is_ping) {
+        lone.pass(ms(10));
+    }
     says(&mut lone, DatagramKind::Inform, &third, &[]);
     lone.pass(ms(375));
     lone.sent.clear();

@@ -68,7 +68,7 @@ struct Line {
     took: Duration,
 }
 
-/// What a node sends and receives: per second on average, and the busiest node's bytes.
+/// What a node sends and receives: per second on average, and the busiest nodes' datagrams sent and bytes.
 #[derive(Default)]
 struct Steady {
     sent: f64,
@@ -76,7 +76,8 @@ struct Steady {
     exchanges: f64,
     segments: f64,
     bytes: f64,
-    most: f64,
+    most_sent: f64,
+    most_bytes: f64,
 }
 
 impl Steady {
@@ -88,16 +89,19 @@ impl Steady {
             let all: u64 = traffic.iter().map(field).sum();
             all as f64 / nodes / seconds
         };
-        let most = traffic.iter().map(|node| node.bytes).max().unwrap_or_default();
         #[allow(clippy::cast_precision_loss, reason = "as above")]
-        let most = most as f64 / seconds;
+        let most = |field: fn(&Traffic) -> u64| {
+            let most = traffic.iter().map(field).max().unwrap_or_default();
+            most as f64 / seconds
+        };
         Self {
             sent: mean(|node| node.datagrams_sent),
             received: mean(|node| node.datagrams_received),
             exchanges: mean(|node| node.exchanges),
             segments: mean(|node| node.segments),
             bytes: mean(|node| node.bytes),
-            most,
+            most_sent: most(|node| node.datagrams_sent),
+            most_bytes: most(|node| node.bytes),
         }
     }
 }
@@ -193,17 +197,18 @@ fn print(line: &Line) {
         |time: Option<Duration>| time.map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
     let Line { nodes, steady, .. } = line;
     println!(
-        "| {nodes:>5} | {:>6} | {:>6} | {:>6} | {:>6} | {:>6.2} | {:>6.2} | {:>7.2} | {:>7.1} | {:>8.2} | {:>8.2} | {:>8.1} | {:>6.1} |",
+        "| {nodes:>5} | {:>6} | {:>6} | {:>6} | {:>6} | {:>6.2} | {:>8.2} | {:>6.2} | {:>7.2} | {:>7.1} | {:>8.2} | {:>8.2} | {:>8.1} | {:>6.1} |",
         time(line.cold),
         time(line.frozen),
         time(line.parted),
         time(line.healed),
         steady.sent,
+        steady.most_sent,
         steady.received,
         steady.exchanges,
         steady.segments,
         steady.bytes / 1000.0,
-        steady.most / 1000.0,
+        steady.most_bytes / 1000.0,
         line.cold_bytes / 1000.0,
         line.took.as_secs_f64(),
     );
@@ -222,10 +227,10 @@ fn main() {
         "times in simulated s until all agree; a node's traffic per s in the steady state, both directions but where said"
     );
     println!(
-        "| nodes |   cold | frozen |    cut | healed |   sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |"
+        "| nodes |   cold | frozen |    cut | healed |   sent | max sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |"
     );
     println!(
-        "|-------|--------|--------|--------|--------|--------|--------|---------|---------|----------|----------|----------|--------|"
+        "|-------|--------|--------|--------|--------|--------|----------|--------|---------|---------|----------|----------|----------|--------|"
     );
     for nodes in &options.nodes {
         print(&simulate(&options, *nodes));

@@ -164,6 +164,16 @@ impl Membership {
         self.digest.wrapping_add(self.lost)
     }
 
+    /// What [`Self::digest`] would be if of these nodes none were up.
+    pub fn digest_without(&self, gone: impl Iterator<Item = SocketAddr>) -> u64 {
+        let up = gone
+            .filter_map(|endpoint| self.members.get(&endpoint))
+            .filter(|member| member.up);
+        up.fold(self.digest, |sum, member| {
+            sum.wrapping_sub(digest(&member.node.text()))
+        })
+    }
+
     /// Every known node with its health, this one first: the body of a node exchange.
     pub fn states(&self) -> Vec<NodeState> {
         let own = NodeState {

@@ -24,8 +24,8 @@ pub struct Timing {
     pub search_first: Duration,
     /// The longest pause between two rounds, and the one between two sweeps, while alone. 10 s.
     pub search_alone: Duration,
-    /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up: all nodes
-    /// together still visit many. 1 s.
+    /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up; in a large mesh
+    /// so much longer that all nodes together visit as many. 1 s.
     pub search_settled_pause: Duration,
     /// Pause between two rounds, and two sweeps, while a neighbour is up. 60 s.
     pub search_settled: Duration,
@@ -38,15 +38,14 @@ pub struct Timing {
     /// From one check of a node that is up to the next. 400 ms.
     pub check_period: Duration,
     /// Nodes of our own kind ping each other instead: each of so many neighbours in turn that one has this
-    /// much of the time, if that is longer than `check_period`. A pair needs one ping a turn. 140 ms.
+    /// much of the time, if that is longer than `check_period`. A pair needs one ping a turn. 150 ms.
     pub ping_share: Duration,
-    /// What a ping and its answer take of a turn where the way is long: the next ping is due so much sooner after
-    /// the answer. 80 ms.
-    pub ping_way: Duration,
+    /// So much shorter is a turn: a ping and its answer take some of it where the way is long, and in a small mesh
+    /// there is room for more of them. 120 ms.
+    pub ping_sooner: Duration,
     /// From a ping that was not answered to the next. 370 ms.
     pub ping_patience: Duration,
-    /// The same from then on, and how much later than the first of a pair the second pings: more than `ping_way`.
-    /// 100 ms.
+    /// The same from then on, and how much later than the first of a pair the second pings. 100 ms.
     pub ping_retry: Duration,
     /// Unanswered pings in a row that take a node down. 6.
     pub pings_until_down: u32,
@@ -105,8 +104,8 @@ impl Default for Timing {
             join_timeout: ms(600),
             exchange_timeout: ms(2_000),
             check_period: ms(400),
-            ping_share: ms(140),
-            ping_way: ms(80),
+            ping_share: ms(150),
+            ping_sooner: ms(120),
             ping_patience: ms(370),
             ping_retry: ms(100),
             pings_until_down: 6,

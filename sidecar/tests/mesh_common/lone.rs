@@ -60,11 +60,16 @@ pub(crate) struct Lone {
 
 impl Lone {
     pub(crate) fn new() -> Self {
+        Self::searching(28)
+    }
+
+    /// One that searches the addresses that its own has under this mask.
+    pub(crate) fn searching(search_mask: u8) -> Self {
         let own = node("own", 1);
         let search = Search::new(
             own.datagram_address(),
             &Config {
-                search_mask: 28,
+                search_mask,
                 ..Config::default()
             },
         );

@@ -66,10 +66,14 @@ pub(super) struct Contact {
     pub(super) said_so: bool,
     /// Pings in a row that it has not answered.
     pub(super) misses: u32,
+    /// Somebody else misses it, too.
+    pub(super) doubted: bool,
     /// It went down, and no datagram has come since.
     pub(super) silent: bool,
     /// When its gossip or its list last came.
     pub(super) heard: Duration,
+    /// How long a turn was when its ping was last planned.
+    pub(super) turn: Duration,
 }
 
 impl Contact {
@@ -93,8 +97,10 @@ impl Contact {
             gossips: false,
             said_so: false,
             misses: 0,
+            doubted: false,
             silent: false,
             heard: now,
+            turn: Duration::ZERO,
         }
     }
 
@@ -168,6 +174,7 @@ impl Contact {
         self.silent = true;
         self.spoke = false;
         self.misses = 0;
+        self.doubted = false;
         self.pulled = None;
         self.pull_at = None;
         self.sync_at = None;

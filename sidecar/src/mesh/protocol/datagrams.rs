@@ -55,7 +55,7 @@ impl Protocol {
         }
         match kind {
             DatagramKind::Search if differs => self.found_by(now, &node),
-            DatagramKind::Inform if differs => self.ask_nodes(now, endpoint),
+            DatagramKind::Inform if differs => self.informed(now, endpoint),
             _ => {}
         }
         let waits = self

@@ -8,15 +8,18 @@ use crate::mesh::wire::Gossip;
 
 /// Pauses grow to 32 times as long.
 const MAX_SLOWNESS: u32 = 5;
-/// So many differing digests in a row are no change on its way.
-const DIFFERENCES: u32 = 3;
+/// So many differing digests in a row are no change on its way, and so many that agree no chance.
+const IN_A_ROW: u32 = 3;
 /// Pauses grow to so many times as long only, while differences may be of those whom we have yet to meet.
 const MEETING: u32 = 8;
 
 /// How far others' digests agree with ours, and when that is looked into.
 #[derive(Debug, Default)]
 pub(super) struct Differences {
-    in_a_row: u32,
+    /// Digests in a row that differ.
+    differing: u32,
+    /// Digests in a row that agree.
+    agreeing: u32,
     not_before: Duration,
     pause: Duration,
     /// How often the pauses are doubled because answers take too long.
@@ -28,8 +31,17 @@ pub(super) struct Differences {
 impl Differences {
     /// Another digest differs: is it time to look into it? At once while all is changing anyway.
     fn another(&mut self) -> bool {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        self.helped || self.in_a_row >= DIFFERENCES
+        self.agreeing = 0;
+        self.differing = self.differing.saturating_add(1);
+        self.helped || self.differing >= IN_A_ROW
+    }
+
+    /// Another digest agrees. Where several do nodes no longer come and go, and the next that differs is of one that
+    /// misses somebody by chance: its list is long, and does not help.
+    fn agrees(&mut self) {
+        self.differing = 0;
+        self.agreeing = self.agreeing.saturating_add(1);
+        self.helped &= self.agreeing < IN_A_ROW;
     }
 
     /// Whether one may look into it again.
@@ -47,7 +59,7 @@ impl Differences {
             (self.pause * 2).clamp(shortest, longest)
         };
         self.not_before = now + self.pause;
-        self.in_a_row = 0;
+        (self.differing, self.agreeing) = (0, 0);
     }
 
     /// A look has ended: where the answer takes too long others' do, too, and asking less is what helps.
@@ -64,8 +76,11 @@ impl Protocol {
     /// Another's digests have come.
     pub(super) fn compare_gossip(&mut self, now: Duration, endpoint: SocketAddr, gossip: &Gossip) {
         if gossip.nodes != self.membership.digest() {
-            if gossip.nodes == self.membership.digest_before_loss() {
-                // All that differs is whom we have just lost, and look for: its list is long, and does not help.
+            let down = gossip.missed.iter().filter(|missed| missed.down);
+            let without = self.membership.digest_without(down.map(|missed| missed.endpoint));
+            if gossip.nodes == self.membership.digest_before_loss() || gossip.nodes == without {
+                // All that differs is whom we have just lost, or it has, and who is looked for: its list is long, and
+                // does not help.
                 return;
             }
             if self.differing_nodes.another() {
@@ -73,7 +88,7 @@ impl Protocol {
             }
             return;
         }
-        self.differing_nodes.in_a_row = 0;
+        self.differing_nodes.agrees();
         if gossip.services == self.directory.digest() {
             self.differing_lists = Differences::default();
         } else if self.differing_lists.another() && self.differing_lists.is_due(now) {
@@ -83,6 +98,15 @@ impl Protocol {
                 contact.want_sync(now);
             }
             self.pursue(now, endpoint);
+        }
+    }
+
+    /// Another's hash has come, and differs. One of our own kind that is up says so with each ping, too.
+    pub(super) fn informed(&mut self, now: Duration, endpoint: SocketAddr) {
+        let contact = self.contacts.get(&endpoint);
+        let pings = contact.is_some_and(|contact| contact.gossips) && self.is_up_at(endpoint);
+        if !pings || self.differing_nodes.another() {
+            self.ask_nodes(now, endpoint);
         }
     }
 

@@ -9,12 +9,11 @@ use super::contact::Contact;
 use super::{Protocol, Timer};
 use crate::mesh::wire::{Missed, Node};
 
-/// So many are told at once that a node is down.
-const TOLD_AT_ONCE: usize = 3;
+/// So many are told at once that a node is missed.
+const TOLD_AT_ONCE: usize = 5;
 
 impl Protocol {
-    /// Somebody misses a node: looks for it, unless it was heard just now. A mere doubt is passed on, so that it is
-    /// with everybody soon; where it proves wrong it dies out.
+    /// Somebody misses a node: looks for it, unless it was heard just now. Who then misses it, too, passes that on.
     pub(super) fn doubt(&mut self, now: Duration, Missed { endpoint, down }: Missed) {
         let patience = if down {
             self.timing.ping_patience
@@ -24,12 +23,12 @@ impl Protocol {
         if !self.is_doubtful(now, endpoint, patience) {
             return;
         }
-        if !down {
-            let times = self.rumour_times();
-            self.rumours.doubt(endpoint, times);
-        } else if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            // Its kernel may say so to us, too.
-            contact.check_at = now;
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.doubted = true;
+            if down {
+                // Its kernel may say so to us, too.
+                contact.check_at = now;
+            }
         }
         self.ping(now, endpoint);
     }
@@ -53,9 +52,17 @@ impl Protocol {
     /// Tells others that a node is down: some at once, if it is news.
     pub(super) fn tell_down(&mut self, now: Duration, endpoint: SocketAddr) {
         let times = self.rumour_times();
-        if !self.rumours.down(endpoint, times) {
+        if self.rumours.down(endpoint, times) {
+            self.tell_some(now);
+        }
+    }
+
+    /// Tells some at once what is to be told; where many are missed not for each, since a datagram tells of several.
+    pub(super) fn tell_some(&mut self, now: Duration) {
+        if self.rumours.are_many() && now < self.told_some + self.timing.ping_retry {
             return;
         }
+        self.told_some = now;
         let up: Vec<SocketAddr> = self.membership.healthy().iter().map(Node::endpoint).collect();
         for _ in 0..TOLD_AT_ONCE {
             let to = up[self.rng.random_range(0..up.len())];

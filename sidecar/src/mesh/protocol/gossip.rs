@@ -8,13 +8,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand::RngExt;
-
 use super::{Failure, Protocol, Timer};
 use crate::mesh::wire::{DatagramKind, Gossip, Node};
 
 /// How much longer or shorter than the others a turn may be, lest nodes march in step.
 const UNEVEN: f64 = 0.03;
+/// But no more than that: the second of a pair waits for the last moment of the first.
+const MOST_UNEVEN: Duration = Duration::from_millis(500);
+/// Where turns have become so many times as long since a ping was planned, the next one is as uneven as can be: those of
+/// all who met while a mesh started would come in the same part of each turn.
+const GROWN: f64 = 1.1;
 /// A check by an exchange that is not to be: a ping, or what others ask, comes before.
 pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// With this ping in a row a node is also checked by an exchange. Where the way is long, the second one's answer comes
@@ -22,6 +25,8 @@ pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
 const CHECKED_AFTER: u32 = 4;
 /// With this ping in a row, which is none that merely got lost, others are told.
 const TOLD_AFTER: u32 = 5;
+/// The same of a node that others miss. Were it told with the first, one that lives would be pinged by everybody.
+const TOLD_AFTER_DOUBT: u32 = 3;
 
 impl Protocol {
     /// The node at this endpoint, whose answer comes next, says that it gossips.
@@ -72,32 +77,47 @@ impl Protocol {
         let turn = self.timing.ping_share * neighbours;
         self.timing
             .check_period
-            .max(turn.saturating_sub(self.timing.ping_way))
+            .max(turn.saturating_sub(self.timing.ping_sooner))
     }
 
     /// Plans the first ping of a node that has come up, somewhen in a turn.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
         self.lives(now, endpoint);
-        let pause = self.part_of(self.ping_period(), 0.0);
+        let turn = self.ping_period();
+        let pause = self.part_of(turn, 0.0);
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.turn = turn;
+        }
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
 
-    /// A node that is up has shown that it lives: its turn comes again.
+    /// A node that is up has shown that it lives: its turn comes again. The first of a pair keeps to its own pings, lest
+    /// those of all that are heard at once come at once ever after.
     pub(super) fn ping_again(&mut self, now: Duration, endpoint: SocketAddr) {
+        let turn = self.ping_period();
+        let pings_first = self.membership.own().endpoint() < endpoint;
+        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+            return;
+        };
+        let is_planned = pings_first && contact.misses == 0;
+        let (before, ends) = (contact.turn, contact.gossips && !is_planned);
+        if ends {
+            contact.turn = turn;
+        }
         self.lives(now, endpoint);
-        if !self
-            .contacts
-            .get(&endpoint)
-            .is_some_and(|contact| contact.gossips)
-        {
+        if !ends {
             return;
         }
-        let period = self.ping_period();
-        let pause = if self.membership.own().endpoint() < endpoint {
-            period.mul_f64(self.rng.random_range(1.0 - UNEVEN..1.0 + UNEVEN))
+        let uneven = if turn > before.mul_f64(GROWN) {
+            turn / 2
+        } else {
+            turn.mul_f64(UNEVEN).min(MOST_UNEVEN)
+        };
+        let pause = if pings_first {
+            turn - uneven + self.part_of(uneven * 2, 0.0)
         } else {
             // The second of a pair only where the first does not.
-            period.mul_f64(1.0 + UNEVEN) + self.timing.ping_retry
+            turn + uneven + self.timing.ping_retry
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
@@ -105,7 +125,7 @@ impl Protocol {
     /// A node that is up has shown that it lives: nobody need look for it.
     fn lives(&mut self, now: Duration, endpoint: SocketAddr) {
         if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            (contact.misses, contact.heard) = (0, now);
+            (contact.misses, contact.doubted, contact.heard) = (0, false, now);
         }
         self.rumours.quash(endpoint);
     }
@@ -136,19 +156,20 @@ impl Protocol {
             }
         }
         contact.misses += 1;
-        let pause = if contact.misses == 1 {
-            self.timing.ping_patience
-        } else {
-            self.timing.ping_retry
+        let (pause, told_after) = match contact.doubted {
+            true => (self.timing.ping_retry, TOLD_AFTER_DOUBT),
+            false if contact.misses == 1 => (self.timing.ping_patience, TOLD_AFTER),
+            false => (self.timing.ping_retry, TOLD_AFTER),
         };
         self.timers.set(Timer::Ping(endpoint), now + pause);
         if contact.misses == CHECKED_AFTER {
             // Its kernel may know better, or only datagrams be lost.
             contact.check_at = now;
         }
-        if contact.misses == TOLD_AFTER {
+        if contact.misses == told_after {
             let times = self.rumour_times();
             self.rumours.doubt(endpoint, times);
+            self.tell_some(now);
         }
         self.send_gossip(&node, DatagramKind::Search);
         self.pursue(now, endpoint);

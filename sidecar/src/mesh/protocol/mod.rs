@@ -69,6 +69,8 @@ pub struct Protocol {
     /// Sweeps of the rest that have.
     sweeps: u32,
     rumours: Rumours,
+    /// When some were last told of those that are missed without waiting for their turns.
+    told_some: Duration,
     differing_nodes: Differences,
     differing_lists: Differences,
     /// When nodes that had gone down were last looked for in a hurry.
@@ -111,6 +113,7 @@ impl Protocol {
             rounds: 0,
             sweeps: 0,
             rumours: Rumours::default(),
+            told_some: Duration::ZERO,
             differing_nodes: Differences::default(),
             differing_lists: Differences::default(),
             hurried: Duration::ZERO,

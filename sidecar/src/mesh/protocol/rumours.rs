@@ -8,6 +8,9 @@ use crate::mesh::wire::{Gossip, Missed};
 /// The most rumours at a time. More are lost, and the nodes are found by their other neighbours.
 const MAX_RUMOURS: usize = 1024;
 
+/// Some may be missed by chance; those that a cut has taken away are more.
+const FEW_RUMOURS: usize = 8;
+
 #[derive(Debug)]
 struct Rumour {
     /// How often it is still to be told.
@@ -41,6 +44,11 @@ impl Rumours {
             down: true,
         };
         self.0.insert(of, rumour).is_none_or(|before| !before.down)
+    }
+
+    /// Whether there are so many that most datagrams tell of several.
+    pub(super) fn are_many(&self) -> bool {
+        self.0.len() > FEW_RUMOURS
     }
 
     /// It has proved to be wrong.

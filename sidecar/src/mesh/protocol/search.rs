@@ -208,7 +208,7 @@ impl Protocol {
             let settled = self.sweeps > 0 && !self.membership.is_alone();
             // Where the near rounds go there, too, until the node is settled, there is no hurry.
             if settled || !hurry {
-                self.timing.search_settled_pause
+                self.shared_pause()
             } else {
                 self.timing.search_far_pause
             }
@@ -223,6 +223,16 @@ impl Protocol {
             self.about(pause)
         };
         self.timers.set(Timer::SearchFar, now + pause);
+    }
+
+    /// The pause of a settled node: in a large mesh all share the addresses out.
+    fn shared_pause(&self) -> Duration {
+        let (up, few) = (
+            self.membership.healthy().len(),
+            self.timing.kept_connections.max(1),
+        );
+        let share = u32::try_from(up / few).unwrap_or(u32::MAX).max(1);
+        self.timing.search_settled_pause.saturating_mul(share)
     }
 
     fn search_at(&mut self, places: Vec<SocketAddr>) {

@@ -1,0 +1,232 @@
+//! What an idle mesh does not spend: on one node that another misses by chance, and on pings and searches that all make
+//! at the same time.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod mesh_common;
+
+use std::net::SocketAddr;
+
+use mesh_common::gossip::{bring_up, says};
+use mesh_common::lone::{Lone, change, local, ms, node};
+use sidecar::mesh::protocol::Event;
+use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node, Request};
+
+/// Two that are up, and have agreed for a while.
+fn settled() -> (Lone, Node, Node) {
+    let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
+    bring_up(&mut lone, &other);
+    bring_up(&mut lone, &third);
+    for _ in 0..3 {
+        says(&mut lone, DatagramKind::Inform, &other, &[]);
+    }
+    (lone, other, third)
+}
+
+/// A node says that it knows others, and misses these.
+fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
+    let told = lost.iter().map(|node| Missed {
+        endpoint: node.endpoint(),
+        down: true,
+    });
+    let endpoints = lost.iter().map(|node| node.endpoint());
+    let gossip = Gossip {
+        nodes: match lost {
+            [] => lone.protocol.membership().digest().wrapping_add(1),
+            _ => lone.protocol.membership().digest_without(endpoints),
+        },
+        services: lone.protocol.directory().digest(),
+        missed: told.collect(),
+    };
+    lone.datagram(DatagramKind::Inform, by, &gossip.text());
+}
+
+/// Whether anybody is asked soon whom it knows.
+fn asks_for_nodes(lone: &mut Lone) -> bool {
+    lone.pass(ms(50));
+    let mut asked = lone.asked.iter();
+    asked.any(|asked| asked.request.kind() == ExchangeKind::Nodes)
+}
+
+#[test]
+fn who_differs_while_most_agree_is_not_asked_whom_it_knows() {
+    let (mut lone, other, third) = settled();
+    for _ in 0..2 {
+        differs(&mut lone, &other, &[]);
+    }
+    assert!(!asks_for_nodes(&mut lone), "two digests that differ");
+    says(&mut lone, DatagramKind::Inform, &third, &[]);
+    for _ in 0..2 {
+        differs(&mut lone, &other, &[]);
+    }
+    assert!(!asks_for_nodes(&mut lone), "not in a row");
+    differs(&mut lone, &third, &[]);
+    assert!(asks_for_nodes(&mut lone));
+}
+
+#[test]
+fn who_answers_a_search_with_another_hash_while_most_agree_is_not_asked_whom_it_knows() {
+    let (mut lone, other, third) = settled();
+    for _ in 0..2 {
+        lone.datagram(DatagramKind::Inform, &other, "another");
+    }
+    assert!(!asks_for_nodes(&mut lone));
+    lone.datagram(DatagramKind::Inform, &third, "another");
+    assert!(asks_for_nodes(&mut lone));
+}
+
+#[test]
+fn while_nodes_come_and_go_who_differs_is_asked_at_once() {
+    let (mut lone, other, _) = settled();
+    bring_up(&mut lone, &node("fourth", 4));
+    differs(&mut lone, &other, &[]);
+    assert!(asks_for_nodes(&mut lone));
+}
+
+#[test]
+fn who_differs_by_those_that_it_says_are_down_is_not_asked_whom_it_knows() {
+    let (mut lone, other, third) = settled();
+    let fourth = node("fourth", 4);
+    bring_up(&mut lone, &fourth);
+    for _ in 0..4 {
+        differs(&mut lone, &other, &[&third, &fourth]);
+    }
+    assert!(!asks_for_nodes(&mut lone));
+}
+
+/// The gossip sent, which is taken, and to whom.
+fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
+    let gossip = lone
+        .sent
+        .extract_if(.., |(_, datagram)| Gossip::parse(&datagram.hash).is_some());
+    gossip
+        .map(|(to, datagram)| (to, datagram.kind, Gossip::parse(&datagram.hash).unwrap()))
+        .collect()
+}
+
+/// A turn of a hundred neighbours, 15 s, as [`pass_answered`] counts; fewer have shorter ones.
+const TURN: u32 = 750;
+
+/// So many that are up, and have been for some turns.
+fn many(count: u8) -> (Lone, Vec<Node>) {
+    let mut lone = Lone::new();
+    let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
+    for other in &others {
+        bring_up(&mut lone, other);
+    }
+    pass_answered(&mut lone, &others, 3 * TURN);
+    (lone, others)
+}
+
+/// Lets a moment pass in which all others answer their pings. Who was pinged.
+fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
+    lone.pass(ms(20));
+    let pings = sent(lone)
+        .into_iter()
+        .filter(|(_, kind, _)| *kind == DatagramKind::Search);
+    let pinged = |to| others.iter().find(|other| other.datagram_address() == to);
+    let pinged: Vec<Node> = pings.map(|(to, ..)| pinged(to).unwrap().clone()).collect();
+    for other in &pinged {
+        says(lone, DatagramKind::Inform, other, &[]);
+    }
+    pinged
+}
+
+/// Several of those. How many pings there were.
+fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
+    (0..steps).map(|_| pass_one(lone, others).len()).sum()
+}
+
+#[test]
+fn a_doubt_is_passed_on_only_by_who_misses_the_node_itself() {
+    let (mut lone, others) = many(30);
+    let [doubted, teller, ..] = &others[..] else {
+        panic!("{others:?}")
+    };
+    let doubt = Missed {
+        endpoint: doubted.endpoint(),
+        down: false,
+    };
+    while !pass_one(&mut lone, &others).contains(doubted) {}
+    // Later than doubts begin to count, and before its next turn, which takes 4.38 s.
+    pass_answered(&mut lone, &others, 3_100 / 20);
+    let gossip = Gossip {
+        nodes: lone.protocol.membership().digest(),
+        services: lone.protocol.directory().digest(),
+        missed: vec![doubt],
+    };
+    lone.datagram(DatagramKind::Inform, teller, &gossip.text());
+    let told = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
+        sent.iter()
+            .filter(|(.., gossip)| !gossip.missed.is_empty())
+            .count()
+    };
+    says(&mut lone, DatagramKind::Search, teller, &[]);
+    lone.pass(ms(150));
+    let first = sent(&mut lone);
+    let pings = first.iter().filter(|(to, ..)| *to == doubted.datagram_address());
+    assert_eq!(pings.count(), 2, "{first:?}");
+    assert_eq!(told(&first), 0, "{first:?}");
+
+    lone.pass(ms(100));
+    let next = sent(&mut lone);
+    assert!(told(&next) > 1, "some are told at once: {next:?}");
+    says(&mut lone, DatagramKind::Inform, doubted, &[]);
+    lone.pass(ms(200));
+    assert_eq!(told(&sent(&mut lone)), 0, "it lives");
+    assert!(lone.protocol.membership().is_up(doubted));
+}
+
+fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
+    let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
+    assert!(
+        quarters.iter().all(|pings| (15..=35).contains(pings)),
+        "25 each at best: {quarters:?}"
+    );
+}
+
+#[test]
+fn pings_of_those_that_were_met_at_once_come_evenly() {
+    let (mut lone, others) = many(100);
+    pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn pings_of_those_that_were_asked_at_once_come_evenly() {
+    let (mut lone, others) = many(100);
+    for other in &others {
+        // Somebody else speaks for it, so that it is asked itself.
+        lone.serve(&node("stranger", 250), Request::Add(change(other, 6)));
+    }
+    while !lone.asked.is_empty() {
+        for asked in std::mem::take(&mut lone.asked) {
+            let other = others.iter().find(|other| other.endpoint() == asked.to).unwrap();
+            lone.event(Event::Gossips(asked.to));
+            lone.answer(&asked, local(other, &[5]));
+        }
+    }
+    pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn nodes_of_a_large_mesh_share_the_search_out() {
+    let searches = |count: u8| {
+        let mut lone = Lone::searching(23);
+        let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
+        for other in &others {
+            bring_up(&mut lone, other);
+        }
+        // Until the first sweep and the pause after it are over.
+        pass_answered(&mut lone, &others, 50 * 120);
+        lone.sent.clear();
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..50 * 120 {
+            pass_answered(&mut lone, &others, 1);
+            places.extend(lone.sent.drain(..).map(|(to, _)| to));
+        }
+        places.len()
+    };
+    let (few, many) = (searches(5), searches(200));
+    // With the 32 that are near.
+    assert!(few > 132, "{few} places in two minutes");
+    assert!((42..64).contains(&many), "{many} places in two minutes");
+}
