@@ -32,6 +32,24 @@ fn unchecked() -> Timing {
     }
 }
 
+/// Nor is it missed when it does not answer pings.
+fn never_missed() -> Timing {
+    Timing {
+        ping_patience: Duration::from_secs(3600),
+        ..unchecked()
+    }
+}
+
+/// Waits until the one other node that is known is up, or down.
+async fn other_is(node: &Started, health: Health) {
+    eventually_in(
+        &mut node.mesh.view(),
+        &format!("the other is {health:?}"),
+        |view| view.nodes.len() == 2 && view.nodes[1].health == health,
+    )
+    .await;
+}
+
 /// Offers one instance after the other, each once the one before is told and acknowledged.
 async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(usize) -> bool) {
     let counters = node.mesh.counters();
@@ -67,10 +85,7 @@ async fn a_node_that_dies_between_checks_is_noticed_by_its_connection() {
     tell_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
     // Dropped: its sockets close without a goodbye.
     drop(dying);
-    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
-        view.nodes[1].health == Health::Down
-    })
-    .await;
+    other_is(&staying, Health::Down).await;
 }
 
 /// Answers the first question as a node of our own kind does, and keeps the connection.
@@ -96,11 +111,7 @@ async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_connection() {
     let subnet = Subnet::new();
-    let never_by_pings = Timing {
-        ping_patience: Duration::from_secs(3600),
-        ..unchecked()
-    };
-    let staying = subnet.start_with(1, "staying", vec![], never_by_pings).await;
+    let staying = subnet.start_with(1, "staying", vec![], never_missed()).await;
     let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
     let udp = UdpSocket::bind(dying.datagram_address()).await.unwrap();
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
@@ -108,10 +119,7 @@ async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_conne
     let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
         .await
         .expect("it is asked for its list");
-    eventually_in(&mut staying.mesh.view(), "the other is up", |view| {
-        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
-    })
-    .await;
+    other_is(&staying, Health::Up).await;
     let made = staying.mesh.counters();
     for kind in ExchangeKind::ALL {
         let once = u64::from(kind == ExchangeKind::Local);
@@ -120,10 +128,7 @@ async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_conne
 
     drop(listener);
     drop(kept);
-    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
-        view.nodes[1].health == Health::Down
-    })
-    .await;
+    other_is(&staying, Health::Down).await;
 }
 
 /// Asks as a node of our own kind does that has no instances; gives the answer.
@@ -151,11 +156,7 @@ async fn ask_for_its_list(node: &Node, of: SocketAddr) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_asked_first_is_noticed_by_a_connection_of_our_own() {
     let subnet = Subnet::new();
-    let never_by_pings = Timing {
-        ping_patience: Duration::from_secs(3600),
-        ..unchecked()
-    };
-    let staying = subnet.start_with(1, "staying", vec![], never_by_pings).await;
+    let staying = subnet.start_with(1, "staying", vec![], never_missed()).await;
     let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
     let met = ask_for_its_list(&dying, staying.mesh.node().endpoint()).await;
@@ -163,10 +164,7 @@ async fn a_node_that_asked_first_is_noticed_by_a_connection_of_our_own() {
     let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
         .await
         .expect("it is asked, too");
-    eventually_in(&mut staying.mesh.view(), "the other is up", |view| {
-        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
-    })
-    .await;
+    other_is(&staying, Health::Up).await;
     eventually("its answer is heard", || {
         staying
             .mesh
@@ -178,10 +176,7 @@ async fn a_node_that_asked_first_is_noticed_by_a_connection_of_our_own() {
 
     drop(listener);
     drop(kept);
-    eventually_in(&mut staying.mesh.view(), "the other is down", |view| {
-        view.nodes[1].health == Health::Down
-    })
-    .await;
+    other_is(&staying, Health::Down).await;
 }
 
 /// The local ports of handshakes with this endpoint that its kernel has not answered, as proc(5) lists them.
@@ -228,10 +223,7 @@ async fn a_handshake_that_takes_long_is_begun_anew() {
     let _kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &other))
         .await
         .expect("it is asked for its list");
-    eventually_in(&mut node.mesh.view(), "the other is up", |view| {
-        view.nodes.len() == 2 && view.nodes[1].health == Health::Up
-    })
-    .await;
+    other_is(&node, Health::Up).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

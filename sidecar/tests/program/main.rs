@@ -1,5 +1,8 @@
 //! The sidecar's own program, run as its user would: with a program beside it, with faulty files, as a probe.
 
+mod faults;
+mod log;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -282,105 +285,6 @@ fn a_probe_that_is_not_answered_ends() {
     let (code, said) = run(&["probe", "nonsense"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("http://"), "{said}");
-}
-
-#[test]
-fn all_faults_of_all_files_are_told_and_nothing_starts() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let write = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path.display().to_string()
-    };
-    let first = write("first.conf", "add bogus x\nadd server-groups sgs0\n");
-    let second = write("second.conf", "add server-groups sgs0\n");
-    let discovery = write("discovery.conf", "discovery.tcp_port = many\n");
-    let started = directory.path().join("started");
-    let (code, said) = run(&[
-        "--load",
-        &first,
-        &second,
-        "--discovery-config",
-        &discovery,
-        "--",
-        "touch",
-        &started.display().to_string(),
-    ]);
-    assert_eq!(code, Some(1));
-    for fault in [
-        format!("{first}:1: `bogus`"),
-        format!("{second}:1: `sgs0`"),
-        format!("{discovery}:1: "),
-    ] {
-        assert!(said.contains(&fault), "{fault} is missing in: {said}");
-    }
-    assert!(!started.exists());
-}
-
-#[test]
-fn an_address_in_use_names_the_line() {
-    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = held.local_addr().expect("an address");
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let text = format!("add server-groups x\nadd tcp-lb lb address {address} server-groups x\n");
-    std::fs::write(file.path(), text).expect("written");
-    let name = file.path().display().to_string();
-    let (code, said) = run(&["--load", &name]);
-    assert_eq!(code, Some(1));
-    assert!(
-        said.contains(&format!("{name}:2: `{address}`: cannot listen on address")),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_missing_file_is_named() {
-    let (code, said) = run(&["--load", "/no/such/file.conf"]);
-    assert_eq!(code, Some(1));
-    assert!(
-        said.contains("cannot read /no/such/file.conf: No such file or directory"),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_line_of_the_log_is_json_where_that_is_asked_for() {
-    let mut sidecar = Sidecar::start(&["--log-format", "json", "--status", "127.0.0.1:0"]);
-    let line = sidecar.logged("ready");
-    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON object a line");
-    assert_eq!(
-        (line["level"].as_str(), line["message"].as_str()),
-        (Some("INFO"), Some("ready"))
-    );
-}
-
-#[test]
-fn a_misspelt_level_is_said_and_an_empty_one_is_none() {
-    for (level, warned) in [("wran", true), ("", false)] {
-        let output = command(&["--", "true"])
-            .env("RUST_LOG", level)
-            .output()
-            .expect("the sidecar runs");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert!(said.contains("ready"), "{said}");
-        assert_eq!(said.contains("is not understood"), warned, "{said}");
-    }
-}
-
-#[test]
-fn a_failed_start_is_a_line_of_json_where_those_are_asked_for_whatever_else_is_logged() {
-    for level in ["info", "off", "sidecar::mesh=debug"] {
-        let output = command(&["--log-format", "json", "--load", "/no/such/file.conf"])
-            .env("RUST_LOG", level)
-            .output()
-            .expect("the sidecar runs");
-        assert_eq!(output.status.code(), Some(1));
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        let line: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
-        assert_eq!(line["level"], "ERROR", "{said}");
-        let message = line["message"].as_str().expect("a message");
-        assert!(message.contains("cannot read /no/such/file.conf"), "{said}");
-    }
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! What it says of files and addresses that it cannot use.
+
+use crate::run;
+
+#[test]
+fn all_faults_of_all_files_are_told_and_nothing_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let first = write("first.conf", "add bogus x\nadd server-groups sgs0\n");
+    let second = write("second.conf", "add server-groups sgs0\n");
+    let discovery = write("discovery.conf", "discovery.tcp_port = many\n");
+    let started = directory.path().join("started");
+    let (code, said) = run(&[
+        "--load",
+        &first,
+        &second,
+        "--discovery-config",
+        &discovery,
+        "--",
+        "touch",
+        &started.display().to_string(),
+    ]);
+    assert_eq!(code, Some(1));
+    for fault in [
+        format!("{first}:1: `bogus`"),
+        format!("{second}:1: `sgs0`"),
+        format!("{discovery}:1: "),
+    ] {
+        assert!(said.contains(&fault), "{fault} is missing in: {said}");
+    }
+    assert!(!started.exists());
+}
+
+#[test]
+fn an_address_in_use_names_the_line() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = held.local_addr().expect("an address");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!("add server-groups x\nadd tcp-lb lb address {address} server-groups x\n");
+    std::fs::write(file.path(), text).expect("written");
+    let name = file.path().display().to_string();
+    let (code, said) = run(&["--load", &name]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("{name}:2: `{address}`: cannot listen on address")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let (code, said) = run(&["--load", "/no/such/file.conf"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("cannot read /no/such/file.conf: No such file or directory"),
+        "{said}"
+    );
+}
