@@ -1,5 +1,5 @@
-//! What a node searches: everything once a sweep, the nearest first, at a pace that spares the kernel's
-//! neighbour table.
+//! What a node searches: everything once a sweep, every second time the nearest that is left, at a pace that spares
+//! the kernel's neighbour table.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod mesh_common;
@@ -27,8 +27,19 @@ fn number(ip: IpAddr) -> u128 {
 
 /// What a node that nobody answers searches within a time, and when.
 fn searched(own: SocketAddr, config: &Config, timing: Timing, time: Duration) -> Vec<(Duration, SocketAddr)> {
+    searched_from(7, own, config, timing, time)
+}
+
+/// As [`searched`], with that seed.
+fn searched_from(
+    seed: u64,
+    own: SocketAddr,
+    config: &Config,
+    timing: Timing,
+    time: Duration,
+) -> Vec<(Duration, SocketAddr)> {
     let node = Node::new("own", own.ip(), own.port(), 31000).unwrap();
-    let mut protocol = Protocol::new(node, Search::new(own, config), timing, 7);
+    let mut protocol = Protocol::new(node, Search::new(own, config), timing, seed);
     let mut all = Vec::new();
     while let Some(due) = protocol.next_deadline().filter(|due| *due <= time) {
         let actions = protocol.handle(due, Event::Wake);
@@ -95,16 +106,46 @@ proptest! {
     }
 
     #[test]
-    fn the_nearest_come_first((own, config) in places()) {
+    fn the_nearest_come_first_and_then_every_second_time((own, config) in places()) {
         let all = searched(own, &config, once(), 24 * HOUR);
-        // The near round and the sweep begin together; each by itself goes outwards.
+        // The near round and the sweep's first visit come together.
         let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
         let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
         let (first, rest) = all.split_at(near);
         let reach = first.iter().map(distance).max().unwrap_or_default();
         prop_assert!(rest.iter().all(|to| distance(to) >= reach));
-        prop_assert!(rest.is_sorted_by_key(distance));
+        let visits: Vec<u128> = rest.chunk_by(|one, next| one.0 == next.0).map(|visit| distance(&visit[0])).collect();
+        for (index, nearest) in visits.iter().enumerate().skip(1).step_by(2) {
+            prop_assert!(visits[index..].iter().all(|left| left >= nearest));
+        }
     }
+}
+
+#[test]
+fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others() {
+    let own = SocketAddr::from(([10, 7, 0, 1], 31000));
+    let config = Config {
+        search_mask: 16,
+        ..Config::default()
+    };
+    let leaps = |seed| -> Vec<u128> {
+        let all = searched_from(seed, own, &config, once(), Duration::from_secs(4));
+        let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
+        all.iter()
+            .map(distance)
+            .filter(|distance| *distance > 127)
+            .collect()
+    };
+    let (one, other) = (leaps(7), leaps(8));
+    for order in 7..16 {
+        let range = 1 << order..1 << (order + 1);
+        assert!(
+            one.iter().any(|distance| range.contains(distance)),
+            "none at {range:?}: {one:?}"
+        );
+    }
+    let same = one.iter().filter(|distance| other.contains(distance)).count();
+    assert!(same < one.len() / 2, "{same} of {} are the same", one.len());
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod rumours;
 mod search;
 mod serve;
 mod slots;
+mod sweep;
 mod timers;
 
 use std::collections::BTreeMap;
@@ -33,9 +34,10 @@ use self::differences::Differences;
 pub use self::event::{Action, Departure, Event, Failure};
 use self::patience::Patience;
 use self::rumours::Rumours;
+use self::search::Near;
 pub use self::search::Search;
-use self::search::{Near, Round};
 use self::slots::Slots;
+use self::sweep::Sweep;
 use self::timers::Timers;
 use super::directory::Directory;
 use super::membership::Membership;
@@ -63,7 +65,7 @@ pub struct Protocol {
     slots: Slots,
     patience: Patience,
     near: Near,
-    far: Round,
+    far: Sweep,
     /// Rounds near us that have ended since we were last alone.
     rounds: u32,
     /// Sweeps of the rest that have.
@@ -93,7 +95,8 @@ impl Protocol {
     pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
         let mut timers = Timers::new();
         timers.set(Timer::SearchNear, Duration::ZERO);
-        let (near, far) = search.split(timing.search_near);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (near, far) = search.split(timing.search_near, &mut rng);
         let far_at = if near.goes_beyond() {
             timing.search_settled_pause
         } else {
@@ -118,7 +121,7 @@ impl Protocol {
             differing_lists: Differences::default(),
             hurried: Duration::ZERO,
             timing,
-            rng: StdRng::seed_from_u64(seed),
+            rng,
             exchanges: BTreeMap::new(),
             next_id: 0,
             informs: 0,

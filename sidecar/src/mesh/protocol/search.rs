@@ -1,7 +1,7 @@
 //! Searching: which places of the network are visited, in which order and at what pace.
 //!
 //! Near addresses are visited at once and often, because neighbours are near: container networks number
-//! from the start. All others are swept steadily and slowly, because every address that does not answer
+//! from the start. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does not answer
 //! holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
 //! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+
+use super::sweep::Sweep;
 use super::{Protocol, Timer};
 use crate::mesh::config::Config;
 use crate::mesh::wire::DatagramKind;
@@ -57,8 +60,8 @@ impl Search {
         }
     }
 
-    /// Rounds over the nearest addresses, our own (for its other ports) and so many more; and over the rest.
-    pub(super) fn split(&self, nearest: usize) -> (Near, Round) {
+    /// Rounds over the nearest addresses, our own (for its other ports) and so many more; and the sweep of the rest.
+    pub(super) fn split(&self, nearest: usize, rng: &mut StdRng) -> (Near, Sweep) {
         let nearest = u64::try_from(nearest).unwrap_or(u64::MAX);
         let at_once = if self.own.ip().is_loopback() {
             nearest.max(AT_ONCE_ON_LOOPBACK)
@@ -73,7 +76,7 @@ impl Search {
             wide,
             settled,
         };
-        (near, Round::new(*self, settled..all))
+        (near, Sweep::new(*self, settled..all, rng))
     }
 
     /// The address that so many others are nearer than: one above and one below our own in turn, then
@@ -98,17 +101,22 @@ impl Search {
         }
     }
 
+    /// How many places each address has.
+    pub(super) fn ports(&self) -> u64 {
+        self.ports
+    }
+
     /// All ports of one address after the other; none where we are ourselves.
-    fn place(&self, number: u64) -> Option<SocketAddr> {
+    pub(super) fn place(&self, number: u64) -> Option<SocketAddr> {
         let port = self.min_port + (number % self.ports) as u16;
         let place = SocketAddr::new(self.address(number / self.ports), port);
         (place != self.own).then_some(place)
     }
 }
 
-/// One visit of some places after the other; over, it can start again.
+/// One visit of the near places after the other; over, it can start again.
 #[derive(Debug)]
-pub(super) struct Round {
+struct Round {
     search: Search,
     places: Range<u64>,
     left: Range<u64>,
@@ -194,14 +202,13 @@ impl Protocol {
 
     /// Visits the next address that is not near us.
     pub(super) fn search_far(&mut self, now: Duration) {
-        let ports = usize::try_from(self.far.search.ports).unwrap_or(usize::MAX);
         let wide = self.near.wide;
-        if !self.is_settled() && self.far.places.end > wide {
+        if !self.is_settled() {
             // The near rounds go there.
-            self.far.left.start = self.far.left.start.max(wide);
+            self.far.leave_out_before(wide);
         }
-        let hurry = self.far.left.start >= wide;
-        let places = self.far.take(ports.min(self.timing.search_burst));
+        let hurry = self.far.has_only_from(wide);
+        let places = self.far.take(self.timing.search_burst);
         let over = places.is_empty();
         self.search_at(places);
         let pause = if !over {
@@ -213,7 +220,7 @@ impl Protocol {
                 self.timing.search_far_pause
             }
         } else {
-            self.far.restart();
+            self.far.restart(&mut self.rng);
             self.sweeps = self.sweeps.saturating_add(1);
             let pause = if self.membership.is_alone() {
                 self.timing.search_alone

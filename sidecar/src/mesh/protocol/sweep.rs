@@ -1,0 +1,94 @@
+//! In which order the places that are not near are visited.
+//!
+//! Every second visit goes to the nearest that is left, because neighbours are near. Those between leap further, and
+//! every node elsewhere: through those that know some far away, all of a large mesh soon hear of all. With the nearest
+//! alone, they would hear of each other from one to the next.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::search::Search;
+
+/// One visit of each of some places; over, it can start again.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    search: Search,
+    places: Range<u64>,
+    /// What is left, the nearest first.
+    left: Vec<Range<u64>>,
+    visits: usize,
+}
+
+impl Sweep {
+    /// A sweep of places that begin with the first of an address.
+    pub(super) fn new(search: Search, places: Range<u64>, rng: &mut StdRng) -> Self {
+        let mut sweep = Self {
+            search,
+            places,
+            left: Vec::new(),
+            visits: 0,
+        };
+        sweep.restart(rng);
+        sweep
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.visits > 0
+    }
+
+    /// Parts the places anew, each part ending at most twice as far away as it begins: leaps go to one after the other,
+    /// so that they are as many to each order of distance.
+    pub(super) fn restart(&mut self, rng: &mut StdRng) {
+        self.visits = 0;
+        self.left.clear();
+        let ports = self.search.ports();
+        let Range { mut start, end } = self.places;
+        while start < end {
+            let addresses = rng.random_range(1..=(start / ports).max(1));
+            let part = start..end.min(start + addresses * ports);
+            start = part.end;
+            self.left.push(part);
+        }
+    }
+
+    /// Leaves out those before this one, unless no other would be left.
+    pub(super) fn leave_out_before(&mut self, place: u64) {
+        if self.places.end <= place {
+            return;
+        }
+        for part in &mut self.left {
+            part.start = part.start.max(place);
+        }
+        self.left.retain(|part| !part.is_empty());
+    }
+
+    /// Whether none before this one is left.
+    pub(super) fn has_only_from(&self, place: u64) -> bool {
+        self.left.first().is_none_or(|nearest| nearest.start >= place)
+    }
+
+    /// The next places, those of one address or at most so many; none once the sweep is over.
+    pub(super) fn take(&mut self, most: usize) -> Vec<SocketAddr> {
+        let leaps = self.visits % 2 == 1 && self.left.len() > 1;
+        let part = if leaps {
+            1 + self.visits / 2 % (self.left.len() - 1)
+        } else {
+            0
+        };
+        self.visits += 1;
+        let Some(part) = self.left.get_mut(part) else {
+            return Vec::new();
+        };
+        let ports = usize::try_from(self.search.ports()).unwrap_or(usize::MAX);
+        let search = self.search;
+        let places = part
+            .filter_map(|number| search.place(number))
+            .take(ports.min(most))
+            .collect();
+        self.left.retain(|part| !part.is_empty());
+        places
+    }
+}
