@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, change, local, ms, node};
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node, Request};
+use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeState, Request};
 
 /// Two that are up, and have agreed for a while.
 fn settled() -> (Lone, Node, Node) {
@@ -106,13 +106,19 @@ fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
 /// A turn of a hundred neighbours, 15 s, as [`pass_answered`] counts; fewer have shorter ones.
 const TURN: u32 = 750;
 
-/// So many that are up, and have been for some turns.
-fn many(count: u8) -> (Lone, Vec<Node>) {
+/// So many that have just come up.
+fn met(count: u8) -> (Lone, Vec<Node>) {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
     for other in &others {
         bring_up(&mut lone, other);
     }
+    (lone, others)
+}
+
+/// So many that are up, and have been for some turns.
+fn many(count: u8) -> (Lone, Vec<Node>) {
+    let (mut lone, others) = met(count);
     pass_answered(&mut lone, &others, 3 * TURN);
     (lone, others)
 }
@@ -187,6 +193,28 @@ fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
 #[test]
 fn pings_of_those_that_were_met_at_once_come_evenly() {
     let (mut lone, others) = many(100);
+    pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn a_node_that_was_met_while_the_mesh_was_small_waits_for_a_turn_of_the_large_one() {
+    let (mut lone, others) = met(100);
+    pings_come_evenly(&mut lone, &others);
+}
+
+#[test]
+fn pings_of_those_that_another_has_down_come_evenly() {
+    let (mut lone, others) = many(100);
+    // Nobody else has been heard just now.
+    pass_answered(&mut lone, &others, TURN / 10);
+    let down = |other: &Node| NodeState {
+        node: other.clone(),
+        healthy: false,
+    };
+    let states = others.iter().map(down).collect();
+    lone.serve(&others[0], Request::Nodes(states));
+    let pinged = pass_one(&mut lone, &others).len();
+    assert!(pinged > 80, "{pinged} are looked for at once");
     pings_come_evenly(&mut lone, &others);
 }
 

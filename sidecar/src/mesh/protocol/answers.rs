@@ -252,7 +252,7 @@ impl Protocol {
             Task::Sync => contact.synced = Some(now),
         }
         if contact.misses == 0 {
-            self.ping(now, endpoint);
+            self.ping_now(now, endpoint);
         }
     }
 

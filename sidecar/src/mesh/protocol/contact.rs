@@ -32,6 +32,14 @@ pub(super) struct Exchange {
     pub(super) news: u64,
 }
 
+/// A ping that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) since: Duration,
+    /// From one turn to the next, as the mesh was then.
+    pub(super) length: Duration,
+}
+
 /// Dealings with one other node.
 #[derive(Debug)]
 pub(super) struct Contact {
@@ -72,8 +80,8 @@ pub(super) struct Contact {
     pub(super) silent: bool,
     /// When its gossip or its list last came.
     pub(super) heard: Duration,
-    /// How long a turn was when its ping was last planned.
-    pub(super) turn: Duration,
+    /// The turn that its next ping waits for; none where that waits for something else.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Contact {
@@ -100,7 +108,7 @@ impl Contact {
             doubted: false,
             silent: false,
             heard: now,
-            turn: Duration::ZERO,
+            turn: None,
         }
     }
 
@@ -174,6 +182,7 @@ impl Contact {
         self.silent = true;
         self.spoke = false;
         self.misses = 0;
+        self.turn = None;
         self.doubted = false;
         self.pulled = None;
         self.pull_at = None;

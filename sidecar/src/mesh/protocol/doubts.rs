@@ -30,13 +30,13 @@ impl Protocol {
                 contact.check_at = now;
             }
         }
-        self.ping(now, endpoint);
+        self.ping_now(now, endpoint);
     }
 
     /// Another's list has a node down that is up here. Lists are long: a ping each tells of most that they live.
     pub(super) fn ping_doubtful(&mut self, now: Duration, endpoint: SocketAddr) {
         if self.is_doubtful(now, endpoint, self.timing.ping_patience) {
-            self.ping(now, endpoint);
+            self.ping_now(now, endpoint);
         }
     }
 
@@ -66,8 +66,9 @@ impl Protocol {
         let up: Vec<SocketAddr> = self.membership.healthy().iter().map(Node::endpoint).collect();
         for _ in 0..TOLD_AT_ONCE {
             let to = up[self.rng.random_range(0..up.len())];
-            let idle = |contact: &&Contact| contact.gossips && contact.misses == 0;
-            if self.contacts.get(&to).filter(idle).is_some() {
+            let idle = |contact: &&mut Contact| contact.gossips && contact.misses == 0;
+            if let Some(contact) = self.contacts.get_mut(&to).filter(idle) {
+                contact.turn = None;
                 self.timers.set(Timer::Ping(to), now);
             }
         }

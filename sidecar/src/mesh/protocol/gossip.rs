@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::contact::Turn;
 use super::{Failure, Protocol, Timer};
 use crate::mesh::wire::{DatagramKind, Gossip, Node};
 
@@ -15,8 +16,7 @@ use crate::mesh::wire::{DatagramKind, Gossip, Node};
 const UNEVEN: f64 = 0.03;
 /// But no more than that: the second of a pair waits for the last moment of the first.
 const MOST_UNEVEN: Duration = Duration::from_millis(500);
-/// Where turns have become so many times as long since a ping was planned, the next one is as uneven as can be: those of
-/// all who met while a mesh started would come in the same part of each turn.
+/// Where turns have become so many times as long since a ping was planned, it waits for the rest of a longer one.
 const GROWN: f64 = 1.1;
 /// A check by an exchange that is not to be: a ping, or what others ask, comes before.
 pub(super) const SELDOM: Duration = Duration::from_secs(24 * 3600);
@@ -27,6 +27,10 @@ const CHECKED_AFTER: u32 = 4;
 const TOLD_AFTER: u32 = 5;
 /// The same of a node that others miss. Were it told with the first, one that lives would be pinged by everybody.
 const TOLD_AFTER_DOUBT: u32 = 3;
+
+fn uneven(turn: Duration) -> Duration {
+    turn.mul_f64(UNEVEN).min(MOST_UNEVEN)
+}
 
 impl Protocol {
     /// The node at this endpoint, whose answer comes next, says that it gossips.
@@ -80,46 +84,77 @@ impl Protocol {
             .max(turn.saturating_sub(self.timing.ping_sooner))
     }
 
+    /// Whether it is ours to ping first, of the two of a pair.
+    fn pings_first(&self, endpoint: SocketAddr) -> bool {
+        self.membership.own().endpoint() < endpoint
+    }
+
     /// Plans the first ping of a node that has come up, somewhen in a turn.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
         self.lives(now, endpoint);
         let turn = self.ping_period();
-        let pause = self.part_of(turn, 0.0);
-        if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            contact.turn = turn;
-        }
-        self.timers.set(Timer::Ping(endpoint), now + pause);
+        let pause = if self.pings_first(endpoint) {
+            self.part_of(turn, 0.0)
+        } else {
+            self.second_pause(turn)
+        };
+        self.ping_in_turn(now, endpoint, turn, pause);
     }
 
     /// A node that is up has shown that it lives: its turn comes again. The first of a pair keeps to its own pings, lest
     /// those of all that are heard at once come at once ever after.
     pub(super) fn ping_again(&mut self, now: Duration, endpoint: SocketAddr) {
-        let turn = self.ping_period();
-        let pings_first = self.membership.own().endpoint() < endpoint;
-        let Some(contact) = self.contacts.get_mut(&endpoint) else {
+        let pings_first = self.pings_first(endpoint);
+        let Some(contact) = self.contacts.get(&endpoint) else {
             return;
         };
         let is_planned = pings_first && contact.misses == 0;
-        let (before, ends) = (contact.turn, contact.gossips && !is_planned);
-        if ends {
-            contact.turn = turn;
-        }
+        let (gossips, in_turn) = (contact.gossips, contact.turn.is_some());
         self.lives(now, endpoint);
-        if !ends {
+        if !gossips || is_planned {
             return;
         }
-        let uneven = if turn > before.mul_f64(GROWN) {
-            turn / 2
-        } else {
-            turn.mul_f64(UNEVEN).min(MOST_UNEVEN)
+        let turn = self.ping_period();
+        let pause = match (pings_first, in_turn) {
+            (true, true) => {
+                let uneven = uneven(turn);
+                turn - uneven + self.part_of(uneven * 2, 0.0)
+            }
+            // All that were doubted at once are not to be pinged at once ever after.
+            (true, false) => self.part_of(turn, 0.0),
+            (false, _) => self.second_pause(turn),
         };
-        let pause = if pings_first {
-            turn - uneven + self.part_of(uneven * 2, 0.0)
-        } else {
-            // The second of a pair only where the first does not.
-            turn + uneven + self.timing.ping_retry
-        };
+        self.ping_in_turn(now, endpoint, turn, pause);
+    }
+
+    /// The second of a pair pings only where the first does not.
+    fn second_pause(&self, turn: Duration) -> Duration {
+        turn + uneven(turn) + self.timing.ping_retry
+    }
+
+    fn ping_in_turn(&mut self, now: Duration, endpoint: SocketAddr, length: Duration, pause: Duration) {
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.turn = Some(Turn { since: now, length });
+        }
         self.timers.set(Timer::Ping(endpoint), now + pause);
+    }
+
+    /// Pings a node whose turn has come, unless the mesh has grown so that turns take longer now: all of a mesh that
+    /// starts would ping all others at once otherwise, and once more in the same part of each turn.
+    pub(super) fn ping_if_turn(&mut self, now: Duration, endpoint: SocketAddr) {
+        let length = self.ping_period();
+        let contact = self.contacts.get_mut(&endpoint);
+        if let Some(turn) = contact
+            .filter(|contact| contact.misses == 0)
+            .and_then(|contact| contact.turn.as_mut())
+            && length > turn.length.mul_f64(GROWN)
+        {
+            let stretch = length.div_duration_f64(turn.length) - 1.0;
+            let more = now.saturating_sub(turn.since).mul_f64(stretch);
+            turn.length = length;
+            return self.timers.set(Timer::Ping(endpoint), now + more);
+        }
+        self.ping(now, endpoint);
     }
 
     /// A node that is up has shown that it lives: nobody need look for it.
@@ -138,8 +173,15 @@ impl Protocol {
         self.timers.set(Timer::Ping(endpoint), now + pause);
     }
 
-    /// The turn of a node has come.
-    pub(super) fn ping(&mut self, now: Duration, endpoint: SocketAddr) {
+    /// Pings a node now, whose turn it is not.
+    pub(super) fn ping_now(&mut self, now: Duration, endpoint: SocketAddr) {
+        if let Some(contact) = self.contacts.get_mut(&endpoint) {
+            contact.turn = None;
+        }
+        self.ping(now, endpoint);
+    }
+
+    fn ping(&mut self, now: Duration, endpoint: SocketAddr) {
         let (Some(contact), Some(member)) = (self.contacts.get_mut(&endpoint), self.membership.get(endpoint))
         else {
             return;

@@ -234,7 +234,7 @@ impl Protocol {
                 Timer::SearchNear => self.search_near(now),
                 Timer::SearchFar => self.search_far(now),
                 Timer::Contact(endpoint) => self.pursue(now, endpoint),
-                Timer::Ping(endpoint) => self.ping(now, endpoint),
+                Timer::Ping(endpoint) => self.ping_if_turn(now, endpoint),
                 Timer::Expiry(endpoint) => self.forget(now, endpoint, None),
             }
         }
