@@ -205,7 +205,7 @@ fn a_node_that_was_met_while_the_mesh_was_small_waits_for_a_turn_of_the_large_on
 #[test]
 fn pings_of_those_that_another_has_down_come_evenly() {
     let (mut lone, others) = many(100);
-    // Nobody else has been heard just now.
+    // Until most were not heard just now.
     pass_answered(&mut lone, &others, TURN / 10);
     let down = |other: &Node| NodeState {
         node: other.clone(),

@@ -25,6 +25,10 @@ fn number(ip: IpAddr) -> u128 {
     }
 }
 
+fn distance(own: SocketAddr, to: SocketAddr) -> u128 {
+    number(to.ip()).abs_diff(number(own.ip()))
+}
+
 /// What a node that nobody answers searches within a time, and when.
 fn searched(own: SocketAddr, config: &Config, timing: Timing, time: Duration) -> Vec<(Duration, SocketAddr)> {
     searched_from(7, own, config, timing, time)
@@ -110,7 +114,7 @@ proptest! {
         let all = searched(own, &config, once(), 24 * HOUR);
         // The near round and the sweep's first visit come together.
         let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
-        let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
+        let distance = |(_, to): &(Duration, SocketAddr)| distance(own, *to);
         let (first, rest) = all.split_at(near);
         let reach = first.iter().map(distance).max().unwrap_or_default();
         prop_assert!(rest.iter().all(|to| distance(to) >= reach));
@@ -130,9 +134,8 @@ fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others()
     };
     let leaps = |seed| -> Vec<u128> {
         let all = searched_from(seed, own, &config, once(), Duration::from_secs(4));
-        let distance = |(_, to): &(Duration, SocketAddr)| number(to.ip()).abs_diff(number(own.ip()));
         all.iter()
-            .map(distance)
+            .map(|(_, to)| distance(own, *to))
             .filter(|distance| *distance > 127)
             .collect()
     };

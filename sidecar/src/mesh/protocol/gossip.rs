@@ -89,7 +89,7 @@ impl Protocol {
         self.membership.own().endpoint() < endpoint
     }
 
-    /// Plans the first ping of a node that has come up, somewhen in a turn.
+    /// Plans the first ping of a node that has come up: somewhen in a turn, or after that of the first of the pair.
     pub(super) fn ping_first(&mut self, now: Duration, endpoint: SocketAddr) {
         self.lives(now, endpoint);
         let turn = self.ping_period();

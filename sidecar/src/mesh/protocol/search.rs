@@ -1,8 +1,8 @@
 //! Searching: which places of the network are visited, in which order and at what pace.
 //!
 //! Near addresses are visited at once and often, because neighbours are near: container networks number
-//! from the start. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does not answer
-//! holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
+//! from the start. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does
+//! not answer holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
 //! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
