@@ -205,13 +205,21 @@ async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Res
 /// What there is of a mesh, and whose it is.
 fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
     let begins = |container: &Container| container.state == "created";
-    if let Some(Owner::Process(process)) = owner
-        && (there.is_empty() || there.iter().any(begins))
-    {
-        return format!("the mesh `{project}` is being started by process {}", process.pid);
+    if there.is_empty() || there.iter().any(begins) {
+        match owner {
+            Some(Owner::Process(process)) => {
+                return format!("the mesh `{project}` is being started by process {}", process.pid);
+            }
+            Some(Owner::Detached) => {
+                return format!(
+                    "the mesh `{project}` is being started with --detach, or its start was cut off"
+                );
+            }
+            // What Compose has only created it may have been told only to create.
+            None => {}
+        }
     }
     let state = match there.iter().filter(|container| container.running()).count() {
-        0 if there.is_empty() => "has only a network".to_owned(),
         0 => "exists but is stopped".to_owned(),
         1 if there.len() == 1 => "is up, 1 container".to_owned(),
         running if running == there.len() => format!("is up, {running} containers"),
@@ -254,6 +262,12 @@ mod tests {
             state("m", Some(&this), &[up(), container("created", "Created")]),
             starting
         );
+        for early in [vec![], vec![container("created", "Created")]] {
+            assert_eq!(
+                state("m", Some(&Owner::Detached), &early),
+                "the mesh `m` is being started with --detach, or its start was cut off"
+            );
+        }
         assert_eq!(
             state(
                 "m",
