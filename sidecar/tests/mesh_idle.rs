@@ -4,6 +4,7 @@
 
 mod mesh_common;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use mesh_common::gossip::{bring_up, says};
@@ -235,26 +236,65 @@ fn pings_of_those_that_were_asked_at_once_come_evenly() {
     pings_come_evenly(&mut lone, &others);
 }
 
+/// So many that are up in a large search network, some time after the first sweep of it.
+fn searching(count: u8) -> (Lone, Vec<Node>) {
+    let mut lone = Lone::searching(23);
+    let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
+    for other in &others {
+        bring_up(&mut lone, other);
+    }
+    // Until the sweep and the pause after it are over.
+    pass_answered(&mut lone, &others, 50 * 120);
+    lone.sent.clear();
+    (lone, others)
+}
+
+/// The searches that are no pings, in each of so many seconds.
+fn searches(lone: &mut Lone, others: &[Node], seconds: usize) -> Vec<Vec<SocketAddr>> {
+    let second = |_| {
+        pass_answered(lone, others, 50);
+        let searches = lone.sent.drain(..);
+        searches.map(|(to, _)| to).collect()
+    };
+    (0..seconds).map(second).collect()
+}
+
 #[test]
 fn nodes_of_a_large_mesh_share_the_search_out() {
-    let searches = |count: u8| {
-        let mut lone = Lone::searching(23);
-        let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
-        for other in &others {
-            bring_up(&mut lone, other);
-        }
-        // Until the first sweep and the pause after it are over.
-        pass_answered(&mut lone, &others, 50 * 120);
-        lone.sent.clear();
-        let mut places = std::collections::BTreeSet::new();
-        for _ in 0..50 * 120 {
-            pass_answered(&mut lone, &others, 1);
-            places.extend(lone.sent.drain(..).map(|(to, _)| to));
-        }
-        places.len()
+    let places = |count| {
+        let (mut lone, others) = searching(count);
+        let searches = searches(&mut lone, &others, 120);
+        searches.concat().into_iter().collect::<BTreeSet<_>>().len()
     };
-    let (few, many) = (searches(5), searches(200));
-    // With the 32 that are near.
+    let (few, many) = (places(5), places(200));
+    // All 32 that are near, and one of the others a second.
     assert!(few > 132, "{few} places in two minutes");
-    assert!((42..64).contains(&many), "{many} places in two minutes");
+    // A sixth of them.
+    assert!((20..40).contains(&many), "{many} places in two minutes");
+}
+
+#[test]
+fn a_settled_node_searches_evenly() {
+    let (mut lone, others) = searching(5);
+    let near: BTreeSet<SocketAddr> = (2..=31)
+        .map(|host| node("near", host).datagram_address())
+        .collect();
+    let searches = searches(&mut lone, &others, 70);
+    for (second, places) in searches.iter().enumerate() {
+        assert!(places.len() < 5, "in second {second}: {places:?}");
+    }
+    let all: BTreeSet<SocketAddr> = searches.concat().into_iter().collect();
+    let missing: Vec<_> = near.difference(&all).collect();
+    assert!(missing.is_empty(), "not visited in 70 s: {missing:?}");
+}
+
+#[test]
+fn who_has_lost_all_of_a_large_mesh_searches_as_at_the_start() {
+    let (mut lone, others) = searching(200);
+    for other in &others {
+        lone.datagram(DatagramKind::Leave, other, "");
+    }
+    let searches = searches(&mut lone, &[], 2).concat();
+    // The 32 that are near, at least twice, and 20 of the others a second.
+    assert!(searches.len() > 64 + 30, "{searches:?}");
 }

@@ -1,7 +1,7 @@
 //! Searching: which places of the network are visited, in which order and at what pace.
 //!
 //! Near addresses are visited at once and often, because neighbours are near: container networks number
-//! from the start. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does
+//! from the start; and evenly by a node that is settled. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does
 //! not answer holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
 //! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
@@ -106,6 +106,11 @@ impl Search {
         self.ports
     }
 
+    /// How many places are visited at a time: those of one address, or at most so many.
+    pub(super) fn ports_at_once(&self, most: usize) -> usize {
+        usize::try_from(self.ports).unwrap_or(usize::MAX).min(most)
+    }
+
     /// All ports of one address after the other; none where we are ourselves.
     pub(super) fn place(&self, number: u64) -> Option<SocketAddr> {
         let port = self.min_port + (number % self.ports) as u16;
@@ -129,10 +134,6 @@ impl Round {
             left: places.clone(),
             places,
         }
-    }
-
-    fn is_under_way(&self) -> bool {
-        self.left != self.places
     }
 
     fn restart(&mut self) {
@@ -164,6 +165,12 @@ impl Near {
         self.wide > self.settled
     }
 
+    /// In how many steps of so many places a settled node goes round.
+    fn steps(&self, places: usize) -> u32 {
+        let steps = self.settled.div_ceil(places.max(1) as u64);
+        u32::try_from(steps).unwrap_or(u32::MAX)
+    }
+
     fn restart(&mut self, settled: bool) {
         self.round.places = 0..if settled { self.settled } else { self.wide };
         self.round.restart();
@@ -173,13 +180,22 @@ impl Near {
 impl Protocol {
     /// Visits the next places near us.
     pub(super) fn search_near(&mut self, now: Duration) {
-        let places = self.near.round.take(self.timing.search_burst);
+        let burst = self.timing.search_burst;
+        // A settled node visits one address at a time.
+        let step = self.near.round.search.ports_at_once(burst);
+        let places = self.near.round.take(if self.is_settled() { step } else { burst });
         let over = places.is_empty();
         self.search_at(places);
-        let pause = if over {
+        if over {
             self.rounds = self.rounds.saturating_add(1);
             self.near.restart(self.is_settled());
-            self.pause_between_rounds()
+        }
+        let pause = if self.is_settled() {
+            let pause = self.timing.search_settled / self.near.steps(step);
+            self.about(self.shared(pause))
+        } else if over {
+            let doublings = self.rounds.saturating_sub(1).min(16);
+            self.about((self.timing.search_first * (1 << doublings)).min(self.timing.search_alone))
         } else {
             self.timing.search_pause
         };
@@ -188,16 +204,6 @@ impl Protocol {
 
     fn is_settled(&self) -> bool {
         self.rounds >= ROUNDS_AT_LEAST && !self.membership.is_alone()
-    }
-
-    fn pause_between_rounds(&mut self) -> Duration {
-        let pause = if self.is_settled() {
-            self.timing.search_settled
-        } else {
-            let doublings = self.rounds.saturating_sub(1).min(16);
-            (self.timing.search_first * (1 << doublings)).min(self.timing.search_alone)
-        };
-        self.about(pause)
     }
 
     /// Visits the next address that is not near us.
@@ -215,7 +221,7 @@ impl Protocol {
             let settled = self.sweeps > 0 && !self.membership.is_alone();
             // Where the near rounds go there, too, until the node is settled, there is no hurry.
             if settled || !hurry {
-                self.shared_pause()
+                self.shared(self.timing.search_settled_pause)
             } else {
                 self.timing.search_far_pause
             }
@@ -232,14 +238,14 @@ impl Protocol {
         self.timers.set(Timer::SearchFar, now + pause);
     }
 
-    /// The pause of a settled node: in a large mesh all share the addresses out.
-    fn shared_pause(&self) -> Duration {
+    /// A pause of a settled node: so much longer in a large mesh that all together visit as much as a few would.
+    fn shared(&self, pause: Duration) -> Duration {
         let (up, few) = (
             self.membership.healthy().len(),
             self.timing.kept_connections.max(1),
         );
         let share = u32::try_from(up / few).unwrap_or(u32::MAX).max(1);
-        self.timing.search_settled_pause.saturating_mul(share)
+        pause.saturating_mul(share)
     }
 
     fn search_at(&mut self, places: Vec<SocketAddr>) {
@@ -256,12 +262,8 @@ impl Protocol {
         }
         (self.rounds, self.sweeps) = (0, 0);
         let at = now + self.about(self.timing.search_first);
-        if !self.near.round.is_under_way() {
-            self.near.restart(false);
-            self.timers.set(Timer::SearchNear, at);
-        }
-        if !self.far.is_under_way() {
-            self.timers.set(Timer::SearchFar, at);
-        }
+        self.near.restart(false);
+        self.timers.set(Timer::SearchNear, at);
+        self.timers.set(Timer::SearchFar, at);
     }
 }

@@ -35,10 +35,6 @@ impl Sweep {
         sweep
     }
 
-    pub(super) fn is_under_way(&self) -> bool {
-        self.visits > 0
-    }
-
     /// Parts the places anew, each part ending at most twice as far away as it begins: leaps go to one after the other,
     /// so that they are as many to each order of distance.
     pub(super) fn restart(&mut self, rng: &mut StdRng) {
@@ -82,11 +78,10 @@ impl Sweep {
         let Some(part) = self.left.get_mut(part) else {
             return Vec::new();
         };
-        let ports = usize::try_from(self.search.ports()).unwrap_or(usize::MAX);
         let search = self.search;
         let places = part
             .filter_map(|number| search.place(number))
-            .take(ports.min(most))
+            .take(search.ports_at_once(most))
             .collect();
         self.left.retain(|part| !part.is_empty());
         places
