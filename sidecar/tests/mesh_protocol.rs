@@ -29,11 +29,11 @@ fn the_first_round_goes_out_at_once_and_a_second_soon_after() {
         30,
         "the first round may have been lost, neighbour or not"
     );
-    lone.pass(ms(50_000));
-    assert_eq!(
-        lone.sent.len(),
-        30,
-        "with a neighbour up it searches every minute"
+    lone.pass(ms(48_000));
+    let later = lone.sent.len() - 30;
+    assert!(
+        (10..15).contains(&later),
+        "with a neighbour up each address has its turn once a minute: {later} in 48 s"
     );
 }
 
