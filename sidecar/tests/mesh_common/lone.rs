@@ -60,19 +60,16 @@ pub(crate) struct Lone {
 
 impl Lone {
     pub(crate) fn new() -> Self {
-        Self::searching(28)
+        Self::searching(&Config {
+            search_mask: 28,
+            ..Config::default()
+        })
     }
 
-    /// One that searches the addresses that its own has under this mask.
-    pub(crate) fn searching(search_mask: u8) -> Self {
+    /// One that searches as these settings say.
+    pub(crate) fn searching(config: &Config) -> Self {
         let own = node("own", 1);
-        let search = Search::new(
-            own.datagram_address(),
-            &Config {
-                search_mask,
-                ..Config::default()
-            },
-        );
+        let search = Search::new(own.datagram_address(), config);
         let protocol = Protocol::new(own, search, Timing::default(), 7);
         Self {
             protocol,

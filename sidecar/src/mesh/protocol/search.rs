@@ -165,7 +165,12 @@ impl Near {
         self.wide > self.settled
     }
 
-    /// In how many steps of so many places a settled node goes round.
+    /// How many places a settled node visits at a time, at most so many.
+    fn step(&self, most: usize) -> usize {
+        self.round.search.ports_at_once(most)
+    }
+
+    /// In how many steps of so many places it goes round.
     fn steps(&self, places: usize) -> u32 {
         let steps = self.settled.div_ceil(places.max(1) as u64);
         u32::try_from(steps).unwrap_or(u32::MAX)
@@ -182,7 +187,7 @@ impl Protocol {
     pub(super) fn search_near(&mut self, now: Duration) {
         let burst = self.timing.search_burst;
         // A settled node visits one address at a time.
-        let step = self.near.round.search.ports_at_once(burst);
+        let step = self.near.step(burst);
         let places = self.near.round.take(if self.is_settled() { step } else { burst });
         let over = places.is_empty();
         self.search_at(places);
@@ -191,8 +196,8 @@ impl Protocol {
             self.near.restart(self.is_settled());
         }
         let pause = if self.is_settled() {
-            let pause = self.timing.search_settled / self.near.steps(step);
-            self.about(self.shared(pause))
+            let pause = self.shared(self.timing.search_settled / self.near.steps(step));
+            self.about(pause).max(self.timing.search_pause)
         } else if over {
             let doublings = self.rounds.saturating_sub(1).min(16);
             self.about((self.timing.search_first * (1 << doublings)).min(self.timing.search_alone))
