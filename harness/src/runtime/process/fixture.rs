@@ -115,10 +115,17 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        for (id, _) in self.engine.engine.records().unwrap_or_default() {
-            for process in tree::marked(&[&id]) {
-                process.signal(rustix::process::Signal::KILL);
+        let records = self.engine.engine.records().unwrap_or_default();
+        let marks: Vec<String> = records.into_iter().map(|(id, _)| id).collect();
+        // Who was being started while the others were looked for is found the next time.
+        for _ in 0..1000 {
+            let left = tree::marked(&marks);
+            if left.is_empty() {
+                break;
             }
+            left.iter()
+                .for_each(|process| process.signal(rustix::process::Signal::KILL));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
