@@ -125,7 +125,7 @@ impl Drop for Fixture {
             }
             left.iter()
                 .for_each(|process| process.signal(rustix::process::Signal::KILL));
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::yield_now();
         }
     }
 }
