@@ -126,6 +126,7 @@ impl Engine {
             .id()
             .map(Process::of)
             .ok_or_else(|| io::Error::other("it ended at once"))?;
+        tree::await_mark(first.pid, &mark);
         let run = Run::new(mark, first);
         home.set_run(&run)?;
         if let Some(input) = child.stdin.take() {

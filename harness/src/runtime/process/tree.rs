@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -51,6 +52,15 @@ pub(super) fn look(pid: u32) -> Option<Process> {
     Some(Process { pid, stat })
 }
 
+/// Waits until a process that was just started shows its mark, and for at most a second: until its program begins, it shows no
+/// environment at all, and would not be found.
+pub(super) fn await_mark(pid: u32, mark: &str) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while look(pid).is_some_and(|process| !process.marked(&[mark])) && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+}
+
 /// All processes whose mark begins like one of `marks`, and their descendants.
 pub(super) fn marked(marks: &[impl AsRef<str>]) -> Vec<Process> {
     let all: Vec<Process> = Stat::all()
@@ -81,7 +91,22 @@ fn descendants(all: &[Process], mut found: BTreeSet<u32>) -> BTreeSet<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn what_was_just_started_is_found_by_its_mark() {
+        for _ in 0..300 {
+            let mut command = Command::new("/bin/sleep");
+            let mut child = command.arg("10").env(MARK, "one/two").spawn().unwrap();
+            await_mark(child.id(), "one/two");
+            let found = look(child.id()).is_some_and(|process| process.marked(&["one/"]));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(found, "it shows no mark yet");
+        }
+    }
 
     #[test]
     fn descendants_are_found_in_whatever_order() {
