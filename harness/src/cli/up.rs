@@ -220,6 +220,7 @@ fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
         }
     }
     let state = match there.iter().filter(|container| container.running()).count() {
+        0 if there.is_empty() => "has only a network".to_owned(),
         0 => "exists but is stopped".to_owned(),
         1 if there.len() == 1 => "is up, 1 container".to_owned(),
         running if running == there.len() => format!("is up, {running} containers"),

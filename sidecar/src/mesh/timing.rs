@@ -27,8 +27,8 @@ pub struct Timing {
     /// From one of the other addresses to the next, in sweeps after the first, while a neighbour is up; in a large mesh
     /// so much longer that all nodes together visit as many. 1 s.
     pub search_settled_pause: Duration,
-    /// How long a round of the nearest addresses takes, one after the other, while a neighbour is up; in a large mesh so
-    /// much longer that all nodes together visit as many. And the pause between two sweeps. 60 s.
+    /// How long a round of the nearest addresses takes, one after the other, while a neighbour is up; in a large mesh
+    /// longer, because those that are near each other visit them in turn. And the pause between two sweeps. 60 s.
     pub search_settled: Duration,
     /// How long a check, or telling a change, may take. 500 ms.
     pub check_timeout: Duration,

@@ -71,10 +71,14 @@ impl Search {
         let places = |addresses: u64| addresses.saturating_add(1).min(self.addresses) * self.ports;
         let (settled, wide) = (places(nearest), places(at_once));
         let all = self.addresses * self.ports;
+        let addresses = (0..settled / self.ports).map(|rank| self.address(rank));
         let near = Near {
             round: Round::new(*self, 0..wide),
+            evenly: false,
             wide,
             settled,
+            first: addresses.clone().min().unwrap_or(self.own.ip()),
+            last: addresses.max().unwrap_or(self.own.ip()),
         };
         (near, Sweep::new(*self, settled..all, rng))
     }
@@ -153,10 +157,15 @@ impl Round {
 #[derive(Debug)]
 pub(super) struct Near {
     round: Round,
+    /// The round was begun by a node that was settled.
+    evenly: bool,
     /// How far the rounds of a node go that is not settled.
     wide: u64,
     /// How far those of one that is.
     settled: u64,
+    /// Those have all addresses from one to the other.
+    first: IpAddr,
+    last: IpAddr,
 }
 
 impl Near {
@@ -177,6 +186,7 @@ impl Near {
     }
 
     fn restart(&mut self, settled: bool) {
+        self.evenly = settled;
         self.round.places = 0..if settled { self.settled } else { self.wide };
         self.round.restart();
     }
@@ -186,18 +196,18 @@ impl Protocol {
     /// Visits the next places near us.
     pub(super) fn search_near(&mut self, now: Duration) {
         let burst = self.timing.search_burst;
-        // A settled node visits one address at a time.
+        // As many as one address has, where the round was begun by a settled node.
         let step = self.near.step(burst);
-        let places = self.near.round.take(if self.is_settled() { step } else { burst });
+        let places = self.near.round.take(if self.near.evenly { step } else { burst });
         let over = places.is_empty();
         self.search_at(places);
         if over {
             self.rounds = self.rounds.saturating_add(1);
             self.near.restart(self.is_settled());
         }
-        let pause = if self.is_settled() {
-            let pause = self.shared(self.timing.search_settled / self.near.steps(step));
-            self.about(pause).max(self.timing.search_pause)
+        let pause = if self.near.evenly {
+            let pause = self.timing.search_settled / self.near.steps(step) * self.near_share();
+            self.about(pause) + self.timing.search_pause
         } else if over {
             let doublings = self.rounds.saturating_sub(1).min(16);
             self.about((self.timing.search_first * (1 << doublings)).min(self.timing.search_alone))
@@ -226,7 +236,7 @@ impl Protocol {
             let settled = self.sweeps > 0 && !self.membership.is_alone();
             // Where the near rounds go there, too, until the node is settled, there is no hurry.
             if settled || !hurry {
-                self.shared(self.timing.search_settled_pause)
+                self.timing.search_settled_pause.saturating_mul(self.share())
             } else {
                 self.timing.search_far_pause
             }
@@ -243,14 +253,23 @@ impl Protocol {
         self.timers.set(Timer::SearchFar, now + pause);
     }
 
-    /// A pause of a settled node: so much longer in a large mesh that all together visit as much as a few would.
-    fn shared(&self, pause: Duration) -> Duration {
+    /// So many times as long are a settled node's pauses in a large mesh: all together then visit as much as a few would.
+    fn share(&self) -> u32 {
         let (up, few) = (
             self.membership.healthy().len(),
             self.timing.kept_connections.max(1),
         );
-        let share = u32::try_from(up / few).unwrap_or(u32::MAX).max(1);
-        pause.saturating_mul(share)
+        u32::try_from(up / few).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// The same for places near us, which those visit that are near us, too.
+    fn near_share(&self) -> u32 {
+        let near = self.near.first..=self.near.last;
+        let up = self.membership.healthy().iter();
+        let sharing = up.filter(|node| near.contains(&node.address())).count();
+        self.share()
+            .min(u32::try_from(sharing).unwrap_or(u32::MAX))
+            .max(1)
     }
 
     fn search_at(&mut self, places: Vec<SocketAddr>) {
@@ -269,6 +288,6 @@ impl Protocol {
         let at = now + self.about(self.timing.search_first);
         self.near.restart(false);
         self.timers.set(Timer::SearchNear, at);
-        self.timers.set(Timer::SearchFar, at);
+        self.timers.bring_forward(Timer::SearchFar, at);
     }
 }

@@ -25,6 +25,13 @@ impl<K: Copy + Ord> Timers<K> {
         self.by_time.insert((at, key));
     }
 
+    /// Makes the key due then, unless it is sooner.
+    pub(super) fn bring_forward(&mut self, key: K, at: Duration) {
+        if self.by_key.get(&key).is_none_or(|planned| at < *planned) {
+            self.set(key, at);
+        }
+    }
+
     pub(super) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
