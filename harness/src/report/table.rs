@@ -1,5 +1,7 @@
 //! Tables without borders, as `docker ps` prints them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::outcome::Report;
@@ -130,8 +132,9 @@ pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
     table.trim_fmt()
 }
 
+/// The address as people say it. Other loopback addresses than the usual one are not what `localhost` means.
 fn localhost(address: std::net::SocketAddr) -> String {
-    if address.ip().is_loopback() {
+    if [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
@@ -170,6 +173,14 @@ mod tests {
         assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
         let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
         assert_eq!(alone.chars().count(), 40);
+    }
+
+    #[test]
+    fn only_the_usual_loopback_address_is_localhost() {
+        let said = |address: &str| localhost(address.parse().unwrap());
+        assert_eq!(said("127.0.0.1:8080"), "localhost:8080");
+        assert_eq!(said("[::1]:8080"), "localhost:8080");
+        assert_eq!(said("127.64.167.2:8080"), "127.64.167.2:8080");
     }
 
     #[test]
