@@ -38,9 +38,9 @@ const FLAGS: [&str; 3] = [
 const LINKED: &[&str] = if cfg!(target_arch = "x86_64") {
     &[
         "-Clink-arg=-Wl,--icf=all",
-        // From the workspace's root, where cargo runs the compiler. Cargo does not notice when it changes.
+        // From the workspace's root, where cargo runs the compiler. Cargo does not notice when it changes: touch a source.
         "-Clink-arg=-Wl,-T,harness/src/image/layout.ld",
-        // Pieces of the file that the system maps begin with the parts of the program.
+        // The pieces of the file that the system maps are then the same in memory, so that fewer hold two kinds.
         "-Clink-arg=-Wl,-z,max-page-size=65536",
     ]
 } else {

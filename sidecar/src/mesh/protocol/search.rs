@@ -1,8 +1,9 @@
 //! Searching: which places of the network are visited, in which order and at what pace.
 //!
 //! Near addresses are visited at once and often, because neighbours are near: container networks number
-//! from the start; and evenly by a node that is settled. All others are swept steadily and slowly (see [`super::sweep`]), because every address that does
-//! not answer holds an entry of the kernel's neighbour table for seconds, and all containers of a machine share it.
+//! from the start. A node that is settled visits them one after the other. All others are swept steadily and slowly
+//! (see [`super::sweep`]), because every address that does not answer holds an entry of the kernel's neighbour table for
+//! seconds, and all containers of a machine share it.
 //! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
