@@ -33,14 +33,14 @@ const FLAGS: [&str; 3] = [
     "--cfg=sha2_backend_soft=\"compact\"",
 ];
 
-/// Functions with the same code are kept once, and what an idle program does not use lies together, so that it takes no memory:
-/// only the linker that Rust brings along for this processor can do the one, and the other was measured with it.
+/// Functions with the same code are kept once, and what an idle program does not use lies together, so that it takes no memory.
+/// The linker that Rust brings along for this processor can do both.
 const LINKED: &[&str] = if cfg!(target_arch = "x86_64") {
     &[
         "-Clink-arg=-Wl,--icf=all",
         // From the workspace's root, where cargo runs the compiler. Cargo does not notice when it changes: touch a source.
         "-Clink-arg=-Wl,-T,harness/src/image/layout.ld",
-        // The pieces of the file that the system maps are then the same in memory, so that fewer hold two kinds.
+        // What is a piece of 64 kB in the file is then one in memory, too: the system goes by either when it maps them.
         "-Clink-arg=-Wl,-z,max-page-size=65536",
     ]
 } else {

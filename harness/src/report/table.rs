@@ -1,6 +1,6 @@
 //! Tables without borders, as `docker ps` prints them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
@@ -133,7 +133,7 @@ pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
 }
 
 /// The address as people say it. Other loopback addresses than the usual one are not what `localhost` means.
-fn localhost(address: std::net::SocketAddr) -> String {
+fn localhost(address: SocketAddr) -> String {
     if [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
         format!("localhost:{}", address.port())
     } else {

@@ -9,12 +9,12 @@ const fn ms(n: u64) -> Duration {
 /// Times and counts that are local to a node; its neighbours may use others.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// How many of the nearest addresses are searched at once, round after round; more on loopback, which
-    /// resolves no addresses, until two rounds are over and a neighbour is up. 32.
+    /// How many of the nearest addresses are searched round after round, at once until two rounds are over and a
+    /// neighbour is up, and one after the other from then on. Till then more on loopback, which resolves no addresses. 32.
     pub search_near: usize,
     /// Datagrams sent at once in such a round. 32.
     pub search_burst: usize,
-    /// Pause between two bursts. 5 ms.
+    /// Pause between two bursts, and the shortest between two steps of a round. 5 ms.
     pub search_pause: Duration,
     /// From one of the other addresses to the next; a /24 is swept in 11 s. An address that does not
     /// answer holds an entry of the kernel's neighbour table (1024 in all, for every container of the

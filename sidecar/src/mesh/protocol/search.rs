@@ -7,7 +7,7 @@
 //! Loopback resolves no addresses: there all are visited at once, until the node is settled.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -72,14 +72,16 @@ impl Search {
         let places = |addresses: u64| addresses.saturating_add(1).min(self.addresses) * self.ports;
         let (settled, wide) = (places(nearest), places(at_once));
         let all = self.addresses * self.ports;
-        let addresses = (0..settled / self.ports).map(|rank| self.address(rank));
+        let ranks = 0..settled / self.ports;
+        let addresses = ranks.map(|rank| self.address(rank));
+        let first = addresses.clone().min().unwrap_or(self.own.ip());
+        let last = addresses.max().unwrap_or(self.own.ip());
         let near = Near {
             round: Round::new(*self, 0..wide),
             evenly: false,
             wide,
             settled,
-            first: addresses.clone().min().unwrap_or(self.own.ip()),
-            last: addresses.max().unwrap_or(self.own.ip()),
+            settled_addresses: first..=last,
         };
         (near, Sweep::new(*self, settled..all, rng))
     }
@@ -164,9 +166,8 @@ pub(super) struct Near {
     wide: u64,
     /// How far those of one that is.
     settled: u64,
-    /// Those have all addresses from one to the other.
-    first: IpAddr,
-    last: IpAddr,
+    /// The addresses of those, which have no gap.
+    settled_addresses: RangeInclusive<IpAddr>,
 }
 
 impl Near {
@@ -265,7 +266,7 @@ impl Protocol {
 
     /// The same for places near us, which those visit that are near us, too.
     fn near_share(&self) -> u32 {
-        let near = self.near.first..=self.near.last;
+        let near = &self.near.settled_addresses;
         let up = self.membership.healthy().iter();
         let sharing = up.filter(|node| near.contains(&node.address())).count();
         self.share()
