@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use crate::cluster::topology::TopologyError;
 use crate::compose::ComposeError;
-use crate::runtime::RuntimeError;
-use crate::topology::TopologyError;
+use crate::engine::RuntimeError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,32 +1,15 @@
-//! Launches the example mesh, checks it, breaks it, reports.
+//! Launches the example mesh, checks it end to end, breaks it on purpose and reports.
 
-pub mod agreement;
-pub mod answer;
 pub mod bench;
 pub mod chaos;
-pub mod checkout;
-pub mod chronicle;
-pub mod cleanup;
 pub mod clock;
+pub mod cluster;
 pub mod compose;
+pub mod engine;
 pub mod error;
 pub mod http;
-pub mod image;
 pub mod interrupt;
-pub mod mesh;
-pub mod owner;
-pub mod ports;
-pub mod project;
-pub mod promises;
 pub mod report;
-pub mod runtime;
-pub mod scenarios;
-pub mod selftest;
-mod stat;
-pub mod suite;
-pub mod topology;
-pub mod tracking;
-pub mod traffic;
-pub mod turn;
-pub mod view;
+pub mod timeline;
+pub mod verify;
 pub mod wait;

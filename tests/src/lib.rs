@@ -8,7 +8,7 @@ mod runtimes;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use harness::runtime::{Choice, Container, Runtime, label};
+use harness::engine::{Choice, Container, Runtime, label};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 

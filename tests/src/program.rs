@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::runtime::Choice;
+use harness::engine::Choice;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
@@ -71,14 +71,14 @@ pub async fn compiled(package: &str) -> Result<PathBuf> {
 async fn build() -> Result<PathBuf> {
     let program = compiled("harness").await?;
     // The first start makes the image, which takes minutes; no test should wait for that within its own limits.
-    let checkout = harness::checkout::Checkout::find()?;
+    let checkout = harness::cluster::checkout::Checkout::find()?;
     let image = checkout.topology("example")?.image;
     for choice in [Choice::Docker, Choice::Process] {
         // A runtime that is not there is told by the tests that ask for it.
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::report::Progress::silent();
-            let kind = harness::image::Kind::Mesh;
-            harness::image::ensure(&chosen.runtime, &checkout, kind, &image, &silent).await?;
+            let kind = harness::cluster::image::Kind::Mesh;
+            harness::cluster::image::ensure(&chosen.runtime, &checkout, kind, &image, &silent).await?;
         }
     }
     Ok(program)

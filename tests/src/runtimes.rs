@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use harness::runtime::{Choice, Runtime, RuntimeError};
+use harness::engine::{Choice, Runtime, RuntimeError};
 
 /// Set to `docker`, it makes a test fail that would be skipped for lack of Docker.
 const REQUIRE: &str = "MESH_REQUIRE";

@@ -5,7 +5,7 @@
     reason = "what the tests share is part of each, and fails it as an assertion does"
 )]
 
-use harness::runtime::Choice;
+use harness::engine::Choice;
 use serde_json::Value;
 use tests::Finished;
 

@@ -7,10 +7,10 @@
 
 use std::net::Ipv4Addr;
 
-use harness::checkout::Checkout;
-use harness::image;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image;
+use harness::engine::Choice;
 use harness::report::Progress;
-use harness::runtime::Choice;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
 use harness::compose::program::Program;
 use tests::Mesh;
 

@@ -12,12 +12,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
-use harness::checkout::Checkout;
-use harness::cleanup;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::cleanup;
+use harness::cluster::image;
 use harness::compose::Service;
-use harness::image;
+use harness::engine::{Action, Creation, Image, Runtime, WireAction, label};
 use harness::report::Progress;
-use harness::runtime::{Action, Creation, Image, Runtime, WireAction, label};
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use harness::runtime::{Runtime, label};
+use harness::engine::{Runtime, label};
 use harness::wait;
 use tests::{Mesh, Watchdog, end, labelled, on_each, signal};
 

@@ -8,8 +8,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::owner::Owner;
-use harness::runtime::{Choice, Container, Runtime, label};
+use harness::engine::owner::Owner;
+use harness::engine::{Choice, Container, Runtime, label};
 use harness::wait;
 use serde_json::Value;
 use tests::{Finished, Mesh, Watchdog, finished, labelled, on_each};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stat::Stat;
+use crate::engine::proc_stat::Stat;
 
 /// Memory of a process or of several, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use super::helpers::Helpers;
 use super::load::{Kind, Outcome, Route as Way, Task};
 use super::results::{Better, Fold, Metric, Results, Role, Row, Section, Unit};
 use super::room;
+use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Route;
 use crate::error::Error;
-use crate::mesh::Mesh;
 use crate::report::Progress;
-use crate::topology::Route;
-use crate::tracking;
+use crate::verify::conntrack;
 
 const METRICS: &[Metric] = &[
     Metric {
@@ -80,7 +80,7 @@ pub struct Setting {
 /// A port is not published, or the machine has run out of something.
 pub async fn run(setting: &Setting, mesh: &Mesh, progress: &Progress) -> Result<Results, Error> {
     let began = SystemTime::now();
-    tracking::check()?;
+    conntrack::check()?;
     let helpers = Helpers::new()?;
     let mut routes = mesh.routes()?;
     routes.retain(|(route, _)| setting.ways.is_empty() || setting.ways.contains(&route.way));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::report::Progress;
-use crate::tracking::{self, Room};
+use crate::verify::conntrack::{self, Room};
 
 /// Time after which the kernel has forgotten closed connections, and some more.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -16,7 +16,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// They never can, or cannot for longer than it takes to forget old ones.
 pub(super) async fn wait(connections: u64, progress: &Progress) -> Result<(), Error> {
     let begun = Instant::now();
-    while let Some(Room { whole, left }) = tracking::room().filter(|room| room.left < connections) {
+    while let Some(Room { whole, left }) = conntrack::room().filter(|room| room.left < connections) {
         if whole < connections {
             return Err(Error::environment(
                 format!(

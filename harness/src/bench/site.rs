@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::cleanup;
+use crate::cluster::cleanup;
+use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::topology::Topology;
+use crate::engine::{Image, Runtime, RuntimeError, label};
 use crate::error::Error;
-use crate::mesh::{Belonging, Mesh};
 use crate::report::Progress;
-use crate::runtime::{Image, Runtime, RuntimeError, label};
-use crate::suite::READY_LIMIT;
-use crate::topology::Topology;
+use crate::verify::suite::READY_LIMIT;
 
 /// All that a mesh is made of.
 #[derive(Debug, Clone)]

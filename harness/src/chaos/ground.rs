@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::fault::Kind;
 use super::generate::Plan;
 use super::schedule::Schedule;
+use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::topology::{Member, Topology};
+use crate::engine::{Image, Runtime};
 use crate::error::Error;
-use crate::mesh::{Belonging, Mesh};
 use crate::report::Progress;
-use crate::runtime::{Image, Runtime};
-use crate::suite::READY_LIMIT;
-use crate::topology::{Member, Topology};
+use crate::verify::suite::READY_LIMIT;
 
 /// What meshes are made of.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ fn told(members: &BTreeMap<String, Option<String>>) -> String {
 mod tests {
     use super::*;
     use crate::chaos::Fault;
-    use crate::checkout::Checkout;
+    use crate::cluster::checkout::Checkout;
 
     #[test]
     fn a_schedule_for_another_mesh_or_runtime_is_refused_and_says_why() {

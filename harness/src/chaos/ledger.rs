@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::execute::Trouble;
-use crate::traffic::{Fault as Span, Record};
+use crate::verify::traffic::{Fault as Span, Record};
 
 /// Time from a fault's healing until no request may fail any more.
 pub const PEACE: Duration = Duration::from_secs(3);

@@ -11,11 +11,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::execute::Target;
 use super::fault::Fault;
 use super::wires::Wires;
+use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Route;
+use crate::engine::Runtime;
 use crate::error::{Error, check};
-use crate::mesh::Mesh;
-use crate::runtime::Runtime;
-use crate::topology::Route;
-use crate::traffic::Traffic;
+use crate::verify::traffic::Traffic;
 
 /// A mesh under traffic.
 #[derive(Debug)]

@@ -11,15 +11,15 @@ use super::ledger::{Ledger, PEACE};
 use super::live::Live;
 use super::schedule::Schedule;
 use super::wires::Wires;
-use crate::checkout::Checkout;
-use crate::chronicle::{self, Chronicle, Window, unexpected};
-use crate::cleanup;
+use crate::cluster::checkout::Checkout;
+use crate::cluster::cleanup;
+use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Member;
+use crate::engine::label;
 use crate::error::{CheckFailure, Error, check};
-use crate::mesh::Mesh;
 use crate::report::{Progress, seconds};
-use crate::runtime::label;
-use crate::topology::Member;
-use crate::traffic::{Pace, Traffic};
+use crate::timeline::{self, Chronicle, Window, unexpected};
+use crate::verify::traffic::{Pace, Traffic};
 
 /// Time from the last fault's healing until all views agree and every instance answers on every path.
 pub const AGREEMENT: Duration = Duration::from_secs(3);
@@ -80,7 +80,7 @@ impl Ground {
             };
             let about = format!("chaos: seed {}\n{failure}", schedule.seed);
             chronicle.catch_up().await;
-            let path = chronicle::file(&chronicle::directory(&Checkout::find()?), begun, "chaos");
+            let path = timeline::file(&timeline::directory(&Checkout::find()?), begun, "chaos");
             let written = chronicle.write(&path, &about, &[window], &[recording]).await;
             let note = match written {
                 Ok(()) => format!("timeline: {}", path.display()),
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_promise_is_the_one_that_is_published() {
-        use crate::promises::Promise;
+        use crate::verify::objectives::Promise;
         assert_eq!(Promise::HealToAgreement.limit(), AGREEMENT.into());
     }
 

@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 
 use super::fault::Fault;
 use super::network::{ALL, losses, of_sender};
+use crate::cluster::mesh::{Mesh, Node};
+use crate::engine::{Image, Runtime, RuntimeError, WireAction};
 use crate::error::Error;
-use crate::mesh::{Mesh, Node};
-use crate::runtime::{Image, Runtime, RuntimeError, WireAction};
 
 /// What is lost between the members of one mesh.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The mesh that a command is about and that runs already.
 
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::mesh::Mesh;
+use harness::engine::{Choice, label};
 use harness::error::Error;
-use harness::mesh::Mesh;
-use harness::runtime::{Choice, label};
 
 /// The mesh `project`, wherever it runs.
 pub(super) async fn attach(project: &str, choice: Choice) -> Result<Mesh, Error> {

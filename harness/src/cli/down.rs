@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use futures_util::future::join_all;
-use harness::cleanup;
+use harness::cluster::cleanup;
+use harness::engine::{Choice, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::{Choice, label};
 
 /// Time for a graceful stop; services need two to four seconds.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);

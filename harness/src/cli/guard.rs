@@ -4,13 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use harness::cleanup;
+use harness::cluster::cleanup;
+use harness::cluster::mesh::Belonging;
+use harness::engine::owner::{Owner, Process};
+use harness::engine::{Runtime, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::mesh::Belonging;
-use harness::owner::{Owner, Process};
 use harness::report::Progress;
-use harness::runtime::{Runtime, label};
 
 use super::watchdog::Watchdog;
 

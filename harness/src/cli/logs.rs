@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use harness::engine::{Choice, Container, Runtime, RuntimeError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::colored;
-use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
 use owo_colors::{AnsiColors, OwoColorize};
 
 use super::output::wanted;

@@ -1,9 +1,9 @@
 //! Which mesh a command is about, and what runs it.
 
 use clap::Args;
+use harness::cluster::project;
+use harness::engine::Choice;
 use harness::error::Error;
-use harness::project;
-use harness::runtime::Choice;
 
 /// For commands about a mesh that is named.
 #[derive(Debug, Clone, Default, Args)]

@@ -1,11 +1,11 @@
 //! The images that a command needs, built or taken as they are; given up when the user interrupts.
 
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image::{self, Kind, Ready, WIRE_IMAGE};
+use harness::engine::Runtime;
 use harness::error::Error;
-use harness::image::{self, Kind, Ready, WIRE_IMAGE};
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::Runtime;
 
 /// An image of this kind called `name`: built, or as it is where --no-build was given.
 pub(super) async fn image(
@@ -79,7 +79,7 @@ async fn existing(runtime: &Runtime, kind: Kind, name: &str) -> Result<Ready, Er
 
 #[cfg(test)]
 mod tests {
-    use harness::runtime::Processes;
+    use harness::engine::Processes;
 
     use super::*;
 

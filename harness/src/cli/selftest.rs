@@ -4,16 +4,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image::{BREAKABLE_IMAGE, Kind};
+use harness::cluster::mesh::Belonging;
+use harness::engine::{Choice, Image, Runtime};
 use harness::error::Error;
-use harness::image::{BREAKABLE_IMAGE, Kind};
 use harness::interrupt::Interrupts;
-use harness::mesh::Belonging;
 use harness::report::{Progress, table};
-use harness::runtime::{Choice, Image, Runtime};
-use harness::scenarios;
-use harness::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
-use harness::suite::{Done, Means, Plan, Scenario, Stage};
+use harness::verify::scenarios;
+use harness::verify::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
+use harness::verify::suite::{Done, Means, Plan, Scenario, Stage};
 
 use super::guard::{Afterwards, belonging, guarded};
 use super::{Build, prepare};

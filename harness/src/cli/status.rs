@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use harness::agreement::{Beside, Seen, disagreements_but};
+use harness::cluster::convergence::{Beside, Seen, disagreements_but};
+use harness::cluster::mesh::Mesh;
+use harness::cluster::mesh_view::View;
+use harness::engine::Choice;
 use harness::error::Error;
-use harness::mesh::Mesh;
 use harness::report::table;
-use harness::runtime::Choice;
-use harness::view::View;
 
 use super::attach::attach;
 use super::output::wanted;

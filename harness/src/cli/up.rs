@@ -5,19 +5,19 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use harness::checkout::Checkout;
-use harness::cleanup;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::cleanup;
+use harness::cluster::file_lock;
+use harness::cluster::image::{Kind, Ready};
+use harness::cluster::mesh::{Belonging, Mesh};
+use harness::cluster::ports;
+use harness::cluster::project;
+use harness::cluster::topology::Topology;
+use harness::engine::owner::Owner;
+use harness::engine::{Choice, Container, Runtime, RuntimeError, label};
 use harness::error::Error;
-use harness::image::{Kind, Ready};
 use harness::interrupt::Interrupts;
-use harness::mesh::{Belonging, Mesh};
-use harness::owner::Owner;
-use harness::ports;
-use harness::project;
 use harness::report::{Progress, seconds, table};
-use harness::runtime::{Choice, Container, Runtime, RuntimeError, label};
-use harness::topology::Topology;
-use harness::turn;
 
 use super::guard::{Afterwards, belonging, guarded};
 use super::prepare;
@@ -145,7 +145,7 @@ async fn converge(
 async fn turn(checkout: &Checkout) -> Option<File> {
     let directory = checkout.target().join("harness");
     tokio::fs::create_dir_all(&directory).await.ok()?;
-    turn::take(&directory.join("up.lock")).await.ok()
+    file_lock::take(&directory.join("up.lock")).await.ok()
 }
 
 async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
@@ -254,7 +254,7 @@ mod tests {
             status: status.to_owned(),
             ..Container::default()
         };
-        let this = Owner::Process(harness::owner::Process::this());
+        let this = Owner::Process(harness::engine::owner::Process::this());
         let pid = std::process::id();
         let starting = format!("the mesh `m` is being started by process {pid}");
         let up = || container("running", "Up 3 seconds (healthy)");

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use harness::mesh::Mesh;
+use harness::cluster::mesh::Mesh;
+use harness::engine::{Container, Runtime, label};
 use harness::report::Progress;
-use harness::runtime::{Container, Runtime, label};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use harness::cleanup;
+use harness::cluster::cleanup;
+use harness::engine::{Choice, Runtime, label};
 use harness::error::Error;
-use harness::runtime::{Choice, Runtime, label};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;

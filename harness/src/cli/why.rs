@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use harness::checkout::Checkout;
-use harness::chronicle;
+use harness::cluster::checkout::Checkout;
 use harness::error::Error;
+use harness::timeline;
 
 use super::output::wanted;
 
@@ -14,7 +14,7 @@ use super::output::wanted;
 pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
     let path = match file {
         Some(path) => path,
-        None => chronicle::newest(&chronicle::directory(&Checkout::find()?))?,
+        None => timeline::newest(&timeline::directory(&Checkout::find()?))?,
     };
     let text = std::fs::read(&path).map_err(|error| {
         let what = format!("{}: {error}", path.display());

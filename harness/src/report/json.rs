@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::outcome::Report;
 use crate::clock;
-use crate::promises::Promise;
+use crate::verify::objectives::Promise;
 
 /// Changes when a key changes its meaning or goes; new keys may come at any time.
 const VERSION: u32 = 1;

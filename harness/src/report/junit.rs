@@ -4,7 +4,7 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite}
 
 use super::outcome::{Report, Verdict};
 use crate::clock;
-use crate::promises::Promise;
+use crate::verify::objectives::Promise;
 
 /// One suite, named after the runtime, with a case for each scenario and one for the promises, which are its
 /// properties too; one more where it was interrupted.

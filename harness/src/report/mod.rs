@@ -16,7 +16,7 @@ pub use markdown::markdown;
 pub use outcome::{Outcome, Report, Verdict, name_in_run};
 pub use progress::Progress;
 
-use crate::promises::Promise;
+use crate::verify::objectives::Promise;
 
 /// That of the promises so many were not measured, which a table leaves out.
 fn left_out(count: usize) -> String {

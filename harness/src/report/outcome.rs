@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::promises::{Measurements, Promise};
+use crate::verify::objectives::{Measurements, Promise};
 
 /// A run of the suite.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::outcome::Report;
-use crate::runtime::Container;
-use crate::topology::{Role, Topology};
+use crate::cluster::topology::{Role, Topology};
+use crate::engine::Container;
 
 /// The mesh's containers in the manner of `docker ps`; `id` is the head of the column with their ids.
 pub fn containers(id: &str, containers: &[Container]) -> String {
@@ -161,7 +161,7 @@ fn shortened(text: &str, length: usize) -> String {
 mod tests {
     use super::super::outcome::example;
     use super::*;
-    use crate::promises::{Measurements, Promise};
+    use crate::verify::objectives::{Measurements, Promise};
 
     #[test]
     fn a_long_command_keeps_the_program() {

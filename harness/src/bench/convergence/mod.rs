@@ -13,13 +13,13 @@ use futures_util::future::{try_join, try_join_all};
 use self::figures::Step;
 use self::watch::{LIMIT, Page};
 use super::site::Site;
-use crate::agreement::group_name;
+use crate::cluster::convergence::group_name;
+use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Route;
 use crate::error::Error;
-use crate::mesh::Mesh;
 use crate::report::Progress;
-use crate::suite::READY_LIMIT;
-use crate::topology::Route;
-use crate::tracking;
+use crate::verify::conntrack;
+use crate::verify::suite::READY_LIMIT;
 pub use figures::{Figures, Goal, Summary};
 
 /// Time between two looks whether a mesh is ready.
@@ -65,7 +65,7 @@ pub struct Setting {
 /// # Errors
 /// Something cannot be made, or did not converge at all.
 pub async fn run(setting: &Setting, site: &Site, progress: &Progress) -> Result<Figures, Error> {
-    tracking::check()?;
+    conntrack::check()?;
     let asked = |part| setting.parts.is_empty() || setting.parts.contains(&part);
     let words = format!(
         "Runtime {}; {} rounds of each part, {} of `start`.",
@@ -242,7 +242,7 @@ impl Bench {
 
     /// The pages of the sidecars that give connections to instances.
     fn balancers(&self) -> Result<Vec<Page>, Error> {
-        let balances = |node: &&crate::mesh::Node| node.member.role.balances();
+        let balances = |node: &&crate::cluster::mesh::Node| node.member.role.balances();
         self.mesh.nodes().iter().filter(balances).map(Page::of).collect()
     }
 
@@ -258,7 +258,7 @@ async fn announced(page: &mut Page) -> Result<SocketAddr, Error> {
     Ok(seen.await?.value)
 }
 
-fn view_announced(view: &crate::view::View) -> Option<SocketAddr> {
+fn view_announced(view: &crate::cluster::mesh_view::View) -> Option<SocketAddr> {
     view.announced()
 }
 

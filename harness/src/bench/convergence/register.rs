@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::mesh::Node;
+use crate::engine::Runtime;
 use crate::error::Error;
 use crate::http::{self, HttpError, Response};
-use crate::mesh::Node;
-use crate::runtime::Runtime;
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
 /// The sidecar's flag that says where its controller listens.

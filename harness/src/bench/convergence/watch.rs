@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::cluster::mesh::Node;
+use crate::cluster::mesh_view::{self, View};
 use crate::error::Error;
 use crate::http::Session;
-use crate::mesh::Node;
-use crate::view::{self, View};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_millis(2);
@@ -64,7 +64,7 @@ impl Page {
         let begun = Instant::now();
         loop {
             let asked = Instant::now();
-            let view = view::fetch_again(&mut self.session, PAGE_LIMIT).await;
+            let view = mesh_view::fetch_again(&mut self.session, PAGE_LIMIT).await;
             if let Some(value) = view.as_ref().ok().and_then(&seen) {
                 let by = Instant::now();
                 return Ok(Seen { value, since, by });

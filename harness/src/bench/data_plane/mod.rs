@@ -20,7 +20,7 @@ use super::results::{Metric, Results, Section};
 use super::stand::Stand;
 use crate::error::Error;
 use crate::report::Progress;
-use crate::tracking;
+use crate::verify::conntrack;
 
 /// Threads of the backend beyond one for each connection that the load has at a time: connections that a proxy is still
 /// closing, and health checks, occupy some.
@@ -79,7 +79,7 @@ pub struct Setting {
 /// Something cannot be started, or the machine has run out of something.
 pub async fn run(setting: &Setting, sidecar: Installed, progress: &Progress) -> Result<Results, Error> {
     let began = SystemTime::now();
-    tracking::check()?;
+    conntrack::check()?;
     raise_descriptors();
     let directory = TempDir::with_prefix("mesh-bench-").map_err(|error| {
         Error::environment(

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::client::Route;
-use crate::answer::Answer;
+use crate::cluster::answer::Answer;
 
 /// The longest response that is read, in bytes.
 const LONGEST: u64 = 64 * 1024;

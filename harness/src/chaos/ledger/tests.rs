@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::chaos::Fault;
-use crate::traffic::Outcome;
+use crate::verify::traffic::Outcome;
 
 /// A record of failed requests, each from its beginning to its end in seconds, and of one that was answered.
 fn record(failed: &[(f64, f64)]) -> Record {
@@ -68,8 +68,8 @@ fn without_faults_nothing_is_excused() {
 
 #[test]
 fn a_route_that_is_silent_after_the_last_fault_is_told() {
-    let route = |member: &str| crate::topology::Route {
-        way: crate::topology::LB,
+    let route = |member: &str| crate::cluster::topology::Route {
+        way: crate::cluster::topology::LB,
         service: "a".to_owned(),
         member: member.to_owned(),
         container_port: 80,
@@ -77,7 +77,7 @@ fn a_route_that_is_silent_after_the_last_fault_is_told() {
     };
     let mut record = Record::new(vec![route("one"), route("two")], SystemTime::UNIX_EPOCH);
     for (at, route) in [(5, 0), (5, 1), (21, 0)] {
-        let answer = crate::answer::Answer {
+        let answer = crate::cluster::answer::Answer {
             service: "a".to_owned(),
             host: "h".to_owned(),
             port: 1,

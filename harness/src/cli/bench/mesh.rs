@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
 use harness::bench::site::Site;
+use harness::cluster::topology;
+use harness::engine::Choice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::Choice;
-use harness::topology;
 
 use super::super::attach::attach;
 use super::super::place::{Engine, Place, valid};

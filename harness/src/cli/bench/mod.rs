@@ -16,9 +16,9 @@ use harness::bench::backend;
 use harness::bench::data_plane::{self, Part, Setting};
 use harness::bench::load::Task;
 use harness::bench::peer::{Installed, Rival};
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image;
 use harness::error::Error;
-use harness::image;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 

@@ -1,12 +1,12 @@
 //! A mesh that a bench has for its own.
 
 use harness::bench::site::Site;
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image::Kind;
+use harness::engine::Choice;
 use harness::error::Error;
-use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
-use harness::runtime::Choice;
 
 use super::super::guard::{Afterwards, belonging, guarded};
 use super::super::{prepare, up};

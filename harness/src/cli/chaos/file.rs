@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use harness::chaos::Schedule;
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
 use harness::error::Error;
 
 use super::super::destination;

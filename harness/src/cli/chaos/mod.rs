@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use clap::Args;
 use harness::chaos::{self, Ground, Schedule, generate};
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image::Kind;
+use harness::cluster::topology::Topology;
+use harness::engine::{Choice, Runtime};
 use harness::error::Error;
-use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
-use harness::runtime::{Choice, Runtime};
-use harness::topology::Topology;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

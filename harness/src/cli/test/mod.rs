@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 use clap::Args;
-use harness::checkout::Checkout;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image::Kind;
+use harness::cluster::topology::Topology;
 use harness::compose::program::Program;
+use harness::engine::{Choice, Chosen, Runtime, label};
 use harness::error::Error;
-use harness::image::Kind;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, Report, seconds, table};
-use harness::runtime::{Choice, Chosen, Runtime, label};
-use harness::scenarios::ALL;
-use harness::suite::{Done, Means, Plan, Stage, select};
-use harness::topology::Topology;
+use harness::verify::scenarios::ALL;
+use harness::verify::suite::{Done, Means, Plan, Stage, select};
 
 use self::reports::Reports;
 use super::Build;

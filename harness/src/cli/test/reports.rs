@@ -73,7 +73,7 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use harness::promises::Measurements;
+    use harness::verify::objectives::Measurements;
 
     use super::*;
 

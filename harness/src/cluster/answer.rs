@@ -1,0 +1,98 @@
+//! What a service of the mesh answers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::cluster::topology::Route;
+use crate::http;
+
+/// A service instance's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The service's short name.
+    pub service: String,
+    /// The host that answered: the first 12 digits of its container's id.
+    pub host: String,
+    /// The port that its sidecar gave it.
+    pub port: u16,
+    /// Its weight, where it was started with one.
+    pub weight: Option<u32>,
+}
+
+impl Answer {
+    /// Reads a body, which must be exactly what a service writes.
+    ///
+    /// # Errors
+    /// What was found and what was expected.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        let text = String::from_utf8_lossy(body);
+        let answer: Self = serde_json::from_str(&text).map_err(|error| format!("{text:?}: {error}"))?;
+        let Self {
+            service,
+            host,
+            port,
+            weight,
+        } = &answer;
+        let weight = weight
+            .map(|weight| format!(r#","weight":{weight}"#))
+            .unwrap_or_default();
+        let expected = format!("{{\"service\":\"{service}\",\"host\":\"{host}\",\"port\":{port}{weight}}}\n");
+        if expected == text {
+            Ok(answer)
+        } else {
+            Err(format!("{text:?} instead of {expected:?}"))
+        }
+    }
+}
+
+/// Asks on `route`, whose published port is `address`.
+///
+/// # Errors
+/// No answer, another status than 200, another service's answer, or none that is understood.
+pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
+    let response = http::get(address, &route.target, limit)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status != 200 {
+        let body = String::from_utf8_lossy(&response.body);
+        return Err(format!("status {}: {}", response.status, body.trim_end()));
+    }
+    let answer = Answer::parse(&response.body)?;
+    if answer.service == route.service {
+        Ok(answer)
+    } else {
+        Err(format!(
+            "service {} answered instead of {}",
+            answer.service, route.service
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_form_is_an_answer() {
+        let answer =
+            Answer::parse(b"{\"service\":\"b\",\"host\":\"8fb9da85c979\",\"port\":17729}\n").unwrap();
+        assert_eq!(
+            (answer.service.as_str(), answer.port, answer.weight),
+            ("b", 17729, None)
+        );
+        let answer = Answer::parse(b"{\"service\":\"b\",\"host\":\"h\",\"port\":1,\"weight\":15}\n").unwrap();
+        assert_eq!(answer.weight, Some(15));
+        for wrong in [
+            "{\"service\":\"b\",\"host\":\"h\",\"port\":1}",
+            "{\"host\":\"h\",\"service\":\"b\",\"port\":1}\n",
+            "{\"service\":\"b\",\"host\":\"h\",\"port\":1,\"more\":2}\n",
+            "{\"service\":\"b\",\"host\":\"h\"}\n",
+            "nonsense",
+        ] {
+            assert!(Answer::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

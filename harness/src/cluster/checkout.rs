@@ -1,0 +1,85 @@
+//! Where this project's files are.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::cluster::topology::Topology;
+use crate::compose::ComposeFile;
+use crate::error::Error;
+
+const COMPOSE_FILE: &str = "compose/compose.yaml";
+
+/// A checkout of this project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    root: PathBuf,
+}
+
+impl Checkout {
+    /// The checkout that the current directory is in, else the one that this program was built from.
+    ///
+    /// # Errors
+    /// Neither is there.
+    pub fn find() -> Result<Self, Error> {
+        let current = std::env::current_dir().unwrap_or_default();
+        let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let root = current
+            .ancestors()
+            .chain(built_from)
+            .find(|dir| dir.join(COMPOSE_FILE).is_file());
+        let what = || format!("there is no {COMPOSE_FILE} in {} or above it", current.display());
+        let root =
+            root.ok_or_else(|| Error::environment(what(), "run it inside a checkout of this project"))?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where what is made from it is put: as cargo understands `CARGO_TARGET_DIR`, else `target`.
+    pub fn target(&self) -> PathBuf {
+        let current = std::env::current_dir().unwrap_or_default();
+        target(&self.root, &current, std::env::var_os("CARGO_TARGET_DIR"))
+    }
+
+    /// The mesh that its Compose file describes, as the project of this name.
+    ///
+    /// # Errors
+    /// The file is not there, not understood, or not a mesh.
+    pub fn topology(&self, project: &str) -> Result<Topology, Error> {
+        let lookup = |name: &str| match name {
+            "MESH_NAME" => Some(project.to_owned()),
+            other => std::env::var(other).ok(),
+        };
+        let file = ComposeFile::read(&self.root.join(COMPOSE_FILE), &lookup)?;
+        Ok(Topology::new(project, file)?)
+    }
+}
+
+fn target(root: &Path, current: &Path, named: Option<OsString>) -> PathBuf {
+    match named {
+        Some(named) if !named.is_empty() => current.join(named),
+        _ => root.join("target"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_target_directory_is_found_from_where_the_command_is_given() {
+        let target = |named: Option<&str>| {
+            let named = named.map(OsString::from);
+            target(Path::new("/root"), Path::new("/root/below"), named)
+        };
+        assert_eq!(target(None), Path::new("/root/target"));
+        assert_eq!(target(Some("")), Path::new("/root/target"));
+        assert_eq!(target(Some("other")), Path::new("/root/below/other"));
+        assert_eq!(target(Some("/elsewhere")), Path::new("/elsewhere"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Changes made to a mesh that runs: members stopped, killed, frozen, made anew, added and removed.
+
+use std::time::{Duration, Instant};
+
+use super::{Mesh, Node};
+use crate::cluster::topology::Member;
+use crate::error::Error;
+
+impl Mesh {
+    /// Stops one member gracefully; answers with its exit code and how long that took.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn stop(&mut self, name: &str) -> Result<(i64, Duration), Error> {
+        let node = self.node(name)?;
+        let start = Instant::now();
+        let grace = node.member.service.stop_grace_period;
+        let code = self.runtime.stop(&node.container.id, grace).await?;
+        let took = start.elapsed();
+        self.want(name, false);
+        self.refresh().await?;
+        Ok((code, took))
+    }
+
+    /// Starts a member that was stopped or killed again: the same container.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
+        let node = self.node(name)?;
+        let (id, container) = (node.container.id.clone(), node.container.name.clone());
+        self.runtime.start(&id, &container).await?;
+        self.started(name);
+        self.refresh().await
+    }
+
+    /// Stops a member gracefully and starts it again; answers as [`Mesh::stop`].
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn restart(&mut self, name: &str) -> Result<(i64, Duration), Error> {
+        let stopped = self.stop(name).await?;
+        self.start_again(name).await?;
+        Ok(stopped)
+    }
+
+    /// Kills all processes of a member at once, as `kill -9` does.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn kill(&mut self, name: &str) -> Result<(), Error> {
+        self.runtime.kill(&self.node(name)?.container.id).await?;
+        self.want(name, false);
+        self.refresh().await
+    }
+
+    /// Freezes all processes of a member: its connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn pause(&mut self, name: &str) -> Result<(), Error> {
+        self.runtime.pause(&self.node(name)?.container.id).await?;
+        self.want(name, false);
+        Ok(())
+    }
+
+    /// Lets a frozen member go on.
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn unpause(&mut self, name: &str) -> Result<(), Error> {
+        self.runtime.unpause(&self.node(name)?.container.id).await?;
+        self.started(name);
+        Ok(())
+    }
+
+    /// Kills and removes a member's container and makes and starts another under the same name.
+    ///
+    /// # Errors
+    /// The engine's, there is no such member, or the mesh was not started by this process.
+    pub async fn recreate(&mut self, name: &str) -> Result<(), Error> {
+        let node = self.node(name)?;
+        let member = node.member.clone();
+        self.runtime.remove(&node.container.id).await?;
+        let node = self.make(member).await?;
+        let place = self.nodes.iter_mut().find(|known| known.member.name() == name);
+        if let Some(place) = place {
+            *place = node;
+        }
+        Ok(())
+    }
+
+    /// A member like the one named `like`, under another name.
+    ///
+    /// # Errors
+    /// There is no such member.
+    pub fn another(&self, like: &str, name: &str) -> Result<Member, Error> {
+        let mut member = self.node(like)?.member.clone();
+        member.service.container_name = format!("{}-{name}", self.topology.project);
+        member.service.name = name.to_owned();
+        Ok(member)
+    }
+
+    /// Starts another container as part of this mesh.
+    ///
+    /// # Errors
+    /// The engine's, or the mesh was not started by this process.
+    pub async fn add(&mut self, member: Member) -> Result<(), Error> {
+        let node = self.make(member.clone()).await?;
+        self.topology.members.push(member);
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// Stops a member gracefully and removes its container; the mesh no longer has it. Answers as [`Mesh::stop`].
+    ///
+    /// # Errors
+    /// The engine's, or there is no such member.
+    pub async fn remove(&mut self, name: &str) -> Result<(i64, Duration), Error> {
+        let stopped = self.stop(name).await?;
+        self.runtime.remove(&self.node(name)?.container.id).await?;
+        self.topology.members.retain(|member| member.name() != name);
+        self.nodes.retain(|node| node.member.name() != name);
+        Ok(stopped)
+    }
+
+    /// Takes over what is known of one member from another value of the same mesh, which has changed it.
+    pub fn take_over(&mut self, name: &str, changed: &Self) {
+        let known = |nodes: &[Node]| nodes.iter().position(|node| node.member.name() == name);
+        if let (Some(here), Some(there)) = (known(&self.nodes), known(&changed.nodes)) {
+            self.nodes[here] = changed.nodes[there].clone();
+            self.last_start = self.last_start.max(changed.last_start);
+        }
+    }
+
+    async fn make(&mut self, member: Member) -> Result<Node, Error> {
+        let ground = self.ground()?;
+        let (node, at) = ground.start_one(&self.runtime, &self.topology, member).await?;
+        self.last_start = at;
+        Ok(node)
+    }
+
+    fn started(&mut self, name: &str) {
+        self.last_start = Instant::now();
+        self.want(name, true);
+    }
+
+    fn want(&mut self, name: &str, wanted: bool) {
+        for node in self.nodes.iter_mut().filter(|node| node.member.name() == name) {
+            node.wanted = wanted;
+        }
+    }
+}

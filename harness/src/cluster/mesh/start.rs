@@ -1,0 +1,227 @@
+//! Making a mesh: its network and its containers.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+
+use super::{Mesh, Node};
+use crate::cluster::image;
+use crate::cluster::topology::{Member, Topology};
+use crate::engine::owner::Owner;
+use crate::engine::{Creation, Image, Runtime, WireAction, label};
+use crate::error::Error;
+use crate::report::Progress;
+
+/// Who a new mesh belongs to.
+#[derive(Debug, Clone)]
+pub struct Belonging {
+    /// What all that is made is found by again: unique to one run.
+    pub run: String,
+    /// Who ends it.
+    pub owner: Owner,
+}
+
+impl Mesh {
+    /// Makes the network and starts all containers at once. What is made carries `belonging`'s labels from the first
+    /// moment on, and stays when this fails: the caller removes it by those.
+    ///
+    /// # Errors
+    /// A name or a host port is taken, or the engine's.
+    pub async fn start(
+        runtime: &Runtime,
+        topology: Topology,
+        image: &Image,
+        belonging: &Belonging,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        progress.stage("network");
+        let labels = Labels {
+            topology: &topology,
+            image,
+            belonging,
+        };
+        let network = runtime
+            .create_network(&topology.network_name(), &labels.network())
+            .await?;
+        progress.done(&topology.network_name());
+
+        progress.stage(runtime.nodes());
+        let ground = Ground {
+            network,
+            image: image.clone(),
+            belonging: belonging.clone(),
+        };
+        let members = topology.members.iter().cloned();
+        let starts = members.map(|member| ground.start_one(runtime, &topology, member));
+        let mut last_start = Instant::now();
+        let mut nodes = Vec::new();
+        for started in join_all(starts).await {
+            let (node, at) = started?;
+            last_start = last_start.max(at);
+            nodes.push(node);
+        }
+        progress.done(&format!("{} started", nodes.len()));
+        Ok(Self {
+            runtime: runtime.clone(),
+            topology,
+            nodes,
+            last_start,
+            ground: Some(ground),
+            wires: Vec::new(),
+        })
+    }
+}
+
+/// What the containers of one mesh have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// The network's id.
+    network: String,
+    image: Image,
+    belonging: Belonging,
+}
+
+impl Ground {
+    /// Makes and starts the container of one member; answers also with the time of its start.
+    pub(super) async fn start_one(
+        &self,
+        runtime: &Runtime,
+        topology: &Topology,
+        member: Member,
+    ) -> Result<(Node, Instant), Error> {
+        let labels = Labels {
+            topology,
+            image: &self.image,
+            belonging: &self.belonging,
+        };
+        let labels = labels.container(&member);
+        let creation = Creation {
+            service: &member.service,
+            network: &self.network,
+            labels: &labels,
+            lifeline: self.belonging.owner != Owner::Detached,
+        };
+        let id = runtime.create(creation).await?;
+        runtime.start(&id, &member.service.container_name).await?;
+        let at = Instant::now();
+        let container = runtime.container(&id).await?;
+        if container.image_id != self.image.id {
+            let what = format!(
+                "the image {} was replaced while the mesh was being made",
+                topology.image
+            );
+            return Err(Error::environment(what, "run the command again"));
+        }
+        let node = Node {
+            member,
+            container,
+            wanted: true,
+        };
+        Ok((node, at))
+    }
+
+    /// Does `action` to what a container sends; answers with the helper's id.
+    pub(super) async fn wire(
+        &self,
+        runtime: &Runtime,
+        container: &str,
+        action: &WireAction,
+    ) -> Result<String, Error> {
+        let labels = self.belonging.labels();
+        let image = image::again(runtime, image::WIRE_IMAGE).await?;
+        Ok(runtime.wire(&image, container, action, &labels).await?)
+    }
+}
+
+impl Belonging {
+    /// The labels by which all that belongs to it is found again.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (label::RUN.to_owned(), self.run.clone()),
+            (label::OWNER.to_owned(), self.owner.to_string()),
+        ])
+    }
+}
+
+/// The labels by which both this harness and Compose know what belongs to a mesh.
+struct Labels<'a> {
+    topology: &'a Topology,
+    image: &'a Image,
+    belonging: &'a Belonging,
+}
+
+impl Labels<'_> {
+    fn common(&self) -> BTreeMap<String, String> {
+        let mut labels = self.belonging.labels();
+        labels.extend([
+            (label::PROJECT.to_owned(), self.topology.project.clone()),
+            (compose("version"), env!("CARGO_PKG_VERSION").to_owned()),
+        ]);
+        labels
+    }
+
+    fn network(&self) -> BTreeMap<String, String> {
+        let mut labels = self.common();
+        labels.insert(compose("network"), self.topology.network.clone());
+        labels
+    }
+
+    fn container(&self, member: &Member) -> BTreeMap<String, String> {
+        let file = &self.topology.file;
+        let directory = file.parent().unwrap_or(file);
+        // Compose compares it with its own digest, to know whether a container is out of date.
+        let digest = Sha256::digest(format!("{:?}", member.service));
+        let mut labels = self.common();
+        labels.extend([
+            (label::SERVICE.to_owned(), member.name().to_owned()),
+            (compose("container-number"), "1".to_owned()),
+            (compose("oneoff"), "False".to_owned()),
+            (
+                compose("config-hash"),
+                digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ),
+            (compose("image"), self.image.id.clone()),
+            (compose("project.working_dir"), directory.display().to_string()),
+            (compose("project.config_files"), file.display().to_string()),
+        ]);
+        labels
+    }
+}
+
+fn compose(name: &str) -> String {
+    format!("com.docker.compose.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Processes;
+
+    #[tokio::test]
+    async fn an_image_that_goes_while_a_mesh_runs_is_said_to_have_been_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let ground = Ground {
+            network: String::new(),
+            image: Image {
+                id: String::new(),
+                labels: BTreeMap::new(),
+                size: 0,
+            },
+            belonging: Belonging {
+                run: "run".to_owned(),
+                owner: Owner::Detached,
+            },
+        };
+        let action = WireAction::Block(Vec::new());
+        let error = ground.wire(&runtime, "container", &action).await.unwrap_err();
+        let told = error.to_string();
+        let expected = format!("the image {} has been removed", image::WIRE_IMAGE);
+        assert!(
+            told.starts_with(&expected) && !told.contains("--no-build"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Who a mesh belongs to, written into its containers' labels: so that a later run can tell the leftovers of a
+//! crashed one from a mesh that somebody uses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::engine::proc_stat::Stat;
+
+/// The owner of a mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A harness process: the mesh ends with it.
+    Process(Process),
+    /// Nobody: it runs until somebody takes it down. So from the first moment on, as labels cannot be changed.
+    Detached,
+}
+
+/// A process, identified so that no later process is mistaken for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// The machine, the system's run since it started, and the process namespace, as one word.
+    pub place: String,
+    /// The process id there.
+    pub pid: u32,
+    /// When it started, in whatever unit the system counts.
+    pub started: String,
+}
+
+/// What can be said of a process from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It runs.
+    Running,
+    /// It is over.
+    Over,
+    /// It belongs to another machine or container: nothing can be said.
+    Elsewhere,
+}
+
+impl Process {
+    /// This process.
+    pub fn this() -> Self {
+        Self::of(std::process::id())
+    }
+
+    /// The process that has this id now.
+    pub fn of(pid: u32) -> Self {
+        Self {
+            place: place(),
+            pid,
+            started: started(pid).unwrap_or_else(|| "0".to_owned()),
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn life(&self) -> Life {
+        if self.place != place() {
+            return Life::Elsewhere;
+        }
+        if started(self.pid).is_some_and(|started| started == self.started) {
+            Life::Running
+        } else {
+            Life::Over
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(process) => write!(f, "{} {} {}", process.pid, process.started, process.place),
+            Self::Detached => f.write_str("detached"),
+        }
+    }
+}
+
+impl FromStr for Owner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "detached" {
+            return Ok(Self::Detached);
+        }
+        let words: Vec<&str> = text.split(' ').collect();
+        let expected = || format!("`{text}`: expected `detached` or `PID START PLACE`");
+        let [pid, started, place] = words[..] else {
+            return Err(expected());
+        };
+        let pid = pid.parse().map_err(|_| expected())?;
+        Ok(Self::Process(Process {
+            place: place.to_owned(),
+            pid,
+            started: started.to_owned(),
+        }))
+    }
+}
+
+/// Two processes with the same place see each other's ids.
+fn place() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned());
+    let boot = read("/proc/sys/kernel/random/boot_id")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| std::env::consts::OS.to_owned());
+    let namespace = std::fs::read_link("/proc/self/ns/pid")
+        .map(|link| link.to_string_lossy().into_owned())
+        .unwrap_or_else(|_| "pid".to_owned());
+    format!("{boot}/{namespace}").replace(' ', "_")
+}
+
+/// When the process started; none where there is no such process, or only its remains.
+fn started(pid: u32) -> Option<String> {
+    if let Some(stat) = Stat::of(pid) {
+        return (!stat.over).then(|| stat.started.to_string());
+    }
+    if Stat::known() {
+        return None;
+    }
+    // `ps` of every other Unix says the same in words.
+    let output = std::process::Command::new("ps")
+        .args(["-o", "lstart=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().replace(' ', "_");
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_runs_and_an_earlier_one_with_its_id_is_over() {
+        let this = Process::this();
+        assert_eq!(this.life(), Life::Running);
+        assert_eq!(
+            Process {
+                started: "1".to_owned(),
+                ..this.clone()
+            }
+            .life(),
+            Life::Over
+        );
+        assert_eq!(
+            Process {
+                place: "elsewhere".to_owned(),
+                ..this
+            }
+            .life(),
+            Life::Elsewhere
+        );
+    }
+
+    #[test]
+    fn a_label_reads_back_as_the_owner() {
+        for owner in [Owner::Detached, Owner::Process(Process::this())] {
+            assert_eq!(owner.to_string().parse(), Ok(owner));
+        }
+        for text in ["", "somebody", "x 1 here", "1 2", "1 2 3 4"] {
+            assert!(text.parse::<Owner>().is_err(), "{text:?}");
+        }
+    }
+}

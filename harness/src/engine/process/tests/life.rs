@@ -1,0 +1,196 @@
+//! Containers: run, stand still, end, and go.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::super::fixture::{Fixture, GRACE, open, service};
+use super::super::tree;
+use crate::engine::logs::Logs;
+use crate::engine::{Creation, RuntimeError};
+
+#[tokio::test]
+async fn a_container_from_its_making_to_its_removal() {
+    let fixture = Fixture::new().await;
+    let command = "--load /etc/sidecar/lb.conf --discovery-config /etc/sidecar/discovery.conf";
+    let id = fixture.create(&service("one", command)).await.unwrap();
+    let made = fixture.engine.container(&id).await.unwrap();
+    assert_eq!(
+        (made.state.as_str(), made.status.as_str()),
+        ("created", "Created")
+    );
+    assert_eq!(made.command, format!("/bin/sidecar {command}"));
+    assert!(made.ports.is_empty(), "nothing answers yet");
+
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 1).await;
+    let up = fixture.engine.container(&id).await.unwrap();
+    assert!(up.running() && up.status.starts_with("Up "), "{}", up.status);
+    let endpoint = up.endpoint(9090).unwrap();
+    assert!(
+        endpoint.ip().is_loopback() && endpoint.ip() != Ipv4Addr::LOCALHOST,
+        "{endpoint}"
+    );
+    assert_eq!(up.address, Some(endpoint.ip()));
+    let home = fixture.engine.engine.home(&id);
+    let began = format!(
+        "began {}",
+        command.replace("/etc/sidecar", home.configs().to_str().unwrap())
+    );
+    assert_eq!(fixture.engine.last_lines(&id, 9).await, [began.as_str(), "ready"]);
+    let text = |name: &str| std::fs::read_to_string(home.configs().join(name)).unwrap();
+    assert_eq!(text("lb.conf"), format!("address {}:8081\n", endpoint.ip()));
+    assert!(text("discovery.conf").contains(&format!("discovery.node_name = {}\n", up.short_id())));
+
+    let used = fixture.engine.processes(&id).await.unwrap();
+    let count = |program: &str| used.iter().filter(|process| process.program == program).count();
+    assert_eq!(count("sidecar"), 1, "{used:?}");
+    assert!(
+        count("sleep") >= 2 && used.iter().all(|process| process.resident_kib > 0),
+        "{used:?}"
+    );
+
+    // A later harness process finds it, and ends it.
+    let other = open(fixture.directory.path());
+    assert_eq!(
+        other.containers("of=one").await.unwrap(),
+        [other.container(&id).await.unwrap()]
+    );
+    assert!(other.containers("of=two").await.unwrap().is_empty());
+    assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3);
+    assert!(
+        tree::marked(&[&id]).is_empty(),
+        "what its program left ends with it"
+    );
+    let ended = fixture.ended(&id).await;
+    assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
+    assert!(ended.ports.is_empty() && ended.address.is_none());
+    assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3, "it is stopped already");
+
+    other.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 2).await;
+    assert_eq!(
+        fixture.engine.container(&id).await.unwrap().endpoint(9090),
+        Some(endpoint)
+    );
+    fixture.engine.remove(&id).await.unwrap();
+    fixture.engine.remove(&id).await.unwrap();
+    assert!(tree::marked(&[&id]).is_empty());
+    assert!(other.all_containers().await.unwrap().is_empty());
+    assert!(matches!(
+        other.container(&id).await,
+        Err(RuntimeError::Missing { .. })
+    ));
+    other.remove_network(&fixture.network).await.unwrap();
+    for part in ["containers", "networks", "tmp"] {
+        let left = std::fs::read_dir(fixture.directory.path().join("state").join(part)).unwrap();
+        assert_eq!(left.count(), 0, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_kill_ends_all_its_processes() {
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "").await;
+    assert!(tree::marked(&[&id]).len() >= 4);
+    fixture.engine.kill(&id).await.unwrap();
+    assert!(tree::marked(&[&id]).is_empty());
+    let container = fixture.engine.container(&id).await.unwrap();
+    assert!(
+        container.status.starts_with("Exited (137) "),
+        "{}",
+        container.status
+    );
+    assert!(
+        fixture
+            .engine
+            .kill(&id)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("does not run")
+    );
+    assert!(fixture.engine.processes(&id).await.is_err());
+}
+
+#[tokio::test]
+async fn what_does_not_stop_in_time_is_killed() {
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "stubborn").await;
+    assert_eq!(
+        fixture.engine.stop(&id, Duration::from_millis(50)).await.unwrap(),
+        137
+    );
+    assert!(tree::marked(&[&id]).is_empty());
+}
+
+#[tokio::test]
+async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
+    let fixture = Fixture::new().await;
+    let id = fixture.running("one", "").await;
+    assert!(
+        fixture
+            .engine
+            .unpause(&id)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("not paused")
+    );
+    fixture.engine.pause(&id).await.unwrap();
+    let container = fixture.engine.container(&id).await.unwrap();
+    assert_eq!(container.state, "paused");
+    assert!(container.status.ends_with("(Paused)") && !container.ports.is_empty());
+    assert!(tree::marked(&[&id]).iter().all(|process| process.stat.stopped));
+    assert!(
+        fixture
+            .engine
+            .pause(&id)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("already")
+    );
+    fixture.engine.unpause(&id).await.unwrap();
+    assert_eq!(fixture.state(&id).await, "running");
+    assert!(tree::marked(&[&id]).iter().all(|process| !process.stat.stopped));
+    fixture.engine.pause(&id).await.unwrap();
+    assert_eq!(fixture.engine.stop(&id, GRACE).await.unwrap(), 3);
+    assert!(fixture.engine.pause(&id).await.is_err(), "it does not run");
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "ready", 2).await;
+    fixture.engine.pause(&id).await.unwrap();
+    fixture.engine.kill(&id).await.unwrap();
+    assert!(tree::marked(&[&id]).is_empty());
+}
+
+#[tokio::test]
+async fn the_exit_code_of_one_that_ends_by_itself_is_kept() {
+    let fixture = Fixture::new().await;
+    let id = fixture.create(&service("one", "exit 7")).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    let ended = fixture.ended(&id).await;
+    assert!(ended.status.starts_with("Exited (7) "), "{}", ended.status);
+    assert_eq!(fixture.engine.last_lines(&id, 9).await, ["began exit 7"]);
+}
+
+#[tokio::test]
+async fn a_lifeline_is_held_open_and_let_go_of() {
+    let fixture = Fixture::new().await;
+    let one = service("one", "x");
+    let creation = Creation {
+        service: &one,
+        network: &fixture.network,
+        labels: &BTreeMap::new(),
+        lifeline: true,
+    };
+    let id = fixture.engine.create(creation).await.unwrap();
+    fixture.engine.start(&id, "one").await.unwrap();
+    fixture.said(&id, "began --end-with-stdin x", 1).await;
+    assert_eq!(fixture.state(&id).await, "running");
+    // What the end of this process does.
+    fixture.engine.engine.lifelines().clear();
+    let ended = fixture.ended(&id).await;
+    assert!(ended.status.starts_with("Exited (5) "), "{}", ended.status);
+}

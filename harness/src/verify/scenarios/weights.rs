@@ -1,0 +1,56 @@
+//! Weights are exact, and the heavier instance does not answer in one run.
+
+use std::net::SocketAddr;
+
+use super::alternation::ask_in_turn;
+use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Route;
+use crate::error::{Error, check};
+use crate::verify::suite::Stage;
+
+const WEIGHTS: [(&str, usize); 2] = [("service-a", 15), ("service-a2", 10)];
+/// The longest run of one instance that smooth weighted round robin leaves at 15:10.
+const LONGEST_RUN: usize = 2;
+
+pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+    let weights = [("service-a", 15), ("service-a2", 10)];
+    let mesh = stage
+        .own_mesh("weights", |topology| topology.with_weights(&weights))
+        .await?;
+    for route in mesh.routes()?.iter().filter(|(route, _)| route.service == "a") {
+        exact(&mesh, route).await?;
+    }
+    Ok(())
+}
+
+async fn exact(mesh: &Mesh, route: &(Route, SocketAddr)) -> Result<(), Error> {
+    let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
+    let hosts = ask_in_turn(mesh, route, total).await?;
+    for (name, weight) in WEIGHTS {
+        let host = mesh.node(name)?.container.short_id();
+        let answers = hosts.iter().filter(|answered| *answered == host).count();
+        let expected = format!(
+            "{}: {weight} of {total} answers from {name} ({host})",
+            route.0.name()
+        );
+        check(
+            answers == weight,
+            expected,
+            format!("{answers}: {}", hosts.join(" ")),
+        )?;
+    }
+    let longest = hosts
+        .chunk_by(|a, b| a == b)
+        .map(<[String]>::len)
+        .max()
+        .unwrap_or_default();
+    let expected = format!(
+        "{}: at most {LONGEST_RUN} answers in a row from one instance",
+        route.0.name()
+    );
+    check(
+        longest <= LONGEST_RUN,
+        expected,
+        format!("{longest}: {}", hosts.join(" ")),
+    )
+}

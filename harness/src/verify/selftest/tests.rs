@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use super::*;
+use crate::verify::scenarios;
+
+fn outcome(name: &str, verdict: Verdict) -> Outcome {
+    Outcome {
+        name: name.to_owned(),
+        about: String::new(),
+        run: 1,
+        took: Duration::ZERO,
+        verdict,
+    }
+}
+
+fn failed() -> Verdict {
+    Verdict::Failed {
+        message: "  expected: strict turns\n    of both\n  seen:     a a b\n  last log lines".to_owned(),
+    }
+}
+
+fn broken() -> Verdict {
+    Verdict::Broken {
+        message: "no engine".to_owned(),
+    }
+}
+
+fn breakage(name: &str) -> &'static Breakage {
+    BREAKAGES.iter().find(|breakage| breakage.name == name).unwrap()
+}
+
+fn trial(breakage: Option<&'static Breakage>, outcomes: &[(&str, Verdict)]) -> Trial {
+    let outcomes = outcomes
+        .iter()
+        .map(|(name, verdict)| outcome(name, verdict.clone()));
+    Trial {
+        breakage,
+        outcomes: outcomes.collect(),
+    }
+}
+
+#[test]
+fn every_scenario_named_is_there() {
+    for name in Trial::scenarios(None) {
+        assert!(
+            scenarios::ALL.iter().any(|scenario| scenario.name == name),
+            "{name}"
+        );
+    }
+}
+
+/// The sidecar is another program; its source says what it knows.
+#[test]
+fn what_can_be_broken_is_what_the_sidecar_knows() {
+    let source = include_str!("../../../../sidecar/src/breakage.rs");
+    let known: Vec<&str> = source
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("Self::")?
+                .split_once(" => \"")?
+                .1
+                .strip_suffix("\",")
+        })
+        .collect();
+    let ours: Vec<&str> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
+    assert_eq!(known, ours);
+    assert!(source.contains(&format!("= \"{VARIABLE}\"")) && source.contains(WARNING));
+}
+
+#[test]
+fn nothing_broken_is_good_only_if_all_hold() {
+    let good = trial(None, &[(CONTROL, Verdict::Held), ("kill", Verdict::Held)]);
+    assert_eq!(good.finding(), Finding::Good);
+    let red = trial(None, &[(CONTROL, Verdict::Held), ("kill", failed())]);
+    assert!(matches!(red.finding(), Finding::Bad(why) if why.contains("kill")));
+    assert!(matches!(trial(None, &[]).finding(), Finding::Bad(_)));
+}
+
+#[test]
+fn a_breakage_must_turn_one_of_its_own_scenarios_red() {
+    let skip = breakage("skip-drain");
+    let noticed = [
+        (CONTROL, Verdict::Held),
+        ("graceful_stop", Verdict::Held),
+        ("balancers_restart", failed()),
+    ];
+    assert_eq!(trial(Some(skip), &noticed).finding(), Finding::Good);
+    let unnoticed = [
+        (CONTROL, Verdict::Held),
+        ("graceful_stop", Verdict::Held),
+        ("weights", failed()),
+    ];
+    assert!(
+        matches!(trial(Some(skip), &unnoticed).finding(), Finding::Bad(why) if why.contains("graceful_stop"))
+    );
+    let skipped = Verdict::Skipped {
+        reason: "no time".to_owned(),
+    };
+    let skipped = [(CONTROL, Verdict::Held), ("graceful_stop", skipped)];
+    assert!(matches!(trial(Some(skip), &skipped).finding(), Finding::Bad(_)));
+}
+
+#[test]
+fn a_mesh_that_does_not_come_up_proves_nothing() {
+    let weights = breakage("ignore-weights");
+    let down = [(CONTROL, failed()), ("weights", failed())];
+    assert!(matches!(trial(Some(weights), &down).finding(), Finding::Bad(why) if why.contains(CONTROL)));
+    let unknown = [(CONTROL, Verdict::Held), ("weights", broken())];
+    assert!(
+        matches!(trial(Some(weights), &unknown).finding(), Finding::Unknown(why) if why.contains("no engine"))
+    );
+}
+
+#[test]
+fn the_worst_finding_is_the_exit_code() {
+    let bad = || Finding::Bad(String::new());
+    assert_eq!(exit_code(&[Finding::Good, Finding::Good]), 0);
+    assert_eq!(exit_code(&[bad(), Finding::Good]), 1);
+    assert_eq!(exit_code(&[Finding::Unknown(String::new()), bad()]), 2);
+}
+
+#[test]
+fn a_row_says_in_one_line_what_was_seen_and_expected() {
+    let rows = trial(None, &[("alternation", failed()), ("kill", Verdict::Held)]).rows();
+    assert_eq!(
+        rows[0],
+        [
+            "nothing",
+            "alternation",
+            "red",
+            "seen:     a a b (expected: strict turns)"
+        ]
+    );
+    assert_eq!(rows[1], ["nothing", "kill", "green", ""]);
+    assert_eq!(line(&"ä".repeat(SAID + 1)).chars().count(), SAID + 1);
+    assert_eq!(line("one\ntwo"), "one");
+}
+
+#[test]
+fn nothing_broken_runs_everything_that_is_named_once() {
+    let names = Trial::scenarios(None);
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), names.len());
+    assert_eq!(
+        Trial::scenarios(Some(breakage("no-failover"))),
+        [CONTROL, "kill", "unreachable"]
+    );
+}
