@@ -24,28 +24,8 @@ pub(super) struct Compiled {
     pub(super) fresh: bool,
 }
 
-/// Static, because the image holds nothing else; and at a fixed place, which saves each program the table of what to
-/// correct when it is loaded elsewhere, and the memory that correcting takes. SHA-2 for processors that have no
-/// instructions for it is the small one.
-const FLAGS: [&str; 3] = [
-    "-Ctarget-feature=+crt-static",
-    "-Crelocation-model=static",
-    "--cfg=sha2_backend_soft=\"compact\"",
-];
-
-/// Functions with the same code are kept once, and what an idle program does not use lies together, so that it takes no memory.
-/// The linker that Rust brings along for this processor can do both.
-const LINKED: &[&str] = if cfg!(target_arch = "x86_64") {
-    &[
-        "-Clink-arg=-Wl,--icf=all",
-        // From the workspace's root, where cargo runs the compiler. Cargo does not notice when it changes: touch a source.
-        "-Clink-arg=-Wl,-T,harness/src/image/layout.ld",
-        // What is a piece of 64 kB in the file is then one in memory, too: the system goes by either when it maps them.
-        "-Clink-arg=-Wl,-z,max-page-size=65536",
-    ]
-} else {
-    &[]
-};
+/// Links the C library statically: the image holds nothing but the programs.
+const FLAGS: &str = "-Ctarget-feature=+crt-static";
 
 /// Compiles the programs of an image static.
 pub(super) async fn compile(
@@ -76,10 +56,7 @@ pub(super) async fn compile(
         .current_dir(checkout.root())
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            [&FLAGS, LINKED].concat().join("\u{1f}"),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
         .env("CARGO_TERM_COLOR", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
