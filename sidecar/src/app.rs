@@ -14,14 +14,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
-use crate::fault::Faults;
+use crate::diagnostic::Diagnostics;
 use crate::http;
 use crate::mesh::{self, Mesh};
 use crate::proxy::Limits;
 use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
 use crate::settings::{SECRETS, Settings};
-use crate::signals::{Signals, Told};
+use crate::signals::{Signals, StopReason};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
@@ -181,7 +181,7 @@ impl Sidecar {
         supervise::exit_code(status)
     }
 
-    fn draining(&self, told: Told) {
+    fn draining(&self, told: StopReason) {
         tracing::info!(by = %told, "stopping");
         self.phase.send_replace(Phase::Draining);
     }
@@ -221,16 +221,19 @@ async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -
 }
 
 async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<()> {
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     for line in &script.lines {
         if let Err(error) = controller.execute(line.command.clone()).await {
-            faults.push(line.fault(&error));
+            diagnostics.push(line.diagnostic(&error));
         }
     }
-    if faults.is_empty() {
+    if diagnostics.is_empty() {
         Ok(())
     } else {
-        bail!("the configuration cannot be applied:\n{}", Faults(faults))
+        bail!(
+            "the configuration cannot be applied:\n{}",
+            Diagnostics(diagnostics)
+        )
     }
 }
 

@@ -11,11 +11,11 @@ use clap::{Args, Parser, Subcommand};
 use crate::breakage::time_to_finish;
 use crate::control::credential::Credential;
 use crate::control::{Script, autosave};
-use crate::fault::{Fault, Faults};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::log::LogFormat;
 use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
 use crate::text_file::read;
-use crate::{app, mesh, probe};
+use crate::{app, http_probe, mesh};
 
 const BREAKABLE: &str = if cfg!(feature = "breakable") {
     "THIS BUILD CAN BE BROKEN ON PURPOSE by SIDECAR_BREAK. It is for tests of the tests and for nothing else."
@@ -146,7 +146,7 @@ impl Task {
     /// When the probe is not answered well, or the sidecar cannot start.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Probe { url, timeout } => probe::probe(&url, timeout).await.map(|()| ExitCode::SUCCESS),
+            Self::Probe { url, timeout } => http_probe::get(&url, timeout).await.map(|()| ExitCode::SUCCESS),
             Self::Run(settings) => app::run(*settings).await,
         }
     }
@@ -184,7 +184,7 @@ impl RunArgs {
         if !faults.is_empty() {
             bail!(
                 "nothing was started, for the configuration has faults:\n{}",
-                Faults(faults)
+                Diagnostics(faults)
             );
         }
         let http_controller = self.http_controller.map(|address| {
@@ -223,7 +223,7 @@ impl RunArgs {
 
 impl RunArgs {
     /// What was saved, or else what the files to load say.
-    fn script(&self, faults: &mut Vec<Fault>) -> anyhow::Result<Script> {
+    fn script(&self, faults: &mut Vec<Diagnostic>) -> anyhow::Result<Script> {
         if let Some(path) = &self.autosave
             && let Some(saved) = autosave::load(path)?
         {

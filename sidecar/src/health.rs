@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::{CheckOutcome, Server, ServerGroup};
-use crate::own_peer::goes_to_itself;
+use crate::self_connect::is_self_connect;
 
 /// How many checks of one group may be under way at once.
 const AT_ONCE: usize = 64;
@@ -107,7 +107,7 @@ struct Failed {
 
 async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
     let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) if goes_to_itself(&stream, address) => {
+        Ok(Ok(stream)) if is_self_connect(&stream, address) => {
             (CheckOutcome::Refused, "nobody listens there".to_owned())
         }
         Ok(Ok(_)) => return Ok(()),

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// What told the sidecar to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum StopReason {
     /// SIGTERM.
     Terminate,
     /// SIGINT: a person at the terminal.
@@ -22,7 +22,7 @@ pub enum Told {
     InputEnd,
 }
 
-impl Told {
+impl StopReason {
     /// The signal that passes it on to the program.
     #[must_use]
     pub fn signal(self) -> Signal {
@@ -35,7 +35,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Terminate => "SIGTERM",
@@ -54,7 +54,7 @@ pub struct Signals {
     interrupt: unix::Signal,
     quit: unix::Signal,
     hang_up: unix::Signal,
-    /// Told when standard input ends, where that counts; taken once it was told.
+    /// Notified when standard input ends, where that counts; taken once it was told.
     input: Option<oneshot::Receiver<()>>,
 }
 
@@ -75,13 +75,13 @@ impl Signals {
     }
 
     /// Waits to be told; cancellation-safe.
-    pub async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> StopReason {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Terminate,
-            _ = self.interrupt.recv() => Told::Interrupt,
-            _ = self.quit.recv() => Told::Quit,
-            _ = self.hang_up.recv() => Told::HangUp,
-            () = ended(&mut self.input) => Told::InputEnd,
+            _ = self.terminate.recv() => StopReason::Terminate,
+            _ = self.interrupt.recv() => StopReason::Interrupt,
+            _ = self.quit.recv() => StopReason::Quit,
+            _ = self.hang_up.recv() => StopReason::HangUp,
+            () = ended(&mut self.input) => StopReason::InputEnd,
         }
     }
 }

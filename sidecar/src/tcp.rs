@@ -30,7 +30,7 @@ pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 /// Says the last word, ends our side and takes in what the peer still sends, all within bounds: closing with bytes unread
 /// would reset the connection, and the reset would overtake the last word.
-pub(crate) async fn dismiss(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
+pub(crate) async fn lingering_close(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
     let farewell = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;

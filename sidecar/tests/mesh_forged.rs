@@ -206,8 +206,8 @@ fn a_datagram_that_was_not_asked_for_ends_no_connections() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     lone.datagram(DatagramKind::Search, &node("another", 2), "");
-    let lost = lone.protocol.instances().lost;
-    assert!(lost.is_empty(), "{lost:?}");
+    let down = lone.protocol.instances().down;
+    assert!(down.is_empty(), "{down:?}");
 }
 
 /// A neighbour that a datagram says to be another is asked, and this is its question.

@@ -91,8 +91,11 @@ async fn a_node_that_leaves_is_forgotten_by_all() {
             instances.offered.values().map(Vec::len).sum::<usize>() == 2
         })
         .await;
-        let lost = node.mesh.instances().borrow().lost.clone();
-        assert!(lost.is_empty(), "what left in order counts as lost: {lost:?}");
+        let down = node.mesh.instances().borrow().down.clone();
+        assert!(
+            down.is_empty(),
+            "an instance that was withdrawn counts as down: {down:?}"
+        );
     }
 }
 
@@ -152,11 +155,11 @@ async fn a_node_that_takes_connections_but_does_not_answer_is_down() {
         instances.offered.len() == 1
     })
     .await;
-    assert!(node.mesh.instances().borrow().lost.is_empty());
+    assert!(node.mesh.instances().borrow().down.is_empty());
     other.freeze();
-    let lost = BTreeSet::from([SocketAddr::new(subnet.address(2), 9000)]);
-    eventually_in(&mut node.mesh.instances(), "its instance is lost", |instances| {
-        instances.offered.is_empty() && instances.lost == lost
+    let down = BTreeSet::from([SocketAddr::new(subnet.address(2), 9000)]);
+    eventually_in(&mut node.mesh.instances(), "its instance is down", |instances| {
+        instances.offered.is_empty() && instances.down == down
     })
     .await;
     let view = node.mesh.view().borrow().clone();

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use super::connect_times::{ConnectTimer, ConnectTimes};
 use super::connects::{ConnectCounters, Connects};
 use super::counters::Counters;
+use super::endpoint::{Endpoint, ServerView, Standing};
 use super::error::ServerError;
 use super::health::{CheckConfig, CheckOutcome, Health};
 use super::lease::{Lease, Tried};
-use super::member::{Member, ServerView, Standing};
 use super::method::Method;
 use super::server::Server;
 use super::wrr;
@@ -39,7 +39,7 @@ struct State {
     method: Method,
     next_id: u64,
     /// The configured ones in the order they were added, then the learned ones in the mesh's order.
-    members: Vec<Member>,
+    members: Vec<Endpoint>,
 }
 
 impl ServerGroup {
@@ -155,11 +155,11 @@ impl ServerGroup {
     /// there with the same name and address keeps its health and counters. A name that a configured server
     /// or an earlier one of the list has is passed over. Connections to servers that are gone live on.
     pub fn set_learned(&self, servers: Vec<(String, SocketAddr, u32)>) {
-        self.set_learned_losing(servers, |_| false);
+        self.set_learned_marking_down(servers, |_| false);
     }
 
     /// As [`Self::set_learned`]; but where a server that is gone is lost, its connections are ended at once.
-    pub fn set_learned_losing(
+    pub fn set_learned_marking_down(
         &self,
         servers: Vec<(String, SocketAddr, u32)>,
         is_lost: impl Fn(SocketAddr) -> bool,
@@ -168,7 +168,7 @@ impl ServerGroup {
         let state = &mut *guard;
         let old = state.members.split_off(state.configured_count());
         let before: Vec<(u64, u32)> = old.iter().map(|m| (m.server.id(), m.weight)).collect();
-        let identity = |m: Member| ((m.server.name().to_owned(), m.server.address()), m);
+        let identity = |m: Endpoint| ((m.server.name().to_owned(), m.server.address()), m);
         let mut old: HashMap<_, _> = old.into_iter().map(identity).collect();
         let mut names: HashSet<_> = state.members.iter().map(|m| m.server.name().to_owned()).collect();
         for (name, address, weight) in servers {
@@ -177,13 +177,13 @@ impl ServerGroup {
             }
             let key = (name, address);
             let member = match old.remove(&key) {
-                Some(stays) => Member { weight, ..stays },
+                Some(stays) => Endpoint { weight, ..stays },
                 None => state.member(key.0, address, weight, Origin::Learned),
             };
             state.members.push(member);
         }
         for gone in old.into_values().filter(|gone| is_lost(gone.server.address())) {
-            gone.server.lose(&self.name);
+            gone.server.mark_down(&self.name);
         }
         let now = state.members[state.configured_count()..].iter();
         if now.map(|m| (m.server.id(), m.weight)).eq(before) {
@@ -196,7 +196,7 @@ impl ServerGroup {
 
     /// All its servers: the configured ones in the order they were added, then the learned ones.
     pub fn servers(&self) -> Vec<ServerView> {
-        self.state().members.iter().map(Member::view).collect()
+        self.state().members.iter().map(Endpoint::view).collect()
     }
 
     /// Picks a server for a client: one that is up, has a weight and was not tried by this connection; a
@@ -222,10 +222,10 @@ impl ServerGroup {
         state.members.iter().filter_map(|m| m.standing(tried)).max()
     }
 
-    pub(super) fn suspect(&self, server: &Server) {
+    pub(super) fn eject(&self, server: &Server) {
         let mut state = self.state();
         let member = state.members.iter_mut().find(|m| m.server.id() == server.id());
-        if member.is_some_and(|m| !std::mem::replace(&mut m.suspect, true)) {
+        if member.is_some_and(|m| !std::mem::replace(&mut m.ejected, true)) {
             wrr::restart(&mut state.members);
         }
     }
@@ -250,13 +250,13 @@ impl ServerGroup {
         if outcome != CheckOutcome::Passed && broken(Breakage::KeepDeadInstances) {
             return None;
         }
-        let cleared = outcome == CheckOutcome::Passed && std::mem::take(&mut member.suspect);
+        let cleared = outcome == CheckOutcome::Passed && std::mem::take(&mut member.ejected);
         let change = member.health.observe(outcome, &config);
         if cleared || change.is_some() {
             wrr::restart(&mut state.members);
         }
         if change == Some(false) && outcome == CheckOutcome::Failed {
-            server.lose(&self.name);
+            server.mark_down(&self.name);
         }
         change
     }
@@ -299,17 +299,17 @@ impl State {
         self.members.partition_point(|m| !m.learned)
     }
 
-    fn member(&mut self, name: String, address: SocketAddr, weight: u32, origin: Origin) -> Member {
+    fn member(&mut self, name: String, address: SocketAddr, weight: u32, origin: Origin) -> Endpoint {
         let id = self.next_id;
         self.next_id += 1;
-        Member {
+        Endpoint {
             server: Arc::new(Server::new(id, name, address)),
             weight,
             health: match origin {
                 Origin::Configured => Health::undecided(),
                 Origin::Learned => Health::vouched(),
             },
-            suspect: false,
+            ejected: false,
             learned: origin == Origin::Learned,
             credit: 0,
         }

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::endpoint::Standing;
 use super::error::AttachError;
 use super::group::ServerGroup;
 use super::lease::{Lease, Tried};
-use super::member::Standing;
 use super::wrr;
 
 /// A set of groups, shared by the listeners in front of it and whoever changes it.

@@ -42,18 +42,18 @@ pub struct Lease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
     /// How often the server had been lost when it was picked.
-    losses: u64,
+    down_signal: u64,
 }
 
 impl Lease {
     pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>) -> Self {
         server.counters().open();
         group.counters().open();
-        let losses = server.losses.count();
+        let down_signal = server.down_signal.count();
         Self {
             group,
             server,
-            losses,
+            down_signal,
         }
     }
 
@@ -79,8 +79,8 @@ impl Lease {
 
     /// Waits until the server is lost: its node was called down, or its checks got no answer. What is sent to it
     /// from then on goes nowhere, and nothing comes back. A server that was removed in order is not lost.
-    pub async fn lost(&self) {
-        self.server.losses.beyond(self.losses).await;
+    pub async fn down(&self) {
+        self.server.down_signal.beyond(self.down_signal).await;
     }
 
     /// Says that the connection stands and how long it took to make.
@@ -96,7 +96,7 @@ impl Lease {
         self.server.connects.failed(failure);
         self.group.connects.failed(failure);
         if failure != Failure::OutOfRoom && !broken(Breakage::NoFailover) {
-            self.group.suspect(&self.server);
+            self.group.eject(&self.server);
             self.server.recheck.notify_one();
         }
         FailedLease {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::endpoint::Endpoint;
 use super::lease::Tried;
-use super::member::Member;
 use super::{source, wrr};
 use crate::breakage;
 
@@ -52,19 +52,19 @@ impl fmt::Display for Method {
 
 impl Method {
     /// The index of the one chosen among the candidates that stand best.
-    pub(super) fn choose(self, members: &mut [Member], client: IpAddr, tried: &Tried) -> Option<usize> {
+    pub(super) fn choose(self, members: &mut [Endpoint], client: IpAddr, tried: &Tried) -> Option<usize> {
         let best = members.iter().filter_map(|m| m.standing(tried)).max()?;
-        let eligible = |m: &Member| m.standing(tried) == Some(best);
+        let eligible = |m: &Endpoint| m.standing(tried) == Some(best);
         match self {
-            Self::Wrr => breakage::turn(members, Member::account, |members| wrr::next(members, eligible)),
+            Self::Wrr => breakage::turn(members, Endpoint::account, |members| wrr::next(members, eligible)),
             Self::Wlc => {
-                let loads = members.iter().filter(|m| eligible(m)).map(Member::load);
+                let loads = members.iter().filter(|m| eligible(m)).map(Endpoint::load);
                 let least = loads.min_by(|a, b| a.cmp(*b))?;
                 // Connections may end meanwhile, none can begin: who had the least has no more now.
                 wrr::next(members, |m| eligible(m) && m.load().cmp(least).is_le())
             }
             Self::Source => {
-                let bid = |m: &Member| source::score(client, m.server.address(), m.weight);
+                let bid = |m: &Endpoint| source::score(client, m.server.address(), m.weight);
                 let bids = members.iter().enumerate().filter(|(_, m)| eligible(m));
                 let bids = bids.map(|(index, m)| (index, bid(m)));
                 bids.max_by(|(_, a), (_, b)| a.total_cmp(b))

@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 
 use super::connects::{ConnectCounters, Connects};
 use super::counters::Counters;
+use super::down_signal::DownSignal;
 use super::health::{CheckCounters, Checks};
-use super::loss::Losses;
 
 /// One server of a group. It outlives its removal from the group for as long as
 /// connections to it last.
@@ -20,7 +20,7 @@ pub struct Server {
     pub(super) connects: ConnectCounters,
     pub(super) checks: CheckCounters,
     pub(super) recheck: Notify,
-    pub(super) losses: Losses,
+    pub(super) down_signal: DownSignal,
 }
 
 impl Server {
@@ -33,7 +33,7 @@ impl Server {
             connects: ConnectCounters::default(),
             checks: CheckCounters::default(),
             recheck: Notify::new(),
-            losses: Losses::default(),
+            down_signal: DownSignal::default(),
         }
     }
 
@@ -68,9 +68,9 @@ impl Server {
     }
 
     /// Ends the connections to it, because nothing will come over them any more.
-    pub(super) fn lose(&self, group: &str) {
+    pub(super) fn mark_down(&self, group: &str) {
         let connections = self.counters.active();
-        self.losses.tell();
+        self.down_signal.tell();
         if connections > 0 {
             tracing::info!(
                 group,

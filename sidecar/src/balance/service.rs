@@ -36,5 +36,5 @@ pub struct Instances {
     /// Every instance that is offered, the local ones included, sorted by address.
     pub offered: BTreeMap<ServiceId, Vec<Instance>>,
     /// Where those were that are gone without having been withdrawn, because their node was called down.
-    pub lost: BTreeSet<SocketAddr>,
+    pub down: BTreeSet<SocketAddr>,
 }

@@ -200,7 +200,7 @@ impl Apply<'_> {
                 let door = running.listener(listener)?;
                 let cut = door
                     .listener()
-                    .cut_sessions(|session| which.matches(&lines::session(session)));
+                    .abort_sessions(|session| which.matches(&lines::session(session)));
                 if cut == 0 {
                     return Err(CommandError::not_found(Resource::Session, which.to_string()));
                 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::command::{Add, Command};
 use super::file::Script;
-use crate::fault::Faults;
+use crate::diagnostic::Diagnostics;
 use crate::text_file::{self, ReadError};
 
 const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
@@ -49,7 +49,7 @@ pub enum AutosaveError {
     },
     /// It is whole, and this sidecar does not understand it.
     #[error("{0}")]
-    Faults(Faults),
+    Diagnostics(Diagnostics),
 }
 
 /// The file's text for a configuration.
@@ -79,7 +79,7 @@ fn parse(file: &str, text: &str) -> Result<Script, AutosaveError> {
     if tail.strip_prefix(TAIL) != Some(checksum(body).as_str()) {
         return Err(torn());
     }
-    Script::parse([(file, body)]).map_err(AutosaveError::Faults)
+    Script::parse([(file, body)]).map_err(AutosaveError::Diagnostics)
 }
 
 fn checksum(text: &str) -> String {

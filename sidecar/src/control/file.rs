@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::command::Command;
 use super::error::CommandError;
 use super::model::Model;
-use crate::fault::{Fault, Faults};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The commands of config files, in the files' order, checked as a whole: whatever could be told without
 /// starting anything has been told.
@@ -29,8 +29,8 @@ pub struct Line {
 impl Line {
     /// The fault that this line turned out to have.
     #[must_use]
-    pub fn fault(&self, error: &CommandError) -> Fault {
-        fault(&self.file, self.number, error)
+    pub fn diagnostic(&self, error: &CommandError) -> Diagnostic {
+        diagnostic(&self.file, self.number, error)
     }
 }
 
@@ -41,7 +41,7 @@ impl Script {
     /// # Errors
     /// Every fault of every file. A line that refers to something which an earlier faulty line was to make is
     /// not counted as a fault of its own.
-    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Faults> {
+    pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Diagnostics> {
         let mut script = Self::default();
         let mut model = Model::default();
         let mut faults = Vec::new();
@@ -66,7 +66,7 @@ impl Script {
                     Err(error) => {
                         let follows = matches!(&error, CommandError::NotFound { name, .. } if broken.contains(name.as_str()));
                         if !follows {
-                            faults.push(fault(file, i + 1, &error));
+                            faults.push(diagnostic(file, i + 1, &error));
                         }
                         broken.extend(line.split_whitespace().nth(2));
                     }
@@ -76,13 +76,13 @@ impl Script {
         if faults.is_empty() {
             Ok(script)
         } else {
-            Err(Faults(faults))
+            Err(Diagnostics(faults))
         }
     }
 }
 
-fn fault(file: &str, line: usize, error: &CommandError) -> Fault {
-    Fault {
+fn diagnostic(file: &str, line: usize, error: &CommandError) -> Diagnostic {
+    Diagnostic {
         file: file.to_owned(),
         line,
         word: error.word().to_owned(),

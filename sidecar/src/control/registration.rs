@@ -14,7 +14,7 @@ use super::offers::Offers;
 use crate::balance::service::{Instance, Offer, ServiceId};
 use crate::breakage::{Breakage, broken};
 use crate::interface::{self, Pinned};
-use crate::own_peer::goes_to_itself;
+use crate::self_connect::is_self_connect;
 
 /// Where ports are allocated, as the original does.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
@@ -144,7 +144,7 @@ async fn check(address: SocketAddr) -> Check {
 
 fn said(connected: io::Result<TcpStream>, of: SocketAddr) -> Check {
     match connected {
-        Ok(stream) if goes_to_itself(&stream, of) => Check::Refuses,
+        Ok(stream) if is_self_connect(&stream, of) => Check::Refuses,
         Ok(_) => Check::Accepts,
         Err(_) => Check::Refuses,
     }
@@ -161,11 +161,11 @@ fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Option<Socket
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::own_peer::tests::to_itself;
+    use crate::self_connect::tests::self_connected;
 
     #[tokio::test]
     async fn where_nobody_listens_nobody_accepts() {
-        let stream = to_itself().await;
+        let stream = self_connected().await;
         let own = stream.local_addr().expect("an address");
         let said = said(Ok(stream), own);
         assert!(matches!(said, Check::Refuses), "{said:?}");

@@ -81,5 +81,5 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) {
         let address = stale_port(instance.address);
         (format!("{}@{address}", id.service), address, instance.weight)
     });
-    group.set_learned_losing(servers.collect(), |address| instances.lost.contains(&address));
+    group.set_learned_marking_down(servers.collect(), |address| instances.down.contains(&address));
 }

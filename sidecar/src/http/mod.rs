@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 server for all that the sidecar itself answers: everything about a caller is bounded.
 
-mod places;
+mod permits;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use places::{Place, Places};
+use permits::{ConnectionPermit, ConnectionPermits};
 
 use crate::tcp;
 
@@ -88,18 +88,18 @@ where
     F: Future<Output = Answer> + Send,
 {
     let handler = Arc::new(handler);
-    let places = Places::new(limits.connections, limits.connections_each);
+    let permits = ConnectionPermits::new(limits.connections, limits.connections_each);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     while let Some((stream, peer)) = stop.run_until_cancelled(tcp::accept(&listener)).await {
         let from = peer.ip();
-        let Some(place) = places.take(from, cut.child_token()) else {
+        let Some(permit) = permits.take(from, cut.child_token()) else {
             tracing::debug!(%from, "no room for an HTTP connection from this address");
             continue;
         };
-        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), place.cut.clone());
+        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), permit.cut.clone());
         connections.spawn(async move {
-            cut.run_until_cancelled(connection(stream, from, Arc::new(place), handler, stop))
+            cut.run_until_cancelled(connection(stream, from, Arc::new(permit), handler, stop))
                 .await;
         });
     }
@@ -116,7 +116,7 @@ where
 async fn connection<H, F>(
     stream: TcpStream,
     from: IpAddr,
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
     handler: Arc<H>,
     stop: CancellationToken,
 ) where
@@ -124,11 +124,11 @@ async fn connection<H, F>(
     F: Future<Output = Answer> + Send,
 {
     let service = service_fn(move |request| {
-        let (handler, place) = (Arc::clone(&handler), Arc::clone(&place));
+        let (handler, permit) = (Arc::clone(&handler), Arc::clone(&permit));
         async move {
-            place.refresh();
+            permit.refresh();
             let answer = handler(from, request).await;
-            place.refresh();
+            permit.refresh();
             Ok::<_, Infallible>(answer)
         }
     });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::fault::{Fault, Faults};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interface::{IpType, Pinned};
 
 /// The most places (addresses times ports) that one search round may visit.
@@ -80,7 +80,7 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake in the file, each with its line.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let mut reader = Reader {
             file,
             faults: Vec::new(),
@@ -97,20 +97,20 @@ impl Config {
             return Ok(config);
         }
         reader.faults.sort_by_key(|fault| fault.line);
-        Err(Faults(reader.faults))
+        Err(Diagnostics(reader.faults))
     }
 }
 
 struct Reader<'a> {
     file: &'a str,
-    faults: Vec<Fault>,
+    faults: Vec<Diagnostic>,
     /// The line on which each key was first set.
     lines: HashMap<&'static str, usize>,
 }
 
 impl Reader<'_> {
     fn fault(&mut self, line: usize, word: &str, message: impl Into<String>) {
-        self.faults.push(Fault {
+        self.faults.push(Diagnostic {
             file: self.file.to_owned(),
             line,
             word: word.to_owned(),

@@ -280,8 +280,8 @@ impl Directory {
             siblings.sort();
             siblings.dedup_by_key(|instance| instance.address);
         }
-        let lost = self.lost.keys().copied().collect();
-        Instances { offered, lost }
+        let down = self.lost.keys().copied().collect();
+        Instances { offered, down }
     }
 
     /// Every service node with the node that offers it, in the protocol's order of nodes.

@@ -10,10 +10,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::accept::out_of_room;
 use crate::balance::Failure;
-use crate::own_peer::goes_to_itself;
+use crate::self_connect::is_self_connect;
 
 /// A connection, and how many of the first bytes went with it.
-pub(super) struct Made {
+pub(super) struct Established {
     pub(super) stream: TcpStream,
     pub(super) sent: usize,
 }
@@ -22,7 +22,11 @@ pub(super) struct Made {
 ///
 /// Where there are such bytes they confirm the handshake themselves, instead of a packet that does nothing else. A
 /// destination on this machine or the next has answered by the time connect(2) returns, and then nothing is waited for.
-pub(super) async fn attempt(address: SocketAddr, deadline: Instant, first: &[u8]) -> Result<Made, Failure> {
+pub(super) async fn attempt(
+    address: SocketAddr,
+    deadline: Instant,
+    first: &[u8],
+) -> Result<Established, Failure> {
     let begun = begin(address, first).and_then(TcpStream::from_std);
     finish(begun.map_err(|e| failure_of(&e))?, address, deadline, first).await
 }
@@ -32,7 +36,7 @@ async fn finish(
     address: SocketAddr,
     deadline: Instant,
     first: &[u8],
-) -> Result<Made, Failure> {
+) -> Result<Established, Failure> {
     // Only now that all else is done: who has been sent something may act on it, and nobody else is to get it too.
     let sent = send(&stream, first).map_err(|e| failure_of(&e))?;
     if sent == 0 && stream.peer_addr().is_err() {
@@ -46,10 +50,10 @@ async fn finish(
         }
     }
     // Whatever was sent then has reached nobody.
-    if goes_to_itself(&stream, address) {
+    if is_self_connect(&stream, address) {
         return Err(Failure::Refused);
     }
-    Ok(Made { stream, sent })
+    Ok(Established { stream, sent })
 }
 
 fn begin(address: SocketAddr, first: &[u8]) -> io::Result<std::net::TcpStream> {
@@ -99,13 +103,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::own_peer::tests::to_itself;
+    use crate::self_connect::tests::self_connected;
 
     /// What it says would come back to it.
     #[tokio::test]
     async fn a_client_is_not_connected_to_itself() {
         for first in [&b""[..], b"hello"] {
-            let stream = to_itself().await;
+            let stream = self_connected().await;
             let address = stream.local_addr().unwrap();
             let deadline = Instant::now() + Duration::from_secs(1);
             let outcome = finish(stream, address, deadline, first).await;

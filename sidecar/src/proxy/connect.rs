@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::attempt::{Made, attempt};
+use super::attempt::{Established, attempt};
 pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
 use crate::breakage::{Breakage, broken};
@@ -119,11 +119,11 @@ pub async fn connect(
         let patience = deadline.min(began + lease.connect_timeout());
         let outcome = tokio::select! {
             biased;
-            () = lease.lost() => Err(Failure::Unreachable),
+            () = lease.down() => Err(Failure::Unreachable),
             outcome = attempt(address, patience, first) => outcome,
         };
         let failure = match outcome {
-            Ok(Made { stream, sent }) => {
+            Ok(Established { stream, sent }) => {
                 lease.established(began.elapsed());
                 return Ok(Connected {
                     stream,
@@ -163,7 +163,7 @@ pub(super) async fn connect_direct(
         let now = Instant::now();
         let share = now + deadline.saturating_duration_since(now) / left;
         match attempt(address, share, &[]).await {
-            Ok(Made { stream, sent }) => {
+            Ok(Established { stream, sent }) => {
                 return Ok(Connected {
                     stream,
                     address,

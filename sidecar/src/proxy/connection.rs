@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::connect::Connected;
 use super::listener::Shared;
 use super::refusal::Refusal;
-use super::relay::{Early, End, Summary, relay};
+use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
 use crate::balance::Direction;
 
@@ -47,10 +47,10 @@ impl Connection {
     }
 
     /// Does the work unless the connection is cut before it is done.
-    pub(super) async fn unless_cut<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    pub(super) async fn unless_aborted<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.session.until_cut() => None,
+            () = self.session.aborted() => None,
             done = work => Some(done),
         }
     }
@@ -62,7 +62,7 @@ impl Connection {
         self,
         client: TcpStream,
         to: Connected,
-        early: Vec<u8>,
+        initial: Vec<u8>,
     ) -> impl Future<Output = ()> + Send {
         let Connected {
             stream,
@@ -72,20 +72,20 @@ impl Connection {
         } = to;
         let instance = Arc::new(stream);
         self.session.set_reached(&instance, address, lease.as_ref());
-        let early = Early { bytes: early, sent };
+        let initial = InitialData { bytes: initial, sent };
         async move {
             let (session, lease) = (&*self.session, lease.as_ref());
             let cut = pin!(async {
                 let lost = async {
                     match lease {
-                        Some(lease) => lease.lost().await,
+                        Some(lease) => lease.down().await,
                         None => pending().await,
                     }
                 };
                 tokio::select! {
                     biased;
-                    () = session.until_cut() => End::Cut,
-                    () = lost => End::Lost,
+                    () = session.aborted() => End::Aborted,
+                    () = lost => End::EndpointDown,
                 }
             });
             let idle = self.listener.limits.idle;
@@ -95,7 +95,7 @@ impl Connection {
                     lease.moved(direction, bytes);
                 }
             };
-            let summary = relay(&client, &instance, early, idle, cut, meter).await;
+            let summary = relay(&client, &instance, initial, idle, cut, meter).await;
             drop((client, instance));
             let Summary {
                 to_instance,

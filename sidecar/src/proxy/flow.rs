@@ -18,7 +18,7 @@ use super::pipe::Pipe;
 const CHUNK: usize = 32 * 1024;
 
 /// The most that is read of a client before it is connected, and kept until then: all connections together may wait.
-const EARLY: usize = 4 * 1024;
+const MAX_INITIAL: usize = 4 * 1024;
 
 /// Chunks per direction and turn, so that a bulk transfer lets other connections have theirs.
 const CHUNKS_A_TURN: usize = 8;
@@ -205,7 +205,7 @@ impl Flow {
 /// What a client has sent already. It is not said whether that is all, or whether its stream has ended.
 pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let scratch = &mut scratch[..EARLY];
+        let scratch = &mut scratch[..MAX_INITIAL];
         // Of a connection this young the system may not have told yet what is there.
         let count = match read(client, scratch) {
             Ok(None) => receive(client, scratch),

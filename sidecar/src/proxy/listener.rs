@@ -24,7 +24,7 @@ use crate::balance::{Counters, Totals};
 const BACKLOG: i32 = 4096;
 
 /// After the cut, connections end at once; this bounds the wait for that.
-const AFTER_CUT: Duration = Duration::from_secs(1);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -177,9 +177,9 @@ impl Listener {
     }
 
     /// Ends the connections that match, at once and with a reset on both sides. Returns how many.
-    pub fn cut_sessions(&self, matches: impl Fn(&SessionView) -> bool) -> usize {
+    pub fn abort_sessions(&self, matches: impl Fn(&SessionView) -> bool) -> usize {
         let all = self.shared.sessions.all();
-        all.iter().filter(|s| matches(&s.view()) && s.cut()).count()
+        all.iter().filter(|s| matches(&s.view()) && s.abort()).count()
     }
 
     /// Stops accepting, soon and whoever waits for it. Connections live on, those included that were still waiting in
@@ -210,9 +210,9 @@ impl Listener {
         {
             return 0;
         }
-        let cut = self.shared.sessions.all().iter().filter(|s| s.cut()).count();
+        let cut = self.shared.sessions.all().iter().filter(|s| s.abort()).count();
         // The cut ends every wait of a connection's task; one that had not ended would be busy, not stuck.
-        let _ = tokio::time::timeout(AFTER_CUT, self.connections.wait()).await;
+        let _ = tokio::time::timeout(ABORT_TIMEOUT, self.connections.wait()).await;
         cut
     }
 }

@@ -28,7 +28,7 @@ pub enum Refusal {
     /// We have no descriptor, memory or port left.
     OutOfRoom,
     /// It was cut before it got anywhere.
-    Cut,
+    Aborted,
 }
 
 impl Refusal {
@@ -44,7 +44,7 @@ impl Refusal {
         Self::TimedOut,
         Self::Unreachable,
         Self::OutOfRoom,
-        Self::Cut,
+        Self::Aborted,
     ];
 
     /// The word for it where counts are labelled.
@@ -61,7 +61,7 @@ impl Refusal {
             Self::TimedOut => "timed_out",
             Self::Unreachable => "unreachable",
             Self::OutOfRoom => "out_of_room",
-            Self::Cut => "cut",
+            Self::Aborted => "cut",
         }
     }
 }

@@ -38,11 +38,11 @@ pub enum End {
     /// The connection to this side broke in another way.
     Broken(Side, ErrorKind),
     /// The instance is lost: nothing would come from it any more.
-    Lost,
+    EndpointDown,
     /// Nothing came from either side for the idle timeout.
     Idle,
     /// We were told to end it.
-    Cut,
+    Aborted,
 }
 
 impl fmt::Display for End {
@@ -55,9 +55,9 @@ impl fmt::Display for End {
             Self::Finished => f.write_str("finished"),
             Self::Reset(side) => write!(f, "reset by {}", name(side)),
             Self::Broken(side, kind) => write!(f, "connection to {} broke: {kind}", name(side)),
-            Self::Lost => f.write_str("instance is lost"),
+            Self::EndpointDown => f.write_str("instance is lost"),
             Self::Idle => f.write_str("idle for too long"),
-            Self::Cut => f.write_str("cut"),
+            Self::Aborted => f.write_str("cut"),
         }
     }
 }
@@ -75,7 +75,7 @@ pub struct Summary {
 
 /// What the client sent before the relay began. The instance gets it first.
 #[derive(Debug, Default)]
-pub struct Early {
+pub struct InitialData {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// How many of them the instance has been sent already.
@@ -86,25 +86,25 @@ pub struct Early {
 /// connection ends in another way. Both streams are to be dropped then: that closes them orderly after
 /// [`End::Finished`], else with a reset, which tells a peer from a complete stream.
 ///
-/// `meter` is told of bytes as they are handed on, those included that were sent early.
+/// `meter` is told of bytes as they are handed on, those included that were sent with the initial data.
 ///
 /// The flows are made before the future begins, which would else keep what they are made of for as long as it lasts.
 pub fn relay(
     client: &TcpStream,
     instance: &TcpStream,
-    early: Early,
+    initial: InitialData,
     idle: Duration,
     mut cut: Pin<&mut impl Future<Output = End>>,
     meter: impl Fn(Direction, u64),
 ) -> impl Future<Output = Summary> {
-    if early.sent > 0 {
-        meter(Direction::ToInstance, early.sent as u64);
+    if initial.sent > 0 {
+        meter(Direction::ToInstance, initial.sent as u64);
     }
     let mut downstream = Flow::new(Vec::new(), 0);
-    if !early.bytes.is_empty() {
+    if !initial.bytes.is_empty() {
         downstream = downstream.confirming();
     }
-    let mut upstream = Flow::new(early.bytes, early.sent);
+    let mut upstream = Flow::new(initial.bytes, initial.sent);
     async move {
         let end = {
             // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this

@@ -47,8 +47,8 @@ pub(super) struct Session {
     reached: OnceLock<Reached>,
     to_instance: AtomicU64,
     to_client: AtomicU64,
-    is_cut: AtomicBool,
-    cut: Notify,
+    is_aborted: AtomicBool,
+    abort_notice: Notify,
 }
 
 #[derive(Debug)]
@@ -71,8 +71,8 @@ impl Session {
             reached: OnceLock::new(),
             to_instance: AtomicU64::new(0),
             to_client: AtomicU64::new(0),
-            is_cut: AtomicBool::new(false),
-            cut: Notify::new(),
+            is_aborted: AtomicBool::new(false),
+            abort_notice: Notify::new(),
         }
     }
 
@@ -111,18 +111,18 @@ impl Session {
     }
 
     /// Ends the connection at once. Returns whether it was not told so before.
-    pub(super) fn cut(&self) -> bool {
-        let first = !self.is_cut.swap(true, Ordering::Relaxed);
+    pub(super) fn abort(&self) -> bool {
+        let first = !self.is_aborted.swap(true, Ordering::Relaxed);
         if first {
             // One task waits, or will: it finds the notice when it does.
-            self.cut.notify_one();
+            self.abort_notice.notify_one();
         }
         first
     }
 
     /// Waits until it is to end at once; for the connection's own task alone, and told once.
-    pub(super) async fn until_cut(&self) {
-        self.cut.notified().await;
+    pub(super) async fn aborted(&self) {
+        self.abort_notice.notified().await;
     }
 
     pub(super) fn view(&self) -> SessionView {

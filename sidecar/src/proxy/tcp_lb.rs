@@ -66,16 +66,16 @@ impl Serve for Service {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
-        let early = waiting(&client);
+        let initial = waiting(&client);
         let reached = {
-            let connecting = pin!(connect(|tried| backends.pick(from, tried), &early));
-            connection.unless_cut(connecting).await
+            let connecting = pin!(connect(|tried| backends.pick(from, tried), &initial));
+            connection.unless_aborted(connecting).await
         };
         match reached {
-            Some(Ok(connected)) => connection.carry(client, connected, early).await,
+            Some(Ok(connected)) => connection.carry(client, connected, initial).await,
             // There is no instance to end this connection, so it ends as one that refuses does.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
-            None => connection.reset(client, Refusal::Cut, &End::Cut),
+            None => connection.reset(client, Refusal::Aborted, &End::Aborted),
         }
     }
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 mod connects;
+mod endpoint_down;
 mod group;
 mod groups;
-mod loss;
 mod source;
 mod wlc;
 mod wrr;

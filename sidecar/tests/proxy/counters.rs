@@ -174,5 +174,5 @@ async fn what_is_cut_at_the_end_got_somewhere_or_is_counted() {
     assert_eq!(reply(&mut flowing).await.0, 0);
     let cut = within("drain", server.listener().drain(Duration::from_millis(20))).await;
     assert_eq!(cut, 2);
-    expect_refusals(server.listener(), &[(Refusal::Cut, 1)], 1);
+    expect_refusals(server.listener(), &[(Refusal::Aborted, 1)], 1);
 }

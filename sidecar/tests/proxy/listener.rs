@@ -113,8 +113,8 @@ async fn at_the_cap_further_connections_wait() {
     let (first, _) = open(&lb).await;
     let (_second, _) = open(&lb).await;
     let mut third = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
-    let early = timeout(Duration::from_millis(200), third.read_u8()).await;
-    assert!(early.is_err(), "a third connection is served: {early:?}");
+    let initial = timeout(Duration::from_millis(200), third.read_u8()).await;
+    assert!(initial.is_err(), "a third connection is served: {initial:?}");
     assert_eq!(lb.listener().active(), 2);
     drop(first);
     assert_eq!(read_line(&mut third).await, "a");

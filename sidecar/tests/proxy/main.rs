@@ -3,13 +3,13 @@
 
 mod access;
 mod counters;
-mod early;
+mod endpoint_down;
 mod failover;
 mod health;
+mod initial_data;
 mod listener;
 mod log;
 mod long_flow;
-mod loss;
 mod relay;
 mod relay_endings;
 mod sessions;

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sidecar::balance::Direction;
-use sidecar::proxy::relay::{Early, End, Summary, relay};
+use sidecar::proxy::relay::{End, InitialData, Summary, relay};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,12 +29,12 @@ pub(crate) struct Relayed {
     pub(crate) polls: Arc<AtomicU64>,
 }
 
-pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
+pub(crate) async fn relayed(initial: &[u8], idle: Duration) -> Relayed {
     let (client, inner_client) = pair().await;
     let (inner_instance, instance) = pair().await;
     let cut = CancellationToken::new();
     let [to_instance, to_client, polls] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
-    let early = early.to_vec();
+    let initial = initial.to_vec();
     let summary = {
         let cut = cut.clone();
         let (to_instance, to_client) = (Arc::clone(&to_instance), Arc::clone(&to_client));
@@ -47,15 +47,15 @@ pub(crate) async fn relayed(early: &[u8], idle: Duration) -> Relayed {
                 };
                 counter.fetch_add(bytes, Ordering::Relaxed);
             };
-            let early = Early {
-                bytes: early,
+            let initial = InitialData {
+                bytes: initial,
                 sent: 0,
             };
             let cut = pin!(async {
                 cut.cancelled().await;
-                End::Cut
+                End::Aborted
             });
-            let mut relay = pin!(relay(&inner_client, &inner_instance, early, idle, cut, meter));
+            let mut relay = pin!(relay(&inner_client, &inner_instance, initial, idle, cut, meter));
             std::future::poll_fn(|cx| -> Poll<Summary> {
                 polls.fetch_add(1, Ordering::Relaxed);
                 relay.as_mut().poll(cx)
@@ -136,14 +136,14 @@ async fn bytes_arrive_whole_in_both_directions_at_once() {
 
 #[tokio::test]
 async fn early_bytes_go_first_and_are_counted() {
-    let mut relayed = relayed(b"early ", PATIENCE).await;
+    let mut relayed = relayed(b"initial ", PATIENCE).await;
     relayed.client.write_all(b"late").await.unwrap();
     relayed.client.shutdown().await.unwrap();
     let mut received = String::new();
     within("bytes", relayed.instance.read_to_string(&mut received))
         .await
         .unwrap();
-    assert_eq!(received, "early late");
+    assert_eq!(received, "initial late");
     drop(relayed.instance);
     assert_eq!(finish(relayed.summary).await.to_instance, 10);
 }

@@ -180,5 +180,5 @@ async fn a_cut_ends_it_at_once_with_a_reset() {
     expect_reset(&mut relayed.client).await;
     expect_reset(&mut relayed.instance).await;
     let summary = finish(relayed.summary).await;
-    assert_eq!((summary.end, summary.to_instance), (End::Cut, 1));
+    assert_eq!((summary.end, summary.to_instance), (End::Aborted, 1));
 }

@@ -98,15 +98,15 @@ async fn those_that_match_are_cut_and_the_others_live_on() {
     let accepted: Vec<_> = streams.iter().map(|s| s.local_addr().unwrap()).collect();
     assert_eq!(clients, accepted, "in the order in which they were accepted");
     let meant = accepted[17];
-    assert_eq!(lb.listener().cut_sessions(|s| s.client == meant), 1);
+    assert_eq!(lb.listener().abort_sessions(|s| s.client == meant), 1);
     expect_reset(&mut streams.remove(17)).await;
     eventually(|| (lb.listener().active() != 39).then(|| "still active".to_owned())).await;
-    assert_eq!(lb.listener().cut_sessions(|s| s.client == meant), 0);
+    assert_eq!(lb.listener().abort_sessions(|s| s.client == meant), 0);
     for stream in &mut streams {
         stream.write_all(b"alive\n").await.unwrap();
         assert_eq!(read_line(stream).await, "alive");
     }
-    assert_eq!(lb.listener().cut_sessions(|_| true), 39);
+    assert_eq!(lb.listener().abort_sessions(|_| true), 39);
     for stream in &mut streams {
         expect_reset(stream).await;
     }
@@ -130,7 +130,7 @@ async fn the_instance_of_a_cut_connection_is_reset_too() {
             .then(|| format!("not connected: {sessions:?}"))
     })
     .await;
-    assert_eq!(lb.listener().cut_sessions(|_| true), 1);
+    assert_eq!(lb.listener().abort_sessions(|_| true), 1);
     expect_reset(&mut instance).await;
 }
 
@@ -153,15 +153,15 @@ async fn a_connection_on_its_way_is_cut_too() {
     })
     .await;
     assert_eq!(lb.listener().sessions()[0].instance, None);
-    assert_eq!(lb.listener().cut_sessions(|s| s.instance.is_none()), 1);
+    assert_eq!(lb.listener().abort_sessions(|s| s.instance.is_none()), 1);
     expect_reset(&mut stream).await;
 
     let server = server(groups, false);
     let mut greeted = greet(&server).await;
-    assert_eq!(server.listener().cut_sessions(|_| true), 1);
+    assert_eq!(server.listener().abort_sessions(|_| true), 1);
     expect_reset(&mut greeted).await;
     for listener in [lb.listener(), server.listener()] {
         eventually(|| (listener.active() != 0).then(|| "still active".to_owned())).await;
-        assert_eq!(listener.refusals().of(Refusal::Cut), 1);
+        assert_eq!(listener.refusals().of(Refusal::Aborted), 1);
     }
 }

@@ -60,11 +60,11 @@ proptest! {
         bytes[0] = first;
         bytes[3] = kind;
         let part = &bytes[..end.index(bytes.len() + 1)];
-        for (early, late) in [
+        for (initial, late) in [
             (Greeting::decode(part).map(drop_message), Greeting::decode(&bytes).map(drop_message)),
             (Request::decode(part).map(drop_message), Request::decode(&bytes).map(drop_message)),
         ] {
-            prop_assert!(early == Ok(None) || early == late, "{:?} became {:?}", early, late);
+            prop_assert!(initial == Ok(None) || initial == late, "{:?} became {:?}", initial, late);
         }
     }
 }

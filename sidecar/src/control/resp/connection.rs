@@ -116,7 +116,7 @@ pub(super) async fn converse(
     let end = connection.run().await?;
     if matches!(end, End::Closed | End::Protocol) {
         let stop = connection.door.stop.clone();
-        let dismissal = tcp::dismiss(&mut connection.stream, &[]);
+        let dismissal = tcp::lingering_close(&mut connection.stream, &[]);
         stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
     }
     Ok(end)

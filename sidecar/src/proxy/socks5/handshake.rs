@@ -21,7 +21,7 @@ const ROOM: usize = 520;
 pub(super) struct Asked {
     pub(super) destination: Destination,
     /// Bytes that it sent behind its request already.
-    pub(super) early: Vec<u8>,
+    pub(super) initial: Vec<u8>,
 }
 
 /// Why a handshake came to nothing.
@@ -82,7 +82,7 @@ async fn converse(client: &mut TcpStream) -> Result<Asked, HandshakeError> {
     bytes.shrink_to_fit();
     Ok(Asked {
         destination: request.destination,
-        early: bytes,
+        initial: bytes,
     })
 }
 

@@ -130,26 +130,26 @@ impl Service {
     async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
         let reached = {
             let reaching = pin!(self.reach(&mut client, &connection));
-            connection.unless_cut(reaching).await
+            connection.unless_aborted(reaching).await
         };
         match reached {
-            Some(Ok((connected, early))) => {
+            Some(Ok((connected, initial))) => {
                 return Some(Opened {
                     client,
                     connected,
-                    early,
+                    initial,
                     connection,
                 });
             }
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
                     // Whatever goes wrong now is the client's affair: it is on its way out.
-                    let dismissal = pin!(tcp::dismiss(&mut client, &reply));
-                    let _ = connection.unless_cut(dismissal).await;
+                    let dismissal = pin!(tcp::lingering_close(&mut client, &reply));
+                    let _ = connection.unless_aborted(dismissal).await;
                 }
                 connection.refused(failed.refusal(), &failed);
             }
-            None => connection.reset(client, Refusal::Cut, &End::Cut),
+            None => connection.reset(client, Refusal::Aborted, &End::Aborted),
         }
         None
     }
@@ -161,12 +161,12 @@ impl Service {
         client: &mut TcpStream,
         connection: &Connection,
     ) -> Result<(Connected, Vec<u8>), Failed> {
-        let Asked { destination, early } = handshake::hear(client, self.patience).await?;
+        let Asked { destination, initial } = handshake::hear(client, self.patience).await?;
         connection.set_destination(destination.to_string().into());
         let from = connection.peer().ip();
         let connected = self.connect(from, &destination, connection.destination()).await?;
         self.welcome(client, &connected).await?;
-        Ok((connected, early))
+        Ok((connected, initial))
     }
 
     /// Says that the connection stands.
@@ -226,7 +226,7 @@ struct Opened {
     client: TcpStream,
     connected: Connected,
     /// What it sent behind its request already.
-    early: Vec<u8>,
+    initial: Vec<u8>,
     connection: Connection,
 }
 
@@ -239,9 +239,9 @@ impl Serve for Service {
         let Opened {
             client,
             connected,
-            early,
+            initial,
             connection,
         } = opened;
-        connection.carry(client, connected, early).await;
+        connection.carry(client, connected, initial).await;
     }
 }

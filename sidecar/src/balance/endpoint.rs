@@ -33,26 +33,26 @@ pub struct ServerView {
     pub checks: Checks,
 }
 
-/// How well a candidate stands: a suspect is chosen only where there is nobody else.
+/// How well a candidate stands: an ejected one is chosen only if there is no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    Suspect,
+    Ejected,
     Good,
 }
 
 /// A server's place in its group.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Endpoint {
     pub(super) server: Arc<Server>,
     pub(super) weight: u32,
     pub(super) health: Health,
     /// A client's connection failed since the last check that passed.
-    pub(super) suspect: bool,
+    pub(super) ejected: bool,
     pub(super) learned: bool,
     pub(super) credit: i64,
 }
 
-impl wrr::Turns for Member {
+impl wrr::Turns for Endpoint {
     fn weight(&self) -> u32 {
         if broken(Breakage::IgnoreWeights) {
             1
@@ -66,13 +66,13 @@ impl wrr::Turns for Member {
     }
 }
 
-impl Member {
+impl Endpoint {
     /// Whether and how well it is a candidate.
     pub(super) fn standing(&self, tried: &Tried) -> Option<Standing> {
         if !self.health.is_up() || self.weight == 0 || tried.contains(self.server.address()) {
             None
-        } else if self.suspect {
-            Some(Standing::Suspect)
+        } else if self.ejected {
+            Some(Standing::Ejected)
         } else {
             Some(Standing::Good)
         }

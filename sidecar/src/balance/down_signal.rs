@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 /// How often a server was lost, and who waits for the next time.
 #[derive(Debug, Default)]
-pub(super) struct Losses {
+pub(super) struct DownSignal {
     count: AtomicU64,
     told: Notify,
 }
 
-impl Losses {
+impl DownSignal {
     /// How often it was lost so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)

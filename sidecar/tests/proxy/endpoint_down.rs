@@ -43,7 +43,7 @@ async fn the_relays_of_a_lost_server_are_reset_on_both_sides_and_no_others() {
     let (mut at_instance, _) = within("connection", lost.accept()).await.unwrap();
     let (mut other, name) = open(&lb).await;
     assert_eq!(name, "stays");
-    group.set_learned_losing(learned(&[("s1", stays)]), |address| address == gone);
+    group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
     expect_reset(&mut through).await;
     expect_reset(&mut at_instance).await;
     expect_echo(&mut other).await;
@@ -59,7 +59,7 @@ async fn the_relays_of_a_server_that_was_withdrawn_or_changed_live_on() {
     assert_eq!(name, "one");
     group.set_learned(vec![("s0".to_owned(), one, 0), ("s1".to_owned(), two, 10)]);
     expect_echo(&mut first).await;
-    group.set_learned_losing(learned(&[("s1", two)]), |address| address == two);
+    group.set_learned_marking_down(learned(&[("s1", two)]), |address| address == two);
     expect_echo(&mut first).await;
     group.set_learned(Vec::new());
     expect_echo(&mut first).await;
@@ -107,7 +107,7 @@ async fn connecting_to_a_lost_server_is_given_up_for_the_next_one() {
         async move { connect(|tried| group.pick(CLIENT, tried), &[]).await }
     });
     eventually(|| (group.counters().active() != 1).then(|| "nobody connects".to_owned())).await;
-    group.set_learned_losing(learned(&[("s1", stays)]), |address| address == gone);
+    group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
     let connected = within("connection", connecting).await.unwrap().unwrap();
     assert_eq!(connected.address, stays);
     let connects = group.connects();

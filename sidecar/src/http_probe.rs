@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 ///
 /// # Errors
 /// When there is no answer in time, or one that is not 2xx.
-pub async fn probe(url: &str, timeout: Duration) -> anyhow::Result<()> {
+pub async fn get(url: &str, timeout: Duration) -> anyhow::Result<()> {
     match tokio::time::timeout(timeout, ask(url)).await {
         Ok(outcome) => outcome.with_context(|| format!("{url} did not answer well")),
         Err(_) => bail!("{url} did not answer within {} s", timeout.as_secs_f64()),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 /// Whether a connection that was made to this address goes to itself.
-pub(crate) fn goes_to_itself(stream: &TcpStream, to: SocketAddr) -> bool {
+pub(crate) fn is_self_connect(stream: &TcpStream, to: SocketAddr) -> bool {
     // The port tells in nearly every case, at the cost of one system call.
     let own = stream.local_addr().ok().filter(|own| own.port() == to.port());
     own.is_some_and(|own| stream.peer_addr().is_ok_and(|peer| peer == own))
@@ -22,7 +22,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A connection that goes to itself.
-    pub(crate) async fn to_itself() -> TcpStream {
+    pub(crate) async fn self_connected() -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let own = socket.local_addr().unwrap();
@@ -31,11 +31,11 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn who_reached_itself_reached_nobody() {
-        let stream = to_itself().await;
-        assert!(goes_to_itself(&stream, stream.peer_addr().unwrap()));
+        let stream = self_connected().await;
+        assert!(is_self_connect(&stream, stream.peer_addr().unwrap()));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        assert!(!goes_to_itself(&other, other.peer_addr().unwrap()));
+        assert!(!is_self_connect(&other, other.peer_addr().unwrap()));
     }
 }

@@ -1,4 +1,4 @@
-//! The places that a listener has for callers. When all are taken, a newcomer gets that of the caller who was last
+//! The permits that a listener has for callers. When all are taken, a newcomer gets that of the caller who was last
 //! heard or answered the longest ago: who is silent or slow must not keep others out.
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// The places of one listener.
+/// The permits of one listener.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConnectionPermits {
     most: usize,
     most_each: usize,
     taken: Mutex<Taken>,
@@ -30,10 +30,10 @@ struct Caller {
     cut: CancellationToken,
 }
 
-/// One caller's place; given back when dropped.
+/// One caller's permit; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPermit {
+    permits: Arc<ConnectionPermits>,
     address: IpAddr,
     /// Told when the connection is to end at once.
     pub(super) cut: CancellationToken,
@@ -41,7 +41,7 @@ pub(super) struct Place {
     key: Mutex<u64>,
 }
 
-impl Places {
+impl ConnectionPermits {
     pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -50,9 +50,13 @@ impl Places {
         })
     }
 
-    /// A place for a caller. Where its address has enough, another of that address makes room; where all are taken,
+    /// A permit for a caller. Where its address has enough, another of that address makes room; where all are taken,
     /// anybody. `None` where those who made room have not gone yet.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr, cut: CancellationToken) -> Option<Place> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        address: IpAddr,
+        cut: CancellationToken,
+    ) -> Option<ConnectionPermit> {
         let mut guard = self.taken();
         let taken = &mut *guard;
         let enough = taken
@@ -60,7 +64,7 @@ impl Places {
             .get(&address)
             .is_some_and(|count| *count >= self.most_each);
         if enough || taken.count >= self.most {
-            // Its place is counted until its task has ended; for that moment there is one more.
+            // Its permit is counted until its task has ended; for that moment there is one more.
             let mut callers = taken.callers.iter();
             let (key, _) = callers.find(|(_, caller)| !enough || caller.address == address)?;
             let key = *key;
@@ -73,8 +77,8 @@ impl Places {
             cut: cut.clone(),
         }));
         drop(guard);
-        Some(Place {
-            places: Arc::clone(self),
+        Some(ConnectionPermit {
+            permits: Arc::clone(self),
             address,
             cut,
             key,
@@ -95,11 +99,11 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// The caller was heard, or answered.
     pub(super) fn refresh(&self) {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.places.taken();
+        let mut taken = self.permits.taken();
         // Who had to make room already is not lined up again.
         if let Some(caller) = taken.callers.remove(&key) {
             *key = taken.line_up(caller);
@@ -107,10 +111,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let key = *self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.places.taken();
+        let mut taken = self.permits.taken();
         taken.callers.remove(&key);
         taken.count -= 1;
         if let Some(count) = taken.by_address.get_mut(&self.address) {
@@ -130,48 +134,52 @@ mod tests {
         [127, 0, 0, last].into()
     }
 
-    fn take(places: &Arc<Places>, last: u8) -> Option<Place> {
-        places.take(address(last), CancellationToken::new())
+    fn take(permits: &Arc<ConnectionPermits>, last: u8) -> Option<ConnectionPermit> {
+        permits.take(address(last), CancellationToken::new())
     }
 
     #[test]
     fn who_was_heard_the_longest_ago_makes_room() {
-        let places = Places::new(3, 3);
-        let all: Vec<Place> = (1..=3).map(|n| take(&places, n).unwrap()).collect();
+        let permits = ConnectionPermits::new(3, 3);
+        let all: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
         all[0].refresh();
-        let newcomers = (take(&places, 4).unwrap(), take(&places, 5).unwrap());
-        let cut: Vec<bool> = all.iter().map(|place| place.cut.is_cancelled()).collect();
+        let newcomers = (take(&permits, 4).unwrap(), take(&permits, 5).unwrap());
+        let cut: Vec<bool> = all.iter().map(|permit| permit.cut.is_cancelled()).collect();
         assert_eq!(cut, [false, true, true]);
         all[1].refresh();
         drop(all);
         assert!(!newcomers.0.cut.is_cancelled() && !newcomers.1.cut.is_cancelled());
-        let taken = places.taken();
+        let taken = permits.taken();
         assert_eq!((taken.count, taken.callers.len()), (2, 2));
         drop(taken);
     }
 
     #[test]
     fn an_address_that_has_enough_makes_room_for_itself() {
-        let places = Places::new(10, 2);
-        let other = take(&places, 2).unwrap();
-        let both = (take(&places, 1).unwrap(), take(&places, 1).unwrap());
-        let third = take(&places, 1).unwrap();
+        let permits = ConnectionPermits::new(10, 2);
+        let other = take(&permits, 2).unwrap();
+        let both = (take(&permits, 1).unwrap(), take(&permits, 1).unwrap());
+        let third = take(&permits, 1).unwrap();
         assert!(both.0.cut.is_cancelled() && !both.1.cut.is_cancelled() && !other.cut.is_cancelled());
         drop((both, other, third));
         assert!(
-            places.taken().by_address.is_empty(),
+            permits.taken().by_address.is_empty(),
             "nothing is kept of who is gone"
         );
     }
 
     #[test]
     fn who_made_room_takes_a_place_until_gone() {
-        let places = Places::new(2, 2);
-        let all: Vec<Place> = (1..=2).map(|n| take(&places, n).unwrap()).collect();
-        let newcomers: Vec<Place> = (3..=4).map(|n| take(&places, n).unwrap()).collect();
-        let more: Vec<Place> = (5..=6).filter_map(|n| take(&places, n)).collect();
-        assert!(all.iter().chain(&newcomers).all(|place| place.cut.is_cancelled()));
+        let permits = ConnectionPermits::new(2, 2);
+        let all: Vec<ConnectionPermit> = (1..=2).map(|n| take(&permits, n).unwrap()).collect();
+        let newcomers: Vec<ConnectionPermit> = (3..=4).map(|n| take(&permits, n).unwrap()).collect();
+        let more: Vec<ConnectionPermit> = (5..=6).filter_map(|n| take(&permits, n)).collect();
+        assert!(
+            all.iter()
+                .chain(&newcomers)
+                .all(|permit| permit.cut.is_cancelled())
+        );
         drop((all, newcomers, more));
-        assert_eq!(places.taken().count, 0);
+        assert_eq!(permits.taken().count, 0);
     }
 }

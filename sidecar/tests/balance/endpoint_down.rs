@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn is_lost(lease: &Lease) -> bool {
-    let waiting = pin!(lease.lost());
+    let waiting = pin!(lease.down());
     waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
@@ -64,7 +64,7 @@ proptest! {
                     let held: Vec<u64> = group.checked().iter().map(|server| server.id()).collect();
                     let list = (0..SERVERS).filter(|i| offered[*i]);
                     let list = list.map(|i| (format!("s{i}"), places[i], 10)).collect();
-                    group.set_learned_losing(list, |at| lost[places.iter().position(|p| *p == at).unwrap()]);
+                    group.set_learned_marking_down(list, |at| lost[places.iter().position(|p| *p == at).unwrap()]);
                     for (lease, told) in &mut leases {
                         let index = places.iter().position(|p| *p == lease.address()).unwrap();
                         *told |= held.contains(&lease.server().id()) && !offered[index] && lost[index];
