@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::cluster::topology::TopologyError;
 use crate::compose::ComposeError;
-use crate::engine::RuntimeError;
+use crate::engine::EngineError;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +107,8 @@ pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) 
     }
 }
 
-impl From<RuntimeError> for Error {
-    fn from(error: RuntimeError) -> Self {
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
         Self::environment(error.to_string(), error.advice())
     }
 }

@@ -8,7 +8,7 @@ mod runtimes;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use harness::engine::{Choice, Container, Runtime, label};
+use harness::engine::{Container, Engine, EngineChoice, label};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -22,9 +22,9 @@ use program::LIMIT;
 ///
 /// # Errors
 /// It cannot be run.
-pub async fn spawn(runtime: &Runtime, arguments: &[&str]) -> Result<Child> {
+pub async fn spawn(engine: &Engine, arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(program::built().await?);
-    command.args(arguments).args(["--runtime", runtime.name()]);
+    command.args(arguments).args(["--runtime", engine.name()]);
     program::spawn(command)
 }
 
@@ -32,8 +32,8 @@ pub async fn spawn(runtime: &Runtime, arguments: &[&str]) -> Result<Child> {
 ///
 /// # Errors
 /// It cannot be run, or takes too long.
-pub async fn harness(runtime: &Runtime, arguments: &[&str]) -> Result<Finished> {
-    finished(spawn(runtime, arguments).await?).await
+pub async fn harness(engine: &Engine, arguments: &[&str]) -> Result<Finished> {
+    finished(spawn(engine, arguments).await?).await
 }
 
 /// Runs a command that is about no runtime, such as `why`, to its end.
@@ -50,10 +50,10 @@ pub async fn harness_on_no_runtime(arguments: &[&str]) -> Result<Finished> {
 ///
 /// # Errors
 /// The engine's.
-pub async fn labelled(runtime: &Runtime, key: &str, value: &str) -> Result<Vec<String>> {
+pub async fn labelled(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>> {
     let filter = format!("{key}={value}");
-    let containers = runtime.containers(&filter).await?.into_iter();
-    let networks = runtime.networks(&filter).await?.into_iter();
+    let containers = engine.containers(&filter).await?.into_iter();
+    let networks = engine.networks(&filter).await?.into_iter();
     let names = containers.map(|container| container.name);
     Ok(names.chain(networks.map(|network| network.name)).collect())
 }
@@ -64,7 +64,7 @@ pub struct Mesh {
     /// Its project's name, which no other test has.
     pub project: String,
     /// What runs it.
-    pub runtime: Runtime,
+    pub engine: Engine,
     /// Whether the commands are told the runtime.
     told: bool,
     environment: Vec<(String, String)>,
@@ -77,7 +77,7 @@ impl Mesh {
     /// # Errors
     /// No runtime, or something does not compile.
     pub async fn prepare() -> Result<Self> {
-        Self::on(Choice::Auto.connect().await?.runtime).await
+        Self::on(EngineChoice::Auto.connect().await?.engine).await
     }
 
     /// The same on Docker; nothing where no engine answers, which is told on standard error.
@@ -95,13 +95,13 @@ impl Mesh {
     ///
     /// # Errors
     /// As [`Mesh::prepare`].
-    pub async fn on(runtime: Runtime) -> Result<Self> {
+    pub async fn on(engine: Engine) -> Result<Self> {
         program::built().await?;
         let project = format!("mesh-e2e-{:08x}", rand::random::<u32>());
         let free = ["FRONTEND_PORT", "LB_A_PORT", "LB_B_PORT"].map(|name| (name.to_owned(), "0".to_owned()));
         Ok(Self {
             project,
-            runtime,
+            engine,
             told: true,
             environment: free.into(),
         })
@@ -187,7 +187,7 @@ impl Mesh {
     /// # Errors
     /// The engine's.
     pub async fn leftovers(&self) -> Result<Vec<String>> {
-        labelled(&self.runtime, label::PROJECT, &self.project).await
+        labelled(&self.engine, label::PROJECT, &self.project).await
     }
 
     /// The container of a service.
@@ -196,7 +196,7 @@ impl Mesh {
     /// There is none, or the engine's.
     pub async fn container(&self, service: &str) -> Result<Container> {
         let filter = format!("{}={}", label::PROJECT, self.project);
-        let mut all = self.runtime.containers(&filter).await?.into_iter();
+        let mut all = self.engine.containers(&filter).await?.into_iter();
         all.find(|container| container.label(label::SERVICE) == service)
             .with_context(|| format!("{} has no {service}", self.project))
     }
@@ -211,7 +211,7 @@ impl Mesh {
             .envs(self.environment.clone())
             .stdin(Stdio::null());
         if self.told {
-            command.args(["--runtime", self.runtime.name()]);
+            command.args(["--runtime", self.engine.name()]);
         }
         Ok(command)
     }
@@ -223,7 +223,7 @@ impl Drop for Mesh {
         if let Some(program) = program::path() {
             let mut down = std::process::Command::new(program);
             let _ = down
-                .args(["down", "-p", &self.project, "--runtime", self.runtime.name()])
+                .args(["down", "-p", &self.project, "--runtime", self.engine.name()])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();

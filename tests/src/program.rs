@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
@@ -73,12 +73,12 @@ async fn build() -> Result<PathBuf> {
     // The first start makes the image, which takes minutes; no test should wait for that within its own limits.
     let checkout = harness::cluster::checkout::Checkout::find()?;
     let image = checkout.topology("example")?.image;
-    for choice in [Choice::Docker, Choice::Process] {
+    for choice in [EngineChoice::Docker, EngineChoice::Process] {
         // A runtime that is not there is told by the tests that ask for it.
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::report::Progress::silent();
             let kind = harness::cluster::image::Kind::Mesh;
-            harness::cluster::image::ensure(&chosen.runtime, &checkout, kind, &image, &silent).await?;
+            harness::cluster::image::ensure(&chosen.engine, &checkout, kind, &image, &silent).await?;
         }
     }
     Ok(program)

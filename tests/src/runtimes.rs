@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use harness::engine::{Choice, Runtime, RuntimeError};
+use harness::engine::{Engine, EngineChoice, EngineError};
 
 /// Set to `docker`, it makes a test fail that would be skipped for lack of Docker.
 const REQUIRE: &str = "MESH_REQUIRE";
@@ -12,9 +12,9 @@ const REQUIRE: &str = "MESH_REQUIRE";
 ///
 /// # Errors
 /// No engine answers, and `MESH_REQUIRE` is `docker`.
-pub async fn docker() -> Result<Option<Runtime>> {
-    match Choice::Docker.connect().await {
-        Ok(chosen) => Ok(Some(chosen.runtime)),
+pub async fn docker() -> Result<Option<Engine>> {
+    match EngineChoice::Docker.connect().await {
+        Ok(chosen) => Ok(Some(chosen.engine)),
         Err(error) if std::env::var(REQUIRE).is_ok_and(|what| what == "docker") => {
             bail!("{REQUIRE} is docker: {error}; {}", error.advice())
         }
@@ -29,20 +29,20 @@ pub async fn docker() -> Result<Option<Runtime>> {
 ///
 /// # Errors
 /// It has none, or lacks Docker where that is required.
-pub async fn on_each(body: impl AsyncFn(Runtime)) -> Result<()> {
-    let mut all: Vec<Runtime> = docker().await?.into_iter().collect();
-    match Choice::Process.connect().await {
-        Ok(chosen) => all.push(chosen.runtime),
-        Err(error @ RuntimeError::Unsupported { .. }) if !all.is_empty() => skipped("processes", &error),
+pub async fn on_each(body: impl AsyncFn(Engine)) -> Result<()> {
+    let mut all: Vec<Engine> = docker().await?.into_iter().collect();
+    match EngineChoice::Process.connect().await {
+        Ok(chosen) => all.push(chosen.engine),
+        Err(error @ EngineError::Unsupported { .. }) if !all.is_empty() => skipped("processes", &error),
         Err(error) => bail!("{error}; {}", error.advice()),
     }
-    for runtime in all {
-        body(runtime).await;
+    for engine in all {
+        body(engine).await;
     }
     Ok(())
 }
 
 /// Not through `eprintln`, which libtest keeps to itself for a test that passes.
-fn skipped(what: &str, reason: &RuntimeError) {
+fn skipped(what: &str, reason: &EngineError) {
     let _ = writeln!(std::io::stderr(), "skipped: it needs {what}: {reason}");
 }

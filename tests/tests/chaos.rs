@@ -5,13 +5,13 @@
     reason = "what the tests share is part of each, and fails it as an assertion does"
 )]
 
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use serde_json::Value;
 use tests::Finished;
 
 #[tokio::test]
 async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() {
-    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let arguments = ["chaos", "--seed", "1", "--duration", "5s"];
     let first = tests::harness(&processes, &arguments).await.unwrap();
     held(&first);
@@ -40,7 +40,7 @@ async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() 
 
 #[tokio::test]
 async fn a_schedule_for_another_runtime_or_mesh_is_refused_before_anything_is_built() {
-    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let members = r#"{"frontend": null, "lb": null, "service-a": "a", "service-a2": "a", "service-b": "b"}"#;
     let cut = r#"{"at_ms": 0, "fault": {"cut-node": {"member": "lb"}}, "heal_after_ms": 1000}"#;
     let kill = r#"{"at_ms": 0, "fault": {"kill": {"member": "lb"}}, "heal_after_ms": 1000}"#;

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image;
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use harness::report::Progress;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
@@ -19,8 +19,8 @@ const NOWHERE: &str = "unix:///no/such/docker.sock";
 
 #[tokio::test]
 async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
-    on_each(async |runtime| {
-        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
         assert_eq!(
             mesh.leftovers().await.unwrap().len(),
@@ -51,8 +51,8 @@ async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
 
 #[tokio::test]
 async fn up_ends_when_somebody_else_has_removed_its_mesh() {
-    on_each(async |runtime| {
-        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
         let down = mesh.harness(&["down"]).await.unwrap();
         assert_eq!(down.code, Some(0), "{down:#?}");
@@ -65,14 +65,14 @@ async fn up_ends_when_somebody_else_has_removed_its_mesh() {
 
 #[tokio::test]
 async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
-    on_each(async |runtime| {
-        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let mesh = Mesh::on(engine.clone()).await.unwrap();
         // What is built is built before, so that both come to the start together.
         let arguments = ["up", "--detach", "--no-build"];
         let image = image::Kind::Mesh;
         let checkout = Checkout::find().unwrap();
         let name = checkout.topology(&mesh.project).unwrap().image;
-        image::ensure(&runtime, &checkout, image, &name, &Progress::silent())
+        image::ensure(&engine, &checkout, image, &name, &Progress::silent())
             .await
             .unwrap();
         let (one, other) = tokio::join!(mesh.harness(&arguments), mesh.harness(&arguments));
@@ -96,8 +96,8 @@ async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
 
 #[tokio::test]
 async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
-    on_each(async |runtime| {
-        let mesh = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let mesh = Mesh::on(engine.clone()).await.unwrap();
         let up = mesh.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(up.code, Some(0), "{up:#?}");
         for name in ["frontend", "service-a", "service-a2", "service-b", "lb"] {
@@ -131,7 +131,7 @@ async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
 
         let stopped = mesh.container("service-b").await.unwrap();
         let grace = std::time::Duration::from_secs(10);
-        mesh.runtime.stop(&stopped.id, grace).await.unwrap();
+        mesh.engine.stop(&stopped.id, grace).await.unwrap();
         let status = mesh.harness(&["status"]).await.unwrap();
         assert_eq!(status.code, Some(1), "{status:#?}");
         assert!(
@@ -154,12 +154,12 @@ async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
 
 #[tokio::test]
 async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is_not() {
-    on_each(async |runtime| {
-        let detached = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let detached = Mesh::on(engine.clone()).await.unwrap();
         let up = detached.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(up.code, Some(0), "{up:#?}");
 
-        let crashed = Mesh::on(runtime.clone()).await.unwrap();
+        let crashed = Mesh::on(engine.clone()).await.unwrap();
         let mut up = crashed.up().await.unwrap();
         // The watchdog would be first.
         let watchdog = Watchdog::of(&up).await.unwrap().expect("`up` has one");
@@ -186,10 +186,10 @@ async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is
 
 #[tokio::test]
 async fn a_port_that_is_held_is_told_with_its_holder() {
-    on_each(async |runtime| {
+    on_each(async |engine| {
         let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = squatter.local_addr().unwrap().port();
-        let mesh = Mesh::on(runtime.clone())
+        let mesh = Mesh::on(engine.clone())
             .await
             .unwrap()
             .with("FRONTEND_PORT", &port.to_string());
@@ -205,7 +205,7 @@ async fn a_port_that_is_held_is_told_with_its_holder() {
         drop(squatter);
         let first = mesh.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(first.code, Some(0), "{first:#?}");
-        let second = Mesh::on(runtime.clone())
+        let second = Mesh::on(engine.clone())
             .await
             .unwrap()
             .with("FRONTEND_PORT", &port.to_string());
@@ -242,7 +242,7 @@ async fn without_an_engine_it_says_what_to_do() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
-    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let mesh = Mesh::on(processes)
         .await
         .unwrap()
@@ -283,7 +283,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
         r#"ENTRYPOINT ["/bin/sidecar"]"#.to_owned(),
         "ENV PATH=/bin".to_owned(),
     ];
-    mesh.runtime
+    mesh.engine
         .import_image(&image, sidecar_alone().await.unwrap(), settings)
         .await
         .unwrap();

@@ -16,7 +16,7 @@ use harness::cluster::checkout::Checkout;
 use harness::cluster::cleanup;
 use harness::cluster::image;
 use harness::compose::Service;
-use harness::engine::{Action, Creation, Image, Runtime, WireAction, label};
+use harness::engine::{Action, Creation, Engine, Image, NetworkCut, label};
 use harness::report::Progress;
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -30,8 +30,8 @@ const HELD: &str = "ENGINE_TEST_HELD";
 
 /// One container on a network of its own. It does nothing but wait for the end of its input, or for SIGTERM.
 struct Lone {
-    docker: Runtime,
-    wire: Image,
+    docker: Engine,
+    netcut: Image,
     run: String,
     id: String,
     gateway: IpAddr,
@@ -42,11 +42,11 @@ impl Lone {
     async fn create() -> Option<Self> {
         let docker = tests::docker().await.unwrap()?;
         let checkout = Checkout::find().unwrap();
-        let wire = image::ensure(
+        let netcut = image::ensure(
             &docker,
             &checkout,
-            image::Kind::Wire,
-            image::WIRE_IMAGE,
+            image::Kind::Netcut,
+            image::NETCUT_IMAGE,
             &Progress::silent(),
         )
         .await
@@ -55,7 +55,7 @@ impl Lone {
         let run = format!("engine-{:016x}", rand::random::<u64>());
         let labels = BTreeMap::from([(label::RUN.to_owned(), run.clone())]);
         let network = docker.create_network(&run, &labels).await.unwrap();
-        let service = service(&run, &wire);
+        let service = service(&run, &netcut);
         let creation = Creation {
             service: &service,
             network: &network,
@@ -65,7 +65,7 @@ impl Lone {
         let id = docker.create(creation).await.unwrap();
         Some(Self {
             docker,
-            wire,
+            netcut,
             run,
             id,
             gateway: IpAddr::from([0, 0, 0, 0]),
@@ -123,10 +123,10 @@ impl Lone {
         BTreeMap::from([(label::RUN.to_owned(), self.run.clone())])
     }
 
-    async fn wire(&self, action: &WireAction) -> String {
+    async fn cut_network(&self, action: &NetworkCut) -> String {
         let labels = self.labels();
-        let wired = self.docker.wire(&self.wire, &self.id, action, &labels);
-        wired.await.unwrap()
+        let result = self.docker.cut_network(&self.netcut, &self.id, action, &labels);
+        result.await.unwrap()
     }
 
     /// Whether a packet from the container comes back within `limit`: it refuses a connection to a closed port.
@@ -269,11 +269,11 @@ async fn a_cut_is_in_force_at_once_and_mended_at_once() {
     assert!(lone.answers(LIMIT).await);
     for _ in 0..2 {
         let begun = Instant::now();
-        let helper = lone.wire(&WireAction::Block(vec![lone.gateway])).await;
+        let helper = lone.cut_network(&NetworkCut::Block(vec![lone.gateway])).await;
         println!("cut after {:?}", begun.elapsed());
         assert!(!lone.answers(quick).await);
         let begun = Instant::now();
-        lone.docker.unwire(&helper).await.unwrap();
+        lone.docker.heal_network(&helper).await.unwrap();
         println!("mended after {:?}", begun.elapsed());
         assert!(lone.answers(LIMIT).await);
         assert!(lone.docker.container(&helper).await.is_err(), "it is gone");
@@ -284,11 +284,11 @@ async fn a_cut_is_in_force_at_once_and_mended_at_once() {
 #[tokio::test]
 async fn loss_comes_and_goes() {
     let Some(lone) = Lone::start().await else { return };
-    let action = WireAction::Lose {
+    let action = NetworkCut::Lose {
         percent: 50,
         addresses: vec![lone.gateway],
     };
-    let helper = lone.wire(&action).await;
+    let helper = lone.cut_network(&action).await;
     // An answer of an untouched container takes less than a millisecond; a lost one comes a second later.
     for expected in [true, false, true, false] {
         let seen = async || match lone.answers(Duration::from_millis(50)).await {
@@ -299,7 +299,7 @@ async fn loss_comes_and_goes() {
             .await
             .unwrap();
     }
-    lone.docker.unwire(&helper).await.unwrap();
+    lone.docker.heal_network(&helper).await.unwrap();
     assert!(lone.answers(LIMIT).await);
     lone.end().await;
 }
@@ -307,24 +307,24 @@ async fn loss_comes_and_goes() {
 #[tokio::test]
 async fn what_cannot_be_cut_is_told_and_leaves_nothing() {
     let Some(lone) = Lone::start().await else { return };
-    let elsewhere = WireAction::Block(vec!["203.0.113.1".parse().unwrap()]);
-    let wired = lone
+    let elsewhere = NetworkCut::Block(vec!["203.0.113.1".parse().unwrap()]);
+    let result = lone
         .docker
-        .wire(&lone.wire, &lone.id, &elsewhere, &lone.labels())
+        .cut_network(&lone.netcut, &lone.id, &elsewhere, &lone.labels())
         .await;
-    let error = wired.unwrap_err().to_string();
+    let error = result.unwrap_err().to_string();
     assert!(error.contains("203.0.113.1 is not another machine"), "{error}");
     lone.docker.stop(&lone.id, GRACE).await.unwrap();
-    let wired = lone
+    let result = lone
         .docker
-        .wire(
-            &lone.wire,
+        .cut_network(
+            &lone.netcut,
             &lone.id,
-            &WireAction::Block(Vec::new()),
+            &NetworkCut::Block(Vec::new()),
             &lone.labels(),
         )
         .await;
-    wired.unwrap_err();
+    result.unwrap_err();
     let left = lone
         .docker
         .containers(&format!("{}={}", label::RUN, lone.run))

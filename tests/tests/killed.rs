@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use harness::engine::{Runtime, label};
+use harness::engine::{Engine, label};
 use harness::wait;
 use tests::{Mesh, Watchdog, end, labelled, on_each, signal};
 
@@ -20,29 +20,29 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn nothing_stays_of_what_a_killed_harness_ran() {
-    on_each(async |runtime| {
-        of_up(runtime.clone()).await;
-        of_test(runtime).await;
+    on_each(async |engine| {
+        of_up(engine.clone()).await;
+        of_test(engine).await;
     })
     .await
     .unwrap();
 }
 
-async fn of_up(runtime: Runtime) {
-    let mesh = Mesh::on(runtime.clone()).await.unwrap();
+async fn of_up(engine: Engine) {
+    let mesh = Mesh::on(engine.clone()).await.unwrap();
     let mut up = mesh.up().await.unwrap();
     assert_eq!(mesh.leftovers().await.unwrap().len(), 6);
     signal(&up, "KILL").await.unwrap();
     assert_eq!(end(&mut up).await.unwrap().code(), None);
-    until_gone(&runtime, label::PROJECT, &mesh.project).await;
+    until_gone(&engine, label::PROJECT, &mesh.project).await;
 }
 
-async fn of_test(runtime: Runtime) {
+async fn of_test(engine: Engine) {
     let arguments = ["test", "--filter", "alternation", "--repeat", "50"];
-    let mut test = tests::spawn(&runtime, &arguments).await.unwrap();
+    let mut test = tests::spawn(&engine, &arguments).await.unwrap();
     let begun = async || match Watchdog::of(&test).await.unwrap() {
         None => Err(vec!["it has no watchdog".to_owned()]),
-        Some(Watchdog { run, .. }) => match labelled(&runtime, label::RUN, &run).await.unwrap() {
+        Some(Watchdog { run, .. }) => match labelled(&engine, label::RUN, &run).await.unwrap() {
             there if there.len() == 6 => Ok(run),
             there => Err(there),
         },
@@ -50,14 +50,14 @@ async fn of_test(runtime: Runtime) {
     let run = wait::until(BEGIN_LIMIT, PERIOD, begun, |_| {}).await.unwrap();
     signal(&test, "KILL").await.unwrap();
     assert_eq!(end(&mut test).await.unwrap().code(), None);
-    until_gone(&runtime, label::RUN, &run).await;
+    until_gone(&engine, label::RUN, &run).await;
 }
 
-async fn until_gone(runtime: &Runtime, key: &str, value: &str) {
-    let gone = async || match labelled(runtime, key, value).await.unwrap() {
+async fn until_gone(engine: &Engine, key: &str, value: &str) {
+    let gone = async || match labelled(engine, key, value).await.unwrap() {
         left if left.is_empty() => Ok(()),
         left => Err(left),
     };
     let result = wait::until(LIMIT, PERIOD, gone, |_| {}).await;
-    result.unwrap_or_else(|left| panic!("on {}: {left}", runtime.name()));
+    result.unwrap_or_else(|left| panic!("on {}: {left}", engine.name()));
 }

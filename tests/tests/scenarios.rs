@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::engine::owner::Owner;
-use harness::engine::{Choice, Container, Runtime, label};
+use harness::engine::{Container, Engine, EngineChoice, label};
 use harness::wait;
 use serde_json::Value;
 use tests::{Finished, Mesh, Watchdog, finished, labelled, on_each};
@@ -27,8 +27,8 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 #[tokio::test]
 async fn a_run_beside_another_mesh_holds_and_is_written_down() {
     let _alone = ALONE.lock().await;
-    on_each(async |runtime| {
-        let other = Mesh::on(runtime.clone()).await.unwrap();
+    on_each(async |engine| {
+        let other = Mesh::on(engine.clone()).await.unwrap();
         let up = other.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(up.code, Some(0), "{up:#?}");
 
@@ -50,7 +50,7 @@ async fn a_run_beside_another_mesh_holds_and_is_written_down() {
             "--markdown",
             &markdown,
         ];
-        let test = tests::spawn(&runtime, &arguments).await.unwrap();
+        let test = tests::spawn(&engine, &arguments).await.unwrap();
         let pid = test.id().unwrap();
         let result = finished(test).await.unwrap();
         assert!(result.output.contains("All 2 scenarios held."), "{result:#?}");
@@ -61,16 +61,16 @@ async fn a_run_beside_another_mesh_holds_and_is_written_down() {
             "{result:#?}"
         );
         assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
-        assert_eq!(of_process(&runtime, pid).await, NOTHING);
+        assert_eq!(of_process(&engine, pid).await, NOTHING);
 
         let read = |path: &str| std::fs::read_to_string(path).unwrap();
-        let broken = check_json(&read(&json), runtime.name());
-        check_junit(&read(&junit), runtime.name(), broken);
+        let broken = check_json(&read(&json), engine.name());
+        check_junit(&read(&junit), engine.name(), broken);
         assert_eq!(result.code, Some(i32::from(broken)), "{result:#?}");
         let told = read(&markdown);
         let told = told.strip_prefix(begun).expect("it is appended");
         for part in [
-            &format!("## Mesh on {}", runtime.name()),
+            &format!("## Mesh on {}", engine.name()),
             "\n| alternation | ",
             "\n| kill | ",
             "All 2 scenarios held.",
@@ -93,9 +93,9 @@ async fn a_run_beside_another_mesh_holds_and_is_written_down() {
 }
 
 /// Answers whether a promise was broken: how fast this machine is just now is not asked here.
-fn check_json(text: &str, runtime: &str) -> bool {
+fn check_json(text: &str, engine: &str) -> bool {
     let report: Value = serde_json::from_str(text).unwrap();
-    assert_eq!(report["runtime"], runtime);
+    assert_eq!(report["runtime"], engine);
     let scenarios = report["scenarios"].as_array().unwrap();
     let outcomes: Vec<(&Value, &Value)> = scenarios
         .iter()
@@ -124,14 +124,14 @@ fn check_json(text: &str, runtime: &str) -> bool {
     broken
 }
 
-fn check_junit(text: &str, runtime: &str, broken: bool) {
+fn check_junit(text: &str, engine: &str, broken: bool) {
     let report = quick_junit::Report::deserialize_from_str(text).unwrap();
     assert_eq!(
         (report.tests, report.failures, report.errors),
         (3, usize::from(broken), 0)
     );
     let suite = &report.test_suites[0];
-    assert_eq!(suite.name.as_str(), format!("mesh.{runtime}"));
+    assert_eq!(suite.name.as_str(), format!("mesh.{engine}"));
     let mut names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["alternation", "kill", "promises"]);
@@ -139,8 +139,8 @@ fn check_junit(text: &str, runtime: &str, broken: bool) {
 
 #[tokio::test]
 async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
-    let runtime = Choice::Auto.connect().await.unwrap().runtime;
-    let list = tests::harness(&runtime, &["test", "--list"]).await.unwrap();
+    let engine = EngineChoice::Auto.connect().await.unwrap().engine;
+    let list = tests::harness(&engine, &["test", "--list"]).await.unwrap();
     assert_eq!(list.code, Some(0), "{list:#?}");
     for name in ["alternation", "kill", "partition"] {
         assert!(
@@ -148,7 +148,7 @@ async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
             "no {name}: {list:#?}"
         );
     }
-    let some = tests::harness(&runtime, &["test", "--list", "--filter", "partition"])
+    let some = tests::harness(&engine, &["test", "--list", "--filter", "partition"])
         .await
         .unwrap();
     assert!(
@@ -157,7 +157,7 @@ async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
     );
 
     let arguments = ["test", "--filter", "kill", "--filter", "nothing-like-it"];
-    let refused = tests::harness(&runtime, &arguments).await.unwrap();
+    let refused = tests::harness(&engine, &arguments).await.unwrap();
     assert_eq!(refused.code, Some(2), "{refused:#?}");
     for part in [
         "no scenario's name contains `nothing-like-it`",
@@ -170,7 +170,7 @@ async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
 
 #[tokio::test]
 async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started() {
-    let runtime = Choice::Auto.connect().await.unwrap().runtime;
+    let engine = EngineChoice::Auto.connect().await.unwrap().engine;
     for what in [
         &["test", "--junit"][..],
         &["test", "--json"],
@@ -179,7 +179,7 @@ async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started()
         &["bench", "mesh", "--markdown"],
     ] {
         let arguments = [what, &["/no/such/directory/report"]].concat();
-        let refused = tests::harness(&runtime, &arguments).await.unwrap();
+        let refused = tests::harness(&engine, &arguments).await.unwrap();
         assert_eq!(refused.code, Some(2), "{refused:#?}");
         assert!(
             refused
@@ -194,7 +194,7 @@ async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started()
 #[cfg(target_os = "linux")]
 async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_required() {
     let _alone = ALONE.lock().await;
-    let processes = Choice::Process.connect().await.unwrap().runtime;
+    let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let asked = ["test", "--filter", "partition"];
     let skipped = tests::harness(&processes, &asked).await.unwrap();
     assert_eq!(skipped.code, Some(0), "{skipped:#?}");
@@ -222,10 +222,10 @@ async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_req
 #[tokio::test]
 async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_asked_for() {
     let _alone = ALONE.lock().await;
-    on_each(async |runtime| {
-        let (failed, run) = with_an_instance_killed(&runtime, &[]).await;
+    on_each(async |engine| {
+        let (failed, run) = with_an_instance_killed(&engine, &[]).await;
         assert!(failed.errors.contains("removing: nothing is left"), "{failed:#?}");
-        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+        assert_eq!(labelled(&engine, label::RUN, &run).await.unwrap(), NOTHING);
         let why = why_file(&failed);
         let told = tests::harness_on_no_runtime(&["why", why.to_str().unwrap()])
             .await
@@ -236,8 +236,8 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
             assert!(told.output.contains(part), "no `{part}`: {told:#?}");
         }
 
-        let (kept, run) = with_an_instance_killed(&runtime, &["--keep"]).await;
-        let there = containers(&runtime, &run).await;
+        let (kept, run) = with_an_instance_killed(&engine, &["--keep"]).await;
+        let there = containers(&engine, &run).await;
         assert_eq!(there.len(), 5, "{there:#?}\n{kept:#?}");
         let project = there[0].label(label::PROJECT);
         assert!(
@@ -247,9 +247,9 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
         // It tells to take it away so.
         let down = ["down", "-p", project];
         assert!(kept.errors.contains(&down.join(" ")), "{kept:#?}");
-        let down = tests::harness(&runtime, &down).await.unwrap();
+        let down = tests::harness(&engine, &down).await.unwrap();
         assert_eq!(down.code, Some(0), "{down:#?}");
-        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+        assert_eq!(labelled(&engine, label::RUN, &run).await.unwrap(), NOTHING);
     })
     .await
     .unwrap();
@@ -258,7 +258,7 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
 #[tokio::test]
 async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_is_red() {
     let _alone = ALONE.lock().await;
-    on_each(async |runtime| {
+    on_each(async |engine| {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("report.json");
         let asked = [
@@ -268,10 +268,10 @@ async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_i
             "--json",
             gone.to_str().unwrap(),
         ];
-        let test = tests::spawn(&runtime, &asked).await.unwrap();
-        let (_, instance) = running_instance(&runtime, &test).await;
+        let test = tests::spawn(&engine, &asked).await.unwrap();
+        let (_, instance) = running_instance(&engine, &test).await;
         directory.close().unwrap();
-        let result = with_one_killed(&runtime, test, &instance).await;
+        let result = with_one_killed(&engine, test, &instance).await;
         assert!(
             result.errors.contains("report.json cannot be written"),
             "{result:#?}"
@@ -284,20 +284,20 @@ async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_i
 #[tokio::test]
 async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
     let _alone = ALONE.lock().await;
-    on_each(async |runtime| {
+    on_each(async |engine| {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let (junit, json) = (file("junit.xml"), file("report.json"));
         let asked = ["test", "--filter", "alternation", "--repeat", "50"];
         let arguments = [&asked[..], &["--junit", &junit, "--json", &json]].concat();
-        let test = tests::spawn(&runtime, &arguments).await.unwrap();
-        let (run, _) = running_instance(&runtime, &test).await;
+        let test = tests::spawn(&engine, &arguments).await.unwrap();
+        let (run, _) = running_instance(&engine, &test).await;
         tests::signal(&test, "TERM").await.unwrap();
         let result = finished(test).await.unwrap();
         assert_eq!(result.code, Some(130), "{result:#?}");
         assert!(result.output.contains("Interrupted. "), "{result:#?}");
         assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
-        assert_eq!(labelled(&runtime, label::RUN, &run).await.unwrap(), NOTHING);
+        assert_eq!(labelled(&engine, label::RUN, &run).await.unwrap(), NOTHING);
 
         let told: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
         assert_eq!(
@@ -316,15 +316,15 @@ async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
 
 /// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
 /// it and the run's label.
-async fn with_an_instance_killed(runtime: &Runtime, options: &[&str]) -> (Finished, String) {
+async fn with_an_instance_killed(engine: &Engine, options: &[&str]) -> (Finished, String) {
     let arguments = [&["test", "--filter", "alternation"], options].concat();
-    let test = tests::spawn(runtime, &arguments).await.unwrap();
-    let (run, instance) = running_instance(runtime, &test).await;
-    (with_one_killed(runtime, test, &instance).await, run)
+    let test = tests::spawn(engine, &arguments).await.unwrap();
+    let (run, instance) = running_instance(engine, &test).await;
+    (with_one_killed(engine, test, &instance).await, run)
 }
 
-async fn with_one_killed(runtime: &Runtime, test: Child, instance: &Container) -> Finished {
-    runtime.kill(&instance.id).await.unwrap();
+async fn with_one_killed(engine: &Engine, test: Child, instance: &Container) -> Finished {
+    engine.kill(&instance.id).await.unwrap();
     let result = finished(test).await.unwrap();
     assert_eq!(result.code, Some(1), "{result:#?}");
     assert!(result.errors.contains("alternation does not hold"), "{result:#?}");
@@ -335,12 +335,12 @@ async fn with_one_killed(runtime: &Runtime, test: Child, instance: &Container) -
     result
 }
 
-async fn running_instance(runtime: &Runtime, test: &Child) -> (String, Container) {
+async fn running_instance(engine: &Engine, test: &Child) -> (String, Container) {
     let runs = async || {
         let Some(Watchdog { run, .. }) = Watchdog::of(test).await.unwrap() else {
             return Err(vec!["it has no watchdog".to_owned()]);
         };
-        let mut there = containers(runtime, &run).await.into_iter();
+        let mut there = containers(engine, &run).await.into_iter();
         match there.find(|container| container.label(label::SERVICE) == "service-a2" && container.running()) {
             Some(container) => Ok((run, container)),
             None => Err(vec!["service-a2 does not run".to_owned()]),
@@ -349,9 +349,9 @@ async fn running_instance(runtime: &Runtime, test: &Child) -> (String, Container
     wait::until(BEGIN_LIMIT, PERIOD, runs, |_| {}).await.unwrap()
 }
 
-async fn containers(runtime: &Runtime, run: &str) -> Vec<Container> {
+async fn containers(engine: &Engine, run: &str) -> Vec<Container> {
     let filter = format!("{}={run}", label::RUN);
-    runtime.containers(&filter).await.unwrap()
+    engine.containers(&filter).await.unwrap()
 }
 
 /// The file that a failure names.
@@ -365,9 +365,9 @@ fn why_file(failed: &Finished) -> PathBuf {
 }
 
 /// The names of what belongs to a harness process.
-async fn of_process(runtime: &Runtime, pid: u32) -> Vec<String> {
-    let containers = runtime.containers(label::OWNER).await.unwrap();
-    let networks = runtime.networks(label::OWNER).await.unwrap();
+async fn of_process(engine: &Engine, pid: u32) -> Vec<String> {
+    let containers = engine.containers(label::OWNER).await.unwrap();
+    let networks = engine.networks(label::OWNER).await.unwrap();
     let containers = containers.into_iter().map(|it| (it.name, it.labels));
     let networks = networks.into_iter().map(|it| (it.name, it.labels));
     let its = |owner: &String| matches!(owner.parse(), Ok(Owner::Process(process)) if process.pid == pid);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::cluster::cleanup;
-use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
-use crate::engine::{Image, Runtime, RuntimeError, label};
+use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::Error;
 use crate::report::Progress;
 use crate::verify::suite::READY_LIMIT;
@@ -14,13 +14,13 @@ use crate::verify::suite::READY_LIMIT;
 #[derive(Debug, Clone)]
 pub struct Site {
     /// What runs its containers.
-    pub runtime: Runtime,
+    pub engine: Engine,
     /// What it is to be.
     pub topology: Topology,
     /// The image of all its containers.
     pub image: Image,
     /// What all that is made belongs to.
-    pub belonging: Belonging,
+    pub ownership: Ownership,
 }
 
 impl Site {
@@ -31,7 +31,7 @@ impl Site {
     /// It cannot be made, or is not ready in time.
     pub async fn start(&self, period: Duration, progress: &Progress) -> Result<(Mesh, Duration), Error> {
         let topology = self.topology.clone();
-        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
         progress.stage("converging");
         let took = mesh.ready_to(period, READY_LIMIT, progress).await?;
         progress.done(&format!("every path answers, {took:.2?} after the last start"));
@@ -42,7 +42,7 @@ impl Site {
     ///
     /// # Errors
     /// Something stays, or the engine's.
-    pub async fn clear(&self) -> Result<(), RuntimeError> {
-        cleanup::remove_labelled(&self.runtime, label::PROJECT, &self.topology.project).await
+    pub async fn clear(&self) -> Result<(), EngineError> {
+        cleanup::remove_labelled(&self.engine, label::PROJECT, &self.topology.project).await
     }
 }

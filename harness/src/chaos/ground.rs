@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::fault::Kind;
 use super::generate::Plan;
 use super::schedule::Schedule;
-use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::{Member, Topology};
-use crate::engine::{Image, Runtime};
+use crate::engine::{Engine, Image};
 use crate::error::Error;
 use crate::report::Progress;
 use crate::verify::suite::READY_LIMIT;
@@ -17,24 +17,24 @@ use crate::verify::suite::READY_LIMIT;
 #[derive(Debug, Clone)]
 pub struct Ground {
     /// What runs them.
-    pub runtime: Runtime,
+    pub engine: Engine,
     /// What they are to be.
     pub topology: Topology,
     /// The image of all containers.
     pub image: Image,
     /// The image of what cuts the network; none where that cannot be done.
-    pub wire: Option<Image>,
+    pub netcut: Option<Image>,
     /// What they belong to.
-    pub belonging: Belonging,
+    pub ownership: Ownership,
     /// Who hears of it.
     pub progress: Progress,
 }
 
 /// What a schedule can be made for on a mesh of `topology`.
-pub fn plan(runtime: &Runtime, topology: &Topology, duration: Duration) -> Plan {
+pub fn plan(engine: &Engine, topology: &Topology, duration: Duration) -> Plan {
     Plan {
         members: members(topology),
-        kinds: kinds(runtime),
+        kinds: kinds(engine),
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
     }
 }
@@ -43,13 +43,13 @@ pub fn plan(runtime: &Runtime, topology: &Topology, duration: Duration) -> Plan 
 ///
 /// # Errors
 /// It was made for another mesh, or has faults that the runtime does not do.
-pub fn accepts(runtime: &Runtime, topology: &Topology, schedule: &Schedule) -> Result<(), Error> {
-    match refusal(schedule, &members(topology), &kinds(runtime)) {
+pub fn accepts(engine: &Engine, topology: &Topology, schedule: &Schedule) -> Result<(), Error> {
+    match refusal(schedule, &members(topology), &kinds(engine)) {
         None => Ok(()),
         Some(why) => Err(Error::environment(
             format!(
                 "the schedule cannot be replayed on the runtime `{}`: {why}",
-                runtime.name()
+                engine.name()
             ),
             "replay it with the mesh and the --runtime that it was made for",
         )),
@@ -57,9 +57,9 @@ pub fn accepts(runtime: &Runtime, topology: &Topology, schedule: &Schedule) -> R
 }
 
 /// The faults that can be done there.
-fn kinds(runtime: &Runtime) -> BTreeSet<Kind> {
+fn kinds(engine: &Engine) -> BTreeSet<Kind> {
     let mut kinds = BTreeSet::from(Kind::ALL);
-    kinds.retain(|kind| !kind.needs_network() || runtime.cuts());
+    kinds.retain(|kind| !kind.needs_network() || engine.can_cut_network());
     kinds
 }
 
@@ -70,7 +70,7 @@ impl Ground {
     /// It cannot be made, or is not ready in time.
     pub async fn launch(&self, progress: &Progress) -> Result<Mesh, Error> {
         let topology = self.topology.clone();
-        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
         progress.stage("converging");
         mesh.ready(READY_LIMIT, progress).await?;
         progress.done("all sidecars agree and every path has answered");

@@ -10,20 +10,20 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::execute::Target;
 use super::fault::Fault;
-use super::wires::Wires;
+use super::netcuts::Netcuts;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
-use crate::engine::Runtime;
+use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::verify::traffic::Traffic;
 
 /// A mesh under traffic.
 #[derive(Debug)]
 pub struct Live {
-    runtime: Runtime,
+    engine: Engine,
     mesh: tokio::sync::Mutex<Mesh>,
     traffic: Traffic,
-    wires: Wires,
+    netcuts: Netcuts,
     slowed: Mutex<BTreeMap<String, Slowed>>,
 }
 
@@ -35,13 +35,13 @@ struct Slowed {
 }
 
 impl Live {
-    /// The mesh, with `traffic` on its routes, and `wires` to do the faults of its network.
-    pub fn new(runtime: Runtime, mesh: Mesh, traffic: Traffic, wires: Wires) -> Self {
+    /// The mesh, with `traffic` on its routes, and `netcuts` to do the faults of its network.
+    pub fn new(engine: Engine, mesh: Mesh, traffic: Traffic, netcuts: Netcuts) -> Self {
         Self {
-            runtime,
+            engine,
             mesh: tokio::sync::Mutex::new(mesh),
             traffic,
-            wires,
+            netcuts,
             slowed: Mutex::default(),
         }
     }
@@ -122,14 +122,14 @@ impl Live {
                     mesh.start_again(member).await
                 };
                 self.change(member, restart).await?;
-                self.wires.renew(member, &self.mesh().await).await
+                self.netcuts.renew(member, &self.mesh().await).await
             }
             Fault::Slow { member, ms } => {
                 self.slow(member, Duration::from_millis(*ms)).await;
                 Ok(())
             }
             Fault::CutNode { .. } | Fault::CutPair { .. } | Fault::CutOneWay { .. } | Fault::Lose { .. } => {
-                self.wires.begin(fault, &self.mesh().await).await
+                self.netcuts.begin(fault, &self.mesh().await).await
             }
         }
     }
@@ -142,7 +142,7 @@ impl Live {
         let mesh = self.mesh().await;
         for member in fault.members() {
             let Ok(node) = mesh.node(member) else { continue };
-            match self.runtime.container(&node.container.id).await {
+            match self.engine.container(&node.container.id).await {
                 Ok(container) if container.state == "exited" => {
                     let seen = format!("{} while it was to {fault}: {error}", container.status);
                     let blamed = check(false, format!("{member} runs until it is stopped"), seen);
@@ -170,7 +170,7 @@ impl Target for Live {
             Fault::Stop { member } | Fault::Kill { member } => {
                 self.change(member, async |mesh| mesh.start_again(member).await)
                     .await?;
-                self.wires.renew(member, &self.mesh().await).await
+                self.netcuts.renew(member, &self.mesh().await).await
             }
             Fault::Pause { member } => {
                 let healed = self.change(member, async |mesh| mesh.unpause(member).await);
@@ -185,7 +185,7 @@ impl Target for Live {
             },
             Fault::Restart { .. } => Ok(()),
             Fault::CutNode { .. } | Fault::CutPair { .. } | Fault::CutOneWay { .. } | Fault::Lose { .. } => {
-                self.wires.heal(fault, &self.mesh().await).await
+                self.netcuts.heal(fault, &self.mesh().await).await
             }
         }
     }

@@ -9,11 +9,11 @@ pub mod generate;
 pub mod ground;
 pub mod ledger;
 pub mod live;
+pub mod netcuts;
 pub mod network;
 pub mod run;
 pub mod schedule;
 pub mod shrink;
-pub mod wires;
 
 pub use execute::{Moment, Target, Trouble, execute};
 pub use fault::{Fault, Kind};

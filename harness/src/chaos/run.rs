@@ -9,8 +9,8 @@ use super::fault::{Fault, Kind};
 use super::ground::Ground;
 use super::ledger::{Ledger, PEACE};
 use super::live::Live;
+use super::netcuts::Netcuts;
 use super::schedule::Schedule;
-use super::wires::Wires;
 use crate::cluster::checkout::Checkout;
 use crate::cluster::cleanup;
 use crate::cluster::mesh::Mesh;
@@ -59,14 +59,14 @@ impl Ground {
         tell: impl Fn(&str),
     ) -> Result<Endured, Error> {
         let project = mesh.topology().project.clone();
-        let chronicle = Chronicle::start(&self.runtime, &self.belonging.run, &self.topology);
+        let chronicle = Chronicle::start(&self.engine, &self.ownership.run, &self.topology);
         let traffic = Traffic::start(&mesh.routes()?, PACE);
         let (recording, begun) = (traffic.recording(), SystemTime::now());
-        let mut labels = self.belonging.labels();
+        let mut labels = self.ownership.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());
         let names = mesh.topology().members.iter().map(Member::name);
-        let wires = Wires::new(self.runtime.clone(), self.wire.clone(), labels, names);
-        let live = Live::new(self.runtime.clone(), mesh, traffic, wires);
+        let netcuts = Netcuts::new(self.engine.clone(), self.netcut.clone(), labels, names);
+        let live = Live::new(self.engine.clone(), mesh, traffic, netcuts);
         let told = |line: &str| {
             chronicle.say("chaos", line);
             tell(line);
@@ -89,7 +89,7 @@ impl Ground {
             failure.seen = format!("{}\n{note}", failure.seen);
         }
         drop(live);
-        let removed = cleanup::remove_labelled(&self.runtime, label::PROJECT, &project).await;
+        let removed = cleanup::remove_labelled(&self.engine, label::PROJECT, &project).await;
         // What the mesh has not endured comes before what could not be removed.
         let endured = result?;
         removed?;

@@ -2,16 +2,16 @@
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::mesh::Mesh;
-use harness::engine::{Choice, label};
+use harness::engine::{EngineChoice, label};
 use harness::error::Error;
 
 /// The mesh `project`, wherever it runs.
-pub(super) async fn attach(project: &str, choice: Choice) -> Result<Mesh, Error> {
+pub(super) async fn attach(project: &str, choice: EngineChoice) -> Result<Mesh, Error> {
     let topology = Checkout::find()?.topology(project)?;
     let chosen = choice.connect_to(project).await?;
     let filter = format!("{}={project}", label::PROJECT);
-    if chosen.runtime.containers(&filter).await?.is_empty() {
+    if chosen.engine.containers(&filter).await?.is_empty() {
         return Err(chosen.nothing_of(project));
     }
-    Mesh::attach(&chosen.runtime, topology).await
+    Mesh::attach(&chosen.engine, topology).await
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use harness::cluster::cleanup;
-use harness::cluster::mesh::Belonging;
+use harness::cluster::mesh::Ownership;
 use harness::engine::owner::{Owner, Process};
-use harness::engine::{Runtime, label};
+use harness::engine::{Engine, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
@@ -18,14 +18,14 @@ use super::watchdog::Watchdog;
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
 /// What a run of this process makes, belongs to.
-pub(super) fn belonging(detach: bool) -> Belonging {
+pub(super) fn ownership(detach: bool) -> Ownership {
     let run = format!("{:016x}", rand::random::<u64>());
     let owner = if detach {
         Owner::Detached
     } else {
         Owner::Process(Process::this())
     };
-    Belonging { run, owner }
+    Ownership { run, owner }
 }
 
 /// What becomes of what was made when the work has ended well.
@@ -41,21 +41,21 @@ pub(super) enum Afterwards {
 /// not stop when it was told to. A second Ctrl-C does not wait for the work. When this process is killed, its watchdog
 /// does the removing.
 pub(super) async fn guarded<T>(
-    runtime: &Runtime,
-    belonging: &Belonging,
+    engine: &Engine,
+    ownership: &Ownership,
     interrupts: &Interrupts,
     progress: &Progress,
     work: impl Future<Output = Result<(T, Afterwards), Error>>,
 ) -> Result<T, Error> {
-    let watchdog = Watchdog::start(runtime, &belonging.run)?;
-    let result = ended(runtime, belonging, interrupts, progress, work).await;
+    let watchdog = Watchdog::start(engine, &ownership.run)?;
+    let result = ended(engine, ownership, interrupts, progress, work).await;
     watchdog.dismiss().await;
     result
 }
 
 async fn ended<T>(
-    runtime: &Runtime,
-    belonging: &Belonging,
+    engine: &Engine,
+    ownership: &Ownership,
     interrupts: &Interrupts,
     progress: &Progress,
     work: impl Future<Output = Result<(T, Afterwards), Error>>,
@@ -80,7 +80,7 @@ async fn ended<T>(
         progress.failed();
     }
     progress.stage("removing");
-    let removed = cleanup::remove_labelled(runtime, label::RUN, &belonging.run).await;
+    let removed = cleanup::remove_labelled(engine, label::RUN, &ownership.run).await;
     match (result, removed) {
         (Ok((value, _)), Ok(())) => {
             progress.done("nothing is left");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use harness::engine::{Choice, Container, Runtime, RuntimeError, label};
+use harness::engine::{Container, Engine, EngineChoice, EngineError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::colored;
@@ -47,13 +47,13 @@ type Lines<'a> = BoxStream<'a, Result<Line, Error>>;
 
 pub(super) async fn run(
     project: &str,
-    choice: Choice,
+    choice: EngineChoice,
     wish: Wish<'_>,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     let chosen = choice.connect_to(project).await?;
-    let runtime = chosen.runtime.clone();
-    let all = runtime
+    let engine = chosen.engine.clone();
+    let all = engine
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
     if all.is_empty() {
@@ -87,7 +87,7 @@ pub(super) async fn run(
     };
     if !wish.follow {
         let streams = chosen.iter().enumerate();
-        let streams = streams.map(|(from, container)| once(&runtime, &container.id, from, wish.tail, false));
+        let streams = streams.map(|(from, container)| once(&engine, &container.id, from, wish.tail, false));
         print(merged(streams.collect()), shown, interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -96,13 +96,13 @@ pub(super) async fn run(
     for container in &chosen {
         ends.push(match wish.tail {
             Some(0) => None,
-            _ => last_time(&runtime, &container.id).await?,
+            _ => last_time(&engine, &container.id).await?,
         });
     }
     let mut streams: Vec<Lines> = chosen
         .iter()
         .enumerate()
-        .map(|(from, container)| followed(&runtime, &container.id, from, wish.tail))
+        .map(|(from, container)| followed(&engine, &container.id, from, wish.tail))
         .collect();
     let there = streams.iter_mut().zip(ends);
     let there = merged(there.map(|(lines, end)| up_to(lines, end)).collect());
@@ -133,8 +133,8 @@ async fn print(
 }
 
 /// When the last line was written that a container has so far.
-async fn last_time(runtime: &Runtime, id: &str) -> Result<Option<String>, Error> {
-    let last = once(runtime, id, 0, Some(1), false).next().await.transpose()?;
+async fn last_time(engine: &Engine, id: &str) -> Result<Option<String>, Error> {
+    let last = once(engine, id, 0, Some(1), false).next().await.transpose()?;
     Ok(last.map(|line| line.at))
 }
 
@@ -154,8 +154,8 @@ fn up_to<'a>(lines: &'a mut Lines<'_>, end: Option<String>) -> Lines<'a> {
 }
 
 /// One container's lines until it ends, or only those that are there.
-fn once<'a>(runtime: &Runtime, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
-    let lines = runtime.dated_logs(id, tail, follow);
+fn once<'a>(engine: &Engine, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
+    let lines = engine.dated_logs(id, tail, follow);
     lines
         .map(move |line| Ok(dated(&line?.text, from)))
         // Empty lines are not shown.
@@ -164,8 +164,8 @@ fn once<'a>(runtime: &Runtime, id: &str, from: usize, tail: Option<usize>, follo
 }
 
 /// One container's lines for as long as there is that container, through all its ends and starts.
-fn followed<'a>(runtime: &'a Runtime, id: &'a str, from: usize, tail: Option<usize>) -> Lines<'a> {
-    let first = (once(runtime, id, from, tail, true), String::new());
+fn followed<'a>(engine: &'a Engine, id: &'a str, from: usize, tail: Option<usize>) -> Lines<'a> {
+    let first = (once(engine, id, from, tail, true), String::new());
     stream::try_unfold(first, move |(mut lines, mut last)| async move {
         loop {
             match lines.next().await.transpose()? {
@@ -176,11 +176,11 @@ fn followed<'a>(runtime: &'a Runtime, id: &'a str, from: usize, tail: Option<usi
                     return Ok(Some((line, (lines, last))));
                 }
                 None => {
-                    if !runs_again(runtime, id).await? {
+                    if !runs_again(engine, id).await? {
                         return Ok(None);
                     }
                     let tail = if last.is_empty() { tail } else { None };
-                    lines = once(runtime, id, from, tail, true);
+                    lines = once(engine, id, from, tail, true);
                 }
             }
         }
@@ -189,14 +189,14 @@ fn followed<'a>(runtime: &'a Runtime, id: &'a str, from: usize, tail: Option<usi
 }
 
 /// Waits until the container runs again; false where it has been removed.
-async fn runs_again(runtime: &Runtime, id: &str) -> Result<bool, Error> {
+async fn runs_again(engine: &Engine, id: &str) -> Result<bool, Error> {
     loop {
         // First, so that a log that ends at once is not asked for without a pause.
         tokio::time::sleep(PERIOD).await;
-        match runtime.container(id).await {
+        match engine.container(id).await {
             Ok(container) if container.running() => return Ok(true),
             Ok(_) => {}
-            Err(RuntimeError::Missing { .. }) => return Ok(false),
+            Err(EngineError::Missing { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
     }

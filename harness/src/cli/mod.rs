@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
-use self::place::{Engine, Needs, Place};
+use self::place::{EngineArgs, Needs, Place};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,14 +73,14 @@ enum Command {
         #[command(flatten)]
         wish: test::Wish,
         #[command(flatten)]
-        engine: Engine,
+        engine: EngineArgs,
     },
     /// Break the sidecar on purpose, one thing at a time, and require the scenarios to notice
     Selftest {
         #[command(flatten)]
         wish: selftest::Wish,
         #[command(flatten)]
-        engine: Engine,
+        engine: EngineArgs,
     },
     /// Show what happened around a failure of `test` or `chaos`: the newest one, or the one in FILE
     Why {
@@ -93,7 +93,7 @@ enum Command {
         #[command(flatten)]
         wish: chaos::Wish,
         #[command(flatten)]
-        engine: Engine,
+        engine: EngineArgs,
     },
     /// Measure the data plane, a whole mesh, or how fast a mesh converges
     Bench(bench::Wish),
@@ -103,7 +103,7 @@ enum Command {
         /// The run
         run: String,
         #[command(flatten)]
-        engine: Engine,
+        engine: EngineArgs,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use harness::cluster::project;
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use harness::error::Error;
 
 /// For commands about a mesh that is named.
@@ -12,15 +12,15 @@ pub(super) struct Place {
     #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
     pub(super) project: Option<String>,
     #[command(flatten)]
-    pub(super) engine: Engine,
+    pub(super) engine: EngineArgs,
 }
 
 /// For commands that start meshes of their own.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub(super) struct Engine {
+pub(super) struct EngineArgs {
     /// What to run the nodes on [default: auto]
     #[arg(long = "runtime", value_name = "RUNTIME", value_enum)]
-    pub(super) runtime: Option<Choice>,
+    pub(super) runtime: Option<EngineChoice>,
 }
 
 /// What of a [`Place`] a command has a use for.
@@ -31,9 +31,9 @@ pub(super) enum Needs {
     Place,
 }
 
-impl Engine {
+impl EngineArgs {
     /// What is asked for, else what `before` the command was.
-    pub(super) fn choice(self, before: &Place) -> Choice {
+    pub(super) fn choice(self, before: &Place) -> EngineChoice {
         self.runtime.or(before.engine.runtime).unwrap_or_default()
     }
 }
@@ -42,14 +42,14 @@ impl Place {
     /// The same with what stands `before` the command, where nothing stands behind it.
     pub(super) fn or(self, before: Self) -> Self {
         Self {
-            engine: Engine {
+            engine: EngineArgs {
                 runtime: self.engine.runtime.or(before.engine.runtime),
             },
             project: self.project.or(before.project),
         }
     }
 
-    pub(super) fn choice(&self) -> Choice {
+    pub(super) fn choice(&self) -> EngineChoice {
         self.engine.runtime.unwrap_or_default()
     }
 
@@ -114,8 +114,8 @@ mod tests {
         };
         assert!(named.no_more_than(Needs::Place).is_ok());
         assert!(named.no_more_than(Needs::Engine).is_err());
-        let engine = Engine {
-            runtime: Some(Choice::Docker),
+        let engine = EngineArgs {
+            runtime: Some(EngineChoice::Docker),
         };
         let chosen = Place {
             engine,
@@ -123,7 +123,7 @@ mod tests {
         };
         assert!(chosen.no_more_than(Needs::Engine).is_ok());
         assert!(chosen.no_more_than(Needs::Nothing).is_err());
-        assert_eq!(Engine::default().choice(&chosen), Choice::Docker);
+        assert_eq!(EngineArgs::default().choice(&chosen), EngineChoice::Docker);
         assert_eq!(chosen.or(named).name().ok().as_deref(), Some("m"));
     }
 }

@@ -1,15 +1,15 @@
 //! The images that a command needs, built or taken as they are; given up when the user interrupts.
 
 use harness::cluster::checkout::Checkout;
-use harness::cluster::image::{self, Kind, Ready, WIRE_IMAGE};
-use harness::engine::Runtime;
+use harness::cluster::image::{self, Kind, NETCUT_IMAGE, Ready};
+use harness::engine::Engine;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 
 /// An image of this kind called `name`: built, or as it is where --no-build was given.
 pub(super) async fn image(
-    runtime: &Runtime,
+    engine: &Engine,
     checkout: &Checkout,
     kind: Kind,
     name: &str,
@@ -20,9 +20,9 @@ pub(super) async fn image(
     progress.stage("image");
     let ready = async {
         if build {
-            image::ensure(runtime, checkout, kind, name, progress).await
+            image::ensure(engine, checkout, kind, name, progress).await
         } else {
-            existing(runtime, kind, name).await
+            existing(engine, kind, name).await
         }
     };
     let ready = interrupts
@@ -41,21 +41,21 @@ pub(super) async fn image(
 }
 
 /// The image of what cuts the network, where the runtime has one to be cut.
-pub(super) async fn wire(
-    runtime: &Runtime,
+pub(super) async fn netcut(
+    engine: &Engine,
     checkout: &Checkout,
     build: bool,
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Option<Ready>, Error> {
-    if !runtime.cuts() {
+    if !engine.can_cut_network() {
         return Ok(None);
     }
     let ready = image(
-        runtime,
+        engine,
         checkout,
-        Kind::Wire,
-        WIRE_IMAGE,
+        Kind::Netcut,
+        NETCUT_IMAGE,
         build,
         interrupts,
         progress,
@@ -63,12 +63,12 @@ pub(super) async fn wire(
     ready.await.map(Some)
 }
 
-async fn existing(runtime: &Runtime, kind: Kind, name: &str) -> Result<Ready, Error> {
-    if let Some(image) = runtime.image(name).await? {
+async fn existing(engine: &Engine, kind: Kind, name: &str) -> Result<Ready, Error> {
+    if let Some(image) = engine.image(name).await? {
         return Ok(Ready { image, cached: true });
     }
-    let advice = match (runtime, kind) {
-        (Runtime::Docker(_), Kind::Mesh) => {
+    let advice = match (engine, kind) {
+        (Engine::Docker(_), Kind::Mesh) => {
             format!("leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} .")
         }
         _ => "leave --no-build out".to_owned(),
@@ -86,8 +86,8 @@ mod tests {
     #[tokio::test]
     async fn an_image_that_is_not_to_be_built_and_not_there_is_said_so() {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
-        let error = existing(&runtime, Kind::Mesh, "none").await.unwrap_err();
+        let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let error = existing(&engine, Kind::Mesh, "none").await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let expected = "there is no image none, and --no-build was given\n  what to do: leave --no-build out";
         assert_eq!(error.to_string(), expected);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::{BREAKABLE_IMAGE, Kind};
-use harness::cluster::mesh::Belonging;
-use harness::engine::{Choice, Image, Runtime};
+use harness::cluster::mesh::Ownership;
+use harness::engine::{Engine, EngineChoice, Image};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, table};
@@ -15,7 +15,7 @@ use harness::verify::scenarios;
 use harness::verify::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
 use harness::verify::suite::{Done, Means, Plan, Scenario, Stage};
 
-use super::guard::{Afterwards, belonging, guarded};
+use super::guard::{Afterwards, guarded, ownership};
 use super::{Build, prepare};
 
 /// What the user wants of `selftest`.
@@ -52,17 +52,17 @@ impl Wish {
     }
 }
 
-pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(choice: EngineChoice, wish: Wish, interrupts: Interrupts) -> Result<ExitCode, Error> {
     let breakages = wish.breakages()?;
     let checkout = Checkout::find()?;
-    let runtime = choice.connect().await?.runtime;
+    let engine = choice.connect().await?.engine;
     let progress = Progress::new();
-    super::up::sweep(&runtime, &progress).await?;
-    let belonging = belonging(false);
+    super::up::sweep(&engine, &progress).await?;
+    let ownership = ownership(false);
     let work = async {
         let build = !wish.build.no_build;
         let ready = prepare::image(
-            &runtime,
+            &engine,
             &checkout,
             Kind::Breakable,
             BREAKABLE_IMAGE,
@@ -71,12 +71,12 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
-        prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+        prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
         let ground = Ground {
-            runtime: &runtime,
+            engine: &engine,
             checkout: &checkout,
             image: ready.image,
-            belonging: &belonging,
+            ownership: &ownership,
             progress: &progress,
         };
         let all = ground.all(&breakages);
@@ -87,7 +87,7 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
             .ok_or(Error::Interrupted)??;
         Ok((trials, Afterwards::Remove))
     };
-    let trials = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
+    let trials = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
     let findings: Vec<Finding> = trials.iter().map(Trial::finding).collect();
     tell(&trials, &findings);
     Ok(ExitCode::from(exit_code(&findings)))
@@ -95,10 +95,10 @@ pub(super) async fn run(choice: Choice, wish: Wish, interrupts: Interrupts) -> R
 
 /// What the trials are made with.
 struct Ground<'a> {
-    runtime: &'a Runtime,
+    engine: &'a Engine,
     checkout: &'a Checkout,
     image: Image,
-    belonging: &'a Belonging,
+    ownership: &'a Ownership,
     progress: &'a Progress,
 }
 
@@ -152,7 +152,7 @@ impl Ground<'_> {
             runs: 1,
             keep: false,
             means: Means {
-                docker: self.runtime.name() == "docker",
+                docker: self.engine.name() == "docker",
                 compose: false,
             },
             require_docker: false,
@@ -162,8 +162,8 @@ impl Ground<'_> {
             Some(_) => Progress::silent(),
             None => self.progress.clone(),
         };
-        let (image, belonging) = (self.image.clone(), self.belonging.clone());
-        let mut stage = Stage::new(self.runtime.clone(), topology, image, belonging, progress.clone());
+        let (image, ownership) = (self.image.clone(), self.ownership.clone());
+        let mut stage = Stage::new(self.engine.clone(), topology, image, ownership, progress.clone());
         let mut done = Done::default();
         plan.run(&mut stage, &progress, &mut done).await;
         stage.finish(true).await?;

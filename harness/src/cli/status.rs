@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use harness::cluster::convergence::{Beside, Seen, disagreements_but};
 use harness::cluster::mesh::Mesh;
 use harness::cluster::mesh_view::View;
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::report::table;
 
 use super::attach::attach;
 use super::output::wanted;
 
-pub(super) async fn run(project: &str, choice: Choice) -> Result<ExitCode, Error> {
+pub(super) async fn run(project: &str, choice: EngineChoice) -> Result<ExitCode, Error> {
     let mesh = attach(project, choice).await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh
@@ -70,7 +70,7 @@ fn views(mesh: &Mesh, seen: &[Seen]) -> String {
     let services = mesh.topology().services();
     let mut header = vec![
         "NAME".to_owned(),
-        mesh.runtime().node_id().to_owned(),
+        mesh.engine().node_id().to_owned(),
         "STATUS".to_owned(),
         "ADDRESS".to_owned(),
     ];

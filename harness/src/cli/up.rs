@@ -9,23 +9,23 @@ use harness::cluster::checkout::Checkout;
 use harness::cluster::cleanup;
 use harness::cluster::file_lock;
 use harness::cluster::image::{Kind, Ready};
-use harness::cluster::mesh::{Belonging, Mesh};
+use harness::cluster::mesh::{Mesh, Ownership};
 use harness::cluster::ports;
 use harness::cluster::project;
 use harness::cluster::topology::Topology;
 use harness::engine::owner::Owner;
-use harness::engine::{Choice, Container, Runtime, RuntimeError, label};
+use harness::engine::{Container, Engine, EngineChoice, EngineError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds, table};
 
-use super::guard::{Afterwards, belonging, guarded};
+use super::guard::{Afterwards, guarded, ownership};
 use super::prepare;
 
 /// What the user wants of `up`.
 pub(super) struct Wish {
     pub(super) project: String,
-    pub(super) choice: Choice,
+    pub(super) choice: EngineChoice,
     pub(super) build: bool,
     pub(super) detach: bool,
     pub(super) limit: Duration,
@@ -35,17 +35,17 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
     let checkout = Checkout::find()?;
     let topology = checkout.topology(&wish.project)?;
     let chosen = wish.choice.connect().await?;
-    let runtime = chosen.runtime.clone();
+    let engine = chosen.engine.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {chosen}."));
-    sweep(&runtime, &progress).await?;
-    let belonging = belonging(wish.detach);
-    refuse_second(&runtime, &topology, &belonging.run).await?;
-    ports::check_free(&runtime, &topology, &belonging.run).await?;
+    sweep(&engine, &progress).await?;
+    let ownership = ownership(wish.detach);
+    refuse_second(&engine, &topology, &ownership.run).await?;
+    ports::check_free(&engine, &topology, &ownership.run).await?;
 
     let work = async {
         let ready = prepare::image(
-            &runtime,
+            &engine,
             &checkout,
             Kind::Mesh,
             &topology.image,
@@ -54,16 +54,16 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
-        let mesh = start(&runtime, &checkout, topology, &ready, &belonging, &progress).await?;
+        let mesh = start(&engine, &checkout, topology, &ready, &ownership, &progress).await?;
         converge(&mesh, wish.limit, &interrupts, &progress).await?;
-        show(&runtime, &mesh, begun).await?;
+        show(&engine, &mesh, begun).await?;
         if wish.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
             progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Press Ctrl-C to stop the mesh and remove it.");
-        let watched = super::watch::containers(&runtime, &mesh, &belonging.run, &progress);
+        let watched = super::watch::containers(&engine, &mesh, &ownership.run, &progress);
         if interrupts.stop.run_until_cancelled(watched).await.is_some() {
             progress.say("Nothing is left of the mesh: somebody else removed it.");
             return Ok((ExitCode::FAILURE, Afterwards::Remove));
@@ -72,22 +72,22 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
         progress.note("letting services finish (Ctrl-C again: stop at once)");
         let unwell = mesh.stop_all().await;
         if unwell.is_empty() {
-            progress.done(&format!("all {} stopped", runtime.nodes()));
+            progress.done(&format!("all {} stopped", engine.nodes()));
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
         progress.done(&format!(
             "all {} stopped, some of them with an error",
-            runtime.nodes()
+            engine.nodes()
         ));
         progress.say(&unwell.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
-    guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await
+    guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await
 }
 
 /// Removes what crashed runs left, and says so.
-pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), Error> {
-    for leftover in cleanup::sweep(runtime).await? {
+pub(super) async fn sweep(engine: &Engine, progress: &Progress) -> Result<(), Error> {
+    for leftover in cleanup::sweep(engine).await? {
         let meshes: Vec<String> = leftover
             .projects
             .iter()
@@ -102,22 +102,22 @@ pub(super) async fn sweep(runtime: &Runtime, progress: &Progress) -> Result<(), 
 }
 
 async fn start(
-    runtime: &Runtime,
+    engine: &Engine,
     checkout: &Checkout,
     topology: Topology,
     ready: &Ready,
-    belonging: &Belonging,
+    ownership: &Ownership,
     progress: &Progress,
 ) -> Result<Mesh, Error> {
     // Of two that start the same mesh at once, one shall have it.
     let _turn = turn(checkout).await;
     // While the image was being made, somebody else may have begun.
-    refuse_second(runtime, &topology, &belonging.run).await?;
-    let started = Mesh::start(runtime, topology.clone(), &ready.image, belonging, progress).await;
+    refuse_second(engine, &topology, &ownership.run).await?;
+    let started = Mesh::start(engine, topology.clone(), &ready.image, ownership, progress).await;
     if started.is_err() {
         // Between the look and the start somebody else took it: look again, to say who.
-        refuse_second(runtime, &topology, &belonging.run).await?;
-        ports::check_free(runtime, &topology, &belonging.run).await?;
+        refuse_second(engine, &topology, &ownership.run).await?;
+        ports::check_free(engine, &topology, &ownership.run).await?;
     }
     started
 }
@@ -148,29 +148,29 @@ async fn turn(checkout: &Checkout) -> Option<File> {
     file_lock::take(&directory.join("up.lock")).await.ok()
 }
 
-async fn show(runtime: &Runtime, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
+async fn show(engine: &Engine, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
     let took = seconds(begun.elapsed());
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
-    let containers = runtime.containers(&project).await?;
+    let containers = engine.containers(&project).await?;
     let lines = table::curl_lines(mesh.topology(), &containers).join("\n");
     // Where nobody reads standard output any more, the mesh runs all the same.
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n",
-        table::containers(runtime.node_id(), &containers),
+        table::containers(engine.node_id(), &containers),
         mesh.topology().project
     );
     Ok(())
 }
 
 /// Refuses to start a mesh of which something is there already that is not of the run `own`, and says whose it is.
-async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Result<(), Error> {
+async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let project = &topology.project;
     let filter = format!("{}={project}", label::PROJECT);
-    let mut there = runtime.containers(&filter).await?;
+    let mut there = engine.containers(&filter).await?;
     there.retain(|container| container.label(label::RUN) != own);
     // The network is what a mesh begins with. One that Compose made may stay behind without its containers.
-    let networks = runtime.networks(&filter).await?;
+    let networks = engine.networks(&filter).await?;
     let owners = there.iter().map(|container| &container.labels);
     let owner = owners
         .chain(networks.iter().map(|network| &network.labels))
@@ -192,12 +192,12 @@ async fn refuse_second(runtime: &Runtime, topology: &Topology, own: &str) -> Res
         .iter()
         .map(|member| member.service.container_name.as_str())
         .collect();
-    let all = runtime.all_containers().await?;
+    let all = engine.all_containers().await?;
     match all
         .into_iter()
         .find(|container| names.contains(&container.name.as_str()) && container.label(label::RUN) != own)
     {
-        Some(Container { name, .. }) => Err(RuntimeError::NameTaken { name }.into()),
+        Some(Container { name, .. }) => Err(EngineError::NameTaken { name }.into()),
         None => Ok(()),
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::cluster::mesh::Mesh;
-use harness::engine::{Container, Runtime, label};
+use harness::engine::{Container, Engine, label};
 use harness::report::Progress;
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Tells of every container of the mesh that ends, goes, or comes back, until all have been removed.
-pub(super) async fn containers(runtime: &Runtime, mesh: &Mesh, run: &str, progress: &Progress) {
+pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress: &Progress) {
     let filter = format!("{}={run}", label::RUN);
     let nodes = mesh.nodes().iter();
     let mut known: BTreeMap<String, State> = nodes
@@ -19,7 +19,7 @@ pub(super) async fn containers(runtime: &Runtime, mesh: &Mesh, run: &str, progre
         .collect();
     loop {
         // An engine that gives no answer now may give one at the next look.
-        if let Ok(listed) = runtime.containers(&filter).await {
+        if let Ok(listed) = engine.containers(&filter).await {
             for news in news(&mut known, &listed) {
                 progress.say(&news);
             }

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use harness::cluster::cleanup;
-use harness::engine::{Choice, Runtime, label};
+use harness::engine::{Engine, EngineChoice, label};
 use harness::error::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -33,7 +33,7 @@ impl Watchdog {
     ///
     /// # Errors
     /// This program cannot be started a second time.
-    pub(super) fn start(runtime: &Runtime, run: &str) -> Result<Self, Error> {
+    pub(super) fn start(engine: &Engine, run: &str) -> Result<Self, Error> {
         let failed = |error: std::io::Error| {
             Error::environment(
                 format!("the harness cannot start its watchdog: {error}"),
@@ -43,7 +43,7 @@ impl Watchdog {
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
         command
-            .args(["watchdog", run, "--runtime", runtime.name()])
+            .args(["watchdog", run, "--runtime", engine.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -66,7 +66,7 @@ impl Watchdog {
 
 /// Waits for the run's end, which is that of standard input, and takes away what is left of it. Signals that end the
 /// run are not for this process: as in every command they are heard, and here nothing is done.
-pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
+pub(super) async fn run(run: &str, choice: EngineChoice) -> Result<ExitCode, Error> {
     // Before it is needed: what is left to do then is only the removing. Where it cannot be had now, it can be then.
     let mut connected = choice.connect().await.ok();
     let mut heard = Vec::new();
@@ -79,7 +79,7 @@ pub(super) async fn run(run: &str, choice: Choice) -> Result<ExitCode, Error> {
     while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
         // A busy engine may give no answer, or need longer than one attempt takes; nobody else will try again.
         let attempt = match &connected {
-            Some(chosen) => cleanup::attempt(&chosen.runtime, label::RUN, run).await.ok(),
+            Some(chosen) => cleanup::attempt(&chosen.engine, label::RUN, run).await.ok(),
             None => {
                 connected = choice.connect().await.ok();
                 None

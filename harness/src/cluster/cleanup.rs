@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::engine::owner::{Life, Owner};
-use crate::engine::{Runtime, RuntimeError, label};
+use crate::engine::{Engine, EngineError, label};
 use crate::wait;
 
 /// Time that removals may take, tried again and again: a container that is still going keeps its network in use.
@@ -17,16 +17,16 @@ const PERIOD: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// Something is still there after 30 s, or the engine's.
-pub async fn remove_labelled(runtime: &Runtime, key: &str, value: &str) -> Result<(), RuntimeError> {
-    runtime.settled().await;
-    let attempt = async || match attempt(runtime, key, value).await {
+pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<(), EngineError> {
+    engine.settled().await;
+    let attempt = async || match attempt(engine, key, value).await {
         Ok(left) if left.is_empty() => Ok(Ok(())),
         Ok(left) => Err(left),
         Err(error) => Ok(Err(error)),
     };
     match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
         Ok(result) => result,
-        Err(expired) => Err(RuntimeError::Engine {
+        Err(expired) => Err(EngineError::Engine {
             what: format!("removing what has the label {key}={value}"),
             reason: expired.to_string(),
         }),
@@ -38,16 +38,16 @@ pub async fn remove_labelled(runtime: &Runtime, key: &str, value: &str) -> Resul
 ///
 /// # Errors
 /// What is there cannot be listed.
-pub async fn attempt(runtime: &Runtime, key: &str, value: &str) -> Result<Vec<String>, RuntimeError> {
+pub async fn attempt(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>, EngineError> {
     let filter = format!("{key}={value}");
-    let (containers, networks) = tokio::join!(runtime.containers(&filter), runtime.networks(&filter));
+    let (containers, networks) = tokio::join!(engine.containers(&filter), engine.networks(&filter));
     let (containers, networks) = (containers?, networks?);
     let names = containers.iter().map(|container| container.name.clone());
     let names = names.chain(networks.iter().map(|network| network.name.clone()));
     let mut there: Vec<String> = names.collect();
     let ids = containers.into_iter().map(|container| container.id).collect();
-    let mut errors: Vec<_> = runtime.remove_all(ids).await.err().into_iter().collect();
-    let removals = networks.iter().map(|network| runtime.remove_network(&network.id));
+    let mut errors: Vec<_> = engine.remove_all(ids).await.err().into_iter().collect();
+    let removals = networks.iter().map(|network| engine.remove_network(&network.id));
     errors.extend(join_all(removals).await.into_iter().filter_map(Result::err));
     there.extend(errors.iter().map(ToString::to_string));
     Ok(there)
@@ -58,13 +58,13 @@ pub async fn attempt(runtime: &Runtime, key: &str, value: &str) -> Result<Vec<St
 ///
 /// # Errors
 /// The engine's.
-pub async fn sweep(runtime: &Runtime) -> Result<Vec<Leftover>, RuntimeError> {
-    let containers = runtime.containers(label::OWNER).await?;
-    let networks = runtime.networks(label::OWNER).await?;
+pub async fn sweep(engine: &Engine) -> Result<Vec<Leftover>, EngineError> {
+    let containers = engine.containers(label::OWNER).await?;
+    let networks = engine.networks(label::OWNER).await?;
     let labels = containers.iter().map(|container| &container.labels);
     let left = leftovers(labels.chain(networks.iter().map(|network| &network.labels)));
     for leftover in &left {
-        remove_labelled(runtime, label::RUN, &leftover.run).await?;
+        remove_labelled(engine, label::RUN, &leftover.run).await?;
     }
     Ok(left)
 }
@@ -149,16 +149,16 @@ mod tests {
     #[tokio::test]
     async fn what_has_no_project_is_swept_too() {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let here = Owner::Process(Process::this()).to_string();
         for labels in [labels("left", &over(), None), labels("runs", &here, None)] {
-            runtime.create_network("net", &labels).await.unwrap();
+            engine.create_network("net", &labels).await.unwrap();
         }
-        let swept = sweep(&runtime).await.unwrap();
+        let swept = sweep(&engine).await.unwrap();
         assert_eq!(swept.len(), 1, "{swept:?}");
-        let there = runtime.networks(label::RUN).await.unwrap();
+        let there = engine.networks(label::RUN).await.unwrap();
         let runs: Vec<_> = there.iter().map(|network| &network.labels[label::RUN]).collect();
         assert_eq!(runs, ["runs"]);
-        assert!(sweep(&runtime).await.unwrap().is_empty());
+        assert!(sweep(&engine).await.unwrap().is_empty());
     }
 }

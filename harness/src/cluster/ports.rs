@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::cluster::topology::Topology;
-use crate::engine::{Choice, Container, Runtime, RuntimeError, label};
+use crate::engine::{Container, Engine, EngineChoice, EngineError, label};
 use crate::error::Error;
 
 /// How the engine's own process ends, as [`process`] tells it, that holds a port on behalf of a container.
@@ -23,11 +23,11 @@ const PROXY_PERIOD: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// One or more are taken, or the engine's.
-pub async fn check_free(runtime: &Runtime, topology: &Topology, own: &str) -> Result<(), Error> {
+pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let mut held = Vec::new();
     for port in topology.members.iter().flat_map(|member| &member.service.ports) {
         if let Some(number) = port.host_port
-            && let Some(holder) = holder(runtime, port.host_ip, number, own).await?
+            && let Some(holder) = holder(engine, port.host_ip, number, own).await?
         {
             held.push(format!("port {number} is in use by {holder}"));
         }
@@ -40,16 +40,11 @@ pub async fn check_free(runtime: &Runtime, topology: &Topology, own: &str) -> Re
 }
 
 /// A container by its name, else a process; none where the port is free.
-async fn holder(
-    runtime: &Runtime,
-    ip: Ipv4Addr,
-    port: u16,
-    own: &str,
-) -> Result<Option<String>, RuntimeError> {
+async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, EngineError> {
     let told = |container: &Container| format!("container {} ({})", container.name, container.image);
     let mut proxy = String::new();
     for _ in 0..PROXY_LOOKS {
-        let all = runtime.all_containers().await?;
+        let all = engine.all_containers().await?;
         if let Some(container) = publisher(&all, ip, port) {
             return Ok((container.label(label::RUN) != own).then(|| told(container)));
         }
@@ -64,7 +59,7 @@ async fn holder(
             Ok(_) | Err(_) => return Ok(None),
         };
         // What another user runs is seen as an engine's container, if at all.
-        let others = others(runtime).await;
+        let others = others(engine).await;
         if let Some(container) = publisher(&others, ip, port) {
             return Ok(Some(told(container)));
         }
@@ -79,12 +74,12 @@ async fn holder(
 }
 
 /// What runs on the engine that the mesh does not run on; nothing where that does not answer soon.
-async fn others(runtime: &Runtime) -> Vec<Container> {
-    let other = match runtime {
-        Runtime::Docker(_) => Choice::Process,
-        Runtime::Process(_) => Choice::Docker,
+async fn others(engine: &Engine) -> Vec<Container> {
+    let other = match engine {
+        Engine::Docker(_) => EngineChoice::Process,
+        Engine::Process(_) => EngineChoice::Docker,
     };
-    let listed = async { other.connect().await?.runtime.all_containers().await };
+    let listed = async { other.connect().await?.engine.all_containers().await };
     let listed = tokio::time::timeout(OTHER_LIMIT, listed).await;
     listed.map(Result::unwrap_or_default).unwrap_or_default()
 }

@@ -10,13 +10,13 @@ use futures_util::stream::BoxStream;
 
 use super::logs::Logs;
 use super::{
-    Container, Creation, Docker, Event, Image, LogLine, Network, ProcessUse, Processes, RuntimeError,
-    WireAction,
+    Container, Creation, Docker, EngineError, Event, Image, LogLine, Network, NetworkCut, ProcessUse,
+    Processes,
 };
 
 /// What runs a mesh's containers; cheap to clone.
 #[derive(Debug, Clone)]
-pub enum Runtime {
+pub enum Engine {
     /// The Docker Engine.
     Docker(Docker),
     /// Processes of this machine.
@@ -25,15 +25,15 @@ pub enum Runtime {
 
 /// Does the same on whichever engine it is.
 macro_rules! on {
-    ($runtime:expr, $engine:ident => $call:expr) => {
-        match $runtime {
-            Runtime::Docker($engine) => $call,
-            Runtime::Process($engine) => $call,
+    ($self:expr, $engine:ident => $call:expr) => {
+        match $self {
+            Engine::Docker($engine) => $call,
+            Engine::Process($engine) => $call,
         }
     };
 }
 
-impl Runtime {
+impl Engine {
     /// Its name, as `--runtime` takes it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, EngineError> {
         on!(self, engine => engine.containers(with_label).await)
     }
 
@@ -70,7 +70,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn all_containers(&self) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn all_containers(&self) -> Result<Vec<Container>, EngineError> {
         on!(self, engine => engine.all_containers().await)
     }
 
@@ -78,7 +78,7 @@ impl Runtime {
     ///
     /// # Errors
     /// There is none with that id, or the engine's.
-    pub async fn container(&self, id: &str) -> Result<Container, RuntimeError> {
+    pub async fn container(&self, id: &str) -> Result<Container, EngineError> {
         on!(self, engine => engine.container(id).await)
     }
 
@@ -86,7 +86,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Its name is taken, its image is missing, or the engine's.
-    pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
+    pub async fn create(&self, creation: Creation<'_>) -> Result<String, EngineError> {
         on!(self, engine => engine.create(creation).await)
     }
 
@@ -94,7 +94,7 @@ impl Runtime {
     ///
     /// # Errors
     /// A host port of it is taken, or the engine's.
-    pub async fn start(&self, id: &str, name: &str) -> Result<(), RuntimeError> {
+    pub async fn start(&self, id: &str, name: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.start(id, name).await)
     }
 
@@ -102,7 +102,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {
         on!(self, engine => engine.stop(id, grace).await)
     }
 
@@ -110,7 +110,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.kill(id).await)
     }
 
@@ -118,7 +118,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.pause(id).await)
     }
 
@@ -126,7 +126,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.unpause(id).await)
     }
 
@@ -134,7 +134,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.remove(id).await)
     }
 
@@ -142,7 +142,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's, of the first that could not be removed.
-    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), RuntimeError> {
+    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => {
                 let removals = join_all(ids.iter().map(|id| docker.remove(id))).await;
@@ -156,12 +156,12 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
+    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, EngineError> {
         on!(self, engine => engine.processes(id).await)
     }
 
-    /// Whether the way between containers can be cut with [`Runtime::wire`].
-    pub fn cuts(&self) -> bool {
+    /// Whether the way between containers can be cut with [`Engine::cut_network`].
+    pub fn can_cut_network(&self) -> bool {
         matches!(self, Self::Docker(_))
     }
 
@@ -169,34 +169,34 @@ impl Runtime {
     /// it is in force when this returns. Answers with the helper's id.
     ///
     /// # Errors
-    /// The runtime cannot do that ([`Runtime::cuts`]), or the engine's.
-    pub async fn wire(
+    /// The runtime cannot do that ([`Engine::can_cut_network`]), or the engine's.
+    pub async fn cut_network(
         &self,
         image: &Image,
         target: &str,
-        action: &WireAction,
+        action: &NetworkCut,
         labels: &BTreeMap<String, String>,
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         match self {
-            Self::Docker(docker) => docker.wire(image, target, action, labels).await,
-            Self::Process(_) => Err(RuntimeError::NoCuts),
+            Self::Docker(docker) => docker.cut_network(image, target, action, labels).await,
+            Self::Process(_) => Err(EngineError::CannotCut),
         }
     }
 
-    /// Ends what [`Runtime::wire`] began.
+    /// Ends what [`Engine::cut_network`] began.
     ///
     /// # Errors
-    /// As [`Runtime::wire`].
-    pub async fn unwire(&self, helper: &str) -> Result<(), RuntimeError> {
+    /// As [`Engine::cut_network`].
+    pub async fn heal_network(&self, helper: &str) -> Result<(), EngineError> {
         match self {
-            Self::Docker(docker) => docker.unwire(helper).await,
-            Self::Process(_) => Err(RuntimeError::NoCuts),
+            Self::Docker(docker) => docker.heal_network(helper).await,
+            Self::Process(_) => Err(EngineError::CannotCut),
         }
     }
 
     /// What happens from now on to the containers that carry the run's label; of processes, what this one does to them,
     /// and the ends of those that it started. Reading may go on after an error, which tells that some were missed.
-    pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, RuntimeError>> {
+    pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, EngineError>> {
         on!(self, engine => engine.events(run).boxed())
     }
 
@@ -208,7 +208,7 @@ impl Runtime {
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         on!(self, engine => engine.create_network(name, labels).await)
     }
 
@@ -216,7 +216,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
         on!(self, engine => engine.networks(with_label).await)
     }
 
@@ -224,7 +224,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Something is still attached to it, or the engine's.
-    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         on!(self, engine => engine.remove_network(id).await)
     }
 
@@ -232,7 +232,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, RuntimeError> {
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         on!(self, engine => engine.image(name).await)
     }
 
@@ -245,7 +245,7 @@ impl Runtime {
         name: &str,
         tar: Bytes,
         changes: Vec<String>,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<(), EngineError> {
         on!(self, engine => engine.import_image(name, tar, changes).await)
     }
 
@@ -253,7 +253,7 @@ impl Runtime {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
+    pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
         on!(self, engine => engine.remove_outdated_images().await)
     }
 
@@ -264,7 +264,7 @@ impl Runtime {
         id: &str,
         tail: Option<usize>,
         follow: bool,
-    ) -> BoxStream<'static, Result<LogLine, RuntimeError>> {
+    ) -> BoxStream<'static, Result<LogLine, EngineError>> {
         on!(self, engine => engine.dated_logs(id, tail, follow))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::RuntimeError;
+use super::EngineError;
 
 /// A line is cut after this many bytes, so that a program that never ends one cannot fill memory.
 const MAX_LINE: usize = 64 * 1024;
@@ -18,7 +18,7 @@ pub struct LogLine {
 }
 
 /// Lines as they are read.
-pub(super) type LogStream = BoxStream<'static, Result<LogLine, RuntimeError>>;
+pub(super) type LogStream = BoxStream<'static, Result<LogLine, EngineError>>;
 
 /// Time in which the last lines are to be there.
 const LAST_LINES_LIMIT: Duration = Duration::from_secs(5);

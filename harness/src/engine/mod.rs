@@ -2,24 +2,24 @@
 //! module that names bollard.
 
 mod any;
-mod choice;
 pub mod docker;
 mod event;
 mod logs;
 pub mod owner;
 pub(crate) mod proc_stat;
 pub mod process;
+mod select;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-pub use any::Runtime;
-pub use choice::{Choice, Chosen, no_mesh};
+pub use any::Engine;
 pub use docker::Docker;
 pub use event::{Action, Event};
 pub use logs::LogLine;
 pub use process::Processes;
+pub use select::{EngineChoice, Selected, no_mesh};
 
 use crate::compose::Service;
 
@@ -153,7 +153,7 @@ pub struct Image {
 
 /// What is done to the packets that a container sends to some addresses on its network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WireAction {
+pub enum NetworkCut {
     /// None arrives.
     Block(Vec<IpAddr>),
     /// None arrives for a share of the time, in bursts of some 20 ms.
@@ -176,7 +176,7 @@ pub struct ProcessUse {
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum RuntimeError {
+pub enum EngineError {
     /// Nothing answers at the engine's socket.
     #[error("no Docker engine answers at {socket}: {reason}")]
     NoEngine {
@@ -199,7 +199,7 @@ pub enum RuntimeError {
     },
     /// What would need a network between containers.
     #[error("processes on this machine's loopback addresses cannot be cut from each other")]
-    NoCuts,
+    CannotCut,
     /// This system cannot run a mesh as processes.
     #[error("a mesh runs as plain processes on Linux only, and this is {system}")]
     Unsupported {
@@ -246,11 +246,11 @@ pub enum RuntimeError {
     },
 }
 
-impl RuntimeError {
+impl EngineError {
     /// What the user can do about it.
     pub fn advice(&self) -> String {
         match self {
-            Self::NoCuts => "use Docker (--runtime docker)".to_owned(),
+            Self::CannotCut => "use Docker (--runtime docker)".to_owned(),
             Self::NoEngine { .. } | Self::NoSocket { .. } => {
                 "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or \
                                       point DOCKER_HOST at its socket (unix:///path/to/docker.sock)"

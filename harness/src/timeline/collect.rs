@@ -14,7 +14,7 @@ use super::life::Life;
 use super::{Entry, Kind, Shared, members};
 use crate::cluster::mesh_view::{self, View};
 use crate::cluster::topology::Topology;
-use crate::engine::{Action, Container, Event, Runtime, RuntimeError, label};
+use crate::engine::{Action, Container, Engine, EngineError, Event, label};
 
 /// Time until something is asked again of an engine that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
@@ -50,10 +50,10 @@ impl StatusPorts {
 }
 
 /// Collects from all containers of a run, those that are made later included. Does not end.
-pub(super) async fn all(runtime: Runtime, run: String, ports: StatusPorts, book: Shared) {
+pub(super) async fn all(engine: Engine, run: String, ports: StatusPorts, book: Shared) {
     let filter = format!("{}={run}", label::RUN);
     let mut all = All {
-        runtime: runtime.clone(),
+        engine: engine.clone(),
         ports,
         book,
         lives: BTreeMap::new(),
@@ -61,8 +61,8 @@ pub(super) async fn all(runtime: Runtime, run: String, ports: StatusPorts, book:
     };
     loop {
         // Heard from before the look at what is there, so that nothing falls between the two.
-        let mut events = runtime.events(&run);
-        if let Ok(listed) = runtime.containers(&filter).await {
+        let mut events = engine.events(&run);
+        if let Ok(listed) = engine.containers(&filter).await {
             all.find(&listed);
         }
         let lost = loop {
@@ -79,18 +79,18 @@ pub(super) async fn all(runtime: Runtime, run: String, ports: StatusPorts, book:
 }
 
 /// Reads the whole log of each container that is still there.
-pub(super) async fn catch_up(runtime: &Runtime, book: &Shared) {
+pub(super) async fn catch_up(engine: &Engine, book: &Shared) {
     let present = book.with(|book| book.present());
     let reads = present.iter().map(|id| {
-        let read = read_log(runtime, id, false, book);
+        let read = read_log(engine, id, false, book);
         timeout(LOG_LIMIT, read)
     });
     join_all(reads).await;
 }
 
 /// Hands the lines of a log to the book; with `follow` until the container ends.
-async fn read_log(runtime: &Runtime, id: &str, follow: bool, book: &Shared) {
-    let mut lines = std::pin::pin!(runtime.dated_logs(id, None, follow));
+async fn read_log(engine: &Engine, id: &str, follow: bool, book: &Shared) {
+    let mut lines = std::pin::pin!(engine.dated_logs(id, None, follow));
     let mut index = 0;
     // What cannot be read now may be read later, or is not there any more.
     while let Some(Ok(line)) = lines.next().await {
@@ -111,7 +111,7 @@ fn note(book: &Shared, at: SystemTime, kind: Kind, source: &str, text: String) {
 
 /// What is known of the run's containers.
 struct All {
-    runtime: Runtime,
+    engine: Engine,
     ports: StatusPorts,
     book: Shared,
     /// Of each that is there, by its id; who collects from it ends when this is dropped.
@@ -163,7 +163,7 @@ impl All {
         self.lives.insert(id.to_owned(), life);
         self.book.with(|book| book.container(id, name));
         let one = One {
-            runtime: self.runtime.clone(),
+            engine: self.engine.clone(),
             ports: self.ports.clone(),
             book: self.book.clone(),
             life: followed,
@@ -184,7 +184,7 @@ impl All {
 
 /// What collects from one container.
 struct One {
-    runtime: Runtime,
+    engine: Engine,
     ports: StatusPorts,
     book: Shared,
     life: watch::Receiver<Life>,
@@ -204,7 +204,7 @@ impl One {
         let mut life = self.life.clone();
         loop {
             let starts = life.borrow().starts;
-            read_log(&self.runtime, &self.id, true, &self.book).await;
+            read_log(&self.engine, &self.id, true, &self.book).await;
             let again = timeout(RETRY, life.wait_for(|life| life.starts > starts)).await;
             let gone = match again.map(|started| started.is_err()) {
                 Ok(gone) => gone,
@@ -246,8 +246,8 @@ impl One {
     }
 
     /// Where its sidecar tells its view, if it does.
-    async fn endpoint(&self) -> Result<Option<SocketAddr>, RuntimeError> {
-        let container = self.runtime.container(&self.id).await?;
+    async fn endpoint(&self) -> Result<Option<SocketAddr>, EngineError> {
+        let container = self.engine.container(&self.id).await?;
         Ok(self.ports.endpoint(&container))
     }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 use crate::cluster::topology::Topology;
-use crate::engine::Runtime;
+use crate::engine::Engine;
 use crate::verify::traffic::Recording;
 pub use book::Suspect;
 pub use files::{directory, file, newest};
@@ -62,7 +62,7 @@ pub struct Entry {
 /// The collected entries of one run. Collecting ends when this is dropped.
 #[derive(Debug)]
 pub struct Chronicle {
-    runtime: Runtime,
+    engine: Engine,
     book: Shared,
     // Their end is this one's.
     _tasks: JoinSet<()>,
@@ -81,13 +81,13 @@ impl Shared {
 impl Chronicle {
     /// Begins to collect what happens to all containers of the run `run`, those that are made later included.
     /// `topology` tells their status ports.
-    pub fn start(runtime: &Runtime, run: &str, topology: &Topology) -> Self {
+    pub fn start(engine: &Engine, run: &str, topology: &Topology) -> Self {
         let book = Shared::default();
         let mut tasks = JoinSet::new();
         let ports = collect::StatusPorts::of(topology);
-        tasks.spawn(collect::all(runtime.clone(), run.to_owned(), ports, book.clone()));
+        tasks.spawn(collect::all(engine.clone(), run.to_owned(), ports, book.clone()));
         Self {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             book,
             _tasks: tasks,
         }
@@ -106,7 +106,7 @@ impl Chronicle {
 
     /// Reads what the containers have written up to now, as far as it is not known yet.
     pub async fn catch_up(&self) {
-        collect::catch_up(&self.runtime, &self.book).await;
+        collect::catch_up(&self.engine, &self.book).await;
     }
 
     /// The WARN and ERROR lines that were collected since the last call.

@@ -41,10 +41,10 @@ impl Chronicle {
 #[tokio::test]
 async fn it_follows_a_container_through_its_lives() {
     let fixture = Fixture::new().await;
-    let runtime = Runtime::Process(fixture.engine.clone());
+    let engine = Engine::Process(fixture.engine.clone());
     let topology = Checkout::find().unwrap().topology("chronicle").unwrap();
     running(&fixture, "before", "r").await;
-    let chronicle = Chronicle::start(&runtime, "r", &topology);
+    let chronicle = Chronicle::start(&engine, "r", &topology);
     let found = "before: found";
     chronicle.until_told(Kind::Engine, &[found]).await;
     running(&fixture, "other", "another").await;

@@ -69,7 +69,7 @@ pub async fn run(setting: &Setting, site: &Site, progress: &Progress) -> Result<
     let asked = |part| setting.parts.is_empty() || setting.parts.contains(&part);
     let words = format!(
         "Runtime {}; {} rounds of each part, {} of `start`.",
-        site.runtime.name(),
+        site.engine.name(),
         setting.rounds,
         setting.starts
     );
@@ -87,7 +87,7 @@ pub async fn run(setting: &Setting, site: &Site, progress: &Progress) -> Result<
     let parts = [Part::Join, Part::Register, Part::Kill, Part::Freeze];
     let parts: Vec<Part> = parts
         .into_iter()
-        .filter(|part| asked(*part) && (*part != Part::Register || register::possible(&site.runtime)))
+        .filter(|part| asked(*part) && (*part != Part::Register || register::possible(&site.engine)))
         .collect();
     if parts.is_empty() {
         return Ok(figures);

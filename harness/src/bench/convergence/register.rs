@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::mesh::Node;
-use crate::engine::Runtime;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::http::{self, HttpError, Response};
 
@@ -17,8 +17,8 @@ const FLAG: &str = "--http-controller";
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Whether controllers are reached from outside.
-pub(super) fn possible(runtime: &Runtime) -> bool {
-    matches!(runtime, Runtime::Process(_))
+pub(super) fn possible(engine: &Engine) -> bool {
+    matches!(engine, Engine::Process(_))
 }
 
 /// A registration as the sidecar tells it, and takes it again.

@@ -9,7 +9,7 @@ use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 
-use super::super::place::{Engine, Place};
+use super::super::place::{EngineArgs, Place};
 
 /// What is asked of `bench convergence`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(super) struct Wish {
     #[command(flatten)]
     output: super::output::Output,
     #[command(flatten)]
-    engine: Engine,
+    engine: EngineArgs,
 }
 
 pub(super) async fn run(wish: Wish, before: &Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {

@@ -8,13 +8,13 @@ use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
 use harness::bench::site::Site;
 use harness::cluster::topology;
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 
 use super::super::attach::attach;
-use super::super::place::{Engine, Place, valid};
+use super::super::place::{EngineArgs, Place, valid};
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -42,7 +42,7 @@ pub(super) struct Wish {
     #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
     project: Option<String>,
     #[command(flatten)]
-    engine: Engine,
+    engine: EngineArgs,
 }
 
 /// A way into the mesh.
@@ -95,7 +95,7 @@ pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> R
 
 async fn running(
     project: &str,
-    choice: Choice,
+    choice: EngineChoice,
     setting: &Setting,
     interrupts: &Interrupts,
     progress: &Progress,
@@ -108,7 +108,7 @@ async fn running(
 
 async fn own(
     build: bool,
-    choice: Choice,
+    choice: EngineChoice,
     setting: &Setting,
     interrupts: &Interrupts,
     progress: &Progress,

@@ -3,18 +3,18 @@
 use harness::bench::site::Site;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
-use harness::engine::Choice;
+use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::Progress;
 
-use super::super::guard::{Afterwards, belonging, guarded};
+use super::super::guard::{Afterwards, guarded, ownership};
 use super::super::{prepare, up};
 
 /// Does `work` where nobody else's mesh is in the way, and then removes all that it has made.
 pub(super) async fn on<T>(
     build: bool,
-    choice: Choice,
+    choice: EngineChoice,
     interrupts: &Interrupts,
     progress: &Progress,
     work: impl AsyncFnOnce(&Site) -> Result<T, Error>,
@@ -23,13 +23,13 @@ pub(super) async fn on<T>(
     let project = format!("mesh-bench-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
     let chosen = choice.connect().await?;
-    let runtime = chosen.runtime.clone();
+    let engine = chosen.engine.clone();
     progress.say(&format!("Runtime {chosen}."));
-    up::sweep(&runtime, progress).await?;
-    let belonging = belonging(false);
+    up::sweep(&engine, progress).await?;
+    let ownership = ownership(false);
     let all = async {
         let image = prepare::image(
-            &runtime,
+            &engine,
             &checkout,
             Kind::Mesh,
             &topology.image,
@@ -39,13 +39,13 @@ pub(super) async fn on<T>(
         )
         .await?;
         let site = Site {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             topology,
             image: image.image,
-            belonging: belonging.clone(),
+            ownership: ownership.clone(),
         };
         let done = interrupts.stop.run_until_cancelled(work(&site)).await;
         Ok((done.ok_or(Error::Interrupted)??, Afterwards::Remove))
     };
-    guarded(&runtime, &belonging, interrupts, progress, Box::pin(all)).await
+    guarded(&engine, &ownership, interrupts, progress, Box::pin(all)).await
 }

@@ -12,7 +12,7 @@ use harness::chaos::{self, Ground, Schedule, generate};
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
-use harness::engine::{Choice, Runtime};
+use harness::engine::{Engine, EngineChoice};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, seconds};
@@ -20,7 +20,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::trial::Trial;
-use super::guard::{Afterwards, belonging, guarded};
+use super::guard::{Afterwards, guarded, ownership};
 use super::prepare;
 
 /// The shortest and the longest time that there can be faults.
@@ -45,7 +45,7 @@ pub(super) struct Wish {
     no_shrink: bool,
 }
 
-pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, choice: EngineChoice, interrupts: Interrupts) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
     let given = match &wish.replay {
         Some(path) => Some(file::read(path).await?),
@@ -54,29 +54,29 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
     let project = format!("mesh-chaos-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
     let chosen = choice.connect().await?;
-    let runtime = chosen.runtime.clone();
+    let engine = chosen.engine.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {chosen}."));
     // All that stands in its way is told before anything is built.
     let (schedule, file) = match (given, &wish.replay) {
         (Some(schedule), Some(file)) => {
-            chaos::accepts(&runtime, &topology, &schedule)?;
+            chaos::accepts(&engine, &topology, &schedule)?;
             (schedule, file.clone())
         }
-        _ => make(&wish, &runtime, &topology, &checkout).await?,
+        _ => make(&wish, &engine, &topology, &checkout).await?,
     };
     let short = file::short(&checkout, &file);
     if !wish.no_shrink {
         file::writable(&short).await?;
     }
-    super::up::sweep(&runtime, &progress).await?;
+    super::up::sweep(&engine, &progress).await?;
 
-    let belonging = belonging(false);
+    let ownership = ownership(false);
     let work = async {
         let name = topology.image.clone();
         let build = !wish.build.no_build;
         let ready = prepare::image(
-            &runtime,
+            &engine,
             &checkout,
             Kind::Mesh,
             &name,
@@ -85,13 +85,13 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             &progress,
         )
         .await?;
-        let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
+        let netcut = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
         let ground = Ground {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             topology,
             image: ready.image,
-            wire: wire.map(|wire| wire.image),
-            belonging: belonging.clone(),
+            netcut: netcut.map(|netcut| netcut.image),
+            ownership: ownership.clone(),
             progress: progress.clone(),
         };
         progress.say(&announced(&schedule, &file, wish.replay.is_some()));
@@ -108,7 +108,7 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
             .ok_or(Error::Interrupted)??;
         Ok((held, Afterwards::Remove))
     };
-    let held = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await?;
+    let held = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
     Ok(if held {
         ExitCode::SUCCESS
     } else {
@@ -119,12 +119,12 @@ pub(super) async fn run(wish: Wish, choice: Choice, interrupts: Interrupts) -> R
 /// Makes a schedule and writes it down.
 async fn make(
     wish: &Wish,
-    runtime: &Runtime,
+    engine: &Engine,
     topology: &Topology,
     checkout: &Checkout,
 ) -> Result<(Schedule, PathBuf), Error> {
     let seed = wish.seed.unwrap_or_else(rand::random);
-    let plan = chaos::plan(runtime, topology, wish.duration);
+    let plan = chaos::plan(engine, topology, wish.duration);
     let schedule = generate(seed, &mut StdRng::seed_from_u64(seed), &plan);
     let path = file::made(checkout, seed);
     file::write(&path, &schedule).await?;

@@ -55,7 +55,7 @@ impl Trial {
         let _ = writeln!(
             std::io::stdout(),
             "\nIt did not hold. To replay it: cargo run -p harness -- chaos --runtime {} --replay {}",
-            self.ground.runtime.name(),
+            self.ground.engine.name(),
             again.display()
         );
         Ok(false)

@@ -11,7 +11,7 @@ use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
 use harness::compose::program::Program;
-use harness::engine::{Choice, Chosen, Runtime, label};
+use harness::engine::{Engine, EngineChoice, Selected, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::report::{Progress, Report, seconds, table};
@@ -20,7 +20,7 @@ use harness::verify::suite::{Done, Means, Plan, Stage, select};
 
 use self::reports::Reports;
 use super::Build;
-use super::guard::{Afterwards, belonging, guarded};
+use super::guard::{Afterwards, guarded, ownership};
 use super::prepare;
 
 /// What the user wants of `test`.
@@ -54,7 +54,7 @@ enum Required {
 }
 
 pub(super) async fn run(
-    choice: Choice,
+    choice: EngineChoice,
     wish: Wish,
     begun: Instant,
     interrupts: Interrupts,
@@ -78,20 +78,20 @@ pub(super) async fn run(
     // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let Chosen { runtime, why, .. } = choice.connect().await?;
+    let Selected { engine, why, .. } = choice.connect().await?;
     let progress = Progress::new();
-    progress.say(&format!("Runtime {}: {why}.", runtime.name()));
-    super::up::sweep(&runtime, &progress).await?;
+    progress.say(&format!("Runtime {}: {why}.", engine.name()));
+    super::up::sweep(&engine, &progress).await?;
     let plan = Plan {
         scenarios,
         runs: usize::from(wish.repeat),
         keep: wish.keep,
-        means: means(&runtime).await,
+        means: means(&engine).await,
         require_docker: wish.require == Some(Required::Docker),
     };
 
     // What is kept outlives this process.
-    let belonging = belonging(wish.keep);
+    let ownership = ownership(wish.keep);
     // Not the work's, so that it is there however the work ends.
     let mut done = Done::default();
     let work = async {
@@ -99,14 +99,14 @@ pub(super) async fn run(
         let (mut begun, mut cached) = (begun, true);
         if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
             let before = Instant::now();
-            let wire = prepare::wire(&runtime, &checkout, build, &interrupts, &progress).await?;
-            cached = wire.is_none_or(|wire| wire.cached);
+            let netcut = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
+            cached = netcut.is_none_or(|netcut| netcut.cached);
             // A mesh does without, so the time until one is ready is counted without.
             begun += before.elapsed();
         }
         let name = &topology.image;
         let image = prepare::image(
-            &runtime,
+            &engine,
             &checkout,
             Kind::Mesh,
             name,
@@ -117,10 +117,10 @@ pub(super) async fn run(
         .await?;
         cached &= image.cached;
         let mut stage = Stage::new(
-            runtime.clone(),
+            engine.clone(),
             topology.clone(),
             image.image,
-            belonging.clone(),
+            ownership.clone(),
             progress.clone(),
         );
         if cached {
@@ -139,7 +139,7 @@ pub(super) async fn run(
         };
         Ok(((), afterwards))
     };
-    let ended = guarded(&runtime, &belonging, &interrupts, &progress, Box::pin(work)).await;
+    let ended = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await;
     let interrupted = matches!(ended, Err(Error::Interrupted));
     let kept = ended.is_ok() && done.kept;
     match ended {
@@ -157,7 +157,7 @@ pub(super) async fn run(
         }
     }
     let report = Report {
-        runtime: runtime.name().to_owned(),
+        runtime: engine.name().to_owned(),
         why,
         began,
         took: begun.elapsed(),
@@ -180,7 +180,7 @@ pub(super) async fn run(
         progress.say(&format!("harness: {error}"));
     }
     // Last, where it is read.
-    if kept && let Err(error) = how_to_look(&runtime, &checkout, &belonging.run, &progress).await {
+    if kept && let Err(error) = how_to_look(&engine, &checkout, &ownership.run, &progress).await {
         progress.say(&format!("harness: {error}"));
     }
     Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))
@@ -194,27 +194,27 @@ fn code(found: u8, unwritten: Option<&Error>) -> u8 {
     }
 }
 
-async fn means(runtime: &Runtime) -> Means {
-    let docker = runtime.name() == "docker";
+async fn means(engine: &Engine) -> Means {
+    let docker = engine.name() == "docker";
     let compose = docker && Program::find().await.is_some();
     Means { docker, compose }
 }
 
 /// Says how to look at the meshes of a run that stay up.
 async fn how_to_look(
-    runtime: &Runtime,
+    engine: &Engine,
     checkout: &Checkout,
     run: &str,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let containers = runtime.containers(&format!("{}={run}", label::RUN)).await?;
+    let containers = engine.containers(&format!("{}={run}", label::RUN)).await?;
     let mut projects: Vec<&str> = containers
         .iter()
         .map(|container| container.label(label::PROJECT))
         .collect();
     projects.sort_unstable();
     projects.dedup();
-    let name = runtime.name();
+    let name = engine.name();
     for project in projects {
         let topology: Topology = checkout.topology(project)?;
         let mut lines = vec![format!(

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::cluster::checkout::Checkout;
 use crate::cluster::file_lock;
-use crate::engine::{Image, Runtime, label};
+use crate::engine::{Engine, Image, label};
 use crate::error::Error;
 use crate::report::Progress;
 
@@ -18,8 +18,8 @@ pub enum Kind {
     Mesh,
     /// The same with sidecars that can be broken on purpose; by custom called [`BREAKABLE_IMAGE`].
     Breakable,
-    /// Helpers that cut connections between containers; called [`WIRE_IMAGE`].
-    Wire,
+    /// Helpers that cut connections between containers; called [`NETCUT_IMAGE`].
+    Netcut,
 }
 
 impl Kind {
@@ -27,7 +27,7 @@ impl Kind {
         match self {
             Self::Mesh => &MESH,
             Self::Breakable => &BREAKABLE,
-            Self::Wire => &WIRE,
+            Self::Netcut => &NETCUT,
         }
     }
 }
@@ -79,16 +79,16 @@ const BREAKABLE: Recipe = Recipe {
 };
 
 /// The name of the image that cuts connections between containers.
-pub const WIRE_IMAGE: &str = "service-mesh-wire";
+pub const NETCUT_IMAGE: &str = "service-mesh-netcut";
 
 /// Its user is root: a capability that is added to a container is not given to anybody else.
-const WIRE: Recipe = Recipe {
-    packages: &["wire"],
+const NETCUT: Recipe = Recipe {
+    packages: &["netcut"],
     features: &[],
-    programs: &["wire"],
+    programs: &["netcut"],
     links: &[],
     config: false,
-    settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/wire"]"#],
+    settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/netcut"]"#],
     advice: "fix what the compiler reports, or leave out what cuts connections",
 };
 
@@ -105,8 +105,8 @@ pub struct Ready {
 ///
 /// # Errors
 /// Somebody has removed it, or the engine's.
-pub async fn again(runtime: &Runtime, name: &str) -> Result<Image, Error> {
-    runtime.image(name).await?.ok_or_else(|| {
+pub async fn again(engine: &Engine, name: &str) -> Result<Image, Error> {
+    engine.image(name).await?.ok_or_else(|| {
         Error::environment(
             format!("the image {name} has been removed while it was needed"),
             "run the command again",
@@ -128,7 +128,7 @@ pub async fn sidecar(checkout: &Checkout, progress: &Progress) -> Result<PathBuf
 /// # Errors
 /// It cannot be compiled here, or the engine's.
 pub async fn ensure(
-    runtime: &Runtime,
+    engine: &Engine,
     checkout: &Checkout,
     kind: Kind,
     name: &str,
@@ -154,7 +154,7 @@ pub async fn ensure(
     let _turn = file_lock::take(&directory.join("image.lock"))
         .await
         .map_err(failed)?;
-    let known = runtime.image(name).await?;
+    let known = engine.image(name).await?;
     if let Some(image) = known.filter(|image| image.labels.get(label::DIGEST) == Some(&digest)) {
         return Ok(Ready {
             image,
@@ -164,10 +164,10 @@ pub async fn ensure(
     progress.note("sending it to the engine");
     let mut changes: Vec<String> = recipe.settings.iter().map(|line| (*line).to_owned()).collect();
     changes.push(format!("LABEL {}={digest}", label::DIGEST));
-    runtime.import_image(name, tar, changes).await?;
-    runtime.remove_outdated_images().await?;
+    engine.import_image(name, tar, changes).await?;
+    engine.remove_outdated_images().await?;
     Ok(Ready {
-        image: again(runtime, name).await?,
+        image: again(engine, name).await?,
         cached: false,
     })
 }

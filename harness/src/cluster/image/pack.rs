@@ -91,12 +91,12 @@ fn tar(recipe: &Recipe, entries: &[Entry]) -> std::io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MESH, WIRE};
+    use super::super::{MESH, NETCUT};
     use super::*;
 
     fn packed(recipe: &Recipe, change: impl FnOnce(&Path)) -> (Bytes, String) {
         let dir = tempfile::tempdir().unwrap();
-        for program in MESH.programs.iter().chain(WIRE.programs) {
+        for program in MESH.programs.iter().chain(NETCUT.programs) {
             std::fs::write(dir.path().join(program), program).unwrap();
         }
         std::fs::write(dir.path().join("lb.conf"), "add").unwrap();
@@ -158,9 +158,9 @@ mod tests {
             content(&MESH),
             expected.map(|(path, mode)| (path.to_owned(), mode))
         );
-        let expected = [("bin/", 0o755), ("bin/wire", 0o755)];
+        let expected = [("bin/", 0o755), ("bin/netcut", 0o755)];
         assert_eq!(
-            content(&WIRE),
+            content(&NETCUT),
             expected.map(|(path, mode)| (path.to_owned(), mode))
         );
     }

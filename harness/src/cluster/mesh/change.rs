@@ -15,7 +15,7 @@ impl Mesh {
         let node = self.node(name)?;
         let start = Instant::now();
         let grace = node.member.service.stop_grace_period;
-        let code = self.runtime.stop(&node.container.id, grace).await?;
+        let code = self.engine.stop(&node.container.id, grace).await?;
         let took = start.elapsed();
         self.want(name, false);
         self.refresh().await?;
@@ -29,7 +29,7 @@ impl Mesh {
     pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
         let (id, container) = (node.container.id.clone(), node.container.name.clone());
-        self.runtime.start(&id, &container).await?;
+        self.engine.start(&id, &container).await?;
         self.started(name);
         self.refresh().await
     }
@@ -49,7 +49,7 @@ impl Mesh {
     /// # Errors
     /// The engine's, or there is no such member.
     pub async fn kill(&mut self, name: &str) -> Result<(), Error> {
-        self.runtime.kill(&self.node(name)?.container.id).await?;
+        self.engine.kill(&self.node(name)?.container.id).await?;
         self.want(name, false);
         self.refresh().await
     }
@@ -59,7 +59,7 @@ impl Mesh {
     /// # Errors
     /// The engine's, or there is no such member.
     pub async fn pause(&mut self, name: &str) -> Result<(), Error> {
-        self.runtime.pause(&self.node(name)?.container.id).await?;
+        self.engine.pause(&self.node(name)?.container.id).await?;
         self.want(name, false);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Mesh {
     /// # Errors
     /// The engine's, or there is no such member.
     pub async fn unpause(&mut self, name: &str) -> Result<(), Error> {
-        self.runtime.unpause(&self.node(name)?.container.id).await?;
+        self.engine.unpause(&self.node(name)?.container.id).await?;
         self.started(name);
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Mesh {
     pub async fn recreate(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
         let member = node.member.clone();
-        self.runtime.remove(&node.container.id).await?;
+        self.engine.remove(&node.container.id).await?;
         let node = self.make(member).await?;
         let place = self.nodes.iter_mut().find(|known| known.member.name() == name);
         if let Some(place) = place {
@@ -118,7 +118,7 @@ impl Mesh {
     /// The engine's, or there is no such member.
     pub async fn remove(&mut self, name: &str) -> Result<(i64, Duration), Error> {
         let stopped = self.stop(name).await?;
-        self.runtime.remove(&self.node(name)?.container.id).await?;
+        self.engine.remove(&self.node(name)?.container.id).await?;
         self.topology.members.retain(|member| member.name() != name);
         self.nodes.retain(|node| node.member.name() != name);
         Ok(stopped)
@@ -135,7 +135,7 @@ impl Mesh {
 
     async fn make(&mut self, member: Member) -> Result<Node, Error> {
         let ground = self.ground()?;
-        let (node, at) = ground.start_one(&self.runtime, &self.topology, member).await?;
+        let (node, at) = ground.start_one(&self.engine, &self.topology, member).await?;
         self.last_start = at;
         Ok(node)
     }

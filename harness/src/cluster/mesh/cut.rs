@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use futures_util::future::join_all;
 
 use super::Mesh;
-use crate::engine::WireAction;
+use crate::engine::NetworkCut;
 use crate::error::Error;
 
 /// Who does not reach whom, by the members' names: from the first to the second of each pair.
@@ -55,7 +55,7 @@ impl Mesh {
     pub async fn cut(&mut self, cut: &Cut) -> Result<(), Error> {
         let mut actions = Vec::new();
         for (from, to) in cut.by_sender() {
-            actions.push((from.to_owned(), WireAction::Block(self.addresses(&to)?)));
+            actions.push((from.to_owned(), NetworkCut::Block(self.addresses(&to)?)));
         }
         self.act(actions).await
     }
@@ -65,21 +65,21 @@ impl Mesh {
     /// # Errors
     /// The engine's.
     pub async fn heal(&mut self) -> Result<(), Error> {
-        let wires = std::mem::take(&mut self.wires);
-        let healed = join_all(wires.iter().map(|wire| self.runtime.unwire(wire))).await;
+        let netcuts = std::mem::take(&mut self.netcuts);
+        let healed = join_all(netcuts.iter().map(|netcut| self.engine.heal_network(netcut))).await;
         Ok(healed.into_iter().collect::<Result<(), _>>()?)
     }
 
-    async fn act(&mut self, actions: Vec<(String, WireAction)>) -> Result<(), Error> {
+    async fn act(&mut self, actions: Vec<(String, NetworkCut)>) -> Result<(), Error> {
         let ground = self.ground()?;
         let made = actions.iter().map(async |(member, action)| {
             let node = self.node(member)?;
-            ground.wire(&self.runtime, &node.container.id, action).await
+            ground.cut_network(&self.engine, &node.container.id, action).await
         });
         // A helper that cannot be ended goes with the run.
-        let undo = async |wire: String| drop(self.runtime.unwire(&wire).await);
+        let undo = async |netcut: String| drop(self.engine.heal_network(&netcut).await);
         let made = all_or_none(made, undo).await?;
-        self.wires.extend(made);
+        self.netcuts.extend(made);
         Ok(())
     }
 

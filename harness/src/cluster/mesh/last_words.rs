@@ -41,7 +41,7 @@ impl Mesh {
     /// The same, and the names of the containers that are left out.
     async fn last_words(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
         let looked = self.nodes.iter().map(async |node: &Node| {
-            let look = self.runtime.container(&node.container.id).await;
+            let look = self.engine.container(&node.container.id).await;
             (node, node.wanted && look.is_ok_and(|container| container.ended()))
         });
         let looked = join_all(looked).await;
@@ -52,7 +52,7 @@ impl Mesh {
         let log = async |node: &Node| {
             (
                 name(node),
-                self.runtime.last_lines(&node.container.id, count).await,
+                self.engine.last_lines(&node.container.id, count).await,
             )
         };
         let logs = join_all(told.iter().map(|(node, _)| log(node))).await;

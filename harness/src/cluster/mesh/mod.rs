@@ -15,11 +15,11 @@ use crate::cluster::answer::{self, Answer};
 use crate::cluster::convergence::{self, Beside, Seen};
 use crate::cluster::mesh_view;
 use crate::cluster::topology::{Member, Route, Topology};
-use crate::engine::{self, Container, Runtime, RuntimeError, label};
+use crate::engine::{self, Container, Engine, EngineError, label};
 use crate::error::Error;
 pub use cut::Cut;
-pub use start::Belonging;
 use start::Ground;
+pub use start::Ownership;
 
 /// Time that a sidecar has to give its view.
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
@@ -29,14 +29,14 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(7);
 /// The containers of one mesh.
 #[derive(Debug, Clone)]
 pub struct Mesh {
-    runtime: Runtime,
+    engine: Engine,
     topology: Topology,
     nodes: Vec<Node>,
     last_start: Instant,
     /// None where another process started it.
     ground: Option<Ground>,
     /// The helpers that cut the network now.
-    wires: Vec<String>,
+    netcuts: Vec<String>,
 }
 
 /// A member of the mesh and its container.
@@ -56,9 +56,9 @@ impl Mesh {
     ///
     /// # Errors
     /// The engine's, or no container of the project is there.
-    pub async fn attach(runtime: &Runtime, topology: Topology) -> Result<Self, Error> {
+    pub async fn attach(engine: &Engine, topology: Topology) -> Result<Self, Error> {
         let project = topology.project.clone();
-        let containers = runtime
+        let containers = engine
             .containers(&format!("{}={project}", label::PROJECT))
             .await?;
         let node = |member: &Member| {
@@ -75,12 +75,12 @@ impl Mesh {
             return Err(engine::no_mesh(&project));
         }
         Ok(Self {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             topology,
             nodes,
             last_start: Instant::now(),
             ground: None,
-            wires: Vec::new(),
+            netcuts: Vec::new(),
         })
     }
 
@@ -95,8 +95,8 @@ impl Mesh {
     }
 
     /// What runs it.
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// When a container of it was last started.
@@ -175,7 +175,7 @@ impl Mesh {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn beside(&self, seen: &[Seen]) -> Result<Vec<Beside>, RuntimeError> {
+    pub async fn beside(&self, seen: &[Seen]) -> Result<Vec<Beside>, EngineError> {
         let mut found = convergence::beside(seen);
         found.retain(|stranger| {
             self.nodes
@@ -185,7 +185,7 @@ impl Mesh {
         if found.is_empty() {
             return Ok(found);
         }
-        let all = self.runtime.all_containers().await?;
+        let all = self.engine.all_containers().await?;
         let id = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let runs = |name: &str| {
             all.iter()
@@ -203,7 +203,7 @@ impl Mesh {
         let containers = join_all(
             self.nodes
                 .iter()
-                .map(|node| self.runtime.container(&node.container.id)),
+                .map(|node| self.engine.container(&node.container.id)),
         )
         .await;
         for (node, container) in self.nodes.iter_mut().zip(containers) {
@@ -217,11 +217,11 @@ impl Mesh {
     pub async fn stop_all(&self) -> Vec<String> {
         let stops = self.wanted().map(|node| async {
             let grace = node.member.service.stop_grace_period;
-            match self.runtime.stop(&node.container.id, grace).await {
+            match self.engine.stop(&node.container.id, grace).await {
                 Ok(0) => None,
                 Ok(code) => Some(format!("{} ended with exit code {code}", node.container.name)),
                 // Somebody else has taken it away, and so it has stopped.
-                Err(RuntimeError::Missing { .. }) => None,
+                Err(EngineError::Missing { .. }) => None,
                 Err(error) => Some(format!("{}: {error}", node.container.name)),
             }
         });
@@ -234,7 +234,7 @@ impl Mesh {
     /// The engine's; or a container without a sidecar.
     pub async fn sidecar_memory(&self) -> Result<Vec<(String, u64)>, Error> {
         let one = async |node: &Node| {
-            let processes = self.runtime.processes(&node.container.id).await?;
+            let processes = self.engine.processes(&node.container.id).await?;
             let sidecar = processes.iter().find(|process| process.program == "sidecar");
             let lacking = || format!("{} runs no `sidecar` but {processes:?}", node.container.name);
             let found = sidecar.ok_or_else(|| Error::environment(lacking(), "look at its image"))?;

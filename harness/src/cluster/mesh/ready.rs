@@ -10,7 +10,7 @@ use super::Mesh;
 use crate::cluster::answer;
 use crate::cluster::convergence;
 use crate::cluster::topology::{Role, Route};
-use crate::engine::{Container, RuntimeError};
+use crate::engine::{Container, EngineError};
 use crate::error::Error;
 use crate::report::{Progress, seconds};
 use crate::wait;
@@ -115,9 +115,9 @@ impl Mesh {
     pub async fn ended(&self) -> Vec<String> {
         let looks = self
             .wanted()
-            .map(|node| self.runtime.container(&node.container.id));
+            .map(|node| self.engine.container(&node.container.id));
         let containers = join_all(looks).await;
-        let told = |look: Result<Container, RuntimeError>| match look {
+        let told = |look: Result<Container, EngineError>| match look {
             Ok(container) if container.running() => None,
             Ok(container) => Some(format!("container {} {}", container.name, container.plight())),
             Err(error) => Some(error.to_string()),
@@ -129,7 +129,7 @@ impl Mesh {
     async fn story(&self, missing: &[String]) -> String {
         let mut lines = missing.to_vec();
         for node in &self.nodes {
-            let state = self.runtime.container(&node.container.id).await;
+            let state = self.engine.container(&node.container.id).await;
             lines.push(match state {
                 Ok(container) => format!("container {}: {}", container.name, container.status),
                 Err(error) => error.to_string(),

@@ -10,13 +10,13 @@ use super::{Mesh, Node};
 use crate::cluster::image;
 use crate::cluster::topology::{Member, Topology};
 use crate::engine::owner::Owner;
-use crate::engine::{Creation, Image, Runtime, WireAction, label};
+use crate::engine::{Creation, Engine, Image, NetworkCut, label};
 use crate::error::Error;
 use crate::report::Progress;
 
 /// Who a new mesh belongs to.
 #[derive(Debug, Clone)]
-pub struct Belonging {
+pub struct Ownership {
     /// What all that is made is found by again: unique to one run.
     pub run: String,
     /// Who ends it.
@@ -24,37 +24,37 @@ pub struct Belonging {
 }
 
 impl Mesh {
-    /// Makes the network and starts all containers at once. What is made carries `belonging`'s labels from the first
+    /// Makes the network and starts all containers at once. What is made carries `ownership`'s labels from the first
     /// moment on, and stays when this fails: the caller removes it by those.
     ///
     /// # Errors
     /// A name or a host port is taken, or the engine's.
     pub async fn start(
-        runtime: &Runtime,
+        engine: &Engine,
         topology: Topology,
         image: &Image,
-        belonging: &Belonging,
+        ownership: &Ownership,
         progress: &Progress,
     ) -> Result<Self, Error> {
         progress.stage("network");
         let labels = Labels {
             topology: &topology,
             image,
-            belonging,
+            ownership,
         };
-        let network = runtime
+        let network = engine
             .create_network(&topology.network_name(), &labels.network())
             .await?;
         progress.done(&topology.network_name());
 
-        progress.stage(runtime.nodes());
+        progress.stage(engine.nodes());
         let ground = Ground {
             network,
             image: image.clone(),
-            belonging: belonging.clone(),
+            ownership: ownership.clone(),
         };
         let members = topology.members.iter().cloned();
-        let starts = members.map(|member| ground.start_one(runtime, &topology, member));
+        let starts = members.map(|member| ground.start_one(engine, &topology, member));
         let mut last_start = Instant::now();
         let mut nodes = Vec::new();
         for started in join_all(starts).await {
@@ -64,12 +64,12 @@ impl Mesh {
         }
         progress.done(&format!("{} started", nodes.len()));
         Ok(Self {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             topology,
             nodes,
             last_start,
             ground: Some(ground),
-            wires: Vec::new(),
+            netcuts: Vec::new(),
         })
     }
 }
@@ -80,33 +80,33 @@ pub(super) struct Ground {
     /// The network's id.
     network: String,
     image: Image,
-    belonging: Belonging,
+    ownership: Ownership,
 }
 
 impl Ground {
     /// Makes and starts the container of one member; answers also with the time of its start.
     pub(super) async fn start_one(
         &self,
-        runtime: &Runtime,
+        engine: &Engine,
         topology: &Topology,
         member: Member,
     ) -> Result<(Node, Instant), Error> {
         let labels = Labels {
             topology,
             image: &self.image,
-            belonging: &self.belonging,
+            ownership: &self.ownership,
         };
         let labels = labels.container(&member);
         let creation = Creation {
             service: &member.service,
             network: &self.network,
             labels: &labels,
-            lifeline: self.belonging.owner != Owner::Detached,
+            lifeline: self.ownership.owner != Owner::Detached,
         };
-        let id = runtime.create(creation).await?;
-        runtime.start(&id, &member.service.container_name).await?;
+        let id = engine.create(creation).await?;
+        engine.start(&id, &member.service.container_name).await?;
         let at = Instant::now();
-        let container = runtime.container(&id).await?;
+        let container = engine.container(&id).await?;
         if container.image_id != self.image.id {
             let what = format!(
                 "the image {} was replaced while the mesh was being made",
@@ -123,19 +123,19 @@ impl Ground {
     }
 
     /// Does `action` to what a container sends; answers with the helper's id.
-    pub(super) async fn wire(
+    pub(super) async fn cut_network(
         &self,
-        runtime: &Runtime,
+        engine: &Engine,
         container: &str,
-        action: &WireAction,
+        action: &NetworkCut,
     ) -> Result<String, Error> {
-        let labels = self.belonging.labels();
-        let image = image::again(runtime, image::WIRE_IMAGE).await?;
-        Ok(runtime.wire(&image, container, action, &labels).await?)
+        let labels = self.ownership.labels();
+        let image = image::again(engine, image::NETCUT_IMAGE).await?;
+        Ok(engine.cut_network(&image, container, action, &labels).await?)
     }
 }
 
-impl Belonging {
+impl Ownership {
     /// The labels by which all that belongs to it is found again.
     pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -149,12 +149,12 @@ impl Belonging {
 struct Labels<'a> {
     topology: &'a Topology,
     image: &'a Image,
-    belonging: &'a Belonging,
+    ownership: &'a Ownership,
 }
 
 impl Labels<'_> {
     fn common(&self) -> BTreeMap<String, String> {
-        let mut labels = self.belonging.labels();
+        let mut labels = self.ownership.labels();
         labels.extend([
             (label::PROJECT.to_owned(), self.topology.project.clone()),
             (compose("version"), env!("CARGO_PKG_VERSION").to_owned()),
@@ -202,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn an_image_that_goes_while_a_mesh_runs_is_said_to_have_been_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = Runtime::Process(Processes::open_in(directory.path().join("state")).unwrap());
+        let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let ground = Ground {
             network: String::new(),
             image: Image {
@@ -210,15 +210,18 @@ mod tests {
                 labels: BTreeMap::new(),
                 size: 0,
             },
-            belonging: Belonging {
+            ownership: Ownership {
                 run: "run".to_owned(),
                 owner: Owner::Detached,
             },
         };
-        let action = WireAction::Block(Vec::new());
-        let error = ground.wire(&runtime, "container", &action).await.unwrap_err();
+        let action = NetworkCut::Block(Vec::new());
+        let error = ground
+            .cut_network(&engine, "container", &action)
+            .await
+            .unwrap_err();
         let told = error.to_string();
-        let expected = format!("the image {} has been removed", image::WIRE_IMAGE);
+        let expected = format!("the image {} has been removed", image::NETCUT_IMAGE);
         assert!(
             told.starts_with(&expected) && !told.contains("--no-build"),
             "{told}"

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
 
-use super::super::{Container, ProcessUse, RuntimeError};
+use super::super::{Container, EngineError, ProcessUse};
 use super::{Docker, failed, filters};
 
 impl Docker {
@@ -14,7 +14,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, EngineError> {
         self.list(Some(filters(&[("label", with_label)]))).await
     }
 
@@ -22,7 +22,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn all_containers(&self) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn all_containers(&self) -> Result<Vec<Container>, EngineError> {
         self.list(None).await
     }
 
@@ -30,8 +30,8 @@ impl Docker {
     ///
     /// # Errors
     /// There is none with that id, or the engine's.
-    pub async fn container(&self, id: &str) -> Result<Container, RuntimeError> {
-        let missing = || RuntimeError::Missing {
+    pub async fn container(&self, id: &str) -> Result<Container, EngineError> {
+        let missing = || EngineError::Missing {
             what: format!("looking at container {id}"),
             reason: "it is gone".to_owned(),
         };
@@ -44,7 +44,7 @@ impl Docker {
     async fn list(
         &self,
         filters: Option<HashMap<String, Vec<String>>>,
-    ) -> Result<Vec<Container>, RuntimeError> {
+    ) -> Result<Vec<Container>, EngineError> {
         let options = ListContainersOptions {
             all: true,
             filters,
@@ -64,7 +64,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's; or its `ps` does not tell resident memory.
-    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
+    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, EngineError> {
         let what = || format!("listing the processes of container {id}");
         let options = TopOptions {
             ps_args: "-eo pid,rss,comm".to_owned(),
@@ -77,7 +77,7 @@ impl Docker {
         let titles = top.titles.unwrap_or_default();
         let column = |title: &str| titles.iter().position(|known| known == title);
         let (Some(rss), Some(command)) = (column("RSS"), column("COMMAND")) else {
-            return Err(RuntimeError::Engine {
+            return Err(EngineError::Engine {
                 what: what(),
                 reason: format!("no RSS among {titles:?}"),
             });

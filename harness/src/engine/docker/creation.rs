@@ -9,7 +9,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptions;
 
-use super::super::{Creation, END_WITH_STDIN, RuntimeError};
+use super::super::{Creation, END_WITH_STDIN, EngineError};
 use super::{Docker, failed};
 
 impl Docker {
@@ -17,7 +17,7 @@ impl Docker {
     ///
     /// # Errors
     /// Its name is taken, its image is missing, or the engine's.
-    pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
+    pub async fn create(&self, creation: Creation<'_>) -> Result<String, EngineError> {
         let name = creation.service.container_name.clone();
         self.create_from(name, body(&creation)).await
     }
@@ -26,7 +26,7 @@ impl Docker {
         &self,
         name: String,
         body: ContainerCreateBody,
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         let options = CreateContainerOptions {
             name: Some(name.clone()),
             ..Default::default()
@@ -38,7 +38,7 @@ impl Docker {
         match made {
             Ok(made) => Ok(made.id),
             Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {
-                Err(RuntimeError::NameTaken { name })
+                Err(EngineError::NameTaken { name })
             }
             Err(error) => Err(failed(format!("creating container {name}"))(error)),
         }

@@ -7,7 +7,7 @@ use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, StreamExt};
 
-use super::super::{Action, Event, RuntimeError, label};
+use super::super::{Action, EngineError, Event, label};
 use super::{Docker, failed, filters};
 
 /// The kinds that are told; checks of a container's health would drown the others.
@@ -27,7 +27,7 @@ const KINDS: [&str; 11] = [
 
 impl Docker {
     /// What happens from now on to the containers of one run, by the label of its id. It does not end.
-    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, RuntimeError>> + use<> {
+    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
         let mut wanted = filters(&[("type", "container"), ("type", "network")]);
         wanted.insert("event".to_owned(), KINDS.map(str::to_owned).into());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

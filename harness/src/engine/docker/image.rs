@@ -5,7 +5,7 @@ use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveIma
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::super::{Image, RuntimeError, label};
+use super::super::{EngineError, Image, label};
 use super::{Docker, failed, filters};
 
 impl Docker {
@@ -13,7 +13,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, RuntimeError> {
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         match self.api.inspect_image(name).await {
             Ok(image) => Ok(Some(Image {
                 id: image.id.unwrap_or_default(),
@@ -42,7 +42,7 @@ impl Docker {
         name: &str,
         tar: Bytes,
         changes: Vec<String>,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<(), EngineError> {
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
             repo: Some(name.to_owned()),
@@ -66,7 +66,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
+    pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
         let filters = filters(&[("label", label::DIGEST), ("dangling", "true")]);
         let options = ListImagesOptions {
             filters: Some(filters),

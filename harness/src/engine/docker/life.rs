@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use super::super::RuntimeError;
+use super::super::EngineError;
 use super::{Docker, failed};
 
 impl Docker {
@@ -18,7 +18,7 @@ impl Docker {
     ///
     /// # Errors
     /// A host port of it is taken, or the engine's.
-    pub async fn start(&self, id: &str, name: &str) -> Result<(), RuntimeError> {
+    pub async fn start(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let (docker, owned) = (self.clone(), id.to_owned());
         match self
             .make(async move { docker.attach_and_start(&owned).await })
@@ -26,7 +26,7 @@ impl Docker {
         {
             Ok(()) => Ok(()),
             Err(ApiError::DockerResponseServerError { message, .. }) if tells_port_held(&message) => {
-                Err(RuntimeError::PortHeld {
+                Err(EngineError::PortHeld {
                     container: name.to_owned(),
                     reason: message,
                 })
@@ -55,7 +55,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {
         let what = || format!("stopping container {id}");
         if self.state(id).await?.paused == Some(true) {
             self.resume(id).await.map_err(failed(what()))?;
@@ -78,7 +78,7 @@ impl Docker {
     ///
     /// # Errors
     /// There is no such container, or the engine's.
-    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         match self.api.kill_container(id, None::<KillContainerOptions>).await {
             // 409: it does not run.
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {}
@@ -106,7 +106,7 @@ impl Docker {
     ///
     /// # Errors
     /// It does not run, or the engine's.
-    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
         let paused = self.api.pause_container(id).await;
         match paused {
             Err(_) if self.state(id).await?.paused == Some(true) => Ok(()),
@@ -118,7 +118,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         self.resume(id)
             .await
             .map_err(failed(format!("unpausing container {id}")))
@@ -139,7 +139,7 @@ impl Docker {
         }
     }
 
-    async fn state(&self, id: &str) -> Result<ContainerState, RuntimeError> {
+    async fn state(&self, id: &str) -> Result<ContainerState, EngineError> {
         let inspected = self.api.inspect_container(id, None).await;
         let inspected = inspected.map_err(failed(format!("looking at container {id}")))?;
         Ok(inspected.state.unwrap_or_default())
@@ -149,7 +149,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptions {
             force: true,
             v: true,

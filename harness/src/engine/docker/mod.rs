@@ -7,8 +7,8 @@ mod image;
 mod life;
 mod lifeline;
 mod logs;
+mod netcut;
 mod network;
-mod wire;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use bollard::errors::Error as ApiError;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
-use super::RuntimeError;
+use super::EngineError;
 use lifeline::Lifelines;
 
 /// Seconds that the engine may take to begin an answer.
@@ -39,9 +39,9 @@ impl Docker {
     ///
     /// # Errors
     /// There is none, it may not be used, or it is of a kind that does not fit.
-    pub async fn connect() -> Result<Self, RuntimeError> {
+    pub async fn connect() -> Result<Self, EngineError> {
         let socket = socket()?;
-        let no_engine = |reason: String| RuntimeError::NoEngine {
+        let no_engine = |reason: String| EngineError::NoEngine {
             socket: socket.clone(),
             reason,
         };
@@ -52,7 +52,7 @@ impl Docker {
             .map_err(|error| no_engine(root_cause(&error)))?;
         let api = api.negotiate_version().await.map_err(|error| {
             if is_denied(&error) {
-                RuntimeError::Denied {
+                EngineError::Denied {
                     socket: socket.clone(),
                 }
             } else {
@@ -95,13 +95,13 @@ impl Docker {
 }
 
 /// Only local sockets: the mesh is reached through ports on this machine's loopback address.
-fn socket() -> Result<String, RuntimeError> {
+fn socket() -> Result<String, EngineError> {
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
     {
         return match host.strip_prefix("unix://") {
             Some(path) => Ok(path.to_owned()),
-            None => Err(RuntimeError::NoEngine {
+            None => Err(EngineError::NoEngine {
                 socket: host,
                 reason:
                     "DOCKER_HOST: expected unix:///path/to/docker.sock, because the mesh is reached through \
@@ -117,7 +117,7 @@ fn socket() -> Result<String, RuntimeError> {
         .extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
     match candidates.iter().find(|path| path.exists()) {
         Some(path) => Ok(path.to_string_lossy().into_owned()),
-        None => Err(RuntimeError::NoSocket { socket: usual }),
+        None => Err(EngineError::NoSocket { socket: usual }),
     }
 }
 
@@ -143,22 +143,22 @@ fn is_denied(error: &ApiError) -> bool {
 }
 
 /// Tells what was attempted together with the engine's words.
-fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> RuntimeError {
+fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> EngineError {
     move |error| {
         let what = what.into();
         match error {
             ApiError::DockerResponseServerError {
                 status_code: 404,
                 message,
-            } => RuntimeError::Missing {
+            } => EngineError::Missing {
                 what,
                 reason: message,
             },
-            ApiError::DockerResponseServerError { message, .. } => RuntimeError::Engine {
+            ApiError::DockerResponseServerError { message, .. } => EngineError::Engine {
                 what,
                 reason: message,
             },
-            other => RuntimeError::Engine {
+            other => EngineError::Engine {
                 what,
                 reason: root_cause(&other),
             },

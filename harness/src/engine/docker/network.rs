@@ -6,7 +6,7 @@ use bollard::errors::Error as ApiError;
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::ListNetworksOptions;
 
-use super::super::{Network, RuntimeError};
+use super::super::{EngineError, Network};
 use super::{Docker, failed, filters};
 
 impl Docker {
@@ -18,7 +18,7 @@ impl Docker {
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),
@@ -34,7 +34,7 @@ impl Docker {
     ///
     /// # Errors
     /// The engine's.
-    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
         let options = ListNetworksOptions {
             filters: Some(filters(&[("label", with_label)])),
         };
@@ -55,7 +55,7 @@ impl Docker {
     ///
     /// # Errors
     /// Something is still attached to it, or the engine's.
-    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         match self.api.remove_network(id).await {
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(failed(format!("removing network {id}"))(error)),

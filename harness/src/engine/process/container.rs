@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use super::super::{Action, Container, Creation, END_WITH_STDIN, ProcessUse, RuntimeError};
+use super::super::{Action, Container, Creation, END_WITH_STDIN, EngineError, ProcessUse};
 use super::record::{Record, milliseconds};
 use super::store::{self, entries, random_id};
 use super::translate::{Place, discovery_file};
@@ -25,7 +25,7 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, EngineError> {
         let with_label = with_label.to_owned();
         self.list(move |record| labelled(&record.labels, &with_label))
             .await
@@ -35,14 +35,14 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn all_containers(&self) -> Result<Vec<Container>, RuntimeError> {
+    pub async fn all_containers(&self) -> Result<Vec<Container>, EngineError> {
         self.list(|_| true).await
     }
 
     async fn list(
         &self,
         wanted: impl Fn(&Record) -> bool + Send + 'static,
-    ) -> Result<Vec<Container>, RuntimeError> {
+    ) -> Result<Vec<Container>, EngineError> {
         self.blocking(move |engine| {
             let list = || -> io::Result<Vec<Container>> {
                 let records = engine.records()?.into_iter();
@@ -60,7 +60,7 @@ impl Processes {
     ///
     /// # Errors
     /// There is none with that id, or the system's.
-    pub async fn container(&self, id: &str) -> Result<Container, RuntimeError> {
+    pub async fn container(&self, id: &str) -> Result<Container, EngineError> {
         let id = id.to_owned();
         self.blocking(move |engine| {
             let record = engine.record(&id, "looking at")?;
@@ -74,7 +74,7 @@ impl Processes {
     ///
     /// # Errors
     /// Its name is taken, its image or its network is missing, or the system's.
-    pub async fn create(&self, creation: Creation<'_>) -> Result<String, RuntimeError> {
+    pub async fn create(&self, creation: Creation<'_>) -> Result<String, EngineError> {
         let order = Order {
             service: creation.service.clone(),
             network: creation.network.to_owned(),
@@ -88,7 +88,7 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         self.remove_all(vec![id.to_owned()]).await
     }
 
@@ -96,13 +96,13 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), RuntimeError> {
+    pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), EngineError> {
         let known = self.blocking(move |engine| {
             let mut known = Vec::new();
             for id in ids {
                 match engine.record(&id, "removing") {
                     Ok(record) => known.push((id, record)),
-                    Err(RuntimeError::Missing { .. }) => {}
+                    Err(EngineError::Missing { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -127,7 +127,7 @@ impl Processes {
     ///
     /// # Errors
     /// It does not run, or it is gone.
-    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, RuntimeError> {
+    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, EngineError> {
         let id = id.to_owned();
         self.blocking(move |engine| {
             let what = || format!("listing the processes of container {id}");
@@ -135,7 +135,7 @@ impl Processes {
             let run = engine.home(&id).run().map_err(failed(what()))?;
             let running = run.and_then(|run| Some((run.first()?, run)));
             let Some((first, run)) = running else {
-                return Err(RuntimeError::Engine {
+                return Err(EngineError::Engine {
                     what: what(),
                     reason: "it does not run".to_owned(),
                 });
@@ -156,10 +156,10 @@ impl Processes {
 }
 
 impl Engine {
-    fn create(&self, order: Order) -> Result<String, RuntimeError> {
+    fn create(&self, order: Order) -> Result<String, EngineError> {
         let name = order.service.container_name.clone();
         let what = || format!("creating container {name}");
-        let missing = |thing: &str, which: &str| RuntimeError::Missing {
+        let missing = |thing: &str, which: &str| EngineError::Missing {
             what: what(),
             reason: format!("there is no {thing} {which}"),
         };
@@ -169,7 +169,7 @@ impl Engine {
         let image_id = found.ok_or_else(|| missing("image", image))?.id;
         let others = self.records().map_err(failed(what()))?;
         if others.iter().any(|(_, record)| record.name == name) {
-            return Err(RuntimeError::NameTaken { name: name.clone() });
+            return Err(EngineError::NameTaken { name: name.clone() });
         }
         let on_network = others
             .iter()

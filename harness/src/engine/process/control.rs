@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::super::{Action, RuntimeError};
+use super::super::{Action, EngineError};
 use super::record::{KILLED, Record, Run};
 use super::tree::{self, Process};
 use super::{Engine, Processes, failed};
@@ -27,7 +27,7 @@ impl Processes {
     ///
     /// # Errors
     /// It is gone, or the system's.
-    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, RuntimeError> {
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {
         if let Some(Running { first, run, record }) = self.running(id, "stopping").await? {
             // One that stands still could not hear it.
             self.signal(&run.mark, Signal::CONT).await?;
@@ -54,7 +54,7 @@ impl Processes {
     ///
     /// # Errors
     /// It does not run, it is gone, or the system's.
-    pub async fn kill(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         let Running { run, record, .. } = self.must_run(id, "killing").await?;
         self.engine
             .tell(id, &record, Action::Other("kill (signal 9)".to_owned()));
@@ -65,7 +65,7 @@ impl Processes {
     ///
     /// # Errors
     /// It does not run or stands still already, it is gone, or the system's.
-    pub async fn pause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
         let Running { first, run, record } = self.must_run(id, "pausing").await?;
         if tree::look(first).is_some_and(|process| process.stat.stopped) {
             return Err(refused("pausing", id, "it is paused already"));
@@ -80,7 +80,7 @@ impl Processes {
     ///
     /// # Errors
     /// It does not stand still, it is gone, or the system's.
-    pub async fn unpause(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         let Running { first, run, record } = self.must_run(id, "unpausing").await?;
         if !tree::look(first).is_some_and(|process| process.stat.stopped) {
             return Err(refused("unpausing", id, "it is not paused"));
@@ -92,12 +92,12 @@ impl Processes {
     }
 
     /// Ends all processes with a mark that begins like one of these; returns once they have ended.
-    pub(super) async fn end(&self, marks: &[String]) -> Result<(), RuntimeError> {
+    pub(super) async fn end(&self, marks: &[String]) -> Result<(), EngineError> {
         self.until(marks, Signal::KILL, |_| false).await
     }
 
     /// What runs of a container; none where nothing does.
-    async fn running(&self, id: &str, what: &str) -> Result<Option<Running>, RuntimeError> {
+    async fn running(&self, id: &str, what: &str) -> Result<Option<Running>, EngineError> {
         let (id, what) = (id.to_owned(), what.to_owned());
         self.blocking(move |engine: &Engine| {
             let record = engine.record(&id, &what)?;
@@ -113,13 +113,13 @@ impl Processes {
         .await
     }
 
-    async fn must_run(&self, id: &str, what: &str) -> Result<Running, RuntimeError> {
+    async fn must_run(&self, id: &str, what: &str) -> Result<Running, EngineError> {
         let running = self.running(id, what).await?;
         running.ok_or_else(|| refused(what, id, "it does not run"))
     }
 
     /// Tells the sidecar to stop, which is the shell's child; answers whether it was there.
-    async fn terminate(&self, run: &Run, first: u32) -> Result<bool, RuntimeError> {
+    async fn terminate(&self, run: &Run, first: u32) -> Result<bool, EngineError> {
         let mark = run.mark.clone();
         self.blocking(move |_| {
             let all = tree::marked(&[mark]);
@@ -134,7 +134,7 @@ impl Processes {
         .await
     }
 
-    async fn end_and_note(&self, id: &str, run: &Run) -> Result<(), RuntimeError> {
+    async fn end_and_note(&self, id: &str, run: &Run) -> Result<(), EngineError> {
         self.end(std::slice::from_ref(&run.mark)).await?;
         let (id, run) = (id.to_owned(), run.clone());
         self.blocking(move |engine| {
@@ -149,7 +149,7 @@ impl Processes {
         .await
     }
 
-    async fn signal(&self, mark: &str, signal: Signal) -> Result<(), RuntimeError> {
+    async fn signal(&self, mark: &str, signal: Signal) -> Result<(), EngineError> {
         let mark = mark.to_owned();
         self.blocking(move |_| {
             tree::marked(&[mark])
@@ -166,7 +166,7 @@ impl Processes {
         marks: &[String],
         signal: Signal,
         done: fn(&Process) -> bool,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<(), EngineError> {
         let deadline = Instant::now() + LIMIT;
         loop {
             let marks = marks.to_owned();
@@ -175,7 +175,7 @@ impl Processes {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(RuntimeError::Engine {
+                return Err(EngineError::Engine {
                     what: format!("sending {signal:?} to all processes of a container"),
                     reason: format!("not carried out within {LIMIT:?}: {}", left.join(", ")),
                 });
@@ -199,8 +199,8 @@ fn round(marks: &[String], signal: Signal, done: fn(&Process) -> bool) -> Vec<St
     open.iter().map(told).collect()
 }
 
-fn refused(what: &str, id: &str, reason: &str) -> RuntimeError {
-    RuntimeError::Engine {
+fn refused(what: &str, id: &str, reason: &str) -> EngineError {
+    EngineError::Engine {
         what: format!("{what} container {id}"),
         reason: reason.to_owned(),
     }

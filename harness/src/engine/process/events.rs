@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use futures_util::Stream;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::super::{Action, Event, RuntimeError, label};
+use super::super::{Action, EngineError, Event, label};
 use super::record::{Record, Run};
 use super::{Engine, Processes};
 
@@ -38,7 +38,7 @@ impl Events {
         let _ = self.told.send((run.to_owned(), event));
     }
 
-    fn listen(&self, run: &str) -> impl Stream<Item = Result<Event, RuntimeError>> + use<> {
+    fn listen(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
         let listening = (self.told.subscribe(), run.to_owned());
         futures_util::stream::unfold(listening, async |(mut told, run)| {
             let event = loop {
@@ -47,7 +47,7 @@ impl Events {
                     Ok(_) => {}
                     Err(RecvError::Closed) => return None,
                     Err(RecvError::Lagged(count)) => {
-                        break Err(RuntimeError::Engine {
+                        break Err(EngineError::Engine {
                             what: "reading what happened to containers".to_owned(),
                             reason: format!("{count} events were missed"),
                         });
@@ -62,7 +62,7 @@ impl Events {
 impl Processes {
     /// What this process does from now on to the containers of one run, by the label of its id, and the ends of those
     /// that it started. A reader that is too late is told so, and goes on with later ones.
-    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, RuntimeError>> + use<> {
+    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
         self.engine.events.listen(run)
     }
 }

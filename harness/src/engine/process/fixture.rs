@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::logs::Logs;
-use super::super::{Container, Creation, RuntimeError, label};
+use super::super::{Container, Creation, EngineError, label};
 use super::{Processes, tree};
 use crate::compose::{PublishedPort, Service};
 use crate::wait;
@@ -55,7 +55,7 @@ impl Fixture {
     }
 
     /// Makes a container with its name as the label `of`.
-    pub(super) async fn create(&self, service: &Service) -> Result<String, RuntimeError> {
+    pub(super) async fn create(&self, service: &Service) -> Result<String, EngineError> {
         self.create_with(service, "of", &service.name).await
     }
 
@@ -64,7 +64,7 @@ impl Fixture {
         self.create_with(service, label::RUN, run).await.unwrap()
     }
 
-    async fn create_with(&self, service: &Service, key: &str, value: &str) -> Result<String, RuntimeError> {
+    async fn create_with(&self, service: &Service, key: &str, value: &str) -> Result<String, EngineError> {
         let creation = Creation {
             service,
             network: &self.network,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::{Image, RuntimeError, label};
+use super::super::{EngineError, Image, label};
 use super::store::{self, entries, hex};
 use super::{Engine, Processes, failed, run};
 
@@ -33,7 +33,7 @@ impl Processes {
     ///
     /// # Errors
     /// The state cannot be read.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, RuntimeError> {
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         let name = name.to_owned();
         self.blocking(move |engine| {
             let found = engine.find_image(&name);
@@ -52,7 +52,7 @@ impl Processes {
         name: &str,
         tar: Bytes,
         changes: Vec<String>,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<(), EngineError> {
         let name = name.to_owned();
         self.blocking(move |engine| {
             let imported = engine.import(&name, &tar, &changes);
@@ -65,7 +65,7 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn remove_outdated_images(&self) -> Result<(), RuntimeError> {
+    pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
         let work = |engine: &Engine| {
             engine
                 .remove_outdated()

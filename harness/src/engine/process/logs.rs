@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::super::logs::{Lines, LogStream, Logs, Reading};
-use super::super::{LogLine, RuntimeError};
+use super::super::{EngineError, LogLine};
 use super::dates::Dates;
 use super::record::Home;
 use super::{Processes, failed};
@@ -36,7 +36,7 @@ impl Logs for Processes {
                 return None;
             }
             let lines = reader.next().await;
-            let lines: Vec<Result<LogLine, RuntimeError>> = match lines {
+            let lines: Vec<Result<LogLine, EngineError>> = match lines {
                 Ok(lines) => lines.into_iter().map(Ok).collect(),
                 Err(error) => {
                     reader.over = true;
@@ -63,7 +63,7 @@ struct Reader {
 
 impl Reader {
     /// The next lines; none where there are none yet, or no more.
-    async fn next(&mut self) -> Result<Vec<LogLine>, RuntimeError> {
+    async fn next(&mut self) -> Result<Vec<LogLine>, EngineError> {
         let (id, Reading { tail, follow, dated }) = (self.id.clone(), self.reading);
         let tail = tail.filter(|_| !self.begun);
         let log = self.log.take();
@@ -83,7 +83,7 @@ impl Reader {
         let (log, lines, at_end, goes_on) = match read.await {
             Ok(read) => read,
             // It was removed meanwhile.
-            Err(RuntimeError::Missing { .. }) if self.begun => {
+            Err(EngineError::Missing { .. }) if self.begun => {
                 self.over = true;
                 return Ok(Vec::new());
             }

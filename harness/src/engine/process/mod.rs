@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use self::events::Events;
 use self::store::Store;
-use super::RuntimeError;
+use super::EngineError;
 
 type Lifelines = HashMap<String, (String, ChildStdin)>;
 
@@ -58,7 +58,7 @@ impl Processes {
     ///
     /// # Errors
     /// The system is not Linux, or the directory cannot be had for this user alone.
-    pub fn open() -> Result<Self, RuntimeError> {
+    pub fn open() -> Result<Self, EngineError> {
         let user = rustix::process::getuid().as_raw();
         Self::open_in(std::env::temp_dir().join(format!("service-mesh-{user}")))
     }
@@ -67,7 +67,7 @@ impl Processes {
     ///
     /// # Errors
     /// As [`Processes::open`].
-    pub fn open_in(directory: PathBuf) -> Result<Self, RuntimeError> {
+    pub fn open_in(directory: PathBuf) -> Result<Self, EngineError> {
         supported(std::env::consts::OS)?;
         Ok(Self {
             engine: Arc::new(Engine {
@@ -90,8 +90,8 @@ impl Processes {
     /// Does what blocks where it may, to its end, even when the caller is dropped.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Engine) -> Result<T, RuntimeError> + Send + 'static,
-    ) -> Result<T, RuntimeError> {
+        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
         let engine = Arc::clone(&self.engine);
         let done = self.engine.making.spawn_blocking(move || work(&engine)).await;
         done.unwrap_or_else(|error| Err(failed("working on the state")(io::Error::other(error))))
@@ -105,18 +105,18 @@ impl Engine {
 }
 
 /// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address there is.
-fn supported(system: &str) -> Result<(), RuntimeError> {
+fn supported(system: &str) -> Result<(), EngineError> {
     match system {
         "linux" => Ok(()),
-        _ => Err(RuntimeError::Unsupported {
+        _ => Err(EngineError::Unsupported {
             system: system.to_owned(),
         }),
     }
 }
 
 /// Tells what was attempted together with the system's words.
-fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> RuntimeError {
-    move |error| RuntimeError::Engine {
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
+    move |error| EngineError::Engine {
         what: what.into(),
         reason: error.to_string(),
     }

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Network, RuntimeError};
+use super::super::{EngineError, Network};
 use super::store::{self, entries, random_id};
 use super::{Engine, Processes, failed, labelled};
 
@@ -36,7 +36,7 @@ impl Processes {
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         let (name, labels) = (name.to_owned(), labels.clone());
         self.blocking(move |engine| {
             let what = format!("creating network {name}");
@@ -49,7 +49,7 @@ impl Processes {
     ///
     /// # Errors
     /// The system's.
-    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, RuntimeError> {
+    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
         let with_label = with_label.to_owned();
         self.blocking(move |engine| {
             let all = engine.network_records().map_err(failed("listing networks"))?;
@@ -70,7 +70,7 @@ impl Processes {
     ///
     /// # Errors
     /// A container is still attached to it, or the system's.
-    pub async fn remove_network(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let id = id.to_owned();
         self.blocking(move |engine| {
             let removed = engine.take_network_away(&id);

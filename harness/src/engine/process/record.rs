@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Container, RuntimeError};
+use super::super::{Container, EngineError};
 use super::status::{self, Condition};
 use super::store::{self, entries};
 use super::{Engine, failed, tree};
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// What is kept of one container.
-    pub(super) fn record(&self, id: &str, what: &str) -> Result<Record, RuntimeError> {
+    pub(super) fn record(&self, id: &str, what: &str) -> Result<Record, EngineError> {
         let plain = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let found = if plain && !id.is_empty() {
             store::read(&self.home(id).0.join("container.json"))
@@ -137,7 +137,7 @@ impl Engine {
         let doing = || format!("{what} container {id}");
         found
             .map_err(failed(doing()))?
-            .ok_or_else(|| RuntimeError::Missing {
+            .ok_or_else(|| EngineError::Missing {
                 what: doing(),
                 reason: "it is gone".to_owned(),
             })

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::process::{Child, Command};
 
-use super::super::{Action, RuntimeError};
+use super::super::{Action, EngineError};
 use super::record::{Home, Record, Run};
 use super::store::random_id;
 use super::{Engine, Processes, failed, tree};
@@ -31,7 +31,7 @@ impl Processes {
     ///
     /// # Errors
     /// A host port of it is taken, it is gone, or the system's.
-    pub async fn start(&self, id: &str, name: &str) -> Result<(), RuntimeError> {
+    pub async fn start(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let (owned, name) = (id.to_owned(), name.to_owned());
         let id = owned.clone();
         let started = self
@@ -63,7 +63,7 @@ impl Processes {
 
 impl Engine {
     /// The caller holds the lock.
-    fn start(&self, id: &str, record: &Record, name: &str) -> Result<Option<(Child, Run)>, RuntimeError> {
+    fn start(&self, id: &str, record: &Record, name: &str) -> Result<Option<(Child, Run)>, EngineError> {
         let what = || format!("starting container {name}");
         let home = self.home(id);
         let running = home.run().map_err(failed(what()))?;
@@ -76,7 +76,7 @@ impl Engine {
         for address in &record.shared {
             match TcpListener::bind(address) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(RuntimeError::PortHeld {
+                    return Err(EngineError::PortHeld {
                         container: name.to_owned(),
                         reason: format!("something listens on {address}"),
                     });

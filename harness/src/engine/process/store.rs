@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::RuntimeError;
+use super::super::EngineError;
 
 const PARTS: [&str; 5] = ["containers", "images", "names", "networks", "tmp"];
 
@@ -20,8 +20,8 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the directory, which must be this user's alone, or makes it.
-    pub(super) fn open(root: PathBuf) -> Result<Self, RuntimeError> {
-        let refused = |reason: String| RuntimeError::State {
+    pub(super) fn open(root: PathBuf) -> Result<Self, EngineError> {
+        let refused = |reason: String| EngineError::State {
             directory: root.clone(),
             reason,
         };

@@ -3,10 +3,10 @@
 use futures_util::future::join;
 
 use crate::cluster::cleanup;
-use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
 use crate::compose::program::Program;
-use crate::engine::{Image, Runtime, label};
+use crate::engine::{Engine, Image, label};
 use crate::error::{Error, check};
 use crate::report::Progress;
 use crate::verify::suite::{READY_LIMIT, Stage};
@@ -21,9 +21,9 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     })?;
     let compose = Compose {
         program,
-        runtime: stage.runtime(),
+        engine: stage.engine(),
         image: stage.image(),
-        belonging: stage.belonging(),
+        ownership: stage.ownership(),
     };
     let project = &stage.topology().project;
     let ours = named(stage.topology(), &format!("{project}-ours"));
@@ -31,7 +31,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let projects = [ours.project.clone(), theirs.project.clone()];
     let (first, second) = join(compose.takes_over(ours), compose.gives(theirs)).await;
     for project in projects {
-        cleanup::remove_labelled(stage.runtime(), label::PROJECT, &project).await?;
+        cleanup::remove_labelled(stage.engine(), label::PROJECT, &project).await?;
     }
     first.and(second)
 }
@@ -48,16 +48,16 @@ fn named(topology: &Topology, project: &str) -> Topology {
 /// Compose, and what the meshes that it deals with are made of.
 struct Compose<'a> {
     program: Program,
-    runtime: &'a Runtime,
+    engine: &'a Engine,
     image: &'a Image,
-    belonging: &'a Belonging,
+    ownership: &'a Ownership,
 }
 
 impl Compose<'_> {
     /// The harness starts a mesh; Compose lists it, stops a part of it, and takes it down.
     async fn takes_over(&self, topology: Topology) -> Result<(), Error> {
         let silent = Progress::silent();
-        let mut mesh = Mesh::start(self.runtime, topology, self.image, self.belonging, &silent).await?;
+        let mut mesh = Mesh::start(self.engine, topology, self.image, self.ownership, &silent).await?;
         mesh.ready(READY_LIMIT, &silent).await?;
         let topology = mesh.topology().clone();
 
@@ -87,11 +87,11 @@ impl Compose<'_> {
 
     /// Compose starts a mesh; the harness finds it ready and removes it.
     async fn gives(&self, topology: Topology) -> Result<(), Error> {
-        let labels = labels(&topology, self.belonging).to_string();
+        let labels = labels(&topology, self.ownership).to_string();
         self.run(&topology, Some(&labels), &["up", "-d", "--no-build"])
             .await?;
 
-        let mesh = Mesh::attach(self.runtime, topology).await?;
+        let mesh = Mesh::attach(self.engine, topology).await?;
         let topology = mesh.topology();
         check(
             mesh.nodes().len() == topology.members.len(),
@@ -101,7 +101,7 @@ impl Compose<'_> {
         mesh.ready(READY_LIMIT, &Progress::silent()).await?;
         let bad = mesh.stop_all().await;
         check(bad.is_empty(), "all containers end well", bad.join("\n"))?;
-        cleanup::remove_labelled(self.runtime, label::PROJECT, &topology.project).await?;
+        cleanup::remove_labelled(self.engine, label::PROJECT, &topology.project).await?;
         self.nothing_left(&topology.project, "the harness's removal")
             .await
     }
@@ -131,8 +131,8 @@ impl Compose<'_> {
 
     async fn nothing_left(&self, project: &str, after: &str) -> Result<(), Error> {
         let filter = format!("{}={project}", label::PROJECT);
-        let containers = self.runtime.containers(&filter).await?;
-        let networks = self.runtime.networks(&filter).await?;
+        let containers = self.engine.containers(&filter).await?;
+        let networks = self.engine.networks(&filter).await?;
         let names: Vec<String> = containers
             .into_iter()
             .map(|container| container.name)
@@ -148,9 +148,9 @@ impl Compose<'_> {
 
 /// A second Compose file, which gives all that Compose makes the run's labels: so it is removed with the run, however
 /// that ends. JSON is YAML.
-fn labels(topology: &Topology, belonging: &Belonging) -> serde_json::Value {
+fn labels(topology: &Topology, ownership: &Ownership) -> serde_json::Value {
     let labels = serde_json::json!({
-        "labels": { label::RUN: belonging.run, label::OWNER: belonging.owner.to_string() }
+        "labels": { label::RUN: ownership.run, label::OWNER: ownership.owner.to_string() }
     });
     let services: serde_json::Map<String, serde_json::Value> = topology
         .members

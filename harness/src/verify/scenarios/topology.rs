@@ -6,8 +6,8 @@ use crate::verify::objectives::Promise;
 use crate::verify::suite::Stage;
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let (runtime, image, ports) = (
-        stage.runtime().clone(),
+    let (engine, image, ports) = (
+        stage.engine().clone(),
         stage.image().clone(),
         stage.topology().clone(),
     );
@@ -73,7 +73,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
             format!("{:?}", container.ports),
         )?;
 
-        let mut programs: Vec<String> = runtime
+        let mut programs: Vec<String> = engine
             .processes(&container.id)
             .await?
             .into_iter()

@@ -179,7 +179,7 @@ impl Stage {
     /// Removes the scenario's own meshes, and with `all` the shared one.
     async fn clear(&mut self, all: bool) -> Result<(), Error> {
         for project in self.take_projects(all) {
-            cleanup::remove_labelled(self.runtime(), label::PROJECT, &project).await?;
+            cleanup::remove_labelled(self.engine(), label::PROJECT, &project).await?;
             self.removed(project);
         }
         Ok(())

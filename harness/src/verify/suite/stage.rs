@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::cluster::mesh::{Belonging, Mesh};
+use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::{Route, Topology};
-use crate::engine::{Image, Runtime};
+use crate::engine::{Engine, Image};
 use crate::error::Error;
 use crate::report::Progress;
 use crate::timeline::{Chronicle, Suspect};
@@ -27,10 +27,10 @@ type Kept = Arc<tokio::sync::Mutex<Mesh>>;
 /// What a scenario works on and with.
 #[derive(Debug)]
 pub struct Stage {
-    runtime: Runtime,
+    engine: Engine,
     topology: Topology,
     image: Image,
-    belonging: Belonging,
+    ownership: Ownership,
     progress: Progress,
     chronicle: Chronicle,
     shared: Option<Kept>,
@@ -56,20 +56,20 @@ struct Notes {
 }
 
 impl Stage {
-    /// A stage for meshes like `topology`, of `image`; all that is made on it belongs to `belonging`.
+    /// A stage for meshes like `topology`, of `image`; all that is made on it belongs to `ownership`.
     pub fn new(
-        runtime: Runtime,
+        engine: Engine,
         topology: Topology,
         image: Image,
-        belonging: Belonging,
+        ownership: Ownership,
         progress: Progress,
     ) -> Self {
         Self {
-            chronicle: Chronicle::start(&runtime, &belonging.run, &topology),
-            runtime,
+            chronicle: Chronicle::start(&engine, &ownership.run, &topology),
+            engine,
             topology,
             image,
-            belonging,
+            ownership,
             progress,
             shared: None,
             own: Vec::new(),
@@ -87,8 +87,8 @@ impl Stage {
     }
 
     /// What runs the containers.
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What the meshes are to be.
@@ -102,8 +102,8 @@ impl Stage {
     }
 
     /// What all that is made on this stage belongs to.
-    pub fn belonging(&self) -> &Belonging {
-        &self.belonging
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
     /// The mesh that scenarios share, which a scenario leaves as it found it; made where there is none, and ready.
@@ -245,7 +245,7 @@ impl Stage {
     }
 
     async fn launch(&self, topology: Topology, progress: &Progress) -> Result<(Mesh, Duration), Error> {
-        let mesh = Mesh::start(&self.runtime, topology, &self.image, &self.belonging, progress).await?;
+        let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
         progress.stage("converging");
         let took = mesh.ready(READY_LIMIT, progress).await?;
         progress.done("all sidecars agree and every path has answered");

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::super::fixture::{Fixture, open, service};
 use crate::compose::Service;
-use crate::engine::RuntimeError;
+use crate::engine::EngineError;
 
 #[tokio::test]
 async fn names_images_and_networks_must_be_right() {
@@ -26,7 +26,7 @@ async fn names_images_and_networks_must_be_right() {
     assert_eq!(made.len(), 1);
     for error in refused {
         assert!(
-            matches!(error, Err(RuntimeError::NameTaken { ref name }) if name == "one"),
+            matches!(error, Err(EngineError::NameTaken { ref name }) if name == "one"),
             "{error:?}"
         );
     }
@@ -49,7 +49,7 @@ async fn names_images_and_networks_must_be_right() {
         assert!(
             matches!(
                 fixture.engine.container(id).await,
-                Err(RuntimeError::Missing { .. })
+                Err(EngineError::Missing { .. })
             ),
             "{id}"
         );
@@ -66,7 +66,7 @@ async fn a_fixed_host_port_that_is_held_is_told() {
     let id = fixture.create(&fixed).await.unwrap();
     let error = fixture.engine.start(&id, "one").await.unwrap_err();
     assert!(
-        matches!(error, RuntimeError::PortHeld { ref container, .. } if container == "one"),
+        matches!(error, EngineError::PortHeld { ref container, .. } if container == "one"),
         "{error:?}"
     );
     assert_eq!(fixture.state(&id).await, "created");

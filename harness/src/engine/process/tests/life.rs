@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::fixture::{Fixture, GRACE, open, service};
 use super::super::tree;
 use crate::engine::logs::Logs;
-use crate::engine::{Creation, RuntimeError};
+use crate::engine::{Creation, EngineError};
 
 #[tokio::test]
 async fn a_container_from_its_making_to_its_removal() {
@@ -80,7 +80,7 @@ async fn a_container_from_its_making_to_its_removal() {
     assert!(other.all_containers().await.unwrap().is_empty());
     assert!(matches!(
         other.container(&id).await,
-        Err(RuntimeError::Missing { .. })
+        Err(EngineError::Missing { .. })
     ));
     other.remove_network(&fixture.network).await.unwrap();
     for part in ["containers", "networks", "tmp"] {

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::super::fixture::{Fixture, GRACE};
-use crate::engine::RuntimeError;
+use crate::engine::EngineError;
 use crate::engine::logs::Logs;
 
 #[tokio::test]
@@ -31,8 +31,5 @@ async fn a_log_is_followed_to_the_end() {
     assert_eq!(texts, ["began x", "ready", "stopping"]);
     assert!(dated.iter().all(|line| line.find('Z') == Some(29)), "{dated:?}");
     let gone = fixture.engine.logs("0", None, false).collect::<Vec<_>>().await;
-    assert!(
-        matches!(gone[..], [Err(RuntimeError::Missing { .. })]),
-        "{gone:?}"
-    );
+    assert!(matches!(gone[..], [Err(EngineError::Missing { .. })]), "{gone:?}");
 }

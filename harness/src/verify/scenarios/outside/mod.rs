@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::cluster::mesh::{Mesh, Node};
 use crate::cluster::topology::{FRONTEND_PORT, Role, Topology};
-use crate::engine::Runtime;
+use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::http;
 use crate::verify::suite::Stage;
@@ -34,7 +34,7 @@ struct Refusal {
 
 pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let token = format!("{:032x}", rand::random::<u128>());
-    let contained = matches!(stage.runtime(), Runtime::Docker(_));
+    let contained = matches!(stage.engine(), Engine::Docker(_));
     let change = |topology| addresses::commanded(with_a_page_too_many(topology), &token);
     let mesh = stage.own_mesh("outside", change).await?;
     for request in 1..=REQUESTS {

@@ -1,7 +1,7 @@
 //! Cuts the way from one container to others. It runs in the first one's network namespace, and needs the capability
 //! NET_ADMIN there and nothing else.
 //!
-//! `wire block ADDRESS...` makes packets to these addresses vanish; `wire lose PERCENT ADDRESS...` does so for
+//! `netcut block ADDRESS...` makes packets to these addresses vanish; `netcut lose PERCENT ADDRESS...` does so for
 //! PERCENT of the time, in short bursts. It says `ready` once that is so. On SIGTERM or SIGINT, and with
 //! `--end-with-stdin` at the end of its standard input, it mends what it cut and ends.
 
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             // Nothing is left to tell it to where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "wire: {fault}");
+            let _ = writeln!(std::io::stderr(), "netcut: {fault}");
             ExitCode::FAILURE
         }
     }

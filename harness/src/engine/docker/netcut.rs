@@ -8,7 +8,7 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::StreamExt;
 
 use super::super::logs::Logs;
-use super::super::{END_WITH_STDIN, Image, RuntimeError, WireAction};
+use super::super::{END_WITH_STDIN, EngineError, Image, NetworkCut};
 use super::Docker;
 
 /// Time from the start of the container to its word that the way is cut.
@@ -20,20 +20,20 @@ const READY: &str = "ready";
 
 impl Docker {
     /// Does `action` to packets that the running container `target` sends; it is in force when this returns. Answers
-    /// with the id of the container that does it, made from `image` ([`crate::cluster::image::Kind::Wire`]) with these labels.
+    /// with the id of the container that does it, made from `image` ([`crate::cluster::image::Kind::Netcut`]) with these labels.
     /// That one mends what it cut and ends when it is stopped, and with this process. The `target` loses the cut
     /// when it stops, as its network namespace goes then.
     ///
     /// # Errors
     /// The target does not run, an address is not on its network, or the engine's. Nothing is cut then.
-    pub async fn wire(
+    pub async fn cut_network(
         &self,
         image: &Image,
         target: &str,
-        action: &WireAction,
+        action: &NetworkCut,
         labels: &BTreeMap<String, String>,
-    ) -> Result<String, RuntimeError> {
-        let name = format!("service-mesh-wire-{:016x}", rand::random::<u64>());
+    ) -> Result<String, EngineError> {
+        let name = format!("service-mesh-netcut-{:016x}", rand::random::<u64>());
         let id = self
             .create_from(name.clone(), body(image, target, action, labels))
             .await?;
@@ -45,13 +45,13 @@ impl Docker {
             Ok(()) => Ok(id),
             Err(error) => {
                 // It may have cut something before it failed.
-                let _ = self.unwire(&id).await;
+                let _ = self.heal_network(&id).await;
                 Err(error)
             }
         }
     }
 
-    async fn wait_for_ready(&self, id: &str, target: &str) -> Result<(), RuntimeError> {
+    async fn wait_for_ready(&self, id: &str, target: &str) -> Result<(), EngineError> {
         let mut said = Vec::new();
         let read = async {
             let mut lines = self.logs(id, None, true);
@@ -70,17 +70,17 @@ impl Docker {
             Ok(Err(error)) => return Err(error),
             Err(_) => format!("it was not done within {} s", READY_LIMIT.as_secs()),
         };
-        Err(RuntimeError::Engine {
+        Err(EngineError::Engine {
             what: format!("cutting the way from container {target}"),
             reason,
         })
     }
 
-    /// Takes back what [`Docker::wire`] did, and removes its container.
+    /// Takes back what [`Docker::cut_network`] did, and removes its container.
     ///
     /// # Errors
     /// It was not mended, or the engine's. The container is removed all the same.
-    pub async fn unwire(&self, id: &str) -> Result<(), RuntimeError> {
+    pub async fn heal_network(&self, id: &str) -> Result<(), EngineError> {
         let stopped = self.stop(id, MEND_LIMIT).await;
         let said = match stopped {
             Ok(code) if code != 0 => self.last_lines(id, 5).await.join("; "),
@@ -89,7 +89,7 @@ impl Docker {
         self.remove(id).await?;
         match stopped? {
             0 => Ok(()),
-            code => Err(RuntimeError::Engine {
+            code => Err(EngineError::Engine {
                 what: "mending the way that was cut".to_owned(),
                 reason: format!("exit code {code}: {said}"),
             }),
@@ -100,13 +100,13 @@ impl Docker {
 fn body(
     image: &Image,
     target: &str,
-    action: &WireAction,
+    action: &NetworkCut,
     labels: &BTreeMap<String, String>,
 ) -> ContainerCreateBody {
     let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let (mut command, addresses) = match action {
-        WireAction::Block(addresses) => (text(&[END_WITH_STDIN, "block"]), addresses),
-        WireAction::Lose { percent, addresses } => {
+        NetworkCut::Block(addresses) => (text(&[END_WITH_STDIN, "block"]), addresses),
+        NetworkCut::Lose { percent, addresses } => {
             (text(&[END_WITH_STDIN, "lose", &percent.to_string()]), addresses)
         }
     };
@@ -141,7 +141,7 @@ mod tests {
             labels: BTreeMap::new(),
             size: 0,
         };
-        let action = WireAction::Lose {
+        let action = NetworkCut::Lose {
             percent: 30,
             addresses: vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()],
         };

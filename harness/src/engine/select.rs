@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::{Docker, Processes, Runtime, RuntimeError, label};
+use super::{Docker, Engine, EngineError, Processes, label};
 use crate::cluster::project;
 use crate::error::Error;
 
 /// What the user asks for with `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Choice {
+pub enum EngineChoice {
     /// Docker if an engine answers, otherwise processes
     #[default]
     Auto,
@@ -20,38 +20,38 @@ pub enum Choice {
 
 /// The runtime that a command uses.
 #[derive(Debug, Clone)]
-pub struct Chosen {
+pub struct Selected {
     /// The runtime.
-    pub runtime: Runtime,
+    pub engine: Engine,
     /// Why it is this one, as a sentence's end.
     pub why: String,
     /// Why an engine could not be asked that may be there and run meshes; nothing is known of those.
-    pub unseen: Option<RuntimeError>,
+    pub unseen: Option<EngineError>,
 }
 
-impl fmt::Display for Chosen {
+impl fmt::Display for Selected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.runtime.name(), self.why)
+        write!(f, "{}: {}", self.engine.name(), self.why)
     }
 }
 
-impl Choice {
+impl EngineChoice {
     /// Connects to the runtime that is asked for.
     ///
     /// # Errors
     /// It is not there.
-    pub async fn connect(self) -> Result<Chosen, RuntimeError> {
+    pub async fn connect(self) -> Result<Selected, EngineError> {
         let asked = || "asked for".to_owned();
         match self {
             Self::Auto => match Docker::connect().await {
                 Ok(docker) => {
                     let why = format!("an engine answers at {}", docker.socket());
-                    Ok(Chosen::new(Runtime::Docker(docker), why))
+                    Ok(Selected::new(Engine::Docker(docker), why))
                 }
                 Err(lacking) => processes(lacking),
             },
-            Self::Docker => Ok(Chosen::new(Runtime::Docker(Docker::connect().await?), asked())),
-            Self::Process => Ok(Chosen::new(Runtime::Process(Processes::open()?), asked())),
+            Self::Docker => Ok(Selected::new(Engine::Docker(Docker::connect().await?), asked())),
+            Self::Process => Ok(Selected::new(Engine::Process(Processes::open()?), asked())),
         }
     }
 
@@ -60,29 +60,29 @@ impl Choice {
     ///
     /// # Errors
     /// As [`Choice::connect`], or the engine's.
-    pub async fn connect_to(self, project: &str) -> Result<Chosen, RuntimeError> {
+    pub async fn connect_to(self, project: &str) -> Result<Selected, EngineError> {
         let chosen = self.connect().await?;
-        if self != Self::Auto || matches!(chosen.runtime, Runtime::Process(_)) {
+        if self != Self::Auto || matches!(chosen.engine, Engine::Process(_)) {
             return Ok(chosen);
         }
         let filter = format!("{}={project}", label::PROJECT);
         let Ok(processes) = Processes::open() else {
             return Ok(chosen);
         };
-        let only_there = chosen.runtime.containers(&filter).await?.is_empty()
+        let only_there = chosen.engine.containers(&filter).await?.is_empty()
             && !processes.containers(&filter).await?.is_empty();
         if only_there {
             let why = format!("the mesh `{project}` runs there");
-            return Ok(Chosen::new(Runtime::Process(processes), why));
+            return Ok(Selected::new(Engine::Process(processes), why));
         }
         Ok(chosen)
     }
 }
 
-impl Chosen {
-    fn new(runtime: Runtime, why: String) -> Self {
+impl Selected {
+    fn new(engine: Engine, why: String) -> Self {
         Self {
-            runtime,
+            engine,
             why,
             unseen: None,
         }
@@ -114,16 +114,16 @@ pub fn no_mesh(name: &str) -> Error {
 }
 
 /// Processes, because there is no Docker; where they do not run either, that there is no Docker is what to tell.
-fn processes(lacking: RuntimeError) -> Result<Chosen, RuntimeError> {
+fn processes(lacking: EngineError) -> Result<Selected, EngineError> {
     let why = lacking.to_string();
     let Ok(processes) = Processes::open() else {
         return Err(lacking);
     };
     // Without a socket there is no engine that could run anything.
-    let unseen = Some(lacking).filter(|lacking| !matches!(lacking, RuntimeError::NoSocket { .. }));
-    Ok(Chosen {
+    let unseen = Some(lacking).filter(|lacking| !matches!(lacking, EngineError::NoSocket { .. }));
+    Ok(Selected {
         unseen,
-        ..Chosen::new(Runtime::Process(processes), why)
+        ..Selected::new(Engine::Process(processes), why)
     })
 }
 
@@ -136,7 +136,7 @@ mod tests {
     fn nothing_is_said_of_meshes_on_an_engine_that_could_not_be_asked() {
         let socket = || "/no/such".to_owned();
         let reason = || "there is no such socket".to_owned();
-        let silent = RuntimeError::NoEngine {
+        let silent = EngineError::NoEngine {
             socket: socket(),
             reason: reason(),
         };
@@ -144,7 +144,7 @@ mod tests {
         assert!(told.contains("no Docker engine answers at /no/such"), "{told}");
         assert!(told.contains("only processes were looked at"), "{told}");
 
-        let none = RuntimeError::NoSocket { socket: socket() };
+        let none = EngineError::NoSocket { socket: socket() };
         let told = processes(none).unwrap().nothing_of("m").to_string();
         assert!(told.starts_with("there is no mesh `m`"), "{told}");
     }

@@ -10,13 +10,13 @@ use tokio::sync::Mutex;
 use super::fault::Fault;
 use super::network::{ALL, losses, of_sender};
 use crate::cluster::mesh::{Mesh, Node};
-use crate::engine::{Image, Runtime, RuntimeError, WireAction};
+use crate::engine::{Engine, EngineError, Image, NetworkCut};
 use crate::error::Error;
 
 /// What is lost between the members of one mesh.
 #[derive(Debug)]
-pub struct Wires {
-    runtime: Runtime,
+pub struct Netcuts {
+    engine: Engine,
     image: Option<Image>,
     labels: BTreeMap<String, String>,
     wanted: std::sync::Mutex<Wanted>,
@@ -39,18 +39,18 @@ struct Sender {
     helpers: Vec<String>,
 }
 
-impl Wires {
+impl Netcuts {
     /// Nothing is lost between `members` yet. Helpers are of `image`, without which nothing can be lost, and carry
     /// `labels`.
     pub fn new<'a>(
-        runtime: Runtime,
+        engine: Engine,
         image: Option<Image>,
         labels: BTreeMap<String, String>,
         members: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let sender = |name: &str| (name.to_owned(), Mutex::default());
         Self {
-            runtime,
+            engine,
             image,
             labels,
             wanted: std::sync::Mutex::default(),
@@ -89,7 +89,7 @@ impl Wires {
         if let Some(sender) = self.senders.get(member) {
             let old = std::mem::take(&mut *sender.lock().await);
             // What they cut went with the member's last run.
-            join_all(old.helpers.iter().map(|helper| self.runtime.unwire(helper))).await;
+            join_all(old.helpers.iter().map(|helper| self.engine.heal_network(helper))).await;
         }
         self.update(mesh).await
     }
@@ -135,11 +135,11 @@ impl Wires {
         sender: &mut Sender,
         lost: BTreeMap<u8, Vec<IpAddr>>,
         container: &str,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<(), EngineError> {
         // One address is in the hands of one helper: the old ones go first.
         let old = std::mem::take(sender);
-        let mut done: Result<(), RuntimeError> = Ok(());
-        for ended in join_all(old.helpers.iter().map(|helper| self.runtime.unwire(helper))).await {
+        let mut done: Result<(), EngineError> = Ok(());
+        for ended in join_all(old.helpers.iter().map(|helper| self.engine.heal_network(helper))).await {
             done = done.and(ended);
         }
         let made = lost
@@ -164,20 +164,22 @@ impl Wires {
         container: &str,
         percent: u8,
         addresses: &[IpAddr],
-    ) -> Result<String, RuntimeError> {
+    ) -> Result<String, EngineError> {
         let Some(image) = &self.image else {
-            return Err(RuntimeError::NoCuts);
+            return Err(EngineError::CannotCut);
         };
         let addresses = addresses.to_vec();
         let action = match percent {
-            ALL => WireAction::Block(addresses),
-            percent => WireAction::Lose { percent, addresses },
+            ALL => NetworkCut::Block(addresses),
+            percent => NetworkCut::Lose { percent, addresses },
         };
-        self.runtime.wire(image, container, &action, &self.labels).await
+        self.engine
+            .cut_network(image, container, &action, &self.labels)
+            .await
     }
 
     async fn runs(&self, container: &str) -> bool {
-        let look = self.runtime.container(container).await;
+        let look = self.engine.container(container).await;
         look.is_ok_and(|container| container.state != "exited")
     }
 }

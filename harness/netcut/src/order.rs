@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 const USAGE: &str =
-    "wire [--end-with-stdin] block [ADDRESS...] | wire [--end-with-stdin] lose PERCENT [ADDRESS...]";
+    "netcut [--end-with-stdin] block [ADDRESS...] | netcut [--end-with-stdin] lose PERCENT [ADDRESS...]";
 
 /// What is to be done, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
