@@ -1,24 +1,27 @@
-//! One HTTP request on a connection of its own: what a user's `curl` does.
+//! The HTTP/1.1 client: one request on a connection of its own, as `curl` does, or several in a row ([`Session`]).
+//! It never sends a request twice, because a repetition would hide the failure that a scenario looks for.
 
-mod session;
+mod held;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::http::request::Builder;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 
-pub use session::Session;
+pub use held::HeldRequest;
 
-/// The largest body that is read; a mesh's view of itself is far below it.
+/// Size limit of a response's body, in bytes; a mesh's view of itself is far below it.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -27,29 +30,29 @@ pub struct Response {
     pub body: Bytes,
 }
 
-/// Why nothing came back.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No connection could be made.
+    /// No connection could be made; the source says whether it was refused.
     #[error("cannot connect to {0}: {1}")]
     Connect(SocketAddr, #[source] std::io::Error),
-    /// The connection ended before the answer did, or the answer was no HTTP.
+    /// The connection ended before the response did, or the response is malformed or too large.
     #[error("no whole answer from {0}: {1}")]
     Answer(SocketAddr, String),
-    /// There was no answer in time.
+    /// The response was not complete in time.
     #[error("no answer from {0} within {1:?}")]
     Timeout(SocketAddr, Duration),
 }
 
-/// Sends `GET target` to `address` and reads the answer, all within `limit`.
+/// Sends `GET target` to `address` and reads the response. `limit` bounds the whole, from connecting on.
 ///
 /// # Errors
-/// No connection, no whole answer, or not in time. A status code is an answer, whichever it is.
+/// As [`HttpError`] lists them. Any status code is a response.
 pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
     send(address, Request::get(target), Bytes::new(), limit).await
 }
 
-/// Sends `DELETE target` to `address` and reads the answer, all within `limit`.
+/// Sends `DELETE target` to `address` and reads the response, as [`get`] does.
 ///
 /// # Errors
 /// As [`get`].
@@ -57,7 +60,7 @@ pub async fn delete(address: SocketAddr, target: &str, limit: Duration) -> Resul
     send(address, Request::delete(target), Bytes::new(), limit).await
 }
 
-/// Sends `POST target` with a JSON text to `address`, bearing `token`, and reads the answer, all within `limit`.
+/// Sends `POST target` with a JSON body and a bearer token to `address` and reads the response, as [`get`] does.
 ///
 /// # Errors
 /// As [`get`].
@@ -80,179 +83,112 @@ async fn send(
     body: Bytes,
     limit: Duration,
 ) -> Result<Response, HttpError> {
-    tokio::time::timeout(limit, exchange(address, request, body))
-        .await
-        .unwrap_or(Err(HttpError::Timeout(address, limit)))
+    let request = request.header(header::CONNECTION, "close");
+    within(limit, address, async {
+        Connection::open(address).await?.send(request, body).await
+    })
+    .await
 }
 
-/// A request of which all but the end is sent: it is under way for as long as one wants.
+/// A server that is asked repeatedly on one connection, which costs it less than a connection per request.
 #[derive(Debug)]
-pub struct Begun {
+pub struct Session {
     address: SocketAddr,
-    stream: TcpStream,
+    connection: Option<Connection>,
 }
 
-/// Connects to `address` and sends `GET target` but for the line that ends it, all within `limit`.
-///
-/// # Errors
-/// No connection, it broke, or not in time.
-pub async fn begin(address: SocketAddr, target: &str, limit: Duration) -> Result<Begun, HttpError> {
-    let head = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    let sending = async {
-        let mut stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| HttpError::Connect(address, error))?;
-        let sent = stream.write_all(head.as_bytes()).await;
-        sent.map_err(|error| HttpError::Answer(address, error.to_string()))?;
-        Ok(Begun { address, stream })
-    };
-    tokio::time::timeout(limit, sending)
-        .await
-        .unwrap_or(Err(HttpError::Timeout(address, limit)))
-}
+impl Session {
+    /// A session with the server at `address`; the first request connects.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            connection: None,
+        }
+    }
 
-impl Begun {
-    /// Sends the request's end and reads the answer until the server closes, all within `limit`.
+    /// Sends `GET target` and reads the response within `limit`. After a failure the next request connects again.
     ///
     /// # Errors
-    /// The connection broke, the answer is no HTTP, or not in time.
-    pub async fn finish(mut self, limit: Duration) -> Result<Response, HttpError> {
-        let failed = |reason: String| HttpError::Answer(self.address, reason);
-        let exchanging = async {
-            self.stream.write_all(b"\r\n").await?;
-            let mut answer = Vec::new();
-            let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-            (&mut self.stream).take(most).read_to_end(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
+    /// As [`get`].
+    pub async fn get(&mut self, target: &str, limit: Duration) -> Result<Response, HttpError> {
+        // Taken out, so that a request that fails or is dropped closes its connection.
+        let kept = self.connection.take();
+        let exchange = async {
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Connection::open(self.address).await?,
+            };
+            let response = connection.send(Request::get(target), Bytes::new()).await?;
+            Ok((connection, response))
         };
-        let answer = tokio::time::timeout(limit, exchanging)
-            .await
-            .map_err(|_| HttpError::Timeout(self.address, limit))?
-            .map_err(|error| failed(error.to_string()))?;
-        parse(&answer).ok_or_else(|| failed(format!("{:?}", String::from_utf8_lossy(&answer))))
+        let (connection, response) = within(limit, self.address, exchange).await?;
+        self.connection = Some(connection);
+        Ok(response)
     }
 }
 
-/// An answer whose body is as long as it says.
-fn parse(answer: &[u8]) -> Option<Response> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let (head, body) = (
-        std::str::from_utf8(answer.get(..end)?).ok()?,
-        answer.get(end + 4..)?,
-    );
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim())
-    })?;
-    (length.parse() == Ok(body.len())).then(|| Response {
-        status,
-        body: Bytes::copy_from_slice(body),
-    })
+/// An open connection; dropping it closes it.
+#[derive(Debug)]
+struct Connection {
+    address: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
+    /// Moves the connection's bytes.
+    _driver: AbortOnDropHandle<hyper::Result<()>>,
 }
 
-async fn exchange(address: SocketAddr, request: Builder, body: Bytes) -> Result<Response, HttpError> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| HttpError::Connect(address, error))?;
-    let failed = |error: &dyn std::fmt::Display| HttpError::Answer(address, error.to_string());
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| failed(&error))?;
-    let request = request
-        .header(header::HOST, address.to_string())
-        .header(header::CONNECTION, "close")
-        .body(Full::new(body))
-        .map_err(|error| failed(&error))?;
-    let answer = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| failed(&error))?;
+impl Connection {
+    async fn open(address: SocketAddr) -> Result<Self, HttpError> {
+        Self::over(address, connect(address).await?).await
+    }
+
+    async fn over(
+        address: SocketAddr,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, HttpError> {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed(address))?;
+        Ok(Self {
+            address,
+            sender,
+            _driver: AbortOnDropHandle::new(tokio::spawn(connection)),
+        })
+    }
+
+    async fn send(&mut self, request: Builder, body: Bytes) -> Result<Response, HttpError> {
+        let address = self.address;
+        let request = request
+            .header(header::HOST, address.to_string())
+            .body(Full::new(body))
+            .map_err(failed(address))?;
+        self.sender.ready().await.map_err(failed(address))?;
+        let sent = self.sender.send_request(request).await;
+        let response = sent.map_err(failed(address))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
         Ok(Response {
             status,
-            body: body.map_err(|error| failed(&error))?.to_bytes(),
+            body: body.map_err(failed(address))?.to_bytes(),
         })
-    };
-    // The connection is driven here, not in a task, so that it ends when the request does.
-    tokio::pin!(connection, answer);
-    tokio::select! {
-        result = &mut answer => result,
-        _ = &mut connection => answer.await,
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, HttpError> {
+    let connected = TcpStream::connect(address).await;
+    connected.map_err(|error| HttpError::Connect(address, error))
+}
+
+async fn within<T>(
+    limit: Duration,
+    address: SocketAddr,
+    work: impl Future<Output = Result<T, HttpError>>,
+) -> Result<T, HttpError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or(Err(HttpError::Timeout(address, limit)))
+}
+
+fn failed<E: std::fmt::Display>(address: SocketAddr) -> impl Fn(E) -> HttpError {
+    move |error| HttpError::Answer(address, error.to_string())
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    const LIMIT: Duration = Duration::from_secs(5);
-
-    #[tokio::test]
-    async fn a_begun_request_is_whole_once_it_is_finished() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let begun = begin(address, "/page", LIMIT).await.unwrap();
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"close\r\n") {
-            stream.read_buf(&mut request).await.unwrap();
-        }
-        let serving = async {
-            while !request.ends_with(b"\r\n\r\n") {
-                stream.read_buf(&mut request).await.unwrap();
-            }
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes";
-            stream.write_all(answer).await.unwrap();
-            drop(stream);
-            String::from_utf8(request).unwrap()
-        };
-        let (request, response) = tokio::join!(serving, begun.finish(LIMIT));
-        assert!(request.starts_with("GET /page HTTP/1.1\r\n"), "{request}");
-        let body = Bytes::from_static(b"yes");
-        assert_eq!(response.unwrap(), Response { status: 200, body });
-    }
-
-    #[tokio::test]
-    async fn a_posted_text_arrives_with_its_token() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serving = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"{}") {
-                stream.read_buf(&mut request).await.unwrap();
-            }
-            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
-            String::from_utf8(request).unwrap().to_lowercase()
-        };
-        let posted = post(address, "/door", "secret", "{}".to_owned(), LIMIT);
-        let (request, response) = tokio::join!(serving, posted);
-        assert_eq!(response.unwrap().status, 204);
-        assert!(request.starts_with("post /door http/1.1\r\n"), "{request}");
-        for header in ["authorization: bearer secret\r\n", "content-length: 2\r\n"] {
-            assert!(request.contains(header), "{request}");
-        }
-    }
-
-    #[test]
-    fn an_answer_that_was_cut_off_is_none() {
-        let whole = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\nbody";
-        assert_eq!(parse(whole.as_bytes()).map(|answer| answer.status), Some(502));
-        for cut in [
-            "",
-            &whole[..whole.len() - 1],
-            &whole[..30],
-            "HTTP/1.1 200 OK\r\n\r\nbody",
-            "nonsense\r\n\r\n",
-        ] {
-            assert_eq!(parse(cut.as_bytes()), None, "{cut:?}");
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use crate::cluster::answer::Answer;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
-use crate::http::{self, Begun};
+use crate::http::{self, HeldRequest};
 use crate::report::Progress;
 use crate::verify::suite::{READY_LIMIT, Stage};
 use crate::verify::traffic::Traffic;
@@ -81,8 +81,8 @@ async fn restart(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<(), E
 }
 
 /// Sends all of a request but its end.
-async fn begin(route: &(Route, SocketAddr)) -> Result<(Route, Begun), Error> {
-    match http::begin(route.1, &route.0.target, LIMIT).await {
+async fn begin(route: &(Route, SocketAddr)) -> Result<(Route, HeldRequest), Error> {
+    match HeldRequest::send(route.1, &route.0.target, LIMIT).await {
         Ok(begun) => Ok((route.0.clone(), begun)),
         Err(error) => {
             let expected = format!("{}: a connection before the stop", route.0.name());
@@ -111,8 +111,8 @@ async fn closed(routes: &[(Route, SocketAddr)]) -> Result<(), Error> {
 }
 
 /// Sends the end of a request; it must be answered although it was sent to one that stops.
-async fn finish((route, begun): (Route, Begun)) -> Result<(), Error> {
-    let answered = begun.finish(LIMIT).await.map_err(|error| error.to_string());
+async fn finish((route, begun): (Route, HeldRequest)) -> Result<(), Error> {
+    let answered = begun.release(LIMIT).await.map_err(|error| error.to_string());
     let answer = answered.and_then(|response| Answer::parse(&response.body));
     let held = answer
         .as_ref()
