@@ -1,9 +1,11 @@
 //! Who holds a host port that the mesh wants.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use procfs_core::net::{TcpNetEntries, TcpNetEntry, TcpState};
+use procfs_core::{ExplicitSystemInfo, FromReadSI};
 use tokio::net::TcpListener;
 
 use crate::cluster::topology::Topology;
@@ -101,11 +103,9 @@ fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
 
 /// The process whose listener on `port` is in the way of one on `ip`, as far as this user may look.
 fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
-    let tables =
-        ["net/tcp", "net/tcp6"].map(|table| std::fs::read_to_string(proc.join(table)).unwrap_or_default());
-    let sockets: Vec<String> = tables
+    let sockets: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
-        .flat_map(|table| listening(table, ip, port))
+        .flat_map(|table| listening(&proc.join(table), ip, port))
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
     let processes = std::fs::read_dir(proc).ok()?.flatten();
@@ -132,81 +132,58 @@ fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     None
 }
 
-/// The inodes of sockets that listen on `port` in the way of `ip`, from a table of proc(5)'s `net/tcp` form.
-fn listening(table: &str, ip: Ipv4Addr, port: u16) -> Vec<u64> {
-    const LISTEN: &str = "0A";
-    let row = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let bound = address(fields.get(1)?)?;
-        let found = bound.port() == port && overlap(bound, ip) && *fields.get(3)? == LISTEN;
-        if found { fields.get(9)?.parse().ok() } else { None }
+/// The inodes of sockets that listen on `port` in the way of one on `ip`, from a table in proc(5)'s `net/tcp` form.
+fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
+    let system = ExplicitSystemInfo {
+        is_little_endian: cfg!(target_endian = "little"),
+        // The table depends on the byte order only.
+        boot_time_secs: 0,
+        ticks_per_second: 0,
+        page_size: 0,
     };
-    table.lines().skip(1).filter_map(row).collect()
-}
-
-/// An address as those tables have it: words of 32 bits in this machine's order of bytes, then the port.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    let word = |at: usize| {
-        let digits = ip.get(8 * at..8 * (at + 1))?;
-        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+    let sockets = TcpNetEntries::from_file(table, &system).map_or_else(|_| Vec::new(), |table| table.0);
+    let in_the_way = |socket: &TcpNetEntry| {
+        let bound = socket.local_address;
+        socket.state == TcpState::Listen && bound.port() == port && overlap(bound, ip)
     };
-    let ip: IpAddr = match ip.len() {
-        8 => Ipv4Addr::from(word(0)?).into(),
-        32 => {
-            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
-            Ipv6Addr::from_bits(u128::from_be_bytes(words.as_flattened().try_into().ok()?)).into()
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+    sockets
+        .into_iter()
+        .filter(in_the_way)
+        .map(|socket| socket.inode)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(target_endian = "little")]
     #[test]
     fn only_listeners_on_the_port_that_are_in_the_way_count() {
+        // The addresses' byte order is the machine's; these read the same in either.
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
-             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
-             1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n\
-             2: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1\n\
-             3: 17174B7F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4714 1\n\
-             4: 00000000:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4715 1\n\
-             broken line\n";
-        let here = |port| listening(table, Ipv4Addr::LOCALHOST, port);
+             0: 7F00007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
+             1: 7F00007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n\
+             2: 7F00007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1\n\
+             3: 7F17177F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4714 1\n\
+             4: 00000000:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4715 1\n";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tcp");
+        std::fs::write(&file, table).unwrap();
+        let here = |port| listening(&file, Ipv4Addr::new(127, 0, 0, 127), port);
         assert_eq!(here(8080), [4711]);
         assert_eq!(here(8082), [4715], "a wildcard is everywhere");
         assert_eq!(here(9999), Vec::<u64>::new());
-        assert_eq!(listening(table, Ipv4Addr::new(127, 75, 23, 23), 8080), [4714]);
-        assert_eq!(listening(table, Ipv4Addr::UNSPECIFIED, 8080), [4711, 4714]);
-        assert!(listening("", Ipv4Addr::LOCALHOST, 80).is_empty());
+        assert_eq!(listening(&file, Ipv4Addr::new(127, 23, 23, 127), 8080), [4714]);
+        assert_eq!(listening(&file, Ipv4Addr::UNSPECIFIED, 8080), [4711, 4714]);
+        assert!(listening(Path::new("/no/such"), Ipv4Addr::LOCALHOST, 80).is_empty());
     }
 
-    #[cfg(target_endian = "little")]
     #[test]
-    fn addresses_of_both_families_are_read() {
-        for (text, expected) in [
-            ("0100007F:1F90", Some("127.0.0.1:8080")),
-            ("00000000000000000000000000000000:0050", Some("[::]:80")),
-            ("00000000000000000000000001000000:0050", Some("[::1]:80")),
-            (
-                "0000000000000000FFFF00000100007F:0050",
-                Some("[::ffff:127.0.0.1]:80"),
-            ),
-            ("7F:1", None),
-            ("0100007F", None),
-            ("\u{e9}100007:1", None),
-        ] {
-            let expected = expected.map(|address| address.parse().unwrap());
-            assert_eq!(address(text), expected, "{text}");
-        }
-        let overlaps = |text: &str| overlap(address(text).unwrap(), Ipv4Addr::LOCALHOST);
-        assert!(overlaps("0000000000000000FFFF00000100007F:0050"));
-        assert!(overlaps("00000000000000000000000000000000:0050"));
-        assert!(!overlaps("00000000000000000000000001000000:0050"));
+    fn a_wildcard_or_mapped_address_overlaps_and_another_family_does_not() {
+        let overlaps = |bound: &str| overlap(bound.parse().unwrap(), Ipv4Addr::LOCALHOST);
+        assert!(overlaps("[::ffff:127.0.0.1]:80"));
+        assert!(overlaps("[::]:80"));
+        assert!(!overlaps("[::1]:80"));
     }
 
     #[test]

@@ -110,9 +110,9 @@ fn place() -> String {
 /// When the process started; none where there is no such process, or only its remains.
 fn started(pid: u32) -> Option<String> {
     if let Some(stat) = Stat::of(pid) {
-        return (!stat.over).then(|| stat.started.to_string());
+        return (!stat.ended).then(|| stat.started.to_string());
     }
-    if Stat::known() {
+    if Stat::available() {
         return None;
     }
     // `ps` of every other Unix says the same in words.

@@ -1,31 +1,44 @@
-//! What the kernel tells of a process in the `stat` of proc(5).
+//! Processes as the kernel lists them in proc(5).
 
 use std::path::Path;
 
-/// One process, also of one that has ended and was not waited for.
+use procfs_core::FromRead;
+
+/// A process, including one that has ended and was not waited for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
-    /// Its program's name.
+    /// Its program's name, at most 15 bytes.
     pub(crate) name: String,
-    /// Whether it has ended.
-    pub(crate) over: bool,
-    /// Whether it stands still.
+    /// Whether it has ended (a zombie).
+    pub(crate) ended: bool,
+    /// Whether SIGSTOP has stopped it.
     pub(crate) stopped: bool,
+    /// The parent's process id.
     pub(crate) parent: u32,
+    /// The process group's id.
     pub(crate) group: u32,
-    /// Processor time of all its threads and of its children that have ended, theirs too, in clock ticks.
+    /// Processor time of all its threads and of its children that were waited for, in clock ticks.
     pub(crate) ticks: u64,
-    /// When it started, in clock ticks since the system did: no two with the same id have the same.
+    /// When it started, in clock ticks since boot. Together with the id it identifies a process.
     pub(crate) started: u64,
 }
 
 impl Stat {
-    /// That of the process with this id; none where there is no such process.
+    /// The process with this id, if there is one.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        let stat = procfs_core::process::Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
+        Some(Self {
+            ended: matches!(stat.state, 'Z' | 'X'),
+            stopped: stat.state == 'T',
+            parent: stat.ppid.try_into().ok()?,
+            group: stat.pgrp.try_into().ok()?,
+            ticks: stat.utime + stat.stime + u64::try_from(stat.cutime + stat.cstime).unwrap_or_default(),
+            started: stat.starttime,
+            name: stat.comm,
+        })
     }
 
-    /// Those of all processes, by their ids.
+    /// All processes, each with its id; none on a system without `/proc`.
     pub(crate) fn all() -> impl Iterator<Item = (u32, Self)> {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         entries.filter_map(|entry| {
@@ -34,76 +47,35 @@ impl Stat {
         })
     }
 
-    /// Whether this system tells of processes so.
-    pub(crate) fn known() -> bool {
+    /// Whether this system lists processes in `/proc`.
+    pub(crate) fn available() -> bool {
         Path::new("/proc/self/stat").exists()
-    }
-
-    /// The name may hold anything, also what ends it, so the fields behind it are counted from its last end.
-    fn parse(text: &str) -> Option<Self> {
-        let (before, behind) = text.rsplit_once(')')?;
-        let (_, name) = before.split_once('(')?;
-        let fields: Vec<&str> = behind.split_whitespace().collect();
-        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        let state = *fields.first()?;
-        Some(Self {
-            name: name.to_owned(),
-            over: matches!(state, "Z" | "X"),
-            stopped: state == "T",
-            parent: number(1)?.try_into().ok()?,
-            group: number(2)?.try_into().ok()?,
-            ticks: number(11)? + number(12)? + number(13)? + number(14)?,
-            started: number(19)?,
-        })
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    fn text(name: &str, state: &str) -> String {
-        format!("4711 ({name}) {state} 12 4700 4700 0 -1 4194560 1 2 3 4 100 20 3 4 20 0 9 0 55 6 7\n")
-    }
-
-    #[test]
-    fn a_name_with_brackets_does_not_shift_the_fields() {
-        let stat = Stat {
-            name: "odd) name (x".to_owned(),
-            over: false,
-            stopped: false,
-            parent: 12,
-            group: 4700,
-            ticks: 127,
-            started: 55,
-        };
-        assert_eq!(Stat::parse(&text("odd) name (x", "S")), Some(stat));
-    }
-
-    #[test]
-    fn its_state_tells_whether_it_runs_stands_still_or_has_ended() {
-        let states = ["R", "S", "T", "Z", "X"].map(|state| {
-            let stat = Stat::parse(&text("a", state)).unwrap();
-            (stat.stopped, stat.over)
-        });
-        let (runs, stands, ended) = ((false, false), (true, false), (false, true));
-        assert_eq!(states, [runs, runs, stands, ended, ended]);
-    }
-
-    #[test]
-    fn what_is_no_stat_tells_nothing() {
-        for text in ["", "nonsense", ")(", "5 (a) S", "5 (a) S 1 2 x"] {
-            assert_eq!(Stat::parse(text), None, "{text:?}");
-        }
-    }
-
-    #[cfg(target_os = "linux")]
     #[test]
     fn this_process_is_among_all() {
         let pid = std::process::id();
         let (_, found) = Stat::all().find(|(other, _)| *other == pid).unwrap();
         let now = Stat::of(pid).unwrap();
         assert_eq!((found.started, found.parent), (now.started, now.parent));
-        assert!(!now.over);
+        assert!(!now.ended && !now.stopped);
+    }
+
+    #[test]
+    fn a_child_that_was_not_waited_for_has_ended() {
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while Stat::of(child.id()).is_some_and(|stat| !stat.ended) {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        assert_eq!(Stat::of(child.id()).unwrap().parent, std::process::id());
+        child.wait().unwrap();
+        assert_eq!(Stat::of(child.id()), None);
     }
 }

@@ -48,7 +48,7 @@ impl Process {
 
 /// The process with this id, unless it has ended.
 pub(super) fn look(pid: u32) -> Option<Process> {
-    let stat = Stat::of(pid).filter(|stat| !stat.over)?;
+    let stat = Stat::of(pid).filter(|stat| !stat.ended)?;
     Some(Process { pid, stat })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn await_mark(pid: u32, mark: &str) {
 /// All processes whose mark begins like one of `marks`, and their descendants.
 pub(super) fn marked(marks: &[impl AsRef<str>]) -> Vec<Process> {
     let all: Vec<Process> = Stat::all()
-        .filter(|(_, stat)| !stat.over)
+        .filter(|(_, stat)| !stat.ended)
         .map(|(pid, stat)| Process { pid, stat })
         .collect();
     let marked = all.iter().filter(|process| process.marked(marks));
