@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod clock;
 pub mod cluster;
 pub mod compose;
+pub mod console;
 pub mod engine;
 pub mod error;
 pub mod http;

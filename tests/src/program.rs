@@ -76,7 +76,7 @@ async fn build() -> Result<PathBuf> {
     for choice in [EngineChoice::Docker, EngineChoice::Process] {
         // A runtime that is not there is told by the tests that ask for it.
         if let Ok(chosen) = choice.connect().await {
-            let silent = harness::report::Progress::silent();
+            let silent = harness::console::Progress::silent();
             let kind = harness::cluster::image::Kind::Mesh;
             harness::cluster::image::ensure(&chosen.engine, &checkout, kind, &image, &silent).await?;
         }

@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image;
+use harness::console::Progress;
 use harness::engine::EngineChoice;
-use harness::report::Progress;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
 use tokio::net::TcpListener;
 

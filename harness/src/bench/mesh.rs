@@ -9,8 +9,8 @@ use super::results::{Better, Fold, Metric, Results, Role, Row, Section, Unit};
 use super::room;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
+use crate::console::Progress;
 use crate::error::Error;
-use crate::report::Progress;
 use crate::verify::conntrack;
 
 const METRICS: &[Metric] = &[

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::results::{Results, Role, Section, Unit};
 use crate::clock;
-use crate::report::table;
+use crate::console::table;
 
 /// Changes when a key changes its meaning or goes; new keys may come at any time.
 const VERSION: u32 = 1;

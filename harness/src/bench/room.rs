@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::console::Progress;
 use crate::error::Error;
-use crate::report::Progress;
 use crate::verify::conntrack::{self, Room};
 
 /// Time after which the kernel has forgotten closed connections, and some more.

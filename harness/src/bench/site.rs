@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::cluster::cleanup;
 use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
+use crate::console::Progress;
 use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::Error;
-use crate::report::Progress;
 use crate::verify::suite::READY_LIMIT;
 
 /// All that a mesh is made of.

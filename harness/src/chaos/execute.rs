@@ -1,4 +1,4 @@
-//! Doing what a schedule says, at the times that it says, to whatever can be broken.
+//! Executes a schedule: injects and heals each fault at its time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,60 +10,60 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use super::schedule::{Schedule, Step};
 
-/// What faults are done to. Several may be begun, be on and be healed at the same time.
-pub trait Target {
-    /// Why a fault could not be begun or healed.
+/// Injects faults. Several may be injected, active, and healed at the same time.
+pub trait Injector {
+    /// Why a fault could not be injected or healed.
     type Error;
 
-    /// Begins a fault; it is on when this returns.
-    fn begin(&self, fault: &Fault) -> impl Future<Output = Result<(), Self::Error>>;
+    /// Injects a fault; it is active on return.
+    fn inject(&self, fault: &Fault) -> impl Future<Output = Result<(), Self::Error>>;
 
-    /// Heals it: what was broken works again, or begins to.
+    /// Heals a fault; recovery may still be in progress on return.
     fn heal(&self, fault: &Fault) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
-/// What happens to a fault.
+/// The phases of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// It is begun.
-    Begun,
-    /// It is on from now on.
-    On {
-        /// Time that it took since it was begun.
+pub enum FaultEvent {
+    /// The injection starts.
+    Injecting,
+    /// The fault is active.
+    Active {
+        /// Duration of the injection.
         after: Duration,
     },
-    /// It is healed.
+    /// The fault is healed.
     Healed,
 }
 
-/// A fault that was on, in times since the schedule's start.
+/// A fault that was injected, in time since the schedule's start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// What was broken.
+pub struct InjectedFault {
+    /// The fault.
     pub fault: Fault,
-    /// When it was begun.
+    /// Start of the injection.
     pub from: Duration,
-    /// When it was healed.
+    /// End of the healing.
     pub until: Duration,
 }
 
-/// Does all of `schedule` to `target`; `tell` hears what happens and when, counted from now. Where a step takes longer
-/// than was thought, the next one of the same member waits for it, and no other does.
+/// Executes `schedule` with `injector`. Calls `on_event` with the time since the start. If a step takes longer than
+/// planned, only the next steps of the same members wait for it.
 ///
 /// # Errors
-/// The first fault that could not be begun or healed: those that are on then stay on.
-pub async fn execute<T: Target>(
-    target: &T,
+/// The first fault that could not be injected or healed; other active faults are not healed.
+pub async fn execute<T: Injector>(
+    injector: &T,
     schedule: &Schedule,
-    tell: impl Fn(Duration, Moment, &Fault),
-) -> Result<Vec<Trouble>, T::Error> {
+    on_event: impl Fn(Duration, FaultEvent, &Fault),
+) -> Result<Vec<InjectedFault>, T::Error> {
     let start = Instant::now();
     let members: BTreeMap<&str, Mutex<()>> = schedule
         .members
         .keys()
         .map(|name| (name.as_str(), Mutex::new(())))
         .collect();
-    let tell = &tell;
+    let on_event = &on_event;
     let one = async |step: &Step| {
         let Step {
             at_ms,
@@ -71,24 +71,24 @@ pub async fn execute<T: Target>(
             heal_after_ms,
         } = step;
         tokio::time::sleep_until(start + Duration::from_millis(*at_ms)).await;
-        // All in the order of their names, so that no two steps wait for each other.
+        // Locked in the order of their names, so that no two steps deadlock.
         let mut names = fault.members();
         names.sort_unstable();
         let busy = names.iter().filter_map(|name| members.get(name));
-        let mut held = Vec::new();
+        let mut guards = Vec::new();
         for member in busy {
-            held.push(member.lock().await);
+            guards.push(member.lock().await);
         }
         let from = start.elapsed();
-        tell(from, Moment::Begun, fault);
-        target.begin(fault).await?;
-        let on = start.elapsed();
-        tell(on, Moment::On { after: on - from }, fault);
+        on_event(from, FaultEvent::Injecting, fault);
+        injector.inject(fault).await?;
+        let active = start.elapsed();
+        on_event(active, FaultEvent::Active { after: active - from }, fault);
         tokio::time::sleep(Duration::from_millis(*heal_after_ms)).await;
-        target.heal(fault).await?;
+        injector.heal(fault).await?;
         let until = start.elapsed();
-        tell(until, Moment::Healed, fault);
-        Ok(Trouble {
+        on_event(until, FaultEvent::Healed, fault);
+        Ok(InjectedFault {
             fault: fault.clone(),
             from,
             until,

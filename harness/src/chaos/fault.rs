@@ -1,76 +1,76 @@
-//! What can be broken on purpose.
+//! The kinds of faults.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest delay of a slowed node, in milliseconds.
+/// Maximum of [`Fault::Slow`]'s delay, in milliseconds.
 pub const MAX_SLOW_MS: u64 = 10_000;
-/// Milliseconds that a graceful stop takes: a stopped service serves on for two seconds.
+/// Duration of a graceful stop in milliseconds: a service keeps serving for two seconds after SIGTERM.
 pub const STOP_MS: u64 = 3_000;
 
-/// One thing that is broken on purpose.
+/// A fault, in the format of the schedule file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// Stopped gracefully; healed when it is started again.
+    /// The member is stopped gracefully; healed by starting it again.
     Stop {
-        /// Which member.
+        /// The member's name.
         member: String,
     },
-    /// All its processes are killed; healed when it is started again.
+    /// All processes of the member are killed; healed by starting it again.
     Kill {
-        /// Which member.
+        /// The member's name.
         member: String,
     },
-    /// All its processes stand still.
+    /// All processes of the member are frozen.
     Pause {
-        /// Which member.
+        /// The member's name.
         member: String,
     },
-    /// It and every other member do not hear each other.
+    /// All packets between the member and every other member are lost.
     CutNode {
-        /// Which member.
+        /// The member's name.
         member: String,
     },
-    /// Two members do not hear each other.
+    /// All packets between two members are lost.
     CutPair {
-        /// The one.
+        /// One member.
         a: String,
-        /// The other.
+        /// The other member.
         b: String,
     },
-    /// What one member sends to another is lost; not what comes back.
+    /// All packets from one member to another are lost; the other direction works.
     CutOneWay {
-        /// Who is not heard.
+        /// The sender.
         from: String,
-        /// Who does not hear.
+        /// The receiver.
         to: String,
     },
-    /// A share of what it sends and receives is lost.
+    /// A percentage of the packets that the member sends and receives is lost.
     Lose {
-        /// Which member.
+        /// The member's name.
         member: String,
-        /// Of a hundred packets.
+        /// Lost packets in percent, 1 to 100.
         percent: u8,
     },
-    /// It stands still and goes on by turns, so that all that it does comes late.
+    /// The member is frozen and unfrozen alternately, which delays all of its work.
     Slow {
-        /// Which member.
+        /// The member's name.
         member: String,
-        /// By how much at most, in milliseconds.
+        /// Duration of each freeze in milliseconds: the maximum delay.
         ms: u64,
     },
-    /// Stopped gracefully and started again at once.
+    /// The member is stopped gracefully and started again at once.
     Restart {
-        /// Which member.
+        /// The member's name.
         member: String,
     },
 }
 
 /// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FaultKind {
     /// [`Fault::Stop`].
     Stop,
     /// [`Fault::Kill`].
@@ -91,7 +91,7 @@ pub enum Kind {
     Restart,
 }
 
-impl Kind {
+impl FaultKind {
     /// Every kind.
     pub const ALL: [Self; 9] = [
         Self::Stop,
@@ -105,14 +105,14 @@ impl Kind {
         Self::Restart,
     ];
 
-    /// Whether it is done to the network between nodes and not to a node's processes.
+    /// Whether the fault affects the network between members rather than a member's processes.
     pub fn needs_network(self) -> bool {
         matches!(self, Self::CutNode | Self::CutPair | Self::CutOneWay | Self::Lose)
     }
 }
 
-impl fmt::Display for Kind {
-    /// As the file calls it.
+impl fmt::Display for FaultKind {
+    /// The name in the schedule file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stop => "stop",
@@ -129,22 +129,22 @@ impl fmt::Display for Kind {
 }
 
 impl Fault {
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
+    /// The kind of this fault.
+    pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Stop { .. } => Kind::Stop,
-            Self::Kill { .. } => Kind::Kill,
-            Self::Pause { .. } => Kind::Pause,
-            Self::CutNode { .. } => Kind::CutNode,
-            Self::CutPair { .. } => Kind::CutPair,
-            Self::CutOneWay { .. } => Kind::CutOneWay,
-            Self::Lose { .. } => Kind::Lose,
-            Self::Slow { .. } => Kind::Slow,
-            Self::Restart { .. } => Kind::Restart,
+            Self::Stop { .. } => FaultKind::Stop,
+            Self::Kill { .. } => FaultKind::Kill,
+            Self::Pause { .. } => FaultKind::Pause,
+            Self::CutNode { .. } => FaultKind::CutNode,
+            Self::CutPair { .. } => FaultKind::CutPair,
+            Self::CutOneWay { .. } => FaultKind::CutOneWay,
+            Self::Lose { .. } => FaultKind::Lose,
+            Self::Slow { .. } => FaultKind::Slow,
+            Self::Restart { .. } => FaultKind::Restart,
         }
     }
 
-    /// The members that it is done to.
+    /// The affected members.
     pub fn members(&self) -> Vec<&str> {
         match self {
             Self::Stop { member }
@@ -159,7 +159,7 @@ impl Fault {
         }
     }
 
-    /// The member that answers nobody while it is on.
+    /// The member that does not answer while the fault is active, if any.
     pub fn silences(&self) -> Option<&str> {
         match self {
             Self::Stop { member }
@@ -171,10 +171,10 @@ impl Fault {
         }
     }
 
-    /// Milliseconds that it takes until it is on; a restart is healed then.
+    /// Duration of the injection in milliseconds. A restart is healed when its injection ends.
     pub fn takes_ms(&self) -> u64 {
         match self.kind() {
-            Kind::Stop | Kind::Restart => STOP_MS,
+            FaultKind::Stop | FaultKind::Restart => STOP_MS,
             _ => 0,
         }
     }

@@ -1,4 +1,4 @@
-//! What tests of schedules are written with.
+//! Steps and faults for tests.
 
 use super::{Fault, Step};
 

@@ -1,4 +1,4 @@
-//! A schedule from chance: pure, with the randomness handed in.
+//! Generates a random schedule. Pure: the random number generator is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,54 +6,54 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 use super::schedule::{Schedule, Step, VERSION};
 
 /// Milliseconds of traffic before the first fault.
 pub const LEAD_MS: u64 = 1_000;
-/// Milliseconds from one fault's beginning to the next one's.
+/// Milliseconds between the starts of consecutive faults.
 const GAP_MS: std::ops::RangeInclusive<u64> = 300..=2_500;
-/// Milliseconds that a fault is on.
+/// Milliseconds that a fault is active.
 const ON_MS: std::ops::RangeInclusive<u64> = 500..=4_000;
-/// Milliseconds that a member is left alone between two faults.
+/// Minimum milliseconds between two faults of the same member.
 pub const REST_MS: u64 = 1_000;
-/// Percents of loss.
+/// Packet loss in percent.
 const PERCENT: std::ops::RangeInclusive<u8> = 10..=60;
-/// Milliseconds of delay.
+/// Delay of a slowed member in milliseconds.
 const SLOW_MS: std::ops::RangeInclusive<u64> = 50..=400;
-/// Faults that are thought of before one moment goes by without any.
+/// Attempts to find a valid fault for one point in time before it is left without one.
 const TRIES: usize = 8;
 
-/// What a schedule is made for.
+/// The constraints of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The members of the mesh, each with the service that it offers an instance of.
+pub struct ScheduleSpec {
+    /// The members of the mesh, each with the service of which it is an instance.
     pub members: BTreeMap<String, Option<String>>,
-    /// The faults that can be done to them.
-    pub kinds: BTreeSet<Kind>,
-    /// Milliseconds within which every fault is healed.
+    /// The kinds of faults that the runtime supports.
+    pub kinds: BTreeSet<FaultKind>,
+    /// Milliseconds until every fault is healed.
     pub duration_ms: u64,
 }
 
-/// A schedule for `plan`: `rng` decides, and `seed`, which it was made from, is only noted. A member has one fault at a
-/// time and then a rest, and an instance of some service is always left.
-pub fn generate(seed: u64, rng: &mut StdRng, plan: &Plan) -> Schedule {
+/// Generates a schedule with `rng`; `seed` is only recorded in it. A member has at most one fault at a time and then a
+/// pause of [`REST_MS`], and at least one instance of some service stays available.
+pub fn generate(seed: u64, rng: &mut StdRng, spec: &ScheduleSpec) -> Schedule {
     let mut schedule = Schedule {
         version: VERSION,
         seed,
-        duration_ms: plan.duration_ms,
-        members: plan.members.clone(),
+        duration_ms: spec.duration_ms,
+        members: spec.members.clone(),
         steps: Vec::new(),
     };
-    let kinds: Vec<Kind> = plan.kinds.iter().copied().collect();
+    let kinds: Vec<FaultKind> = spec.kinds.iter().copied().collect();
     let mut at_ms = LEAD_MS;
-    while at_ms < plan.duration_ms {
+    while at_ms < spec.duration_ms {
         for _ in 0..TRIES {
-            let Some(step) = step(rng, plan, &kinds, at_ms, &schedule.steps) else {
+            let Some(step) = step(rng, spec, &kinds, at_ms, &schedule.steps) else {
                 continue;
             };
             schedule.steps.push(step);
-            if schedule.broken_by(schedule.steps.len() - 1).is_empty() {
+            if schedule.violations_of(schedule.steps.len() - 1).is_empty() {
                 break;
             }
             schedule.steps.pop();
@@ -63,21 +63,27 @@ pub fn generate(seed: u64, rng: &mut StdRng, plan: &Plan) -> Schedule {
     schedule
 }
 
-/// Some fault for members that are not busy at `at_ms`; none where there are too few of them or too little time.
-fn step(rng: &mut StdRng, plan: &Plan, kinds: &[Kind], at_ms: u64, before: &[Step]) -> Option<Step> {
+/// A random fault at `at_ms` for members without a fault; `None` if there are too few of them or too little time.
+fn step(
+    rng: &mut StdRng,
+    spec: &ScheduleSpec,
+    kinds: &[FaultKind],
+    at_ms: u64,
+    before: &[Step],
+) -> Option<Step> {
     let kind = *kinds.choose(rng)?;
-    let rests = |member: &str| {
+    let idle = |member: &str| {
         let mut of_member = before
             .iter()
             .filter(|step| step.fault.members().contains(&member));
         of_member.all(|step| step.end_ms() + REST_MS <= at_ms)
     };
-    let free: Vec<&String> = plan.members.keys().filter(|member| rests(member)).collect();
+    let free: Vec<&String> = spec.members.keys().filter(|member| idle(member)).collect();
     let fault = fault(rng, kind, &free)?;
     let begun = at_ms + fault.takes_ms();
-    let longest = (*ON_MS.end()).min(plan.duration_ms.checked_sub(begun)?);
+    let longest = (*ON_MS.end()).min(spec.duration_ms.checked_sub(begun)?);
     let heal_after_ms = match kind {
-        Kind::Restart => 0,
+        FaultKind::Restart => 0,
         _ if longest < *ON_MS.start() => return None,
         _ => rng.random_range(*ON_MS.start()..=longest),
     };
@@ -88,36 +94,36 @@ fn step(rng: &mut StdRng, plan: &Plan, kinds: &[Kind], at_ms: u64, before: &[Ste
     })
 }
 
-fn fault(rng: &mut StdRng, kind: Kind, free: &[&String]) -> Option<Fault> {
-    if matches!(kind, Kind::CutPair | Kind::CutOneWay) {
+fn fault(rng: &mut StdRng, kind: FaultKind, free: &[&String]) -> Option<Fault> {
+    if matches!(kind, FaultKind::CutPair | FaultKind::CutOneWay) {
         let [one, other] = free.sample(rng, 2).collect::<Vec<_>>()[..] else {
             return None;
         };
         let (one, other) = ((*one).clone(), (*other).clone());
-        // A sample is in no certain order, and neither is a pair.
+        // The order of a sample is unspecified: choose the direction at random.
         let backwards: bool = rng.random();
         let (from, to) = if backwards { (other, one) } else { (one, other) };
         return Some(match kind {
-            Kind::CutPair => Fault::CutPair { a: from, b: to },
+            FaultKind::CutPair => Fault::CutPair { a: from, b: to },
             _ => Fault::CutOneWay { from, to },
         });
     }
     let member = (*free.choose(rng)?).clone();
     Some(match kind {
-        Kind::Stop => Fault::Stop { member },
-        Kind::Kill => Fault::Kill { member },
-        Kind::Pause => Fault::Pause { member },
-        Kind::CutNode => Fault::CutNode { member },
-        Kind::Lose => Fault::Lose {
+        FaultKind::Stop => Fault::Stop { member },
+        FaultKind::Kill => Fault::Kill { member },
+        FaultKind::Pause => Fault::Pause { member },
+        FaultKind::CutNode => Fault::CutNode { member },
+        FaultKind::Lose => Fault::Lose {
             member,
             percent: rng.random_range(PERCENT),
         },
-        Kind::Slow => Fault::Slow {
+        FaultKind::Slow => Fault::Slow {
             member,
             ms: rng.random_range(SLOW_MS),
         },
-        Kind::Restart => Fault::Restart { member },
-        Kind::CutPair | Kind::CutOneWay => return None,
+        FaultKind::Restart => Fault::Restart { member },
+        FaultKind::CutPair | FaultKind::CutOneWay => return None,
     })
 }
 

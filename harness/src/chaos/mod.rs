@@ -1,25 +1,26 @@
-//! Random faults under traffic: what is done to a mesh is written down before it is done, so that it can be done
-//! again and made shorter.
+//! Chaos experiments: random faults from a seed, injected into a mesh under traffic.
+//!
+//! A schedule is generated and written to a file before it runs, so that a failing run can be replayed and shrunk.
 
 pub mod execute;
+pub mod experiment;
+pub mod failure_count;
 pub mod fault;
 #[cfg(test)]
 mod fixtures;
 pub mod generate;
-pub mod ground;
-pub mod ledger;
-pub mod live;
-pub mod netcuts;
-pub mod network;
+pub mod injector;
+pub mod network_faults;
+pub mod packet_loss;
 pub mod run;
 pub mod schedule;
 pub mod shrink;
 
-pub use execute::{Moment, Target, Trouble, execute};
-pub use fault::{Fault, Kind};
-pub use generate::{Plan, generate};
-pub use ground::{Ground, accepts, plan};
-pub use ledger::Ledger;
-pub use run::Endured;
+pub use execute::{FaultEvent, InjectedFault, Injector, execute};
+pub use experiment::{Experiment, accepts, plan};
+pub use failure_count::FailureCount;
+pub use fault::{Fault, FaultKind};
+pub use generate::{ScheduleSpec, generate};
+pub use run::ExperimentResult;
 pub use schedule::{Schedule, ScheduleError, Step};
 pub use shrink::{Ended, Limits, Shrunk, shrink};

@@ -1,193 +1,196 @@
-//! Doing a schedule to a mesh of its own under traffic, and what must hold then.
+//! Runs an experiment: executes a schedule on a mesh under traffic, and checks the recovery.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::execute::{Moment, Trouble, execute};
-use super::fault::{Fault, Kind};
-use super::ground::Ground;
-use super::ledger::{Ledger, PEACE};
-use super::live::Live;
-use super::netcuts::Netcuts;
+use super::execute::{FaultEvent, InjectedFault, execute};
+use super::experiment::Experiment;
+use super::failure_count::{FailureCount, RECOVERY_GRACE};
+use super::fault::{Fault, FaultKind};
+use super::injector::MeshInjector;
+use super::network_faults::NetworkFaults;
 use super::schedule::Schedule;
 use crate::cluster::checkout::Checkout;
 use crate::cluster::cleanup;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Member;
+use crate::console::{Progress, seconds};
 use crate::engine::label;
 use crate::error::{CheckFailure, Error, check};
-use crate::report::{Progress, seconds};
-use crate::timeline::{self, Chronicle, Window, unexpected};
+use crate::timeline::{self, Timeline, Window, unexpected};
 use crate::verify::traffic::{Pace, Traffic};
 
-/// Time from the last fault's healing until all views agree and every instance answers on every path.
-pub const AGREEMENT: Duration = Duration::from_secs(3);
-/// Time of traffic in which nothing may fail, after the last fault and the peace that follows it.
-const AFTERMATH: Duration = Duration::from_secs(2);
-/// Less than other checks send: a fault makes requests last long, and their number is not what breaks a mesh here.
+/// Limit from the last fault's healing until all views agree and every instance answers on every path.
+pub const CONVERGENCE_LIMIT: Duration = Duration::from_secs(3);
+/// Traffic without any failure at the end, after [`RECOVERY_GRACE`].
+const FINAL_TRAFFIC: Duration = Duration::from_secs(2);
+/// Fewer clients than in scenarios: requests last longer during faults.
 const PACE: Pace = Pace {
     clients: 2,
     period: Duration::from_millis(40),
 };
-/// Parts of the WARN and ERROR lines that faults bring about.
+/// Substrings of the WARN and ERROR lines that faults provoke.
 const ALLOWED: [&str; 1] = ["discovery: lost"];
-/// A fault that takes longer than this to be on is told twice.
-const SOON: Duration = Duration::from_millis(300);
+/// An injection that takes at least this long is reported again when it is complete.
+const SLOW_INJECTION: Duration = Duration::from_millis(300);
 
-/// What came of a schedule that the mesh has endured.
+/// The result of an experiment that the mesh recovered from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endured {
-    /// The faults.
-    pub troubles: Vec<Trouble>,
-    /// The requests.
-    pub ledger: Ledger,
-    /// Time from the last fault's healing until all was well.
-    pub agreed: Duration,
+pub struct ExperimentResult {
+    /// The injected faults, on the traffic's clock.
+    pub injected: Vec<InjectedFault>,
+    /// The requests, classified.
+    pub failures: FailureCount,
+    /// Time from the last fault's healing until all views agreed and every instance answered.
+    pub converged: Duration,
 }
 
-impl Ground {
-    /// Does `schedule` to `mesh` under traffic and checks what must hold; the mesh is removed then. `tell` hears a line
-    /// for each thing that is done.
+impl Experiment {
+    /// Executes `schedule` on `mesh` under traffic, checks the recovery, and removes the mesh. Calls `tell` with a line for
+    /// each phase of a fault.
     ///
     /// # Errors
-    /// [`Error::Check`] where something does not hold, with the containers' last log lines; or the engine's.
-    pub async fn endure(
+    /// [`Error::Check`] with the last log lines if the mesh did not recover; or the engine's.
+    pub async fn run(
         &self,
         mesh: Mesh,
         schedule: &Schedule,
         tell: impl Fn(&str),
-    ) -> Result<Endured, Error> {
+    ) -> Result<ExperimentResult, Error> {
         let project = mesh.topology().project.clone();
-        let chronicle = Chronicle::start(&self.engine, &self.ownership.run, &self.topology);
+        let timeline = Timeline::start(&self.engine, &self.ownership.run, &self.topology);
         let traffic = Traffic::start(&mesh.routes()?, PACE);
         let (recording, begun) = (traffic.recording(), SystemTime::now());
         let mut labels = self.ownership.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());
         let names = mesh.topology().members.iter().map(Member::name);
-        let netcuts = Netcuts::new(self.engine.clone(), self.netcut.clone(), labels, names);
-        let live = Live::new(self.engine.clone(), mesh, traffic, netcuts);
+        let network_faults = NetworkFaults::new(self.engine.clone(), self.netcut.clone(), labels, names);
+        let injector = MeshInjector::new(self.engine.clone(), mesh, traffic, network_faults);
         let told = |line: &str| {
-            chronicle.say("chaos", line);
+            timeline.say("chaos", line);
             tell(line);
         };
-        let mut result = self.ordeal(&live, &chronicle, schedule, told).await;
+        let mut result = self.execute_and_check(&injector, &timeline, schedule, told).await;
         if let Err(Error::Check(failure)) = &mut result {
-            failure.logs = live.mesh().await.logs().await;
+            failure.logs = injector.mesh().await.logs().await;
             let window = Window {
                 from: begun,
                 to: SystemTime::now(),
             };
             let about = format!("chaos: seed {}\n{failure}", schedule.seed);
-            chronicle.catch_up().await;
+            timeline.catch_up().await;
             let path = timeline::file(&timeline::directory(&Checkout::find()?), begun, "chaos");
-            let written = chronicle.write(&path, &about, &[window], &[recording]).await;
+            let written = timeline
+                .write(&path, &about, &[window], recording.timeline_entries())
+                .await;
             let note = match written {
                 Ok(()) => format!("timeline: {}", path.display()),
                 Err(error) => format!("the timeline could not be written: {error}"),
             };
             failure.seen = format!("{}\n{note}", failure.seen);
         }
-        drop(live);
+        drop(injector);
         let removed = cleanup::remove_labelled(&self.engine, label::PROJECT, &project).await;
-        // What the mesh has not endured comes before what could not be removed.
-        let endured = result?;
+        // A failed check takes precedence over a failed removal.
+        let result = result?;
         removed?;
-        Ok(endured)
+        Ok(result)
     }
 
-    async fn ordeal(
+    async fn execute_and_check(
         &self,
-        live: &Live,
-        chronicle: &Chronicle,
+        injector: &MeshInjector,
+        timeline: &Timeline,
         schedule: &Schedule,
         tell: impl Fn(&str),
-    ) -> Result<Endured, Error> {
-        let begun = live.traffic().now();
-        let troubles = execute(live, schedule, |at, moment, fault| {
+    ) -> Result<ExperimentResult, Error> {
+        let begun = injector.traffic().now();
+        let injected = execute(injector, schedule, |at, moment, fault| {
             if let Some(line) = line(at, moment, fault) {
                 tell(&line);
             }
         });
-        let mut troubles = troubles.await?;
-        for trouble in &mut troubles {
-            trouble.from += begun;
-            trouble.until += begun;
+        let mut injected = injected.await?;
+        for fault in &mut injected {
+            fault.from += begun;
+            fault.until += begun;
         }
         let healed = Instant::now();
-        // Those that ask while it is not well are told of by the checks below.
         tell("all faults are healed");
-        let agreed = live
+        let converged = injector
             .mesh()
             .await
-            .ready(AGREEMENT, &Progress::silent())
+            .ready(CONVERGENCE_LIMIT, &Progress::silent())
             .await
             .map(|_| healed.elapsed());
-        let mut broken: Vec<CheckFailure> = Vec::new();
-        let agreed = match agreed {
+        let mut failed: Vec<CheckFailure> = Vec::new();
+        let converged = match converged {
             Ok(took) => took,
             Err(Error::Check(failure)) => {
-                broken.push(CheckFailure {
+                failed.push(CheckFailure {
                     expected: format!("after the last fault, {}", failure.expected),
                     ..*failure
                 });
-                AGREEMENT
+                CONVERGENCE_LIMIT
             }
             Err(other) => return Err(other),
         };
-        tokio::time::sleep_until(healed + PEACE + AFTERMATH).await;
-        let ledger = live.traffic().read(|record| Ledger::new(record, &troubles));
-        self.checked(live, chronicle, &ledger, broken).await?;
-        Ok(Endured {
-            troubles,
-            ledger,
-            agreed,
+        tokio::time::sleep_until(healed + RECOVERY_GRACE + FINAL_TRAFFIC).await;
+        let failures = injector
+            .traffic()
+            .read(|record| FailureCount::new(record, &injected));
+        self.checked(injector, timeline, &failures, failed).await?;
+        Ok(ExperimentResult {
+            injected,
+            failures,
+            converged,
         })
     }
 
-    /// All that must hold once the aftermath is over, beside what is known to be broken.
+    /// Checks failures, answers, containers, and logs at the end. Merges all failed checks, including `failed`, into one.
     async fn checked(
         &self,
-        live: &Live,
-        chronicle: &Chronicle,
-        ledger: &Ledger,
-        mut broken: Vec<CheckFailure>,
+        injector: &MeshInjector,
+        timeline: &Timeline,
+        failures: &FailureCount,
+        mut failed: Vec<CheckFailure>,
     ) -> Result<(), Error> {
-        let mut must = |holds: bool, expected: String, seen: String| {
+        let mut expect = |holds: bool, expected: String, seen: String| {
             if let Err(Error::Check(failure)) = check(holds, expected, seen) {
-                broken.push(*failure);
+                failed.push(*failure);
             }
         };
-        must(
-            ledger.in_peace == 0,
-            format!("no failed request later than {PEACE:?} after a fault"),
-            format!("{ledger}\n{}", ledger.lines.join("\n")),
+        expect(
+            failures.unexcused == 0,
+            format!("no failed request later than {RECOVERY_GRACE:?} after a fault"),
+            format!("{failures}\n{}", failures.lines.join("\n")),
         );
-        must(
-            ledger.sent > 0 && ledger.silent.is_empty(),
+        expect(
+            failures.sent > 0 && failures.unanswered.is_empty(),
             "answers to the traffic on every path after the last fault".to_owned(),
-            format!("{ledger}; silent: {:?}", ledger.silent),
+            format!("{failures}; routes without an answer: {:?}", failures.unanswered),
         );
-        let ended = live.mesh().await.ended().await;
-        must(
+        let ended = injector.mesh().await.ended().await;
+        expect(
             ended.is_empty(),
             "every container running".to_owned(),
             ended.join("\n"),
         );
-        chronicle.catch_up().await;
-        let lines: Vec<String> = unexpected(chronicle.suspects(), &ALLOWED)
+        timeline.catch_up().await;
+        let lines: Vec<String> = unexpected(timeline.take_problem_lines(), &ALLOWED)
             .into_iter()
-            .map(|suspect| format!("{}: {}", suspect.container, suspect.line))
+            .map(|problem| format!("{}: {}", problem.container, problem.line))
             .collect();
-        must(
+        expect(
             lines.is_empty(),
-            format!("no line of level WARN or ERROR but those with {ALLOWED:?}"),
+            format!("no WARN or ERROR line in any log except those containing {ALLOWED:?}"),
             lines.join("\n"),
         );
-        let Some(mut first) = broken.pop() else {
+        let Some(mut first) = failed.pop() else {
             return Ok(());
         };
-        for other in broken.into_iter().rev() {
+        for other in failed.into_iter().rev() {
             first.expected = format!("{}\nand {}", other.expected, first.expected);
             first.seen = format!("{}\n{}", other.seen, first.seen);
             first.logs.extend(other.logs);
@@ -196,15 +199,17 @@ impl Ground {
     }
 }
 
-/// What is told of one moment of a fault; nothing where that was told just before.
-fn line(at: Duration, moment: Moment, fault: &Fault) -> Option<String> {
+/// The progress line for a phase of a fault; `None` if it adds nothing to the line before.
+fn line(at: Duration, moment: FaultEvent, fault: &Fault) -> Option<String> {
     let at = format!("{:>8.3} s", at.as_secs_f64());
     match moment {
-        Moment::Begun => Some(format!("{at}  {fault}")),
-        Moment::On { after } if after >= SOON => Some(format!("{at}  … done: {fault} ({})", seconds(after))),
-        Moment::On { .. } => None,
-        Moment::Healed if fault.kind() == Kind::Restart => None,
-        Moment::Healed => Some(format!("{at}  healed: {fault}")),
+        FaultEvent::Injecting => Some(format!("{at}  {fault}")),
+        FaultEvent::Active { after } if after >= SLOW_INJECTION => {
+            Some(format!("{at}  … done: {fault} ({})", seconds(after)))
+        }
+        FaultEvent::Active { .. } => None,
+        FaultEvent::Healed if fault.kind() == FaultKind::Restart => None,
+        FaultEvent::Healed => Some(format!("{at}  healed: {fault}")),
     }
 }
 
@@ -213,30 +218,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_promise_is_the_one_that_is_published() {
-        use crate::verify::objectives::Promise;
-        assert_eq!(Promise::HealToAgreement.limit(), AGREEMENT.into());
+    fn the_limit_is_that_of_the_suites_objective() {
+        use crate::verify::objectives::Objective;
+        assert_eq!(Objective::HealToConvergence.limit(), CONVERGENCE_LIMIT.into());
     }
 
     #[test]
-    fn each_fault_is_told_once_or_twice_and_its_healing() {
+    fn each_phase_of_a_fault_is_reported_once() {
         let member = || "lb".to_owned();
         let (pause, restart) = (
             Fault::Pause { member: member() },
             Fault::Restart { member: member() },
         );
         let at = Duration::from_millis(12_345);
-        let on = |millis| Moment::On {
+        let on = |millis| FaultEvent::Active {
             after: Duration::from_millis(millis),
         };
         let told = |moment, fault: &Fault| line(at, moment, fault).unwrap_or_default();
-        assert_eq!(told(Moment::Begun, &pause), "  12.345 s  pause lb");
+        assert_eq!(told(FaultEvent::Injecting, &pause), "  12.345 s  pause lb");
         assert_eq!(told(on(20), &pause), "");
-        assert_eq!(told(Moment::Healed, &pause), "  12.345 s  healed: pause lb");
+        assert_eq!(told(FaultEvent::Healed, &pause), "  12.345 s  healed: pause lb");
         assert_eq!(
             told(on(2_100), &restart),
             "  12.345 s  … done: restart lb (2.10 s)"
         );
-        assert_eq!(told(Moment::Healed, &restart), "");
+        assert_eq!(told(FaultEvent::Healed, &restart), "");
     }
 }

@@ -1,151 +1,151 @@
-//! What is done to a mesh and when, as a file that says all of it.
+//! A schedule of faults and its file format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, Kind, MAX_SLOW_MS};
+use super::fault::{Fault, FaultKind, MAX_SLOW_MS};
 
-/// The form of the file that is read and written.
+/// Version of the file format.
 pub const VERSION: u32 = 1;
-/// The longest schedule, in milliseconds.
+/// Maximum duration of a schedule, in milliseconds.
 pub const MAX_DURATION_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Faults of one mesh, in the order in which they begin.
+/// Faults for one mesh, sorted by start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// The form of the file, [`VERSION`].
+    /// Version of the file format: [`VERSION`].
     pub version: u32,
-    /// What it was generated from.
+    /// The seed that it was generated from.
     pub seed: u64,
-    /// Milliseconds within which every fault is healed.
+    /// Milliseconds until every fault is healed.
     pub duration_ms: u64,
-    /// The members of the mesh, each with the service that it offers an instance of.
+    /// The members of the mesh, each with the service of which it is an instance.
     pub members: BTreeMap<String, Option<String>>,
     /// The faults.
     pub steps: Vec<Step>,
 }
 
-/// One fault and how long it is on.
+/// One fault with its start and duration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// When it begins, in milliseconds from the start of the traffic.
+    /// Start of the injection, in milliseconds since the start of the traffic.
     pub at_ms: u64,
-    /// What is broken.
+    /// The fault.
     pub fault: Fault,
-    /// Milliseconds from the moment it is on until it is healed.
+    /// Milliseconds from the end of the injection to the healing.
     pub heal_after_ms: u64,
 }
 
-/// Why a text is no schedule.
+/// Why a file is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// It is not JSON, lacks a key or has one that is not known.
-    #[error("not understood: {0}")]
-    Form(String),
-    /// It is of another form.
-    #[error("version {found} of the file is not known: expected {VERSION}")]
+    /// It is not JSON, or has a missing or an unknown key.
+    #[error("{0}")]
+    Format(String),
+    /// It has another version.
+    #[error("version {found}: expected {VERSION}")]
     Version {
-        /// What it says.
+        /// The file's version.
         found: u64,
     },
-    /// What it asks for cannot be done, a line each.
+    /// It violates rules, one line each.
     #[error("{}", .0.join("\n"))]
     Rules(Vec<String>),
 }
 
 impl Step {
-    /// When it is healed, in milliseconds from the start of the traffic.
+    /// Time of the healing, in milliseconds since the start of the traffic.
     pub fn end_ms(&self) -> u64 {
         self.at_ms
             .saturating_add(self.fault.takes_ms())
             .saturating_add(self.heal_after_ms)
     }
 
-    /// From its beginning to its healing.
+    /// From the start of the injection to the healing.
     pub fn span(&self) -> Range<u64> {
         self.at_ms..self.end_ms()
     }
 }
 
 impl Schedule {
-    /// Reads one.
+    /// Parses and validates a schedule file.
     ///
     /// # Errors
-    /// It is not understood, or asks for what cannot be done.
+    /// The text is not a schedule, or the schedule cannot be executed.
     pub fn from_json(text: &str) -> Result<Self, ScheduleError> {
-        /// What every version of the file has.
+        /// The part that all versions have in common.
         #[derive(Deserialize)]
         struct Any {
             version: u64,
         }
-        let form = |error: serde_json::Error| ScheduleError::Form(error.to_string());
+        let form = |error: serde_json::Error| ScheduleError::Format(error.to_string());
         let Any { version } = serde_json::from_str(text).map_err(form)?;
         if version != u64::from(VERSION) {
             return Err(ScheduleError::Version { found: version });
         }
         let schedule: Self = serde_json::from_str(text).map_err(form)?;
-        let broken = schedule.broken_rules();
-        if broken.is_empty() {
+        let violations = schedule.violations();
+        if violations.is_empty() {
             Ok(schedule)
         } else {
-            Err(ScheduleError::Rules(broken))
+            Err(ScheduleError::Rules(violations))
         }
     }
 
-    /// The file.
+    /// The schedule as a file.
     pub fn to_json(&self) -> String {
-        // Strings and numbers in structs always have a JSON form.
+        // Serialising strings and numbers does not fail.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// The kinds of fault in it.
-    pub fn kinds(&self) -> BTreeSet<Kind> {
+    /// The kinds of faults that occur.
+    pub fn kinds(&self) -> BTreeSet<FaultKind> {
         self.steps.iter().map(|step| step.fault.kind()).collect()
     }
 
-    /// When the last fault is healed, in milliseconds from the start of the traffic.
+    /// Time of the last healing, in milliseconds since the start of the traffic.
     pub fn healed_ms(&self) -> u64 {
         self.steps.iter().map(Step::end_ms).max().unwrap_or(0)
     }
 
-    /// All that keeps it from being done, a line each: members that are not there, faults out of order, two at a time
-    /// on one member, one that outlasts the duration, no instance of any service left.
-    pub fn broken_rules(&self) -> Vec<String> {
-        let mut broken = Vec::new();
+    /// The violated rules, one line each: faults sorted by start, known members, at most one fault at a time on a member,
+    /// every fault healed within the duration, at least one instance of some service available.
+    pub fn violations(&self) -> Vec<String> {
+        let mut violations = Vec::new();
         if self.duration_ms > MAX_DURATION_MS {
-            broken.push(format!(
+            violations.push(format!(
                 "duration_ms {}: at most {MAX_DURATION_MS}",
                 self.duration_ms
             ));
         }
         if !self.steps.is_sorted_by_key(|step| step.at_ms) {
-            broken.push("steps: expected in the order of their at_ms".to_owned());
+            violations.push("steps: expected in the order of their at_ms".to_owned());
         }
-        broken.extend((0..self.steps.len()).flat_map(|at| self.broken_by(at)));
-        broken
+        violations.extend((0..self.steps.len()).flat_map(|at| self.violations_of(at)));
+        violations
     }
 
-    /// What of that the step at this place is to blame for.
-    pub(super) fn broken_by(&self, at: usize) -> Vec<String> {
+    /// The rules violated by one step.
+    pub(super) fn violations_of(&self, at: usize) -> Vec<String> {
         let Some(step) = self.steps.get(at) else {
             return Vec::new();
         };
-        let mut broken = self.lacking(step);
-        broken.extend(self.overlap(at, step));
-        broken
+        let mut violations = self.invalid(step);
+        violations.extend(self.overlap(at, step));
+        violations
             .into_iter()
             .map(|what| format!("step {at}: {what}"))
             .collect()
     }
 
-    /// What is wrong with a step by itself.
-    fn lacking(&self, step: &Step) -> Vec<String> {
+    /// Rules that a step violates by itself.
+    fn invalid(&self, step: &Step) -> Vec<String> {
         let mut wrong = Vec::new();
         let members = step.fault.members();
         for member in &members {
@@ -177,19 +177,19 @@ impl Schedule {
         wrong
     }
 
-    /// What is wrong with a step beside those that are on when it begins.
+    /// Rules that a step violates together with the faults that are active at its start.
     fn overlap(&self, at: usize, step: &Step) -> Vec<String> {
         let mut wrong = Vec::new();
         let members = step.fault.members();
-        let mut silent: BTreeSet<&str> = step.fault.silences().into_iter().collect();
+        let mut unavailable: BTreeSet<&str> = step.fault.silences().into_iter().collect();
         for (other, earlier) in self.steps.iter().enumerate().take(at) {
             if earlier.end_ms() <= step.at_ms {
                 continue;
             }
-            silent.extend(earlier.fault.silences());
+            unavailable.extend(earlier.fault.silences());
             for member in earlier.fault.members() {
                 if members.contains(&member) {
-                    wrong.push(format!("step {other} is still on for `{member}`"));
+                    wrong.push(format!("step {other} is still active for `{member}`"));
                 }
             }
         }
@@ -197,9 +197,9 @@ impl Schedule {
         let mut instances = instances.map(|(member, _)| member.as_str()).peekable();
         if step.fault.silences().is_some()
             && instances.peek().is_some()
-            && instances.all(|member| silent.contains(member))
+            && instances.all(|member| unavailable.contains(member))
         {
-            wrong.push("no instance of any service would be left".to_owned());
+            wrong.push("no instance of any service would be available".to_owned());
         }
         wrong
     }

@@ -1,56 +1,55 @@
-//! Making a schedule that fails as short as can be, with something that tells whether a schedule fails.
+//! Shrinks a failing schedule to a shorter one that still fails (delta debugging).
 
 use tokio::time::Instant;
 
 use super::generate::{LEAD_MS, REST_MS};
 use super::schedule::Schedule;
 
-/// The shortest time that a fault is shortened to, in milliseconds.
+/// Minimum duration of a shortened fault, in milliseconds.
 const SHORTEST_MS: u64 = 250;
 
-/// How much may be tried.
+/// Limits of the search.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Schedules that are tried.
+    /// Maximum number of trials.
     pub runs: usize,
-    /// No trial begins after it.
+    /// Deadline after which no trial starts.
     pub until: Instant,
 }
 
-/// Why it was not shortened further.
+/// Why the search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing shorter that is tried fails.
+    /// No shorter candidate fails.
     Shortest,
-    /// As many were tried as may be.
+    /// The limit of trials is reached.
     Runs,
-    /// The time is over.
+    /// The deadline has passed.
     Time,
-    /// It could not be told whether one fails.
-    Untold,
+    /// A trial had no result.
+    Inconclusive,
 }
 
-/// What was found.
+/// The result of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrunk {
-    /// It fails, and is not longer than the first.
+    /// The shortest schedule found that fails.
     pub schedule: Schedule,
-    /// Schedules that were tried.
+    /// Number of trials.
     pub runs: usize,
-    /// Why there were no more.
+    /// Why the search ended.
     pub ended: Ended,
 }
 
-/// Shortens `failing` for as long as `fails` says of what is left that it still fails: drops halves of its steps, then
-/// ever smaller parts down to single steps, then the time in which nothing is broken, then time of the faults. Where
-/// `fails` says nothing, it ends with what it has.
+/// Shrinks `failing` while `fails` confirms that the result still fails: first removes ever smaller groups of steps, from
+/// one half down to single steps, then idle time, then shortens the faults. Ends if `fails` returns `None`.
 pub async fn shrink<F>(failing: &Schedule, limits: Limits, fails: F) -> Shrunk
 where
     F: AsyncFnMut(&Schedule) -> Option<bool>,
 {
     let mut search = Search {
         best: failing.clone(),
-        held: Vec::new(),
+        passed: Vec::new(),
         runs: 0,
         limits,
         fails,
@@ -65,8 +64,8 @@ where
 
 struct Search<F> {
     best: Schedule,
-    /// Those that were tried and did not fail.
-    held: Vec<Schedule>,
+    /// Candidates that did not fail.
+    passed: Vec<Schedule>,
     runs: usize,
     limits: Limits,
     fails: F,
@@ -77,11 +76,11 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
         self.steps().await?;
         let compact = compacted(&self.best);
         self.attempt(compact).await?;
-        while self.attempt(hastened(&self.best)).await? {}
+        while self.attempt(with_shorter_faults(&self.best)).await? {}
         Ok(())
     }
 
-    /// Drops steps until none can go.
+    /// Removes steps until none can be removed.
     async fn steps(&mut self) -> Result<(), Ended> {
         let mut size = self.best.steps.len().div_ceil(2);
         while size > 0 {
@@ -93,7 +92,7 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
                 }
             }
             let shorter = self.best.steps.len() < before;
-            // A single step that could not go alone may be able to once another has gone.
+            // A step that could not be removed before may be removable after another one.
             if size > 1 || !shorter {
                 size /= 2;
             }
@@ -101,9 +100,9 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
         Ok(())
     }
 
-    /// Takes `candidate` for the best where it is one that was not tried yet and fails.
+    /// Tries `candidate` unless it is known or invalid, and makes it the best if it fails. Returns whether it does.
     async fn attempt(&mut self, candidate: Schedule) -> Result<bool, Ended> {
-        if candidate == self.best || self.held.contains(&candidate) || !candidate.broken_rules().is_empty() {
+        if candidate == self.best || self.passed.contains(&candidate) || !candidate.violations().is_empty() {
             return Ok(false);
         }
         if self.runs >= self.limits.runs {
@@ -113,17 +112,17 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
             return Err(Ended::Time);
         }
         self.runs += 1;
-        let fails = (self.fails)(&candidate).await.ok_or(Ended::Untold)?;
+        let fails = (self.fails)(&candidate).await.ok_or(Ended::Inconclusive)?;
         if fails {
             self.best = candidate;
         } else {
-            self.held.push(candidate);
+            self.passed.push(candidate);
         }
         Ok(fails)
     }
 }
 
-/// Without `count` steps from the one at `from` on, and over as soon as the last fault has healed.
+/// The schedule without `count` steps starting at `from`, ending when the last fault is healed.
 fn without(schedule: &Schedule, from: usize, count: usize) -> Schedule {
     let mut shorter = schedule.clone();
     let until = from.saturating_add(count).min(shorter.steps.len());
@@ -131,13 +130,14 @@ fn without(schedule: &Schedule, from: usize, count: usize) -> Schedule {
     trimmed(shorter)
 }
 
+/// Ends the schedule when the last fault is healed.
 fn trimmed(mut schedule: Schedule) -> Schedule {
     let needed = schedule.healed_ms().max(LEAD_MS);
     schedule.duration_ms = schedule.duration_ms.min(needed);
     schedule
 }
 
-/// With no more time in which nothing is broken than a member rests; what is on together stays so.
+/// Limits each idle time to [`REST_MS`]; overlapping faults stay overlapping.
 fn compacted(schedule: &Schedule) -> Schedule {
     let mut shorter = schedule.clone();
     let mut healed = 0;
@@ -151,8 +151,8 @@ fn compacted(schedule: &Schedule) -> Schedule {
     trimmed(shorter)
 }
 
-/// With every fault on for half as long, and begun earlier by what those before it save.
-fn hastened(schedule: &Schedule) -> Schedule {
+/// Halves the duration of every fault, and moves later faults forward by the time saved.
+fn with_shorter_faults(schedule: &Schedule) -> Schedule {
     let mut shorter = schedule.clone();
     for step in &mut shorter.steps {
         let half = (step.heal_after_ms / 2).max(SHORTEST_MS);

@@ -1,11 +1,11 @@
-//! The mesh that a command is about and that runs already.
+//! Attaches to a running mesh.
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::mesh::Mesh;
 use harness::engine::{EngineChoice, label};
 use harness::error::Error;
 
-/// The mesh `project`, wherever it runs.
+/// The mesh `project`, on the runtime where it is running.
 pub(super) async fn attach(project: &str, choice: EngineChoice) -> Result<Mesh, Error> {
     let topology = Checkout::find()?.topology(project)?;
     let chosen = choice.connect_to(project).await?;

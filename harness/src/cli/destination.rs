@@ -1,4 +1,4 @@
-//! The files that a command is asked to write: tried before the work, so that nothing is done in vain.
+//! Checks that report files are writable before any work starts.
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
@@ -7,8 +7,7 @@ use std::path::Path;
 
 use harness::error::Error;
 
-/// Whether there can be a file at `path`, as far as that can be told beforehand. What is there stays as it is, and
-/// where nothing is there is nothing afterwards.
+/// Checks that `path` can be written, without changing an existing file or leaving a new one.
 ///
 /// # Errors
 /// It cannot be written.
@@ -16,7 +15,7 @@ pub(super) fn writable(path: &Path) -> Result<(), Error> {
     tried(path).map_err(|error| unwritten(path, error))
 }
 
-/// Why a file was not written.
+/// The error for a file that cannot be written.
 pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
     Error::environment(
         format!("{} cannot be written: {why}", path.display()),
@@ -24,12 +23,13 @@ pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
     )
 }
 
+/// Opens `path` for writing as a test.
 pub(super) fn tried(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
-        // The reader of a pipe that is opened and closed would take that for all there is.
+        // Opening and closing a pipe would signal the end of the data to its reader.
         Ok(there) if !there.is_file() && !there.is_dir() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
-        // A link to what is not there yet cannot be tried without leaving that there.
+        // Testing a dangling symbolic link would create its target.
         Err(_) if path.is_symlink() => Ok(()),
         Err(_) => {
             OpenOptions::new().write(true).create_new(true).open(path)?;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trying_leaves_everything_as_it_was() {
+    fn the_test_changes_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         writable(&path("new")).unwrap();
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_file_is_refused_with_its_name() {
+    fn a_path_that_cannot_be_written_is_named_in_the_error() {
         let directory = tempfile::tempdir().unwrap();
         for path in [directory.path().to_owned(), directory.path().join("none/new")] {
             let error = writable(&path).unwrap_err();

@@ -1,23 +1,23 @@
-//! `down`: takes a mesh away, whoever started it.
+//! `down`: stops and removes a mesh, whatever started it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::cluster::cleanup;
-use harness::engine::{EngineChoice, label};
+use harness::console::Progress;
+use harness::engine::label;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
-/// Time for a graceful stop; services need two to four seconds.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+use super::mesh_args::MeshArgs;
 
-pub(super) async fn run(
-    project: &str,
-    choice: EngineChoice,
-    interrupts: &Interrupts,
-) -> Result<ExitCode, Error> {
-    let chosen = choice.connect_to(project).await?;
+/// Timeout for a graceful stop; services need two to four seconds.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    let project = &args.name()?;
+    let chosen = args.choice().connect_to(project).await?;
     let engine = chosen.engine.clone();
     let progress = Progress::new();
     super::up::sweep(&engine, &progress).await?;
@@ -31,13 +31,13 @@ pub(super) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(unseen) = &chosen.unseen {
-        progress.say(&format!("{unseen}; only processes are looked at."));
+        progress.say(&format!("{unseen}; only local processes are checked."));
     }
     progress.stage("stopping");
-    progress.note("letting services finish (Ctrl-C: stop at once)");
+    progress.note("waiting for requests in flight (Ctrl-C: stop at once)");
     let stops = containers.iter().filter(|container| container.running());
     let stops = join_all(stops.map(|container| engine.stop(&container.id, GRACE)));
-    // What could not be stopped is killed below, so how it went does not matter here.
+    // Errors are ignored: whatever is still running is killed below.
     let _ = interrupts.stop.run_until_cancelled(stops).await;
     progress.done(project);
     progress.stage("removing");

@@ -1,4 +1,4 @@
-//! Work that leaves nothing behind, however it ends.
+//! Runs work and removes everything that it started, however it ends.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use harness::cluster::cleanup;
 use harness::cluster::mesh::Ownership;
+use harness::console::Progress;
 use harness::engine::owner::{Owner, Process};
 use harness::engine::{Engine, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
 use super::watchdog::Watchdog;
 
-/// Time that work has to notice that it is to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(90);
+/// Timeout for the work to end after the first interrupt.
+const STOP_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// What a run of this process makes, belongs to.
+/// New labels for a run of this process.
 pub(super) fn ownership(detach: bool) -> Ownership {
     let run = format!("{:016x}", rand::random::<u64>());
     let owner = if detach {
@@ -28,18 +28,17 @@ pub(super) fn ownership(detach: bool) -> Ownership {
     Ownership { run, owner }
 }
 
-/// What becomes of what was made when the work has ended well.
+/// What to do with the resources of successful work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
-    /// It goes.
+    /// Remove them.
     Remove,
-    /// It stays.
+    /// Keep them.
     Keep,
 }
 
-/// Does `work` and then removes all that carries the run's label: when the work has ended, failed, panicked, or did
-/// not stop when it was told to. A second Ctrl-C does not wait for the work. When this process is killed, its watchdog
-/// does the removing.
+/// Runs `work`, and then removes everything that carries the run's label: also if the work fails, panics, or does not end
+/// after an interrupt. A second interrupt does not wait for the work. If this process is killed, its watchdog cleans up.
 pub(super) async fn guarded<T>(
     engine: &Engine,
     ownership: &Ownership,
@@ -53,6 +52,7 @@ pub(super) async fn guarded<T>(
     result
 }
 
+/// Waits for the end of the work, and cleans up.
 async fn ended<T>(
     engine: &Engine,
     ownership: &Ownership,
@@ -60,18 +60,18 @@ async fn ended<T>(
     progress: &Progress,
     work: impl Future<Output = Result<(T, Afterwards), Error>>,
 ) -> Result<T, Error> {
-    let too_long = async {
+    let timed_out = async {
         interrupts.stop.cancelled().await;
-        tokio::time::sleep(STOP_LIMIT).await;
+        tokio::time::sleep(STOP_TIMEOUT).await;
     };
-    // A request that is under way when the work is dropped may still make something: it is found by its label below.
+    // Requests in flight when the work is dropped may still create resources, which the label below finds.
     let result = tokio::select! {
         ended = AssertUnwindSafe(work).catch_unwind() => ended.unwrap_or_else(|_| Err(Error::environment(
-            "the harness itself failed, see above",
+            "the harness panicked, see above",
             "this is a bug in the harness: please report it with this output",
         ))),
         () = interrupts.force.cancelled() => Err(Error::Interrupted),
-        () = too_long => Err(Error::Interrupted),
+        () = timed_out => Err(Error::Interrupted),
     };
     if let Ok((value, Afterwards::Keep)) = result {
         return Ok(value);
@@ -92,7 +92,7 @@ async fn ended<T>(
             Err(error)
         }
         (Err(error), Err(left)) => {
-            progress.say(&format!("not everything could be removed: {left}"));
+            progress.say(&format!("some resources could not be removed: {left}"));
             Err(error)
         }
     }

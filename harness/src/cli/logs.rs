@@ -1,4 +1,4 @@
-//! `logs`: what the containers wrote.
+//! `logs`: the containers' logs, merged by time.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use harness::engine::{Container, Engine, EngineChoice, EngineError, label};
+use harness::console::colored;
+use harness::engine::{Container, Engine, EngineError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::colored;
 use owo_colors::{AnsiColors, OwoColorize};
 
-use super::output::wanted;
+use super::mesh_args::MeshArgs;
+use super::output::written;
 
 const COLORS: [AnsiColors; 5] = [
     AnsiColors::Cyan,
@@ -22,36 +23,43 @@ const COLORS: [AnsiColors; 5] = [
     AnsiColors::Blue,
 ];
 
-/// Time between two looks whether a container that has ended runs again.
+/// Polling interval for the restart of an exited container.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// What the user wants of `logs`.
-pub(super) struct Wish<'a> {
-    pub(super) name: Option<&'a str>,
-    pub(super) tail: Option<usize>,
-    pub(super) follow: bool,
-    pub(super) timestamps: bool,
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Service or container, such as service-a2 or example-lb [default: all]
+    #[arg(value_name = "NAME")]
+    node: Option<String>,
+    /// Keep printing new lines
+    #[arg(short, long)]
+    follow: bool,
+    /// Print only the last LINES lines of each container
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<usize>,
+    /// Print the time of each line
+    #[arg(short, long)]
+    timestamps: bool,
+    #[command(flatten)]
+    mesh: MeshArgs,
 }
 
-/// A line, when it was written, and where.
+/// One log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
-    /// RFC 3339 in UTC with nine digits, so that the order of texts is the order of times.
+    /// RFC 3339 in UTC with nine digits, so that texts sort by time.
     at: String,
     text: String,
-    /// The container's place in the list.
+    /// Index of its container.
     from: usize,
 }
 
 type Lines<'a> = BoxStream<'a, Result<Line, Error>>;
 
-pub(super) async fn run(
-    project: &str,
-    choice: EngineChoice,
-    wish: Wish<'_>,
-    interrupts: &Interrupts,
-) -> Result<ExitCode, Error> {
-    let chosen = choice.connect_to(project).await?;
+pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    let mesh = args.mesh.or(before);
+    let project = &mesh.name()?;
+    let chosen = mesh.choice().connect_to(project).await?;
     let engine = chosen.engine.clone();
     let all = engine
         .containers(&format!("{}={project}", label::PROJECT))
@@ -59,7 +67,7 @@ pub(super) async fn run(
     if all.is_empty() {
         return Err(chosen.nothing_of(project));
     }
-    let chosen = choose(&all, project, wish.name)?;
+    let chosen = choose(&all, project, args.node.as_deref())?;
     let width = chosen
         .iter()
         .map(|container| container.name.len())
@@ -79,22 +87,23 @@ pub(super) async fn run(
         })
         .collect();
     let shown = |Line { at, text, from }: Line| {
-        if wish.timestamps {
+        if args.timestamps {
             format!("{} {at} {text}", prefixes[from])
         } else {
             format!("{} {text}", prefixes[from])
         }
     };
-    if !wish.follow {
+    if !args.follow {
         let streams = chosen.iter().enumerate();
-        let streams = streams.map(|(from, container)| once(&engine, &container.id, from, wish.tail, false));
+        let streams = streams.map(|(from, container)| once(&engine, &container.id, from, args.tail, false));
         print(merged(streams.collect()), shown, interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Looked at before they are followed, so that each of these lines is among those that are read then.
+    // First prints the existing lines merged by time, then new lines as they arrive. The end of the existing lines is
+    // taken before following starts, so that following passes it.
     let mut ends = Vec::new();
     for container in &chosen {
-        ends.push(match wish.tail {
+        ends.push(match args.tail {
             Some(0) => None,
             _ => last_time(&engine, &container.id).await?,
         });
@@ -102,7 +111,7 @@ pub(super) async fn run(
     let mut streams: Vec<Lines> = chosen
         .iter()
         .enumerate()
-        .map(|(from, container)| followed(&engine, &container.id, from, wish.tail))
+        .map(|(from, container)| followed(&engine, &container.id, from, args.tail))
         .collect();
     let there = streams.iter_mut().zip(ends);
     let there = merged(there.map(|(lines, end)| up_to(lines, end)).collect());
@@ -112,7 +121,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints until there are no more lines; false where nobody wants them any more.
+/// Prints all lines. Returns whether there may be a next stream: not after an interruption or a closed output.
 async fn print(
     lines: impl Stream<Item = Result<Line, Error>>,
     shown: impl Fn(Line) -> String,
@@ -126,19 +135,19 @@ async fn print(
         let Some(line) = line.transpose()? else {
             return Ok(true);
         };
-        if !wanted(writeln!(std::io::stdout(), "{}", shown(line)))? {
+        if !written(writeln!(std::io::stdout(), "{}", shown(line)))? {
             return Ok(false);
         }
     }
 }
 
-/// When the last line was written that a container has so far.
+/// The time of a container's last existing line.
 async fn last_time(engine: &Engine, id: &str) -> Result<Option<String>, Error> {
     let last = once(engine, id, 0, Some(1), false).next().await.transpose()?;
     Ok(last.map(|line| line.at))
 }
 
-/// The lines up to the first that was written at `end` or later, which leaves the rest in `lines`.
+/// Takes the lines up to the first one at `end` or later; leaves the rest in `lines`.
 fn up_to<'a>(lines: &'a mut Lines<'_>, end: Option<String>) -> Lines<'a> {
     stream::try_unfold((lines, end), |(lines, end)| async move {
         let Some(end) = end else {
@@ -153,23 +162,22 @@ fn up_to<'a>(lines: &'a mut Lines<'_>, end: Option<String>) -> Lines<'a> {
     .boxed()
 }
 
-/// One container's lines until it ends, or only those that are there.
+/// One container's existing lines or, with `follow`, its lines until it exits. Skips empty lines.
 fn once<'a>(engine: &Engine, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
     let lines = engine.dated_logs(id, tail, follow);
     lines
         .map(move |line| Ok(dated(&line?.text, from)))
-        // Empty lines are not shown.
         .try_filter(|line| std::future::ready(!line.text.is_empty()))
         .boxed()
 }
 
-/// One container's lines for as long as there is that container, through all its ends and starts.
+/// One container's lines until it is removed, across restarts.
 fn followed<'a>(engine: &'a Engine, id: &'a str, from: usize, tail: Option<usize>) -> Lines<'a> {
     let first = (once(engine, id, from, tail, true), String::new());
     stream::try_unfold(first, move |(mut lines, mut last)| async move {
         loop {
             match lines.next().await.transpose()? {
-                // After a new start the engine tells all of it again.
+                // After a restart the engine sends the whole log again.
                 Some(line) if line.at <= last => {}
                 Some(line) => {
                     last.clone_from(&line.at);
@@ -188,10 +196,10 @@ fn followed<'a>(engine: &'a Engine, id: &'a str, from: usize, tail: Option<usize
     .boxed()
 }
 
-/// Waits until the container runs again; false where it has been removed.
+/// Waits until the container is running again; returns false if it has been removed.
 async fn runs_again(engine: &Engine, id: &str) -> Result<bool, Error> {
     loop {
-        // First, so that a log that ends at once is not asked for without a pause.
+        // Sleeps first, so that a log that ends at once is not polled without a pause.
         tokio::time::sleep(PERIOD).await;
         match engine.container(id).await {
             Ok(container) if container.running() => return Ok(true),
@@ -202,7 +210,7 @@ async fn runs_again(engine: &Engine, id: &str) -> Result<bool, Error> {
     }
 }
 
-/// The lines of all in the order of their times; each stream's own order is kept.
+/// Merges streams by time; keeps each stream's own order.
 fn merged<'a>(streams: Vec<Lines<'a>>) -> impl Stream<Item = Result<Line, Error>> + use<'a> {
     let heads: Vec<Option<Line>> = vec![None; streams.len()];
     let all: Vec<Option<Lines<'a>>> = streams.into_iter().map(Some).collect();
@@ -250,7 +258,7 @@ fn choose<'a>(all: &'a [Container], project: &str, name: Option<&str>) -> Result
             .iter()
             .map(|container| container.label(label::SERVICE))
             .collect();
-        let advice = format!("name one of {}", names.join(", "));
+        let advice = format!("use one of {}", names.join(", "));
         return Err(Error::environment(
             format!("the mesh `{project}` has no container `{name}`"),
             advice,
@@ -275,18 +283,18 @@ mod tests {
             log(2, &["2 e", "3 f", "6 g"]),
         ];
         let lines: Vec<Line> = merged(all).try_collect().await.unwrap();
-        let told: Vec<(usize, &str)> = lines.iter().map(|line| (line.from, line.text.as_str())).collect();
+        let merged: Vec<(usize, &str)> = lines.iter().map(|line| (line.from, line.text.as_str())).collect();
         assert_eq!(
-            told,
+            merged,
             [(0, "a"), (2, "e"), (2, "f"), (0, "b c"), (0, "d"), (2, "g")]
         );
     }
 
     #[tokio::test]
-    async fn what_is_there_is_merged_and_then_followed() {
+    async fn existing_lines_are_merged_before_new_lines_are_followed() {
         let log = |from: usize, lines: &[&str]| -> Lines<'static> {
             let lines: Vec<_> = lines.iter().map(|line| Ok(dated(line, from))).collect();
-            // It is followed: after these it has none, and does not end.
+            // A followed log has no end.
             stream::iter(lines).chain(stream::pending()).boxed()
         };
         let mut all = [

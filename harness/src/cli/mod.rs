@@ -1,4 +1,6 @@
-//! The command line: what can be asked, and which part answers.
+//! The command line: the commands, and the flags that may precede them.
+//!
+//! Each command has a file with its `Args` and its `run`.
 
 mod attach;
 mod bench;
@@ -6,9 +8,10 @@ mod chaos;
 mod destination;
 mod down;
 mod guard;
+mod listing;
 mod logs;
+mod mesh_args;
 mod output;
-mod place;
 mod prepare;
 mod selftest;
 mod status;
@@ -18,212 +21,113 @@ mod watch;
 mod watchdog;
 mod why;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
-use self::place::{EngineArgs, Needs, Place};
+use self::mesh_args::{Accepts, MeshArgs};
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
-  0    success: everything that was checked held
-  1    the mesh did not behave as it should (what was expected, what was seen and
-       the logs are printed), or somebody else removed the mesh that `up` stays with
-  2    the environment got in the way: a port in use, no engine, ... (what to do is printed)
-  130  interrupted before it was done
+  0    success: every check passed
+  1    the mesh failed a check (expected, seen, and the logs are printed),
+       or another process removed the mesh that `up` keeps running
+  2    the environment failed: a port in use, no engine, ...
+       (what to do is printed)
+  130  interrupted
 
 Environment:
-  FRONTEND_PORT, LB_A_PORT, LB_B_PORT  host ports (default: 8080, 8081, 8082)
-  MESH_NAME                            project name (default: example)
-  MESH_IMAGE                           image name (default: service-mesh-example)
-  DOCKER_HOST                          the engine's socket, such as unix:///path/to/docker.sock
-  NO_COLOR                             if it is not empty, nothing is coloured";
+  FRONTEND_PORT, LB_A_PORT, LB_B_PORT
+                  host ports [default: 8080, 8081, 8082]
+  MESH_NAME       project name [default: example]
+  MESH_IMAGE      image name [default: service-mesh-example]
+  DOCKER_HOST     the engine's socket, such as unix:///path/to/docker.sock
+  NO_COLOR        no colours if set and not empty";
 
-/// Seconds that a mesh may take to be ready.
-const DEFAULT_TIMEOUT: u64 = 30;
-
-/// Runs and checks the example mesh: five nodes with a sidecar each, as containers or as processes.
+/// Run and check the example mesh: five nodes, each with a sidecar, as Docker
+/// containers or as local processes.
 ///
 /// Without a command, does the same as `up`.
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, after_help = EXIT_CODES)]
+#[command(name = "harness", version, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    up: Up,
+    up: up::Args,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build and start the mesh, wait until every path answers, and keep it running until Ctrl-C
-    Up(Up),
-    /// Stop the mesh gracefully and remove its containers and network, no matter who started it
-    Down(Place),
-    /// Show each sidecar's view of the mesh and where they disagree
-    Status(Place),
-    /// Show the containers' logs
-    Logs(Logs),
-    /// Start a mesh beside any that runs, test it end to end, and report what was measured
-    Test {
-        #[command(flatten)]
-        wish: test::Wish,
-        #[command(flatten)]
-        engine: EngineArgs,
-    },
-    /// Break the sidecar on purpose, one thing at a time, and require the scenarios to notice
-    Selftest {
-        #[command(flatten)]
-        wish: selftest::Wish,
-        #[command(flatten)]
-        engine: EngineArgs,
-    },
-    /// Show what happened around a failure of `test` or `chaos`: the newest one, or the one in FILE
-    Why {
-        /// The file named in the failure's message
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-    /// Start a mesh, break it at random under traffic, and check that it recovers; failures can be replayed
-    Chaos {
-        #[command(flatten)]
-        wish: chaos::Wish,
-        #[command(flatten)]
-        engine: EngineArgs,
-    },
-    /// Measure the data plane, a whole mesh, or how fast a mesh converges
+    /// Build and start the mesh, wait until it is ready, and keep it running until Ctrl-C
+    Up(up::Args),
+    /// Stop the mesh gracefully and remove its containers and network, whatever started it
+    Down(MeshArgs),
+    /// Show each sidecar's view of the mesh, and where the views disagree
+    Status(MeshArgs),
+    /// Print the containers' logs
+    Logs(logs::Args),
+    /// Start a private mesh, run the end-to-end scenarios, and report the measured objectives
+    Test(test::Args),
+    /// Activate the sidecar's failpoints one at a time, and require a scenario to fail for each
+    Selftest(selftest::Args),
+    /// Print the timeline of a failure of `test` or `chaos`: the newest, or FILE
+    Why(why::Args),
+    /// Start a private mesh, inject random faults under traffic, and check that it recovers
+    Chaos(chaos::Args),
+    /// Measure the data plane, a whole mesh, or the convergence of a mesh
     Bench(bench::Wish),
-    /// Remove what a run leaves behind when it is killed; started by the harness itself
+    /// Remove what a killed run left behind; started by the harness itself
     #[command(hide = true)]
-    Watchdog {
-        /// The run
-        run: String,
-        #[command(flatten)]
-        engine: EngineArgs,
-    },
-}
-
-#[derive(Debug, Args)]
-struct Up {
-    #[command(flatten)]
-    build: Build,
-    /// Leave the mesh running; `harness down` removes it
-    #[arg(short, long)]
-    detach: bool,
-    /// How long to wait for the mesh to become ready, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Args)]
-struct Build {
-    /// Use the existing image instead of building one
-    #[arg(long)]
-    no_build: bool,
-}
-
-#[derive(Debug, Args)]
-struct Logs {
-    /// A service or a container, such as service-a2 or example-lb [default: all]
-    #[arg(value_name = "NAME")]
-    node: Option<String>,
-    /// Keep printing new lines
-    #[arg(short, long)]
-    follow: bool,
-    /// Show only the last LINES lines of each container
-    #[arg(short = 'n', long, value_name = "LINES")]
-    tail: Option<usize>,
-    /// Show when each line was written
-    #[arg(short, long)]
-    timestamps: bool,
-    #[command(flatten)]
-    place: Place,
-}
-
-impl Up {
-    /// Whether it is what `up` without options would be. Before a command options of `up` mean nothing.
-    fn plain(&self) -> bool {
-        !self.detach && !self.build.no_build && self.timeout == DEFAULT_TIMEOUT
-    }
+    Watchdog(watchdog::Args),
 }
 
 impl Command {
-    /// What of a place it has a use for.
-    fn needs(&self) -> Needs {
+    /// The flags that may precede this command.
+    fn accepts(&self) -> Accepts {
         match self {
-            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Logs(_) => Needs::Place,
-            Self::Test { .. } | Self::Selftest { .. } | Self::Chaos { .. } | Self::Watchdog { .. } => {
-                Needs::Engine
-            }
-            Self::Why { .. } => Needs::Nothing,
-            Self::Bench(wish) => wish.needs(),
+            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Logs(_) => Accepts::Mesh,
+            Self::Test(_) | Self::Selftest(_) | Self::Chaos(_) | Self::Watchdog(_) => Accepts::Engine,
+            Self::Why(_) => Accepts::Nothing,
+            Self::Bench(args) => args.needs(),
         }
     }
 }
 
-/// Does what was asked.
+/// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let begun = Instant::now();
     let interrupts = Interrupts::listen().map_err(|error| {
         Error::environment(
-            format!("cannot listen for signals: {error}"),
-            "run it where a process may handle signals",
+            format!("cannot handle signals: {error}"),
+            "run the harness where processes may install signal handlers",
         )
     })?;
     let (command, before) = match arguments.command {
-        None => (Command::Up(arguments.up), Place::default()),
-        Some(_) if !arguments.up.plain() => {
+        None => (Command::Up(arguments.up), MeshArgs::default()),
+        Some(_) if !arguments.up.is_default() => {
             return Err(Error::environment(
-                "--detach, --timeout or --no-build is given before a command",
-                "put it after the command that it is for",
+                "--detach, --timeout, or --no-build precedes the command",
+                "put it after the command",
             ));
         }
-        Some(command) => (command, arguments.up.place),
+        Some(command) => (command, arguments.up.mesh),
     };
-    before.no_more_than(command.needs())?;
+    before.check_accepted(command.accepts())?;
     match command {
-        Command::Up(up) => {
-            let place = up.place.or(before);
-            let limit = Duration::from_secs(up.timeout);
-            let wish = up::Wish {
-                project: place.name()?,
-                choice: place.choice(),
-                build: !up.build.no_build,
-                detach: up.detach,
-                limit,
-            };
-            up::run(wish, begun, interrupts).await
-        }
-        Command::Down(place) => {
-            let place = place.or(before);
-            down::run(&place.name()?, place.choice(), &interrupts).await
-        }
-        Command::Status(place) => {
-            let place = place.or(before);
-            status::run(&place.name()?, place.choice()).await
-        }
-        Command::Logs(logs) => {
-            let place = logs.place.or(before);
-            let wish = logs::Wish {
-                name: logs.node.as_deref(),
-                tail: logs.tail,
-                follow: logs.follow,
-                timestamps: logs.timestamps,
-            };
-            logs::run(&place.name()?, place.choice(), wish, &interrupts).await
-        }
-        Command::Test { wish, engine } => test::run(engine.choice(&before), wish, begun, interrupts).await,
-        Command::Selftest { wish, engine } => selftest::run(engine.choice(&before), wish, interrupts).await,
-        Command::Why { file } => why::run(file),
-        Command::Chaos { wish, engine } => chaos::run(wish, engine.choice(&before), interrupts).await,
-        Command::Bench(wish) => bench::run(wish, before, &interrupts).await,
-        Command::Watchdog { run, engine } => watchdog::run(&run, engine.choice(&before)).await,
+        Command::Up(args) => up::run(args, before, begun, interrupts).await,
+        Command::Down(args) => down::run(args.or(before), &interrupts).await,
+        Command::Status(args) => status::run(args.or(before)).await,
+        Command::Logs(args) => logs::run(args, before, &interrupts).await,
+        Command::Test(args) => test::run(args, &before, begun, interrupts).await,
+        Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
+        Command::Why(args) => why::run(args),
+        Command::Chaos(args) => chaos::run(args, &before, interrupts).await,
+        Command::Bench(args) => bench::run(args, before, &interrupts).await,
+        Command::Watchdog(args) => watchdog::run(args, &before).await,
     }
 }
 
@@ -232,33 +136,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound_and_up_is_the_default() {
+    fn up_is_the_default_command() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
         let plain = Arguments::parse_from(["harness", "--detach", "-p", "other"]);
         assert!(plain.command.is_none() && plain.up.detach);
-        assert_eq!(plain.up.place.project.as_deref(), Some("other"));
+        assert_eq!(plain.up.mesh.project.as_deref(), Some("other"));
         assert!(
             matches!(Arguments::parse_from(["harness", "up", "-d"]).command, Some(Command::Up(up)) if up.detach)
         );
     }
 
     #[test]
-    fn the_project_may_be_named_before_and_behind_the_command() {
+    fn the_project_may_precede_or_follow_the_command() {
         for line in [["-p", "other", "status"], ["status", "-p", "other"]] {
             let parsed = Arguments::parse_from(std::iter::once("harness").chain(line));
-            assert!(parsed.up.plain(), "{line:?}");
-            let Some(Command::Status(place)) = parsed.command else {
+            assert!(parsed.up.is_default(), "{line:?}");
+            let Some(Command::Status(args)) = parsed.command else {
                 panic!("{line:?}");
             };
-            let place = place.or(parsed.up.place);
-            assert_eq!(place.project.as_deref(), Some("other"), "{line:?}");
+            let args = args.or(parsed.up.mesh);
+            assert_eq!(args.project.as_deref(), Some("other"), "{line:?}");
         }
-        assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.plain());
+        assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.is_default());
     }
 
     #[test]
-    fn no_command_takes_or_shows_a_place_that_means_nothing_to_it() {
+    fn commands_accept_and_show_only_the_flags_that_apply_to_them() {
         use clap::CommandFactory;
         let (project, engine) = (["-p", "other"], ["--runtime", "docker"]);
         for (command, takes_project, takes_engine) in [
@@ -290,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_of_test_add_up() {
+    fn test_accepts_several_filters() {
         let line = [
             "harness",
             "test",
@@ -304,7 +208,7 @@ mod tests {
             "docker",
         ];
         let parsed = Arguments::parse_from(line);
-        assert!(matches!(parsed.command, Some(Command::Test { .. })), "{parsed:?}");
+        assert!(matches!(parsed.command, Some(Command::Test(_))), "{parsed:?}");
         for wrong in [["--repeat", "0"], ["--require", "nothing"]] {
             assert!(
                 Arguments::try_parse_from(["harness", "test"].into_iter().chain(wrong)).is_err(),

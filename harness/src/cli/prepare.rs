@@ -1,13 +1,27 @@
-//! The images that a command needs, built or taken as they are; given up when the user interrupts.
+//! Builds the images that a command needs, or finds existing ones. An interrupt cancels the build.
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::{self, Kind, NETCUT_IMAGE, Ready};
+use harness::console::Progress;
 use harness::engine::Engine;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
-/// An image of this kind called `name`: built, or as it is where --no-build was given.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Use the existing images instead of building them
+    #[arg(long)]
+    pub(super) no_build: bool,
+}
+
+impl Args {
+    /// Whether to build.
+    pub(super) fn build(&self) -> bool {
+        !self.no_build
+    }
+}
+
+/// The image `name` of this kind; built unless `build` is false.
 pub(super) async fn image(
     engine: &Engine,
     checkout: &Checkout,
@@ -40,7 +54,7 @@ pub(super) async fn image(
     Ok(ready)
 }
 
-/// The image of what cuts the network, where the runtime has one to be cut.
+/// The image of the netcut helper; `None` if the runtime does not support network faults.
 pub(super) async fn netcut(
     engine: &Engine,
     checkout: &Checkout,
@@ -69,11 +83,11 @@ async fn existing(engine: &Engine, kind: Kind, name: &str) -> Result<Ready, Erro
     }
     let advice = match (engine, kind) {
         (Engine::Docker(_), Kind::Mesh) => {
-            format!("leave --no-build out, or build it: docker build -f compose/Dockerfile -t {name} .")
+            format!("remove --no-build, or build it: docker build -f compose/Dockerfile -t {name} .")
         }
-        _ => "leave --no-build out".to_owned(),
+        _ => "remove --no-build".to_owned(),
     };
-    let what = format!("there is no image {name}, and --no-build was given");
+    let what = format!("--no-build: there is no image {name}");
     Err(Error::environment(what, advice))
 }
 
@@ -84,12 +98,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_image_that_is_not_to_be_built_and_not_there_is_said_so() {
+    async fn a_missing_image_is_an_error_with_no_build() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let error = existing(&engine, Kind::Mesh, "none").await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        let expected = "there is no image none, and --no-build was given\n  what to do: leave --no-build out";
+        let expected = "--no-build: there is no image none\n  what to do: remove --no-build";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -3,32 +3,33 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Args;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::{BREAKABLE_IMAGE, Kind};
 use harness::cluster::mesh::Ownership;
-use harness::engine::{Engine, EngineChoice, Image};
+use harness::console::{Progress, table};
+use harness::engine::{Engine, Image};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::{Progress, table};
 use harness::verify::scenarios;
 use harness::verify::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
-use harness::verify::suite::{Done, Means, Plan, Scenario, Stage};
+use harness::verify::suite::{Capabilities, Context, Scenario, Suite, SuiteResult};
 
 use super::guard::{Afterwards, guarded, ownership};
-use super::{Build, prepare};
+use super::mesh_args::{EngineArgs, MeshArgs};
+use super::prepare;
 
-/// What the user wants of `selftest`.
-#[derive(Debug, Args)]
-pub(super) struct Wish {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(flatten)]
-    build: Build,
+    build: prepare::Args,
     /// Break only what has TEXT in its name; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
-impl Wish {
+impl Args {
     fn breakages(&self) -> Result<Vec<&'static Breakage>, Error> {
         let matches = |breakage: &&Breakage| {
             self.filters.is_empty()
@@ -52,15 +53,15 @@ impl Wish {
     }
 }
 
-pub(super) async fn run(choice: EngineChoice, wish: Wish, interrupts: Interrupts) -> Result<ExitCode, Error> {
-    let breakages = wish.breakages()?;
+pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -> Result<ExitCode, Error> {
+    let breakages = args.breakages()?;
     let checkout = Checkout::find()?;
-    let engine = choice.connect().await?.engine;
+    let engine = args.engine.choice(before).connect().await?.engine;
     let progress = Progress::new();
     super::up::sweep(&engine, &progress).await?;
     let ownership = ownership(false);
     let work = async {
-        let build = !wish.build.no_build;
+        let build = args.build.build();
         let ready = prepare::image(
             &engine,
             &checkout,
@@ -72,14 +73,14 @@ pub(super) async fn run(choice: EngineChoice, wish: Wish, interrupts: Interrupts
         )
         .await?;
         prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
-        let ground = Ground {
+        let trials = Trials {
             engine: &engine,
             checkout: &checkout,
             image: ready.image,
             ownership: &ownership,
             progress: &progress,
         };
-        let all = ground.all(&breakages);
+        let all = trials.run(&breakages);
         let trials = interrupts
             .stop
             .run_until_cancelled(all)
@@ -93,8 +94,8 @@ pub(super) async fn run(choice: EngineChoice, wish: Wish, interrupts: Interrupts
     Ok(ExitCode::from(exit_code(&findings)))
 }
 
-/// What the trials are made with.
-struct Ground<'a> {
+/// Everything that the trials need.
+struct Trials<'a> {
     engine: &'a Engine,
     checkout: &'a Checkout,
     image: Image,
@@ -102,9 +103,9 @@ struct Ground<'a> {
     progress: &'a Progress,
 }
 
-impl Ground<'_> {
-    /// First with nothing broken, then with each of these, for as long as the machine lets it.
-    async fn all(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
+impl Trials<'_> {
+    /// Runs one trial without a failpoint, then one for each. Stops at an error of the environment.
+    async fn run(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
         let mut trials = Vec::new();
         for breakage in std::iter::once(None).chain(breakages.iter().copied().map(Some)) {
             if let Some(breakage) = breakage {
@@ -147,11 +148,11 @@ impl Ground<'_> {
             .iter()
             .filter(|scenario| names.contains(&scenario.name));
         let copies: Vec<Scenario> = named.map(|scenario| allowing(scenario, breakage)).collect();
-        let plan = Plan {
+        let suite = Suite {
             scenarios: copies.iter().collect(),
             runs: 1,
             keep: false,
-            means: Means {
+            capabilities: Capabilities {
                 docker: self.engine.name() == "docker",
                 compose: false,
             },
@@ -163,13 +164,13 @@ impl Ground<'_> {
             None => self.progress.clone(),
         };
         let (image, ownership) = (self.image.clone(), self.ownership.clone());
-        let mut stage = Stage::new(self.engine.clone(), topology, image, ownership, progress.clone());
-        let mut done = Done::default();
-        plan.run(&mut stage, &progress, &mut done).await;
-        stage.finish(true).await?;
+        let mut ctx = Context::new(self.engine.clone(), topology, image, ownership, progress.clone());
+        let mut results = SuiteResult::default();
+        suite.run(&mut ctx, &progress, &mut results).await;
+        ctx.finish(true).await?;
         Ok(Trial {
             breakage,
-            outcomes: done.scenarios,
+            outcomes: results.scenarios,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `status`: what each sidecar says of the mesh, and what disagrees.
+//! `status`: each sidecar's view of the mesh, and their disagreements.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use harness::cluster::convergence::{Beside, Seen, disagreements_but};
 use harness::cluster::mesh::Mesh;
 use harness::cluster::mesh_view::View;
-use harness::engine::EngineChoice;
+use harness::console::table;
 use harness::error::Error;
-use harness::report::table;
 
 use super::attach::attach;
-use super::output::wanted;
+use super::mesh_args::MeshArgs;
+use super::output::written;
 
-pub(super) async fn run(project: &str, choice: EngineChoice) -> Result<ExitCode, Error> {
-    let mesh = attach(project, choice).await?;
+pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
+    let mesh = attach(&args.name()?, args.choice()).await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh
         .topology()
@@ -38,8 +38,7 @@ pub(super) async fn run(project: &str, choice: EngineChoice) -> Result<ExitCode,
     } else {
         format!("Disagreements:\n  {}", wrong.join("\n  "))
     };
-    // Where nobody reads it, the exit code still tells.
-    wanted(writeln!(
+    written(writeln!(
         std::io::stdout(),
         "{}\n\n{}{verdict}",
         views(&mesh, &seen),
@@ -52,20 +51,20 @@ pub(super) async fn run(project: &str, choice: EngineChoice) -> Result<ExitCode,
     })
 }
 
-/// What there is beside the topology, a line each.
+/// The nodes that are not in the topology, one line each.
 fn others(beside: &[Beside]) -> String {
-    let told: Vec<String> = beside.iter().map(ToString::to_string).collect();
-    match told.len() {
+    let nodes: Vec<String> = beside.iter().map(ToString::to_string).collect();
+    match nodes.len() {
         0 => String::new(),
-        1 => format!("1 node that is not in the topology: {}\n", told[0]),
+        1 => format!("1 node that is not in the topology: {}\n", nodes[0]),
         count => format!(
             "{count} nodes that are not in the topology:\n  {}\n",
-            told.join("\n  ")
+            nodes.join("\n  ")
         ),
     }
 }
 
-/// A row for each member: its state and what its sidecar sees.
+/// A table with a row for each member: its container's state and its sidecar's view.
 fn views(mesh: &Mesh, seen: &[Seen]) -> String {
     let services = mesh.topology().services();
     let mut header = vec![
@@ -85,22 +84,22 @@ fn views(mesh: &Mesh, seen: &[Seen]) -> String {
             .iter()
             .find(|seen| seen.name == node.member.name())
             .and_then(|seen| seen.view.as_ref().ok());
-        let told = |what: &dyn Fn(&View) -> String| view.map(what).unwrap_or_else(|| "-".to_owned());
+        let seen = |what: &dyn Fn(&View) -> String| view.map(what).unwrap_or_else(|| "-".to_owned());
         let mut row = vec![
             node.member.name().to_owned(),
             node.container.short_id().to_owned(),
             node.container.status.clone(),
-            told(&|view| view.node.address.to_string()),
-            told(&|view| {
+            seen(&|view| view.node.address.to_string()),
+            seen(&|view| {
                 let up = view.nodes.iter().filter(|node| node.health == "UP").count();
                 format!("{up}/{}", view.nodes.len())
             }),
-            told(&|view| view.hash.chars().take(8).collect()),
+            seen(&|view| view.hash.chars().take(8).collect()),
         ];
         row.extend(
             services
                 .iter()
-                .map(|service| told(&|view| instances(view, service))),
+                .map(|service| seen(&|view| instances(view, service))),
         );
         row
     });
@@ -108,7 +107,7 @@ fn views(mesh: &Mesh, seen: &[Seen]) -> String {
     table::plain(&header, rows)
 }
 
-/// Where one sidecar sees a service's instances.
+/// A service's instances in one sidecar's view.
 fn instances(view: &View, service: &str) -> String {
     let full = format!("my-service-{service}");
     let known = view
@@ -116,15 +115,15 @@ fn instances(view: &View, service: &str) -> String {
         .iter()
         .filter(|known| known.service == full)
         .flat_map(|known| &known.instances);
-    let told: Vec<String> = known
+    let shown: Vec<String> = known
         .map(|instance| {
             let down = if instance.state == "UP" { "" } else { " (down)" };
             format!("{}:{}{down}", instance.node_name, instance.port)
         })
         .collect();
-    if told.is_empty() {
+    if shown.is_empty() {
         "none".to_owned()
     } else {
-        told.join(" ")
+        shown.join(" ")
     }
 }

@@ -1,4 +1,4 @@
-//! `up`: the mesh, from nothing to ready, until it is no longer wanted.
+//! `up`: builds and starts the mesh, waits until it is ready, and keeps it running until Ctrl-C.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,33 +13,57 @@ use harness::cluster::mesh::{Mesh, Ownership};
 use harness::cluster::ports;
 use harness::cluster::project;
 use harness::cluster::topology::Topology;
+use harness::console::{Progress, seconds};
 use harness::engine::owner::Owner;
-use harness::engine::{Container, Engine, EngineChoice, EngineError, label};
+use harness::engine::{Container, Engine, EngineError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::{Progress, seconds, table};
 
 use super::guard::{Afterwards, guarded, ownership};
-use super::prepare;
+use super::mesh_args::MeshArgs;
+use super::{listing, prepare};
 
-/// What the user wants of `up`.
-pub(super) struct Wish {
-    pub(super) project: String,
-    pub(super) choice: EngineChoice,
-    pub(super) build: bool,
+/// Default of `--timeout`, in seconds.
+const DEFAULT_TIMEOUT: u64 = 30;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    build: prepare::Args,
+    /// Leave the mesh running and exit; `harness down` removes it
+    #[arg(short, long)]
     pub(super) detach: bool,
-    pub(super) limit: Duration,
+    /// Timeout for the mesh to become ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    #[command(flatten)]
+    pub(super) mesh: MeshArgs,
 }
 
-pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> Result<ExitCode, Error> {
+impl Args {
+    /// Whether only flags are given that may precede other commands.
+    pub(super) fn is_default(&self) -> bool {
+        !self.detach && !self.build.no_build && self.timeout == DEFAULT_TIMEOUT
+    }
+}
+
+pub(super) async fn run(
+    args: Args,
+    before: MeshArgs,
+    begun: Instant,
+    interrupts: Interrupts,
+) -> Result<ExitCode, Error> {
+    let mesh = args.mesh.or(before);
+    let project = mesh.name()?;
+    let timeout = Duration::from_secs(args.timeout);
     let checkout = Checkout::find()?;
-    let topology = checkout.topology(&wish.project)?;
-    let chosen = wish.choice.connect().await?;
+    let topology = checkout.topology(&project)?;
+    let chosen = mesh.choice().connect().await?;
     let engine = chosen.engine.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {chosen}."));
     sweep(&engine, &progress).await?;
-    let ownership = ownership(wish.detach);
+    let ownership = ownership(args.detach);
     refuse_second(&engine, &topology, &ownership.run).await?;
     ports::check_free(&engine, &topology, &ownership.run).await?;
 
@@ -49,43 +73,40 @@ pub(super) async fn run(wish: Wish, begun: Instant, interrupts: Interrupts) -> R
             &checkout,
             Kind::Mesh,
             &topology.image,
-            wish.build,
+            args.build.build(),
             &interrupts,
             &progress,
         )
         .await?;
         let mesh = start(&engine, &checkout, topology, &ready, &ownership, &progress).await?;
-        converge(&mesh, wish.limit, &interrupts, &progress).await?;
+        converge(&mesh, timeout, &interrupts, &progress).await?;
         show(&engine, &mesh, begun).await?;
-        if wish.detach {
-            let next = ["status", "logs", "down"].map(|what| project::command(what, &wish.project));
+        if args.detach {
+            let next = ["status", "logs", "down"].map(|what| project::command(what, &project));
             progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
             return Ok((ExitCode::SUCCESS, Afterwards::Keep));
         }
         progress.say("Press Ctrl-C to stop the mesh and remove it.");
         let watched = super::watch::containers(&engine, &mesh, &ownership.run, &progress);
         if interrupts.stop.run_until_cancelled(watched).await.is_some() {
-            progress.say("Nothing is left of the mesh: somebody else removed it.");
+            progress.say("The mesh was removed by another process.");
             return Ok((ExitCode::FAILURE, Afterwards::Remove));
         }
         progress.stage("stopping");
-        progress.note("letting services finish (Ctrl-C again: stop at once)");
-        let unwell = mesh.stop_all().await;
-        if unwell.is_empty() {
+        progress.note("waiting for requests in flight (Ctrl-C again: stop at once)");
+        let failed = mesh.stop_all().await;
+        if failed.is_empty() {
             progress.done(&format!("all {} stopped", engine.nodes()));
             return Ok((ExitCode::SUCCESS, Afterwards::Remove));
         }
-        progress.done(&format!(
-            "all {} stopped, some of them with an error",
-            engine.nodes()
-        ));
-        progress.say(&unwell.join("\n"));
+        progress.done(&format!("all {} stopped, some with an error", engine.nodes()));
+        progress.say(&failed.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
     guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await
 }
 
-/// Removes what crashed runs left, and says so.
+/// Removes and reports the leftovers of crashed runs.
 pub(super) async fn sweep(engine: &Engine, progress: &Progress) -> Result<(), Error> {
     for leftover in cleanup::sweep(engine).await? {
         let meshes: Vec<String> = leftover
@@ -109,13 +130,13 @@ async fn start(
     ownership: &Ownership,
     progress: &Progress,
 ) -> Result<Mesh, Error> {
-    // Of two that start the same mesh at once, one shall have it.
-    let _turn = turn(checkout).await;
-    // While the image was being made, somebody else may have begun.
+    // Held until the containers have been created, so that of two processes only one starts the mesh.
+    let _lock = start_lock(checkout).await;
+    // Another process may have started it while the image was built.
     refuse_second(engine, &topology, &ownership.run).await?;
     let started = Mesh::start(engine, topology.clone(), &ready.image, ownership, progress).await;
     if started.is_err() {
-        // Between the look and the start somebody else took it: look again, to say who.
+        // Checks again for another owner: that error explains more than the engine's.
         refuse_second(engine, &topology, &ownership.run).await?;
         ports::check_free(engine, &topology, &ownership.run).await?;
     }
@@ -141,47 +162,49 @@ async fn converge(
     Ok(())
 }
 
-/// The turn to start a mesh. Where the file for it cannot be made, it is done without.
-async fn turn(checkout: &Checkout) -> Option<File> {
+/// Locks the start of meshes against other processes. Without the lock file, starts unlocked.
+async fn start_lock(checkout: &Checkout) -> Option<File> {
     let directory = checkout.target().join("harness");
     tokio::fs::create_dir_all(&directory).await.ok()?;
     file_lock::take(&directory.join("up.lock")).await.ok()
 }
 
+/// Prints the containers and the URLs to try.
 async fn show(engine: &Engine, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
     let took = seconds(begun.elapsed());
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
     let containers = engine.containers(&project).await?;
-    let lines = table::curl_lines(mesh.topology(), &containers).join("\n");
-    // Where nobody reads standard output any more, the mesh runs all the same.
+    let lines = listing::curl_lines(mesh.topology(), &containers).join("\n");
+    // An error is ignored: the mesh is running.
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n",
-        table::containers(engine.node_id(), &containers),
+        listing::containers(engine.node_id(), &containers),
         mesh.topology().project
     );
     Ok(())
 }
 
-/// Refuses to start a mesh of which something is there already that is not of the run `own`, and says whose it is.
+/// Refuses to start a mesh if it exists already with another run than `own`, and reports its owner.
 async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let project = &topology.project;
     let filter = format!("{}={project}", label::PROJECT);
-    let mut there = engine.containers(&filter).await?;
-    there.retain(|container| container.label(label::RUN) != own);
-    // The network is what a mesh begins with. One that Compose made may stay behind without its containers.
+    let mut existing = engine.containers(&filter).await?;
+    existing.retain(|container| container.label(label::RUN) != own);
+    // A mesh's network is created first. A network without an owner label and without containers is a leftover of
+    // Compose and does not matter.
     let networks = engine.networks(&filter).await?;
-    let owners = there.iter().map(|container| &container.labels);
+    let owners = existing.iter().map(|container| &container.labels);
     let owner = owners
         .chain(networks.iter().map(|network| &network.labels))
         .filter(|labels| labels.get(label::RUN).is_some_and(|run| run != own))
         .find_map(|labels| labels.get(label::OWNER));
-    if !there.is_empty() || owner.is_some() {
+    if !existing.is_empty() || owner.is_some() {
         let owner = owner.and_then(|owner| owner.parse().ok());
-        let what = state(project, owner.as_ref(), &there);
+        let what = state(project, owner.as_ref(), &existing);
         let advice = format!(
-            "use it as it is (`{}` shows it), remove it (`{}`), or start another beside it with a different -p NAME and \
-             different FRONTEND_PORT, LB_A_PORT and LB_B_PORT",
+            "use it (`{}`), remove it (`{}`), or start another one with a different -p NAME and different \
+             FRONTEND_PORT, LB_A_PORT, and LB_B_PORT",
             project::command("status", project),
             project::command("down", project)
         );
@@ -202,44 +225,44 @@ async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Resul
     }
 }
 
-/// What there is of a mesh, and whose it is.
-fn state(project: &str, owner: Option<&Owner>, there: &[Container]) -> String {
-    let begins = |container: &Container| container.state == "created";
-    if there.is_empty() || there.iter().any(begins) {
+/// Describes an existing mesh and its owner.
+fn state(project: &str, owner: Option<&Owner>, existing: &[Container]) -> String {
+    let created = |container: &Container| container.state == "created";
+    if existing.is_empty() || existing.iter().any(created) {
         match owner {
             Some(Owner::Process(process)) => {
                 return format!("the mesh `{project}` is being started by process {}", process.pid);
             }
             Some(Owner::Detached) => {
                 return format!(
-                    "the mesh `{project}` is being started with --detach, or its start was cut off"
+                    "the mesh `{project}` is being started with --detach, or its start was interrupted"
                 );
             }
-            // What Compose has only created it may have been told only to create.
+            // Compose may have been asked only to create the containers.
             None => {}
         }
     }
-    let state = match there.iter().filter(|container| container.running()).count() {
-        0 if there.is_empty() => "has only a network".to_owned(),
+    let state = match existing.iter().filter(|container| container.running()).count() {
+        0 if existing.is_empty() => "has only a network".to_owned(),
         0 => "exists but is stopped".to_owned(),
-        1 if there.len() == 1 => "is up, 1 container".to_owned(),
-        running if running == there.len() => format!("is up, {running} containers"),
+        1 if existing.len() == 1 => "is up, 1 container".to_owned(),
+        running if running == existing.len() => format!("is up, {running} containers"),
         running => {
-            let down = there.iter().filter(|container| !container.running());
+            let down = existing.iter().filter(|container| !container.running());
             let down: Vec<String> = down.map(|c| format!("{} {}", c.name, c.plight())).collect();
             format!(
                 "is up, {running} of {} containers, and {}",
-                there.len(),
+                existing.len(),
                 down.join(", ")
             )
         }
     };
-    let whose = match owner {
+    let owner = match owner {
         Some(Owner::Process(process)) => format!("`harness up` is running as process {}", process.pid),
         Some(Owner::Detached) => "it was started with --detach".to_owned(),
         None => "Docker Compose started it".to_owned(),
     };
-    format!("the mesh `{project}` {state}; {whose}")
+    format!("the mesh `{project}` {state}; {owner}")
 }
 
 #[cfg(test)]
@@ -247,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mesh_that_is_there_is_told_by_how_far_it_is_and_whose() {
+    fn an_existing_mesh_is_described_by_its_state_and_owner() {
         let container = |state: &str, status: &str| Container {
             name: "m-lb".to_owned(),
             state: state.to_owned(),

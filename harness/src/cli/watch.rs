@@ -1,16 +1,16 @@
-//! What becomes of a mesh's containers while `up` stays with it.
+//! Reports changes of the containers' states while `up` keeps a mesh running.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::cluster::mesh::Mesh;
+use harness::console::Progress;
 use harness::engine::{Container, Engine, label};
-use harness::report::Progress;
 
-/// Time between two looks.
+/// Polling interval.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Tells of every container of the mesh that ends, goes, or comes back, until all have been removed.
+/// Reports every container that exits, is paused, removed, or runs again. Returns once all have been removed.
 pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress: &Progress) {
     let filter = format!("{}={run}", label::RUN);
     let nodes = mesh.nodes().iter();
@@ -18,10 +18,10 @@ pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress
         .map(|node| (node.container.name.clone(), State::Running))
         .collect();
     loop {
-        // An engine that gives no answer now may give one at the next look.
+        // An engine's error is ignored until the next poll.
         if let Ok(listed) = engine.containers(&filter).await {
-            for news in news(&mut known, &listed) {
-                progress.say(&news);
+            for change in changes(&mut known, &listed) {
+                progress.say(&change);
             }
             if known.values().all(|state| *state == State::Removed) {
                 return;
@@ -39,9 +39,9 @@ enum State {
     Removed,
 }
 
-/// A sentence for each container that is no longer as it was `known`, which is brought up to date.
-fn news(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String> {
-    let mut told = Vec::new();
+/// Updates `known`, and describes each change.
+fn changes(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String> {
+    let mut lines = Vec::new();
     for (name, known) in known {
         let container = listed.iter().find(|container| container.name == *name);
         let (state, what) = match container.map(|container| (container.state.as_str(), container)) {
@@ -49,15 +49,15 @@ fn news(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String
             Some(("running", _)) => (State::Running, "is running again".to_owned()),
             Some(("paused", _)) => (State::Paused, "is paused".to_owned()),
             Some((_, container)) if container.ended() => (State::Ended, container.plight()),
-            // On its way from one to another.
+            // In transition.
             Some(_) => continue,
         };
         if state != *known {
-            told.push(format!("{name} {what}"));
+            lines.push(format!("{name} {what}"));
             *known = state;
         }
     }
-    told
+    lines
 }
 
 #[cfg(test)]
@@ -74,21 +74,24 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_is_reported_once() {
         let mut known = BTreeMap::from([
             ("lb".to_owned(), State::Running),
             ("b".to_owned(), State::Running),
         ]);
         let up = || container("lb", "running", "Up 3 seconds");
-        assert!(news(&mut known, &[up(), container("b", "running", "Up")]).is_empty());
+        assert!(changes(&mut known, &[up(), container("b", "running", "Up")]).is_empty());
         let killed = [up(), container("b", "exited", "Exited (137) 1 second ago")];
-        assert_eq!(news(&mut known, &killed), ["b has ended (exit code 137)"]);
-        assert!(news(&mut known, &killed).is_empty());
-        assert_eq!(news(&mut known, &[up()]), ["b has been removed"]);
+        assert_eq!(changes(&mut known, &killed), ["b has ended (exit code 137)"]);
+        assert!(changes(&mut known, &killed).is_empty());
+        assert_eq!(changes(&mut known, &[up()]), ["b has been removed"]);
         let again = [
             container("lb", "paused", "Up (Paused)"),
             container("b", "running", "Up"),
         ];
-        assert_eq!(news(&mut known, &again), ["b is running again", "lb is paused"]);
+        assert_eq!(
+            changes(&mut known, &again),
+            ["b is running again", "lb is paused"]
+        );
     }
 }

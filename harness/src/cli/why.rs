@@ -1,4 +1,4 @@
-//! `why`: what happened around the failure of a scenario or of a run of chaos.
+//! `why`: prints the timeline of a failure.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,20 +8,26 @@ use harness::cluster::checkout::Checkout;
 use harness::error::Error;
 use harness::timeline;
 
-use super::output::wanted;
+use super::output::written;
 
-/// Prints `file`, or the newest that there is.
-pub(super) fn run(file: Option<PathBuf>) -> Result<ExitCode, Error> {
-    let path = match file {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Timeline file named in the failure message [default: the newest]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    let path = match args.file {
         Some(path) => path,
         None => timeline::newest(&timeline::directory(&Checkout::find()?))?,
     };
     let text = std::fs::read(&path).map_err(|error| {
         let what = format!("{}: {error}", path.display());
-        Error::environment(what, "leave out the name to see the newest file")
+        Error::environment(what, "leave out FILE to print the newest timeline")
     })?;
     let _ = writeln!(std::io::stderr(), "{}", path.display());
     let mut output = std::io::stdout();
-    wanted(output.write_all(&text).and_then(|()| output.flush()))?;
+    written(output.write_all(&text).and_then(|()| output.flush()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,13 @@
-//! The report as JSON, for programs.
+//! The report as JSON.
 
 use serde::Serialize;
 
-use super::outcome::Report;
+use super::summary::Report;
 use crate::clock;
-use crate::verify::objectives::Promise;
+use crate::verify::objectives::Objective;
 
-/// Changes when a key changes its meaning or goes; new keys may come at any time.
-const VERSION: u32 = 1;
+/// Incremented when a key is removed or changes its meaning; keys may be added at any time.
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -20,7 +20,7 @@ struct Document<'a> {
     exit_code: u8,
     interrupted: bool,
     scenarios: Vec<Scenario<'a>>,
-    promises: Vec<Kept>,
+    objectives: Vec<ObjectiveRow>,
     failed_in_flight: usize,
 }
 
@@ -36,14 +36,14 @@ struct Scenario<'a> {
 }
 
 #[derive(Serialize)]
-struct Kept {
+struct ObjectiveRow {
     name: &'static str,
     about: &'static str,
     unit: String,
     limit: u64,
     count: usize,
-    /// `null` where nothing was measured.
-    kept: Option<bool>,
+    /// `null` if nothing was measured.
+    met: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p50: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,10 +52,10 @@ struct Kept {
     max: Option<u64>,
 }
 
-/// The whole report.
+/// Renders the report as JSON.
 ///
 /// # Errors
-/// What the writer says.
+/// The serialiser's message.
 pub fn json(report: &Report) -> Result<String, String> {
     let scenarios = report.scenarios.iter().map(|outcome| Scenario {
         name: &outcome.name,
@@ -65,15 +65,15 @@ pub fn json(report: &Report) -> Result<String, String> {
         seconds: outcome.took.as_secs_f64(),
         message: outcome.verdict.message(),
     });
-    let promises = Promise::ALL.into_iter().map(|promise| {
-        let summary = report.measured.summary(promise);
-        Kept {
-            name: promise.key(),
-            about: promise.name(),
-            unit: promise.unit().to_string(),
-            limit: promise.limit().0,
+    let objectives = Objective::ALL.into_iter().map(|objective| {
+        let summary = report.measured.summary(objective);
+        ObjectiveRow {
+            name: objective.key(),
+            about: objective.name(),
+            unit: objective.unit().to_string(),
+            limit: objective.limit().0,
             count: summary.map_or(0, |summary| summary.count),
-            kept: summary.map(|summary| summary.kept()),
+            met: summary.map(|summary| summary.met()),
             p50: summary.map(|summary| summary.p50.0),
             p99: summary.map(|summary| summary.p99.0),
             max: summary.map(|summary| summary.max.0),
@@ -89,7 +89,7 @@ pub fn json(report: &Report) -> Result<String, String> {
         exit_code: report.exit_code(),
         interrupted: report.interrupted,
         scenarios: scenarios.collect(),
-        promises: promises.collect(),
+        objectives: objectives.collect(),
         failed_in_flight: report.measured.in_flight,
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
@@ -100,13 +100,13 @@ pub fn json(report: &Report) -> Result<String, String> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::outcome::example;
+    use super::super::summary::example;
 
     #[test]
-    fn programs_find_all_of_it() {
+    fn the_document_has_every_scenario_and_objective() {
         let text = super::json(&example()).unwrap();
         let read: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(read["version"], json!(1));
+        assert_eq!(read["version"], json!(2));
         assert_eq!(read["runtime"], json!("process"));
         assert_eq!(read["began"], json!("2026-11-24T05:38:07.000Z"));
         assert_eq!(read["exit_code"], json!(1));
@@ -114,28 +114,28 @@ mod tests {
         assert_eq!(read["failed_in_flight"], json!(3));
         assert_eq!(
             read["scenarios"][0],
-            json!({"name": "paths", "about": "paths does as it should", "run": 1, "outcome": "held", "seconds": 0.25})
+            json!({"name": "paths", "about": "paths works", "run": 1, "outcome": "held", "seconds": 0.25})
         );
         assert_eq!(read["scenarios"][1]["outcome"], json!("failed"));
         assert_eq!(read["scenarios"][2]["message"], json!("needs Docker"));
         assert_eq!(read["scenarios"][3]["outcome"], json!("broken"));
-        let promise = |name: &str| {
-            let mut all = read["promises"].as_array().unwrap().iter();
-            all.find(|promise| promise["name"] == json!(name)).unwrap()
+        let objective = |name: &str| {
+            let mut all = read["objectives"].as_array().unwrap().iter();
+            all.find(|objective| objective["name"] == json!(name)).unwrap()
         };
         assert_eq!(
-            *promise("ready"),
+            *objective("ready"),
             json!({
                 "name": "ready", "about": "last container started -> all instances answer on every path", "unit": "us",
-                "limit": 2_000_000, "count": 2, "kept": true, "p50": 700_000, "p99": 900_000, "max": 900_000
+                "limit": 2_000_000, "count": 2, "met": true, "p50": 700_000, "p99": 900_000, "max": 900_000
             })
         );
-        assert_eq!(promise("kill_to_last_error")["kept"], json!(false));
+        assert_eq!(objective("kill_to_last_error")["met"], json!(false));
         assert_eq!(
-            promise("join")["kept"],
+            objective("join")["met"],
             Value::Null,
-            "nothing measured is not kept"
+            "an objective that was not measured is neither met nor missed"
         );
-        assert!(promise("join").get("max").is_none());
+        assert!(objective("join").get("max").is_none());
     }
 }

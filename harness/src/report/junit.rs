@@ -1,16 +1,17 @@
-//! The report as JUnit XML, as CI servers read it.
+//! The report as JUnit XML for CI servers.
 
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
-use super::outcome::{Report, Verdict};
+use super::summary::Report;
 use crate::clock;
-use crate::verify::objectives::Promise;
+use crate::verify::objectives::Objective;
+use crate::verify::suite::Verdict;
 
-/// One suite, named after the runtime, with a case for each scenario and one for the promises, which are its
-/// properties too; one more where it was interrupted.
+/// Renders one test suite, named after the runtime: a test case for each scenario, one for the objectives, and one more
+/// if the run was interrupted. The measured values are properties of the suite.
 ///
 /// # Errors
-/// What the writer says.
+/// The XML writer's message.
 pub fn junit(report: &Report) -> Result<String, String> {
     let class = format!("mesh.{}", report.runtime);
     let mut suite = TestSuite::new(class.as_str());
@@ -27,7 +28,7 @@ pub fn junit(report: &Report) -> Result<String, String> {
         case.set_classname(class.as_str()).set_time(outcome.took);
         suite.add_test_case(case);
     }
-    suite.add_test_cases(promises(report, &class));
+    suite.add_test_cases(objectives(report, &class));
     suite.add_test_cases(interruption(report, &class));
     let mut xml = quick_junit::Report::new("mesh");
     xml.set_time(report.took).add_test_suite(suite);
@@ -47,7 +48,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
             status.set_message(reason);
         }
         Verdict::Failed { message } | Verdict::Broken { message } => {
-            // The attribute is a headline; the text is all of it.
+            // The attribute is a headline; the description has the whole message.
             status
                 .set_message(message.lines().next().unwrap_or_default().trim())
                 .set_description(message);
@@ -56,21 +57,21 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
     status
 }
 
-/// Each measured promise in its unit, for programs.
+/// The measured values, each in its objective's unit.
 fn properties(report: &Report) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     for summary in report.measured.summaries() {
-        let promise = summary.promise;
+        let objective = summary.objective;
         let mut add = |what: &str, value: String| {
-            properties.push((format!("promise.{}.{what}", promise.key()), value));
+            properties.push((format!("objective.{}.{what}", objective.key()), value));
         };
-        add("unit", promise.unit().to_string());
+        add("unit", objective.unit().to_string());
         add("count", summary.count.to_string());
         add("p50", summary.p50.0.to_string());
         add("p99", summary.p99.0.to_string());
         add("max", summary.max.0.to_string());
-        add("limit", promise.limit().0.to_string());
-        add("kept", summary.kept().to_string());
+        add("limit", objective.limit().0.to_string());
+        add("met", summary.met().to_string());
     }
     properties.push((
         "failed.in_flight".to_owned(),
@@ -79,49 +80,49 @@ fn properties(report: &Report) -> Vec<(String, String)> {
     properties
 }
 
-/// A broken promise fails the run, so a case fails; where nothing was measured there is none.
-fn promises(report: &Report, class: &str) -> Option<TestCase> {
+/// The test case that fails if an objective was missed; none if nothing was measured.
+fn objectives(report: &Report, class: &str) -> Option<TestCase> {
     if report.measured.summaries().is_empty() {
         return None;
     }
-    let told: Vec<String> = report
+    let missed: Vec<String> = report
         .measured
-        .broken()
+        .missed()
         .iter()
         .map(|summary| {
-            let shown = |value| Promise::shown(summary.promise, value);
-            let (max, limit) = (shown(summary.max), shown(summary.promise.limit()));
-            format!("{}: {max}, promised at most {limit}", summary.promise.name())
+            let shown = |value| Objective::shown(summary.objective, value);
+            let (max, limit) = (shown(summary.max), shown(summary.objective.limit()));
+            format!("{}: {max}, limit {limit}", summary.objective.name())
         })
         .collect();
-    let verdict = if told.is_empty() {
+    let verdict = if missed.is_empty() {
         Verdict::Held
     } else {
         Verdict::Failed {
-            message: told.join("\n"),
+            message: missed.join("\n"),
         }
     };
-    let mut case = TestCase::new("promises", status(&verdict));
+    let mut case = TestCase::new("objectives", status(&verdict));
     case.set_classname(class);
     Some(case)
 }
 
-/// What was not run is skipped, which by itself looks well: an interrupted suite has an error too.
+/// An interrupted suite reports an error: its remaining scenarios are skipped, and skips alone look like success.
 fn interruption(report: &Report, class: &str) -> Option<TestCase> {
-    let message = "the suite was interrupted before it was done".to_owned();
-    let told = || TestCase::new("interrupted", status(&Verdict::Broken { message }));
-    let mut case = report.interrupted.then(told)?;
+    let message = "the suite was interrupted".to_owned();
+    let interrupted = || TestCase::new("interrupted", status(&Verdict::Broken { message }));
+    let mut case = report.interrupted.then(interrupted)?;
     case.set_classname(class);
     Some(case)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::example;
+    use super::super::summary::example;
     use super::*;
 
     #[test]
-    fn what_is_written_reads_back_as_what_happened() {
+    fn the_xml_parses_back_to_the_same_results() {
         let xml = junit(&example()).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
         assert_eq!(
@@ -142,7 +143,7 @@ mod tests {
                 ("kill", 1500),
                 ("partition", 0),
                 ("rejoin", 30),
-                ("promises", 0)
+                ("objectives", 0)
             ]
         );
         assert_eq!(suite.test_cases[0].status, TestCaseStatus::success());
@@ -174,7 +175,7 @@ mod tests {
         };
         assert_eq!(
             message.as_deref(),
-            Some("instance killed -> last error: 501 ms, promised at most 500 ms")
+            Some("instance killed -> last error: 501 ms, limit 500 ms")
         );
     }
 
@@ -199,13 +200,13 @@ mod tests {
             all.find(|property| property.name.as_str() == name)
                 .map(|property| property.value.as_str())
         };
-        assert_eq!(value("promise.ready.count"), Some("2"));
-        assert_eq!(value("promise.ready.p50"), Some("700000"));
-        assert_eq!(value("promise.ready.max"), Some("900000"));
-        assert_eq!(value("promise.ready.unit"), Some("us"));
-        assert_eq!(value("promise.kill_to_last_error.kept"), Some("false"));
-        assert_eq!(value("promise.failed_on_stop.kept"), Some("true"));
-        assert_eq!(value("promise.join.kept"), None, "it was not measured");
+        assert_eq!(value("objective.ready.count"), Some("2"));
+        assert_eq!(value("objective.ready.p50"), Some("700000"));
+        assert_eq!(value("objective.ready.max"), Some("900000"));
+        assert_eq!(value("objective.ready.unit"), Some("us"));
+        assert_eq!(value("objective.kill_to_last_error.met"), Some("false"));
+        assert_eq!(value("objective.failed_on_stop.met"), Some("true"));
+        assert_eq!(value("objective.join.met"), None, "it was not measured");
         assert_eq!(value("failed.in_flight"), Some("3"));
         assert_eq!(value("interrupted"), Some("false"));
         assert_eq!(value("runtime.why"), Some("no Docker engine answers"));

@@ -1,11 +1,12 @@
-//! The report as Markdown, for the summary page of a CI run.
+//! The report as Markdown for a CI run's summary page.
 
 use std::fmt::Write as _;
 
-use super::outcome::{Report, Verdict};
-use super::seconds;
+use super::summary::Report;
+use crate::console::seconds;
+use crate::verify::suite::Verdict;
 
-/// A table of the scenarios, their failures, and a table of the promises.
+/// Renders a table of the scenarios, the failure messages, and a table of the objectives.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
@@ -44,31 +45,31 @@ pub fn markdown(report: &Report) -> String {
         }
     }
     text.push_str(
-        "\n| promise | count | p50 | p99 | max | promised | |\n|---|---:|---:|---:|---:|---:|---|\n",
+        "\n| objective | count | p50 | p99 | max | limit | |\n|---|---:|---:|---:|---:|---:|---|\n",
     );
     let (shown, left_out) = report.shown();
-    for promise in shown {
-        let promised = promise.promised();
-        let name = cell(promise.name());
-        let _ = match report.measured.summary(promise) {
-            None => writeln!(text, "| {name} | 0 | | | | {promised} | not measured |"),
+    for objective in shown {
+        let limit = objective.limit_text();
+        let name = cell(objective.name());
+        let _ = match report.measured.summary(objective) {
+            None => writeln!(text, "| {name} | 0 | | | | {limit} | not measured |"),
             Some(summary) => writeln!(
                 text,
-                "| {name} | {} | {} | {} | {} | {promised} | {} |",
+                "| {name} | {} | {} | {} | {} | {limit} | {} |",
                 summary.count,
-                promise.shown(summary.p50),
-                promise.shown(summary.p99),
-                promise.shown(summary.max),
-                if summary.kept() { "kept" } else { "**broken**" },
+                objective.shown(summary.p50),
+                objective.shown(summary.p99),
+                objective.shown(summary.max),
+                if summary.met() { "met" } else { "**missed**" },
             ),
         };
     }
     if left_out > 0 {
-        let _ = writeln!(text, "\n{}", super::left_out(left_out));
+        let _ = writeln!(text, "\n{}", super::summary::not_measured(left_out));
     }
     let _ = writeln!(
         text,
-        "\nFailed requests that were in flight on a killed or frozen instance: {}.",
+        "\nFailed requests in flight on a killed or frozen instance: {}.",
         report.measured.in_flight
     );
     text
@@ -83,7 +84,7 @@ fn sign(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Text that stays within its cell and is not taken for markup.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     let visible: String = text.chars().filter(|c| !c.is_control()).collect();
     escaped(&visible).replace('|', "\\|")
@@ -95,7 +96,7 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// A fence that is longer than any within the text.
+/// A code fence longer than any in the text.
 fn fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     "`".repeat((longest + 1).max(3))
@@ -103,21 +104,21 @@ fn fence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::example;
+    use super::super::summary::example;
     use super::*;
 
     #[test]
-    fn both_tables_and_every_failure_are_there() {
+    fn the_page_has_both_tables_and_every_failure() {
         let expected = "\
 ## Mesh on process
 
-2 of 3 failed: kill, rejoin, 1 skipped. Promises broken: instance killed -> last error.
+2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: instance killed -> last error.
 
 process (no Docker engine answers), 12.3 s.
 
 | scenario | | took | |
 |---|---|---:|---|
-| paths | ✔ held | 0.25 s | paths does as it should |
+| paths | ✔ held | 0.25 s | paths works |
 | kill | ✘ failed | 1.50 s | expected: a &lt; b &amp; \"c\" |
 | partition | skipped | 0.00 s | needs Docker |
 | rejoin | ⚠ broken | 0.03 s | the engine went away |
@@ -139,41 +140,41 @@ the engine went away
 
 </details>
 
-| promise | count | p50 | p99 | max | promised | |
+| objective | count | p50 | p99 | max | limit | |
 |---|---:|---:|---:|---:|---:|---|
-| last container started -&gt; all instances answer on every path | 2 | 700 ms | 900 ms | 900 ms | at most 2 s | kept |
+| last container started -&gt; all instances answer on every path | 2 | 700 ms | 900 ms | 900 ms | at most 2 s | met |
 | program started -&gt; ready, image cached | 0 | | | | at most 6 s | not measured |
 | instance added -&gt; its first answer | 0 | | | | at most 500 ms | not measured |
-| failed during a graceful stop | 1 | 0 | 0 | 0 | none | kept |
+| failed during a graceful stop | 1 | 0 | 0 | 0 | none | met |
 | failed during a rolling restart | 0 | | | | none | not measured |
 | failed while scaling up and down | 0 | | | | none | not measured |
-| instance killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | at most 500 ms | **broken** |
+| instance killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | at most 500 ms | **missed** |
 | instance frozen -&gt; last error | 0 | | | | at most 3 s | not measured |
 | partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
 | instance runs again -&gt; it answers | 0 | | | | at most 2 s | not measured |
-| resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
-| size of the image | 0 | | | | at most 8 MB | not measured |
+| resident memory of an idle sidecar | 0 | | | | at most 4 MiB | not measured |
+| size of the image | 0 | | | | at most 10 MB | not measured |
 
-Failed requests that were in flight on a killed or frozen instance: 3.
+Failed requests in flight on a killed or frozen instance: 3.
 ";
         assert_eq!(markdown(&example()), expected);
     }
 
     #[test]
-    fn of_some_scenarios_only_what_was_measured_is_there() {
+    fn a_filtered_run_shows_only_measured_objectives() {
         let mut report = example();
         report.filtered = true;
         let text = markdown(&report);
         assert!(!text.contains("| not measured |"), "{text}");
-        assert!(text.contains("| kept |\n"), "{text}");
+        assert!(text.contains("| met |\n"), "{text}");
         assert!(
-            text.contains("\n\nNot measured by these scenarios: 9 of 12 promises.\n\n"),
+            text.contains("\n\nNot measured by these scenarios: 9 of 12 objectives.\n\n"),
             "{text}"
         );
     }
 
     #[test]
-    fn text_cannot_leave_its_cell_or_its_block() {
+    fn text_cannot_break_out_of_its_cell_or_code_block() {
         assert_eq!(cell("a|b\r<c>"), "a\\|b&lt;c&gt;");
         assert_eq!(fence("a ``` b"), "````");
         assert_eq!(fence(""), "```");

@@ -1,4 +1,4 @@
-//! The files that tell why something failed: where they are, how they are called, and how many there are.
+//! The timeline files of failures: their directory, names, and retention.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,37 +9,37 @@ use crate::clock;
 use crate::cluster::checkout::Checkout;
 use crate::error::Error;
 
-/// Files that are kept, the newest.
+/// Newest files kept; older ones are deleted.
 const KEPT: usize = 20;
-/// How a file's name begins: a time, with a digit for each 0.
+/// Pattern of a file name's start: a UTC time, with a digit for each 0.
 const STAMP: &str = "0000-00-00T00-00-00-000Z-";
 
-/// Where the files are written that tell why a scenario failed.
+/// The directory of the timeline files.
 pub fn directory(checkout: &Checkout) -> PathBuf {
     checkout.target().join("harness").join("why")
 }
 
-/// The file for a scenario that failed at `at`; names are in the order of their times.
+/// The file for a failure of `scenario` at `at`. File names sort by time.
 pub fn file(directory: &Path, at: SystemTime, scenario: &str) -> PathBuf {
     let stamp = clock::rfc3339(at).replace([':', '.'], "-");
     directory.join(format!("{stamp}-{scenario}-{}.txt", std::process::id()))
 }
 
-/// The newest of those files.
+/// The newest timeline file.
 ///
 /// # Errors
 /// There is none.
 pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
     let nothing = || {
         let advice =
-            "one is written when a scenario or a chaos run fails; name a FILE to see one from elsewhere";
-        Error::environment(format!("there is no file in {}", directory.display()), advice)
+            "a timeline is written when `test` or `chaos` fails; pass FILE to print one from elsewhere";
+        Error::environment(format!("there is no timeline in {}", directory.display()), advice)
     };
     let listed = listed(directory).map_err(|_| nothing())?;
     listed.into_iter().next_back().ok_or_else(nothing)
 }
 
-/// Writes such a file, and removes the oldest beside it where there are more than 20. Blocks.
+/// Writes a timeline file and deletes the oldest beyond [`KEPT`]. Blocking.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -47,7 +47,7 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
     std::fs::write(path, text)?;
-    // Where they cannot be removed now, the next one to be written tries again.
+    // A file that cannot be deleted now is tried again at the next write.
     let mut older = listed(directory).unwrap_or_default();
     older.retain(|other| other != path);
     for file in older.iter().rev().skip(KEPT - 1) {
@@ -56,19 +56,19 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Those that are in the directory, the oldest first.
+/// The timeline files of a directory, oldest first.
 fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory)?.filter_map(Result::ok);
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(is_one))
+        .filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(is_timeline))
         .collect();
     files.sort();
     Ok(files)
 }
 
-/// Whether [`file`] gives such names.
-fn is_one(name: &str) -> bool {
+/// Whether `name` has the form that [`file`] generates.
+fn is_timeline(name: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let dated = name.len() > STAMP.len()
         && name.bytes().zip(STAMP.bytes()).all(|(byte, form)| match form {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_is_found() {
+    fn newest_ignores_other_files() {
         let directory = tempfile::tempdir().unwrap();
         assert!(newest(directory.path()).is_err());
         assert!(newest(&directory.path().join("not there")).is_err());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_kept_and_nothing_else_is_touched() {
+    fn only_the_oldest_timelines_are_deleted() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("why");
         let path = |number| file(&directory, at(number), "all_gone");
@@ -128,7 +128,7 @@ mod tests {
         let kept: Vec<PathBuf> = (4..=KEPT + 3).map(path).collect();
         assert_eq!(listed(&directory).unwrap(), kept);
         assert!(others.iter().all(|other| other.exists()));
-        // After the clock was set back.
+        // The clock was set back: the file just written stays.
         write(&path(0), "0").unwrap();
         assert_eq!(listed(&directory).unwrap().len(), KEPT);
         assert_eq!(std::fs::read_to_string(path(0)).unwrap(), "0");

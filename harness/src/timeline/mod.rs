@@ -1,121 +1,120 @@
-//! What happened, on one clock: what the engine did, what the containers wrote, what the sidecars believed, which
-//! requests failed, and what the harness did meanwhile.
+//! One timeline of a run: engine events, container logs, changes of the sidecars' views, failed requests, and the
+//! harness's own actions. Written to a file after a failure; `harness why` prints it.
 
-mod book;
-mod collect;
+mod collector;
+mod event_log;
 mod files;
-mod level;
-mod life;
-mod members;
+mod lifecycle;
+mod problem_line;
 mod text;
+mod view_diff;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::task::JoinSet;
 
 use crate::cluster::topology::Topology;
 use crate::engine::Engine;
-use crate::verify::traffic::Recording;
-pub use book::Suspect;
+use event_log::EventLog;
 pub use files::{directory, file, newest};
-pub use level::unexpected;
+pub use problem_line::{ProblemLine, unexpected};
 pub use text::Window;
 
-use book::Book;
-
-/// Failed requests that a file tells of, the first in its time.
-const MAX_REQUESTS: usize = 500;
-
-/// Where an entry is from.
+/// The origin of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The engine did something to a container, or saw its end.
+pub enum EntryKind {
+    /// A container event of the engine.
     Engine,
-    /// A line that a container wrote.
+    /// A log line of a container.
     Log,
-    /// A sidecar's view changed.
+    /// A change of a sidecar's view of the mesh.
     Membership,
-    /// A request failed.
+    /// A failed request.
     Request,
-    /// The harness did something.
+    /// An action of the harness.
     Harness,
 }
 
-/// Something that happened.
+/// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When.
+    /// Wall-clock time.
     pub at: SystemTime,
-    /// To whom: a container's name, a route, or a scenario.
+    /// A container's name, a route, or a scenario.
     pub source: String,
-    /// Where this is from.
-    pub kind: Kind,
-    /// What.
+    /// The origin.
+    pub kind: EntryKind,
+    /// The event, without its time and source.
     pub text: String,
 }
 
-/// The collected entries of one run. Collecting ends when this is dropped.
+/// Collects the entries of one run until it is dropped.
 #[derive(Debug)]
-pub struct Chronicle {
+pub struct Timeline {
     engine: Engine,
-    book: Shared,
-    // Their end is this one's.
+    log: SharedLog,
+    /// Aborted on drop.
     _tasks: JoinSet<()>,
 }
 
-/// A book that many write into.
+/// The event log, shared with the collecting tasks.
 #[derive(Debug, Clone, Default)]
-struct Shared(Arc<Mutex<Book>>);
+struct SharedLog(Arc<Mutex<EventLog>>);
 
-impl Shared {
-    fn with<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+impl SharedLog {
+    fn with<T>(&self, change: impl FnOnce(&mut EventLog) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Chronicle {
-    /// Begins to collect what happens to all containers of the run `run`, those that are made later included.
-    /// `topology` tells their status ports.
+impl Timeline {
+    /// Starts collecting from all containers labelled with `run`, including those created later. Their status ports are
+    /// taken from `topology`.
     pub fn start(engine: &Engine, run: &str, topology: &Topology) -> Self {
-        let book = Shared::default();
+        let log = SharedLog::default();
         let mut tasks = JoinSet::new();
-        let ports = collect::StatusPorts::of(topology);
-        tasks.spawn(collect::all(engine.clone(), run.to_owned(), ports, book.clone()));
+        let ports = collector::StatusPorts::of(topology);
+        tasks.spawn(collector::collect(
+            engine.clone(),
+            run.to_owned(),
+            ports,
+            log.clone(),
+        ));
         Self {
             engine: engine.clone(),
-            book,
+            log,
             _tasks: tasks,
         }
     }
 
-    /// Notes what the harness does.
+    /// Adds an action of the harness.
     pub fn say(&self, source: &str, text: impl Into<String>) {
         let entry = Entry {
             at: SystemTime::now(),
             source: source.to_owned(),
-            kind: Kind::Harness,
+            kind: EntryKind::Harness,
             text: text.into(),
         };
-        self.book.with(|book| book.add(entry));
+        self.log.with(|log| log.add(entry));
     }
 
-    /// Reads what the containers have written up to now, as far as it is not known yet.
+    /// Reads the containers' log lines that have not been collected yet.
     pub async fn catch_up(&self) {
-        collect::catch_up(&self.engine, &self.book).await;
+        collector::catch_up(&self.engine, &self.log).await;
     }
 
-    /// The WARN and ERROR lines that were collected since the last call.
-    pub fn suspects(&self) -> Vec<Suspect> {
-        self.book.with(Book::take_suspects)
+    /// Takes the WARN and ERROR lines collected since the last call.
+    pub fn take_problem_lines(&self) -> Vec<ProblemLine> {
+        self.log.with(EventLog::take_suspects)
     }
 
-    /// Writes all that happened within `windows`, and the failures of `requests` there, in the order of their times. Of
-    /// such files the newest 20 stay.
+    /// Writes the entries within `windows`, merged with `requests`, in the order of their times. Keeps the newest 20
+    /// files of the directory.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -124,42 +123,12 @@ impl Chronicle {
         path: &Path,
         about: &str,
         windows: &[Window],
-        requests: &[Recording],
+        requests: Vec<Entry>,
     ) -> std::io::Result<()> {
-        let mut entries = self.book.with(|book| book.entries());
-        entries.extend(requests.iter().flat_map(failed));
-        let text = text::render(about, &self.book.with(|book| book.containers()), entries, windows);
+        let mut entries = self.log.with(|log| log.entries());
+        entries.extend(requests);
+        let text = text::render(about, &self.log.with(|log| log.containers()), entries, windows);
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || files::write(&path, &text)).await?
     }
-}
-
-/// The first failed request that was sent at `since` or later: when.
-pub fn first_failure(requests: &[Recording], since: SystemTime) -> Option<SystemTime> {
-    let first = |recording: &Recording| {
-        recording.read(|record| {
-            let sent = record.failures().map(|outcome| record.sent_at(outcome));
-            sent.filter(|at| *at >= since).min()
-        })
-    };
-    requests.iter().filter_map(first).min()
-}
-
-/// The failed requests, dated by their ends.
-fn failed(recording: &Recording) -> Vec<Entry> {
-    recording.read(|record| {
-        let entry = |outcome: &crate::verify::traffic::Outcome| {
-            let reason = outcome.result.as_ref().err()?;
-            Some(Entry {
-                at: record.sent_at(outcome) + outcome.took,
-                source: record.route(outcome.route),
-                kind: Kind::Request,
-                text: format!(
-                    "failed after {:.3} s: {reason}",
-                    Duration::as_secs_f64(&outcome.took)
-                ),
-            })
-        };
-        record.failures().filter_map(entry).take(MAX_REQUESTS).collect()
-    })
 }

@@ -1,4 +1,4 @@
-//! The whole of collecting, from an engine of processes with a shell script in the sidecar's place.
+//! Collecting from a process runtime whose containers run a shell script instead of a sidecar.
 
 use std::time::Duration;
 
@@ -14,39 +14,39 @@ async fn running(fixture: &Fixture, name: &str, run: &str) -> String {
     id
 }
 
-impl Chronicle {
-    /// What it knows of one kind, in the order of the times.
-    fn told(&self, kind: Kind) -> Vec<String> {
-        let mut entries = self.book.with(|book| book.entries());
+impl Timeline {
+    /// All entries of one kind, sorted by time.
+    fn lines(&self, kind: EntryKind) -> Vec<String> {
+        let mut entries = self.log.with(|log| log.entries());
         entries.retain(|entry| entry.kind == kind);
         entries.sort_by_key(|entry| entry.at);
-        let told = |entry: Entry| match entry.text.split_once("found: Up ") {
+        let line = |entry: Entry| match entry.text.split_once("found: Up ") {
             Some(_) => format!("{}: found", entry.source),
             None => format!("{}: {}", entry.source, entry.text),
         };
-        entries.into_iter().map(told).collect()
+        entries.into_iter().map(line).collect()
     }
 
-    async fn until_told(&self, kind: Kind, expected: &[&str]) {
-        let told = async || match self.told(kind) {
-            told if told == expected => Ok(()),
-            told => Err(told),
+    async fn wait_for(&self, kind: EntryKind, expected: &[&str]) {
+        let lines = async || match self.lines(kind) {
+            lines if lines == expected => Ok(()),
+            lines => Err(lines),
         };
-        wait::until(GRACE, Duration::from_millis(5), told, |_| {})
+        wait::until(GRACE, Duration::from_millis(5), lines, |_| {})
             .await
             .unwrap();
     }
 }
 
 #[tokio::test]
-async fn it_follows_a_container_through_its_lives() {
+async fn a_container_is_followed_across_restarts_until_its_removal() {
     let fixture = Fixture::new().await;
     let engine = Engine::Process(fixture.engine.clone());
-    let topology = Checkout::find().unwrap().topology("chronicle").unwrap();
+    let topology = Checkout::find().unwrap().topology("timeline").unwrap();
     running(&fixture, "before", "r").await;
-    let chronicle = Chronicle::start(&engine, "r", &topology);
+    let timeline = Timeline::start(&engine, "r", &topology);
     let found = "before: found";
-    chronicle.until_told(Kind::Engine, &[found]).await;
+    timeline.wait_for(EntryKind::Engine, &[found]).await;
     running(&fixture, "other", "another").await;
     let id = running(&fixture, "one", "r").await;
     fixture.engine.pause(&id).await.unwrap();
@@ -64,7 +64,7 @@ async fn it_follows_a_container_through_its_lives() {
         "one: ready",
         "one: stopping",
     ];
-    chronicle.until_told(Kind::Log, &lines).await;
+    timeline.wait_for(EntryKind::Log, &lines).await;
     fixture.engine.remove(&id).await.unwrap();
     let events = [
         found,
@@ -80,14 +80,14 @@ async fn it_follows_a_container_through_its_lives() {
         "one: stop",
         "one: destroy",
     ];
-    chronicle.until_told(Kind::Engine, &events).await;
-    let gone = async || match chronicle.book.with(|book| book.present()) {
+    timeline.wait_for(EntryKind::Engine, &events).await;
+    let gone = async || match timeline.log.with(|log| log.present()) {
         present if present.contains(&id) => Err(present),
         _ => Ok(()),
     };
     wait::until(GRACE, Duration::from_millis(5), gone, |_| {})
         .await
         .unwrap();
-    let names = chronicle.book.with(|book| book.containers());
+    let names = timeline.log.with(|log| log.containers());
     assert!(names.iter().all(|(_, name)| name != "other"), "{names:?}");
 }

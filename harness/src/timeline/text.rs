@@ -1,22 +1,22 @@
-//! Entries as a file for people: pure.
+//! Renders entries as a text file. Pure.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use super::{Entry, Kind};
+use super::{Entry, EntryKind};
 use crate::clock;
 
-/// A stretch of time that is told in full.
+/// A time interval whose entries are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Its begin.
+    /// Start, inclusive.
     pub from: SystemTime,
-    /// Its end.
+    /// End, inclusive.
     pub to: SystemTime,
 }
 
 impl Window {
-    /// From so long before a moment until so long after.
+    /// The interval from `before` ahead of `at` to `after` past it.
     pub fn around(at: SystemTime, before: Duration, after: Duration) -> Self {
         Self {
             from: at.checked_sub(before).unwrap_or(SystemTime::UNIX_EPOCH),
@@ -24,20 +24,20 @@ impl Window {
         }
     }
 
-    fn holds(&self, at: SystemTime) -> bool {
+    fn contains(&self, at: SystemTime) -> bool {
         self.from <= at && at <= self.to
     }
 }
 
-/// The entries within any of `windows`, by their times, below `about` and the names of those containers (id and name)
-/// that they tell of.
+/// Renders the entries within any of `windows`, sorted by time. The header has `about` and those of the `containers`
+/// (ID, name) that occur in the entries.
 pub(super) fn render(
     about: &str,
     containers: &[(String, String)],
     mut entries: Vec<Entry>,
     windows: &[Window],
 ) -> String {
-    // Stable, so that entries of one source and time keep their order.
+    // A stable sort: entries with the same source and time keep their order.
     entries.sort_by_key(|entry| entry.at);
     let mut text = format!("{}\n\n", about.trim_end());
     // Writing to a String does not fail.
@@ -45,22 +45,21 @@ pub(super) fn render(
     let day = day.unwrap_or(SystemTime::UNIX_EPOCH);
     let _ = writeln!(
         text,
-        "Times are UTC, on {}. Columns: time, kind, source, what.",
+        "Times are UTC, on {}. Columns: time, kind, source, event.",
         clock::date(day)
     );
     let _ = writeln!(
         text,
-        "Kinds: engine (what it did to a container), log (a line that it wrote, dated by the engine), view (what its \
-         sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness."
+        "Kinds: engine (a container event), log (a container's log line, dated by the engine), view (a change of its\n\
+         sidecar's view, polled every 100 ms), request (a failed request, dated by its end), harness."
     );
-    let within = |entry: &Entry| windows.iter().any(|window| window.holds(entry.at));
-    let told = |name: &String| entries.iter().any(|entry| entry.source == *name && within(entry));
-    for (id, name) in containers.iter().filter(|(_, name)| told(name)) {
+    let within = |entry: &Entry| windows.iter().any(|window| window.contains(entry.at));
+    let occurs = |name: &String| entries.iter().any(|entry| entry.source == *name && within(entry));
+    for (id, name) in containers.iter().filter(|(_, name)| occurs(name)) {
         let _ = writeln!(text, "  {} {name}", id.get(..12).unwrap_or(id));
     }
     text.push('\n');
     let shown = entries.iter().filter(|entry| within(entry));
-    // The column that tells the source is as wide as the longest.
     let width = shown.map(|entry| entry.source.chars().count()).max();
     let width = width.unwrap_or_default();
     let mut left_out = 0_usize;
@@ -95,13 +94,13 @@ fn gap(text: &mut String, left_out: &mut usize) {
     }
 }
 
-fn kind(kind: Kind) -> &'static str {
+fn kind(kind: EntryKind) -> &'static str {
     match kind {
-        Kind::Engine => "engine",
-        Kind::Log => "log",
-        Kind::Membership => "view",
-        Kind::Request => "request",
-        Kind::Harness => "harness",
+        EntryKind::Engine => "engine",
+        EntryKind::Log => "log",
+        EntryKind::Membership => "view",
+        EntryKind::Request => "request",
+        EntryKind::Harness => "harness",
     }
 }
 
@@ -113,7 +112,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_498_687) + Duration::from_millis(milliseconds)
     }
 
-    fn entry(milliseconds: u64, kind: Kind, source: &str, text: &str) -> Entry {
+    fn entry(milliseconds: u64, kind: EntryKind, source: &str, text: &str) -> Entry {
         Entry {
             at: at(milliseconds),
             source: source.to_owned(),
@@ -123,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn all_kinds_are_merged_by_their_times_and_gaps_are_told() {
+    fn entries_are_sorted_by_time_and_gaps_are_marked() {
         let entries = vec![
-            entry(900, Kind::Log, "m-lb", "later\nand more"),
-            entry(0, Kind::Log, "m-lb", "too early"),
-            entry(1, Kind::Log, "m-lb", "too early as well"),
-            entry(700, Kind::Engine, "m-service-a", "die (exit code 137)"),
-            entry(850, Kind::Request, "frontend:8080/service-a", "failed"),
-            entry(800, Kind::Membership, "m-lb", "forgets a"),
-            entry(701, Kind::Harness, "kill", "kills service-a"),
-            entry(5000, Kind::Log, "m-lb", "too late"),
+            entry(900, EntryKind::Log, "m-lb", "later\nand more"),
+            entry(0, EntryKind::Log, "m-lb", "too early"),
+            entry(1, EntryKind::Log, "m-lb", "too early as well"),
+            entry(700, EntryKind::Engine, "m-service-a", "die (exit code 137)"),
+            entry(850, EntryKind::Request, "frontend:8080/service-a", "failed"),
+            entry(800, EntryKind::Membership, "m-lb", "forgets a"),
+            entry(701, EntryKind::Harness, "kill", "kills service-a"),
+            entry(5000, EntryKind::Log, "m-lb", "too late"),
         ];
         let windows = [
             Window::around(at(800), Duration::from_millis(100), Duration::from_millis(50)),
@@ -143,8 +142,9 @@ mod tests {
         let expected = "\
 kill does not hold
 
-Times are UTC, on 2026-11-24. Columns: time, kind, source, what.
-Kinds: engine (what it did to a container), log (a line that it wrote, dated by the engine), view (what its sidecar believes, read every 100 ms), request (one that failed, dated by its end), harness.
+Times are UTC, on 2026-11-24. Columns: time, kind, source, event.
+Kinds: engine (a container event), log (a container's log line, dated by the engine), view (a change of its
+sidecar's view, polled every 100 ms), request (a failed request, dated by its end), harness.
   0123456789ab m-lb
 
              ... 2 entries left out ...

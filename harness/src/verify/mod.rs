@@ -1,5 +1,6 @@
-//! What is checked: the suite and its scenarios, the traffic they judge, and the objectives they measure.
+//! End-to-end verification: the suite, its scenarios and checks, traffic, and service-level objectives.
 
+pub mod checks;
 pub mod conntrack;
 pub mod objectives;
 pub mod scenarios;

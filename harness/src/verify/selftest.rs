@@ -1,6 +1,6 @@
 //! Which scenarios must notice that the sidecar is broken, and whether they did. Pure.
 
-use crate::report::{Outcome, Verdict};
+use crate::verify::suite::{ScenarioResult, Verdict};
 
 #[cfg(test)]
 mod tests;
@@ -70,7 +70,7 @@ pub struct Trial {
     /// What was broken.
     pub breakage: Option<&'static Breakage>,
     /// What became of the scenarios.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<ScenarioResult>,
 }
 
 /// What a trial shows of the suite.
@@ -109,7 +109,7 @@ impl Trial {
         if let Some(message) = broken {
             return Finding::Unknown(message);
         }
-        let failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Failed { .. });
+        let failed = |outcome: &&ScenarioResult| matches!(outcome.verdict, Verdict::Failed { .. });
         let Some(breakage) = self.breakage else {
             return match self.outcomes.iter().find(failed) {
                 Some(outcome) => Finding::Bad(format!(
@@ -123,8 +123,9 @@ impl Trial {
             Finding::Good => {}
             other => return other,
         }
-        let noticed =
-            |outcome: &&Outcome| failed(outcome) && breakage.noticed_by.contains(&outcome.name.as_str());
+        let noticed = |outcome: &&ScenarioResult| {
+            failed(outcome) && breakage.noticed_by.contains(&outcome.name.as_str())
+        };
         if self.outcomes.iter().any(|outcome| noticed(&outcome)) {
             Finding::Good
         } else {
@@ -135,7 +136,7 @@ impl Trial {
     /// A line for each scenario: what was broken, the scenario, what became of it, and what it said.
     pub fn rows(&self) -> Vec<Vec<String>> {
         let broken = self.breakage.map_or("nothing", |breakage| breakage.name);
-        let row = |outcome: &Outcome| {
+        let row = |outcome: &ScenarioResult| {
             let (verdict, said) = match &outcome.verdict {
                 Verdict::Held => ("green", String::new()),
                 Verdict::Failed { message } => ("red", line(message)),

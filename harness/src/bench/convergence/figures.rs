@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::statistics::percentile;
 use crate::clock;
-use crate::report::table;
+use crate::console::table;
 
 /// Changes when a key changes its meaning or goes; new keys may come at any time.
 const VERSION: u32 = 1;

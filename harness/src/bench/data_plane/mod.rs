@@ -18,8 +18,8 @@ use super::helpers::Helpers;
 use super::peer::{Installed, Program, Rival};
 use super::results::{Metric, Results, Section};
 use super::stand::Stand;
+use crate::console::Progress;
 use crate::error::Error;
-use crate::report::Progress;
 use crate::verify::conntrack;
 
 /// Threads of the backend beyond one for each connection that the load has at a time: connections that a proxy is still

@@ -5,12 +5,12 @@ use super::*;
 use crate::chaos::fixtures::{pause, step, stop};
 use crate::chaos::schedule::VERSION;
 
-/// Notes what is done to it, with the time; stops take as long as it is told, everything else no time.
+/// Records each call with its time. Stops take `stop_takes`, all other calls no time.
 struct Fake {
     start: Instant,
     done: RefCell<Vec<(u64, String)>>,
     stop_takes: Duration,
-    breaks: Option<&'static str>,
+    fails: Option<&'static str>,
 }
 
 impl Fake {
@@ -19,17 +19,17 @@ impl Fake {
             start: Instant::now(),
             done: RefCell::default(),
             stop_takes: Duration::from_millis(stop_takes),
-            breaks: None,
+            fails: None,
         }
     }
 
     fn note(&self, what: String) -> Result<(), String> {
-        let broken = self.breaks == Some(&what);
+        let failed = self.fails == Some(&what);
         let at = self.start.elapsed().as_millis();
         self.done
             .borrow_mut()
             .push((u64::try_from(at).unwrap(), what.clone()));
-        if broken { Err(what) } else { Ok(()) }
+        if failed { Err(what) } else { Ok(()) }
     }
 
     fn done(self) -> Vec<(u64, String)> {
@@ -37,10 +37,10 @@ impl Fake {
     }
 }
 
-impl Target for Fake {
+impl Injector for Fake {
     type Error = String;
 
-    async fn begin(&self, fault: &Fault) -> Result<(), String> {
+    async fn inject(&self, fault: &Fault) -> Result<(), String> {
         if fault.takes_ms() > 0 {
             tokio::time::sleep(self.stop_takes).await;
         }
@@ -67,19 +67,20 @@ fn at(list: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_begin_and_heal_at_their_times_beside_each_other() {
+async fn faults_of_different_members_overlap_and_heal_at_their_times() {
     let fake = Fake::new(2_000);
     let steps = vec![
         step(1_000, pause("a"), 3_000),
         step(1_500, stop("b"), 400),
         step(2_000, pause("c"), 100),
     ];
-    let told = RefCell::new(Vec::new());
-    let tell = |at: Duration, moment, fault: &Fault| {
-        told.borrow_mut()
+    let events = RefCell::new(Vec::new());
+    let on_event = |at: Duration, moment, fault: &Fault| {
+        events
+            .borrow_mut()
             .push((at.as_millis(), moment, fault.to_string()));
     };
-    let troubles = execute(&fake, &schedule(steps), tell).await.unwrap();
+    let injected = execute(&fake, &schedule(steps), on_event).await.unwrap();
     assert_eq!(
         fake.done(),
         at(&[
@@ -91,12 +92,12 @@ async fn faults_begin_and_heal_at_their_times_beside_each_other() {
             (4_000, "heal: pause a"),
         ])
     );
-    let spans: Vec<_> = troubles
+    let spans: Vec<_> = injected
         .iter()
-        .map(|trouble| (trouble.from.as_millis(), trouble.until.as_millis()))
+        .map(|fault| (fault.from.as_millis(), fault.until.as_millis()))
         .collect();
     assert_eq!(spans, [(1_000, 4_000), (1_500, 3_900), (2_000, 2_100)]);
-    let of_b: Vec<_> = told
+    let of_b: Vec<_> = events
         .into_inner()
         .into_iter()
         .filter(|(.., fault)| fault == "stop b")
@@ -105,20 +106,20 @@ async fn faults_begin_and_heal_at_their_times_beside_each_other() {
     assert_eq!(
         of_b,
         [
-            (1_500, Moment::Begun),
+            (1_500, FaultEvent::Injecting),
             (
                 3_500,
-                Moment::On {
+                FaultEvent::Active {
                     after: Duration::from_millis(2_000)
                 }
             ),
-            (3_900, Moment::Healed)
+            (3_900, FaultEvent::Healed)
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_waits_for_the_one_before_on_its_member_and_for_no_other() {
+async fn a_step_waits_only_for_earlier_steps_of_its_members() {
     let fake = Fake::new(10_000);
     let pair = Fault::CutPair {
         a: "b".to_owned(),
@@ -147,9 +148,9 @@ async fn a_step_waits_for_the_one_before_on_its_member_and_for_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_cannot_be_healed_ends_it() {
+async fn a_fault_that_cannot_be_healed_ends_the_execution() {
     let mut fake = Fake::new(0);
-    fake.breaks = Some("heal: pause a");
+    fake.fails = Some("heal: pause a");
     let steps = vec![step(0, pause("a"), 100), step(500, pause("b"), 100)];
     let result = execute(&fake, &schedule(steps), |_, _, _| {}).await;
     assert_eq!(result, Err("heal: pause a".to_owned()));
@@ -157,7 +158,7 @@ async fn a_fault_that_cannot_be_healed_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_without_steps_is_done_at_once() {
+async fn an_empty_schedule_ends_at_once() {
     let fake = Fake::new(0);
     assert_eq!(execute(&fake, &schedule(vec![]), |_, _, _| {}).await, Ok(vec![]));
     assert_eq!(fake.start.elapsed(), Duration::ZERO);

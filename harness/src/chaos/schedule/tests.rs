@@ -16,7 +16,7 @@ fn schedule(steps: Vec<Step>) -> Schedule {
 }
 
 #[test]
-fn the_file_has_the_form_that_it_is_documented_to_have() {
+fn the_file_has_the_documented_format() {
     let lose = Fault::Lose {
         member: "lb".to_owned(),
         percent: 30,
@@ -59,7 +59,7 @@ fn the_file_has_the_form_that_it_is_documented_to_have() {
 }
 
 #[test]
-fn every_kind_of_fault_reads_back_as_itself() {
+fn every_kind_of_fault_survives_serialisation() {
     let (member, a, b) = ("lb".to_owned(), "lb".to_owned(), "service-a".to_owned());
     let all = [
         stop("lb"),
@@ -85,7 +85,7 @@ fn every_kind_of_fault_reads_back_as_itself() {
         },
         Fault::Restart { member },
     ];
-    assert_eq!(all.each_ref().map(Fault::kind), Kind::ALL);
+    assert_eq!(all.each_ref().map(Fault::kind), FaultKind::ALL);
     for fault in all {
         let name = format!("\"{}\": {{", fault.kind());
         let file = schedule(vec![step(0, fault, 0)]);
@@ -95,7 +95,7 @@ fn every_kind_of_fault_reads_back_as_itself() {
 }
 
 #[test]
-fn what_is_not_known_is_refused_and_named() {
+fn unknown_keys_and_versions_are_refused_by_name() {
     let good = schedule(vec![step(0, pause("lb"), 1)]).to_json();
     for (from, to, named) in [
         ("\"seed\"", "\"sead\"", "unknown field `sead`"),
@@ -111,7 +111,7 @@ fn what_is_not_known_is_refused_and_named() {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good, "{from}");
         let error = Schedule::from_json(&text).unwrap_err();
-        assert!(matches!(error, ScheduleError::Form(_)), "{error:?}");
+        assert!(matches!(error, ScheduleError::Format(_)), "{error:?}");
         assert!(error.to_string().contains(named), "{error}");
         assert!(error.to_string().contains("line"), "{error}");
     }
@@ -129,73 +129,73 @@ fn what_is_not_known_is_refused_and_named() {
 }
 
 #[track_caller]
-fn broken(steps: Vec<Step>, rule: &str) {
+fn violates(steps: Vec<Step>, rule: &str) {
     let error = Schedule::from_json(&schedule(steps).to_json()).unwrap_err();
     assert_eq!(error, ScheduleError::Rules(vec![rule.to_owned()]));
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_and_named() {
+fn steps_that_cannot_be_executed_are_refused_by_number() {
     let twice = Fault::CutPair {
         a: "lb".to_owned(),
         b: "lb".to_owned(),
     };
-    broken(vec![step(0, pause("lc"), 1)], "step 0: there is no member `lc`");
-    broken(
+    violates(vec![step(0, pause("lc"), 1)], "step 0: there is no member `lc`");
+    violates(
         vec![step(0, twice, 1)],
         "step 0: expected two members, not `lb` twice",
     );
-    for (percent, held) in [(0, false), (1, true), (100, true), (101, false)] {
+    for (percent, valid) in [(0, false), (1, true), (100, true), (101, false)] {
         let lose = Fault::Lose {
             member: "lb".to_owned(),
             percent,
         };
         let file = schedule(vec![step(0, lose, 1)]);
-        assert_eq!(file.broken_rules().is_empty(), held, "{percent}");
+        assert_eq!(file.violations().is_empty(), valid, "{percent}");
     }
     let slow = Fault::Slow {
         member: "lb".to_owned(),
         ms: 10_001,
     };
-    broken(vec![step(0, slow, 1)], "step 0: ms 10001: expected 1 to 10000");
-    broken(
+    violates(vec![step(0, slow, 1)], "step 0: ms 10001: expected 1 to 10000");
+    violates(
         vec![step(u64::MAX, pause("lb"), u64::MAX)],
         &format!(
             "step 0: it is healed at {} ms, after the end at 10000 ms",
             u64::MAX
         ),
     );
-    broken(
+    violates(
         vec![step(8_000, stop("lb"), 0)],
         "step 0: it is healed at 11000 ms, after the end at 10000 ms",
     );
-    broken(
+    violates(
         vec![step(2, pause("lb"), 1), step(1, pause("service-a"), 1)],
         "steps: expected in the order of their at_ms",
     );
 }
 
 #[test]
-fn one_fault_at_a_time_on_a_member_and_one_instance_left() {
+fn a_member_has_one_fault_at_a_time_and_one_instance_stays_available() {
     let pair = Fault::CutPair {
         a: "lb".to_owned(),
         b: "service-a".to_owned(),
     };
-    broken(
+    violates(
         vec![step(0, pause("service-a"), 100), step(99, pair.clone(), 1)],
-        "step 1: step 0 is still on for `service-a`",
+        "step 1: step 0 is still active for `service-a`",
     );
     let after = schedule(vec![step(0, pause("service-a"), 100), step(100, pair, 1)]);
-    assert_eq!(after.broken_rules(), [""; 0]);
-    broken(
+    assert_eq!(after.violations(), [""; 0]);
+    violates(
         vec![step(0, pause("service-a"), 100), step(99, stop("service-b"), 1)],
-        "step 1: no instance of any service would be left",
+        "step 1: no instance of any service would be available",
     );
     let beside = schedule(vec![
         step(0, pause("service-a"), 100),
         step(50, stop("lb"), 1),
         step(100, stop("service-b"), 1),
     ]);
-    assert_eq!(beside.broken_rules(), [""; 0]);
+    assert_eq!(beside.violations(), [""; 0]);
     assert_eq!(beside.healed_ms(), 3_101);
 }

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::chaos::{Fault, Kind, Plan, Step, generate};
+use crate::chaos::{Fault, FaultKind, ScheduleSpec, Step, generate};
 
 const MANY: usize = 10_000;
 
@@ -18,12 +18,12 @@ fn limits(runs: usize) -> Limits {
 
 fn of_seed(seed: u64, duration_ms: u64) -> Schedule {
     let instance = |name: &str| (name.to_owned(), Some("a".to_owned()));
-    let plan = Plan {
+    let spec = ScheduleSpec {
         members: ["lb", "one", "two", "three", "four"].map(instance).into(),
-        kinds: Kind::ALL.into(),
+        kinds: FaultKind::ALL.into(),
         duration_ms,
     };
-    generate(seed, &mut StdRng::seed_from_u64(seed), &plan)
+    generate(seed, &mut StdRng::seed_from_u64(seed), &spec)
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -46,7 +46,7 @@ fn holds(whole: &Schedule, part: &[&Fault]) -> bool {
 
 proptest! {
     #[test]
-    fn exactly_the_steps_that_matter_are_left(seed: u64, first: prop::sample::Index, second: prop::sample::Index) {
+    fn only_the_steps_that_matter_remain(seed: u64, first: prop::sample::Index, second: prop::sample::Index) {
         let schedule = of_seed(seed, 30_000);
         prop_assume!(schedule.steps.len() > 1);
         let (one, other) = (first.index(schedule.steps.len()), second.index(schedule.steps.len()));
@@ -60,16 +60,16 @@ proptest! {
         let shrunk = block_on(shrink(&schedule, limits(MANY), async |some| Some(holds(some, &matter))));
         prop_assert_eq!(faults(&shrunk.schedule), matter);
         prop_assert_eq!(shrunk.ended, Ended::Shortest);
-        prop_assert_eq!(shrunk.schedule.broken_rules(), [""; 0]);
-        // Nothing hinders these from being short: at most the lead, two faults and a rest.
+        prop_assert_eq!(shrunk.schedule.violations(), [""; 0]);
+        // At most the lead, two faults, and a pause.
         prop_assert!(shrunk.schedule.duration_ms <= 2 * (REST_MS + 3_000 + SHORTEST_MS), "{:?}", shrunk.schedule);
     }
 
     #[test]
-    fn whatever_the_limit_the_result_fails_and_is_not_longer(seed: u64, runs in 0_usize..20, member in 0_usize..5) {
+    fn the_result_fails_and_is_not_longer_for_any_limit(seed: u64, runs in 0_usize..20, member in 0_usize..5) {
         let schedule = of_seed(seed, 40_000);
         let member = ["lb", "one", "two", "three", "four"][member];
-        // Fails while the faults of one member take long enough together.
+        // Fails while the faults of one member are active for at least half of the original time.
         let on = |some: &Schedule| -> u64 {
             let of_member = some.steps.iter().filter(|step| step.fault.members().contains(&member));
             of_member.map(|step| step.heal_after_ms).sum()
@@ -78,9 +78,9 @@ proptest! {
         let (mut tried, mut seen) = (0, Vec::new());
         let shrunk = block_on(shrink(&schedule, limits(runs), async |some| {
             tried += 1;
-            assert!(!seen.contains(some), "nothing is tried twice");
+            assert!(!seen.contains(some), "no candidate is tried twice");
             seen.push(some.clone());
-            assert_eq!(some.broken_rules(), [""; 0], "what is tried can be done");
+            assert_eq!(some.violations(), [""; 0], "every candidate is valid");
             Some(on(some) >= enough)
         }));
         prop_assert!(on(&shrunk.schedule) >= enough);
@@ -92,10 +92,10 @@ proptest! {
     }
 
     #[test]
-    fn idle_time_goes_and_what_is_on_together_stays_together(seed: u64) {
+    fn compacting_removes_idle_time_and_keeps_overlaps(seed: u64) {
         let schedule = of_seed(seed, 30_000);
         let compact = compacted(&schedule);
-        prop_assert_eq!(compact.broken_rules(), [""; 0]);
+        prop_assert_eq!(compact.violations(), [""; 0]);
         let together = |some: &Schedule| -> Vec<bool> {
             let pairs = some.steps.windows(2);
             pairs.map(|pair| pair[0].end_ms() > pair[1].at_ms).collect()
@@ -106,21 +106,21 @@ proptest! {
 }
 
 #[test]
-fn a_schedule_that_always_fails_is_left_without_steps() {
+fn a_schedule_that_always_fails_shrinks_to_no_steps() {
     let shrunk = block_on(shrink(&of_seed(3, 30_000), limits(MANY), async |_| Some(true)));
     assert_eq!(shrunk.schedule.steps, []);
     assert_eq!(shrunk.schedule.duration_ms, LEAD_MS);
 }
 
 #[test]
-fn a_schedule_that_fails_no_more_stays_as_it_was() {
+fn a_schedule_that_no_longer_fails_is_not_shrunk() {
     let schedule = of_seed(3, 30_000);
     let shrunk = block_on(shrink(&schedule, limits(MANY), async |_| Some(false)));
     assert_eq!((shrunk.schedule, shrunk.ended), (schedule, Ended::Shortest));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_trial_begins_after_the_deadline() {
+async fn no_trial_starts_after_the_deadline() {
     let begun = Instant::now();
     let limits = Limits {
         runs: MANY,
@@ -138,14 +138,14 @@ async fn no_trial_begins_after_the_deadline() {
 }
 
 #[test]
-fn where_nothing_can_be_told_it_ends_with_what_it_has() {
+fn an_inconclusive_trial_ends_the_search_with_the_best_so_far() {
     let schedule = of_seed(3, 30_000);
     let mut tried = 0;
     let shrunk = block_on(shrink(&schedule, limits(MANY), async |_| {
         tried += 1;
         (tried == 1).then_some(true)
     }));
-    assert_eq!((shrunk.runs, shrunk.ended), (2, Ended::Untold));
+    assert_eq!((shrunk.runs, shrunk.ended), (2, Ended::Inconclusive));
     let left: Vec<Step> = schedule.steps[schedule.steps.len().div_ceil(2)..].to_vec();
     assert_eq!(shrunk.schedule.steps, left);
 }

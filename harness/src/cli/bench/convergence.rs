@@ -5,17 +5,17 @@ use std::process::ExitCode;
 use clap::Args;
 use harness::bench::convergence::{self, Part, Setting};
 use harness::bench::site::Site;
+use harness::console::Progress;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
-use super::super::place::{EngineArgs, Place};
+use super::super::mesh_args::{EngineArgs, MeshArgs};
 
 /// What is asked of `bench convergence`.
 #[derive(Debug, Args)]
 pub(super) struct Wish {
     #[command(flatten)]
-    build: super::super::Build,
+    build: super::super::prepare::Args,
     /// How many times to measure each part
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
@@ -31,7 +31,7 @@ pub(super) struct Wish {
     engine: EngineArgs,
 }
 
-pub(super) async fn run(wish: Wish, before: &Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: &MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     wish.output.tried()?;
     let setting = Setting {
         rounds: usize::from(wish.rounds),

@@ -8,13 +8,13 @@ use harness::bench::mesh::{self, Setting};
 use harness::bench::results::Results;
 use harness::bench::site::Site;
 use harness::cluster::topology;
+use harness::console::Progress;
 use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
 use super::super::attach::attach;
-use super::super::place::{EngineArgs, Place, valid};
+use super::super::mesh_args::{EngineArgs, MeshArgs, valid};
 
 /// Time between two looks whether the mesh is ready.
 const PERIOD: Duration = Duration::from_millis(25);
@@ -23,7 +23,7 @@ const PERIOD: Duration = Duration::from_millis(25);
 #[derive(Debug, Args)]
 pub(super) struct Wish {
     #[command(flatten)]
-    build: super::super::Build,
+    build: super::super::prepare::Args,
     /// How many times to measure each path
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
@@ -67,7 +67,7 @@ impl Via {
 }
 
 /// Loads the mesh of this name, or one of its own.
-pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     wish.output.tried()?;
     let setting = Setting {
         rounds: usize::from(wish.rounds),
@@ -76,7 +76,7 @@ pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> R
         ways: wish.via.iter().map(|via| via.way()).collect(),
     };
     let progress = Progress::new();
-    let place = Place {
+    let place = MeshArgs {
         project: wish.project,
         engine: wish.engine,
     };

@@ -18,12 +18,12 @@ use harness::bench::load::Task;
 use harness::bench::peer::{Installed, Rival};
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image;
+use harness::console::Progress;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
 use self::output::Output;
-use super::place::{Needs, Place};
+use super::mesh_args::{Accepts, MeshArgs};
 
 /// What is asked of `bench`.
 #[derive(Debug, Args)]
@@ -34,11 +34,11 @@ pub(super) struct Wish {
 
 impl Wish {
     /// What of a place it has a use for.
-    pub(super) fn needs(&self) -> Needs {
+    pub(super) fn needs(&self) -> Accepts {
         match self.what {
-            What::Mesh(_) => Needs::Place,
-            What::Convergence(_) => Needs::Engine,
-            What::DataPlane(_) | What::Backend { .. } | What::Load { .. } => Needs::Nothing,
+            What::Mesh(_) => Accepts::Mesh,
+            What::Convergence(_) => Accepts::Engine,
+            What::DataPlane(_) | What::Backend { .. } | What::Load { .. } => Accepts::Nothing,
         }
     }
 }
@@ -98,7 +98,7 @@ struct DataPlane {
     output: Output,
 }
 
-pub(super) async fn run(wish: Wish, before: Place, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(wish: Wish, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     match wish.what {
         What::Convergence(wish) => convergence::run(wish, &before, interrupts).await,
         What::Mesh(wish) => mesh::run(wish, before, interrupts).await,

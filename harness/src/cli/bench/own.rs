@@ -3,10 +3,10 @@
 use harness::bench::site::Site;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
+use harness::console::Progress;
 use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::Progress;
 
 use super::super::guard::{Afterwards, guarded, ownership};
 use super::super::{prepare, up};

@@ -1,4 +1,4 @@
-//! The files that schedules are written to and read from.
+//! Schedule files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use harness::error::Error;
 
 use super::super::destination;
 
-/// Where the schedule of a seed is written.
-pub(super) fn made(checkout: &Checkout, seed: u64) -> PathBuf {
+/// The file of the schedule generated from a seed.
+pub(super) fn generated(checkout: &Checkout, seed: u64) -> PathBuf {
     directory(checkout).join(format!("chaos-{seed}.json"))
 }
 
-/// Where the shorter schedule is written that is found for that of a file.
-pub(super) fn short(checkout: &Checkout, file: &Path) -> PathBuf {
+/// The file of the schedule shrunk from that in `file`.
+pub(super) fn shrunk(checkout: &Checkout, file: &Path) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     directory(checkout).join(format!("{stem}-short.json"))
 }
@@ -24,13 +24,13 @@ fn directory(checkout: &Checkout) -> PathBuf {
     checkout.target().join("harness")
 }
 
-/// Whether such a file can be written.
+/// Checks that a schedule file can be written.
 ///
 /// # Errors
 /// It cannot.
 pub(super) async fn writable(file: &Path) -> Result<(), Error> {
     let tried = async {
-        directory_of(file).await?;
+        create_directory_of(file).await?;
         destination::tried(file)
     };
     tried.await.map_err(|error| unwritten(file, &error))
@@ -38,21 +38,21 @@ pub(super) async fn writable(file: &Path) -> Result<(), Error> {
 
 pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error> {
     let written = async {
-        directory_of(file).await?;
+        create_directory_of(file).await?;
         tokio::fs::write(file, schedule.to_json()).await
     };
     written.await.map_err(|error| unwritten(file, &error))
 }
 
-/// Its place is not the user's to name, but that of what is compiled.
+/// The directory is that of the build, which no flag of the command selects.
 fn unwritten(file: &Path, why: &io::Error) -> Error {
     Error::environment(
         format!("{} cannot be written: {why}", file.display()),
-        "make its directory writable, or choose another for all that is made here with CARGO_TARGET_DIR",
+        "make its directory writable, or set CARGO_TARGET_DIR to another one",
     )
 }
 
-async fn directory_of(file: &Path) -> io::Result<()> {
+async fn create_directory_of(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(directory) => tokio::fs::create_dir_all(directory).await,
         None => Ok(()),
@@ -63,13 +63,13 @@ pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {
     let text = tokio::fs::read_to_string(file).await.map_err(|error| {
         Error::environment(
             format!("{} cannot be read: {error}", file.display()),
-            "name a file that `harness chaos` has written",
+            "pass a file that `harness chaos` has written",
         )
     })?;
     Schedule::from_json(&text).map_err(|error| {
         Error::environment(
-            format!("{} is not a schedule: {error}", file.display()),
-            "correct it, or name a file that `harness chaos` has written",
+            format!("{}: not a schedule: {error}", file.display()),
+            "correct it, or pass a file that `harness chaos` has written",
         )
     })
 }
@@ -79,15 +79,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_advice_where_a_file_cannot_be_written_is_one_that_can_be_followed() {
+    async fn the_error_for_an_unwritable_directory_names_the_variable_to_set() {
         let directory = tempfile::tempdir().unwrap();
         let there = directory.path().join("file");
         std::fs::write(&there, "").unwrap();
         let error = writable(&there.join("chaos-7.json")).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        let told = error.to_string();
-        assert!(told.contains("chaos-7.json cannot be written"), "{told}");
-        assert!(told.contains("CARGO_TARGET_DIR"), "{told}");
+        let message = error.to_string();
+        assert!(message.contains("chaos-7.json cannot be written"), "{message}");
+        assert!(message.contains("CARGO_TARGET_DIR"), "{message}");
         writable(&directory.path().join("new/chaos-7.json"))
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! `chaos`: random faults under traffic, on meshes of its own; what fails is made short.
+//! `chaos`: runs a random schedule of faults on a private mesh; shrinks the schedule if the mesh does not recover.
 
 mod file;
 mod trial;
@@ -7,66 +7,68 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
-use harness::chaos::{self, Ground, Schedule, generate};
+use harness::chaos::{self, Experiment, Schedule, generate};
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
-use harness::engine::{Engine, EngineChoice};
+use harness::console::{Progress, seconds};
+use harness::engine::Engine;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::{Progress, seconds};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::trial::Trial;
 use super::guard::{Afterwards, guarded, ownership};
+use super::mesh_args::{EngineArgs, MeshArgs};
 use super::prepare;
 
-/// The shortest and the longest time that there can be faults.
+/// Bounds of `--duration`, in seconds.
 const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 
-/// What is asked of `chaos`.
-#[derive(Debug, Args)]
-pub(super) struct Wish {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(flatten)]
-    build: super::Build,
-    /// Seed of the random faults: with the same duration and runtime it makes the same ones [default: random, printed]
+    build: prepare::Args,
+    /// Seed of the random faults; the same seed, duration, and runtime generate
+    /// the same faults [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     seed: Option<u64>,
-    /// How long to inject faults, such as 30s or 2m
+    /// Duration of the faults, such as 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, conflicts_with = "replay")]
     duration: Duration,
-    /// Replay the schedule in this file
+    /// Replay the schedule in FILE
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// After a failure, do not search for a shorter schedule that fails too
+    /// Do not search for a shorter failing schedule after a failure
     #[arg(long)]
     no_shrink: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
-pub(super) async fn run(wish: Wish, choice: EngineChoice, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
-    let given = match &wish.replay {
+    let given = match &args.replay {
         Some(path) => Some(file::read(path).await?),
         None => None,
     };
     let project = format!("mesh-chaos-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let chosen = choice.connect().await?;
+    let chosen = args.engine.choice(before).connect().await?;
     let engine = chosen.engine.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {chosen}."));
-    // All that stands in its way is told before anything is built.
-    let (schedule, file) = match (given, &wish.replay) {
+    // Checks everything that can fail before the image is built.
+    let (schedule, file) = match (given, &args.replay) {
         (Some(schedule), Some(file)) => {
             chaos::accepts(&engine, &topology, &schedule)?;
             (schedule, file.clone())
         }
-        _ => make(&wish, &engine, &topology, &checkout).await?,
+        _ => make(&args, &engine, &topology, &checkout).await?,
     };
-    let short = file::short(&checkout, &file);
-    if !wish.no_shrink {
+    let short = file::shrunk(&checkout, &file);
+    if !args.no_shrink {
         file::writable(&short).await?;
     }
     super::up::sweep(&engine, &progress).await?;
@@ -74,7 +76,7 @@ pub(super) async fn run(wish: Wish, choice: EngineChoice, interrupts: Interrupts
     let ownership = ownership(false);
     let work = async {
         let name = topology.image.clone();
-        let build = !wish.build.no_build;
+        let build = args.build.build();
         let ready = prepare::image(
             &engine,
             &checkout,
@@ -86,7 +88,7 @@ pub(super) async fn run(wish: Wish, choice: EngineChoice, interrupts: Interrupts
         )
         .await?;
         let netcut = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
-        let ground = Ground {
+        let experiment = Experiment {
             engine: engine.clone(),
             topology,
             image: ready.image,
@@ -94,44 +96,44 @@ pub(super) async fn run(wish: Wish, choice: EngineChoice, interrupts: Interrupts
             ownership: ownership.clone(),
             progress: progress.clone(),
         };
-        progress.say(&announced(&schedule, &file, wish.replay.is_some()));
+        progress.say(&announced(&schedule, &file, args.replay.is_some()));
         let trial = Trial {
-            ground,
+            experiment,
             schedule,
             file,
-            short: (!wish.no_shrink).then_some(short),
+            shrunk: (!args.no_shrink).then_some(short),
         };
-        let held = interrupts
+        let recovered = interrupts
             .stop
             .run_until_cancelled(Box::pin(trial.run()))
             .await
             .ok_or(Error::Interrupted)??;
-        Ok((held, Afterwards::Remove))
+        Ok((recovered, Afterwards::Remove))
     };
-    let held = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
-    Ok(if held {
+    let recovered = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
+    Ok(if recovered {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// Makes a schedule and writes it down.
+/// Generates a schedule and writes it to a file.
 async fn make(
-    wish: &Wish,
+    args: &Args,
     engine: &Engine,
     topology: &Topology,
     checkout: &Checkout,
 ) -> Result<(Schedule, PathBuf), Error> {
-    let seed = wish.seed.unwrap_or_else(rand::random);
-    let plan = chaos::plan(engine, topology, wish.duration);
-    let schedule = generate(seed, &mut StdRng::seed_from_u64(seed), &plan);
-    let path = file::made(checkout, seed);
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let spec = chaos::plan(engine, topology, args.duration);
+    let schedule = generate(seed, &mut StdRng::seed_from_u64(seed), &spec);
+    let path = file::generated(checkout, seed);
     file::write(&path, &schedule).await?;
     Ok((schedule, path))
 }
 
-/// What is about to be done, and which file has it.
+/// Announces the schedule and its file.
 fn announced(schedule: &Schedule, file: &Path, replayed: bool) -> String {
     format!(
         "Seed {}: {} faults within {}, {} {}",
@@ -143,7 +145,7 @@ fn announced(schedule: &Schedule, file: &Path, replayed: bool) -> String {
     )
 }
 
-/// A whole number of seconds or minutes.
+/// Parses a whole number of seconds or minutes.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match (text.strip_suffix('s'), text.strip_suffix('m')) {
         (Some(number), _) => (number, 1),
@@ -157,7 +159,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     seconds
         .filter(|seconds| DURATIONS.contains(seconds))
         .map(Duration::from_secs)
-        .ok_or_else(|| "expected a time such as 30s or 2m, at least 5s and at most 1440m".to_owned())
+        .ok_or_else(|| "expected a time such as 30s or 2m, from 5s to 1440m".to_owned())
 }
 
 #[cfg(test)]
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replay_takes_neither_seed_nor_duration() {
+    fn replay_conflicts_with_seed_and_duration() {
         use clap::Parser;
         let parse = |words: &[&str]| {
             let line = ["harness", "chaos"].iter().chain(words);
@@ -185,18 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_replayed_is_said_to_be_read() {
+    fn a_replayed_schedule_is_announced_as_read() {
         let schedule = Schedule::from_json(
             r#"{ "version": 1, "seed": 7, "duration_ms": 9000, "members": {}, "steps": [] }"#,
         )
         .unwrap();
-        let told = |replayed| announced(&schedule, Path::new("a.json"), replayed);
-        assert_eq!(told(false), "Seed 7: 0 faults within 9.00 s, written to a.json");
-        assert_eq!(told(true), "Seed 7: 0 faults within 9.00 s, read from a.json");
+        let text = |replayed| announced(&schedule, Path::new("a.json"), replayed);
+        assert_eq!(text(false), "Seed 7: 0 faults within 9.00 s, written to a.json");
+        assert_eq!(text(true), "Seed 7: 0 faults within 9.00 s, read from a.json");
     }
 
     #[test]
-    fn durations_have_a_unit_and_bounds() {
+    fn durations_need_a_unit_and_are_bounded() {
         for (text, seconds) in [("30s", 30), ("2m", 120), ("5s", 5), ("1440m", 86_400)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }

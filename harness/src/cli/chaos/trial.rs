@@ -1,79 +1,79 @@
-//! One schedule done to a mesh, and what is told of it; what fails is made short.
+//! Runs one schedule and reports the result; shrinks the schedule after a failure.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::chaos::{Ended, Endured, Ground, Limits, Schedule, shrink};
+use harness::chaos::{Ended, Experiment, ExperimentResult, Limits, Schedule, shrink};
+use harness::console::{Progress, seconds};
 use harness::error::Error;
-use harness::report::{Progress, seconds};
 use tokio::time::Instant;
 
 use super::file;
 
-/// Shorter schedules that are tried after a failure.
+/// Maximum number of shorter schedules tried after a failure.
 const TRIALS: usize = 12;
-/// Time after which no other is tried.
+/// Time after which no further trial starts.
 const TRIAL_TIME: Duration = Duration::from_secs(10 * 60);
 
-/// One schedule, and what is done with it.
+/// One schedule to run.
 pub(super) struct Trial {
-    pub(super) ground: Ground,
+    pub(super) experiment: Experiment,
     pub(super) schedule: Schedule,
     pub(super) file: PathBuf,
-    /// Where a shorter one is written; none where none is looked for.
-    pub(super) short: Option<PathBuf>,
+    /// The file for a shorter schedule; `None` to search for none.
+    pub(super) shrunk: Option<PathBuf>,
 }
 
 impl Trial {
-    /// Whether the mesh has endured it. Where it has not, the failure is printed, and so is a shorter schedule.
+    /// Runs the schedule. Returns whether the mesh recovered; if not, prints the failure and the command for a replay.
     pub(super) async fn run(&self) -> Result<bool, Error> {
-        let progress = &self.ground.progress;
-        let mesh = self.ground.launch(progress).await?;
+        let progress = &self.experiment.progress;
+        let mesh = self.experiment.launch(progress).await?;
         progress.stage("chaos");
         match self
-            .ground
-            .endure(mesh, &self.schedule, |line| progress.say(line))
+            .experiment
+            .run(mesh, &self.schedule, |line| progress.say(line))
             .await
         {
-            Ok(endured) => {
+            Ok(result) => {
                 progress.done("all faults are over");
-                self.report(&endured);
+                self.report(&result);
                 return Ok(true);
             }
             Err(Error::Check(failure)) => {
                 progress.failed();
-                progress.say(&format!("The mesh did not hold up.\n{failure}"));
+                progress.say(&format!("The mesh did not recover.\n{failure}"));
             }
             Err(other) => return Err(other),
         }
-        let again = match &self.short {
-            Some(short) => self.shorter(short).await,
+        let again = match &self.shrunk {
+            Some(shrunk) => self.shorter(shrunk).await,
             None => &self.file,
         };
-        // Where nobody reads standard output any more, the exit code still tells.
+        // An error is ignored: the exit code has the result.
         let _ = writeln!(
             std::io::stdout(),
-            "\nIt did not hold. To replay it: cargo run -p harness -- chaos --runtime {} --replay {}",
-            self.ground.engine.name(),
+            "\nIt did not recover. To replay: cargo run -p harness -- chaos --runtime {} --replay {}",
+            self.experiment.engine.name(),
             again.display()
         );
         Ok(false)
     }
 
-    fn report(&self, endured: &Endured) {
+    fn report(&self, result: &ExperimentResult) {
         let _ = writeln!(
             std::io::stdout(),
-            "\nIt held: {} faults; {} after the last one, all sidecars agreed and every path had answered.\n{}",
-            endured.troubles.len(),
-            seconds(endured.agreed),
-            endured.ledger
+            "\nIt recovered from {} faults: {} after the last one, all sidecars agreed and every path had answered.\n{}",
+            result.injected.len(),
+            seconds(result.converged),
+            result.failures
         );
     }
 
-    /// The file of a shorter schedule that fails, written to `path`, or of the first one.
+    /// Searches for a shorter failing schedule and writes it to `path`. Returns the file of the shortest one found.
     async fn shorter<'a>(&'a self, path: &'a PathBuf) -> &'a PathBuf {
-        let progress = &self.ground.progress;
+        let progress = &self.experiment.progress;
         let limits = Limits {
             runs: TRIALS,
             until: Instant::now() + TRIAL_TIME,
@@ -87,26 +87,26 @@ impl Trial {
                 size(candidate)
             ));
             let verdict = self.fails(candidate).await;
-            let told = match verdict {
+            let result = match verdict {
                 Some(true) => "still fails",
-                Some(false) => "holds",
-                None => "could not be tried",
+                Some(false) => "passes",
+                None => "is inconclusive",
             };
-            progress.done(&format!("{} {told}", size(candidate)));
+            progress.done(&format!("{} {result}", size(candidate)));
             verdict
         })
         .await;
         let why = match shrunk.ended {
-            Ended::Shortest => "nothing shorter that was tried fails",
-            Ended::Runs => "the limit of trials was reached",
-            Ended::Time => "the time for trials was up",
-            Ended::Untold => "the last one could not be tried",
+            Ended::Shortest => "no shorter candidate fails",
+            Ended::Runs => "the limit of trials is reached",
+            Ended::Time => "the time for trials is over",
+            Ended::Inconclusive => "the last trial was inconclusive",
         };
         if shrunk.schedule == self.schedule {
-            progress.say(&format!("No shorter schedule fails every time: {why}."));
+            progress.say(&format!("No shorter failing schedule found: {why}."));
             return &self.file;
         }
-        // The mesh has failed, whether this can be written or not.
+        // An unwritten file does not hide the failure.
         if let Err(error) = file::write(path, &shrunk.schedule).await {
             progress.say(&error.to_string());
             return &self.file;
@@ -123,22 +123,22 @@ impl Trial {
         path
     }
 
-    /// Whether a fresh mesh does not endure `candidate`; nothing where that cannot be told.
+    /// Whether a fresh mesh does not run `candidate`; nothing where that cannot be told.
     async fn fails(&self, candidate: &Schedule) -> Option<bool> {
         let silent = Progress::silent();
-        let result = match self.ground.launch(&silent).await {
-            // Whether it endures this, a mesh that was not ready does not tell.
+        let result = match self.experiment.launch(&silent).await {
+            // A mesh that did not become ready says nothing about the schedule.
             Err(error) => {
-                self.ground.progress.say(&error.to_string());
+                self.experiment.progress.say(&error.to_string());
                 return None;
             }
-            Ok(mesh) => self.ground.endure(mesh, candidate, |_| {}).await,
+            Ok(mesh) => self.experiment.run(mesh, candidate, |_| {}).await,
         };
         match result {
             Ok(_) => Some(false),
             Err(Error::Check(_)) => Some(true),
             Err(other) => {
-                self.ground.progress.say(&other.to_string());
+                self.experiment.progress.say(&other.to_string());
                 None
             }
         }

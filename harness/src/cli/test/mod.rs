@@ -1,4 +1,4 @@
-//! `test`: every scenario, on a mesh of its own.
+//! `test`: runs the scenarios on a private mesh and reports the results.
 
 mod reports;
 
@@ -6,45 +6,46 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
-use clap::Args;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
 use harness::compose::program::Program;
-use harness::engine::{Engine, EngineChoice, Selected, label};
+use harness::console::{Progress, seconds, table};
+use harness::engine::{Engine, Selected, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
-use harness::report::{Progress, Report, seconds, table};
+use harness::report::{self, Report};
 use harness::verify::scenarios::ALL;
-use harness::verify::suite::{Done, Means, Plan, Stage, select};
+use harness::verify::suite::{Capabilities, Context, Suite, SuiteResult, select};
 
 use self::reports::Reports;
-use super::Build;
 use super::guard::{Afterwards, guarded, ownership};
-use super::prepare;
+use super::mesh_args::{EngineArgs, MeshArgs};
+use super::{listing, prepare};
 
-/// What the user wants of `test`.
-#[derive(Debug, Args)]
-pub(super) struct Wish {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(flatten)]
-    pub(super) build: Build,
-    /// Run only scenarios whose names contain TEXT; repeatable
+    build: prepare::Args,
+    /// Run only the scenarios whose names contain TEXT; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
     /// List the scenarios and exit
     #[arg(long)]
     list: bool,
-    /// Run everything N times, even after a failure
+    /// Run all scenarios N times, continuing after failures
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     repeat: u16,
-    /// Stop at the first failure and leave its mesh running
+    /// Stop at the first failure, and leave its meshes running
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
     reports: Reports,
-    /// Fail if a scenario would be skipped for lack of this
+    /// Fail, instead of skipping scenarios, if this is missing
     #[arg(long, value_name = "WHAT", value_enum)]
     require: Option<Required>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -54,54 +55,53 @@ enum Required {
 }
 
 pub(super) async fn run(
-    choice: EngineChoice,
-    wish: Wish,
+    args: Args,
+    before: &MeshArgs,
     begun: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
-    let scenarios = select(ALL, &wish.filters)?;
-    if wish.list {
+    let scenarios = select(ALL, &args.filters)?;
+    if args.list {
         let rows = scenarios.iter().map(|scenario| {
-            let needs = scenario.needs.words().join(", ");
-            vec![scenario.name.to_owned(), needs, scenario.about.to_owned()]
+            let requires = scenario.requires.words().join(", ");
+            vec![scenario.name.to_owned(), requires, scenario.about.to_owned()]
         });
         let _ = writeln!(
             std::io::stdout(),
             "{}",
-            table::plain(&["NAME", "NEEDS", "WHAT HOLDS"], rows)
+            table::plain(&["NAME", "REQUIRES", "CHECKS THAT"], rows)
         );
         return Ok(ExitCode::SUCCESS);
     }
-    wish.reports.tried()?;
+    args.reports.check()?;
     let began = SystemTime::now();
     let checkout = Checkout::find()?;
-    // A name that nobody else has, and ports that the engine finds free: it runs beside anything.
+    // A unique name and free ports, so that the mesh does not collide with any other.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let Selected { engine, why, .. } = choice.connect().await?;
+    let Selected { engine, why, .. } = args.engine.choice(before).connect().await?;
     let progress = Progress::new();
     progress.say(&format!("Runtime {}: {why}.", engine.name()));
     super::up::sweep(&engine, &progress).await?;
-    let plan = Plan {
+    let suite = Suite {
         scenarios,
-        runs: usize::from(wish.repeat),
-        keep: wish.keep,
-        means: means(&engine).await,
-        require_docker: wish.require == Some(Required::Docker),
+        runs: usize::from(args.repeat),
+        keep: args.keep,
+        capabilities: capabilities(&engine).await,
+        require_docker: args.require == Some(Required::Docker),
     };
 
-    // What is kept outlives this process.
-    let ownership = ownership(wish.keep);
-    // Not the work's, so that it is there however the work ends.
-    let mut done = Done::default();
+    let ownership = ownership(args.keep);
+    // Outside of the work, so that the results survive an interruption.
+    let mut results = SuiteResult::default();
     let work = async {
-        let build = !wish.build.no_build;
+        let build = args.build.build();
         let (mut begun, mut cached) = (begun, true);
-        if plan.scenarios.iter().any(|scenario| scenario.needs.docker) {
+        if suite.scenarios.iter().any(|scenario| scenario.requires.docker) {
             let before = Instant::now();
-            let netcut = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
-            cached = netcut.is_none_or(|netcut| netcut.cached);
-            // A mesh does without, so the time until one is ready is counted without.
+            let wire = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
+            cached = wire.is_none_or(|wire| wire.cached);
+            // Only scenarios need this image: its time does not count as part of the start.
             begun += before.elapsed();
         }
         let name = &topology.image;
@@ -116,7 +116,7 @@ pub(super) async fn run(
         )
         .await?;
         cached &= image.cached;
-        let mut stage = Stage::new(
+        let mut ctx = Context::new(
             engine.clone(),
             topology.clone(),
             image.image,
@@ -124,15 +124,15 @@ pub(super) async fn run(
             progress.clone(),
         );
         if cached {
-            stage.measure_up(begun);
+            ctx.measure_up(begun);
         }
-        let all = plan.run(&mut stage, &progress, &mut done);
+        let all = suite.run(&mut ctx, &progress, &mut results);
         interrupts
             .stop
             .run_until_cancelled(all)
             .await
             .ok_or(Error::Interrupted)?;
-        let afterwards = if done.kept {
+        let afterwards = if results.kept {
             Afterwards::Keep
         } else {
             Afterwards::Remove
@@ -141,17 +141,17 @@ pub(super) async fn run(
     };
     let ended = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await;
     let interrupted = matches!(ended, Err(Error::Interrupted));
-    let kept = ended.is_ok() && done.kept;
+    let kept = ended.is_ok() && results.kept;
     match ended {
         Ok(()) => {}
-        Err(Error::Interrupted) => plan.interrupted(&mut done),
-        Err(error) if done.scenarios.is_empty() => return Err(error),
+        Err(Error::Interrupted) => suite.interrupted(&mut results),
+        Err(error) if results.scenarios.is_empty() => return Err(error),
         Err(error) => {
             progress.say(&error.to_string());
-            done.broken(
+            results.add_error(
                 "end",
-                "the run comes to its end and leaves nothing",
-                plan.runs,
+                "the run ends and leaves nothing behind",
+                suite.runs,
                 &error,
             );
         }
@@ -161,32 +161,32 @@ pub(super) async fn run(
         why,
         began,
         took: begun.elapsed(),
-        runs: plan.runs,
-        filtered: !wish.filters.is_empty(),
+        runs: suite.runs,
+        filtered: !args.filters.is_empty(),
         interrupted,
-        scenarios: done.scenarios,
-        measured: done.measured,
+        scenarios: results.scenarios,
+        measured: results.measured,
     };
-    // The table is for people; the exit code tells the rest.
+    // An error is ignored: the exit code has the result.
     let _ = writeln!(
         std::io::stdout(),
         "\n{}\n\n{} Took {}.",
-        table::promises(&report),
+        report::objectives(&report),
         report.sentence(),
         seconds(report.took)
     );
-    let unwritten = wish.reports.write(&report);
+    let unwritten = args.reports.write(&report);
     for error in &unwritten {
         progress.say(&format!("harness: {error}"));
     }
-    // Last, where it is read.
-    if kept && let Err(error) = how_to_look(&engine, &checkout, &ownership.run, &progress).await {
+    // Printed last, to be noticed.
+    if kept && let Err(error) = print_kept_meshes(&engine, &checkout, &ownership.run, &progress).await {
         progress.say(&format!("harness: {error}"));
     }
     Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))
 }
 
-/// A report that cannot be written does not hide what the suite has found.
+/// The exit code: an unwritten report matters only if the suite passed.
 fn code(found: u8, unwritten: Option<&Error>) -> u8 {
     match (found, unwritten) {
         (0, Some(error)) => error.exit_code(),
@@ -194,14 +194,14 @@ fn code(found: u8, unwritten: Option<&Error>) -> u8 {
     }
 }
 
-async fn means(engine: &Engine) -> Means {
+async fn capabilities(engine: &Engine) -> Capabilities {
     let docker = engine.name() == "docker";
     let compose = docker && Program::find().await.is_some();
-    Means { docker, compose }
+    Capabilities { docker, compose }
 }
 
-/// Says how to look at the meshes of a run that stay up.
-async fn how_to_look(
+/// Prints how to inspect and remove the meshes left running.
+async fn print_kept_meshes(
     engine: &Engine,
     checkout: &Checkout,
     run: &str,
@@ -225,7 +225,7 @@ async fn how_to_look(
                 "  cargo run -p harness -- {command} -p {project} --runtime {name}"
             ));
         }
-        let curls = table::curl_lines(&topology, &containers);
+        let curls = listing::curl_lines(&topology, &containers);
         lines.extend(curls.iter().map(|line| format!("  {line}")));
         progress.say(&lines.join("\n"));
     }
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_red_suite_stays_red_whether_its_reports_can_be_written_or_not() {
+    fn an_unwritten_report_does_not_hide_a_failed_suite() {
         let unwritten = Error::environment("", "");
         let codes = [0, 1, 2, 130].map(|found| code(found, Some(&unwritten)));
         assert_eq!(codes, [2, 1, 2, 130]);

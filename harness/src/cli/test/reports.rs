@@ -1,4 +1,4 @@
-//! The files that a run of the suite is written to.
+//! The report files of `test`.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -10,7 +10,6 @@ use harness::report::{self, Report};
 
 use super::super::destination;
 
-/// Which there are to be.
 #[derive(Debug, Default, Args)]
 pub(super) struct Reports {
     /// Write the results as JUnit XML
@@ -19,17 +18,17 @@ pub(super) struct Reports {
     /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Append the results as Markdown, for example to $GITHUB_STEP_SUMMARY
+    /// Append the results as Markdown, such as to $GITHUB_STEP_SUMMARY
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 }
 
 impl Reports {
-    /// Whether each of them can be written.
+    /// Checks that every file can be written.
     ///
     /// # Errors
     /// One cannot.
-    pub(super) fn tried(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         let paths = [&self.junit, &self.json, &self.markdown];
         paths
             .into_iter()
@@ -37,7 +36,7 @@ impl Reports {
             .try_for_each(|path| destination::writable(path))
     }
 
-    /// Writes each of them, and answers with those that cannot be: none of them keeps the others from being written.
+    /// Writes every file. Returns the errors of those that could not be written.
     pub(super) fn write(&self, report: &Report) -> Vec<Error> {
         let written = [
             self.junit
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_that_cannot_be_written_is_told_and_the_others_are_written() {
+    fn an_unwritable_report_does_not_prevent_the_others() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| Some(directory.path().join(name));
         let reports = Reports {
@@ -98,9 +97,12 @@ mod tests {
             measured: Measurements::default(),
         };
         std::fs::write(directory.path().join("summary.md"), "before\n").unwrap();
-        let told: Vec<String> = reports.write(&report).iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("none/junit.xml cannot be written"), "{told:?}");
+        let errors: Vec<String> = reports.write(&report).iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].contains("none/junit.xml cannot be written"),
+            "{errors:?}"
+        );
         let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
         assert!(read("report.json").starts_with('{'));
         assert!(

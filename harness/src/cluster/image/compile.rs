@@ -10,8 +10,8 @@ use tokio::process::Command;
 
 use super::Recipe;
 use crate::cluster::checkout::Checkout;
+use crate::console::Progress;
 use crate::error::Error;
-use crate::report::Progress;
 
 /// Lines of the compiler's output that are kept to show when it fails.
 const KEPT_LINES: usize = 60;

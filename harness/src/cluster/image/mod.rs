@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use crate::cluster::checkout::Checkout;
 use crate::cluster::file_lock;
+use crate::console::Progress;
 use crate::engine::{Engine, Image, label};
 use crate::error::Error;
-use crate::report::Progress;
 
 /// What is made of an image's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::Mesh;
 use crate::cluster::answer;
 use crate::cluster::convergence;
 use crate::cluster::topology::{Role, Route};
+use crate::console::{Progress, seconds};
 use crate::engine::{Container, EngineError};
 use crate::error::Error;
-use crate::report::{Progress, seconds};
 use crate::wait;
 
 /// Time between two looks.

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::{Mesh, Node};
 use crate::cluster::image;
 use crate::cluster::topology::{Member, Topology};
+use crate::console::Progress;
 use crate::engine::owner::Owner;
 use crate::engine::{Creation, Engine, Image, NetworkCut, label};
 use crate::error::Error;
-use crate::report::Progress;
 
 /// Who a new mesh belongs to.
 #[derive(Debug, Clone)]

@@ -1,60 +1,60 @@
-//! The measured values of promises, and whether they keep them.
+//! Measured values, and whether they meet their objectives.
 
 use std::collections::BTreeMap;
 
-use super::{Promise, Value};
+use super::{Objective, Value};
 
-/// What was measured, of one run or of many.
+/// Measured values of one or more runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measurements {
-    samples: BTreeMap<Promise, Vec<Value>>,
-    /// Requests that failed because they were under way on an instance that was killed or frozen. Nothing is
-    /// promised of them.
+    samples: BTreeMap<Objective, Vec<Value>>,
+    /// Requests that failed because they were in flight on an instance that was killed or frozen. No objective covers
+    /// them.
     pub in_flight: usize,
 }
 
-/// The measured values of one promise.
+/// Summary of one objective's measured values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// The promise.
-    pub promise: Promise,
-    /// How often it was measured, at least once.
+    /// The objective.
+    pub objective: Objective,
+    /// Number of measured values, at least 1.
     pub count: usize,
-    /// The value that half of them do not exceed.
+    /// Median.
     pub p50: Value,
-    /// The value that 99 of 100 do not exceed.
+    /// 99th percentile.
     pub p99: Value,
-    /// The largest.
+    /// Maximum.
     pub max: Value,
 }
 
 impl Summary {
-    /// Whether no value exceeds what is promised.
-    pub fn kept(&self) -> bool {
-        self.max <= self.promise.limit()
+    /// Whether no value exceeds the limit.
+    pub fn met(&self) -> bool {
+        self.max <= self.objective.limit()
     }
 }
 
 impl Measurements {
-    /// Notes one value.
-    pub fn add(&mut self, promise: Promise, value: impl Into<Value>) {
-        self.samples.entry(promise).or_default().push(value.into());
+    /// Records one value.
+    pub fn add(&mut self, objective: Objective, value: impl Into<Value>) {
+        self.samples.entry(objective).or_default().push(value.into());
     }
 
-    /// Takes over all of another.
+    /// Adds all values of `other`.
     pub fn merge(&mut self, other: Self) {
-        for (promise, samples) in other.samples {
-            self.samples.entry(promise).or_default().extend(samples);
+        for (objective, samples) in other.samples {
+            self.samples.entry(objective).or_default().extend(samples);
         }
         self.in_flight += other.in_flight;
     }
 
-    /// What was measured of one promise; none where nothing was.
-    pub fn summary(&self, promise: Promise) -> Option<Summary> {
-        let mut sorted = self.samples.get(&promise)?.clone();
+    /// The summary of one objective; `None` if it was not measured.
+    pub fn summary(&self, objective: Objective) -> Option<Summary> {
+        let mut sorted = self.samples.get(&objective)?.clone();
         sorted.sort_unstable();
         Some(Summary {
-            promise,
+            objective,
             count: sorted.len(),
             p50: percentile(&sorted, 50)?,
             p99: percentile(&sorted, 99)?,
@@ -62,23 +62,23 @@ impl Measurements {
         })
     }
 
-    /// What was measured, in the order of [`Promise::ALL`].
+    /// The summaries of all measured objectives, in the order of [`Objective::ALL`].
     pub fn summaries(&self) -> Vec<Summary> {
-        Promise::ALL
+        Objective::ALL
             .into_iter()
-            .filter_map(|promise| self.summary(promise))
+            .filter_map(|objective| self.summary(objective))
             .collect()
     }
 
-    /// The promises that were measured and not kept.
-    pub fn broken(&self) -> Vec<Summary> {
+    /// The measured objectives that were not met.
+    pub fn missed(&self) -> Vec<Summary> {
         let mut summaries = self.summaries();
-        summaries.retain(|summary| !summary.kept());
+        summaries.retain(|summary| !summary.met());
         summaries
     }
 }
 
-/// The smallest value that `percent` of 100 values do not exceed.
+/// The nearest-rank percentile: the smallest value that at least `percent` % of the values do not exceed.
 fn percentile(sorted: &[Value], percent: usize) -> Option<Value> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
@@ -93,15 +93,15 @@ mod tests {
     fn joins(milliseconds: &[u64]) -> Measurements {
         let mut measured = Measurements::default();
         for &sample in milliseconds {
-            measured.add(Promise::Join, Duration::from_millis(sample));
+            measured.add(Objective::Join, Duration::from_millis(sample));
         }
         measured
     }
 
     #[test]
-    fn percentiles_of_few_values_are_values_that_were_measured() {
+    fn percentiles_are_measured_values_even_of_small_samples() {
         let of = |samples: &[u64]| {
-            let summary = joins(samples).summary(Promise::Join).unwrap();
+            let summary = joins(samples).summary(Objective::Join).unwrap();
             let values = [summary.p50, summary.p99, summary.max];
             (summary.count, values.map(|value| value.0 / 1000))
         };
@@ -116,41 +116,44 @@ mod tests {
 
     #[test]
     fn one_value_above_the_limit_breaks_a_promise() {
-        assert!(joins(&[100, 500]).summary(Promise::Join).unwrap().kept());
-        let mut broken = joins(&[100, 501, 100]);
-        assert!(!broken.summary(Promise::Join).unwrap().kept());
-        broken.add(Promise::FailedOnStop, 0_usize);
-        let names: Vec<Promise> = broken.broken().iter().map(|summary| summary.promise).collect();
-        assert_eq!(names, [Promise::Join]);
-        broken.add(Promise::FailedOnStop, 1_usize);
-        assert_eq!(broken.broken().len(), 2);
+        assert!(joins(&[100, 500]).summary(Objective::Join).unwrap().met());
+        let mut missed = joins(&[100, 501, 100]);
+        assert!(!missed.summary(Objective::Join).unwrap().met());
+        missed.add(Objective::FailedOnStop, 0_usize);
+        let names: Vec<Objective> = missed.missed().iter().map(|summary| summary.objective).collect();
+        assert_eq!(names, [Objective::Join]);
+        missed.add(Objective::FailedOnStop, 1_usize);
+        assert_eq!(missed.missed().len(), 2);
     }
 
     #[test]
-    fn a_limit_is_exceeded_by_a_microsecond() {
+    fn one_microsecond_above_the_limit_misses_the_objective() {
         let mut measured = Measurements::default();
-        measured.add(Promise::Ready, Duration::from_micros(2_000_001));
-        assert_eq!(measured.broken().len(), 1);
+        measured.add(Objective::Ready, Duration::from_micros(2_000_001));
+        assert_eq!(measured.missed().len(), 1);
     }
 
     #[test]
-    fn nothing_measured_is_neither_kept_nor_broken() {
+    fn an_objective_that_was_not_measured_is_neither_met_nor_missed() {
         let measured = Measurements::default();
         assert!(
-            Promise::ALL
+            Objective::ALL
                 .iter()
-                .all(|promise| measured.summary(*promise).is_none())
+                .all(|objective| measured.summary(*objective).is_none())
         );
-        assert!(measured.summaries().is_empty() && measured.broken().is_empty());
+        assert!(measured.summaries().is_empty() && measured.missed().is_empty());
     }
 
     #[test]
-    fn many_runs_add_up() {
+    fn measurements_of_several_runs_are_merged() {
         let mut all = joins(&[1, 2]);
         let mut second = joins(&[3]);
         second.in_flight = 4;
         all.merge(second.clone());
         all.merge(second);
-        assert_eq!((all.summary(Promise::Join).unwrap().count, all.in_flight), (4, 8));
+        assert_eq!(
+            (all.summary(Objective::Join).unwrap().count, all.in_flight),
+            (4, 8)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What is promised of the mesh, and what was measured of it: pure.
+//! The service-level objectives that the suite measures, with their limits. Pure.
 
 mod measurements;
 
@@ -9,28 +9,28 @@ pub use self::measurements::{Measurements, Summary};
 
 const MEGABYTE: u64 = 1_000_000;
 
-/// Something that is promised.
+/// A service-level objective of the mesh: the quantity measured and the limit that it must not exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Promise {
-    /// From the last container's start until every instance has answered on every path.
+pub enum Objective {
+    /// Time from the last container's start until every instance has answered on every path.
     Ready,
-    /// From this program's start until the mesh is ready, where the image is there already.
+    /// Time from the harness's start until the mesh is ready, with the image cached.
     Up,
-    /// From a new instance's start until its first answer.
+    /// Time from a new instance's start until its first answer.
     Join,
-    /// Requests that failed while an instance was stopped gracefully.
+    /// Failed requests while an instance stops gracefully.
     FailedOnStop,
-    /// Requests that failed while all service instances were restarted, one after the other.
+    /// Failed requests while all service instances are restarted one after the other.
     FailedOnRollingRestart,
-    /// Requests that failed while an instance was added and removed.
+    /// Failed requests while an instance is added and removed.
     FailedOnScale,
-    /// From an instance's kill until the last failed request ended.
+    /// Time from an instance's kill until the last failed request ended.
     KillToLastError,
-    /// From an instance's standstill until the last failed request ended.
+    /// Time from an instance's freeze until the last failed request ended.
     FreezeToLastError,
-    /// From the end of a partition until all views agree again.
-    HealToAgreement,
-    /// From when a stopped instance runs again until it answers.
+    /// Time from the end of a partition until all views agree again.
+    HealToConvergence,
+    /// Time from a stopped instance's restart until its first answer.
     Rejoin,
     /// Resident memory of one idle sidecar.
     Memory,
@@ -38,25 +38,25 @@ pub enum Promise {
     Image,
 }
 
-/// What the values of a promise count.
+/// The unit of an objective's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A time, in microseconds.
+    /// Microseconds.
     Time,
-    /// Requests.
+    /// Number of requests.
     Requests,
-    /// Memory, in KiB.
+    /// KiB of memory.
     Memory,
-    /// What is stored, in bytes.
+    /// Bytes of storage.
     Size,
 }
 
-/// One measured value, in its promise's [`Unit`].
+/// One value, in its objective's [`Unit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value(pub u64);
 
-impl Promise {
-    /// Every promise, in the order in which they are shown.
+impl Objective {
+    /// Every objective, in the order in which reports show them.
     pub const ALL: [Self; 12] = [
         Self::Ready,
         Self::Up,
@@ -66,13 +66,13 @@ impl Promise {
         Self::FailedOnScale,
         Self::KillToLastError,
         Self::FreezeToLastError,
-        Self::HealToAgreement,
+        Self::HealToConvergence,
         Self::Rejoin,
         Self::Memory,
         Self::Image,
     ];
 
-    /// Its name for programs.
+    /// The name in machine-readable reports.
     pub fn key(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -83,14 +83,14 @@ impl Promise {
             Self::FailedOnScale => "failed_on_scale",
             Self::KillToLastError => "kill_to_last_error",
             Self::FreezeToLastError => "freeze_to_last_error",
-            Self::HealToAgreement => "heal_to_agreement",
+            Self::HealToConvergence => "heal_to_convergence",
             Self::Rejoin => "rejoin",
             Self::Memory => "memory",
             Self::Image => "image",
         }
     }
 
-    /// Its name for people.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "last container started -> all instances answer on every path",
@@ -101,14 +101,14 @@ impl Promise {
             Self::FailedOnScale => "failed while scaling up and down",
             Self::KillToLastError => "instance killed -> last error",
             Self::FreezeToLastError => "instance frozen -> last error",
-            Self::HealToAgreement => "partition healed -> all views agree",
+            Self::HealToConvergence => "partition healed -> all views agree",
             Self::Rejoin => "instance runs again -> it answers",
             Self::Memory => "resident memory of an idle sidecar",
             Self::Image => "size of the image",
         }
     }
 
-    /// What its values count.
+    /// The unit of its values.
     pub fn unit(self) -> Unit {
         match self {
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Unit::Requests,
@@ -119,26 +119,25 @@ impl Promise {
             | Self::Join
             | Self::KillToLastError
             | Self::FreezeToLastError
-            | Self::HealToAgreement
+            | Self::HealToConvergence
             | Self::Rejoin => Unit::Time,
         }
     }
 
-    /// The largest value that keeps it.
+    /// The largest value that meets the objective.
     pub fn limit(self) -> Value {
         match self {
             Self::Ready | Self::Rejoin => Duration::from_secs(2).into(),
             Self::Up => Duration::from_secs(6).into(),
             Self::Join | Self::KillToLastError => Duration::from_millis(500).into(),
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Value(0),
-            Self::FreezeToLastError | Self::HealToAgreement => Duration::from_secs(3).into(),
-            Self::Memory => Value(8 * 1024),
-            // It has some 6 MB where the linker keeps equal functions once.
-            Self::Image => Value(8 * MEGABYTE),
+            Self::FreezeToLastError | Self::HealToConvergence => Duration::from_secs(3).into(),
+            Self::Memory => Value(4 * 1024),
+            Self::Image => Value(10 * MEGABYTE),
         }
     }
 
-    /// The reference implementation's figure on the same kind of machine, where it is known.
+    /// The reference implementation's value on the same kind of machine, if known.
     pub fn reference(self) -> Option<&'static str> {
         match self {
             Self::Ready => Some("11.6 s"),
@@ -147,13 +146,13 @@ impl Promise {
         }
     }
 
-    /// A value with its unit, for people.
+    /// A value with its unit, as text.
     pub fn shown(self, value: Value) -> String {
         self.unit().shown(value)
     }
 
-    /// What is promised, for people: `none`, or `at most` so much.
-    pub fn promised(self) -> String {
+    /// The limit as text: `none`, or `at most` and the value.
+    pub fn limit_text(self) -> String {
         const SECOND: u64 = 1_000_000;
         match (self.unit(), self.limit()) {
             (_, Value(0)) => "none".to_owned(),
@@ -166,12 +165,11 @@ impl Promise {
 }
 
 impl Unit {
-    /// A value with this unit, for people.
+    /// A value with this unit, as text. Times below one second are rounded up to milliseconds.
     pub fn shown(self, Value(value): Value) -> String {
         match self {
-            // A thousandth of a second is the finest that is of interest.
             Self::Time if value < 1_000_000 => format!("{} ms", value.div_ceil(1000)),
-            Self::Time => crate::report::seconds(Duration::from_micros(value)),
+            Self::Time => crate::console::seconds(Duration::from_micros(value)),
             Self::Requests => value.to_string(),
             Self::Memory => format!("{}.{} MiB", value / 1024, (value % 1024) * 10 / 1024),
             Self::Size => format!("{}.{:02} MB", value / MEGABYTE, value % MEGABYTE * 100 / MEGABYTE),
@@ -215,31 +213,34 @@ mod tests {
 
     #[test]
     fn values_are_shown_with_their_units() {
-        assert_eq!(Promise::Join.shown(Duration::from_millis(120).into()), "120 ms");
-        assert_eq!(Promise::Join.shown(Duration::from_micros(1).into()), "1 ms");
-        assert_eq!(Promise::Ready.shown(Duration::from_millis(1234).into()), "1.23 s");
-        assert_eq!(Promise::Ready.shown(Duration::from_secs(12).into()), "12.0 s");
-        assert_eq!(Promise::FailedOnStop.shown(0_usize.into()), "0");
-        assert_eq!(Promise::Memory.shown(Promise::Memory.limit()), "8.0 MiB");
-        assert_eq!(Promise::Memory.shown(Value(3_500)), "3.4 MiB");
-        assert_eq!(Promise::Image.shown(Value(5_984_321)), "5.98 MB");
-        assert_eq!(Promise::Image.shown(Value(6_050_000)), "6.05 MB");
-        let promised = [
-            Promise::Ready,
-            Promise::Join,
-            Promise::FailedOnStop,
-            Promise::Memory,
-            Promise::Image,
-        ]
-        .map(Promise::promised);
+        assert_eq!(Objective::Join.shown(Duration::from_millis(120).into()), "120 ms");
+        assert_eq!(Objective::Join.shown(Duration::from_micros(1).into()), "1 ms");
         assert_eq!(
-            promised,
+            Objective::Ready.shown(Duration::from_millis(1234).into()),
+            "1.23 s"
+        );
+        assert_eq!(Objective::Ready.shown(Duration::from_secs(12).into()), "12.0 s");
+        assert_eq!(Objective::FailedOnStop.shown(0_usize.into()), "0");
+        assert_eq!(Objective::Memory.shown(Objective::Memory.limit()), "4.0 MiB");
+        assert_eq!(Objective::Memory.shown(Value(3_500)), "3.4 MiB");
+        assert_eq!(Objective::Image.shown(Value(5_984_321)), "5.98 MB");
+        assert_eq!(Objective::Image.shown(Value(6_050_000)), "6.05 MB");
+        let limits = [
+            Objective::Ready,
+            Objective::Join,
+            Objective::FailedOnStop,
+            Objective::Memory,
+            Objective::Image,
+        ]
+        .map(Objective::limit_text);
+        assert_eq!(
+            limits,
             [
                 "at most 2 s",
                 "at most 500 ms",
                 "none",
-                "at most 8 MiB",
-                "at most 8 MB"
+                "at most 4 MiB",
+                "at most 10 MB"
             ]
         );
     }
@@ -247,12 +248,12 @@ mod tests {
     #[test]
     fn every_promise_has_a_name_of_its_own() {
         let keys: std::collections::BTreeSet<&str> =
-            Promise::ALL.iter().map(|promise| promise.key()).collect();
+            Objective::ALL.iter().map(|objective| objective.key()).collect();
         let names: std::collections::BTreeSet<&str> =
-            Promise::ALL.iter().map(|promise| promise.name()).collect();
+            Objective::ALL.iter().map(|objective| objective.name()).collect();
         assert_eq!(
             (keys.len(), names.len()),
-            (Promise::ALL.len(), Promise::ALL.len())
+            (Objective::ALL.len(), Objective::ALL.len())
         );
     }
 }

@@ -1,36 +1,41 @@
-//! A service without an instance fails at once and says why; the others do not notice.
+//! Requests to a service without instances fail at once with a reason; other services are not affected.
 
-use super::alternation::alternates;
-use super::graceful_stop::no_request_failed;
-use super::refusal::is_refused;
 use crate::cluster::mesh::Mesh;
-use crate::error::{Error, check};
-use crate::report::Progress;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::error::Error;
+use crate::verify::checks::{alternates, is_refused, no_request_failed, ready};
+use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Pace;
 
-/// All instances of the service that goes.
+/// All instances of service a.
 const GONE: [&str; 2] = ["service-a", "service-a2"];
-/// Requests on each path while it is gone.
+/// Requests on each path while service a has no instance.
 const REQUESTS: usize = 5;
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "all_gone",
+    about: "requests to a service without instances fail at once and say why, and the other service is unaffected",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
     let mut others = mesh.routes()?;
     others.retain(|(route, _)| route.service != "a");
-    let traffic = stage.traffic_on(&others, Pace::default());
+    let traffic = ctx.traffic_on(&others, Pace::default());
     for name in GONE {
-        stage.say(format!("stops {name}"));
+        ctx.say(format!("stops {name}"));
         mesh.stop(name).await?;
     }
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    ready(&mesh).await?;
     all_refused(&mesh).await?;
 
     for name in GONE {
-        stage.say(format!("starts {name} again"));
+        ctx.say(format!("starts {name} again"));
         mesh.start_again(name).await?;
     }
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    ready(&mesh).await?;
     for route in mesh.routes()? {
         if route.0.service == "a" {
             alternates(&mesh, &route).await?;
@@ -39,17 +44,17 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     no_request_failed(&traffic.finish().await)
 }
 
-/// Every path to service a fails as it should, again and again.
+/// Checks repeatedly that every path to service a refuses the request.
 async fn all_refused(mesh: &Mesh) -> Result<(), Error> {
     for route in mesh.routes()?.iter().filter(|(route, _)| route.service == "a") {
         for _ in 0..REQUESTS {
             let expected = format!(
-                "{}: without an instance it fails within a second and says why",
+                "{}: without an instance the request fails within a second, with a reason",
                 route.0.name()
             );
-            if let Err(instead) = is_refused(route).await {
-                check(false, expected, instead)?;
-            }
+            is_refused(route)
+                .await
+                .map_err(|instead| Error::unmet(expected, instead))?;
         }
     }
     Ok(())

@@ -1,44 +1,51 @@
-//! What clients connect to is restarted: requests under way finish, and the other ways go on.
+//! The frontend and the load balancer restart: requests in flight finish, and the other paths keep working.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, try_join_all};
 
-use super::graceful_stop::no_request_failed;
 use crate::cluster::answer::Answer;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
 use crate::http::{self, HeldRequest};
-use crate::report::Progress;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::verify::checks::{ended_cleanly, no_request_failed, ready};
+use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Traffic;
 use crate::wait;
 
-/// Time that a request may take which shows whether anybody still listens.
-const KNOCK: Duration = Duration::from_secs(1);
-/// Time until a stopping member must have closed its door, and until a request under way must be answered.
+/// Timeout for a request that tests whether a port still accepts requests.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Limit for a stopping member to close its port, and for a request in flight to be answered.
 const LIMIT: Duration = Duration::from_secs(5);
 const PERIOD: Duration = Duration::from_millis(10);
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
-    let doors: Vec<String> = mesh
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "balancers_restart",
+    about: "the frontend and the load balancer restart, requests in flight finish, and the other paths keep working",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
+    let balancers: Vec<String> = mesh
         .nodes()
         .iter()
         .filter(|node| node.member.role.balances())
         .map(|node| node.member.name().to_owned())
         .collect();
     check(
-        doors.len() == 2,
+        balancers.len() == 2,
         "a frontend and a load balancer",
-        doors.join(" "),
+        balancers.join(" "),
     )?;
-    let traffic = stage.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh)?;
     let mut result = Ok(());
-    for name in &doors {
-        stage.say(format!("restarts {name}"));
+    for name in &balancers {
+        ctx.say(format!("restarts {name}"));
         result = restart(&mut mesh, &traffic, name).await;
         if result.is_err() {
             break;
@@ -50,40 +57,39 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
 }
 
 async fn restart(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<(), Error> {
-    let (through, beside): (Vec<_>, Vec<_>) = mesh
+    let (through, others): (Vec<_>, Vec<_>) = mesh
         .routes()?
         .into_iter()
         .partition(|(route, _)| route.member == name);
     each_answers(traffic, &through, Duration::ZERO).await?;
-    let under_way = try_join_all(through.iter().map(begin)).await?;
+    let in_flight = try_join_all(through.iter().map(begin)).await?;
 
-    // What the traffic has under way at this moment must be answered too: a failure of it is recorded.
-    traffic.rest(name);
+    // The traffic's own requests in flight must be answered too: the record has their failures.
+    traffic.suspend(name);
     let stopping = traffic.now();
-    let ((code, took), finished) = {
+    let (stopped, finished) = {
         let finishing = async {
             closed(&through).await?;
-            try_join_all(under_way.into_iter().map(finish)).await
+            try_join_all(in_flight.into_iter().map(finish)).await
         };
         let (stopped, finished) = join(mesh.stop(name), finishing).await;
         (stopped?, finished)
     };
     finished?;
-    let seen = format!("{code}, after {took:.1?}");
-    check(code == 0, format!("{name} ends with exit code 0"), seen)?;
-    each_answers(traffic, &beside, stopping).await?;
+    ended_cleanly(name, stopped)?;
+    each_answers(traffic, &others, stopping).await?;
 
     mesh.start_again(name).await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    ready(mesh).await?;
     let back = traffic.now();
     traffic.reroute(&mesh.routes()?);
     each_answers(traffic, &mesh.routes()?, back).await
 }
 
-/// Sends all of a request but its end.
+/// Sends a request except for its last bytes.
 async fn begin(route: &(Route, SocketAddr)) -> Result<(Route, HeldRequest), Error> {
     match HeldRequest::send(route.1, &route.0.target, LIMIT).await {
-        Ok(begun) => Ok((route.0.clone(), begun)),
+        Ok(held) => Ok((route.0.clone(), held)),
         Err(error) => {
             let expected = format!("{}: a connection before the stop", route.0.name());
             Err(Error::unmet(expected, error.to_string()))
@@ -91,37 +97,35 @@ async fn begin(route: &(Route, SocketAddr)) -> Result<(Route, HeldRequest), Erro
     }
 }
 
-/// Waits until no new request is answered on any of the routes: the member is stopping.
+/// Waits until none of the routes answers new requests.
 async fn closed(routes: &[(Route, SocketAddr)]) -> Result<(), Error> {
     let attempt = async || {
-        let knocks = routes.iter().map(async |(route, address)| {
-            let answer = http::get(*address, &route.target, KNOCK).await;
+        let probes = routes.iter().map(async |(route, address)| {
+            let answer = http::get(*address, &route.target, PROBE_TIMEOUT).await;
             answer.is_ok().then(|| format!("{} answers", route.name()))
         });
-        let open: Vec<String> = join_all(knocks).await.into_iter().flatten().collect();
+        let open: Vec<String> = join_all(probes).await.into_iter().flatten().collect();
         if open.is_empty() { Ok(()) } else { Err(open) }
     };
     let waited = wait::until(LIMIT, PERIOD, attempt, |_| {}).await;
-    waited.map_err(|expired| {
-        Error::unmet(
-            "a member that is told to stop takes no new requests",
-            expired.to_string(),
-        )
-    })
+    waited.map_err(|expired| Error::unmet("a stopping member accepts no new requests", expired.to_string()))
 }
 
-/// Sends the end of a request; it must be answered although it was sent to one that stops.
-async fn finish((route, begun): (Route, HeldRequest)) -> Result<(), Error> {
-    let answered = begun.release(LIMIT).await.map_err(|error| error.to_string());
+/// Sends the rest of a request and checks that it is answered although the member is stopping.
+async fn finish((route, held): (Route, HeldRequest)) -> Result<(), Error> {
+    let answered = held.release(LIMIT).await.map_err(|error| error.to_string());
     let answer = answered.and_then(|response| Answer::parse(&response.body));
-    let held = answer
+    let valid = answer
         .as_ref()
         .is_ok_and(|answer| answer.service == route.service);
-    let expected = format!("{}: a request under way at the stop is answered", route.name());
-    check(held, expected, format!("{answer:?}"))
+    let expected = format!(
+        "{}: a request in flight during the stop is answered",
+        route.name()
+    );
+    check(valid, expected, format!("{answer:?}"))
 }
 
-/// Waits until the traffic has got an answer on each of the routes that was asked for at `since` or later.
+/// Waits until each of the routes has answered a request sent at `since` or later.
 async fn each_answers(
     traffic: &Traffic,
     routes: &[(Route, SocketAddr)],
@@ -129,15 +133,18 @@ async fn each_answers(
 ) -> Result<(), Error> {
     let attempt = async || {
         traffic.read(|record| {
-            let silent: Vec<String> = routes
+            let unanswered: Vec<String> = routes
                 .iter()
                 .filter(|(route, _)| !record.answered_on(route, since))
                 .map(|(route, _)| route.name())
                 .collect();
-            if silent.is_empty() {
+            if unanswered.is_empty() {
                 Ok(())
             } else {
-                Err(vec![format!("silent: {}", silent.join(" ")), record.summary()])
+                Err(vec![
+                    format!("no answer on {}", unanswered.join(" ")),
+                    record.summary(),
+                ])
             }
         })
     };

@@ -1,4 +1,4 @@
-//! The harness and Compose see and stop what the other started.
+//! The harness and Compose each see and stop what the other started.
 
 use futures_util::future::join;
 
@@ -6,32 +6,44 @@ use crate::cluster::cleanup;
 use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
 use crate::compose::program::Program;
+use crate::console::Progress;
 use crate::engine::{Engine, Image, label};
 use crate::error::{Error, check};
-use crate::report::Progress;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::verify::checks::ready;
+use crate::verify::suite::{Context, Requirements, Scenario};
 
 /// The instance that Compose stops.
 const STOPPED: &str = "service-a2";
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "compose_interop",
+    about: "the harness and Compose each see and stop what the other started",
+    requires: Requirements::COMPOSE,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
     let program = Program::find().await.ok_or_else(|| {
         let advice = "install it (Debian: `apt-get install docker-compose`)";
-        Error::environment("neither `docker compose` nor `docker-compose` is there", advice)
+        Error::environment(
+            "neither `docker compose` nor `docker-compose` is installed",
+            advice,
+        )
     })?;
     let compose = Compose {
         program,
-        engine: stage.engine(),
-        image: stage.image(),
-        ownership: stage.ownership(),
+        engine: ctx.engine(),
+        image: ctx.image(),
+        ownership: ctx.ownership(),
     };
-    let project = &stage.topology().project;
-    let ours = named(stage.topology(), &format!("{project}-ours"));
-    let theirs = named(stage.topology(), &format!("{project}-theirs"));
+    let project = &ctx.topology().project;
+    let ours = named(ctx.topology(), &format!("{project}-ours"));
+    let theirs = named(ctx.topology(), &format!("{project}-theirs"));
     let projects = [ours.project.clone(), theirs.project.clone()];
-    let (first, second) = join(compose.takes_over(ours), compose.gives(theirs)).await;
+    let (first, second) = join(compose.controls_ours(ours), compose.gives_theirs(theirs)).await;
     for project in projects {
-        cleanup::remove_labelled(stage.engine(), label::PROJECT, &project).await?;
+        cleanup::remove_labelled(ctx.engine(), label::PROJECT, &project).await?;
     }
     first.and(second)
 }
@@ -45,7 +57,7 @@ fn named(topology: &Topology, project: &str) -> Topology {
     topology
 }
 
-/// Compose, and what the meshes that it deals with are made of.
+/// The Compose program, and what the test meshes consist of.
 struct Compose<'a> {
     program: Program,
     engine: &'a Engine,
@@ -54,17 +66,17 @@ struct Compose<'a> {
 }
 
 impl Compose<'_> {
-    /// The harness starts a mesh; Compose lists it, stops a part of it, and takes it down.
-    async fn takes_over(&self, topology: Topology) -> Result<(), Error> {
+    /// The harness starts a mesh; Compose lists it, stops one container, and takes the mesh down.
+    async fn controls_ours(&self, topology: Topology) -> Result<(), Error> {
         let silent = Progress::silent();
         let mut mesh = Mesh::start(self.engine, topology, self.image, self.ownership, &silent).await?;
-        mesh.ready(READY_LIMIT, &silent).await?;
+        ready(&mesh).await?;
         let topology = mesh.topology().clone();
 
         let listed = self.run(&topology, None, &["ps"]).await?;
         for member in &topology.members {
             let name = &member.service.container_name;
-            let expected = format!("{name} is among what Compose lists");
+            let expected = format!("`compose ps` lists {name}");
             check(listed.contains(name.as_str()), expected, &listed)?;
         }
 
@@ -74,7 +86,7 @@ impl Compose<'_> {
             let stopped = node.member.name() == STOPPED;
             let (container, status) = (&node.container.name, &node.container.status);
             let (expected, holds) = if stopped {
-                ("stopped by itself: Exited (0)", status.starts_with("Exited (0)"))
+                ("stopped: Exited (0)", status.starts_with("Exited (0)"))
             } else {
                 ("running", node.container.running())
             };
@@ -85,8 +97,8 @@ impl Compose<'_> {
         self.nothing_left(&topology.project, "Compose's `down`").await
     }
 
-    /// Compose starts a mesh; the harness finds it ready and removes it.
-    async fn gives(&self, topology: Topology) -> Result<(), Error> {
+    /// Compose starts a mesh; the harness attaches to it, waits until it is ready, and removes it.
+    async fn gives_theirs(&self, topology: Topology) -> Result<(), Error> {
         let labels = labels(&topology, self.ownership).to_string();
         self.run(&topology, Some(&labels), &["up", "-d", "--no-build"])
             .await?;
@@ -95,12 +107,16 @@ impl Compose<'_> {
         let topology = mesh.topology();
         check(
             mesh.nodes().len() == topology.members.len(),
-            format!("a container of Compose for each of {}", topology.members.len()),
+            format!("a container for each of the {} members", topology.members.len()),
             format!("{:?}", mesh.nodes()),
         )?;
-        mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-        let bad = mesh.stop_all().await;
-        check(bad.is_empty(), "all containers end well", bad.join("\n"))?;
+        ready(&mesh).await?;
+        let failed = mesh.stop_all().await;
+        check(
+            failed.is_empty(),
+            "all containers end with exit code 0",
+            failed.join("\n"),
+        )?;
         cleanup::remove_labelled(self.engine, label::PROJECT, &topology.project).await?;
         self.nothing_left(&topology.project, "the harness's removal")
             .await
@@ -124,7 +140,7 @@ impl Compose<'_> {
             .program
             .run(&files, more, &topology.project, &variables, arguments);
         ran.await.map_err(|said| {
-            let expected = format!("Compose does its part with {}", topology.project);
+            let expected = format!("Compose succeeds with the project {}", topology.project);
             Error::unmet(expected, said)
         })
     }
@@ -146,8 +162,8 @@ impl Compose<'_> {
     }
 }
 
-/// A second Compose file, which gives all that Compose makes the run's labels: so it is removed with the run, however
-/// that ends. JSON is YAML.
+/// A second Compose file that adds the run's labels, so that the run's clean-up finds what Compose created. JSON is valid
+/// YAML.
 fn labels(topology: &Topology, ownership: &Ownership) -> serde_json::Value {
     let labels = serde_json::json!({
         "labels": { label::RUN: ownership.run, label::OWNER: ownership.owner.to_string() }

@@ -1,53 +1,57 @@
-//! An instance that stands still costs the requests put on it before that was noticed, and no other.
+//! A frozen instance fails only the requests sent to it before its failure is detected.
 
 use std::time::Duration;
 
-use super::faulty::{flows, judge};
-use super::graceful_stop::{answers_from, no_request_failed};
 use crate::error::Error;
-use crate::report::Progress;
-use crate::verify::objectives::Promise;
-use crate::verify::suite::{READY_LIMIT, Stage};
-use crate::verify::traffic::{Fault, Pace};
+use crate::verify::checks::{
+    no_request_failed, only_requests_in_flight_failed, ready, time_to_answer, traffic_flows,
+};
+use crate::verify::objectives::Objective;
+use crate::verify::suite::{Context, Requirements, Scenario};
+use crate::verify::traffic::{FaultWindow, Pace};
 
 /// The instance that is frozen.
 const FROZEN: &str = "service-a2";
-/// Time within which all others must have noticed.
-const NOTICE_LIMIT: Duration = Duration::from_secs(10);
+/// Limit for all other members to detect the failure.
+const DETECTION_LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "freeze",
+    about: "an instance freezes under constant traffic and only the requests sent to it before that was noticed fail",
+    requires: Requirements::NOTHING,
+    allows: &["discovery: lost"],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
     let host = mesh.node(FROZEN)?.container.short_id().to_owned();
 
-    let traffic = stage.traffic_on(&mesh.routes()?, Pace::DENSE);
-    let before = format!("{FROZEN} ({host}) takes part in the traffic before it is frozen");
-    answers_from(&traffic, &host, &before).await?;
-    stage.say(format!("freezes {FROZEN} ({host})"));
-    let at = traffic.now();
+    let traffic = ctx.traffic_on(&mesh.routes()?, Pace::DENSE);
+    let before = format!("{FROZEN} ({host}) answers before it is frozen");
+    time_to_answer(&traffic, &host, traffic.now(), &before).await?;
+    ctx.say(format!("freezes {FROZEN} ({host})"));
+    let from = traffic.now();
     mesh.pause(FROZEN).await?;
-    mesh.agreed(NOTICE_LIMIT).await?;
+    mesh.agreed(DETECTION_LIMIT).await?;
     let until = traffic.now();
-    flows(&traffic).await?;
-    // A request that is under way on it ends here, while it stands still.
+    traffic_flows(&traffic).await?;
+    // Requests in flight on the frozen instance fail here.
     let record = traffic.finish().await;
-    judge(
-        stage,
+    only_requests_in_flight_failed(
+        ctx,
         &record,
         "a",
-        Fault { at, until },
-        Promise::FreezeToLastError,
+        FaultWindow { from, until },
+        Objective::FreezeToLastError,
     )?;
 
-    let traffic = stage.traffic(&mesh)?;
-    stage.say(format!("lets {FROZEN} go on"));
+    let traffic = ctx.traffic(&mesh)?;
+    ctx.say(format!("unfreezes {FROZEN}"));
     mesh.unpause(FROZEN).await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    answers_from(
-        &traffic,
-        &host,
-        &format!("{FROZEN} ({host}) answers after its standstill"),
-    )
-    .await?;
-    flows(&traffic).await?;
+    ready(&mesh).await?;
+    let after = format!("{FROZEN} ({host}) answers after it is unfrozen");
+    time_to_answer(&traffic, &host, traffic.now(), &after).await?;
+    traffic_flows(&traffic).await?;
     no_request_failed(&traffic.finish().await)
 }

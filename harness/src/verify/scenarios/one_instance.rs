@@ -1,33 +1,40 @@
-//! A service with one instance is answered by that instance, whichever path is taken.
+//! The only instance of a service answers on every path.
 
 use std::collections::BTreeSet;
 
-use super::alternation::ask_in_turn;
 use crate::cluster::mesh::Mesh;
 use crate::error::{Error, check};
-use crate::report::Progress;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::verify::checks::{hosts_of, ready};
+use crate::verify::suite::{Context, Requirements, Scenario};
 
-/// The instance of service a that is left out: service b never had more than one.
-const LEFT_OUT: &str = "service-a2";
-/// The only instance of each service then.
+/// The instance of service a that is stopped; service b has only one anyway.
+const STOPPED: &str = "service-a2";
+/// The remaining instance of each service.
 const ALONE: [(&str, &str); 2] = [("a", "service-a"), ("b", "service-b")];
 /// Requests on each path.
 const REQUESTS: usize = 20;
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
-    mesh.stop(LEFT_OUT).await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "one_instance",
+    about: "a service with one instance is answered by it on every path",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
+    mesh.stop(STOPPED).await?;
+    ready(&mesh).await?;
     for (service, member) in ALONE {
         answers_alone(&mesh, service, member).await?;
     }
-    mesh.start_again(LEFT_OUT).await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+    mesh.start_again(STOPPED).await?;
+    ready(&mesh).await?;
     Ok(())
 }
 
-/// Every answer on every path to `service` comes from `member`.
+/// Checks that every answer on every path to `service` comes from `member`.
 async fn answers_alone(mesh: &Mesh, service: &str, member: &str) -> Result<(), Error> {
     let host = mesh.node(member)?.container.short_id();
     let mut routes = mesh.routes()?;
@@ -38,7 +45,7 @@ async fn answers_alone(mesh: &Mesh, service: &str, member: &str) -> Result<(), E
         format!("{routes:?}"),
     )?;
     for route in &routes {
-        let hosts = ask_in_turn(mesh, route, REQUESTS).await?;
+        let hosts = hosts_of(mesh, route, REQUESTS).await?;
         let hosts: BTreeSet<&str> = hosts.iter().map(String::as_str).collect();
         check(
             hosts == BTreeSet::from([host]),

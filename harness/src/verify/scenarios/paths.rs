@@ -1,4 +1,4 @@
-//! Every path answers with the service that was asked for, and the frontend lists its own.
+//! Every path answers with the requested service, and the frontend lists its pages.
 
 use std::time::Duration;
 
@@ -6,34 +6,38 @@ use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::{FRONTEND_PORT, Role};
 use crate::error::{Error, check};
 use crate::http;
-use crate::verify::suite::Stage;
+use crate::verify::suite::{Context, Requirements, Scenario};
 
 /// Requests on each path.
 const REQUESTS: usize = 6;
-/// Time that the list may take: nothing is fetched for it.
+/// Timeout for the list of pages; the frontend makes no request for it.
 const LIST_LIMIT: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mesh = stage.mesh().await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "paths",
+    about: "every path answers with the service that was asked for, from one of its containers",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mesh = ctx.mesh().await?;
     for route in mesh.routes()? {
         let (name, service) = (route.0.name(), route.0.service.clone());
         let instances = mesh.hosts(&service);
         for _ in 0..REQUESTS {
             let expected = format!("{name}: an answer of service {service} from one of {instances:?}");
-            match mesh.ask(&route).await {
-                Ok(answer) => check(
-                    instances.contains(answer.host.as_str()),
-                    expected,
-                    format!("{answer:?}"),
-                )?,
-                Err(reason) => check(false, expected, reason)?,
-            }
+            let answer = mesh.ask(&route).await;
+            let answer = answer.map_err(|reason| Error::unmet(&expected, reason))?;
+            let known = instances.contains(answer.host.as_str());
+            check(known, expected, format!("{answer:?}"))?;
         }
     }
-    lists_its_own(&mesh).await
+    frontend_lists_its_pages(&mesh).await
 }
 
-async fn lists_its_own(mesh: &Mesh) -> Result<(), Error> {
+async fn frontend_lists_its_pages(mesh: &Mesh) -> Result<(), Error> {
     let pages: Vec<(String, String)> = mesh
         .routes()?
         .into_iter()
@@ -52,9 +56,9 @@ async fn lists_its_own(mesh: &Mesh) -> Result<(), Error> {
         let response = answered.map_err(|error| Error::unmet(&expected, error.to_string()))?;
         let text = String::from_utf8_lossy(&response.body);
         let mut own = pages.iter().filter(|(member, _)| member == name);
-        // Each as it is to be typed: in quotation marks.
-        let whole = own.all(|(_, page)| text.contains(&format!("{page}'")));
-        check(response.status == 200 && whole, expected, text)?;
+        // Each page is shown as a quoted URL.
+        let complete = own.all(|(_, page)| text.contains(&format!("{page}'")));
+        check(response.status == 200 && complete, expected, text)?;
     }
     Ok(())
 }

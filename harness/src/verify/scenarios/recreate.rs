@@ -1,43 +1,48 @@
-//! A container that is killed, removed and made anew under its old name leaves no trace of the old one.
+//! A container that is recreated under its old name replaces the old node completely.
 
 use std::time::Duration;
 
-use super::alternation::alternates;
-use super::faulty::{flows, judge};
-use super::kill::kill;
 use crate::error::{Error, check};
-use crate::report::Progress;
-use crate::verify::objectives::Promise;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::verify::checks::{alternates, kill, only_requests_in_flight_failed, ready, traffic_flows};
+use crate::verify::objectives::Objective;
+use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Pace;
 
-/// The instance whose container is made anew.
-const RENEWED: &str = "service-a";
-/// Time from the new container's start within which all sidecars know it and none counts on the old one.
-const GHOST_LIMIT: Duration = Duration::from_secs(3);
+/// The instance whose container is recreated.
+const RECREATED: &str = "service-a";
+/// Limit from the new container's start until all sidecars have replaced the old node by the new one.
+const REPLACE_LIMIT: Duration = Duration::from_secs(3);
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
-    let old = mesh.node(RENEWED)?.container.short_id().to_owned();
-    let traffic = stage.traffic_on(&mesh.routes()?, Pace::DENSE);
-    let fault = kill(stage, &mut mesh, &traffic, RENEWED).await?;
-    stage.say(format!("makes {RENEWED} anew"));
-    mesh.recreate(RENEWED).await?;
-    let took = mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-    let new = mesh.node(RENEWED)?.container.short_id().to_owned();
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "recreate",
+    about: "a container recreated under its old name takes its turns, and the old one is forgotten",
+    requires: Requirements::NOTHING,
+    allows: &["discovery: lost"],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
+    let old = mesh.node(RECREATED)?.container.short_id().to_owned();
+    let traffic = ctx.traffic_on(&mesh.routes()?, Pace::DENSE);
+    let fault = kill(ctx, &mut mesh, &traffic, RECREATED).await?;
+    ctx.say(format!("recreates {RECREATED}"));
+    mesh.recreate(RECREATED).await?;
+    let took = ready(&mesh).await?;
+    let new = mesh.node(RECREATED)?.container.short_id().to_owned();
     check(
         old != new,
-        format!("another container of the name {RENEWED}"),
-        format!("{new} again"),
+        format!("a new container named {RECREATED}"),
+        format!("the old one, {new}"),
     )?;
     check(
-        took <= GHOST_LIMIT,
-        format!("within {GHOST_LIMIT:?} every sidecar knows {new} and none counts on {old}"),
+        took <= REPLACE_LIMIT,
+        format!("within {REPLACE_LIMIT:?} every sidecar knows {new} and none uses {old}"),
         format!("after {took:.1?}"),
     )?;
-    flows(&traffic).await?;
+    traffic_flows(&traffic).await?;
     let record = traffic.finish().await;
-    judge(stage, &record, "a", fault, Promise::KillToLastError)?;
+    only_requests_in_flight_failed(ctx, &record, "a", fault, Objective::KillToLastError)?;
     for route in mesh.routes()? {
         alternates(&mesh, &route).await?;
     }

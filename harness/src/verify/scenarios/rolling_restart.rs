@@ -1,20 +1,27 @@
-//! Every service container is restarted, one after the other, and no request fails.
+//! No request fails while every service container is restarted, one after the other.
 
-use super::graceful_stop::no_request_failed;
-use super::scale::answered;
 use crate::cluster::mesh::Mesh;
 use crate::error::{Error, check};
-use crate::report::Progress;
-use crate::verify::objectives::Promise;
-use crate::verify::suite::{READY_LIMIT, Stage};
+use crate::verify::checks::{ended_cleanly, no_request_failed, ready, restart};
+use crate::verify::objectives::Objective;
+use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Traffic;
 
-/// What stands in for service b's only instance while that is away, and the instance.
-const STAND_IN: &str = "service-b2";
-const ALONE: &str = "service-b";
+/// Replaces service b's only instance during its restart.
+const REPLACEMENT: &str = "service-b2";
+/// Service b's only instance.
+const ONLY: &str = "service-b";
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let mut mesh = stage.mesh().await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "rolling_restart",
+    about: "every service container is restarted under constant traffic and no request fails",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let mut mesh = ctx.mesh().await?;
     let restarted: Vec<String> = mesh
         .nodes()
         .iter()
@@ -22,40 +29,29 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
         .map(|node| node.member.name().to_owned())
         .collect();
     check(
-        restarted == ["service-a", "service-a2", ALONE],
+        restarted == ["service-a", "service-a2", ONLY],
         "two instances of service a and one of b to restart",
         restarted.join(" "),
     )?;
-    let traffic = stage.traffic(&mesh)?;
-    let result = roll(stage, &mut mesh, &traffic, &restarted).await;
+    let traffic = ctx.traffic(&mesh)?;
+    let result = roll(ctx, &mut mesh, &traffic, &restarted).await;
     let record = traffic.finish().await;
     result?;
-    stage.measure(Promise::FailedOnRollingRestart, record.failed());
+    ctx.measure(Objective::FailedOnRollingRestart, record.failed());
     no_request_failed(&record)
 }
 
-async fn roll(stage: &Stage, mesh: &mut Mesh, traffic: &Traffic, restarted: &[String]) -> Result<(), Error> {
-    stage.say(format!("adds {STAND_IN}"));
-    let stand_in = mesh.another(ALONE, STAND_IN)?;
-    mesh.add(stand_in).await?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await?;
+async fn roll(ctx: &Context, mesh: &mut Mesh, traffic: &Traffic, restarted: &[String]) -> Result<(), Error> {
+    ctx.say(format!("adds {REPLACEMENT}"));
+    let replacement = mesh.another(ONLY, REPLACEMENT)?;
+    mesh.add(replacement).await?;
+    ready(mesh).await?;
     for name in restarted {
-        stage.say(format!("restarts {name}"));
-        ended_well(name, mesh.stop(name).await?.0)?;
-        let since = traffic.now();
-        mesh.start_again(name).await?;
-        mesh.ready(READY_LIMIT, &Progress::silent()).await?;
-        answered(traffic, mesh.node(name)?.container.short_id(), since).await?;
+        ctx.say(format!("restarts {name}"));
+        ended_cleanly(name, mesh.stop(name).await?)?;
+        restart(mesh, traffic, name).await?;
     }
-    stage.say(format!("removes {STAND_IN}"));
-    ended_well(STAND_IN, mesh.remove(STAND_IN).await?.0)?;
-    mesh.ready(READY_LIMIT, &Progress::silent()).await.map(drop)
-}
-
-fn ended_well(name: &str, code: i64) -> Result<(), Error> {
-    check(
-        code == 0,
-        format!("{name} ends with exit code 0"),
-        code.to_string(),
-    )
+    ctx.say(format!("removes {REPLACEMENT}"));
+    ended_cleanly(REPLACEMENT, mesh.remove(REPLACEMENT).await?)?;
+    ready(mesh).await.map(drop)
 }

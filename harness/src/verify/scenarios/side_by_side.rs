@@ -1,4 +1,4 @@
-//! Two meshes side by side never meet.
+//! Two meshes on the same machine never join each other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,43 +8,51 @@ use futures_util::future::join_all;
 use crate::cluster::mesh::Mesh;
 use crate::error::{Error, check};
 use crate::http;
-use crate::verify::suite::Stage;
+use crate::verify::checks::no_request_failed;
+use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Traffic;
 use crate::wait;
 
-/// Datagrams that a sidecar sends in search of neighbours until it has visited the nearest addresses, where another
-/// mesh would be, twice, and others besides.
-const SEARCHED: u64 = 100;
-/// How its count is named on the metrics page.
-const COUNT: &str = "sidecar_mesh_datagrams_total{type=\"search\",outcome=\"sent\"} ";
+/// Search datagrams after which a sidecar has probed the nearest addresses, where the other mesh is, at least twice.
+const MIN_SEARCHES: u64 = 100;
+/// The metric that counts them.
+const METRIC: &str = "sidecar_mesh_datagrams_total{type=\"search\",outcome=\"sent\"} ";
 const LIMIT: Duration = Duration::from_secs(20);
 const PERIOD: Duration = Duration::from_millis(50);
-/// Time that a metrics page may take.
+/// Timeout for a metrics page.
 const PAGE_LIMIT: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let one = stage.mesh().await?;
-    let other = stage.own_mesh("beside", |topology| topology).await?;
-    let meshes: [&Mesh; 2] = [&one, &other];
-    let traffics = [stage.traffic(&one)?, stage.traffic(&other)?];
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "side_by_side",
+    about: "two meshes side by side never meet, and each serves only its own instances",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
 
-    // A node that is known for a moment only is known too much.
-    let mut met = Ok(());
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let one = ctx.mesh().await?;
+    let other = ctx.own_mesh("beside", |topology| topology).await?;
+    let meshes: [&Mesh; 2] = [&one, &other];
+    let traffics = [ctx.traffic(&one)?, ctx.traffic(&other)?];
+
+    // Checked at every attempt: knowing the other mesh even for a moment is a failure.
+    let mut joined = Ok(());
     let attempt = async || {
         for (mesh, other) in [(&one, &other), (&other, &one)] {
             if let Err(error) = apart(mesh, other).await {
-                met = Err(error);
+                joined = Err(error);
                 return Ok(());
             }
         }
-        let looks = join_all(meshes.map(searching)).await;
-        let missing: Vec<String> = looks.into_iter().flatten().collect();
+        let pages = join_all(meshes.map(still_searching)).await;
+        let missing: Vec<String> = pages.into_iter().flatten().collect();
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     };
     let watched = wait::until(LIMIT, PERIOD, attempt, |_| {}).await;
-    met?;
+    joined?;
     watched.map_err(|expired| {
-        let expected = format!("every sidecar has searched {SEARCHED} addresses");
+        let expected = format!("every sidecar has sent {MIN_SEARCHES} search datagrams");
         Error::unmet(expected, expired.to_string())
     })?;
     for (mesh, traffic) in meshes.into_iter().zip(traffics) {
@@ -53,7 +61,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that every view of a mesh knows all of its own nodes and none of the other's, neither up nor down.
+/// Checks that every view of a mesh has all of its own nodes and none of the other's, neither up nor down.
 async fn apart(mesh: &Mesh, other: &Mesh) -> Result<(), Error> {
     let (own, others) = (ids(mesh), ids(other));
     for seen in mesh.look().await {
@@ -81,35 +89,35 @@ fn ids(mesh: &Mesh) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The sidecars of the mesh that have not searched enough.
-async fn searching(mesh: &Mesh) -> Vec<String> {
+/// The sidecars of the mesh that have not sent enough search datagrams, one line each.
+async fn still_searching(mesh: &Mesh) -> Vec<String> {
     let pages = mesh.nodes().iter().map(async |node| {
         let name = node.member.name();
-        let lacking = |what: String| Some(format!("{name} of {}: {what}", mesh.topology().project));
+        let missing = |what: String| Some(format!("{name} of {}: {what}", mesh.topology().project));
         let Some(address) = node.container.endpoint(node.member.status_port) else {
-            return lacking("its status port is not published".to_owned());
+            return missing("its status port is not published".to_owned());
         };
         match http::get(address, "/metrics", PAGE_LIMIT).await {
             Ok(page) => match searches(&String::from_utf8_lossy(&page.body)) {
-                Some(SEARCHED..) => None,
-                Some(count) => lacking(format!("has searched {count} addresses")),
-                None => lacking("does not say how many it has searched".to_owned()),
+                Some(MIN_SEARCHES..) => None,
+                Some(count) => missing(format!("has sent {count} search datagrams")),
+                None => missing("has no metric of search datagrams".to_owned()),
             },
-            Err(error) => lacking(error.to_string()),
+            Err(error) => missing(error.to_string()),
         }
     });
     join_all(pages).await.into_iter().flatten().collect()
 }
 
-/// The count of searches on a metrics page.
+/// The number of search datagrams on a metrics page.
 fn searches(page: &str) -> Option<u64> {
     let mut lines = page.lines();
-    lines.find_map(|line| line.strip_prefix(COUNT)?.trim().parse().ok())
+    lines.find_map(|line| line.strip_prefix(METRIC)?.trim().parse().ok())
 }
 
 async fn serves_its_own(mesh: &Mesh, traffic: Traffic) -> Result<(), Error> {
     let record = traffic.finish().await;
-    super::graceful_stop::no_request_failed(&record)?;
+    no_request_failed(&record)?;
     let answered: BTreeSet<&str> = record.hosts(Duration::ZERO).into_keys().collect();
     let services = mesh.topology().services();
     let own: BTreeSet<&str> = services

@@ -1,17 +1,21 @@
-//! The containers are those of the Compose file.
+//! The containers are those described in the Compose file.
 
 use crate::cluster::topology::Role;
 use crate::error::{Error, check};
-use crate::verify::objectives::Promise;
-use crate::verify::suite::Stage;
+use crate::verify::objectives::Objective;
+use crate::verify::suite::{Context, Requirements, Scenario};
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
-    let (engine, image, ports) = (
-        stage.engine().clone(),
-        stage.image().clone(),
-        stage.topology().clone(),
-    );
-    let mut mesh = stage.mesh().await?;
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "topology",
+    about: "five containers from one image, the sidecar as the first process of each, ports as described",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
+    let (engine, image, ports) = (ctx.engine().clone(), ctx.image().clone(), ctx.topology().clone());
+    let mut mesh = ctx.mesh().await?;
     mesh.refresh().await?;
     let roles = |wanted: fn(&Role) -> bool| {
         mesh.nodes()
@@ -29,7 +33,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
     let (frontends, a, b, lbs) = counts;
     let seen = format!("{frontends} frontend, {a} of service a, {b} of service b, {lbs} load balancer");
     check(counts == (1, 2, 1, 1), expected, seen)?;
-    stage.measure(Promise::Image, image.size);
+    ctx.measure(Objective::Image, image.size);
 
     for node in mesh.nodes() {
         let container = &node.container;
@@ -85,7 +89,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
             Role::Service { .. } => &["service", "sidecar"],
             Role::LoadBalancer => &["sidecar"],
         };
-        // The engine's own health check is a short-lived second sidecar process.
+        // The engine's health check is a second, short-lived sidecar process.
         programs.dedup();
         check(
             programs == wanted,

@@ -1,20 +1,28 @@
-//! Weights are exact, and the heavier instance does not answer in one run.
+//! Weights are exact, and answers of the instances are interleaved.
 
 use std::net::SocketAddr;
 
-use super::alternation::ask_in_turn;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
-use crate::verify::suite::Stage;
+use crate::verify::checks::hosts_of;
+use crate::verify::suite::{Context, Requirements, Scenario};
 
 const WEIGHTS: [(&str, usize); 2] = [("service-a", 15), ("service-a2", 10)];
-/// The longest run of one instance that smooth weighted round robin leaves at 15:10.
+/// The longest run of one instance in smooth weighted round robin at 15:10.
 const LONGEST_RUN: usize = 2;
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "weights",
+    about: "instances of weight 15 and 10 get exactly 15 and 10 of 25 requests, interleaved",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
     let weights = [("service-a", 15), ("service-a2", 10)];
-    let mesh = stage
+    let mesh = ctx
         .own_mesh("weights", |topology| topology.with_weights(&weights))
         .await?;
     for route in mesh.routes()?.iter().filter(|(route, _)| route.service == "a") {
@@ -25,7 +33,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
 
 async fn exact(mesh: &Mesh, route: &(Route, SocketAddr)) -> Result<(), Error> {
     let total = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-    let hosts = ask_in_turn(mesh, route, total).await?;
+    let hosts = hosts_of(mesh, route, total).await?;
     for (name, weight) in WEIGHTS {
         let host = mesh.node(name)?.container.short_id();
         let answers = hosts.iter().filter(|answered| *answered == host).count();

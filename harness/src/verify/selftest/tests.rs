@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::verify::scenarios;
 
-fn outcome(name: &str, verdict: Verdict) -> Outcome {
-    Outcome {
+fn outcome(name: &str, verdict: Verdict) -> ScenarioResult {
+    ScenarioResult {
         name: name.to_owned(),
         about: String::new(),
         run: 1,

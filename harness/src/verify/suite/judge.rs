@@ -1,4 +1,4 @@
-//! One scenario from begin to end: run, looked at afterwards, and told with all that explains a failure.
+//! One scenario from start to end: the run, the checks after it, and the failure message.
 
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -6,46 +6,49 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 
-use super::{Scenario, Stage};
+use super::{Context, Scenario, Verdict};
 use crate::cluster::checkout::Checkout;
 use crate::cluster::cleanup;
 use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::Topology;
+use crate::console::Progress;
 use crate::engine::label;
 use crate::error::{Error, check};
-use crate::report::{Progress, Verdict};
 use crate::timeline::{self, Window, unexpected};
 use crate::verify::conntrack;
-use crate::verify::objectives::Promise;
+use crate::verify::objectives::Objective;
 use crate::verify::traffic::Recording;
 
-/// Time that a scenario may take.
+/// Timeout for one scenario.
 const LIMIT: Duration = Duration::from_secs(180);
-/// Time that the views have to agree when a scenario is over.
-const AGREEMENT_LIMIT: Duration = Duration::from_secs(10);
-/// What is told in full around the first failed request and the first unexpected line: before and after it.
-const AROUND: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(5));
-/// What is told in full around the moment at which the check failed.
-const AT_THE_END: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
+/// Timeout for the views to converge after a scenario.
+const CONVERGENCE_LIMIT: Duration = Duration::from_secs(10);
+/// Timeline shown around the first failed request and the first unexpected log line: before and after.
+const AROUND_PROBLEM: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(5));
+/// Timeline shown around the failed check: before and after.
+const AROUND_CHECK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
-impl Stage {
-    /// Runs one scenario, which progress calls `title`, and then looks whether all meshes are as they should be. Its own meshes go. After a failure
-    /// the shared one goes too, and the next scenario gets a new one; with `keep` all stay, and no other scenario can
-    /// be run.
+impl Context {
+    /// Runs one scenario, shown as `title` in the progress, and checks that all meshes are healthy afterwards. Removes its
+    /// private meshes. After a failure removes the shared mesh too, so that the next scenario starts a new one; with
+    /// `keep`, leaves all meshes running, and no other scenario can run.
     pub async fn run(&mut self, scenario: &Scenario, title: &str, keep: bool) -> Verdict {
         let begun = SystemTime::now();
         self.begin(scenario.name);
         let mut result = self.attempt(scenario, title).await;
         if result.is_ok() {
-            result = self.look_after(scenario).await;
+            result = self.check_afterwards(scenario).await;
         }
         let ended = SystemTime::now();
         let recordings = self.end();
         let verdict = match result {
             Ok(()) => Verdict::Held,
             Err(error) => {
-                let at_fault = matches!(error, Error::Check(_));
-                let message = self.told(scenario, error, &recordings, begun, ended).await;
-                if at_fault {
+                let mesh_failed = matches!(error, Error::Check(_));
+                let message = self
+                    .failure_message(scenario, error, &recordings, begun, ended)
+                    .await;
+                if mesh_failed {
                     Verdict::Failed { message }
                 } else {
                     Verdict::Broken { message }
@@ -58,7 +61,7 @@ impl Stage {
         match (self.clear(verdict != Verdict::Held).await, verdict) {
             (Ok(()), verdict) => verdict,
             (Err(error), Verdict::Failed { message }) => Verdict::Failed {
-                message: format!("{message}\n  not everything could be removed: {error}"),
+                message: format!("{message}\n  some resources could not be removed: {error}"),
             },
             (Err(error), _) => Verdict::Broken {
                 message: error.to_string(),
@@ -68,7 +71,7 @@ impl Stage {
 
     async fn attempt(&mut self, scenario: &Scenario, title: &str) -> Result<(), Error> {
         conntrack::check()?;
-        // Made beforehand, under stages of progress of its own.
+        // Starts the shared mesh first: that has progress stages of its own.
         drop(self.mesh().await?);
         self.progress().stage(title);
         self.progress().note(scenario.about);
@@ -76,7 +79,7 @@ impl Stage {
         match tokio::time::timeout(LIMIT, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::environment(
-                "the harness itself failed, see above",
+                "the harness panicked, see above",
                 "this is a bug in the harness: please report it with this output",
             )),
             Err(_) => check(
@@ -87,34 +90,34 @@ impl Stage {
         }
     }
 
-    /// What must hold after every scenario.
-    async fn look_after(&self, scenario: &Scenario) -> Result<(), Error> {
+    /// Checks what must hold after every scenario: converged views, the shared mesh unchanged, no unexpected log line.
+    async fn check_afterwards(&self, scenario: &Scenario) -> Result<(), Error> {
         for mesh in self.own_meshes() {
-            mesh.lock().await.agreed(AGREEMENT_LIMIT).await?;
+            mesh.lock().await.agreed(CONVERGENCE_LIMIT).await?;
         }
         if let Some(mesh) = self.shared_mesh() {
             let mesh = mesh.lock().await;
-            as_found(&mesh, self.topology())?;
-            mesh.ready(AGREEMENT_LIMIT, &Progress::silent()).await?;
+            has_members_of(&mesh, self.topology())?;
+            mesh.ready(CONVERGENCE_LIMIT, &Progress::silent()).await?;
         }
-        let unexpected = unexpected(self.suspects().await, scenario.allows);
-        self.note_trouble(unexpected.first().map(|suspect| suspect.at));
+        let unexpected = unexpected(self.take_problem_lines().await, scenario.allows);
+        self.note_first_problem(unexpected.first().map(|problem| problem.at));
         let lines: Vec<String> = unexpected
             .into_iter()
-            .map(|suspect| format!("{}: {}", suspect.container, suspect.line))
+            .map(|problem| format!("{}: {}", problem.container, problem.line))
             .collect();
         check(
             lines.is_empty(),
             format!(
-                "no WARN or ERROR in any log, except lines with {:?}",
+                "no WARN or ERROR line in any log except those containing {:?}",
                 scenario.allows
             ),
             lines.join("\n"),
         )
     }
 
-    /// The whole of a failure: what was expected, the logs, the failed requests, and where there is more.
-    async fn told(
+    /// The complete failure message: what was expected, the logs, the failed requests, and the timeline's file.
+    async fn failure_message(
         &self,
         scenario: &Scenario,
         mut error: Error,
@@ -136,17 +139,21 @@ impl Stage {
         {
             let _ = write!(message, "\n  traffic: {}", summary.replace('\n', "\n    "));
         }
-        self.chronicle().catch_up().await;
-        let mut windows = vec![Window::around(ended, AT_THE_END.0, AT_THE_END.1)];
-        let first = timeline::first_failure(recordings, begun);
-        let known = first.into_iter().chain(self.take_trouble());
-        windows.extend(known.map(|at| Window::around(at, AROUND.0, AROUND.1)));
+        self.timeline().catch_up().await;
+        let mut windows = vec![Window::around(ended, AROUND_CHECK.0, AROUND_CHECK.1)];
+        let first_failure = recordings
+            .iter()
+            .filter_map(|recording| recording.first_failure(begun))
+            .min();
+        let moments = first_failure.into_iter().chain(self.take_first_problem());
+        windows.extend(moments.map(|at| Window::around(at, AROUND_PROBLEM.0, AROUND_PROBLEM.1)));
         let about = format!("{} does not hold: {}\n{message}", scenario.name, scenario.about);
         let written = async {
             let directory = timeline::directory(&Checkout::find()?);
             let path = timeline::file(&directory, ended, scenario.name);
-            let written = self.chronicle().write(&path, &about, &windows, recordings).await;
-            let advice = "check for free space and who owns the directory";
+            let requests = recordings.iter().flat_map(Recording::timeline_entries).collect();
+            let written = self.timeline().write(&path, &about, &windows, requests).await;
+            let advice = "check the directory's owner and the free space";
             written.map_err(|error| Error::environment(format!("{}: {error}", path.display()), advice))?;
             Ok::<_, Error>(path)
         };
@@ -157,8 +164,8 @@ impl Stage {
         message
     }
 
-    /// Ends a run of all scenarios: reads the memory of the shared mesh's idle sidecars, and with `remove` removes it,
-    /// so that the next run has a new one.
+    /// Ends one run of the suite: measures the memory of the shared mesh's idle sidecars and, if `remove`, removes the
+    /// mesh, so that the next run starts a new one.
     ///
     /// # Errors
     /// The engine's.
@@ -166,7 +173,7 @@ impl Stage {
         if let Some(mesh) = self.shared_mesh() {
             self.progress().stage("memory");
             for (_, kib) in mesh.lock().await.sidecar_memory().await? {
-                self.measure(Promise::Memory, kib);
+                self.measure(Objective::Memory, kib);
             }
             self.progress().done("read");
         }
@@ -176,7 +183,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Removes the scenario's own meshes, and with `all` the shared one.
+    /// Removes the scenario's private meshes and, if `all`, the shared mesh.
     async fn clear(&mut self, all: bool) -> Result<(), Error> {
         for project in self.take_projects(all) {
             cleanup::remove_labelled(self.engine(), label::PROJECT, &project).await?;
@@ -186,8 +193,8 @@ impl Stage {
     }
 }
 
-/// Whether a scenario left the shared mesh as it found it.
-fn as_found(mesh: &Mesh, topology: &crate::cluster::topology::Topology) -> Result<(), Error> {
+/// Checks that the shared mesh has exactly the members of `topology`.
+fn has_members_of(mesh: &Mesh, topology: &Topology) -> Result<(), Error> {
     let left: Vec<&str> = mesh
         .nodes()
         .iter()
@@ -198,7 +205,10 @@ fn as_found(mesh: &Mesh, topology: &crate::cluster::topology::Topology) -> Resul
     let same = left.len() == found.len() && found.iter().all(|name| left.contains(name));
     check(
         same,
-        format!("the shared mesh as it was found: {}", found.join(", ")),
+        format!(
+            "the scenario leaves the shared mesh as it found it: {}",
+            found.join(", ")
+        ),
         left.join(", "),
     )
 }

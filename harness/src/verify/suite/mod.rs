@@ -1,12 +1,14 @@
-//! The suite: scenarios, the stage that they work on, and their run.
+//! The suite: scenarios, the context that they run in, and the run of all of them.
 
+mod context;
 mod judge;
+mod result;
 mod run;
 mod scenario;
 mod select;
-mod stage;
 
-pub use run::{Done, Plan};
-pub use scenario::{Needs, Scenario};
-pub use select::{Means, select};
-pub use stage::{Held, READY_LIMIT, Stage};
+pub use context::{Context, MeshGuard, READY_LIMIT};
+pub use result::{ScenarioResult, Verdict, name_in_run};
+pub use run::{Suite, SuiteResult};
+pub use scenario::{Requirements, Scenario};
+pub use select::{Capabilities, select};

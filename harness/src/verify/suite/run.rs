@@ -1,41 +1,42 @@
-//! All scenarios, one after the other, and what they came to.
+//! Runs the selected scenarios one after the other and collects their results.
 
 use std::time::{Duration, Instant};
 
-use super::{Means, Scenario, Stage};
+use super::result::name_in_run;
+use super::{Capabilities, Context, Scenario, ScenarioResult, Verdict};
+use crate::console::Progress;
 use crate::error::Error;
-use crate::report::{Outcome, Progress, Verdict, name_in_run};
 use crate::verify::objectives::Measurements;
 
-/// What is to be run.
-pub struct Plan<'a> {
-    /// The scenarios.
+/// The selected scenarios and how to run them.
+pub struct Suite<'a> {
+    /// The scenarios, in order.
     pub scenarios: Vec<&'a Scenario>,
-    /// How often all of them.
+    /// Number of runs of all scenarios.
     pub runs: usize,
-    /// Whether the meshes of a failed scenario stay; no other is run then.
+    /// Whether to stop at the first failure and leave its meshes running.
     pub keep: bool,
-    /// What the machine has.
-    pub means: Means,
-    /// Whether a scenario that is skipped for lack of Docker fails.
+    /// What this machine offers.
+    pub capabilities: Capabilities,
+    /// Whether a scenario that needs Docker fails instead of being skipped if Docker is missing.
     pub require_docker: bool,
 }
 
-/// What has become of it so far.
+/// The results so far.
 #[derive(Debug, Default)]
-pub struct Done {
-    /// The scenarios that have ended.
-    pub scenarios: Vec<Outcome>,
-    /// What was measured.
+pub struct SuiteResult {
+    /// Results of the scenarios that have ended.
+    pub scenarios: Vec<ScenarioResult>,
+    /// The measured values.
     pub measured: Measurements,
-    /// Whether meshes are kept.
+    /// Whether a failed scenario's meshes were left running.
     pub kept: bool,
 }
 
-impl Done {
-    /// Notes what was in the way of something that is no scenario, but has to be done for the run to be whole.
-    pub fn broken(&mut self, name: &str, about: &str, run: usize, error: &Error) {
-        self.scenarios.push(Outcome {
+impl SuiteResult {
+    /// Records an error of the environment outside any scenario, such as during the clean-up.
+    pub fn add_error(&mut self, name: &str, about: &str, run: usize, error: &Error) {
+        self.scenarios.push(ScenarioResult {
             name: name.to_owned(),
             about: about.to_owned(),
             run,
@@ -47,10 +48,10 @@ impl Done {
     }
 }
 
-impl Plan<'_> {
-    /// Runs it to its end. What cannot be run any more is skipped, with the reason. Where this is dropped before its
-    /// end, `done` has what was done until then.
-    pub async fn run(&self, stage: &mut Stage, progress: &Progress, done: &mut Done) {
+impl Suite<'_> {
+    /// Runs all scenarios. Once a scenario makes further ones impossible, skips the rest with that reason. If this future
+    /// is dropped early, `results` has the results so far.
+    pub async fn run(&self, ctx: &mut Context, progress: &Progress, results: &mut SuiteResult) {
         let mut over: Option<String> = None;
         for run in 1..=self.runs {
             if self.runs > 1 && over.is_none() {
@@ -61,64 +62,65 @@ impl Plan<'_> {
                 let title = name_in_run(scenario.name, run, self.runs);
                 let verdict = match &over {
                     Some(reason) => skipped(reason),
-                    None => self.one(stage, scenario, &title).await,
+                    None => self.run_one(ctx, scenario, &title).await,
                 };
-                tell(scenario, &title, &verdict, progress);
+                report_progress(scenario, &title, &verdict, progress);
                 over = over.or_else(|| self.ends(&verdict, scenario));
-                done.kept |= self.keep && is_bad(&verdict);
-                done.scenarios
+                results.kept |= self.keep && is_bad(&verdict);
+                results
+                    .scenarios
                     .push(outcome(scenario, run, begun.elapsed(), verdict));
-                done.measured.merge(stage.measured());
+                results.measured.merge(ctx.take_measured());
             }
             if over.is_none()
-                && let Err(error) = stage.finish(run < self.runs).await
+                && let Err(error) = ctx.finish(run < self.runs).await
             {
                 progress.failed();
                 progress.say(&error.to_string());
-                over = Some("the previous run could not be finished".to_owned());
-                let about = "the memory of the idle sidecars can be read";
-                done.broken("memory", about, run, &error);
+                over = Some("the previous run could not be ended".to_owned());
+                let about = "the memory of the idle sidecars is readable";
+                results.add_error("memory", about, run, &error);
             }
-            done.measured.merge(stage.measured());
+            results.measured.merge(ctx.take_measured());
         }
     }
 
-    /// Notes that it did not come to its end: what is left of the repetition that it was at is skipped.
-    pub fn interrupted(&self, done: &mut Done) {
-        let run = done.scenarios.last().map_or(1, |outcome| outcome.run);
+    /// Marks the remaining scenarios of the current run as skipped after an interruption.
+    pub fn interrupted(&self, results: &mut SuiteResult) {
+        let run = results.scenarios.last().map_or(1, |outcome| outcome.run);
         for scenario in &self.scenarios {
-            let ended = |outcome: &Outcome| outcome.run == run && outcome.name == scenario.name;
-            if !done.scenarios.iter().any(ended) {
+            let ended = |outcome: &ScenarioResult| outcome.run == run && outcome.name == scenario.name;
+            if !results.scenarios.iter().any(ended) {
                 let skipped = outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
-                done.scenarios.push(skipped);
+                results.scenarios.push(skipped);
             }
         }
     }
 
-    /// Why nothing can be run after a scenario.
+    /// Why no further scenario can run after this verdict; `None` if it can.
     fn ends(&self, verdict: &Verdict, scenario: &Scenario) -> Option<String> {
         match verdict {
-            Verdict::Broken { .. } => Some(format!("the environment is at fault, see {}", scenario.name)),
+            Verdict::Broken { .. } => Some(format!("the environment failed, see {}", scenario.name)),
             Verdict::Failed { .. } if self.keep => {
-                Some(format!("{} failed and its mesh is kept", scenario.name))
+                Some(format!("{} failed and its mesh was kept", scenario.name))
             }
             Verdict::Held | Verdict::Failed { .. } | Verdict::Skipped { .. } => None,
         }
     }
 
-    async fn one(&self, stage: &mut Stage, scenario: &Scenario, title: &str) -> Verdict {
-        match self.refused(scenario) {
+    async fn run_one(&self, ctx: &mut Context, scenario: &Scenario, title: &str) -> Verdict {
+        match self.unsupported(scenario) {
             Some(verdict) => verdict,
-            None => stage.run(scenario, title, self.keep).await,
+            None => ctx.run(scenario, title, self.keep).await,
         }
     }
 
-    /// What becomes of a scenario that cannot be run on this machine.
-    fn refused(&self, scenario: &Scenario) -> Option<Verdict> {
-        let reason = self.means.lacking(scenario.needs)?;
-        Some(if self.require_docker && !self.means.docker {
+    /// The verdict of a scenario that cannot run on this machine; `None` if it can.
+    fn unsupported(&self, scenario: &Scenario) -> Option<Verdict> {
+        let reason = self.capabilities.missing(scenario.requires)?;
+        Some(if self.require_docker && !self.capabilities.docker {
             Verdict::Failed {
-                message: format!("{reason}, which --require docker demands"),
+                message: format!("{reason}, and --require docker was given"),
             }
         } else {
             skipped(reason)
@@ -126,8 +128,8 @@ impl Plan<'_> {
     }
 }
 
-fn outcome(scenario: &Scenario, run: usize, took: Duration, verdict: Verdict) -> Outcome {
-    Outcome {
+fn outcome(scenario: &Scenario, run: usize, took: Duration, verdict: Verdict) -> ScenarioResult {
+    ScenarioResult {
         name: scenario.name.to_owned(),
         about: scenario.about.to_owned(),
         run,
@@ -146,8 +148,8 @@ fn skipped(reason: &str) -> Verdict {
     }
 }
 
-/// A line for each scenario, and more where it did not hold.
-fn tell(scenario: &Scenario, title: &str, verdict: &Verdict, progress: &Progress) {
+/// Prints one line for the verdict, and the message of a failure.
+fn report_progress(scenario: &Scenario, title: &str, verdict: &Verdict, progress: &Progress) {
     match verdict {
         Verdict::Held => progress.done(scenario.about),
         Verdict::Skipped { reason } => progress.say(&format!("{title}: skipped: {reason}")),
@@ -160,25 +162,25 @@ fn tell(scenario: &Scenario, title: &str, verdict: &Verdict, progress: &Progress
 
 #[cfg(test)]
 mod tests {
-    use super::super::Needs;
+    use super::super::Requirements;
     use super::*;
 
-    fn scenario(needs: Needs) -> Scenario {
+    fn scenario(needs: Requirements) -> Scenario {
         Scenario {
             name: "one",
             about: "",
-            needs,
+            requires: needs,
             allows: &[],
             run: |_| Box::pin(std::future::ready(Ok(()))),
         }
     }
 
-    fn plan(docker: bool, require_docker: bool, keep: bool) -> Plan<'static> {
-        Plan {
+    fn suite(docker: bool, require_docker: bool, keep: bool) -> Suite<'static> {
+        Suite {
             scenarios: Vec::new(),
             runs: 1,
             keep,
-            means: Means {
+            capabilities: Capabilities {
                 docker,
                 compose: false,
             },
@@ -187,14 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_docker_is_skipped_without_and_fails_where_docker_is_required() {
-        let docker = scenario(Needs::DOCKER);
-        let refused = |with, required| plan(with, required, false).refused(&docker);
-        assert!(matches!(refused(false, false), Some(Verdict::Skipped { .. })));
-        assert!(matches!(refused(false, true), Some(Verdict::Failed { .. })));
-        assert_eq!(refused(true, true), None);
-        assert_eq!(plan(false, true, false).refused(&scenario(Needs::NOTHING)), None);
-        let compose = plan(true, true, false).refused(&scenario(Needs::COMPOSE));
+    fn a_scenario_that_needs_docker_is_skipped_without_it_and_fails_if_docker_is_required() {
+        let docker = scenario(Requirements::DOCKER);
+        let unsupported = |with, required| suite(with, required, false).unsupported(&docker);
+        assert!(matches!(unsupported(false, false), Some(Verdict::Skipped { .. })));
+        assert!(matches!(unsupported(false, true), Some(Verdict::Failed { .. })));
+        assert_eq!(unsupported(true, true), None);
+        assert_eq!(
+            suite(false, true, false).unsupported(&scenario(Requirements::NOTHING)),
+            None
+        );
+        let compose = suite(true, true, false).unsupported(&scenario(Requirements::COMPOSE));
         assert!(
             matches!(compose, Some(Verdict::Skipped { .. })),
             "Docker is there: {compose:?}"
@@ -202,22 +207,22 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interruption_leaves_of_a_repetition_is_skipped() {
+    fn an_interruption_skips_the_rest_of_the_current_run() {
         let named = |name| Scenario {
             name,
-            ..scenario(Needs::NOTHING)
+            ..scenario(Requirements::NOTHING)
         };
         let (first, second) = (named("first"), named("second"));
-        let mut plan = plan(true, false, false);
-        plan.scenarios = vec![&first, &second];
+        let mut suite = suite(true, false, false);
+        suite.scenarios = vec![&first, &second];
         let held = |scenario, run| outcome(scenario, run, Duration::ZERO, Verdict::Held);
         let interrupted = |scenarios| {
-            let mut done = Done {
+            let mut results = SuiteResult {
                 scenarios,
-                ..Done::default()
+                ..SuiteResult::default()
             };
-            plan.interrupted(&mut done);
-            done.scenarios
+            suite.interrupted(&mut results);
+            results.scenarios
         };
         let left = |scenario, run| outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
         assert_eq!(interrupted(vec![]), [left(&first, 1), left(&second, 1)]);
@@ -231,10 +236,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_ends_the_run_only_where_its_mesh_is_kept_and_a_broken_environment_always() {
-        let one = scenario(Needs::NOTHING);
+    fn a_failure_ends_the_suite_only_with_keep_and_an_environment_error_always() {
+        let one = scenario(Requirements::NOTHING);
         let message = String::new;
-        let ends = |keep, verdict| plan(true, false, keep).ends(&verdict, &one).is_some();
+        let ends = |keep, verdict| suite(true, false, keep).ends(&verdict, &one).is_some();
         assert!(!ends(false, Verdict::Failed { message: message() }));
         assert!(ends(true, Verdict::Failed { message: message() }));
         assert!(ends(false, Verdict::Broken { message: message() }));

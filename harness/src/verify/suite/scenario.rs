@@ -1,51 +1,51 @@
-//! What a scenario is.
+//! What a scenario consists of.
 
 use futures_util::future::LocalBoxFuture;
 
-use super::Stage;
+use super::Context;
 use crate::error::Error;
 
-/// One check of a mesh.
+/// An end-to-end check of a mesh.
 pub struct Scenario {
-    /// Its name: that of its file.
+    /// Its file's name, without the extension.
     pub name: &'static str,
-    /// What holds when it passes.
+    /// The property that it checks, as a clause without a full stop.
     pub about: &'static str,
-    /// What it cannot do without.
-    pub needs: Needs,
-    /// Parts of those WARN and ERROR lines that it brings about on purpose.
+    /// What it requires of the machine.
+    pub requires: Requirements,
+    /// Substrings of the WARN and ERROR log lines that it provokes; any other such line fails it.
     pub allows: &'static [&'static str],
-    /// The check itself.
-    pub run: for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<(), Error>>,
+    /// The check.
+    pub run: for<'a> fn(&'a mut Context) -> LocalBoxFuture<'a, Result<(), Error>>,
 }
 
-/// What a scenario cannot do without.
+/// What a scenario requires of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs {
-    /// A Docker engine runs the containers.
+pub struct Requirements {
+    /// The containers run on Docker.
     pub docker: bool,
-    /// There is a Compose program: `docker compose` or `docker-compose`.
+    /// `docker compose` or `docker-compose` is installed.
     pub compose: bool,
 }
 
-impl Needs {
-    /// Any runtime will do.
+impl Requirements {
+    /// Any runtime.
     pub const NOTHING: Self = Self {
         docker: false,
         compose: false,
     };
-    /// Docker.
+    /// The Docker runtime.
     pub const DOCKER: Self = Self {
         docker: true,
         compose: false,
     };
-    /// Docker and Compose.
+    /// The Docker runtime and Compose.
     pub const COMPOSE: Self = Self {
         docker: true,
         compose: true,
     };
 
-    /// In a word for each; empty where it needs nothing.
+    /// One word for each requirement.
     pub fn words(self) -> Vec<&'static str> {
         let all = [(self.docker, "docker"), (self.compose, "compose")];
         all.into_iter()

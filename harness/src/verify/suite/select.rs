@@ -1,45 +1,45 @@
-//! Which scenarios run: pure.
+//! Selects the scenarios that run. Pure.
 
-use super::{Needs, Scenario};
+use super::{Requirements, Scenario};
 use crate::error::Error;
 
-/// The scenarios whose names contain any of `filters`; all where there is no filter.
+/// The scenarios whose names contain any of `filters`, or all if there is no filter.
 ///
 /// # Errors
-/// A filter matches none, with the names that there are.
-pub fn select<'a>(all: &'a [Scenario], filters: &[String]) -> Result<Vec<&'a Scenario>, Error> {
+/// A filter matches no scenario; the message lists all names.
+pub fn select<'a>(all: &[&'a Scenario], filters: &[String]) -> Result<Vec<&'a Scenario>, Error> {
     for filter in filters {
         if !all.iter().any(|scenario| scenario.name.contains(filter.as_str())) {
             let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
-            let advice = format!("use a part of one of these: {}", names.join(", "));
+            let advice = format!("use a part of one of these names: {}", names.join(", "));
             return Err(Error::environment(
-                format!("no scenario's name contains `{filter}`"),
+                format!("--filter {filter}: no scenario's name contains `{filter}`"),
                 advice,
             ));
         }
     }
-    let wanted = |scenario: &&Scenario| {
+    let selected = |scenario: &&&Scenario| {
         let mut filters = filters.iter();
         filters.len() == 0 || filters.any(|filter| scenario.name.contains(filter.as_str()))
     };
-    Ok(all.iter().filter(wanted).collect())
+    Ok(all.iter().filter(selected).copied().collect())
 }
 
-/// What a scenario can have on this machine.
+/// What this machine offers to scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Means {
-    /// The containers are Docker's.
+pub struct Capabilities {
+    /// The containers run on Docker.
     pub docker: bool,
-    /// There is a Compose program.
+    /// `docker compose` or `docker-compose` is installed.
     pub compose: bool,
 }
 
-impl Means {
-    /// What is needed and lacking, as a reason to skip; none where all is there.
-    pub fn lacking(self, needs: Needs) -> Option<&'static str> {
-        if needs.docker && !self.docker {
+impl Capabilities {
+    /// The first missing requirement, as a reason to skip; `None` if nothing is missing.
+    pub fn missing(self, requires: Requirements) -> Option<&'static str> {
+        if requires.docker && !self.docker {
             Some("it needs Docker")
-        } else if needs.compose && !self.compose {
+        } else if requires.compose && !self.compose {
             Some("it needs `docker compose` or `docker-compose`")
         } else {
             None
@@ -55,15 +55,16 @@ mod tests {
         Scenario {
             name,
             about: "",
-            needs: Needs::NOTHING,
+            requires: Requirements::NOTHING,
             allows: &[],
             run: |_| Box::pin(std::future::ready(Ok(()))),
         }
     }
 
     #[test]
-    fn filters_add_up_and_one_that_matches_nothing_is_an_error() {
-        let all = [scenario("kill"), scenario("graceful_stop"), scenario("rejoin")];
+    fn filters_are_combined_by_or_and_an_unmatched_one_is_an_error() {
+        let all = ["kill", "graceful_stop", "rejoin"].map(scenario);
+        let all = all.each_ref();
         let names = |filters: &[&str]| {
             let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
             select(&all, &filters).map(|found| found.iter().map(|one| one.name).collect::<Vec<_>>())
@@ -76,23 +77,23 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_needed_can_be_lacking() {
-        let nothing = Means {
+    fn only_requirements_can_be_missing() {
+        let nothing = Capabilities {
             docker: false,
             compose: false,
         };
-        let docker = Means {
+        let docker = Capabilities {
             docker: true,
             ..nothing
         };
-        assert_eq!(nothing.lacking(Needs::NOTHING), None);
-        assert_eq!(nothing.lacking(Needs::COMPOSE), Some("it needs Docker"));
-        assert_eq!(docker.lacking(Needs::DOCKER), None);
-        assert!(docker.lacking(Needs::COMPOSE).unwrap().contains("compose"));
-        let all = Means {
+        assert_eq!(nothing.missing(Requirements::NOTHING), None);
+        assert_eq!(nothing.missing(Requirements::COMPOSE), Some("it needs Docker"));
+        assert_eq!(docker.missing(Requirements::DOCKER), None);
+        assert!(docker.missing(Requirements::COMPOSE).unwrap().contains("compose"));
+        let all = Capabilities {
             docker: true,
             compose: true,
         };
-        assert_eq!(all.lacking(Needs::COMPOSE), None);
+        assert_eq!(all.missing(Requirements::COMPOSE), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Constant traffic with every outcome recorded.
+//! Constant HTTP traffic that records the outcome of every request.
 
 mod record;
 
@@ -13,23 +13,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::answer;
 use crate::cluster::topology::Route;
-pub use record::{Fault, Judged, Outcome, Record};
+use crate::timeline::{Entry, EntryKind};
+pub use record::{Classified, FaultWindow, Record, RequestOutcome};
 
-/// Time that a request may take; the frontend itself answers within 5 s.
+/// Timeout for a request; above the frontend's own timeout of 5 s.
 const REQUEST_LIMIT: Duration = Duration::from_secs(7);
 
-/// How much traffic there is.
+/// Failed requests that a timeline lists.
+const MAX_ENTRIES: usize = 500;
+
+/// The load on each route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Clients on each route.
+    /// Number of clients on each route.
     pub clients: usize,
-    /// Time between two requests of a client. One that waits for an answer skips its turns meanwhile.
+    /// Time between two requests of a client. Ticks are skipped while a client waits for an answer.
     pub period: Duration,
 }
 
 impl Pace {
-    /// Three clients, a request every 10 ms each: for a moment that matters. A request is up to five connections, and
-    /// the kernel keeps a record of each for two minutes, in a table that is not large.
+    /// Three clients with a request every 10 ms each, for short phases only: a request opens up to five connections, and
+    /// the kernel tracks each for two minutes in a table of limited size.
     pub const DENSE: Self = Self {
         clients: 3,
         period: Duration::from_millis(10),
@@ -37,7 +41,7 @@ impl Pace {
 }
 
 impl Default for Pace {
-    /// Three clients, a request every 40 ms each.
+    /// Three clients with a request every 40 ms each.
     fn default() -> Self {
         Self {
             period: Duration::from_millis(40),
@@ -46,18 +50,18 @@ impl Default for Pace {
     }
 }
 
-/// Traffic that flows until it is finished. Dropped, it ends at once.
+/// Running traffic. Dropping it aborts the requests in flight.
 #[derive(Debug)]
 pub struct Traffic {
     recording: Recording,
     routes: Vec<Route>,
-    /// Where each route begins; a route without an address rests.
+    /// The address of each route; a route without an address is suspended.
     addresses: watch::Sender<Vec<Option<SocketAddr>>>,
     stop: CancellationToken,
     clients: JoinSet<()>,
 }
 
-/// A look at what traffic has recorded, which outlives it; cheap to clone.
+/// A handle to a record, valid after the traffic has ended. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Recording {
     record: Arc<Mutex<Record>>,
@@ -65,12 +69,36 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Looks at what was recorded so far. Nothing is recorded meanwhile, so this must be quick.
+    /// Reads the record so far. `look` must be quick: it holds the lock that recording needs.
     pub fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
         look(&self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn add(&self, outcome: Outcome) {
+    /// When the first failed request that was sent at `since` or later was sent; `None` if there is none.
+    pub fn first_failure(&self, since: SystemTime) -> Option<SystemTime> {
+        self.read(|record| {
+            let sent = record.failures().map(|outcome| record.sent_at(outcome));
+            sent.filter(|at| *at >= since).min()
+        })
+    }
+
+    /// The first [`MAX_ENTRIES`] failed requests as timeline entries, dated by their ends.
+    pub fn timeline_entries(&self) -> Vec<Entry> {
+        self.read(|record| {
+            let entry = |outcome: &RequestOutcome| {
+                let reason = outcome.result.as_ref().err()?;
+                Some(Entry {
+                    at: record.sent_at(outcome) + outcome.took,
+                    source: record.route(outcome.route),
+                    kind: EntryKind::Request,
+                    text: format!("failed after {:.3} s: {reason}", outcome.took.as_secs_f64()),
+                })
+            };
+            record.failures().filter_map(entry).take(MAX_ENTRIES).collect()
+        })
+    }
+
+    fn add(&self, outcome: RequestOutcome) {
         self.record
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -79,7 +107,7 @@ impl Recording {
 }
 
 impl Traffic {
-    /// Sends requests on every route.
+    /// Starts sending requests on every route.
     pub fn start(routes: &[(Route, SocketAddr)], pace: Pace) -> Self {
         let start = Instant::now();
         let (routes, addresses): (Vec<Route>, Vec<SocketAddr>) = routes.iter().cloned().unzip();
@@ -111,22 +139,22 @@ impl Traffic {
         }
     }
 
-    /// The time since the traffic began, on which outcomes are dated.
+    /// Time since the start of the traffic, the clock of all recorded outcomes.
     pub fn now(&self) -> Duration {
         self.recording.start.elapsed()
     }
 
-    /// Looks at what was recorded so far.
+    /// Reads the record so far.
     pub fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
         self.recording.read(look)
     }
 
-    /// What it records, to be looked at after its end too.
+    /// A handle to the record.
     pub fn recording(&self) -> Recording {
         self.recording.clone()
     }
 
-    /// Sends the next requests where `routes` begin now. A route that is not among them rests until it is again.
+    /// Replaces the addresses of the routes. A route missing from `routes` is suspended until it is given again.
     pub fn reroute(&self, routes: &[(Route, SocketAddr)]) {
         let address = |route: &Route| {
             let found = routes.iter().find(|(known, _)| known == route);
@@ -136,8 +164,8 @@ impl Traffic {
             .send_replace(self.routes.iter().map(address).collect());
     }
 
-    /// Sends nothing on the routes that begin at the member of this name until it is rerouted.
-    pub fn rest(&self, member: &str) {
+    /// Suspends the routes through `member` until the next [`Traffic::reroute`].
+    pub fn suspend(&self, member: &str) {
         self.addresses.send_modify(|addresses| {
             for (route, address) in self.routes.iter().zip(addresses) {
                 if route.member == member {
@@ -147,7 +175,7 @@ impl Traffic {
         });
     }
 
-    /// Ends the traffic, waits for requests under way, and hands over what was recorded.
+    /// Ends the traffic, waits for the requests in flight, and returns the record.
     pub async fn finish(mut self) -> Record {
         self.stop.cancel();
         while self.clients.join_next().await.is_some() {}
@@ -165,10 +193,10 @@ struct Client {
 
 impl Client {
     async fn run(mut self, period: Duration, stop: CancellationToken) {
-        let mut turns = tokio::time::interval(period);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        // A request that is under way when the traffic ends is waited for: its failure counts too.
-        while stop.run_until_cancelled(turns.tick()).await.is_some() {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // A request in flight at the end is awaited: its failure counts too.
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let index = self.index;
             let known = self
                 .addresses
@@ -180,7 +208,7 @@ impl Client {
             let Some(address) = address else { continue };
             let at = self.recording.start.elapsed();
             let result = answer::ask(address, &self.route, REQUEST_LIMIT).await;
-            self.recording.add(Outcome {
+            self.recording.add(RequestOutcome {
                 at,
                 took: self.recording.start.elapsed().saturating_sub(at),
                 route: index,

@@ -1,4 +1,4 @@
-//! What became of the requests: pure.
+//! The outcomes of all requests. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -7,72 +7,72 @@ use std::time::{Duration, SystemTime};
 use crate::cluster::answer::Answer;
 use crate::cluster::topology::Route;
 
-/// Answers that are kept, the latest; far above what a scenario makes.
+/// Latest answers kept; far more than a scenario produces.
 const MAX_ANSWERS: usize = 100_000;
-/// Failures that are kept, the latest.
+/// Latest failures kept.
 const MAX_FAILURES: usize = 20_000;
-/// Failed requests that a report shows.
+/// Failed requests shown in a summary.
 const SHOWN_FAILURES: usize = 5;
 
-/// One request and how it ended.
+/// One request and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// When it was sent, counted from the start of the traffic.
+pub struct RequestOutcome {
+    /// When it was sent, as time since the start of the traffic.
     pub at: Duration,
-    /// How long it took.
+    /// Time from sending to the result.
     pub took: Duration,
-    /// Which route it went, as an index into the recorded routes.
+    /// Index of its route in [`Record::routes`].
     pub route: usize,
-    /// The answer, or what went wrong.
+    /// The answer, or the error.
     pub result: Result<Answer, String>,
 }
 
-impl Outcome {
-    /// When it ended, counted from the start of the traffic.
+impl RequestOutcome {
+    /// When it ended, as time since the start of the traffic.
     pub fn end(&self) -> Duration {
         self.at + self.took
     }
 }
 
-/// Everything that was recorded: every request is counted, and the latest are kept.
+/// All requests: every one is counted, and the latest are kept with their outcomes.
 #[derive(Debug, Clone)]
 pub struct Record {
     routes: Vec<Route>,
     began: SystemTime,
     sent: usize,
     failed: usize,
-    answers: VecDeque<Outcome>,
-    failures: VecDeque<Outcome>,
+    answers: VecDeque<RequestOutcome>,
+    failures: VecDeque<RequestOutcome>,
 }
 
-/// Something that was done to an instance and costs it the requests under way, on the traffic's clock.
+/// The time in which a fault may fail requests in flight, on the traffic's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    /// When it was begun.
-    pub at: Duration,
-    /// The last moment at which a request may have been put on the instance: when the fault was done, and how long
-    /// it may go unnoticed.
+pub struct FaultWindow {
+    /// Start of the injection.
+    pub from: Duration,
+    /// Last moment at which a request may still have been sent to the faulty instance: the end of the injection, plus
+    /// the time until the fault is detected.
     pub until: Duration,
 }
 
-impl Fault {
-    /// Whether a request may have been under way on the instance.
-    pub fn explains(&self, outcome: &Outcome) -> bool {
-        outcome.at < self.until && outcome.end() >= self.at
+impl FaultWindow {
+    /// Whether the request was in flight during the window.
+    pub fn covers(&self, outcome: &RequestOutcome) -> bool {
+        outcome.at < self.until && outcome.end() >= self.from
     }
 }
 
-/// The failed requests, told apart.
+/// Failed requests, split by whether a fault explains them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged<'a> {
-    /// Those that were under way on a faulty instance.
+pub struct Classified<'a> {
+    /// Number of failed requests in flight during a fault.
     pub in_flight: usize,
-    /// All others, in the order of their ends.
-    pub others: Vec<&'a Outcome>,
+    /// All other failed requests, in the order of their ends.
+    pub others: Vec<&'a RequestOutcome>,
 }
 
 impl Record {
-    /// Nothing yet, of traffic on `routes` that began at `began`.
+    /// An empty record of traffic on `routes` that started at `began`.
     pub fn new(routes: Vec<Route>, began: SystemTime) -> Self {
         Self {
             routes,
@@ -84,8 +84,8 @@ impl Record {
         }
     }
 
-    /// Adds the request that ended last.
-    pub fn add(&mut self, outcome: Outcome) {
+    /// Adds a request; requests must be added in the order of their ends.
+    pub fn add(&mut self, outcome: RequestOutcome) {
         self.sent += 1;
         let (kept, most) = if outcome.result.is_ok() {
             (&mut self.answers, MAX_ANSWERS)
@@ -99,55 +99,55 @@ impl Record {
         kept.push_back(outcome);
     }
 
-    /// Requests that were sent and have ended.
+    /// Number of requests that have ended.
     pub fn sent(&self) -> usize {
         self.sent
     }
 
-    /// Requests that failed.
+    /// Number of failed requests.
     pub fn failed(&self) -> usize {
         self.failed
     }
 
-    /// The failed requests, in the order of their ends; the latest 20,000 of them.
-    pub fn failures(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
+    /// The latest 20,000 failed requests, in the order of their ends.
+    pub fn failures(&self) -> impl DoubleEndedIterator<Item = &RequestOutcome> {
         self.failures.iter()
     }
 
-    /// The failed requests that were sent at `since` or later and before `until`.
-    pub fn failures_sent(&self, since: Duration, until: Duration) -> impl Iterator<Item = &Outcome> {
+    /// The failed requests sent in `since..until`.
+    pub fn failures_sent(&self, since: Duration, until: Duration) -> impl Iterator<Item = &RequestOutcome> {
         self.failures()
             .filter(move |outcome| outcome.at >= since && outcome.at < until)
     }
 
-    /// The answered requests, in the order of their ends; the latest 100,000 of them.
-    pub fn answers(&self) -> impl DoubleEndedIterator<Item = (&Outcome, &Answer)> {
+    /// The latest 100,000 answered requests, in the order of their ends.
+    pub fn answers(&self) -> impl DoubleEndedIterator<Item = (&RequestOutcome, &Answer)> {
         self.answers
             .iter()
             .filter_map(|outcome| Some((outcome, outcome.result.as_ref().ok()?)))
     }
 
-    /// A route's name; empty where there is none of this index.
+    /// A route's name; empty if the index is out of range.
     pub fn route(&self, index: usize) -> String {
         self.routes.get(index).map(Route::name).unwrap_or_default()
     }
 
-    /// The routes that outcomes are indices into.
+    /// The routes that [`RequestOutcome::route`] indexes.
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// The service that was asked for; none where there is no such route.
-    pub fn service(&self, outcome: &Outcome) -> Option<&str> {
+    /// The requested service.
+    pub fn service(&self, outcome: &RequestOutcome) -> Option<&str> {
         self.routes.get(outcome.route).map(|route| route.service.as_str())
     }
 
-    /// When a request was sent, on the clock of the machine.
-    pub fn sent_at(&self, outcome: &Outcome) -> SystemTime {
+    /// When a request was sent, in wall-clock time.
+    pub fn sent_at(&self, outcome: &RequestOutcome) -> SystemTime {
         self.began + outcome.at
     }
 
-    /// Answers by host, of requests sent at `since` or later.
+    /// Number of answers by host, of requests sent at `since` or later.
     pub fn hosts(&self, since: Duration) -> BTreeMap<&str, usize> {
         let mut hosts = BTreeMap::new();
         for (_, answer) in self.answers().filter(|(outcome, _)| outcome.at >= since) {
@@ -156,7 +156,7 @@ impl Record {
         hosts
     }
 
-    /// The first answer from `host` that was asked for at `since` or later: when it came.
+    /// When the first answer from `host` arrived, of requests sent at `since` or later.
     pub fn first_answer(&self, host: &str, since: Duration) -> Option<Duration> {
         self.answers()
             .filter(|(outcome, answer)| outcome.at >= since && answer.host == host)
@@ -164,38 +164,39 @@ impl Record {
             .min()
     }
 
-    /// Whether a request that was sent on `route` at `since` or later was answered.
+    /// Whether a request sent on `route` at `since` or later was answered.
     pub fn answered_on(&self, route: &Route, since: Duration) -> bool {
         let latest = self.answers.iter().rev();
         let mut later = latest.take_while(|outcome| outcome.end() >= since);
         later.any(|outcome| outcome.at >= since && self.routes.get(outcome.route) == Some(route))
     }
 
-    /// The routes on which no request that was sent at `since` or later was answered.
-    pub fn silent(&self, since: Duration) -> Vec<String> {
+    /// The routes on which no request sent at `since` or later was answered.
+    pub fn unanswered_routes(&self, since: Duration) -> Vec<String> {
         let silent = self.routes.iter().filter(|route| !self.answered_on(route, since));
         silent.map(Route::name).collect()
     }
 
-    /// How long after `at` the last failed request ended; none where all that failed had ended before.
+    /// Time from `at` to the end of the last failed request; `None` if none ended after `at`.
     pub fn last_error_after(&self, at: Duration) -> Option<Duration> {
         let later = self.failures().filter(|outcome| outcome.end() >= at);
         later.map(|outcome| outcome.end().saturating_sub(at)).max()
     }
 
-    /// Tells the failed requests that `faults` explain from the others.
-    pub fn judge(&self, faults: &[Fault]) -> Judged<'_> {
-        let explained = |outcome: &&Outcome| faults.iter().any(|fault| fault.explains(outcome));
-        let (in_flight, others): (Vec<&Outcome>, Vec<&Outcome>) = self.failures().partition(explained);
-        Judged {
+    /// Splits the failed requests into those covered by any of `faults` and the others.
+    pub fn classify(&self, faults: &[FaultWindow]) -> Classified<'_> {
+        let explained = |outcome: &&RequestOutcome| faults.iter().any(|fault| fault.covers(outcome));
+        let (in_flight, others): (Vec<&RequestOutcome>, Vec<&RequestOutcome>) =
+            self.failures().partition(explained);
+        Classified {
             in_flight: in_flight.len(),
             others,
         }
     }
 
-    /// How many requests there were, how many failed, and the last of those.
+    /// The number of requests and failures, followed by the last failures, one line each.
     pub fn summary(&self) -> String {
-        let failures: Vec<&Outcome> = self.failures().collect();
+        let failures: Vec<&RequestOutcome> = self.failures().collect();
         let mut text = format!("{} requests, {} failed", self.sent, self.failed);
         for line in self.lines(&failures) {
             // Writing to a String does not fail.
@@ -204,9 +205,9 @@ impl Record {
         text
     }
 
-    /// The last of `failures`, a line each: when on the machine's clock and on the traffic's, which route, and why.
-    pub fn lines(&self, failures: &[&Outcome]) -> Vec<String> {
-        let line = |outcome: &&Outcome| {
+    /// The last of `failures`, one line each: wall-clock time, time since the start of the traffic, route, error.
+    pub fn lines(&self, failures: &[&RequestOutcome]) -> Vec<String> {
+        let line = |outcome: &&RequestOutcome| {
             let reason = outcome.result.as_ref().err()?;
             let clock = crate::clock::time_of_day(self.sent_at(outcome));
             let (at, took) = (outcome.at.as_secs_f64(), outcome.took.as_secs_f64());

@@ -18,13 +18,13 @@ fn route() -> Route {
         .unwrap()
 }
 
-/// Answers every request, but closes on the second where `flaky`.
+/// Answers every request; if `flaky`, closes the second connection without an answer.
 async fn serve(listener: TcpListener, flaky: bool, host: &'static str) {
-    for turn in 0.. {
+    for request_number in 0.. {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 1024];
         let _ = stream.read(&mut request).await.unwrap();
-        if flaky && turn == 1 {
+        if flaky && request_number == 1 {
             continue;
         }
         let body = format!("{{\"service\":\"a\",\"host\":\"{host}\",\"port\":1}}\n");
@@ -32,7 +32,7 @@ async fn serve(listener: TcpListener, flaky: bool, host: &'static str) {
             "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
-        // A client that the test has ended no longer reads.
+        // The client may already have been dropped.
         let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     }
 }
@@ -82,7 +82,7 @@ async fn every_request_is_recorded_with_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_route_rests_and_goes_on_where_it_begins_now() {
+async fn a_suspended_route_resumes_at_its_new_address() {
     let (first, _first) = listening(false, "one").await;
     let (second, _second) = listening(false, "two").await;
     let traffic = Traffic::start(&[(route(), first)], PACE);
@@ -91,10 +91,10 @@ async fn a_route_rests_and_goes_on_where_it_begins_now() {
     })
     .await;
 
-    traffic.rest(&route().member);
-    let rested = traffic.now();
+    traffic.suspend(&route().member);
+    let suspended = traffic.now();
     traffic.reroute(&[(route(), second)]);
-    until_read(&traffic, |record| record.first_answer("two", rested).is_some()).await;
+    until_read(&traffic, |record| record.first_answer("two", suspended).is_some()).await;
     let moved = traffic.now();
     until_read(&traffic, |record| record.hosts(moved).contains_key("two")).await;
     let record = traffic.finish().await;
@@ -110,7 +110,7 @@ async fn a_route_rests_and_goes_on_where_it_begins_now() {
 }
 
 #[tokio::test]
-async fn traffic_ends_though_all_its_routes_rest() {
+async fn traffic_ends_while_all_routes_are_suspended() {
     let (address, _server) = listening(false, "h").await;
     let traffic = Traffic::start(&[(route(), address)], PACE);
     until_read(&traffic, |record| record.sent() > 0).await;

@@ -1,8 +1,8 @@
-//! Addresses that are no instance's, asked of the frontend's sidecar in SOCKS5 itself, past the frontend, which asks for
-//! names only.
+//! SOCKS5 requests for addresses that are not an instance's, sent directly to the frontend's sidecar: the frontend itself
+//! requests names only.
 //!
-//! Its SOCKS5 server listens inside its container. Where that is a container in truth, nobody reaches it from here, and
-//! a second one on the container's own address, made by command and published, is asked in its place.
+//! The sidecar's SOCKS5 server listens on the container's loopback address, which Docker does not make reachable from
+//! here. So a second server is added by command on the container's own address, whose port is published.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,19 +18,21 @@ use crate::compose::PublishedPort;
 use crate::error::{Error, check};
 use crate::http;
 
-/// Where the frontend's sidecar speaks SOCKS5, and where it is made to do so a second time.
+/// Port of the sidecar's SOCKS5 server.
 const SOCKS5_PORT: u16 = 1080;
+/// Port of the second server.
 const SECOND_PORT: u16 = 1081;
+/// Port of the sidecar's HTTP controller.
 const CONTROLLER_PORT: u16 = 18080;
-/// What the second server takes connections to: the same as the first.
+/// The second server's backend, the same as the first one's.
 const BACKEND: &str = "sgs0";
-/// The environment variable that a sidecar takes the token of its controller from.
+/// Environment variable with the controller's token.
 const TOKEN: &str = "SIDECAR_HTTP_TOKEN";
-/// Time that a refusal may take before it is given up.
+/// Timeout for a SOCKS5 request.
 const LIMIT: Duration = Duration::from_secs(7);
 
-/// A mesh whose frontend's sidecar can be commanded from here, by who knows `token`.
-pub(super) fn commanded(mut topology: Topology, token: &str) -> Topology {
+/// A topology whose frontend's sidecar accepts commands from here with `token`.
+pub(super) fn with_controller(mut topology: Topology, token: &str) -> Topology {
     let ports = [SOCKS5_PORT, SECOND_PORT, CONTROLLER_PORT].map(|container_port| PublishedPort {
         host_ip: Ipv4Addr::LOCALHOST,
         host_port: None,
@@ -51,14 +53,11 @@ pub(super) fn commanded(mut topology: Topology, token: &str) -> Topology {
     topology
 }
 
-/// Asks for addresses of the mesh's own machines that no instance has, and each of them must be refused.
-///
-/// # Errors
-/// What was granted, or refused in another way or too late.
-pub(super) async fn refused(mesh: &Mesh, token: &str, contained: bool) -> Result<(), Error> {
+/// Checks that requests for addresses of the mesh's hosts that are not an instance's are refused at once.
+pub(super) async fn are_refused(mesh: &Mesh, token: &str, isolated: bool) -> Result<(), Error> {
     let frontend = frontend(mesh)?;
     let mut servers = vec![second_server(frontend, token).await?];
-    if !contained {
+    if !isolated {
         servers.push(published(frontend, SOCKS5_PORT)?);
     }
     for server in servers {
@@ -69,7 +68,7 @@ pub(super) async fn refused(mesh: &Mesh, token: &str, contained: bool) -> Result
     Ok(())
 }
 
-/// Makes a second SOCKS5 server in the frontend's sidecar; answers with where it is reached.
+/// Adds a second SOCKS5 server to the frontend's sidecar. Returns its published address.
 async fn second_server(frontend: &Node, token: &str) -> Result<SocketAddr, Error> {
     let own = address(frontend)?;
     let command = serde_json::json!({
@@ -91,7 +90,8 @@ async fn second_server(frontend: &Node, token: &str) -> Result<SocketAddr, Error
     published(frontend, SECOND_PORT)
 }
 
-/// Status ports, which answer whoever reaches them: another container's, in several spellings, and the sidecar's own.
+/// Status listeners, which answer every client that reaches them: those of the other containers, with the address in
+/// several spellings, and the sidecar's own.
 fn targets(mesh: &Mesh) -> Result<Vec<TargetAddr<'static>>, Error> {
     let others = mesh
         .nodes()
@@ -115,13 +115,16 @@ fn targets(mesh: &Mesh) -> Result<Vec<TargetAddr<'static>>, Error> {
 
 async fn is_refused(server: SocketAddr, target: TargetAddr<'static>) -> Result<(), Error> {
     let expected = format!(
-        "CONNECT {target}, asked of the frontend's sidecar at {server}: not allowed (0x02), within {QUICK:?}"
+        "CONNECT {target} by the frontend's sidecar at {server}: not allowed (0x02), within {QUICK:?}"
     );
     let begun = Instant::now();
-    let asked = tokio::time::timeout(LIMIT, Socks5Stream::connect(server, target)).await;
+    let connected = tokio::time::timeout(LIMIT, Socks5Stream::connect(server, target)).await;
     let took = begun.elapsed();
-    let refused = matches!(asked, Ok(Err(tokio_socks::Error::ConnectionNotAllowedByRuleset)));
-    let seen = match asked {
+    let refused = matches!(
+        connected,
+        Ok(Err(tokio_socks::Error::ConnectionNotAllowedByRuleset))
+    );
+    let seen = match connected {
         Ok(Ok(_)) => "a connection".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer".to_owned(),
@@ -134,14 +137,14 @@ async fn is_refused(server: SocketAddr, target: TargetAddr<'static>) -> Result<(
 }
 
 fn address(node: &Node) -> Result<IpAddr, Error> {
-    let expected = format!("{} with an address on the mesh's network", node.member.name());
+    let expected = format!("{} has an address on the mesh's network", node.member.name());
     node.container
         .address
         .ok_or_else(|| Error::unmet(&expected, "none"))
 }
 
 fn published(node: &Node, port: u16) -> Result<SocketAddr, Error> {
-    let expected = format!("port {port} of {}, published", node.member.name());
+    let expected = format!("port {port} of {} is published", node.member.name());
     node.container
         .endpoint(port)
         .ok_or_else(|| Error::unmet(&expected, "it is not"))

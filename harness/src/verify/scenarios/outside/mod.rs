@@ -11,20 +11,19 @@ use crate::cluster::topology::{FRONTEND_PORT, Role, Topology};
 use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::http;
-use crate::verify::suite::Stage;
+use crate::verify::suite::{Context, Requirements, Scenario};
 
-/// What the frontend is told beside the services of the mesh; it asks its sidecar for this one by a name that is no
-/// server group's.
+/// An additional service of the frontend. The name that it requests from its sidecar has no server group.
 const OUTSIDE: &str = "evil";
-/// A refusal needs no connection, so it comes at once.
+/// Limit for a refusal, which needs no connection.
 const QUICK: Duration = Duration::from_millis(500);
-/// Longer than the frontend itself waits.
+/// Timeout for a request; above the frontend's own of 5 s.
 const LIMIT: Duration = Duration::from_secs(7);
-/// The reply's name and number in RFC 1928.
+/// The SOCKS5 reply's name and number (RFC 1928, section 6).
 const NOT_ALLOWED: &str = "connection not allowed by its rules (0x02)";
 const REQUESTS: usize = 5;
 
-/// What the frontend says of a fetch that failed.
+/// The frontend's body for a failed request.
 #[derive(Debug, Deserialize)]
 struct Refusal {
     service: String,
@@ -32,15 +31,23 @@ struct Refusal {
     reason: String,
 }
 
-pub(super) async fn run(stage: &mut Stage) -> Result<(), Error> {
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "outside",
+    about: "a name or an address outside the mesh is refused at once, with the reason",
+    requires: Requirements::NOTHING,
+    allows: &[],
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &mut Context) -> Result<(), Error> {
     let token = format!("{:032x}", rand::random::<u128>());
-    let contained = matches!(stage.engine(), Engine::Docker(_));
-    let change = |topology| addresses::commanded(with_a_page_too_many(topology), &token);
-    let mesh = stage.own_mesh("outside", change).await?;
+    let isolated = matches!(ctx.engine(), Engine::Docker(_));
+    let change = |topology| addresses::with_controller(with_additional_service(topology), &token);
+    let mesh = ctx.own_mesh("outside", change).await?;
     for request in 1..=REQUESTS {
-        refused(&mesh, request).await?;
+        name_is_refused(&mesh, request).await?;
     }
-    addresses::refused(&mesh, &token, contained).await
+    addresses::are_refused(&mesh, &token, isolated).await
 }
 
 fn frontend(mesh: &Mesh) -> Result<&Node, Error> {
@@ -49,13 +56,14 @@ fn frontend(mesh: &Mesh) -> Result<&Node, Error> {
     found.ok_or_else(|| Error::unmet("a frontend", "none"))
 }
 
-fn with_a_page_too_many(mut topology: Topology) -> Topology {
+/// Adds [`OUTSIDE`] to the frontend's services, which must then all be listed.
+fn with_additional_service(mut topology: Topology) -> Topology {
     let services: Vec<String> = topology.services().into_iter().map(str::to_owned).collect();
     let port = |service: &str| {
-        let behind = |(_, known): &&(u16, &str)| *known == service;
+        let of_service = |(_, known): &&(u16, &str)| *known == service;
         crate::cluster::topology::LB_PORTS
             .iter()
-            .find(behind)
+            .find(of_service)
             .map(|(port, _)| *port)
     };
     let frontends = topology
@@ -74,22 +82,22 @@ fn with_a_page_too_many(mut topology: Topology) -> Topology {
     topology
 }
 
-async fn refused(mesh: &Mesh, request: usize) -> Result<(), Error> {
+async fn name_is_refused(mesh: &Mesh, request: usize) -> Result<(), Error> {
     let address = frontend(mesh)?.container.endpoint(FRONTEND_PORT);
     let address = address.ok_or_else(|| Error::unmet("a frontend with a published port", "none"))?;
     let target = format!("/service-{OUTSIDE}");
-    let expected = format!("{target}, request {request}: status 502, and the reason: {NOT_ALLOWED}");
+    let expected = format!("{target}, request {request}: status 502 with the reason: {NOT_ALLOWED}");
     let begun = tokio::time::Instant::now();
     let answered = http::get(address, &target, LIMIT).await;
     let took = begun.elapsed();
     let response = answered.map_err(|error| Error::unmet(&expected, error.to_string()))?;
     let text = String::from_utf8_lossy(&response.body);
     let refusal = serde_json::from_str::<Refusal>(&text);
-    let told = refusal.is_ok_and(|refusal| {
+    let explained = refusal.is_ok_and(|refusal| {
         refusal.service == OUTSIDE && refusal.via == "socks5" && refusal.reason.ends_with(NOT_ALLOWED)
     });
     let seen = format!("status {}: {}", response.status, text.trim_end());
-    check(response.status == 502 && told, expected, seen)?;
+    check(response.status == 502 && explained, expected, seen)?;
     check(
         took <= QUICK,
         format!("{target} is refused within {QUICK:?}"),

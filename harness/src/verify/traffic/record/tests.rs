@@ -6,14 +6,14 @@ fn milliseconds(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> Outcome {
+fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> RequestOutcome {
     let answer = |host: &str| Answer {
         service: "a".to_owned(),
         host: host.to_owned(),
         port: 1,
         weight: None,
     };
-    Outcome {
+    RequestOutcome {
         at: milliseconds(at),
         took: milliseconds(took),
         route: 0,
@@ -21,7 +21,7 @@ fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> Outcome {
     }
 }
 
-fn record(outcomes: impl IntoIterator<Item = Outcome>) -> Record {
+fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> Record {
     let route = Route {
         way: "frontend",
         service: "a".to_owned(),
@@ -37,7 +37,7 @@ fn record(outcomes: impl IntoIterator<Item = Outcome>) -> Record {
 }
 
 #[test]
-fn a_record_tells_who_answered_and_what_failed() {
+fn a_record_counts_answers_by_host_and_failures() {
     let record = record([
         outcome(0, 5, Ok("one")),
         outcome(10, 5, Err("refused")),
@@ -70,7 +70,7 @@ fn only_the_last_failures_are_shown() {
 }
 
 #[test]
-fn failures_are_found_by_when_they_were_sent() {
+fn failures_are_selected_by_the_time_of_sending() {
     let record = record([10, 20, 30].map(|at| outcome(at, 100, Err("reset"))));
     let sent = |since, until| {
         let found = record.failures_sent(milliseconds(since), milliseconds(until));
@@ -82,35 +82,35 @@ fn failures_are_found_by_when_they_were_sent() {
 }
 
 #[test]
-fn a_request_was_in_flight_only_if_it_overlaps_the_fault() {
-    // The fault is begun at 100 and may go unnoticed until 150.
-    let fault = Fault {
-        at: milliseconds(100),
+fn a_fault_covers_the_requests_that_overlap_its_window() {
+    // Injected at 100, detected at 150.
+    let fault = FaultWindow {
+        from: milliseconds(100),
         until: milliseconds(150),
     };
     let record = record([
         outcome(80, 19, Err("ended before")),
-        outcome(80, 20, Err("ended as it was begun")),
-        outcome(90, 500, Err("under way")),
-        outcome(149, 1, Err("put on it unnoticed")),
-        outcome(150, 1, Err("sent when it was noticed")),
+        outcome(80, 20, Err("ended at the injection")),
+        outcome(90, 500, Err("in flight")),
+        outcome(149, 1, Err("sent before the detection")),
+        outcome(150, 1, Err("sent at the detection")),
         outcome(100, 1, Ok("one")),
     ]);
-    let told = |judged: &Judged<'_>| {
-        let reasons = judged
+    let split = |classified: &Classified<'_>| {
+        let reasons = classified
             .others
             .iter()
             .map(|outcome| outcome.result.clone().unwrap_err());
-        (judged.in_flight, reasons.collect::<Vec<_>>())
+        (classified.in_flight, reasons.collect::<Vec<_>>())
     };
-    let others = vec!["ended before".to_owned(), "sent when it was noticed".to_owned()];
-    assert_eq!(told(&record.judge(&[fault])), (3, others));
-    assert_eq!(record.judge(&[]).others.len(), 5);
-    let second = Fault {
-        at: milliseconds(150),
+    let others = vec!["ended before".to_owned(), "sent at the detection".to_owned()];
+    assert_eq!(split(&record.classify(&[fault])), (3, others));
+    assert_eq!(record.classify(&[]).others.len(), 5);
+    let second = FaultWindow {
+        from: milliseconds(150),
         until: milliseconds(151),
     };
-    assert_eq!(record.judge(&[fault, second]).in_flight, 4);
+    assert_eq!(record.classify(&[fault, second]).in_flight, 4);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_last_error_is_dated_by_when_its_request_ended() {
 }
 
 #[test]
-fn memory_is_bounded_and_the_count_is_not() {
+fn old_failures_are_dropped_but_counted() {
     let many = u64::try_from(MAX_FAILURES + 2).unwrap();
     let record = record((0..many).map(|at| outcome(at, 0, Err("refused"))));
     assert_eq!(record.failed(), MAX_FAILURES + 2);
@@ -138,6 +138,6 @@ fn memory_is_bounded_and_the_count_is_not() {
     assert_eq!(
         record.failures().next().unwrap().at,
         milliseconds(2),
-        "the oldest go first"
+        "the oldest are dropped first"
     );
 }

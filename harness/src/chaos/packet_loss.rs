@@ -1,23 +1,21 @@
-//! What the faults of a network that are on come to, together: pure.
+//! The packet loss that results from all active network faults. Pure.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::fault::Fault;
 
-/// The share in percent that is lost of all that one member sends to another; those of which nothing is lost are left
-/// out.
+/// Packet loss in percent from one member to another. Pairs without loss are left out.
 pub type Losses = BTreeMap<(String, String), u8>;
 
-/// Percent of what arrives nowhere.
+/// The loss of a cut connection, in percent.
 pub const ALL: u8 = 100;
 
-/// The losses on the ways between `members` while `faults` are on. Where several say something of one way, the worst
-/// holds.
+/// The losses between `members` while `faults` are active. If several faults affect a pair, the highest loss applies.
 pub fn losses<'a>(faults: impl IntoIterator<Item = &'a Fault>, members: &[&str]) -> Losses {
     let mut losses = Losses::new();
     for fault in faults {
-        for (from, to, percent) in ways(fault, members) {
+        for (from, to, percent) in affected(fault, members) {
             let loss = losses.entry((from.to_owned(), to.to_owned())).or_default();
             *loss = percent.max(*loss);
         }
@@ -25,7 +23,8 @@ pub fn losses<'a>(faults: impl IntoIterator<Item = &'a Fault>, members: &[&str])
     losses
 }
 
-fn ways<'a>(fault: &'a Fault, members: &[&'a str]) -> Vec<(&'a str, &'a str, u8)> {
+/// The pairs that a fault affects, with the loss of each.
+fn affected<'a>(fault: &'a Fault, members: &[&'a str]) -> Vec<(&'a str, &'a str, u8)> {
     let around = |member: &'a str, percent| {
         let others = members.iter().copied().filter(move |other| *other != member);
         let both = move |other| [(member, other, percent), (other, member, percent)];
@@ -40,22 +39,22 @@ fn ways<'a>(fault: &'a Fault, members: &[&'a str]) -> Vec<(&'a str, &'a str, u8)
     }
 }
 
-/// What is to be lost of that which `from` sends, by the share: the addresses of whom it is sent to. Members without an
-/// address are not there to hear anything.
+/// The receivers' addresses of what `from` sends, grouped by loss. Members without an address are left out: they are not
+/// running.
 pub fn of_sender(
     losses: &Losses,
     from: &str,
     addresses: &BTreeMap<String, IpAddr>,
 ) -> BTreeMap<u8, Vec<IpAddr>> {
-    let mut shares: BTreeMap<u8, Vec<IpAddr>> = BTreeMap::new();
+    let mut by_loss: BTreeMap<u8, Vec<IpAddr>> = BTreeMap::new();
     for ((sender, to), percent) in losses {
         if sender == from
             && let Some(address) = addresses.get(to)
         {
-            shares.entry(*percent).or_default().push(*address);
+            by_loss.entry(*percent).or_default().push(*address);
         }
     }
-    shares
+    by_loss
 }
 
 #[cfg(test)]

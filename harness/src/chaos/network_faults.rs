@@ -1,4 +1,4 @@
-//! Faults of the network between members that run: helpers, which cut what a member sends.
+//! Injects network faults into a running mesh: helper containers drop the packets that a member sends.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,40 +8,39 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use super::fault::Fault;
-use super::network::{ALL, losses, of_sender};
+use super::packet_loss::{ALL, losses, of_sender};
 use crate::cluster::mesh::{Mesh, Node};
 use crate::engine::{Engine, EngineError, Image, NetworkCut};
 use crate::error::Error;
 
-/// What is lost between the members of one mesh.
+/// The active network faults of one mesh.
 #[derive(Debug)]
-pub struct Netcuts {
+pub struct NetworkFaults {
     engine: Engine,
     image: Option<Image>,
     labels: BTreeMap<String, String>,
     wanted: std::sync::Mutex<Wanted>,
-    /// By their names. Each is changed by one at a time, to what is wanted then, and no other waits for it.
+    /// By member name. Each lock serialises the changes of one sender.
     senders: BTreeMap<String, Mutex<Sender>>,
 }
 
-/// What is to be lost.
+/// The desired state.
 #[derive(Debug, Default)]
 struct Wanted {
     faults: Vec<Fault>,
-    /// Of the members that run.
+    /// Addresses of the running members.
     addresses: BTreeMap<String, IpAddr>,
 }
 
-/// What is lost of that which one member sends.
+/// The applied state of one sender.
 #[derive(Debug, Default)]
 struct Sender {
     lost: BTreeMap<u8, Vec<IpAddr>>,
     helpers: Vec<String>,
 }
 
-impl Netcuts {
-    /// Nothing is lost between `members` yet. Helpers are of `image`, without which nothing can be lost, and carry
-    /// `labels`.
+impl NetworkFaults {
+    /// No faults yet. Helpers run `image`, without which no fault can be injected, and carry `labels`.
     pub fn new<'a>(
         engine: Engine,
         image: Option<Image>,
@@ -58,43 +57,43 @@ impl Netcuts {
         }
     }
 
-    /// Begins a fault of the network of `mesh`.
+    /// Injects a network fault.
     ///
     /// # Errors
-    /// The runtime cannot do that, or the engine's.
-    pub async fn begin(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
+    /// The runtime does not support network faults, or the engine's.
+    pub async fn inject(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |wanted| wanted.faults.push(fault.clone()));
         self.update(mesh).await
     }
 
-    /// Heals one that was begun.
+    /// Heals an injected fault.
     ///
     /// # Errors
     /// The engine's.
     pub async fn heal(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |wanted| {
-            if let Some(at) = wanted.faults.iter().position(|on| on == fault) {
+            if let Some(at) = wanted.faults.iter().position(|active| active == fault) {
                 wanted.faults.remove(at);
             }
         });
         self.update(mesh).await
     }
 
-    /// Does anew what a member has lost by its restart; all others know its address from now on.
+    /// Applies the active faults again after a member's restart, which discards its rules and may change its address.
     ///
     /// # Errors
     /// The engine's.
-    pub async fn renew(&self, member: &str, mesh: &Mesh) -> Result<(), Error> {
+    pub async fn reapply(&self, member: &str, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |_| {});
         if let Some(sender) = self.senders.get(member) {
             let old = std::mem::take(&mut *sender.lock().await);
-            // What they cut went with the member's last run.
+            // Errors are ignored: the rules ended with the member's previous run.
             join_all(old.helpers.iter().map(|helper| self.engine.heal_network(helper))).await;
         }
         self.update(mesh).await
     }
 
-    /// Changes what is wanted, and learns the addresses anew.
+    /// Changes the desired state, and updates the addresses.
     fn wanted<T>(&self, mesh: &Mesh, change: impl FnOnce(&mut Wanted) -> T) -> T {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let address = |node: &Node| Some((node.member.name().to_owned(), node.container.address?));
@@ -102,7 +101,7 @@ impl Netcuts {
         change(&mut wanted)
     }
 
-    /// What is to be lost now of that which one member sends; nothing is known of one that does not run.
+    /// The desired losses of one sender; `None` if it is not running.
     fn lost(&self, name: &str) -> Option<BTreeMap<u8, Vec<IpAddr>>> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let names: Vec<&str> = self.senders.keys().map(String::as_str).collect();
@@ -114,7 +113,7 @@ impl Netcuts {
         ))
     }
 
-    /// Changes what is lost to what the faults that are on come to.
+    /// Brings every sender to its desired state.
     async fn update(&self, mesh: &Mesh) -> Result<(), Error> {
         let changes = self.senders.iter().map(async |(name, sender)| {
             let node = mesh.node(name)?;
@@ -136,7 +135,7 @@ impl Netcuts {
         lost: BTreeMap<u8, Vec<IpAddr>>,
         container: &str,
     ) -> Result<(), EngineError> {
-        // One address is in the hands of one helper: the old ones go first.
+        // An address belongs to at most one helper: remove the old ones first.
         let old = std::mem::take(sender);
         let mut done: Result<(), EngineError> = Ok(());
         for ended in join_all(old.helpers.iter().map(|helper| self.engine.heal_network(helper))).await {
@@ -152,13 +151,14 @@ impl Netcuts {
             }
         }
         sender.lost = lost;
-        // It may have been stopped since it was looked at: then it sends nothing, and comes back renewed.
-        if done.is_err() && !self.runs(container).await {
+        // The member may have stopped in the meantime: then `reapply` follows after its restart.
+        if done.is_err() && !self.is_running(container).await {
             return Ok(());
         }
         done
     }
 
+    /// Starts a helper that drops packets to `addresses`.
     async fn helper(
         &self,
         container: &str,
@@ -178,7 +178,7 @@ impl Netcuts {
             .await
     }
 
-    async fn runs(&self, container: &str) -> bool {
+    async fn is_running(&self, container: &str) -> bool {
         let look = self.engine.container(container).await;
         look.is_ok_and(|container| container.state != "exited")
     }

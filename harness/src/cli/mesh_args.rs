@@ -1,45 +1,46 @@
-//! Which mesh a command is about, and what runs it.
+//! The flags shared by commands: the mesh's name and the runtime.
 
 use clap::Args;
 use harness::cluster::project;
 use harness::engine::EngineChoice;
 use harness::error::Error;
 
-/// For commands about a mesh that is named.
+/// Flags of commands that operate on a named mesh.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Place {
-    /// The mesh's name: its Compose project and the prefix of its container names [default: $MESH_NAME or example]
+pub(super) struct MeshArgs {
+    /// Name of the mesh: its Compose project and the prefix of its container names
+    /// [default: $MESH_NAME or example]
     #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
     pub(super) project: Option<String>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
 
-/// For commands that start meshes of their own.
+/// Flags of commands that start a private mesh.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct EngineArgs {
-    /// What to run the nodes on [default: auto]
+    /// Where to run the nodes [default: auto]
     #[arg(long = "runtime", value_name = "RUNTIME", value_enum)]
     pub(super) runtime: Option<EngineChoice>,
 }
 
-/// What of a [`Place`] a command has a use for.
+/// Which of the [`MeshArgs`] may precede a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
+pub(super) enum Accepts {
     Nothing,
     Engine,
-    Place,
+    Mesh,
 }
 
 impl EngineArgs {
-    /// What is asked for, else what `before` the command was.
-    pub(super) fn choice(self, before: &Place) -> EngineChoice {
+    /// The runtime given after the command, else `before` it.
+    pub(super) fn choice(self, before: &MeshArgs) -> EngineChoice {
         self.runtime.or(before.engine.runtime).unwrap_or_default()
     }
 }
 
-impl Place {
-    /// The same with what stands `before` the command, where nothing stands behind it.
+impl MeshArgs {
+    /// These flags, with those `before` the command for the ones not given.
     pub(super) fn or(self, before: Self) -> Self {
         Self {
             engine: EngineArgs {
@@ -49,6 +50,7 @@ impl Place {
         }
     }
 
+    /// The runtime.
     pub(super) fn choice(&self) -> EngineChoice {
         self.engine.runtime.unwrap_or_default()
     }
@@ -56,36 +58,37 @@ impl Place {
     /// The mesh's name.
     pub(super) fn name(&self) -> Result<String, Error> {
         let name = self.project.clone().unwrap_or_else(project::by_default);
-        valid(&name).map_err(|fault| Error::environment(fault, "choose another MESH_NAME"))
+        valid(&name)
+            .map_err(|invalid| Error::environment(format!("MESH_NAME: {invalid}"), "set another MESH_NAME"))
     }
 
-    /// Refuses what stands before a command that has no use for it.
-    pub(super) fn no_more_than(&self, needs: Needs) -> Result<(), Error> {
+    /// Refuses flags before a command that does not accept them.
+    pub(super) fn check_accepted(&self, accepts: Accepts) -> Result<(), Error> {
         let refused = |flag: &str, why: &str| {
-            let what = format!("{flag} is given before a command that {why}");
-            Err(Error::environment(what, format!("leave out {flag}")))
+            let what = format!("{flag} precedes a command that {why}");
+            Err(Error::environment(what, format!("remove {flag}")))
         };
-        if self.project.is_some() && needs != Needs::Place {
-            return refused("-p", "takes no mesh name");
+        if self.project.is_some() && accepts != Accepts::Mesh {
+            return refused("-p", "uses a private mesh or none");
         }
-        if self.engine.runtime.is_some() && needs == Needs::Nothing {
+        if self.engine.runtime.is_some() && accepts == Accepts::Nothing {
             return refused("--runtime", "runs no mesh");
         }
         Ok(())
     }
 }
 
-/// Compose's rule for names of projects.
+/// Checks a project name against Compose's rule.
 pub(super) fn valid(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let held =
+    let valid =
         text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-' || c == '_') && text.len() <= 40;
     let expected = || {
         format!(
-            "project name `{text}`: expected at most 40 of a-z, 0-9, - and _, the first a letter or digit"
+            "project name `{text}`: expected 1 to 40 characters of a-z, 0-9, - and _, starting with a letter or digit"
         )
     };
-    if held {
+    if valid {
         Ok(text.to_owned())
     } else {
         Err(expected())
@@ -107,22 +110,22 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_a_command_without_a_use_for_it_is_refused() {
-        let named = Place {
+    fn flags_before_a_command_that_does_not_accept_them_are_refused() {
+        let named = MeshArgs {
             project: Some("m".to_owned()),
-            ..Place::default()
+            ..MeshArgs::default()
         };
-        assert!(named.no_more_than(Needs::Place).is_ok());
-        assert!(named.no_more_than(Needs::Engine).is_err());
+        assert!(named.check_accepted(Accepts::Mesh).is_ok());
+        assert!(named.check_accepted(Accepts::Engine).is_err());
         let engine = EngineArgs {
             runtime: Some(EngineChoice::Docker),
         };
-        let chosen = Place {
+        let chosen = MeshArgs {
             engine,
-            ..Place::default()
+            ..MeshArgs::default()
         };
-        assert!(chosen.no_more_than(Needs::Engine).is_ok());
-        assert!(chosen.no_more_than(Needs::Nothing).is_err());
+        assert!(chosen.check_accepted(Accepts::Engine).is_ok());
+        assert!(chosen.check_accepted(Accepts::Nothing).is_err());
         assert_eq!(EngineArgs::default().choice(&chosen), EngineChoice::Docker);
         assert_eq!(chosen.or(named).name().ok().as_deref(), Some("m"));
     }

@@ -1,4 +1,4 @@
-//! What a scenario works on and with.
+//! What a scenario has to work with: meshes, traffic, measurements, and the timeline.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,54 +9,54 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::{Route, Topology};
+use crate::console::Progress;
 use crate::engine::{Engine, Image};
 use crate::error::Error;
-use crate::report::Progress;
-use crate::timeline::{Chronicle, Suspect};
-use crate::verify::objectives::{Measurements, Promise, Value};
+use crate::timeline::{ProblemLine, Timeline};
+use crate::verify::objectives::{Measurements, Objective, Value};
 use crate::verify::traffic::{Pace, Recording, Traffic};
 
-/// Time that a mesh may take to be ready.
+/// Timeout for a started mesh to become ready.
 pub const READY_LIMIT: Duration = Duration::from_secs(30);
 
-/// A mesh in the hands of a scenario: it can be used while the stage is, and goes back when this is dropped.
-pub type Held = OwnedMutexGuard<Mesh>;
+/// Exclusive access to a mesh, held by the scenario until it is dropped.
+pub type MeshGuard = OwnedMutexGuard<Mesh>;
 
-type Kept = Arc<tokio::sync::Mutex<Mesh>>;
+type SharedMesh = Arc<tokio::sync::Mutex<Mesh>>;
 
-/// What a scenario works on and with.
+/// What a scenario has to work with. Everything that it starts carries the run's labels and is removed with the run.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Context {
     engine: Engine,
     topology: Topology,
     image: Image,
     ownership: Ownership,
     progress: Progress,
-    chronicle: Chronicle,
-    shared: Option<Kept>,
-    own: Vec<Kept>,
-    /// The projects of the meshes that scenarios of now have for their own, those that did not come up included.
+    timeline: Timeline,
+    shared: Option<SharedMesh>,
+    own: Vec<SharedMesh>,
+    /// Projects of the scenario's own meshes, including those that failed to start.
     own_projects: Vec<String>,
-    /// The name of the scenario that runs.
+    /// Name of the current scenario.
     scenario: String,
-    /// The projects that were removed, and when: what their containers wrote while they were killed is of no interest.
+    /// Removed projects and the time of their removal: log lines written during the removal are ignored.
     removed: BTreeMap<String, SystemTime>,
-    /// Since when the time until the first mesh is ready counts.
+    /// Start of the measurement of [`Objective::Up`].
     up_since: Option<Instant>,
     notes: Mutex<Notes>,
 }
 
-/// What was noted since the last look.
+/// What the current scenario recorded.
 #[derive(Debug, Default)]
 struct Notes {
     measured: Measurements,
     recordings: Vec<Recording>,
-    /// When the first line was written that nothing explains.
-    trouble: Option<SystemTime>,
+    /// Time of the first unexpected log line.
+    first_problem: Option<SystemTime>,
 }
 
-impl Stage {
-    /// A stage for meshes like `topology`, of `image`; all that is made on it belongs to `ownership`.
+impl Context {
+    /// A context for meshes of `topology`, whose containers run `image` and carry the labels of `belonging`.
     pub fn new(
         engine: Engine,
         topology: Topology,
@@ -65,7 +65,7 @@ impl Stage {
         progress: Progress,
     ) -> Self {
         Self {
-            chronicle: Chronicle::start(&engine, &ownership.run, &topology),
+            timeline: Timeline::start(&engine, &ownership.run, &topology),
             engine,
             topology,
             image,
@@ -81,17 +81,17 @@ impl Stage {
         }
     }
 
-    /// Measures [`Promise::Up`] from `begun` until the first shared mesh is ready.
+    /// Measures [`Objective::Up`] from `begun` until the shared mesh is ready.
     pub fn measure_up(&mut self, begun: Instant) {
         self.up_since = Some(begun);
     }
 
-    /// What runs the containers.
+    /// The runtime of all containers.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What the meshes are to be.
+    /// The topology of the shared mesh, and the base of the scenarios' own.
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
@@ -101,23 +101,23 @@ impl Stage {
         &self.image
     }
 
-    /// What all that is made on this stage belongs to.
+    /// The run's labels.
     pub fn ownership(&self) -> &Ownership {
         &self.ownership
     }
 
-    /// The mesh that scenarios share, which a scenario leaves as it found it; made where there is none, and ready.
+    /// The mesh shared by all scenarios, ready; started on first use. A scenario must leave it as it found it.
     ///
     /// # Errors
-    /// It cannot be made, is not ready in time, or is held already.
-    pub async fn mesh(&mut self) -> Result<Held, Error> {
+    /// It cannot be started, is not ready in time, or is already held.
+    pub async fn mesh(&mut self) -> Result<MeshGuard, Error> {
         let mesh = match &self.shared {
             Some(mesh) => mesh.clone(),
             None => {
                 let (mesh, took) = self.launch(self.topology.clone(), &self.progress).await?;
-                self.measure(Promise::Ready, took);
+                self.measure(Objective::Ready, took);
                 if let Some(begun) = self.up_since.take() {
-                    self.measure(Promise::Up, begun.elapsed());
+                    self.measure(Objective::Up, begun.elapsed());
                 }
                 let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
                 self.shared.insert(mesh).clone()
@@ -126,16 +126,16 @@ impl Stage {
         hold(mesh)
     }
 
-    /// A mesh of the scenario's own, ready, beside the shared one; `suffix` tells its project apart. It goes when the
-    /// scenario is over.
+    /// A second, private mesh, ready, with the topology that `change` returns. Its project's name ends with `suffix`. It
+    /// is removed after the scenario.
     ///
     /// # Errors
-    /// It cannot be made, or is not ready in time.
+    /// It cannot be started, or is not ready in time.
     pub async fn own_mesh(
         &mut self,
         suffix: &str,
         change: impl FnOnce(Topology) -> Topology,
-    ) -> Result<Held, Error> {
+    ) -> Result<MeshGuard, Error> {
         let mut topology = change(self.topology.clone());
         topology.project = format!("{}-{suffix}", topology.project);
         for member in &mut topology.members {
@@ -143,44 +143,44 @@ impl Stage {
         }
         self.own_projects.push(topology.project.clone());
         let (mesh, took) = self.launch(topology, &Progress::silent()).await?;
-        self.measure(Promise::Ready, took);
+        self.measure(Objective::Ready, took);
         let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
         self.own.push(mesh.clone());
         hold(mesh)
     }
 
-    /// Constant traffic on every route of a mesh. Its failures are told when the scenario fails.
+    /// Starts constant traffic on every route of a mesh. If the scenario fails, its failed requests are reported.
     ///
     /// # Errors
-    /// A port is not published.
+    /// A route's port is not published.
     pub fn traffic(&self, mesh: &Mesh) -> Result<Traffic, Error> {
         Ok(self.traffic_on(&mesh.routes()?, Pace::default()))
     }
 
-    /// The same on some routes, at another pace.
+    /// Starts constant traffic on the given routes.
     pub fn traffic_on(&self, routes: &[(Route, SocketAddr)], pace: Pace) -> Traffic {
         let traffic = Traffic::start(routes, pace);
         self.note(|notes| notes.recordings.push(traffic.recording()));
         traffic
     }
 
-    /// Notes a value of what is promised: a `Duration`, a count of requests, or KiB.
-    pub fn measure(&self, promise: Promise, value: impl Into<Value>) {
-        self.note(|notes| notes.measured.add(promise, value));
+    /// Records a value of an objective: a `Duration`, a number of requests, or KiB.
+    pub fn measure(&self, objective: Objective, value: impl Into<Value>) {
+        self.note(|notes| notes.measured.add(objective, value));
     }
 
-    /// Notes failed requests that were under way on a killed or frozen instance.
-    pub fn in_flight(&self, failed: usize) {
+    /// Counts failed requests that were in flight on a killed or frozen instance; no objective covers them.
+    pub fn count_in_flight(&self, failed: usize) {
         self.note(|notes| notes.measured.in_flight += failed);
     }
 
-    /// Notes what the scenario does, with the time.
+    /// Adds a line about the scenario's progress to the timeline.
     pub fn say(&self, text: impl Into<String>) {
-        self.chronicle.say(&self.scenario, text);
+        self.timeline.say(&self.scenario, text);
     }
 
-    /// What was measured since the last look.
-    pub fn measured(&self) -> Measurements {
+    /// Takes the values measured since the last call.
+    pub fn take_measured(&self) -> Measurements {
         self.note(|notes| std::mem::take(&mut notes.measured))
     }
 
@@ -188,15 +188,15 @@ impl Stage {
         &self.progress
     }
 
-    pub(super) fn chronicle(&self) -> &Chronicle {
-        &self.chronicle
+    pub(super) fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
-    pub(super) fn own_meshes(&self) -> impl Iterator<Item = Kept> {
+    pub(super) fn own_meshes(&self) -> impl Iterator<Item = SharedMesh> {
         self.own.clone().into_iter()
     }
 
-    pub(super) fn shared_mesh(&self) -> Option<Kept> {
+    pub(super) fn shared_mesh(&self) -> Option<SharedMesh> {
         self.shared.clone()
     }
 
@@ -205,13 +205,13 @@ impl Stage {
         self.say("begins");
     }
 
-    /// Answers with what its traffic recorded.
+    /// Ends the scenario and returns the recordings of its traffic.
     pub(super) fn end(&mut self) -> Vec<Recording> {
         self.say("ends");
         self.note(|notes| std::mem::take(&mut notes.recordings))
     }
 
-    /// The projects that are to be removed: those of the scenario's own meshes, and with `all` the shared one's.
+    /// The projects to remove: those of the scenario's own meshes and, if `all`, that of the shared mesh.
     pub(super) fn take_projects(&mut self, all: bool) -> Vec<String> {
         self.own.clear();
         let mut projects = std::mem::take(&mut self.own_projects);
@@ -222,24 +222,24 @@ impl Stage {
         projects
     }
 
-    /// The WARN and ERROR lines that the meshes of now have written since they were judged last.
-    pub(super) async fn suspects(&self) -> Vec<Suspect> {
-        self.chronicle.catch_up().await;
-        let mut suspects = self.chronicle.suspects();
-        suspects.retain(|suspect| of_interest(suspect, &self.removed));
-        suspects
+    /// Takes the WARN and ERROR lines written by existing meshes since the last call.
+    pub(super) async fn take_problem_lines(&self) -> Vec<ProblemLine> {
+        self.timeline.catch_up().await;
+        let mut problem_lines = self.timeline.take_problem_lines();
+        problem_lines.retain(|problem| is_relevant(problem, &self.removed));
+        problem_lines
     }
 
-    pub(super) fn note_trouble(&self, at: Option<SystemTime>) {
-        self.note(|notes| notes.trouble = at);
+    pub(super) fn note_first_problem(&self, at: Option<SystemTime>) {
+        self.note(|notes| notes.first_problem = at);
     }
 
-    /// When the first line was written that nothing explains; asked once.
-    pub(super) fn take_trouble(&self) -> Option<SystemTime> {
-        self.note(|notes| notes.trouble.take())
+    /// Takes the time of the first unexpected log line.
+    pub(super) fn take_first_problem(&self) -> Option<SystemTime> {
+        self.note(|notes| notes.first_problem.take())
     }
 
-    /// A project's containers are gone.
+    /// Notes that a project's containers have been removed.
     pub(super) fn removed(&mut self, project: String) {
         self.removed.insert(project, SystemTime::now());
     }
@@ -257,20 +257,20 @@ impl Stage {
     }
 }
 
-fn hold(mesh: Kept) -> Result<Held, Error> {
+fn hold(mesh: SharedMesh) -> Result<MeshGuard, Error> {
     mesh.try_lock_owned().map_err(|_| {
         Error::environment(
-            "the scenario asks for a mesh that it holds already",
-            "this is a bug in the scenario: keep what `mesh` gave, or drop it first",
+            "the scenario requested a mesh that it already holds",
+            "this is a bug in the scenario: keep the guard that `mesh` returned, or drop it first",
         )
     })
 }
 
-/// Whether a line is from a container that is there, or that was there until its scenario was over.
-fn of_interest(suspect: &Suspect, removed: &BTreeMap<String, SystemTime>) -> bool {
+/// Whether the line was written before its project's removal began. Projects are matched by container name.
+fn is_relevant(problem: &ProblemLine, removed: &BTreeMap<String, SystemTime>) -> bool {
     removed.iter().all(|(project, at)| {
-        let name = suspect.container.strip_prefix(project.as_str());
-        suspect.at > *at || !name.is_some_and(|name| name.starts_with('-'))
+        let name = problem.container.strip_prefix(project.as_str());
+        problem.at > *at || !name.is_some_and(|name| name.starts_with('-'))
     })
 }
 
@@ -279,20 +279,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_mesh_writes_while_it_is_removed_is_of_no_interest() {
+    fn lines_written_while_a_mesh_is_removed_are_ignored() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let removed = BTreeMap::from([("mesh-1-own".to_owned(), at(10))]);
-        let interesting = |container: &str, seconds| {
-            let suspect = Suspect {
+        let relevant = |container: &str, seconds| {
+            let problem = ProblemLine {
                 at: at(seconds),
                 container: container.to_owned(),
                 line: String::new(),
             };
-            of_interest(&suspect, &removed)
+            is_relevant(&problem, &removed)
         };
-        assert!(!interesting("mesh-1-own-lb", 9));
-        assert!(interesting("mesh-1-own-lb", 11), "a later mesh of that name");
-        assert!(interesting("mesh-1-lb", 9), "the mesh beside it");
-        assert!(interesting("mesh-1-owner-lb", 9), "another mesh beside it");
+        assert!(!relevant("mesh-1-own-lb", 9));
+        assert!(relevant("mesh-1-own-lb", 11), "a later mesh of the same name");
+        assert!(relevant("mesh-1-lb", 9), "the shared mesh");
+        assert!(
+            relevant("mesh-1-owner-lb", 9),
+            "a mesh whose name only begins like it"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Faults done to a mesh that runs.
+//! Injects faults into a running mesh.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,55 +8,55 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::execute::Target;
+use super::execute::Injector;
 use super::fault::Fault;
-use super::netcuts::Netcuts;
+use super::network_faults::NetworkFaults;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::verify::traffic::Traffic;
 
-/// A mesh under traffic.
+/// A mesh under traffic, into which faults are injected.
 #[derive(Debug)]
-pub struct Live {
+pub struct MeshInjector {
     engine: Engine,
     mesh: tokio::sync::Mutex<Mesh>,
     traffic: Traffic,
-    netcuts: Netcuts,
+    network_faults: NetworkFaults,
     slowed: Mutex<BTreeMap<String, Slowed>>,
 }
 
-/// A member that stands still by turns.
+/// A member that is frozen and unfrozen alternately.
 #[derive(Debug)]
 struct Slowed {
     stop: CancellationToken,
-    turns: AbortOnDropHandle<Result<(), Error>>,
+    task: AbortOnDropHandle<Result<(), Error>>,
 }
 
-impl Live {
-    /// The mesh, with `traffic` on its routes, and `netcuts` to do the faults of its network.
-    pub fn new(engine: Engine, mesh: Mesh, traffic: Traffic, netcuts: Netcuts) -> Self {
+impl MeshInjector {
+    /// An injector for `mesh`, whose routes carry `traffic`.
+    pub fn new(engine: Engine, mesh: Mesh, traffic: Traffic, network_faults: NetworkFaults) -> Self {
         Self {
             engine,
             mesh: tokio::sync::Mutex::new(mesh),
             traffic,
-            netcuts,
+            network_faults,
             slowed: Mutex::default(),
         }
     }
 
-    /// Its traffic.
+    /// The traffic on the mesh.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// The mesh as it is now.
+    /// The mesh's current state.
     pub async fn mesh(&self) -> Mesh {
         self.mesh.lock().await.clone()
     }
 
-    /// Changes one member without keeping others from being changed meanwhile.
+    /// Changes one member. Works on a copy of the mesh, so that other members can change at the same time.
     async fn change(
         &self,
         member: &str,
@@ -66,7 +66,7 @@ impl Live {
         change(&mut changed).await?;
         let mut mesh = self.mesh.lock().await;
         mesh.take_over(member, &changed);
-        // An engine may give a container that is started again other ports, and those that it had to somebody else.
+        // A restarted container may get other published ports, and its old ones may be reused.
         self.traffic.reroute(&open_routes(&mesh));
         Ok(())
     }
@@ -82,23 +82,28 @@ impl Live {
 
     async fn slow(&self, member: &str, time: Duration) {
         let stop = CancellationToken::new();
-        let turns = tokio::spawn(turns(self.mesh().await, member.to_owned(), time, stop.clone()));
+        let task = tokio::spawn(freeze_alternately(
+            self.mesh().await,
+            member.to_owned(),
+            time,
+            stop.clone(),
+        ));
         let slowed = Slowed {
             stop,
-            turns: AbortOnDropHandle::new(turns),
+            task: AbortOnDropHandle::new(task),
         };
         self.slowed().insert(member.to_owned(), slowed);
     }
 
-    async fn hasten(&self, member: &str) -> Result<(), Error> {
+    async fn stop_slowing(&self, member: &str) -> Result<(), Error> {
         let slowed = self.slowed().remove(member);
-        let Some(Slowed { stop, turns }) = slowed else {
+        let Some(Slowed { stop, task }) = slowed else {
             return Ok(());
         };
         stop.cancel();
-        turns.await.map_err(|failed| {
+        task.await.map_err(|failed| {
             Error::environment(
-                format!("slowing {member} down ended: {failed}"),
+                format!("the task that slows {member} down failed: {failed}"),
                 "this is a bug in the harness: please report it with this output",
             )
         })?
@@ -108,7 +113,7 @@ impl Live {
         self.slowed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn try_begin(&self, fault: &Fault) -> Result<(), Error> {
+    async fn try_inject(&self, fault: &Fault) -> Result<(), Error> {
         match fault {
             Fault::Stop { member } => {
                 self.change(member, async |mesh| self.stop(mesh, member).await)
@@ -122,20 +127,20 @@ impl Live {
                     mesh.start_again(member).await
                 };
                 self.change(member, restart).await?;
-                self.netcuts.renew(member, &self.mesh().await).await
+                self.network_faults.reapply(member, &self.mesh().await).await
             }
             Fault::Slow { member, ms } => {
                 self.slow(member, Duration::from_millis(*ms)).await;
                 Ok(())
             }
             Fault::CutNode { .. } | Fault::CutPair { .. } | Fault::CutOneWay { .. } | Fault::Lose { .. } => {
-                self.netcuts.begin(fault, &self.mesh().await).await
+                self.network_faults.inject(fault, &self.mesh().await).await
             }
         }
     }
 
-    /// A container that has ended of itself is what is wrong, and not what then could not be done to it.
-    async fn blame(&self, fault: &Fault, error: Error) -> Error {
+    /// Replaces an engine's error by a failed check if the container has exited by itself.
+    async fn or_exited(&self, fault: &Fault, error: Error) -> Error {
         if !matches!(error, Error::Environment { .. }) {
             return error;
         }
@@ -144,9 +149,9 @@ impl Live {
             let Ok(node) = mesh.node(member) else { continue };
             match self.engine.container(&node.container.id).await {
                 Ok(container) if container.state == "exited" => {
-                    let seen = format!("{} while it was to {fault}: {error}", container.status);
-                    let blamed = check(false, format!("{member} runs until it is stopped"), seen);
-                    return blamed.err().unwrap_or(error);
+                    let seen = format!("{} during {fault}: {error}", container.status);
+                    let failed = check(false, format!("{member} runs until it is stopped"), seen);
+                    return failed.err().unwrap_or(error);
                 }
                 _ => {}
             }
@@ -155,12 +160,12 @@ impl Live {
     }
 }
 
-impl Target for Live {
+impl Injector for MeshInjector {
     type Error = Error;
 
-    async fn begin(&self, fault: &Fault) -> Result<(), Error> {
-        match self.try_begin(fault).await {
-            Err(error) => Err(self.blame(fault, error).await),
+    async fn inject(&self, fault: &Fault) -> Result<(), Error> {
+        match self.try_inject(fault).await {
+            Err(error) => Err(self.or_exited(fault, error).await),
             Ok(()) => Ok(()),
         }
     }
@@ -170,41 +175,46 @@ impl Target for Live {
             Fault::Stop { member } | Fault::Kill { member } => {
                 self.change(member, async |mesh| mesh.start_again(member).await)
                     .await?;
-                self.netcuts.renew(member, &self.mesh().await).await
+                self.network_faults.reapply(member, &self.mesh().await).await
             }
             Fault::Pause { member } => {
                 let healed = self.change(member, async |mesh| mesh.unpause(member).await);
                 match healed.await {
-                    Err(error) => Err(self.blame(fault, error).await),
+                    Err(error) => Err(self.or_exited(fault, error).await),
                     Ok(()) => Ok(()),
                 }
             }
-            Fault::Slow { member, .. } => match self.hasten(member).await {
-                Err(error) => Err(self.blame(fault, error).await),
+            Fault::Slow { member, .. } => match self.stop_slowing(member).await {
+                Err(error) => Err(self.or_exited(fault, error).await),
                 Ok(()) => Ok(()),
             },
             Fault::Restart { .. } => Ok(()),
             Fault::CutNode { .. } | Fault::CutPair { .. } | Fault::CutOneWay { .. } | Fault::Lose { .. } => {
-                self.netcuts.heal(fault, &self.mesh().await).await
+                self.network_faults.heal(fault, &self.mesh().await).await
             }
         }
     }
 }
 
-/// Lets a member stand still and go on by turns of `time` until it is told to stop; it goes on then.
-async fn turns(mut mesh: Mesh, member: String, time: Duration, stop: CancellationToken) -> Result<(), Error> {
+/// Freezes and unfreezes a member alternately, for `time` each, until it is cancelled. Leaves the member unfrozen.
+async fn freeze_alternately(
+    mut mesh: Mesh,
+    member: String,
+    time: Duration,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     loop {
         mesh.pause(&member).await?;
         stop.run_until_cancelled(tokio::time::sleep(time)).await;
         mesh.unpause(&member).await?;
-        let going = stop.run_until_cancelled(tokio::time::sleep(time)).await;
-        if going.is_none() {
+        let unfrozen = stop.run_until_cancelled(tokio::time::sleep(time)).await;
+        if unfrozen.is_none() {
             return Ok(());
         }
     }
 }
 
-/// The routes that begin at a port that is published, and where.
+/// The routes whose ports are published, with their addresses.
 fn open_routes(mesh: &Mesh) -> Vec<(Route, SocketAddr)> {
     let located = |route: Route| {
         let node = mesh.node(&route.member).ok()?;

@@ -1,48 +1,48 @@
-//! What a mesh that is to endure faults is made of, and which schedules can be done to it.
+//! What a mesh that is to run faults is made of, and which schedules can be done to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::fault::Kind;
-use super::generate::Plan;
+use super::fault::FaultKind;
+use super::generate::ScheduleSpec;
 use super::schedule::Schedule;
 use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::{Member, Topology};
+use crate::console::Progress;
 use crate::engine::{Engine, Image};
 use crate::error::Error;
-use crate::report::Progress;
 use crate::verify::suite::READY_LIMIT;
 
-/// What meshes are made of.
+/// Everything that an experiment needs to start its mesh.
 #[derive(Debug, Clone)]
-pub struct Ground {
-    /// What runs them.
+pub struct Experiment {
+    /// The runtime of all containers.
     pub engine: Engine,
-    /// What they are to be.
+    /// The mesh's topology.
     pub topology: Topology,
     /// The image of all containers.
     pub image: Image,
-    /// The image of what cuts the network; none where that cannot be done.
+    /// The image of the netcut helper; `None` if the runtime does not support network faults.
     pub netcut: Option<Image>,
-    /// What they belong to.
+    /// Labels of everything that is started.
     pub ownership: Ownership,
-    /// Who hears of it.
+    /// Progress output.
     pub progress: Progress,
 }
 
-/// What a schedule can be made for on a mesh of `topology`.
-pub fn plan(engine: &Engine, topology: &Topology, duration: Duration) -> Plan {
-    Plan {
+/// The constraints of a schedule for a mesh of `topology`.
+pub fn plan(engine: &Engine, topology: &Topology, duration: Duration) -> ScheduleSpec {
+    ScheduleSpec {
         members: members(topology),
         kinds: kinds(engine),
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
-/// Whether `schedule` can be done to a mesh of `topology`, which need not be there yet.
+/// Checks that `schedule` can be executed on a mesh of `topology`, before the mesh is started.
 ///
 /// # Errors
-/// It was made for another mesh, or has faults that the runtime does not do.
+/// It was made for another mesh, or has faults that the runtime does not support.
 pub fn accepts(engine: &Engine, topology: &Topology, schedule: &Schedule) -> Result<(), Error> {
     match refusal(schedule, &members(topology), &kinds(engine)) {
         None => Ok(()),
@@ -51,23 +51,23 @@ pub fn accepts(engine: &Engine, topology: &Topology, schedule: &Schedule) -> Res
                 "the schedule cannot be replayed on the runtime `{}`: {why}",
                 engine.name()
             ),
-            "replay it with the mesh and the --runtime that it was made for",
+            "replay it with the topology and the --runtime that it was made for",
         )),
     }
 }
 
-/// The faults that can be done there.
-fn kinds(engine: &Engine) -> BTreeSet<Kind> {
-    let mut kinds = BTreeSet::from(Kind::ALL);
+/// The kinds of faults that the runtime supports.
+fn kinds(engine: &Engine) -> BTreeSet<FaultKind> {
+    let mut kinds = BTreeSet::from(FaultKind::ALL);
     kinds.retain(|kind| !kind.needs_network() || engine.can_cut_network());
     kinds
 }
 
-impl Ground {
-    /// A mesh that is ready.
+impl Experiment {
+    /// Starts a mesh and waits until it is ready.
     ///
     /// # Errors
-    /// It cannot be made, or is not ready in time.
+    /// It cannot be started, or is not ready in time.
     pub async fn launch(&self, progress: &Progress) -> Result<Mesh, Error> {
         let topology = self.topology.clone();
         let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
@@ -78,7 +78,7 @@ impl Ground {
     }
 }
 
-/// The members of a mesh, each with the service that it offers an instance of.
+/// The members of a topology, each with the service of which it is an instance.
 fn members(topology: &Topology) -> BTreeMap<String, Option<String>> {
     let member = |member: &Member| {
         let service = member.role.service().map(str::to_owned);
@@ -87,22 +87,24 @@ fn members(topology: &Topology) -> BTreeMap<String, Option<String>> {
     topology.members.iter().map(member).collect()
 }
 
-/// Why a schedule cannot be done to a mesh of `members` that can be broken in the ways `kinds`.
+/// Why a schedule cannot be executed on a mesh of `members` with faults of `kinds`; `None` if it can.
 fn refusal(
     schedule: &Schedule,
     members: &BTreeMap<String, Option<String>>,
-    kinds: &BTreeSet<Kind>,
+    kinds: &BTreeSet<FaultKind>,
 ) -> Option<String> {
     if schedule.members != *members {
-        let (theirs, ours) = (told(&schedule.members), told(members));
-        return Some(format!("it is for a mesh of {theirs}, and this one is of {ours}"));
+        let (expected, actual) = (describe(&schedule.members), describe(members));
+        return Some(format!(
+            "it is for a mesh of {expected}, and this one has {actual}"
+        ));
     }
-    let lacking = schedule.kinds();
-    let lacking: Vec<String> = lacking.difference(kinds).map(ToString::to_string).collect();
-    (!lacking.is_empty()).then(|| format!("it cannot {}", lacking.join(", ")))
+    let missing = schedule.kinds();
+    let missing: Vec<String> = missing.difference(kinds).map(ToString::to_string).collect();
+    (!missing.is_empty()).then(|| format!("it does not support {}", missing.join(", ")))
 }
 
-fn told(members: &BTreeMap<String, Option<String>>) -> String {
+fn describe(members: &BTreeMap<String, Option<String>>) -> String {
     let one = |(name, service): (&String, &Option<String>)| match service {
         Some(service) => format!("{name} (service {service})"),
         None => name.clone(),
@@ -117,7 +119,7 @@ mod tests {
     use crate::cluster::checkout::Checkout;
 
     #[test]
-    fn a_schedule_for_another_mesh_or_runtime_is_refused_and_says_why() {
+    fn a_schedule_for_another_mesh_or_runtime_is_refused_with_the_reason() {
         let members = BTreeMap::from([("lb".to_owned(), None), ("one".to_owned(), Some("a".to_owned()))]);
         let member = "lb".to_owned();
         let step = crate::chaos::Step {
@@ -132,26 +134,26 @@ mod tests {
             members: members.clone(),
             steps: vec![step],
         };
-        let all = Kind::ALL.into();
+        let all = FaultKind::ALL.into();
         assert_eq!(refusal(&schedule, &members, &all), None);
-        let local = BTreeSet::from([Kind::Stop]);
+        let local = BTreeSet::from([FaultKind::Stop]);
         assert_eq!(
             refusal(&schedule, &members, &local).unwrap(),
-            "it cannot cut-node"
+            "it does not support cut-node"
         );
         let fewer = BTreeMap::from([("lb".to_owned(), None)]);
         assert_eq!(
             refusal(&schedule, &fewer, &all).unwrap(),
-            "it is for a mesh of lb, one (service a), and this one is of lb"
+            "it is for a mesh of lb, one (service a), and this one has lb"
         );
     }
 
     #[test]
-    fn the_examples_members_and_their_services_are_known() {
+    fn members_are_listed_with_their_services() {
         let checkout = Checkout::find().unwrap();
         let members = members(&checkout.topology("example").unwrap());
         assert_eq!(
-            told(&members),
+            describe(&members),
             "frontend, lb, service-a (service a), service-a2 (service a), service-b (service b)"
         );
     }

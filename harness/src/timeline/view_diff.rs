@@ -1,18 +1,18 @@
-//! What changed in a sidecar's view of the mesh: pure.
+//! The changes between two views of one sidecar, as text. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::cluster::mesh_view::View;
 
-/// A sentence for each difference between two views of one sidecar; all of the second where there is no first.
-/// `name` tells a node by its container.
+/// Describes each difference between two views of one sidecar; without `before`, everything in `after`. `name` returns
+/// the display name of a node.
 pub(super) fn changes(before: Option<&View>, after: &View, name: impl Fn(&str) -> String) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     let none = BTreeMap::new();
     let (known, now) = (before.map(nodes), nodes(after));
     compare(known.as_ref().unwrap_or(&none), &now, |node, from, to| {
         let node = name(node);
-        told.push(match (from, to) {
+        lines.push(match (from, to) {
             (_, None) => format!("forgets {node}"),
             (None, Some(to)) => format!("knows {node}: {to}"),
             (Some(from), Some(to)) => format!("{node}: {from} -> {to}"),
@@ -21,9 +21,9 @@ pub(super) fn changes(before: Option<&View>, after: &View, name: impl Fn(&str) -
     let (known, now) = (before.map(instances), instances(after));
     let none = BTreeMap::new();
     compare(known.as_ref().unwrap_or(&none), &now, |key, from, to| {
-        let (service, node, place) = key;
-        let what = format!("{service} on {} at {place}", name(node));
-        told.push(match (from, to) {
+        let (service, node, address) = key;
+        let what = format!("{service} on {} at {address}", name(node));
+        lines.push(match (from, to) {
             (_, None) => format!("drops {what}"),
             (None, Some(to)) => format!("offers {what}: {to}"),
             (Some(from), Some(to)) => format!("{what}: {from} -> {to}"),
@@ -36,17 +36,17 @@ pub(super) fn changes(before: Option<&View>, after: &View, name: impl Fn(&str) -
         &now,
         |(group, server), from, to| {
             let what = format!("server {server} of {group}");
-            told.push(match (from, to) {
+            lines.push(match (from, to) {
                 (_, None) => format!("drops {what}"),
                 (None, Some(to)) => format!("uses {what}: {to}"),
                 (Some(from), Some(to)) => format!("{what}: {from} -> {to}"),
             });
         },
     );
-    told
+    lines
 }
 
-/// Health by node.
+/// The health of each node.
 fn nodes(view: &View) -> BTreeMap<String, String> {
     let nodes = view.nodes.iter();
     nodes
@@ -54,20 +54,20 @@ fn nodes(view: &View) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// State and weight by service, node and place.
+/// State and weight of each instance, by service, node, and address.
 fn instances(view: &View) -> BTreeMap<(String, String, String), String> {
     let mut all = BTreeMap::new();
     for service in &view.services {
         for instance in &service.instances {
-            let place = format!("{}:{}", instance.address, instance.port);
-            let key = (service.service.clone(), instance.node_name.clone(), place);
+            let address = format!("{}:{}", instance.address, instance.port);
+            let key = (service.service.clone(), instance.node_name.clone(), address);
             all.insert(key, format!("{} weight {}", instance.state, instance.weight));
         }
     }
     all
 }
 
-/// State and weight by group and address.
+/// State and weight of each server, by group and address.
 fn servers(view: &View) -> BTreeMap<(String, String), String> {
     let mut all = BTreeMap::new();
     for group in &view.groups {
@@ -79,7 +79,7 @@ fn servers(view: &View) -> BTreeMap<(String, String), String> {
     all
 }
 
-/// Calls `differs` for each key whose values differ, in the order of the keys: those of `before` first.
+/// Calls `differs` for each key whose value differs: first the keys of `before` in order, then those only in `after`.
 fn compare<K: Ord>(
     before: &BTreeMap<K, String>,
     after: &BTreeMap<K, String>,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_told_by_name() {
+    fn each_difference_is_described_by_node_name() {
         let name = |node: &str| format!("<{node}>");
         let first = view(&[("n1", "UP"), ("n2", "UP")], Some("UP"), Some("UP"));
         assert_eq!(

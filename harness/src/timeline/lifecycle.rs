@@ -1,18 +1,19 @@
-//! What of a container's life decides how it is collected from: pure.
+//! What of a container's lifecycle decides how it is collected from: pure.
 
 use crate::engine::Action;
 
-/// A container's life so far.
+/// A container's lifecycle so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Life {
-    /// How often it was started.
+pub(super) struct Lifecycle {
+    /// Number of starts.
     pub(super) starts: u64,
-    /// Whether it runs, and does not stand still.
+    /// Whether it is running and not paused.
     pub(super) running: bool,
 }
 
-impl Life {
-    pub(super) fn change(&mut self, action: &Action) {
+impl Lifecycle {
+    /// Applies an event of the engine.
+    pub(super) fn apply(&mut self, action: &Action) {
         match action {
             Action::Start => {
                 self.starts += 1;
@@ -24,8 +25,8 @@ impl Life {
         }
     }
 
-    /// It runs or does not, and how that came was not heard; answers whether this is news.
-    pub(super) fn found(&mut self, running: bool) -> bool {
+    /// Applies a state found by listing, for which no event was received. Returns whether it changed.
+    pub(super) fn observe(&mut self, running: bool) -> bool {
         if self.running == running {
             return false;
         }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_starts_count_and_what_stands_still_does_not_run() {
+    fn starts_are_counted_and_a_paused_container_is_not_running() {
         let die = Action::Die { exit_code: Some(0) };
         let steps = [
             (Action::Create, 0, false),
@@ -53,20 +54,20 @@ mod tests {
             (Action::Start, 2, true),
             (Action::Destroy, 2, false),
         ];
-        let mut life = Life::default();
+        let mut lifecycle = Lifecycle::default();
         for (action, starts, running) in steps {
-            life.change(&action);
-            assert_eq!(life, Life { starts, running }, "{action}");
+            lifecycle.apply(&action);
+            assert_eq!(lifecycle, Lifecycle { starts, running }, "{action}");
         }
     }
 
     #[test]
-    fn what_was_not_heard_is_news_once() {
-        let mut life = Life::default();
-        assert!(!life.found(false));
-        assert!(life.found(true) && !life.found(true));
-        assert_eq!((life.starts, life.running), (1, true));
-        assert!(life.found(false));
-        assert_eq!((life.starts, life.running), (1, false));
+    fn an_observed_state_is_a_change_once() {
+        let mut lifecycle = Lifecycle::default();
+        assert!(!lifecycle.observe(false));
+        assert!(lifecycle.observe(true) && !lifecycle.observe(true));
+        assert_eq!((lifecycle.starts, lifecycle.running), (1, true));
+        assert!(lifecycle.observe(false));
+        assert_eq!((lifecycle.starts, lifecycle.running), (1, false));
     }
 }

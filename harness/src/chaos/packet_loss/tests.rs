@@ -8,14 +8,14 @@ fn name(name: &str) -> String {
     name.to_owned()
 }
 
-fn told(losses: &Losses) -> Vec<String> {
+fn lines(losses: &Losses) -> Vec<String> {
     let line = |((from, to), percent): (&(String, String), &u8)| format!("{from}>{to} {percent}");
     losses.iter().map(line).collect()
 }
 
 #[test]
-fn each_fault_loses_what_it_says() {
-    let lost = |fault: Fault| told(&losses([&fault], &MEMBERS));
+fn each_fault_affects_its_pairs() {
+    let lost = |fault: Fault| lines(&losses([&fault], &MEMBERS));
     assert_eq!(
         lost(Fault::CutNode { member: name("b") }),
         ["a>b 100", "b>a 100", "b>c 100", "c>b 100"]
@@ -33,7 +33,7 @@ fn each_fault_loses_what_it_says() {
 }
 
 #[test]
-fn of_several_faults_on_one_way_the_worst_holds_in_any_order() {
+fn the_highest_loss_of_several_faults_applies() {
     let lose = |member: &str, percent| Fault::Lose {
         member: name(member),
         percent,
@@ -44,12 +44,12 @@ fn of_several_faults_on_one_way_the_worst_holds_in_any_order() {
     };
     let (one, other) = (lose("a", 20), lose("b", 50));
     let expected = ["a>b 100", "a>c 20", "b>a 50", "b>c 50", "c>a 20", "c>b 50"];
-    assert_eq!(told(&losses([&one, &other, &cut], &MEMBERS)), expected);
-    assert_eq!(told(&losses([&cut, &other, &one], &MEMBERS)), expected);
+    assert_eq!(lines(&losses([&one, &other, &cut], &MEMBERS)), expected);
+    assert_eq!(lines(&losses([&cut, &other, &one], &MEMBERS)), expected);
 }
 
 #[test]
-fn a_sender_loses_what_goes_to_members_that_are_there() {
+fn losses_of_a_sender_are_grouped_for_running_receivers() {
     let lose = Fault::Lose {
         member: name("a"),
         percent: 20,

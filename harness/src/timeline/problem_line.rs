@@ -1,20 +1,31 @@
-//! Which lines of a log tell of trouble: pure.
+//! Log lines that report a problem: WARN, ERROR, panics. Pure.
 
-use super::Suspect;
+use std::time::SystemTime;
+
 use crate::clock;
 
-/// Those lines that no allowed part explains.
-pub fn unexpected(lines: Vec<Suspect>, allowed: &[&str]) -> Vec<Suspect> {
+/// A log line that reports a problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemLine {
+    /// When it was written.
+    pub at: SystemTime,
+    /// Name of the container that wrote it.
+    pub container: String,
+    /// The line.
+    pub line: String,
+}
+
+/// The lines that contain none of the `allowed` substrings.
+pub fn unexpected(lines: Vec<ProblemLine>, allowed: &[&str]) -> Vec<ProblemLine> {
     let explained = |line: &str| allowed.iter().any(|part| line.contains(part));
     lines
         .into_iter()
-        .filter(|suspect| !explained(&suspect.line))
+        .filter(|problem| !explained(&problem.line))
         .collect()
 }
 
-/// Whether a line is of level WARN or ERROR, as `tracing` writes it (the time, the level, and the rest), as text or
-/// as JSON; or tells of a panic.
-pub(super) fn is_suspect(line: &str) -> bool {
+/// Whether a line has level WARN or ERROR in the formats of `tracing` (`TIME LEVEL ...`, or JSON), or reports a panic.
+pub(super) fn is_problem(line: &str) -> bool {
     const LEVELS: [&str; 2] = ["WARN", "ERROR"];
     let mut words = line.split_whitespace();
     let dated = words.next().is_some_and(|word| clock::parse(word).is_some());
@@ -25,7 +36,7 @@ pub(super) fn is_suspect(line: &str) -> bool {
                 .iter()
                 .any(|level| line.contains(&format!("\"level\":\"{level}\"")))
     };
-    // The two forms in which Rust's runtime tells of one.
+    // Rust's runtime writes `thread 'NAME' panicked at` or, in newer versions, `thread 'NAME' (ID) panicked at`.
     let panicked = || line.starts_with("thread ") && line.contains(" panicked at ");
     of_level || json() || panicked()
 }
@@ -35,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_counts_and_not_the_words() {
+    fn the_level_decides_and_not_the_words_of_the_message() {
         for line in [
             "2026-11-24T05:38:07.123456Z  WARN sidecar::mesh: late",
             "2026-11-24T05:38:07.123456Z ERROR sidecar: lost: WARN",
@@ -43,34 +54,34 @@ mod tests {
             "thread 'main' panicked at sidecar/src/main.rs:1:1:",
             "thread 'tokio-rt-worker' (7) panicked at src/x.rs:1:1:",
         ] {
-            assert!(is_suspect(line), "{line}");
+            assert!(is_problem(line), "{line}");
         }
         for line in [
             "2026-11-24T05:38:07.123456Z  INFO sidecar::mesh: WARN is a level",
             "2026-11-24T05:38:07.123456Z DEBUG sidecar: ERROR",
             "ERROR without a time",
             "{\"level\":\"INFO\",\"message\":\"level WARN\"}",
-            "nobody panicked at all",
+            "nothing panicked at all",
             "",
         ] {
-            assert!(!is_suspect(line), "{line}");
+            assert!(!is_problem(line), "{line}");
         }
     }
 
     #[test]
-    fn only_what_nothing_explains_is_unexpected() {
-        let suspect = |line: &str| Suspect {
+    fn lines_with_an_allowed_part_are_expected() {
+        let problem = |line: &str| ProblemLine {
             at: std::time::UNIX_EPOCH,
             container: "lb".to_owned(),
             line: line.to_owned(),
         };
         let lines = vec![
-            suspect("node x is gone"),
-            suspect("no server for a"),
-            suspect("lost"),
+            problem("node x is gone"),
+            problem("no server for a"),
+            problem("lost"),
         ];
         let left = unexpected(lines.clone(), &["is gone", "no server"]);
-        assert_eq!(left, [suspect("lost")]);
+        assert_eq!(left, [problem("lost")]);
         assert_eq!(unexpected(lines, &[]).len(), 3);
     }
 }

@@ -1,103 +1,37 @@
-//! What a run of the suite came to: the one source of every form of report.
+//! The result of the whole suite, from which every report format is rendered.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::verify::objectives::{Measurements, Promise};
+use crate::verify::objectives::{Measurements, Objective};
+use crate::verify::suite::{ScenarioResult, Verdict, name_in_run};
 
-/// A run of the suite.
+/// The result of the whole suite.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// What ran the containers, as `--runtime` takes it.
+    /// The runtime's name, as accepted by `--runtime`.
     pub runtime: String,
-    /// Why it was that.
+    /// Why that runtime was chosen.
     pub why: String,
-    /// When it began.
+    /// Start time.
     pub began: SystemTime,
-    /// How long it took.
+    /// Duration of all runs.
     pub took: Duration,
-    /// How often all scenarios were to run.
+    /// Requested number of runs.
     pub runs: usize,
-    /// Whether only some of the scenarios were asked for.
+    /// Whether a filter selected the scenarios.
     pub filtered: bool,
-    /// Whether it was stopped before it was done.
+    /// Whether the suite was interrupted.
     pub interrupted: bool,
-    /// What became of each scenario, in the order in which they ran.
-    pub scenarios: Vec<Outcome>,
-    /// What was measured, of all runs.
+    /// One result for each scenario and run, in the order in which they ran.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Measured values of all runs.
     pub measured: Measurements,
 }
 
-/// What became of one scenario in one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Its name.
-    pub name: String,
-    /// What holds when it passes.
-    pub about: String,
-    /// Which run it was, from 1 on.
-    pub run: usize,
-    /// How long it took.
-    pub took: Duration,
-    /// What became of it.
-    pub verdict: Verdict,
-}
-
-/// What became of a scenario.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It holds.
-    Held,
-    /// It does not.
-    Failed {
-        /// What was expected, what was seen, and what was collected.
-        message: String,
-    },
-    /// It was not run.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-    /// The machine, the engine or a file would not let it: nothing is said of the mesh.
-    Broken {
-        /// What was in the way.
-        message: String,
-    },
-}
-
-impl Verdict {
-    /// In a word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Failed { .. } => "failed",
-            Self::Skipped { .. } => "skipped",
-            Self::Broken { .. } => "broken",
-        }
-    }
-
-    /// What there is to say of it.
-    pub fn message(&self) -> Option<&str> {
-        match self {
-            Self::Held => None,
-            Self::Failed { message } | Self::Broken { message } => Some(message),
-            Self::Skipped { reason } => Some(reason),
-        }
-    }
-}
-
-/// A scenario's name, with the run where there are more than one.
-pub fn name_in_run(name: &str, run: usize, runs: usize) -> String {
-    if runs > 1 {
-        format!("{name} (run {run})")
-    } else {
-        name.to_owned()
-    }
-}
-
 impl Report {
-    /// How many scenarios came to something of this kind.
+    /// Number of results whose verdict satisfies `of`.
     pub fn count(&self, of: fn(&Verdict) -> bool) -> usize {
         self.scenarios
             .iter()
@@ -105,12 +39,12 @@ impl Report {
             .count()
     }
 
-    /// A scenario's name, with the run where there are more than one.
-    pub fn name(&self, outcome: &Outcome) -> String {
+    /// The scenario's name, followed by the run's number if the suite runs more than once.
+    pub fn name(&self, outcome: &ScenarioResult) -> String {
         name_in_run(&outcome.name, outcome.run, self.runs)
     }
 
-    /// So many scenarios, and where they are repeated, how many different ones.
+    /// `ran` as a phrase: "3 scenarios", or "6 runs of 3 scenarios" if the suite runs more than once.
     fn counted(&self, ran: usize) -> String {
         let scenarios = |count: usize| match count {
             1 => "1 scenario".to_owned(),
@@ -127,25 +61,25 @@ impl Report {
         format!("{ran} runs of {}", scenarios(names.len()))
     }
 
-    /// The promises that a table shows, and how many others were not measured. Of a run of all scenarios all are
-    /// shown.
-    pub(super) fn shown(&self) -> (Vec<Promise>, usize) {
-        let mut shown = Promise::ALL.to_vec();
+    /// The objectives that a table shows, and the number of those left out. Objectives that were not measured are left
+    /// out only if a filter or an interruption explains why.
+    pub(super) fn shown(&self) -> (Vec<Objective>, usize) {
+        let mut shown = Objective::ALL.to_vec();
         if self.filtered || self.interrupted {
-            shown.retain(|promise| self.measured.summary(*promise).is_some());
+            shown.retain(|objective| self.measured.summary(*objective).is_some());
         }
-        let left_out = Promise::ALL.len() - shown.len();
+        let left_out = Objective::ALL.len() - shown.len();
         (shown, left_out)
     }
 
-    /// 0 where all held, 1 where the mesh is at fault or breaks a promise, 2 where the environment is at fault, which
-    /// leaves open how the mesh would have done. 130 where it was interrupted, whatever it has found until then.
+    /// 0 if every scenario held and every objective was met; 1 if a scenario failed or an objective was missed; 2 if the
+    /// environment prevented a check; 130 if the suite was interrupted, whatever it found before.
     pub fn exit_code(&self) -> u8 {
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let broken = self.count(|verdict| matches!(verdict, Verdict::Broken { .. }));
         if self.interrupted {
             Error::Interrupted.exit_code()
-        } else if failed > 0 || !self.measured.broken().is_empty() {
+        } else if failed > 0 || !self.measured.missed().is_empty() {
             1
         } else if broken > 0 {
             2
@@ -154,7 +88,7 @@ impl Report {
         }
     }
 
-    /// The whole in a sentence or two.
+    /// The result in one or two sentences.
     pub fn sentence(&self) -> String {
         let ran = self.count(|verdict| !matches!(verdict, Verdict::Skipped { .. }));
         let skipped = self.scenarios.len() - ran;
@@ -180,26 +114,32 @@ impl Report {
         if self.interrupted {
             text.insert_str(0, "Interrupted. ");
         }
-        let broken = self.measured.broken();
-        if !broken.is_empty() {
-            let names: Vec<&str> = broken.iter().map(|summary| summary.promise.name()).collect();
-            text.push_str(&format!(" Promises broken: {}.", names.join("; ")));
+        let missed = self.measured.missed();
+        if !missed.is_empty() {
+            let names: Vec<&str> = missed.iter().map(|summary| summary.objective.name()).collect();
+            text.push_str(&format!(" Objectives missed: {}.", names.join("; ")));
         }
         text
     }
 }
 
+/// Says that `count` objectives were not measured.
+pub(super) fn not_measured(count: usize) -> String {
+    let all = Objective::ALL.len();
+    format!("Not measured by these scenarios: {count} of {all} objectives.")
+}
+
 #[cfg(test)]
 pub(super) fn example() -> Report {
     let mut measured = Measurements::default();
-    measured.add(Promise::Ready, Duration::from_millis(700));
-    measured.add(Promise::Ready, Duration::from_millis(900));
-    measured.add(Promise::KillToLastError, Duration::from_millis(501));
-    measured.add(Promise::FailedOnStop, 0_usize);
+    measured.add(Objective::Ready, Duration::from_millis(700));
+    measured.add(Objective::Ready, Duration::from_millis(900));
+    measured.add(Objective::KillToLastError, Duration::from_millis(501));
+    measured.add(Objective::FailedOnStop, 0_usize);
     measured.in_flight = 3;
-    let outcome = |name: &str, milliseconds, verdict| Outcome {
+    let outcome = |name: &str, milliseconds, verdict| ScenarioResult {
         name: name.to_owned(),
-        about: format!("{name} does as it should"),
+        about: format!("{name} works"),
         run: 1,
         took: Duration::from_millis(milliseconds),
         verdict,
@@ -245,16 +185,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exit_code_tells_whose_fault_it_is() {
+    fn the_exit_code_separates_the_mesh_from_the_environment() {
         let mut report = example();
         assert_eq!(report.exit_code(), 1);
         report.scenarios.retain(|outcome| outcome.name != "kill");
-        assert_eq!(report.exit_code(), 1, "a promise is broken");
+        assert_eq!(report.exit_code(), 1, "an objective is missed");
         report.measured = Measurements::default();
         assert_eq!(report.exit_code(), 2, "the environment is at fault");
         report.scenarios.retain(|outcome| outcome.name != "rejoin");
-        assert_eq!(report.exit_code(), 0, "what is skipped is no fault");
-        report.measured.add(Promise::Join, Duration::from_millis(500));
+        assert_eq!(report.exit_code(), 0, "a skipped scenario is not a failure");
+        report.measured.add(Objective::Join, Duration::from_millis(500));
         assert_eq!(report.exit_code(), 0);
         report.interrupted = true;
         assert_eq!(report.exit_code(), 130);
@@ -265,7 +205,7 @@ mod tests {
         let mut report = example();
         assert_eq!(
             report.sentence(),
-            "2 of 3 failed: kill, rejoin, 1 skipped. Promises broken: instance killed -> last error."
+            "2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: instance killed -> last error."
         );
         report.runs = 2;
         report.scenarios[1].run = 2;
@@ -277,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_counts_what_ran() {
+    fn the_sentence_counts_scenarios_and_runs() {
         let mut report = example();
         report.measured = Measurements::default();
         let partition = report.scenarios.remove(2);
@@ -289,7 +229,7 @@ mod tests {
         assert_eq!(report.sentence(), "Interrupted. No scenario ran, 1 skipped.");
         report.interrupted = false;
         assert_eq!(report.sentence(), "No scenario ran, 1 skipped.");
-        let named = |name: &str, run| Outcome {
+        let named = |name: &str, run| ScenarioResult {
             name: name.to_owned(),
             run,
             ..paths.clone()
@@ -304,11 +244,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_shown_of_a_run_of_all_scenarios() {
+    fn a_complete_run_shows_objectives_that_were_not_measured() {
         let mut report = example();
-        assert_eq!(report.shown(), (Promise::ALL.to_vec(), 0));
+        assert_eq!(report.shown(), (Objective::ALL.to_vec(), 0));
         report.filtered = true;
-        let measured = vec![Promise::Ready, Promise::FailedOnStop, Promise::KillToLastError];
+        let measured = vec![
+            Objective::Ready,
+            Objective::FailedOnStop,
+            Objective::KillToLastError,
+        ];
         assert_eq!(report.shown(), (measured, 9));
     }
 }

@@ -1,0 +1,113 @@
+//! The objectives table for the terminal.
+
+use super::summary::Report;
+use crate::console::table;
+
+/// A table of the measured values beside their limits, and the number of objectives that were not measured.
+pub fn objectives(report: &Report) -> String {
+    let measured = &report.measured;
+    let (shown, left_out) = report.shown();
+    if shown.is_empty() {
+        return super::summary::not_measured(left_out);
+    }
+    let rows = shown.into_iter().map(|objective| {
+        let limit = objective.limit_text();
+        let reference = objective.reference().unwrap_or_default().to_owned();
+        let name = objective.name().to_owned();
+        let Some(summary) = measured.summary(objective) else {
+            let nothing = || "-".to_owned();
+            return vec![
+                name,
+                "0".to_owned(),
+                nothing(),
+                nothing(),
+                nothing(),
+                limit,
+                "not measured".to_owned(),
+                reference,
+            ];
+        };
+        let shown = |value| objective.shown(value);
+        vec![
+            name,
+            summary.count.to_string(),
+            shown(summary.p50),
+            shown(summary.p99),
+            shown(summary.max),
+            limit,
+            if summary.met() { "met" } else { "MISSED" }.to_owned(),
+            reference,
+        ]
+    });
+    let table = table::plain(
+        &[
+            "OBJECTIVE",
+            "COUNT",
+            "P50",
+            "P99",
+            "MAX",
+            "LIMIT",
+            "",
+            "REFERENCE",
+        ],
+        rows,
+    );
+    let left_out = match left_out {
+        0 => String::new(),
+        left_out => format!("\n{}", super::summary::not_measured(left_out)),
+    };
+    format!(
+        "{table}{left_out}\nFailed requests in flight on a killed or frozen instance: {}.",
+        measured.in_flight
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::summary::example;
+    use super::*;
+    use crate::verify::objectives::{Measurements, Objective};
+
+    #[test]
+    fn a_promise_is_kept_broken_or_not_measured() {
+        let mut measured = Measurements::default();
+        measured.in_flight = 2;
+        measured.add(Objective::Ready, std::time::Duration::from_millis(900));
+        measured.add(Objective::FailedOnStop, 1_usize);
+        let mut report = example();
+        report.measured = measured;
+        let text = objectives(&report);
+        let words = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line[name.len()..]
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(
+            words(Objective::Ready.name()),
+            "1 900 ms 900 ms 900 ms at most 2 s met 11.6 s"
+        );
+        assert_eq!(words(Objective::FailedOnStop.name()), "1 1 1 1 none MISSED");
+        assert_eq!(
+            words(Objective::Join.name()),
+            "0 - - - at most 500 ms not measured"
+        );
+        assert!(text.ends_with("frozen instance: 2."));
+        report.filtered = true;
+        let text = objectives(&report);
+        assert!(
+            text.contains(Objective::Ready.name()) && !text.contains(Objective::Join.name()),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nNot measured by these scenarios: 10 of 12 objectives.\n"),
+            "{text}"
+        );
+        report.measured = Measurements::default();
+        assert_eq!(
+            objectives(&report),
+            "Not measured by these scenarios: 12 of 12 objectives."
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Which requests may fail: none, or only those in flight on a faulty instance.
+
+use std::time::Duration;
+
+use crate::error::{Error, check};
+use crate::verify::objectives::Objective;
+use crate::verify::suite::Context;
+use crate::verify::traffic::{FaultWindow, Pace, Record, RequestOutcome};
+
+/// Checks that every request was answered, and that there was at least one answer on every route.
+pub fn no_request_failed(record: &Record) -> Result<(), Error> {
+    let unanswered = record.unanswered_routes(Duration::ZERO);
+    check(
+        record.failed() == 0 && record.sent() > 0 && unanswered.is_empty(),
+        "constant traffic on every path, no failed request",
+        format!("{}; routes without an answer: {unanswered:?}", record.summary()),
+    )
+}
+
+/// Checks that only requests in flight on the faulty instance of `service` failed, and at most one for each client.
+/// Measures `objective`, the time from the fault to the last failure. The traffic must have [`Pace::default`]'s number
+/// of clients.
+pub fn only_requests_in_flight_failed(
+    ctx: &Context,
+    record: &Record,
+    service: &str,
+    fault: FaultWindow,
+    objective: Objective,
+) -> Result<(), Error> {
+    ctx.measure(objective, record.last_error_after(fault.from).unwrap_or_default());
+    let (in_flight, others) = split(record, service, fault);
+    ctx.count_in_flight(in_flight.len());
+    check(
+        others.is_empty() && record.sent() > 0,
+        format!("no request fails except those in flight on an instance of service {service}"),
+        format!(
+            "{} others failed\n{}",
+            others.len(),
+            record.lines(&others).join("\n")
+        ),
+    )?;
+    let limit = max_in_flight(record, service);
+    check(
+        in_flight.len() <= limit,
+        format!("at most {limit} failed requests in flight on an instance of service {service}"),
+        format!(
+            "{} failed\n{}",
+            in_flight.len(),
+            record.lines(&in_flight).join("\n")
+        ),
+    )
+}
+
+/// Splits the failed requests into those in flight on the faulty instance of `service` and all others.
+fn split<'a>(
+    record: &'a Record,
+    service: &str,
+    fault: FaultWindow,
+) -> (Vec<&'a RequestOutcome>, Vec<&'a RequestOutcome>) {
+    record
+        .failures()
+        .partition(|outcome| fault.covers(outcome) && record.service(outcome) == Some(service))
+}
+
+/// The most requests that can be in flight on one instance: each client has one request in flight at a time.
+fn max_in_flight(record: &Record, service: &str) -> usize {
+    let routes = record.routes().iter().filter(|route| route.service == service);
+    routes.count() * Pace::default().clients
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::cluster::answer::Answer;
+    use crate::cluster::topology::{LB, Route};
+
+    pub(in crate::verify::checks) const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    const FAULT: FaultWindow = FaultWindow {
+        from: ms(100),
+        until: ms(150),
+    };
+
+    pub(in crate::verify::checks) fn record(outcomes: &[(u64, usize, bool)]) -> Record {
+        let route = |service: &str| Route {
+            way: LB,
+            service: service.to_owned(),
+            member: "lb".to_owned(),
+            container_port: 80,
+            target: "/".to_owned(),
+        };
+        let mut record = Record::new(vec![route("a"), route("b")], SystemTime::UNIX_EPOCH);
+        for &(at, route, answered) in outcomes {
+            let answer = Answer {
+                service: "a".to_owned(),
+                host: "h".to_owned(),
+                port: 1,
+                weight: None,
+            };
+            record.add(RequestOutcome {
+                at: ms(at),
+                took: ms(20),
+                route,
+                result: answered.then_some(answer).ok_or_else(|| "reset".to_owned()),
+            });
+        }
+        record
+    }
+
+    #[test]
+    fn only_requests_in_flight_on_the_service_are_explained() {
+        let record = record(&[(70, 0, false), (90, 0, false), (90, 1, false), (150, 0, false)]);
+        let at = |outcomes: Vec<&RequestOutcome>| -> Vec<(Duration, usize)> {
+            outcomes
+                .iter()
+                .map(|outcome| (outcome.at, outcome.route))
+                .collect()
+        };
+        let (in_flight, others) = split(&record, "a", FAULT);
+        assert_eq!(at(in_flight), [(ms(90), 0)]);
+        assert_eq!(at(others), [(ms(70), 0), (ms(90), 1), (ms(150), 0)]);
+        assert_eq!(max_in_flight(&record, "a"), Pace::default().clients);
+    }
+}
