@@ -1,4 +1,4 @@
-//! One HTTP request over a connection of its own.
+//! One HTTP request on a connection of its own.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -10,26 +10,26 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The longest body that is read, in bytes.
-pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// Why there is no answer, or none to be used.
+/// Why a request got no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request cannot be written down.
+    /// The path, host or header is not valid HTTP.
     #[error("cannot form the request")]
     Request(#[from] hyper::http::Error),
-    /// The connection broke, or what came over it is not HTTP.
+    /// The connection broke, or the answer is not HTTP.
     #[error("no complete HTTP answer")]
     Http(#[from] hyper::Error),
-    /// The body did not arrive whole.
+    /// The connection broke within the body.
     #[error("the answer's body broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The body is longer than anything this program has a use for.
-    #[error("the answer's body is longer than {BODY_LIMIT} bytes")]
+    /// The body exceeds [`MAX_BODY`].
+    #[error("the answer's body is longer than {MAX_BODY} bytes")]
     TooLong,
 }
 
-/// A request for `path` at `host`, after whose answer the connection closes; a body is JSON.
+/// A request for `path` at `host` that closes the connection after its answer. A body is JSON.
 pub(crate) fn request(
     method: Method,
     path: &str,
@@ -49,19 +49,19 @@ pub(crate) fn request(
     Ok(request.body(Full::new(body))?)
 }
 
-/// Sends `request` and reads the whole answer, its body up to [`BODY_LIMIT`]. The time it may take is the
-/// caller's to bound; dropping the future closes the connection.
+/// Sends `request` and reads the whole answer, with a body of at most [`MAX_BODY`] bytes. It has no timeout: the
+/// caller drops the future, which closes the connection.
 pub(crate) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(BODY_LIMIT)
+        .max_buf_size(MAX_BODY)
         .handshake(TokioIo::new(stream))
         .await?;
     let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
     let (head, body) = sender.send_request(request).await?.into_parts();
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLong),
         Err(error) => Err(Error::Body(error)),

@@ -1,4 +1,4 @@
-//! The frontend: a page for each service, fetched anew through the sidecar for every request.
+//! The frontend: a page for each service, fetched through the sidecar for every request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use tokio_util::sync::CancellationToken;
 use crate::server;
 use crate::upstream::{self, Backend, Via};
 
-/// What the time for a request in flight exceeds that of a fetch by, to write the answer.
-const GRACE: Duration = Duration::from_secs(1);
+/// Time to write an answer after its fetch, when stopping.
+const WRITE_GRACE: Duration = Duration::from_secs(1);
 
-/// Where the frontend finds the services.
+/// The frontend's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The sidecar's SOCKS5 server.
     pub socks5: SocketAddr,
     /// The services, each at `/service-NAME`.
     pub backends: Vec<Backend>,
-    /// How long a fetch may take in all; [`upstream::LIMIT`] but in tests.
-    pub limit: Duration,
+    /// Timeout for a fetch; [`upstream::TIMEOUT`] except in tests.
+    pub timeout: Duration,
 }
 
-/// Serves on `listener` until `stop`, then finishes what is in flight, which the time of a fetch bounds.
+/// Serves on `listener` until `stop`, then finishes the requests in flight, which the fetch timeout bounds.
 ///
 /// # Errors
 /// The listener has no address.
@@ -50,7 +50,7 @@ pub async fn run(listener: TcpListener, config: Config, stop: CancellationToken)
         names.join(", "),
         config.socks5
     );
-    let grace = config.limit + GRACE;
+    let grace = config.timeout + WRITE_GRACE;
     let config = Arc::new(config);
     server::serve(listener, stop, grace, move |request| {
         let config = Arc::clone(&config);
@@ -86,13 +86,13 @@ async fn answer(config: &Config, address: SocketAddr, request: Request<Incoming>
             return server::json(StatusCode::BAD_REQUEST, &json!({ "error": error }));
         }
     };
-    match upstream::fetch(backend, via, config.socks5, config.limit).await {
+    match upstream::fetch(backend, via, config.socks5, config.timeout).await {
         Ok(answer) => pass_on(answer),
         Err(error) => failure(backend, via, error),
     }
 }
 
-/// The way that the query asks for; else what it asked for instead.
+/// The way that the query's `via` names; an unknown value is the error.
 fn via(query: Option<&str>) -> Result<Via, &str> {
     let mut pairs = query.unwrap_or_default().split('&');
     match pairs.find_map(|pair| pair.strip_prefix("via=")) {
@@ -102,7 +102,7 @@ fn via(query: Option<&str>) -> Result<Via, &str> {
     }
 }
 
-/// The service's status, content type and body. Its other headers are about the connection to it.
+/// Takes over the service's status, content type and body. Its other headers concern the connection to it.
 fn pass_on(answer: Response<Bytes>) -> Response<Full<Bytes>> {
     let (mut head, body) = answer.into_parts();
     let mut response = Response::new(Full::new(body));
@@ -132,7 +132,7 @@ fn pages(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// A page of commands to try, which name the frontend as its client did.
+/// A page of commands to try, with the frontend's address as its client wrote it.
 fn index(config: &Config, authority: &str) -> Response<Full<Bytes>> {
     let mut text = String::from(
         "The frontend of the example mesh. Each of these is answered by an instance of the service:\n\n",

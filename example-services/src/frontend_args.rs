@@ -33,14 +33,14 @@ impl FrontendArgs {
             let config = Config {
                 socks5: self.socks5,
                 backends: self.backends,
-                limit: upstream::LIMIT,
+                timeout: upstream::TIMEOUT,
             };
             frontend::run(listener, config, stop).await
         })
     }
 }
 
-/// Whether each has a name of its own: of two with one name, only the first would ever be asked.
+/// Refuses two services of one name, of which only the first would be asked.
 fn distinct(backends: &[Backend]) -> anyhow::Result<()> {
     for (i, backend) in backends.iter().enumerate() {
         if backends[..i].iter().any(|other| other.name == backend.name) {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn each_service_is_named_once() {
+    fn a_service_named_twice_is_refused() {
         let named = |words: &[&str]| distinct(&parsed(words).unwrap().backends);
         named(&[]).unwrap();
         named(&["--lb", "a=127.0.0.1:1", "--lb", "b=127.0.0.1:1"]).unwrap();
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused_with_what_one_looks_like() {
+    fn a_malformed_address_is_refused_with_an_example() {
         for flag in ["--listen", "--socks5"] {
             assert!(parsed(&[flag, "127.0.0.1:1080"]).is_ok(), "{flag}");
             for text in ["localhost:1080", "1080", "127.0.0.1"] {
-                let told = parsed(&[flag, text]).err().unwrap().to_string();
-                assert!(told.contains("expected an IP address and a port"), "{told}");
+                let message = parsed(&[flag, text]).err().unwrap().to_string();
+                assert!(message.contains("expected an IP address and a port"), "{message}");
             }
         }
     }

@@ -1,16 +1,14 @@
-//! The programs of the example mesh: `service`, which registers at its sidecar and says who it is, and
-//! `frontend`, which fetches the services' answers through its sidecar.
+//! The programs of the example mesh: `service` registers at its sidecar and answers with its name, host and port;
+//! `frontend` fetches the services' answers through its sidecar.
 //!
-//! Neither knows any address but its own sidecar's on loopback: finding the instances, choosing one and
-//! going round a broken one is the mesh's work.
+//! Both know only their own sidecar's addresses on loopback. The mesh finds the instances, chooses one and avoids
+//! those that fail.
 
 pub mod client;
 pub mod frontend;
 pub mod name;
-mod places;
 pub mod program;
 pub mod registration;
 mod server;
 pub mod service;
-pub mod socks5;
 pub mod upstream;

@@ -1,5 +1,5 @@
-//! Both programs of the example mesh in one file, which keeps the image small: it acts by the name that it is
-//! called by, `service` or `frontend`, or by the first word behind its own.
+//! Both programs of the example mesh in one executable, which keeps the image small. It runs the program that it is
+//! called as, `service` or `frontend`, or that its first argument names.
 
 mod frontend_args;
 mod service_args;
@@ -15,14 +15,14 @@ use crate::service_args::ServiceArgs;
 #[command(multicall = true)]
 struct Cli {
     #[command(subcommand)]
-    called: Called,
+    call: Call,
 }
 
 #[derive(Subcommand)]
-enum Called {
+enum Call {
     /// The programs of the example mesh. Called by a program's own name, it is that program
     #[command(name = "example-services", version)]
-    ByFirstWord {
+    ByArgument {
         #[command(subcommand)]
         program: Program,
     },
@@ -41,8 +41,8 @@ enum Program {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().called {
-        Called::ByFirstWord { program } | Called::ByName(program) => match program {
+    match Cli::parse().call {
+        Call::ByArgument { program } | Call::ByName(program) => match program {
             Program::Service(args) => args.run(),
             Program::Frontend(args) => args.run(),
         },

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A short name: a label of a domain name (RFC 1123 section 2.1) in small letters, so that it can stand in
-/// a host name and in a URL's path as it is.
+/// A label of a domain name (RFC 1123 section 2.1) in small letters, valid in host names and URL paths as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);

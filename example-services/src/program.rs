@@ -1,4 +1,4 @@
-//! What the programs' `main` functions share: log, runtime, signals, exit code.
+//! Log, runtime, signals and exit code, shared by the programs.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Runs a program to its end on one thread. The token that it is given is cancelled by the first SIGTERM or
-/// SIGINT; further ones change nothing, because a terminal's Ctrl-C arrives twice where a sidecar forwards it.
+/// Runs a program to its end on one thread. The first SIGTERM or SIGINT cancels its token. Further ones have no
+/// effect, because a terminal's Ctrl-C arrives twice if a sidecar forwards it.
 ///
 /// An error is logged once, with its causes, and makes the exit code 1.
 pub fn run<P, F>(program: P) -> ExitCode
@@ -20,7 +20,7 @@ where
         .with_writer(std::io::stderr)
         .with_target(false);
     if std::io::stderr().is_terminal() {
-        // Coloured, but where NO_COLOR asks for none.
+        // Coloured, unless NO_COLOR is set.
         lines.init();
     } else {
         lines.with_ansi(false).init();
@@ -48,7 +48,7 @@ where
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stop = CancellationToken::new();
         let stopping = stop.clone();
-        // Lives as long as the runtime, which the program's end takes down.
+        // Ends with the runtime.
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -1,10 +1,11 @@
-//! A small HTTP server: one request a connection, everything bounded, a stop that loses nothing.
+//! A small HTTP server: one request per connection, everything bounded, no request lost at a stop.
 //!
-//! A connection takes one request only. Balancing in the mesh is by connection, so a client that kept one
-//! would stay with one instance; and a server that closes an idle kept connection races with the next
-//! request on it, which would fail requests at every stop.
+//! Keep-alive is off for two reasons. The mesh balances connections, so a client that kept one would stay with one
+//! instance. And a server that closes an idle connection races with the client's next request on it, which would
+//! fail requests at every stop.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,92 +17,94 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::places::{Place, Places};
-
-/// Connections at a time; more wait in the kernel's queue. Two descriptors each stay below the usual 1024.
+/// Concurrent connections; more wait in the kernel's queue. With two descriptors for each, they fit into the usual
+/// limit of 1024.
 const MAX_CONNECTIONS: usize = 400;
-/// How long a client may take to send a request's head.
-const HEAD_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection may last, whatever its client does.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(30);
-/// How long a stopping server still takes the connections that wait in the kernel's queue.
-const LAST_CALL: Duration = Duration::from_millis(10);
-/// The pause after a failed accept, so that a shortage of descriptors does not spin.
+/// Timeout for a request's head. A client that connects and sends nothing holds a connection permit no longer.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for a whole connection.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stopping server still accepts the connections in the kernel's queue.
+const DRAIN_QUEUE: Duration = Duration::from_millis(10);
+/// Pause after a failed accept, so that a shortage of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then takes no more connections and lets those it has finish for at most `grace`.
+/// Serves until `stop`, then accepts no more connections and lets open ones finish for at most `grace`.
 pub(crate) async fn serve<H, F>(listener: TcpListener, stop: CancellationToken, grace: Duration, handler: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
-    let cut = CancellationToken::new();
-    let mut places = Places::new(MAX_CONNECTIONS);
-    let start = |places: &mut Places, room, stream: TcpStream| {
-        let cut = cut.child_token();
-        let place = places.take(room, cut.clone());
-        connections.spawn(cut.run_until_cancelled_owned(connection(stream, place, handler.clone())));
+    let abort = CancellationToken::new();
+    let start = |permit, stream| {
+        let serving = connection(stream, handler.clone());
+        let abort = abort.clone();
+        connections.spawn(async move {
+            abort.run_until_cancelled(serving).await;
+            drop(permit);
+        });
     };
 
     let accepting = async {
-        loop {
-            let room = places.room().await;
+        while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => start(&mut places, room, stream),
+                Ok((stream, _)) => start(permit, stream),
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     };
     stop.run_until_cancelled(accepting).await;
 
-    let last_call = Instant::now() + LAST_CALL;
-    while let Some(room) = places.try_room()
-        && let Ok(Ok((stream, _))) = timeout_at(last_call, listener.accept()).await
+    let drained = Instant::now() + DRAIN_QUEUE;
+    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned()
+        && let Ok(Ok((stream, _))) = timeout_at(drained, listener.accept()).await
     {
-        start(&mut places, room, stream);
+        start(permit, stream);
     }
     drop(listener);
     connections.close();
     if timeout(grace, connections.wait()).await.is_err() {
-        cut.cancel();
+        abort.cancel();
         connections.wait().await;
     }
 }
 
-async fn connection<H, F>(stream: TcpStream, place: Place, handler: H)
+async fn connection<H, F>(stream: TcpStream, handler: H)
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Full<Bytes>>>,
 {
-    // Without it a small answer may wait for an acknowledgement; where it cannot be had, it only takes longer.
+    // Without it a small answer may wait for an acknowledgement. A failure only makes the answer slower.
     let _ = stream.set_nodelay(true);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
         .half_close(true)
         .serve_connection(
             TokioIo::new(stream),
             service_fn(|request| {
-                place.busy();
                 let answer = handler(request);
                 async { Ok::<_, Infallible>(answer.await) }
             }),
         );
-    // A client that breaks off or talks something else than HTTP concerns nobody but itself.
-    let _ = timeout(CONNECTION_LIMIT, serving).await;
+    // Errors are the client's: it closed early or does not speak HTTP.
+    let _ = timeout(CONNECTION_TIMEOUT, serving).await;
 }
 
-/// An answer whose body is `value` as JSON and a line end.
+/// An answer with `value` as JSON and a line end.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(value) {
         Ok(mut body) => {
@@ -116,7 +119,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<
     }
 }
 
-/// An answer with a body of that content type.
+/// An answer with `body` of type `content_type`.
 pub(crate) fn with_body(
     status: StatusCode,
     content_type: &'static str,
@@ -130,11 +133,11 @@ pub(crate) fn with_body(
     response
 }
 
-/// The answer to a method other than GET and HEAD.
+/// The answer to methods other than GET and HEAD.
 pub(crate) fn method_not_allowed() -> Response<Full<Bytes>> {
     let mut response = json(
         StatusCode::METHOD_NOT_ALLOWED,
-        &serde_json::json!({"error": "only GET and HEAD"}),
+        &json!({"error": "only GET and HEAD"}),
     );
     response
         .headers_mut()

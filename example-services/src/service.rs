@@ -1,4 +1,4 @@
-//! A service: registers at its sidecar, listens on the port that it was given, says who it is.
+//! A service: registers at its sidecar, listens on the port of the registration, and answers with its identity.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use crate::name::Name;
 use crate::registration::{Registered, Registration, Sidecar};
 use crate::server;
 
-/// How long a deregistered instance serves on: the time that the news may take through the mesh.
+/// How long an instance accepts connections after it has deregistered, while the mesh learns of it.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long requests in flight may take to finish after that.
+/// Timeout for requests in flight after that.
 const GRACE: Duration = Duration::from_millis(2_500);
 
-/// What a service is to be.
+/// A service's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The name that it answers with.
+    /// The name in its answers.
     pub name: Name,
-    /// What it registers as.
+    /// The registration at the sidecar.
     pub registration: Registration,
-    /// Where it registers.
+    /// The sidecar to register at.
     pub sidecar: Sidecar,
     /// The address to listen on.
     pub listen: IpAddr,
-    /// The host that it answers with; without it, the host's name.
+    /// The host in its answers; by default the host's name.
     pub host: Option<String>,
-    /// How long to wait for a sidecar that does not answer.
-    pub registration_limit: Duration,
+    /// Timeout for the registration, retries included.
+    pub registration_timeout: Duration,
 }
 
 /// The answer to `GET /`, its fields in this order.
@@ -48,12 +48,11 @@ struct Identity {
     weight: Option<u32>,
 }
 
-/// Runs the service until `stop`; then deregisters it, serves on for two seconds and finishes what is in
-/// flight. From `stop` to the return less than 6 seconds pass: at most 1 to deregister, 2 to serve on and 2.5
-/// to finish. That is less than the 8 seconds that a sidecar gives its program by default.
+/// Runs the service until `stop`. Then it deregisters (at most 1 s), accepts connections for 2 s more, and finishes
+/// requests in flight (at most 2.5 s): less than the 8 s that a sidecar gives its program by default.
 ///
 /// # Errors
-/// The sidecar does not answer or refuses the registration, or the port that it gave cannot be had.
+/// The sidecar does not answer or refuses the registration, or the port is in use.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let Config {
         name,
@@ -61,11 +60,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         sidecar,
         listen,
         host,
-        registration_limit,
+        registration_timeout,
     } = config;
-    let registering = sidecar.register(&registration, registration_limit);
+    let registering = sidecar.register(&registration, registration_timeout);
     let Some(registered) = stop.run_until_cancelled(registering).await else {
-        // The request may have been on its way; a sidecar that is not there has nothing to take back.
+        // The request may have arrived. Without a sidecar there is nothing to deregister.
         let _ = sidecar.deregister(&registration).await;
         tracing::info!("stopped before it was registered");
         return Ok(());
@@ -74,7 +73,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let listener = match TcpListener::bind(SocketAddr::new(listen, port)).await {
         Ok(listener) => listener,
         Err(error) => {
-            // A registration found at the sidecar may be another program's, which holds the port.
+            // A registration that existed before may belong to another program, which holds the port.
             if fresh {
                 deregister(&sidecar, &registration).await;
             }
@@ -85,7 +84,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
             });
         }
     };
-    // Where a stop comes between, what there is to take back is taken back below.
+    // A stop in between is handled below.
     let renewing = sidecar.renew(&registration, port);
     if !fresh && let Some(renewed) = stop.run_until_cancelled(renewing).await {
         renewed?;
@@ -115,7 +114,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Deregisters; a failure does not keep the program from stopping, for the sidecar notices a closed port.
+/// Deregisters. A failure is only logged, because the sidecar's health check notices the closed port.
 async fn deregister(sidecar: &Sidecar, registration: &Registration) {
     if let Err(error) = sidecar.deregister(registration).await {
         tracing::warn!("cannot deregister: {:#}", anyhow::Error::from(error));

@@ -35,7 +35,7 @@ pub(crate) struct ServiceArgs {
     /// Host to name in the answers; by default the host's name
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// How long to wait for a sidecar that does not answer, in milliseconds
+    /// Timeout for the registration, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 30_000, hide = true)]
     registration_limit: u64,
 }
@@ -50,7 +50,7 @@ impl ServiceArgs {
                 sidecar: self.sidecar.with_token(token),
                 listen: self.listen,
                 host: self.host,
-                registration_limit: Duration::from_millis(self.registration_limit),
+                registration_timeout: Duration::from_millis(self.registration_limit),
             };
             Box::pin(service::run(config, stop)).await
         })

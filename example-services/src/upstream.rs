@@ -1,4 +1,4 @@
-//! Fetches a service's answer through the sidecar, a new connection each time.
+//! Fetches a service's answer through the sidecar, on a new connection each time.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -11,20 +11,22 @@ use bytes::Bytes;
 use hyper::{Method, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use tokio_socks::Error as Socks5Error;
+use tokio_socks::tcp::Socks5Stream;
 
+use crate::client;
 use crate::name::Name;
-use crate::{client, socks5};
 
-/// How long a fetch may take in all.
-pub const LIMIT: Duration = Duration::from_secs(5);
-/// What a service's name gets behind it to be asked for, and the port that goes with it.
+/// Timeout for a fetch.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// A service NAME is asked for as NAME.DOMAIN:PORT.
 const DOMAIN: &str = "my.service.com";
 const PORT: u16 = 80;
 
 /// A service that can be fetched.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    /// Its name, the first label of its domain name.
+    /// The first label of its domain name.
     pub name: Name,
     /// The sidecar's load balancer for it.
     pub lb: SocketAddr,
@@ -45,10 +47,10 @@ impl FromStr for Backend {
     }
 }
 
-/// An address as it is given on a command line.
+/// Parses an address of a command line.
 ///
 /// # Errors
-/// It is none.
+/// The text is not an IP address and a port.
 pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse()
         .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8081")
@@ -78,59 +80,79 @@ pub enum Error {
     /// The sidecar cannot be connected to.
     #[error("cannot connect to the sidecar's {via} at {address}")]
     Connect {
-        /// Which of its doors.
+        /// The sidecar's server.
         via: Via,
-        /// Where it was looked for.
+        /// Its address.
         address: SocketAddr,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
-    /// The sidecar gave no connection to the service.
-    #[error(transparent)]
-    Socks5(#[from] socks5::Error),
-    /// The exchange with the service broke.
+    /// The sidecar's SOCKS5 server gave no connection to the service.
+    #[error("{}", socks5_message(.0))]
+    Socks5(Socks5Error),
+    /// The connection to the service broke.
     #[error(transparent)]
     Exchange(#[from] client::Error),
-    /// The time ran out.
-    #[error("gave up after {} s, waiting for {awaited}", limit.as_secs_f64())]
+    /// The fetch took too long.
+    #[error("gave up after {} s, waiting for {awaited}", timeout.as_secs_f64())]
     Timeout {
-        /// The time that there was.
-        limit: Duration,
-        /// What had not come by then.
+        /// The timeout of the whole fetch.
+        timeout: Duration,
+        /// The step that was not finished.
         awaited: &'static str,
     },
 }
 
 impl Error {
-    /// The status that says to the frontend's client whose failure it is.
+    /// The status for the frontend's client: 503 if no instance is available, 504 for a timeout, else 502.
     pub fn status(&self) -> StatusCode {
-        use socks5::Reply;
         match self {
-            // No instance of the service is to be had now.
-            Error::Socks5(socks5::Error::Refused(Reply::NetworkUnreachable | Reply::HostUnreachable)) => {
+            Error::Socks5(Socks5Error::NetworkUnreachable | Socks5Error::HostUnreachable) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Error::Socks5(socks5::Error::Refused(Reply::TtlExpired)) | Error::Timeout { .. } => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Error::Socks5(Socks5Error::TtlExpired) | Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::Connect { .. } | Error::Socks5(_) | Error::Exchange(_) => StatusCode::BAD_GATEWAY,
         }
     }
 }
 
-/// Fetches `/` from an instance of the service, within `limit`.
+/// A failed handshake in words. Replies are named with their codes (RFC 1928 section 6).
+fn socks5_message(error: &Socks5Error) -> String {
+    let reply = match error {
+        Socks5Error::GeneralSocksServerFailure => "general failure (0x01)",
+        Socks5Error::ConnectionNotAllowedByRuleset => "connection not allowed by its rules (0x02)",
+        Socks5Error::NetworkUnreachable => "network unreachable (0x03)",
+        Socks5Error::HostUnreachable => "host unreachable (0x04)",
+        Socks5Error::ConnectionRefused => "connection refused (0x05)",
+        Socks5Error::TtlExpired => "time to live expired (0x06)",
+        Socks5Error::CommandNotSupported => "command not supported (0x07)",
+        Socks5Error::AddressTypeNotSupported => "address type not supported (0x08)",
+        Socks5Error::UnknownAuthMethod => "an unassigned code",
+        Socks5Error::Io(error) => return format!("the connection to the socks5 server broke: {error}"),
+        Socks5Error::InvalidResponseVersion => {
+            return "not a socks5 server: its answer does not begin with 0x05".to_owned();
+        }
+        Socks5Error::AuthorizationRequired | Socks5Error::NoAcceptableAuthMethods => {
+            return "the socks5 server asks for authentication".to_owned();
+        }
+        other => return format!("the socks5 handshake failed: {other}"),
+    };
+    format!("the socks5 server answered: {reply}")
+}
+
+/// Fetches `/` from an instance of the service, within `timeout`.
 ///
 /// # Errors
-/// The sidecar or the instance refused, broke off or took too long.
+/// The sidecar or the instance refused, closed the connection or took too long.
 pub(crate) async fn fetch(
     backend: &Backend,
     via: Via,
     socks5: SocketAddr,
-    limit: Duration,
+    timeout: Duration,
 ) -> Result<Response<Bytes>, Error> {
     let deadline = Deadline {
-        at: Instant::now() + limit,
-        limit,
+        at: Instant::now() + timeout,
+        timeout,
     };
     let host = format!("{}.{DOMAIN}", backend.name);
     let address = match via {
@@ -143,10 +165,9 @@ pub(crate) async fn fetch(
         .await?;
     let mut stream = connected.map_err(|source| Error::Connect { via, address, source })?;
     if via == Via::Socks5 {
-        let shaking_hands = socks5::connect(&mut stream, &host, PORT);
-        deadline
-            .bound("the sidecar's socks5 reply", shaking_hands)
-            .await??;
+        let handshake = Socks5Stream::connect_with_socket(stream, (host.as_str(), PORT));
+        let connected = deadline.bound("the sidecar's socks5 reply", handshake).await?;
+        stream = connected.map_err(Error::Socks5)?.into_inner();
     }
     let request = client::request(Method::GET, "/", &host, Bytes::new())?;
     Ok(deadline
@@ -154,16 +175,16 @@ pub(crate) async fn fetch(
         .await??)
 }
 
-/// One limit over several steps.
+/// One timeout for several steps.
 struct Deadline {
     at: Instant,
-    limit: Duration,
+    timeout: Duration,
 }
 
 impl Deadline {
     async fn bound<F: IntoFuture>(&self, awaited: &'static str, step: F) -> Result<F::Output, Error> {
         timeout_at(self.at, step).await.map_err(|_| Error::Timeout {
-            limit: self.limit,
+            timeout: self.timeout,
             awaited,
         })
     }

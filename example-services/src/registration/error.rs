@@ -1,4 +1,4 @@
-//! Why a registration fails.
+//! Failures of a registration.
 
 use std::time::Duration;
 
@@ -12,64 +12,63 @@ use crate::client;
 /// Why a service is not registered, or not deregistered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No answer came in all the time there was.
-    #[error("the sidecar at {sidecar} gave no answer in {}: is it running there? (--sidecar says where)", seconds(*.limit))]
+    /// No attempt succeeded before the registration timeout.
+    #[error("the sidecar at {sidecar} gave no answer in {}: is it running there? (--sidecar says where)", seconds(*.timeout))]
     GaveUp {
-        /// Where it was looked for.
+        /// The sidecar's address.
         sidecar: Sidecar,
-        /// How long.
-        limit: Duration,
+        /// The registration timeout.
+        timeout: Duration,
         /// The last attempt's failure.
         source: Box<Error>,
     },
     /// The sidecar cannot be connected to.
     #[error("cannot connect to the sidecar")]
     Connect(#[source] std::io::Error),
-    /// It took longer than this.
+    /// A request had no answer within this timeout.
     #[error("no answer in {}", seconds(*.0))]
     Timeout(Duration),
-    /// The exchange broke.
+    /// The connection broke, or the answer is not HTTP.
     #[error(transparent)]
     Exchange(#[from] client::Error),
-    /// The sidecar does not do what it is asked for.
+    /// The sidecar answered with an error.
     #[error("the sidecar refused to {action} {name} ({status}): {message}")]
     Refused {
-        /// What it was asked to do.
+        /// The request, as a verb.
         action: &'static str,
         /// The registration's name.
         name: String,
-        /// Its answer's status.
+        /// The answer's status.
         status: StatusCode,
-        /// Its own words.
+        /// The answer's message.
         message: String,
     },
-    /// The registration that was made a moment ago is not there.
+    /// The sidecar does not know a registration that it has just accepted.
     #[error("the sidecar does not know {0}, which it registered a moment ago")]
     Lost(String),
-    /// The answer is not the JSON that the protocol says.
+    /// The answer's JSON is not a registration.
     #[error("the sidecar's answer about {name} is not a registration")]
     Malformed {
         /// The registration's name.
         name: String,
-        /// Where it differs.
+        /// The difference.
         source: serde_json::Error,
     },
 }
 
 impl Error {
-    /// A refusal of `action`, with the sidecar's own words.
+    /// A refusal of `action`, with the message in the sidecar's answer.
     pub(super) fn refused(
         action: &'static str,
         registration: &Registration,
         answer: &Response<Bytes>,
     ) -> Self {
-        /// The sidecar's errors carry their message in JSON.
         #[derive(Deserialize)]
-        struct Told {
+        struct Body {
             message: String,
         }
         let message = match serde_json::from_slice(answer.body()) {
-            Ok(Told { message }) => message,
+            Ok(Body { message }) => message,
             Err(_) => String::from_utf8_lossy(answer.body())
                 .trim()
                 .chars()
@@ -84,11 +83,11 @@ impl Error {
         }
     }
 
-    /// Whether the next attempt may fare better.
+    /// Whether another attempt may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Error::Connect(_) | Error::Timeout(_) | Error::Exchange(_) | Error::Lost(_) => true,
-            // Its trouble and not our mistake; it may have done what it was asked for all the same.
+            // The request was valid, and may have been applied.
             Error::Refused { status, .. } => status.is_server_error(),
             Error::GaveUp { .. } | Error::Malformed { .. } => false,
         }

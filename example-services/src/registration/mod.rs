@@ -9,11 +9,11 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::error::Error;
-pub use self::sidecar::{DEREGISTRATION_LIMIT, Sidecar};
+pub use self::sidecar::{DEREGISTRATION_TIMEOUT, Sidecar};
 pub use self::token::{Token, TokenError};
 use crate::name::Name;
 
-/// What a service registers, as the sidecar's JSON says it.
+/// A registration, in the sidecar's JSON form.
 #[derive(Debug, Clone, Serialize)]
 pub struct Registration {
     name: String,
@@ -22,13 +22,13 @@ pub struct Registration {
     nic: String,
     #[serde(rename = "exposedPort", skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// The instance's share of connections; the sidecar's default where there is none.
+    /// The instance's share of connections relative to the others; without it, the sidecar's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
 }
 
 impl Registration {
-    /// Service `name` of the example, as `my-service-NAME` in `zone`, on the address of interface `nic`.
+    /// Registers service `name` of the example as `my-service-NAME` in `zone`, on the address of interface `nic`.
     pub fn new(name: &Name, zone: &Name, nic: &str, weight: Option<u32>) -> Self {
         let service = format!("my-service-{name}");
         Registration {
@@ -53,6 +53,6 @@ impl fmt::Display for Registration {
 pub struct Registered {
     /// The port that the sidecar allocated.
     pub port: u16,
-    /// Whether this program made it; else it was there before.
+    /// Whether this program made it, rather than found it.
     pub fresh: bool,
 }

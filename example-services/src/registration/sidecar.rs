@@ -1,4 +1,4 @@
-//! The sidecar's side of a registration, asked over HTTP.
+//! The client of the sidecar's HTTP controller.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,17 +17,17 @@ use super::{Registered, Registration, Token};
 use crate::client;
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
-/// How long one request to the sidecar may take.
-const REQUEST_LIMIT: Duration = Duration::from_secs(2);
-/// How long a deregistration may take in all: a program that stops has little time.
-pub const DEREGISTRATION_LIMIT: Duration = Duration::from_secs(1);
-/// The pause between attempts grows from the first to the second.
+/// Timeout for one request to the sidecar.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for a deregistration. It counts towards the time that the sidecar gives its program to stop.
+pub const DEREGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause after the first attempt. It doubles with every attempt, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What the sidecar takes where a registration names no weight.
+/// The sidecar's weight for registrations without one.
 const DEFAULT_WEIGHT: u32 = 10;
 
-/// The part of the sidecar's answer that is used here.
+/// The fields of the sidecar's answer that are used here.
 #[derive(Deserialize)]
 struct Held {
     #[serde(rename = "exposedPort")]
@@ -35,7 +35,7 @@ struct Held {
     weight: u32,
 }
 
-/// A sidecar's HTTP controller, written as a URL with an IP address; and the token that it asks for, if it does.
+/// A sidecar's HTTP controller, written as a URL with an IP address, and the token for it, if it asks for one.
 #[derive(Debug, Clone)]
 pub struct Sidecar {
     address: SocketAddr,
@@ -71,19 +71,18 @@ impl Sidecar {
         Sidecar { address, token: None }
     }
 
-    /// The same, shown a token with every request.
+    /// Sends `token` with every request.
     #[must_use]
     pub fn with_token(self, token: Option<Token>) -> Self {
         Sidecar { token, ..self }
     }
 
-    /// Registers, or finds the registration that is there, and learns the port. While the sidecar does not
-    /// answer, or has troubles of its own, it is asked again, until `limit` is over.
+    /// Registers, or finds an existing registration, and returns its port. Retries transient failures until `timeout`.
     ///
     /// # Errors
-    /// [`Error::GaveUp`] at the limit; at once whatever a further attempt would not change.
-    pub async fn register(&self, wanted: &Registration, limit: Duration) -> Result<Registered, Error> {
-        let deadline = Instant::now() + limit;
+    /// [`Error::GaveUp`] at the timeout; permanent failures at once.
+    pub async fn register(&self, wanted: &Registration, timeout: Duration) -> Result<Registered, Error> {
+        let deadline = Instant::now() + timeout;
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.try_register(wanted).await {
@@ -94,14 +93,14 @@ impl Sidecar {
             if left.is_zero() {
                 return Err(Error::GaveUp {
                     sidecar: self.clone(),
-                    limit,
+                    timeout,
                     source: Box::new(error),
                 });
             }
             if pause == FIRST_PAUSE {
                 tracing::info!(
                     "not registered at {self} yet: {error}; asking for {} more",
-                    seconds(limit)
+                    seconds(timeout)
                 );
             }
             sleep(pause.min(left)).await;
@@ -127,12 +126,11 @@ impl Sidecar {
         })
     }
 
-    /// Makes a registration that was there before say what is wanted now, for a program that was started
-    /// again with another weight. It keeps its port, on which the caller must be listening: that shows that
-    /// the registration is nobody else's.
+    /// Replaces an existing registration that has another weight, for a program that was restarted with a new one. The
+    /// caller must be listening on its `port`, which shows that no other program holds the registration.
     ///
     /// # Errors
-    /// Any of the requests failed; none is repeated.
+    /// One of the requests failed. There are no retries.
     pub async fn renew(&self, wanted: &Registration, port: u16) -> Result<(), Error> {
         match self.find(wanted).await? {
             Some(held) if held.weight == wanted.weight.unwrap_or(DEFAULT_WEIGHT) => return Ok(()),
@@ -146,12 +144,12 @@ impl Sidecar {
         self.add(&wanted).await
     }
 
-    /// Takes the registration back, within [`DEREGISTRATION_LIMIT`]. One that is not there is as good.
+    /// Deregisters, within [`DEREGISTRATION_TIMEOUT`]. A registration that does not exist is no error.
     ///
     /// # Errors
-    /// The registration is still there, or nobody knows; nothing is repeated.
+    /// The registration still exists, or may exist. There are no retries.
     pub async fn deregister(&self, registration: &Registration) -> Result<(), Error> {
-        within(DEREGISTRATION_LIMIT, self.remove(registration)).await
+        within(DEREGISTRATION_TIMEOUT, self.remove(registration)).await
     }
 
     async fn remove(&self, registration: &Registration) -> Result<(), Error> {
@@ -160,7 +158,7 @@ impl Sidecar {
             .await?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
-            // A sidecar answers so for a name that it does not know, among other reasons.
+            // Among other reasons, the sidecar's answer for an unknown name.
             StatusCode::BAD_REQUEST if self.find(registration).await?.is_none() => Ok(()),
             _ => Err(Error::refused("deregister", registration, &answer)),
         }
@@ -203,7 +201,7 @@ impl Sidecar {
             }
             Ok(client::exchange(stream, request).await?)
         };
-        within(REQUEST_LIMIT, exchange).await
+        within(REQUEST_TIMEOUT, exchange).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The token that a sidecar may ask its callers for (`--http-token-file`).
+//! The bearer token of a sidecar's HTTP controller (the sidecar's `--http-token-file`).
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use hyper::header::HeaderValue;
 
-/// The longest token, in bytes: as long as a sidecar takes one.
-const LONGEST: usize = 1024;
+/// The longest token that a sidecar accepts, in bytes.
+const MAX_LENGTH: usize = 1024;
 
-/// A token, as the value of the header that shows it. It does not tell itself in logs.
+/// A token, as the value of the `Authorization` header. Its debug format hides it.
 #[derive(Debug, Clone)]
 pub struct Token(HeaderValue);
 
-/// Why there is no token where one was to be.
+/// Why a file gives no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read.
@@ -21,23 +21,23 @@ pub enum TokenError {
     Read {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It cannot be what was meant.
-    #[error("{0} holds no token; expected one line of at most {LONGEST} bytes")]
+    /// The content is empty, too long, or more than one line.
+    #[error("{0} holds no token; expected one line of at most {MAX_LENGTH} bytes")]
     Malformed(String),
 }
 
 impl Token {
-    /// The token in a file; a line end behind it does not belong to it.
+    /// Reads the token in a file, without a line end after it.
     ///
     /// # Errors
-    /// When the file cannot be read, or holds no token.
+    /// The file cannot be read, or holds no token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let mut text = Vec::new();
-        // Room for the line end, and for what shows that it is too long.
-        let most = LONGEST as u64 + 3;
+        // Room for the line end, and one byte that shows that it is too long.
+        let most = MAX_LENGTH as u64 + 3;
         let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
         let file = path.display().to_string();
         match read {
@@ -49,7 +49,7 @@ impl Token {
     fn from_text(text: &[u8]) -> Option<Self> {
         let token = text.strip_suffix(b"\n").unwrap_or(text);
         let token = token.strip_suffix(b"\r").unwrap_or(token);
-        if token.is_empty() || token.len() > LONGEST {
+        if token.is_empty() || token.len() > MAX_LENGTH {
             return None;
         }
         let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok()?;
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_not_part_of_it() {
+    fn one_line_end_is_not_part_of_the_token() {
         for text in ["secret", "secret\n", "secret\r\n"] {
             let token = Token::from_text(text.as_bytes()).expect("a token");
             assert_eq!(token.header(), "Bearer secret", "{text:?}");
@@ -76,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_told() {
-        for text in ["", "\n", "a\nb", &"x".repeat(LONGEST + 1)] {
+    fn a_file_without_a_token_is_an_error_that_names_it() {
+        for text in ["", "\n", "a\nb", &"x".repeat(MAX_LENGTH + 1)] {
             assert!(Token::from_text(text.as_bytes()).is_none(), "{text:?}");
         }
         let endless = Token::read(Path::new("/dev/zero")).expect_err("no token");

@@ -1,4 +1,4 @@
-//! The part of a sidecar's HTTP controller that a service talks to, and a record of what it was asked.
+//! A sidecar's HTTP controller, as far as a service uses it, that records its requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
 pub(crate) struct FakeSidecar {
     pub(crate) url: String,
     state: Arc<Mutex<State>>,
-    /// Keeps the port that is given out from others until the service listens on it.
+    /// Reserves the allocated port until the service listens on it.
     _reserved: TcpSocket,
 }
 
@@ -24,10 +24,10 @@ struct State {
     port: u16,
     registrations: BTreeMap<String, Value>,
     requests: Vec<String>,
-    refusal: Option<&'static str>,
-    kept: Option<&'static str>,
-    fleeting: bool,
-    broken_off: usize,
+    refused_posts: Option<&'static str>,
+    refused_deletes: Option<&'static str>,
+    forget_after_get: bool,
+    unanswered_posts: usize,
     unsaved: bool,
     frozen: bool,
 }
@@ -57,54 +57,54 @@ impl FakeSidecar {
         }
     }
 
-    /// Refuses every registration with this message from now on.
-    pub(crate) fn refuse(&self, message: &'static str) {
-        self.state.lock().expect("the state").refusal = Some(message);
+    /// Refuses registrations from now on.
+    pub(crate) fn refuse_posts(&self, message: &'static str) {
+        self.state.lock().expect("the state").refused_posts = Some(message);
     }
 
-    /// Refuses every deregistration with this message from now on.
-    pub(crate) fn keep(&self, message: &'static str) {
-        self.state.lock().expect("the state").kept = Some(message);
+    /// Refuses deregistrations from now on.
+    pub(crate) fn refuse_deletes(&self, message: &'static str) {
+        self.state.lock().expect("the state").refused_deletes = Some(message);
     }
 
-    /// Forgets every registration.
+    /// Forgets all registrations.
     pub(crate) fn forget(&self) {
         self.state.lock().expect("the state").registrations.clear();
     }
 
-    /// Forgets a registration as soon as it has been looked up once.
-    pub(crate) fn forget_once_looked_up(&self) {
-        self.state.lock().expect("the state").fleeting = true;
+    /// Forgets the next registration that is looked up.
+    pub(crate) fn forget_after_get(&self) {
+        self.state.lock().expect("the state").forget_after_get = true;
     }
 
-    /// Makes `count` registrations and then breaks off instead of answering.
-    pub(crate) fn break_off(&self, count: usize) {
-        self.state.lock().expect("the state").broken_off = count;
+    /// Applies the next `count` registrations and closes the connections without an answer.
+    pub(crate) fn leave_unanswered(&self, count: usize) {
+        self.state.lock().expect("the state").unanswered_posts = count;
     }
 
-    /// Makes registrations from now on and says that it could not save them.
+    /// Applies registrations from now on, and answers that they could not be saved.
     pub(crate) fn save_nothing(&self) {
         self.state.lock().expect("the state").unsaved = true;
     }
 
-    /// Takes requests from now on and answers none.
+    /// Answers no requests from now on.
     pub(crate) fn freeze(&self) {
         self.state.lock().expect("the state").frozen = true;
     }
 
-    /// A registration that was there before the service.
+    /// Adds a registration, as if from before the service's start.
     pub(crate) fn hold(&self, name: &str, weight: u32) {
         let mut state = self.state.lock().expect("the state");
         let held = json!({"name": name, "exposedPort": state.port, "weight": weight, "status": "DOWN"});
         state.registrations.insert(name.to_owned(), held);
     }
 
-    /// The address where the service is to listen.
+    /// The address that the service must listen on.
     pub(crate) fn allocated(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.state.lock().expect("the state").port))
     }
 
-    /// The requests so far: method, path, and body where there is one.
+    /// The requests so far: method, path, and body, if any.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().expect("the state").requests.clone()
     }
@@ -130,14 +130,14 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             );
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-        // Frozen: the connection stays open, as a stopped process's does.
+        // The connection stays open, as that of a stopped process does.
         None if state.lock().expect("the state").frozen => std::future::pending().await,
         None => {}
     }
 }
 
-/// An error as the sidecar tells it.
-fn told(code: u16, message: &str) -> (&'static str, String) {
+/// An error in the sidecar's format.
+fn error(code: u16, message: &str) -> (&'static str, String) {
     let status = match code {
         404 => "404 Not Found",
         500 => "500 Internal Server Error",
@@ -162,26 +162,26 @@ impl State {
         match method {
             "GET" => {
                 let held = self.registrations.get(name).map(Value::to_string);
-                if std::mem::take(&mut self.fleeting) {
+                if std::mem::take(&mut self.forget_after_get) {
                     self.registrations.remove(name);
                 }
                 Some(match held {
                     Some(held) => ("200 OK", held),
-                    None => told(404, "not there"),
+                    None => error(404, "not there"),
                 })
             }
-            "DELETE" => Some(match (self.kept, self.registrations.remove(name)) {
+            "DELETE" => Some(match (self.refused_deletes, self.registrations.remove(name)) {
                 (None, Some(_)) => ("204 No Content", String::new()),
-                (None, None) => told(400, "the resource could not be found"),
+                (None, None) => error(400, "the resource could not be found"),
                 (Some(message), held) => {
                     self.registrations
                         .extend(held.map(|held| (name.to_owned(), held)));
-                    told(400, message)
+                    error(400, message)
                 }
             }),
             "POST" => {
-                if let Some(message) = self.refusal {
-                    return Some(told(400, message));
+                if let Some(message) = self.refused_posts {
+                    return Some(error(400, message));
                 }
                 let mut held: Value = serde_json::from_str(body).expect("a registration in JSON");
                 let name = held["name"].as_str().expect("a name").to_owned();
@@ -192,12 +192,12 @@ impl State {
                     held["weight"] = 10.into();
                 }
                 self.registrations.insert(name, held);
-                if self.broken_off > 0 {
-                    self.broken_off -= 1;
+                if self.unanswered_posts > 0 {
+                    self.unanswered_posts -= 1;
                     return None;
                 }
                 if self.unsaved {
-                    return Some(told(500, "the change is made, but is lost at the next start"));
+                    return Some(error(500, "the change is made, but is lost at the next start"));
                 }
                 Some(("204 No Content", String::new()))
             }

@@ -1,11 +1,11 @@
-//! What the frontend answers when all is well, and when it is not.
+//! The frontend's answers, for services and sidecars that work and that fail.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use example_services::frontend::{self, Config};
-use example_services::upstream::{Backend, LIMIT};
+use example_services::upstream::{Backend, TIMEOUT};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -13,15 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::fake_socks5::{FakeSocks5, Manner};
+use crate::fake_socks5::{Behaviour, FakeSocks5};
 use crate::http::{answer_always, ask, get, read_answer, read_request, reserved_port, until};
 use crate::process::Process;
 
 const ONE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n\"one\"\n";
 const TWO: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n\"two\"\n";
 
-/// A frontend in this process, with a time limit for fetches. It serves as long as the test's runtime lives.
-async fn frontend(socks5: SocketAddr, lb: SocketAddr, limit: Duration) -> SocketAddr {
+/// Starts a frontend in this process.
+async fn frontend(socks5: SocketAddr, lb: SocketAddr, timeout: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let backend = |name: &str| Backend {
@@ -31,22 +31,22 @@ async fn frontend(socks5: SocketAddr, lb: SocketAddr, limit: Duration) -> Socket
     let config = Config {
         socks5,
         backends: vec![backend("a"), backend("b")],
-        limit,
+        timeout,
     };
     tokio::spawn(frontend::run(listener, config, CancellationToken::new()));
     address
 }
 
-/// A frontend whose sidecar's socks5 server behaves like that.
-async fn through(manner: Manner, limit: Duration) -> (SocketAddr, FakeSocks5) {
-    let socks5 = FakeSocks5::start(manner).await;
-    (frontend(socks5.address, socks5.address, limit).await, socks5)
+/// Starts a frontend and its sidecar's SOCKS5 server.
+async fn through(behaviour: Behaviour, timeout: Duration) -> (SocketAddr, FakeSocks5) {
+    let socks5 = FakeSocks5::start(behaviour).await;
+    (frontend(socks5.address, socks5.address, timeout).await, socks5)
 }
 
 #[tokio::test]
-async fn asks_through_socks5_by_name_and_anew_for_every_request() {
+async fn every_request_opens_a_socks5_connection_by_domain_name() {
     let instances = vec![answer_always(ONE).await, answer_always(TWO).await];
-    let (frontend, socks5) = through(Manner::Connect(instances), LIMIT).await;
+    let (frontend, socks5) = through(Behaviour::Connect(instances), TIMEOUT).await;
     for expected in ["\"one\"\n", "\"two\"\n", "\"one\"\n", "\"two\"\n"] {
         let answer = get(frontend, "/service-a").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, expected));
@@ -58,17 +58,17 @@ async fn asks_through_socks5_by_name_and_anew_for_every_request() {
 }
 
 #[tokio::test]
-async fn asks_through_the_load_balancer_where_the_query_says_so() {
+async fn via_lb_uses_the_load_balancer() {
     let (_closed, socks5) = reserved_port();
-    let frontend = frontend(socks5, answer_always(TWO).await, LIMIT).await;
+    let frontend = frontend(socks5, answer_always(TWO).await, TIMEOUT).await;
     assert_eq!(get(frontend, "/service-a?via=lb").await.body, "\"two\"\n");
     assert_eq!(get(frontend, "/service-a").await.status, 502);
 }
 
 #[tokio::test]
-async fn passes_the_services_own_status_and_body_on() {
+async fn status_content_type_and_body_are_the_services() {
     let teapot = "HTTP/1.1 418 I'm a teapot\r\nContent-Type: text/tea\r\nContent-Length: 4\r\n\r\nmilk";
-    let (frontend, _socks5) = through(Manner::Connect(vec![answer_always(teapot).await]), LIMIT).await;
+    let (frontend, _socks5) = through(Behaviour::Connect(vec![answer_always(teapot).await]), TIMEOUT).await;
     let answer = get(frontend, "/service-a").await;
     assert_eq!(
         (answer.status, answer.header("content-type"), answer.body.as_str()),
@@ -82,8 +82,8 @@ async fn passes_the_services_own_status_and_body_on() {
 }
 
 #[tokio::test]
-async fn says_what_to_ask_for() {
-    let (frontend, socks5) = through(Manner::Close, LIMIT).await;
+async fn the_index_and_errors_list_the_pages() {
+    let (frontend, socks5) = through(Behaviour::Close, TIMEOUT).await;
     let index = get(frontend, "/").await;
     assert_eq!(index.status, 200);
     for line in [
@@ -113,7 +113,7 @@ async fn says_what_to_ask_for() {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_status_and_its_words() {
+async fn each_socks5_reply_has_its_status_and_reason() {
     for (code, status, words) in [
         (1, 502, "general failure (0x01)"),
         (2, 502, "connection not allowed by its rules (0x02)"),
@@ -123,9 +123,9 @@ async fn every_refusal_has_its_status_and_its_words() {
         (6, 504, "time to live expired (0x06)"),
         (7, 502, "command not supported (0x07)"),
         (8, 502, "address type not supported (0x08)"),
-        (99, 502, "an unassigned code (0x63)"),
+        (99, 502, "an unassigned code"),
     ] {
-        let (frontend, _socks5) = through(Manner::Refuse(code), LIMIT).await;
+        let (frontend, _socks5) = through(Behaviour::Refuse(code), TIMEOUT).await;
         let answer = get(frontend, "/service-b").await;
         let error = match status {
             502 => "bad gateway",
@@ -139,33 +139,33 @@ async fn every_refusal_has_its_status_and_its_words() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_talks_nonsense_is_a_bad_gateway() {
-    for (manner, reason) in [
-        (Manner::Close, "the connection to the socks5 server broke"),
+async fn a_broken_socks5_handshake_is_a_bad_gateway() {
+    for (behaviour, reason) in [
+        (Behaviour::Close, "the connection to the socks5 server broke"),
         (
-            Manner::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            "not a socks5 server: its answer begins with 0x48",
+            Behaviour::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            "not a socks5 server: its answer does not begin with 0x05",
         ),
-        (Manner::Say(b"\x05"), "the connection to the socks5 server broke"),
-        (Manner::Authenticate(2), "asks for authentication (method 0x02)"),
         (
-            Manner::Authenticate(0xff),
-            "asks for authentication (method 0xff)",
+            Behaviour::Say(b"\x05"),
+            "the connection to the socks5 server broke",
         ),
+        (Behaviour::Authenticate(2), "asks for authentication"),
+        (Behaviour::Authenticate(0xff), "asks for authentication"),
     ] {
-        let (frontend, _socks5) = through(manner, LIMIT).await;
+        let (frontend, _socks5) = through(behaviour, TIMEOUT).await;
         let answer = get(frontend, "/service-a").await;
-        let told = answer.json()["reason"].to_string();
+        let found = answer.json()["reason"].to_string();
         assert!(
-            answer.status == 502 && told.contains(reason),
-            "{} {told}",
+            answer.status == 502 && found.contains(reason),
+            "{} {found}",
             answer.status
         );
     }
 }
 
 #[tokio::test]
-async fn a_service_that_breaks_off_or_talks_nonsense_is_a_bad_gateway() {
+async fn an_incomplete_or_malformed_answer_is_a_bad_gateway() {
     for (said, reason) in [
         ("", "connection closed before message completed"),
         ("nonsense\r\n\r\n", "no complete HTTP answer"),
@@ -174,19 +174,19 @@ async fn a_service_that_breaks_off_or_talks_nonsense_is_a_bad_gateway() {
             "the answer's body broke off",
         ),
     ] {
-        let (frontend, _socks5) = through(Manner::Connect(vec![answer_always(said).await]), LIMIT).await;
+        let (frontend, _socks5) = through(Behaviour::Connect(vec![answer_always(said).await]), TIMEOUT).await;
         let answer = get(frontend, "/service-a").await;
-        let told = answer.json()["reason"].to_string();
+        let found = answer.json()["reason"].to_string();
         assert!(
-            answer.status == 502 && told.contains(reason),
-            "{said:?}: {} {told}",
+            answer.status == 502 && found.contains(reason),
+            "{said:?}: {} {found}",
             answer.status
         );
     }
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut_off() {
+async fn an_endless_answer_is_a_bad_gateway() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endless = listener.local_addr().expect("its address");
     tokio::spawn(async move {
@@ -198,7 +198,7 @@ async fn an_endless_answer_is_cut_off() {
             }
         }
     });
-    let (frontend, _socks5) = through(Manner::Connect(vec![endless]), LIMIT).await;
+    let (frontend, _socks5) = through(Behaviour::Connect(vec![endless]), TIMEOUT).await;
     let answer = get(frontend, "/service-a").await;
     assert_eq!(answer.status, 502);
     assert_eq!(
@@ -208,14 +208,14 @@ async fn an_endless_answer_is_cut_off() {
 }
 
 #[tokio::test]
-async fn silence_is_answered_when_the_time_is_over() {
-    let limit = Duration::from_millis(200);
-    for (manner, awaited) in [
-        (Manner::SilentAtOnce, "the sidecar's socks5 reply"),
-        (Manner::SilentAfterGreeting, "the sidecar's socks5 reply"),
-        (Manner::SilentAfterReply, "the service's answer"),
+async fn silence_is_a_gateway_timeout() {
+    let timeout = Duration::from_millis(200);
+    for (behaviour, awaited) in [
+        (Behaviour::SilentAtOnce, "the sidecar's socks5 reply"),
+        (Behaviour::SilentAfterGreeting, "the sidecar's socks5 reply"),
+        (Behaviour::SilentAfterReply, "the service's answer"),
     ] {
-        let (frontend, _socks5) = through(manner, limit).await;
+        let (frontend, _socks5) = through(behaviour, timeout).await;
         let answer = get(frontend, "/service-a").await;
         let reason = format!("gave up after 0.2 s, waiting for {awaited}");
         let body = json!({"error": "gateway timeout", "service": "a", "via": "socks5", "reason": reason});
@@ -224,8 +224,8 @@ async fn silence_is_answered_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn the_program_gives_up_on_a_silent_sidecar() {
-    let socks5 = FakeSocks5::start(Manner::SilentAtOnce).await;
+async fn the_program_gives_up_on_a_silent_sidecar_after_5_s() {
+    let socks5 = FakeSocks5::start(Behaviour::SilentAtOnce).await;
     let (program, address) = start(socks5.address).await;
     let (first, second) = tokio::join!(get(address, "/service-a"), get(address, "/service-b"));
     assert_eq!((first.status, second.status), (504, 504));
@@ -234,10 +234,10 @@ async fn the_program_gives_up_on_a_silent_sidecar() {
 }
 
 #[tokio::test]
-async fn a_stop_of_the_program_finishes_what_is_in_flight() {
-    let told = Arc::new(Notify::new());
-    let socks5 = FakeSocks5::start(Manner::ConnectWhenTold(
-        Arc::clone(&told),
+async fn a_stop_finishes_requests_in_flight() {
+    let connect = Arc::new(Notify::new());
+    let socks5 = FakeSocks5::start(Behaviour::ConnectWhenNotified(
+        Arc::clone(&connect),
         answer_always(ONE).await,
     ))
     .await;
@@ -257,28 +257,28 @@ async fn a_stop_of_the_program_finishes_what_is_in_flight() {
         TcpStream::connect(address).await.is_err()
     })
     .await;
-    told.notify_one();
+    connect.notify_one();
     assert_eq!(read_answer(&mut in_flight).await.body, "\"one\"\n");
     let (status, log) = program.end().await;
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(
         log.lines().count(),
         2,
-        "a line at the start and one at the stop:\n{log}"
+        "one line at the start and one at the stop:\n{log}"
     );
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_with_the_flag_that_chooses_it() {
+async fn a_port_in_use_is_an_error_that_names_the_flag() {
     let other = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = other.local_addr().expect("its address").to_string();
     let (status, log) = Process::frontend(&["--listen", &address]).end().await;
     assert_eq!(status.code(), Some(1), "{log}");
-    let told = format!("cannot listen on {address} (--listen says where): Address already in use");
-    assert!(log.contains(&told), "{log}");
+    let expected = format!("cannot listen on {address} (--listen says where): Address already in use");
+    assert!(log.contains(&expected), "{log}");
 }
 
-/// The program, on a port of its own.
+/// Starts the program on a free port.
 async fn start(socks5: SocketAddr) -> (Process, SocketAddr) {
     let program = Process::frontend(&["--listen", "127.0.0.1:0", "--socks5", &socks5.to_string()]);
     let line = program.logged("listening on ").await;
@@ -287,4 +287,15 @@ async fn start(socks5: SocketAddr) -> (Process, SocketAddr) {
         program,
         address.unwrap_or_else(|| panic!("no address in {line:?}")),
     )
+}
+
+#[tokio::test]
+async fn idle_connections_hold_their_permits_for_the_head_timeout_only() {
+    let (_closed, socks5) = reserved_port();
+    let (_program, address) = start(socks5).await;
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        idle.push(TcpStream::connect(address).await.expect("a connection"));
+    }
+    assert_eq!(get(address, "/").await.status, 200);
 }

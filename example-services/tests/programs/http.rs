@@ -1,4 +1,4 @@
-//! HTTP by hand, so that the programs are not judged by the library that they are made of.
+//! Plain HTTP over sockets, so that the tests do not share a library with the programs.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// No step of a test takes longer on any machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout for one step of a test.
+pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An answer read to the end of its connection.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer
             .expect("to send the request");
         read_answer(&mut stream).await
     };
-    timeout(PATIENCE, exchange).await.expect("an answer in time")
+    timeout(STEP_TIMEOUT, exchange).await.expect("an answer in time")
 }
 
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
@@ -73,7 +73,7 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> Answer {
     Answer::parse(&bytes)
 }
 
-/// Reads a request: its head, and as much body as it announces.
+/// Reads a request: its head, and a body of the length in its header.
 pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
@@ -93,7 +93,7 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<(String, Stri
     }
 }
 
-/// Answers every connection to a new port with `answer`, after its request has arrived.
+/// Answers every request to a new port with `answer`.
 pub(crate) async fn answer_always(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
@@ -109,8 +109,8 @@ pub(crate) async fn answer_always(answer: &'static str) -> SocketAddr {
     address
 }
 
-/// A port that refuses connections as long as the socket lives, and that a program may listen on, on whatever address:
-/// who listens on all of them needs it on all.
+/// A port that refuses connections while the socket is open, and that a program may listen on. It is reserved on all
+/// addresses, because a program that listens on all of them needs it on each.
 pub(crate) fn reserved_port() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("to share the port");
@@ -129,7 +129,7 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
         }
     };
     assert!(
-        timeout(PATIENCE, polling).await.is_ok(),
-        "in {PATIENCE:?} it did not come about that {what}"
+        timeout(STEP_TIMEOUT, polling).await.is_ok(),
+        "not within {STEP_TIMEOUT:?}: {what}"
     );
 }

@@ -1,4 +1,4 @@
-//! The two programs against a fake sidecar: what they say over the wire and how they end.
+//! The two programs against a fake sidecar: requests, answers, logs and exit codes.
 
 mod fake_sidecar;
 mod fake_socks5;
@@ -7,4 +7,3 @@ mod http;
 mod process;
 mod registration;
 mod service;
-mod socks5;

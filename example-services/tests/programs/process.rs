@@ -1,4 +1,4 @@
-//! A program under test as a process.
+//! A program under test, as a process.
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,9 +10,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::PATIENCE;
+use crate::http::STEP_TIMEOUT;
 
-/// A running program whose log is kept; it is killed when this is dropped.
+/// A running program and its log. Killed on drop.
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -54,7 +54,7 @@ impl Process {
 
     /// Waits for a line that contains `text`, and returns what follows it in that line.
     pub(crate) async fn logged(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let log = self.log();
             if let Some((_, rest)) = log.lines().find_map(|line| line.split_once(text)) {
@@ -74,11 +74,10 @@ impl Process {
         kill_process(id, signal).expect("to send the signal");
     }
 
-    /// Waits for its end: how it ended and all that it logged.
+    /// Waits for its end, and returns its exit status and log.
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
-        let status = timeout(PATIENCE, self.child.wait()).await;
-        let status =
-            status.unwrap_or_else(|_| panic!("the program does not end; it logged:\n{}", self.log()));
+        let status = timeout(STEP_TIMEOUT, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("the program does not end; its log:\n{}", self.log()));
         (&mut self.reading).await.expect("the whole log");
         (status.expect("its exit status"), self.log())
     }

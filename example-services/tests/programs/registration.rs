@@ -1,4 +1,4 @@
-//! How a service comes by its port, whatever its sidecar does.
+//! A service's registration, with sidecars that work and that fail.
 
 use rustix::process::Signal;
 use tokio::net::TcpListener;
@@ -11,7 +11,7 @@ const GET: &str = "GET /api/v1/module/smart-node-delegate/my-service-a_example";
 const DELETE: &str = "DELETE /api/v1/module/smart-node-delegate/my-service-a_example";
 
 #[tokio::test]
-async fn looks_registers_and_asks_for_the_port() {
+async fn looks_up_registers_and_reads_the_port() {
     let sidecar = FakeSidecar::start().await;
     let service = Process::service(&["a", "--nic", "eth7", "--sidecar", &sidecar.url]);
     service.logged("registered as my-service-a_example").await;
@@ -37,7 +37,7 @@ async fn zone_and_weight_are_registered_as_given() {
 }
 
 #[tokio::test]
-async fn waits_for_a_sidecar_that_is_not_there_yet() {
+async fn waits_for_a_sidecar_that_starts_later() {
     let (closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
     service.logged("cannot connect to the sidecar; asking").await;
@@ -47,18 +47,21 @@ async fn waits_for_a_sidecar_that_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn gives_up_on_a_sidecar_that_never_comes() {
+async fn gives_up_on_a_sidecar_that_never_starts() {
     let (_closed, address) = reserved_port();
     let url = format!("http://{address}");
     let service = Process::service(&["a", "--sidecar", &url, "--registration-limit", "300"]);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(1), "{log}");
-    let told = format!("the sidecar at {url} gave no answer in 0.3 s: is it running there?");
-    assert!(log.contains(&told) && log.contains("Connection refused"), "{log}");
+    let expected = format!("the sidecar at {url} gave no answer in 0.3 s: is it running there?");
+    assert!(
+        log.contains(&expected) && log.contains("Connection refused"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
-async fn gives_up_on_a_sidecar_that_takes_requests_and_answers_none() {
+async fn gives_up_on_a_sidecar_that_does_not_answer() {
     let sidecar = FakeSidecar::start().await;
     sidecar.freeze();
     let (status, log) = Process::service(&["a", "--sidecar", &sidecar.url, "--registration-limit", "300"])
@@ -69,9 +72,9 @@ async fn gives_up_on_a_sidecar_that_takes_requests_and_answers_none() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_and_not_repeated() {
+async fn a_refused_registration_is_an_error_without_retries() {
     let sidecar = FakeSidecar::start().await;
-    sidecar.refuse("nic: eth9 is not there");
+    sidecar.refuse_posts("nic: eth9 is not there");
     let (status, log) = Process::service(&["a", "--sidecar", &sidecar.url]).end().await;
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(
@@ -82,9 +85,9 @@ async fn a_refusal_is_told_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn an_answer_lost_on_its_way_does_not_register_twice() {
+async fn a_lost_answer_does_not_register_twice() {
     let sidecar = FakeSidecar::start().await;
-    sidecar.break_off(1);
+    sidecar.leave_unanswered(1);
     let service = Process::service(&["a", "--sidecar", &sidecar.url]);
     service.logged("registered as").await;
     let posts = sidecar
@@ -97,21 +100,17 @@ async fn an_answer_lost_on_its_way_does_not_register_twice() {
 }
 
 #[tokio::test]
-async fn a_registration_that_the_sidecar_made_and_could_not_save_is_made() {
+async fn a_registration_that_is_applied_but_not_saved_is_used() {
     let sidecar = FakeSidecar::start().await;
     sidecar.save_nothing();
     let service = Process::service(&["a", "--sidecar", &sidecar.url]);
     service.logged("registered as").await;
     assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
-    assert_eq!(
-        sidecar.requests()[2..],
-        [GET, GET],
-        "it is looked up, and is ours"
-    );
+    assert_eq!(sidecar.requests()[2..], [GET, GET], "it is looked up and used");
 }
 
 #[tokio::test]
-async fn a_registration_from_before_is_taken_over_with_its_port() {
+async fn an_existing_registration_is_used_with_its_port() {
     let sidecar = FakeSidecar::start().await;
     sidecar.hold("my-service-a_example", 10);
     let service = Process::service(&["a", "--sidecar", &sidecar.url]);
@@ -121,7 +120,7 @@ async fn a_registration_from_before_is_taken_over_with_its_port() {
 }
 
 #[tokio::test]
-async fn a_registration_from_before_gets_the_new_weight_and_keeps_its_port() {
+async fn an_existing_registration_gets_the_new_weight_and_keeps_its_port() {
     let sidecar = FakeSidecar::start().await;
     sidecar.hold("my-service-a_example", 10);
     let service = Process::service(&["a", "--weight", "15", "--sidecar", &sidecar.url]);
@@ -137,10 +136,10 @@ async fn a_registration_from_before_gets_the_new_weight_and_keeps_its_port() {
 }
 
 #[tokio::test]
-async fn a_registration_that_vanishes_meanwhile_is_made_anew_with_its_port() {
+async fn an_existing_registration_that_disappears_is_added_with_its_port() {
     let sidecar = FakeSidecar::start().await;
     sidecar.hold("my-service-a_example", 10);
-    sidecar.forget_once_looked_up();
+    sidecar.forget_after_get();
     let service = Process::service(&["a", "--sidecar", &sidecar.url]);
     service.logged("registered as").await;
     assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
@@ -154,7 +153,7 @@ async fn a_registration_that_vanishes_meanwhile_is_made_anew_with_its_port() {
 }
 
 #[tokio::test]
-async fn another_programs_registration_is_left_to_it() {
+async fn another_programs_registration_is_kept() {
     let sidecar = FakeSidecar::start().await;
     sidecar.hold("my-service-a_example", 10);
     let _other = TcpListener::bind(sidecar.allocated())
@@ -172,7 +171,7 @@ async fn another_programs_registration_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_port_that_cannot_be_had_is_given_back() {
+async fn a_port_in_use_is_deregistered() {
     let sidecar = FakeSidecar::start().await;
     let _other = TcpListener::bind(sidecar.allocated()).await.expect("the port");
     let (status, log) = Process::service(&["a", "--sidecar", &sidecar.url]).end().await;
@@ -181,7 +180,7 @@ async fn a_port_that_cannot_be_had_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_stop_while_it_waits_for_the_sidecar_ends_it_well() {
+async fn a_stop_while_waiting_for_the_sidecar_exits_with_0() {
     let (_closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
     service.logged("cannot connect to the sidecar; asking").await;
@@ -191,8 +190,8 @@ async fn a_stop_while_it_waits_for_the_sidecar_ends_it_well() {
 }
 
 #[tokio::test]
-async fn a_mistake_on_the_command_line_is_told_with_what_was_expected() {
-    for (args, told) in [
+async fn a_malformed_argument_is_refused_with_the_expected_form() {
+    for (args, expected) in [
         (["A", "--zone", "example"], "small letters"),
         (
             ["a", "--sidecar", "localhost:18080"],
@@ -202,6 +201,6 @@ async fn a_mistake_on_the_command_line_is_told_with_what_was_expected() {
     ] {
         let (status, log) = Process::service(&args).end().await;
         assert_eq!(status.code(), Some(2), "{args:?}: {log}");
-        assert!(log.contains(told), "{args:?}: {log}");
+        assert!(log.contains(expected), "{args:?}: {log}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a service answers, and that its stop loses no request.
+//! A service's answers, and its stop.
 
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
@@ -20,7 +20,7 @@ async fn start(args: &[&str]) -> (FakeSidecar, Process) {
 }
 
 #[tokio::test]
-async fn says_who_it_is() {
+async fn answers_with_name_host_and_port() {
     let (sidecar, _service) = start(&["b"]).await;
     let address = sidecar.allocated();
     let answer = get(address, "/").await;
@@ -40,7 +40,7 @@ async fn says_who_it_is() {
 }
 
 #[tokio::test]
-async fn says_its_weight_where_it_was_given_one() {
+async fn answers_with_its_weight_if_it_has_one() {
     let (sidecar, _service) = start(&["a", "--weight", "15"]).await;
     let port = sidecar.allocated().port();
     let expected = format!(
@@ -51,7 +51,7 @@ async fn says_its_weight_where_it_was_given_one() {
 }
 
 #[tokio::test]
-async fn says_the_host_that_it_was_given() {
+async fn answers_with_the_configured_host() {
     let (sidecar, _service) = start(&["a", "--host", "somewhere"]).await;
     let port = sidecar.allocated().port();
     let expected = format!("{{\"service\":\"a\",\"host\":\"somewhere\",\"port\":{port}}}\n");
@@ -67,7 +67,7 @@ async fn refuses_other_paths_and_methods() {
 }
 
 #[tokio::test]
-async fn a_stop_deregisters_serves_on_and_finishes_what_is_in_flight() {
+async fn a_stop_deregisters_and_finishes_requests_in_flight() {
     let (sidecar, service) = start(&["a"]).await;
     let address = sidecar.allocated();
     let mut in_flight = TcpStream::connect(address).await.expect("a connection");
@@ -81,7 +81,7 @@ async fn a_stop_deregisters_serves_on_and_finishes_what_is_in_flight() {
     assert_eq!(
         get(address, "/").await.status,
         200,
-        "a deregistered instance serves on"
+        "a deregistered instance still serves"
     );
     until("the port is closed", async || {
         TcpStream::connect(address).await.is_err()
@@ -98,12 +98,12 @@ async fn a_stop_deregisters_serves_on_and_finishes_what_is_in_flight() {
     assert_eq!(
         log.lines().count(),
         2,
-        "a line at the start and one at the stop:\n{log}"
+        "one line at the start and one at the stop:\n{log}"
     );
 }
 
 #[tokio::test]
-async fn a_stop_is_bounded_whatever_clients_and_sidecar_do() {
+async fn a_stop_is_bounded_with_a_silent_client_and_sidecar() {
     let (sidecar, service) = start(&["a"]).await;
     let mut silent = TcpStream::connect(sidecar.allocated())
         .await
@@ -117,7 +117,7 @@ async fn a_stop_is_bounded_whatever_clients_and_sidecar_do() {
 }
 
 #[tokio::test]
-async fn a_registration_that_is_gone_at_the_stop_is_as_good_as_taken_back() {
+async fn a_stop_without_its_registration_logs_no_warning() {
     let (sidecar, service) = start(&["a"]).await;
     sidecar.forget();
     service.signal(Signal::TERM);
@@ -135,12 +135,12 @@ async fn a_registration_that_is_gone_at_the_stop_is_as_good_as_taken_back() {
 }
 
 #[tokio::test]
-async fn a_registration_that_the_sidecar_keeps_at_the_stop_is_told() {
+async fn a_refused_deregistration_is_logged() {
     let (sidecar, service) = start(&["a"]).await;
-    sidecar.keep("it is in use");
+    sidecar.refuse_deletes("it is in use");
     service.signal(Signal::TERM);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(0), "{log}");
-    let told = "cannot deregister: the sidecar refused to deregister my-service-a_example (400 Bad Request): it is in use";
-    assert!(log.contains(told), "{log}");
+    let expected = "cannot deregister: the sidecar refused to deregister my-service-a_example (400 Bad Request): it is in use";
+    assert!(log.contains(expected), "{log}");
 }
