@@ -113,6 +113,12 @@ impl From<EngineError> for Error {
     }
 }
 
+impl From<bench::Error> for Error {
+    fn from(error: bench::Error) -> Self {
+        Self::environment(error.to_string(), error.advice())
+    }
+}
+
 impl From<ComposeError> for Error {
     fn from(error: ComposeError) -> Self {
         Self::environment(error.to_string(), error.advice())

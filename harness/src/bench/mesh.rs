@@ -1,12 +1,13 @@
-//! A whole mesh under load from outside, path by path.
+//! A mesh under load from outside, path by path.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::helpers::Helpers;
-use super::load::{Kind, Outcome, Route as Way, Task};
-use super::results::{Better, Fold, Metric, Results, Role, Row, Section, Unit};
-use super::room;
+use bench::load::{LoadReport, LoadTask, Target, Workload};
+use bench::results::{Aggregate, Better, Metric, Results, Row, RowKind, Section, Unit};
+use bench::worker::WorkerLauncher;
+
+use super::conntrack_wait::wait_for_entries;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::console::Progress;
@@ -18,110 +19,104 @@ const METRICS: &[Metric] = &[
         key: "requests_per_second",
         header: "REQ/S",
         unit: Unit::PerSecond,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Neither,
     },
     Metric {
         key: "p50_us",
         header: "P50",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Neither,
     },
     Metric {
         key: "p99_us",
         header: "P99",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Neither,
     },
     Metric {
         key: "max_us",
         header: "MAX",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Neither,
     },
     Metric {
         key: "failed",
         header: "FAILED",
         unit: Unit::Count,
-        fold: Fold::Total,
+        aggregate: Aggregate::Sum,
         better: Better::Neither,
     },
 ];
 
-/// Requests a second for which there must be room before anything is known.
-const GUESS: f64 = 2_500.0;
-/// Connections that the host's kernel tracks for one request at most: to the frontend, to its sidecar and to the
-/// instance; or to the engine's proxy, from there to the container, and to the instance.
-const TRACKED: u64 = 3;
-/// Time that a load may take beyond its duration.
+/// Expected requests per second before the first measurement.
+const INITIAL_RATE: f64 = 2_500.0;
+/// Maximum of connections that the host's kernel tracks per request: to the frontend, to its sidecar and to the instance;
+/// or to the engine's proxy, from there to the container, and to the instance.
+const TRACKED_CONNECTIONS: u64 = 3;
+/// Added to a load's duration for its timeout.
 const GRACE: Duration = Duration::from_secs(30);
-/// Part of the duration that each path is loaded before.
-const WARM_UP: u32 = 10;
+/// Before the first round, each path is loaded for the duration divided by this.
+const WARM_UP_DIVISOR: u32 = 10;
 
-/// What is asked for.
+/// What to measure.
 #[derive(Debug, Clone)]
-pub struct Setting {
-    /// How often each path has its turn.
+pub struct Options {
+    /// Measurements of each path.
     pub rounds: usize,
-    /// Connections at a time.
+    /// Concurrent connections.
     pub concurrency: usize,
-    /// How long a turn is.
+    /// Length of each measurement.
     pub duration: Duration,
-    /// The ways, as [`Route::way`] names them; all where none is named.
+    /// Ways into the mesh, by the names of [`Route::way`]; empty for all.
     pub ways: Vec<&'static str>,
 }
 
-/// Loads `mesh`, which must be ready, on one path after the other.
+/// Loads `mesh`, which must be ready, on one path after another.
 ///
 /// # Errors
-/// A port is not published, or the machine has run out of something.
-pub async fn run(setting: &Setting, mesh: &Mesh, progress: &Progress) -> Result<Results, Error> {
+/// A port is not published, or the machine is out of a resource.
+pub async fn run(options: &Options, mesh: &Mesh, progress: &Progress) -> Result<Results, Error> {
     let began = SystemTime::now();
     conntrack::check()?;
-    let helpers = Helpers::new()?;
+    let launcher = WorkerLauncher::new(&["bench"])?;
     let mut routes = mesh.routes()?;
-    routes.retain(|(route, _)| setting.ways.is_empty() || setting.ways.contains(&route.way));
+    routes.retain(|(route, _)| options.ways.is_empty() || options.ways.contains(&route.way));
     let mut rows: Vec<Row> = routes
         .iter()
-        .map(|(route, _)| Row::new(&route.name(), Role::Ours))
+        .map(|(route, _)| Row::new(&route.name(), RowKind::Subject))
         .collect();
-    let mut expected = vec![GUESS; routes.len()];
+    let mut rates = vec![INITIAL_RATE; routes.len()];
     progress.stage("load");
-    for (at, route) in routes.iter().enumerate() {
-        let outcome = turn(
-            setting,
-            &helpers,
-            route,
-            setting.duration / WARM_UP,
-            GUESS,
-            progress,
-        )
-        .await?;
-        expected[at] = rate(&outcome);
+    for (index, route) in routes.iter().enumerate() {
+        let concurrency = options.concurrency;
+        let duration = options.duration / WARM_UP_DIVISOR;
+        wait_for_entries(entries(INITIAL_RATE, duration), progress).await?;
+        rates[index] = rate(&load(&launcher, route, concurrency, duration).await?);
     }
-    for _ in 0..setting.rounds {
-        for (at, route) in routes.iter().enumerate() {
-            progress.note(&rows[at].name);
-            let outcome = turn(setting, &helpers, route, setting.duration, expected[at], progress).await?;
-            expected[at] = rate(&outcome);
-            let row = &mut rows[at];
-            row.rounds.push(figures(&outcome));
-            row.failure = row.failure.take().or(outcome.failure);
-            for (host, count) in outcome.hosts {
+    for _ in 0..options.rounds {
+        for (index, route) in routes.iter().enumerate() {
+            progress.note(&rows[index].name);
+            wait_for_entries(entries(rates[index], options.duration), progress).await?;
+            let report = load(&launcher, route, options.concurrency, options.duration).await?;
+            rates[index] = rate(&report);
+            let row = &mut rows[index];
+            row.rounds.push(values(&report));
+            row.failure = row.failure.take().or(report.failure);
+            for (host, count) in report.counts {
                 *row.hosts.entry(host).or_default() += count;
             }
         }
     }
-    let (concurrency, duration) = (setting.concurrency, setting.duration);
-    let title =
-        format!("mesh: a connection for each request, {concurrency} at a time, turns of {duration:?}");
+    let (concurrency, duration) = (options.concurrency, options.duration);
+    let title = format!("mesh: one connection per request, {concurrency} at a time, for {duration:?}");
     progress.done("measured");
     Ok(Results {
         began,
-        setting: match setting.rounds {
+        setting: match options.rounds {
             1 => "One round.".to_owned(),
             rounds => format!("Medians of {rounds} rounds."),
         },
@@ -136,47 +131,47 @@ pub async fn run(setting: &Setting, mesh: &Mesh, progress: &Progress) -> Result<
     })
 }
 
-async fn turn(
-    setting: &Setting,
-    helpers: &Helpers,
+/// Entries of the connection tracking table that a load of this rate needs, with a reserve.
+fn entries(rate: f64, duration: Duration) -> u64 {
+    (rate * duration.as_secs_f64() * 1.25) as u64 * TRACKED_CONNECTIONS
+}
+
+async fn load(
+    launcher: &WorkerLauncher,
     (route, address): &(Route, SocketAddr),
+    concurrency: usize,
     duration: Duration,
-    expected: f64,
-    progress: &Progress,
-) -> Result<Outcome, Error> {
-    room::wait(
-        (expected * duration.as_secs_f64() * 1.25) as u64 * TRACKED,
-        progress,
-    )
-    .await?;
-    let task = Task {
-        route: Way {
+) -> Result<LoadReport, Error> {
+    let task = LoadTask {
+        target: Target {
             address: *address,
-            destination: None,
+            socks5_destination: None,
         },
-        kind: Kind::Http {
-            concurrency: setting.concurrency,
+        workload: Workload::Http {
+            concurrency,
             duration,
             target: route.target.clone(),
+            count_by: "host".to_owned(),
         },
     };
-    let (_, outcome) = helpers.load(&task, duration + GRACE).await?;
-    Ok(outcome)
+    let (_, report) = launcher.load(&task, duration + GRACE).await?;
+    Ok(report)
 }
 
-fn rate(outcome: &Outcome) -> f64 {
-    (outcome.done + outcome.failed) as f64 / outcome.elapsed.as_secs_f64().max(0.001)
+/// Requests per second, failed ones included.
+fn rate(report: &LoadReport) -> f64 {
+    (report.done + report.failed) as f64 / report.elapsed.as_secs_f64().max(0.001)
 }
 
-fn figures(outcome: &Outcome) -> Vec<Option<f64>> {
-    let any = |value: f64| (outcome.done > 0).then_some(value);
+fn values(report: &LoadReport) -> Vec<Option<f64>> {
+    let any = |value: f64| (report.done > 0).then_some(value);
     let micros = |time: Duration| any(time.as_secs_f64() * 1e6);
     vec![
-        any(outcome.done as f64 / outcome.elapsed.as_secs_f64()),
-        micros(outcome.p50),
-        micros(outcome.p99),
-        micros(outcome.max),
-        Some(outcome.failed as f64),
+        any(report.done as f64 / report.elapsed.as_secs_f64()),
+        micros(report.p50),
+        micros(report.p99),
+        micros(report.max),
+        Some(report.failed as f64),
     ]
 }
 
@@ -185,19 +180,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_has_a_figure_for_each_metric() {
-        let outcome = Outcome {
+    fn a_measurement_has_a_value_for_each_metric() {
+        let report = LoadReport {
             done: 3000,
             failed: 1000,
             elapsed: Duration::from_secs(2),
             p99: Duration::from_millis(2),
-            ..Outcome::default()
+            ..LoadReport::default()
         };
-        assert_eq!(figures(&outcome).len(), METRICS.len());
-        assert_eq!(figures(&outcome)[0], Some(1500.0));
-        assert_eq!(figures(&outcome)[2], Some(2000.0));
-        assert!((rate(&outcome) - 2000.0).abs() < 0.1);
-        let nothing = figures(&Outcome::default());
+        assert_eq!(values(&report).len(), METRICS.len());
+        assert_eq!(values(&report)[0], Some(1500.0));
+        assert_eq!(values(&report)[2], Some(2000.0));
+        assert!((rate(&report) - 2000.0).abs() < 0.1);
+        let nothing = values(&LoadReport::default());
         assert_eq!(nothing, [None, None, None, None, Some(0.0)]);
     }
 }

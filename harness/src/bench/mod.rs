@@ -1,19 +1,10 @@
-//! Measuring: the data plane beside other proxies of its kind, a whole mesh, and how fast one
-//! converges. No verdict is given: the figures are for people.
+//! The benches: the sidecar compared with other proxies, a mesh under load, and how fast a mesh converges. They report
+//! figures and judge none. Whatever needs no mesh is in the crate `bench`.
 
-pub mod accounting;
-pub mod backend;
-pub mod contenders;
+mod bench_mesh;
+mod conntrack_wait;
 pub mod convergence;
 pub mod data_plane;
-mod helpers;
-pub mod load;
 pub mod mesh;
-pub mod peer;
-mod report;
-pub mod results;
-mod room;
-pub mod site;
-mod stand;
-pub mod statistics;
-mod wire;
+
+pub use bench_mesh::BenchMesh;

@@ -79,7 +79,7 @@ enum Command {
     /// Start a private mesh, inject random faults under traffic, and check that it recovers
     Chaos(chaos::Args),
     /// Measure the data plane, a whole mesh, or the convergence of a mesh
-    Bench(bench::Wish),
+    Bench(bench::Args),
     /// Remove what a killed run left behind; started by the harness itself
     #[command(hide = true)]
     Watchdog(watchdog::Args),

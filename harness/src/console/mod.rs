@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 pub mod progress;
-pub mod table;
 
+pub use bench::table;
 pub use progress::Progress;
 
 /// Whether to colour the output: only on a terminal, and only if NO_COLOR is unset or empty.

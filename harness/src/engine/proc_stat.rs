@@ -17,8 +17,6 @@ pub(crate) struct Stat {
     pub(crate) parent: u32,
     /// The process group's id.
     pub(crate) group: u32,
-    /// Processor time of all its threads and of its children that were waited for, in clock ticks.
-    pub(crate) ticks: u64,
     /// When it started, in clock ticks since boot. Together with the id it identifies a process.
     pub(crate) started: u64,
 }
@@ -32,7 +30,6 @@ impl Stat {
             stopped: stat.state == 'T',
             parent: stat.ppid.try_into().ok()?,
             group: stat.pgrp.try_into().ok()?,
-            ticks: stat.utime + stat.stime + u64::try_from(stat.cutime + stat.cstime).unwrap_or_default(),
             started: stat.starttime,
             name: stat.comm,
         })

@@ -1,8 +1,8 @@
-//! How fast a mesh converges: seen from outside, on the sidecars' status pages and by requests.
+//! How fast a mesh converges, measured from outside: on the sidecars' status pages and by requests.
 
-mod figures;
 mod register;
-mod watch;
+mod results;
+mod status_page;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,31 +10,32 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use futures_util::future::{try_join, try_join_all};
 
-use self::figures::Step;
-use self::watch::{LIMIT, Page};
-use super::site::Site;
+use self::results::Step;
+use self::status_page::{CHANGE_TIMEOUT, StatusPage};
+use super::BenchMesh;
 use crate::cluster::convergence::group_name;
-use crate::cluster::mesh::Mesh;
+use crate::cluster::mesh::{Mesh, Node};
+use crate::cluster::mesh_view::View;
 use crate::cluster::topology::Route;
 use crate::console::Progress;
 use crate::error::Error;
 use crate::verify::conntrack;
 use crate::verify::suite::READY_LIMIT;
-pub use figures::{Figures, Goal, Summary};
+pub use results::{ConvergenceResults, Goal, Summary};
 
-/// Time between two looks whether a mesh is ready.
-const PERIOD: Duration = Duration::from_millis(5);
-/// The service that is changed.
+/// Interval at which a starting mesh is checked for readiness.
+const READY_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// The service whose instances are changed.
 const SERVICE: &str = "a";
-/// The instance of it that is killed, frozen and registered anew.
+/// The instance that is killed, frozen and registered again.
 const CHANGED: &str = "service-a2";
-/// The instance that comes and goes.
+/// The instance that is added and removed.
 const ADDED: &str = "service-a3";
-/// Time that a mesh is left alone before each round; then up to the same again, so that rounds do not keep step with
-/// the sidecars' own periods.
-const CALM: Duration = Duration::from_millis(500);
+/// Pause before each round. A random time of up to the same length is added, so that rounds are not synchronous with the
+/// sidecars' timers.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// A part of the bench.
+/// A part of the bench: a change to the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// A mesh starts.
@@ -49,73 +50,77 @@ pub enum Part {
     Freeze,
 }
 
-/// What is asked for.
+/// What to measure.
 #[derive(Debug, Clone)]
-pub struct Setting {
-    /// How often each part is done.
+pub struct Options {
+    /// Measurements of each part but [`Part::Start`].
     pub rounds: usize,
-    /// How often a mesh is started.
+    /// Measurements of [`Part::Start`].
     pub starts: usize,
-    /// The parts; all where none is named.
+    /// Parts to measure; empty for all.
     pub parts: Vec<Part>,
 }
 
-/// Measures on meshes of `site`. What is made stays where this fails: the caller removes it.
+/// Starts the mesh, repeatedly for [`Part::Start`], and measures its convergence. The caller removes it.
 ///
 /// # Errors
-/// Something cannot be made, or did not converge at all.
-pub async fn run(setting: &Setting, site: &Site, progress: &Progress) -> Result<Figures, Error> {
+/// The mesh cannot be started, or does not converge before a timeout.
+pub async fn run(
+    options: &Options,
+    bench_mesh: &BenchMesh,
+    progress: &Progress,
+) -> Result<ConvergenceResults, Error> {
     conntrack::check()?;
-    let asked = |part| setting.parts.is_empty() || setting.parts.contains(&part);
-    let words = format!(
+    let asked = |part| options.parts.is_empty() || options.parts.contains(&part);
+    let setting = format!(
         "Runtime {}; {} rounds of each part, {} of `start`.",
-        site.engine.name(),
-        setting.rounds,
-        setting.starts
+        bench_mesh.engine.name(),
+        options.rounds,
+        options.starts
     );
-    let mut figures = Figures::new(SystemTime::now(), words);
+    let mut results = ConvergenceResults::new(SystemTime::now(), setting);
     if asked(Part::Start) {
         progress.stage("start");
-        for round in 1..=setting.starts {
-            progress.note(&format!("{round}/{}", setting.starts));
-            let (_, took) = site.start(PERIOD, &Progress::silent()).await?;
-            figures.add(Step::Ready, took);
-            site.clear().await?;
+        for round in 1..=options.starts {
+            progress.note(&format!("{round}/{}", options.starts));
+            let (_, took) = bench_mesh.start(READY_POLL_INTERVAL, &Progress::silent()).await?;
+            results.add(Step::Ready, took);
+            bench_mesh.remove().await?;
         }
-        progress.done(&format!("{} rounds", setting.starts));
+        progress.done(&format!("{} rounds", options.starts));
     }
     let parts = [Part::Join, Part::Register, Part::Kill, Part::Freeze];
     let parts: Vec<Part> = parts
         .into_iter()
-        .filter(|part| asked(*part) && (*part != Part::Register || register::possible(&site.engine)))
+        .filter(|part| asked(*part) && (*part != Part::Register || register::is_possible(&bench_mesh.engine)))
         .collect();
     if parts.is_empty() {
-        return Ok(figures);
+        return Ok(results);
     }
-    let (mesh, _) = site.start(PERIOD, progress).await?;
-    let mut bench = Bench { mesh, figures };
+    let (mesh, _) = bench_mesh.start(READY_POLL_INTERVAL, progress).await?;
+    let mut bench = Bench { mesh, results };
     for part in parts {
         progress.stage(&format!("{part:?}").to_lowercase());
-        for round in 1..=setting.rounds {
-            progress.note(&format!("{round}/{}", setting.rounds));
-            tokio::time::sleep(CALM + CALM.mul_f64(rand::random())).await;
+        for round in 1..=options.rounds {
+            progress.note(&format!("{round}/{}", options.rounds));
+            tokio::time::sleep(PAUSE + PAUSE.mul_f64(rand::random())).await;
             if let Err(error) = bench.round(part).await {
                 return Err(bench.mesh.with_logs(error).await);
             }
         }
-        progress.done(&format!("{} rounds", setting.rounds));
+        progress.done(&format!("{} rounds", options.rounds));
     }
-    Ok(bench.figures)
+    Ok(bench.results)
 }
 
 struct Bench {
     mesh: Mesh,
-    figures: Figures,
+    results: ConvergenceResults,
 }
 
-/// What is asked to fail.
+/// How an instance fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum Failure {
     Kill,
     Freeze,
 }
@@ -126,37 +131,37 @@ impl Bench {
             Part::Start => Ok(()),
             Part::Join => self.join().await,
             Part::Register => self.register().await,
-            Part::Kill => self.fail(Fault::Kill).await,
-            Part::Freeze => self.fail(Fault::Freeze).await,
+            Part::Kill => self.fail(Failure::Kill).await,
+            Part::Freeze => self.fail(Failure::Freeze).await,
         }
     }
 
-    /// An instance comes and goes.
+    /// Adds an instance and removes it.
     async fn join(&mut self) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         self.mesh.add(self.mesh.another(CHANGED, ADDED)?).await?;
         let node = self.mesh.node(ADDED)?;
         let host = node.container.short_id().to_owned();
-        let announced = Page::of(node)?
+        let announced = StatusPage::of(node)?
             .until(
                 self.mesh.last_start(),
                 "a registration that is UP",
-                view_announced,
+                View::announced,
             )
             .await?;
         let (up, answered) = self.usable(&mut balancers, announced.value, &host).await?;
-        self.figures.add(Step::JoinedUp, up - announced.since);
-        self.figures.add(Step::Joined, answered - announced.since);
+        self.results.add(Step::JoinedUp, up - announced.after);
+        self.results.add(Step::Joined, answered - announced.after);
         self.mesh.remove(ADDED).await?;
-        self.settled().await
+        self.wait_until_ready().await
     }
 
-    /// A node that is known takes its instance back and registers it again.
+    /// Removes the registration of a known node's instance and repeats it.
     async fn register(&mut self) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         let node = self.mesh.node(CHANGED)?;
         let host = node.container.short_id().to_owned();
-        let address = announced(&mut Page::of(node)?).await?;
+        let address = announced(&mut StatusPage::of(node)?).await?;
         let registration = register::Registration::of(node).await?;
         registration.delete().await?;
         let group = group_name(SERVICE);
@@ -166,48 +171,49 @@ impl Bench {
                 .map(|page| page.until_up(false, &group, address)),
         )
         .await?;
-        tokio::time::sleep(CALM.mul_f64(rand::random())).await;
+        tokio::time::sleep(PAUSE.mul_f64(rand::random())).await;
         let begun = Instant::now();
         registration.post().await?;
         let (_, answered) = self.usable(&mut balancers, address, &host).await?;
-        self.figures.add(Step::Registered, answered - begun);
-        self.settled().await
+        self.results.add(Step::Registered, answered - begun);
+        self.wait_until_ready().await
     }
 
-    /// An instance fails, and comes back.
-    async fn fail(&mut self, fault: Fault) -> Result<(), Error> {
+    /// Makes an instance fail and brings it back.
+    async fn fail(&mut self, failure: Failure) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
-        let address = announced(&mut Page::of(self.mesh.node(CHANGED)?)?).await?;
+        let address = announced(&mut StatusPage::of(self.mesh.node(CHANGED)?)?).await?;
         let group = group_name(SERVICE);
         let begun = Instant::now();
         let out = balancers
             .iter_mut()
             .map(|page| page.until_up(false, &group, address));
         let failing = async {
-            match fault {
-                Fault::Kill => self.mesh.kill(CHANGED).await,
-                Fault::Freeze => self.mesh.pause(CHANGED).await,
+            match failure {
+                Failure::Kill => self.mesh.kill(CHANGED).await,
+                Failure::Freeze => self.mesh.pause(CHANGED).await,
             }
         };
         let ((), out) = try_join(failing, try_join_all(out)).await?;
         let took = latest(begun, out) - begun;
-        match fault {
-            Fault::Kill => {
-                self.figures.add(Step::Killed, took);
+        match failure {
+            Failure::Kill => {
+                self.results.add(Step::Killed, took);
                 self.mesh.start_again(CHANGED).await?;
             }
-            Fault::Freeze => {
-                self.figures.add(Step::Frozen, took);
+            Failure::Freeze => {
+                self.results.add(Step::Frozen, took);
                 self.mesh.unpause(CHANGED).await?;
             }
         }
-        self.settled().await
+        self.wait_until_ready().await
     }
 
-    /// Waits until every balancing sidecar has `address` up, and `host` has answered on every path: when both were.
+    /// Waits until `address` is up at every balancing sidecar, and `host` has answered on every path. Returns the time
+    /// of each.
     async fn usable(
         &self,
-        balancers: &mut [Page],
+        balancers: &mut [StatusPage],
         address: SocketAddr,
         host: &str,
     ) -> Result<(Instant, Instant), Error> {
@@ -216,8 +222,8 @@ impl Bench {
         let group = group_name(SERVICE);
         let each = balancers.iter_mut().map(async |page| {
             let up = page.until_up(true, &group, address).await?;
-            let behind = routes.iter().filter(|(route, _)| route.member == page.member);
-            let answers = try_join_all(behind.map(|route| self.answers(route, host))).await?;
+            let routes_of_page = routes.iter().filter(|(route, _)| route.member == page.member);
+            let answers = try_join_all(routes_of_page.map(|route| self.answers(route, host))).await?;
             Ok::<_, Error>((up, latest(up, answers)))
         });
         let now = Instant::now();
@@ -225,7 +231,7 @@ impl Bench {
         Ok((latest(now, up), latest(now, answered)))
     }
 
-    /// Asks on a route until `host` answers: when it has.
+    /// Sends requests on a route until `host` answers. Returns when it did.
     async fn answers(&self, route: &(Route, SocketAddr), host: &str) -> Result<Instant, Error> {
         let begun = Instant::now();
         loop {
@@ -233,33 +239,37 @@ impl Bench {
             if answer.as_ref().is_ok_and(|answer| answer.host == host) {
                 return Ok(Instant::now());
             }
-            if begun.elapsed() > LIMIT {
-                let expected = format!("within {LIMIT:?} an answer from {host} on {}", route.0.name());
+            if begun.elapsed() > CHANGE_TIMEOUT {
+                let expected = format!(
+                    "within {CHANGE_TIMEOUT:?} an answer from {host} on {}",
+                    route.0.name()
+                );
                 return Err(Error::unmet(expected, format!("{answer:?}")));
             }
         }
     }
 
-    /// The pages of the sidecars that give connections to instances.
-    fn balancers(&self) -> Result<Vec<Page>, Error> {
-        let balances = |node: &&crate::cluster::mesh::Node| node.member.role.balances();
-        self.mesh.nodes().iter().filter(balances).map(Page::of).collect()
+    /// The status pages of the sidecars that balance connections.
+    fn balancers(&self) -> Result<Vec<StatusPage>, Error> {
+        let balances = |node: &&Node| node.member.role.balances();
+        self.mesh
+            .nodes()
+            .iter()
+            .filter(balances)
+            .map(StatusPage::of)
+            .collect()
     }
 
-    async fn settled(&self) -> Result<(), Error> {
+    async fn wait_until_ready(&self) -> Result<(), Error> {
         self.mesh.ready(READY_LIMIT, &Progress::silent()).await?;
         Ok(())
     }
 }
 
-/// Where the local instance listens that a sidecar announces.
-async fn announced(page: &mut Page) -> Result<SocketAddr, Error> {
-    let seen = page.until(Instant::now(), "a registration that is UP", view_announced);
-    Ok(seen.await?.value)
-}
-
-fn view_announced(view: &crate::cluster::mesh_view::View) -> Option<SocketAddr> {
-    view.announced()
+/// Address of the local instance that a sidecar announces.
+async fn announced(page: &mut StatusPage) -> Result<SocketAddr, Error> {
+    let change = page.until(Instant::now(), "a registration that is UP", View::announced);
+    Ok(change.await?.value)
 }
 
 fn latest(first: Instant, times: Vec<Instant>) -> Instant {

@@ -1,5 +1,5 @@
-//! Registering an instance anew with the sidecar of a node that is known. Its controller listens inside the container:
-//! from outside it is reached where a container is no more than processes of this machine.
+//! Removes and repeats the registration of an instance, by its sidecar's HTTP controller. The controller listens inside the
+//! container, so this works only if the container is a group of processes of this machine.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,16 +12,17 @@ use crate::error::Error;
 use crate::http::{self, HttpError, Response};
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
-/// The sidecar's flag that says where its controller listens.
+/// The sidecar's flag with the address of its controller.
 const FLAG: &str = "--http-controller";
-const LIMIT: Duration = Duration::from_secs(2);
+/// Timeout for a request to a controller.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether controllers are reached from outside.
-pub(super) fn possible(engine: &Engine) -> bool {
+/// Whether this engine's controllers can be reached from outside.
+pub(super) fn is_possible(engine: &Engine) -> bool {
     matches!(engine, Engine::Process(_))
 }
 
-/// A registration as the sidecar tells it, and takes it again.
+/// A registration in the controller's JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
     name: String,
@@ -33,7 +34,7 @@ struct Body {
     weight: u32,
 }
 
-/// The one registration of a service's sidecar.
+/// The only registration of a service's sidecar.
 #[derive(Debug)]
 pub(super) struct Registration {
     controller: SocketAddr,
@@ -41,13 +42,13 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// That of `node`.
+    /// The registration of `node`'s sidecar.
     ///
     /// # Errors
-    /// The controller is not reached, or has no registration or more than one.
+    /// The controller cannot be reached, or does not have exactly one registration.
     pub(super) async fn of(node: &Node) -> Result<Self, Error> {
         let controller = controller(node).ok_or_else(|| failed("its address is not known"))?;
-        let listed = told(http::get(controller, RESOURCE, LIMIT).await)?;
+        let listed = successful(http::get(controller, RESOURCE, TIMEOUT).await)?;
         let mut all: Vec<Body> = serde_json::from_slice(&listed.body).map_err(|error| failed(&error))?;
         match (all.pop(), all.is_empty()) {
             (Some(body), true) => Ok(Self { controller, body }),
@@ -55,22 +56,22 @@ impl Registration {
         }
     }
 
-    /// Takes it back.
+    /// Removes it.
     ///
     /// # Errors
-    /// The sidecar did not.
+    /// The controller cannot be reached, or refused.
     pub(super) async fn delete(&self) -> Result<(), Error> {
         let target = format!("{RESOURCE}/{}", self.body.name);
-        told(http::delete(self.controller, &target, LIMIT).await).map(drop)
+        successful(http::delete(self.controller, &target, TIMEOUT).await).map(drop)
     }
 
-    /// Makes it again, with the port that the instance listens on.
+    /// Makes it again, with the same port.
     ///
     /// # Errors
-    /// The sidecar did not.
+    /// The controller cannot be reached, or refused.
     pub(super) async fn post(&self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.body).map_err(|error| failed(&error))?;
-        told(http::post(self.controller, RESOURCE, "", text, LIMIT).await).map(drop)
+        successful(http::post(self.controller, RESOURCE, "", text, TIMEOUT).await).map(drop)
     }
 }
 
@@ -81,7 +82,8 @@ fn controller(node: &Node) -> Option<SocketAddr> {
     Some(SocketAddr::new(node.container.address?, port))
 }
 
-fn told(answered: Result<Response, HttpError>) -> Result<Response, Error> {
+/// A response with status 2xx.
+fn successful(answered: Result<Response, HttpError>) -> Result<Response, Error> {
     let response = answered.map_err(|error| failed(&error))?;
     if response.status / 100 == 2 {
         return Ok(response);

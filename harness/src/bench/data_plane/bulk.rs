@@ -1,50 +1,50 @@
-//! Much data on few connections, from the backend to the client.
+//! Bulk transfer from the backend to the client.
 
 use std::time::Duration;
 
-use super::{Bench, Turn};
-use crate::bench::load::{Kind, Outcome, Task};
-use crate::bench::results::{Better, Fold, Metric, Section, Unit};
-use crate::bench::stand::Stand;
+use bench::load::{LoadReport, Workload};
+use bench::results::{Aggregate, Better, Metric, Section, Unit};
+
+use super::candidate::Candidate;
+use super::rounds::{Comparison, Measurement};
 use crate::error::Error;
 
-/// Connections at a time.
-const CONNECTIONS: [usize; 2] = [1, MOST];
-/// The most of them.
-pub(super) const MOST: usize = 8;
+/// Numbers of concurrent connections that are measured.
+const CONNECTIONS: [usize; 2] = [1, MAX_CONNECTIONS];
+pub(super) const MAX_CONNECTIONS: usize = 8;
 
 const METRICS: &[Metric] = &[
     Metric {
         key: "gigabytes_per_second",
         header: "THROUGHPUT",
         unit: Unit::GigabytesPerSecond,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Higher,
     },
     Metric {
         key: "cpu_seconds_per_gigabyte",
         header: "CPU",
         unit: Unit::SecondsPerGigabyte,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "failed",
         header: "FAILED",
         unit: Unit::Count,
-        fold: Fold::Total,
+        aggregate: Aggregate::Sum,
         better: Better::Neither,
     },
 ];
 
-/// Bytes a second below which a turn is given up.
-const SLOWEST: u64 = 20_000_000;
-/// Time that a load may take in any case.
+/// Throughput below which a transfer times out, in bytes per second.
+const MIN_THROUGHPUT: u64 = 20_000_000;
+/// Added to every transfer's timeout.
 const GRACE: Duration = Duration::from_secs(30);
 
-impl Bench<'_> {
-    pub(super) async fn bulk(&self, stands: &[Stand]) -> Result<Vec<Section>, Error> {
-        let bytes = self.setting.bulk;
+impl Comparison<'_> {
+    pub(super) async fn bulk(&self, candidates: &[Candidate]) -> Result<Vec<Section>, Error> {
+        let bytes = self.options.bulk;
         let mut sections = Vec::new();
         for concurrency in CONNECTIONS {
             let key = format!("bulk-{concurrency}");
@@ -56,19 +56,11 @@ impl Bench<'_> {
             };
             let title = format!("{key}: {gigabytes} GB on {many}");
             let section = self
-                .rounds(&key, title, METRICS, stands, async |_, stand| {
-                    let task = Task {
-                        route: stand.route.clone(),
-                        kind: Kind::Bulk { concurrency, bytes },
-                    };
-                    let limit = GRACE + Duration::from_secs(bytes / SLOWEST);
-                    let used = || stand.tree().map(|tree| tree.processor_time());
-                    let before = used();
-                    let (_, outcome) = self.helpers.load(&task, limit).await?;
-                    let processor = before
-                        .zip(used())
-                        .map(|(before, after)| after.saturating_sub(before));
-                    Ok(turn(&outcome, processor))
+                .rounds(&key, title, METRICS, candidates, async |_, candidate| {
+                    let workload = Workload::Bulk { concurrency, bytes };
+                    let timeout = GRACE + Duration::from_secs(bytes / MIN_THROUGHPUT);
+                    let (report, cpu_time) = self.load(candidate, workload, timeout).await?;
+                    Ok(measurement(&report, cpu_time))
                 })
                 .await?;
             sections.push(section);
@@ -77,16 +69,16 @@ impl Bench<'_> {
     }
 }
 
-fn turn(outcome: &Outcome, processor: Option<Duration>) -> Turn {
-    let gigabytes = outcome.bytes as f64 / 1e9;
-    let any = |value: f64| (outcome.bytes > 0).then_some(value);
-    Turn {
-        figures: vec![
-            any(gigabytes / outcome.elapsed.as_secs_f64()),
-            processor.and_then(|time| any(time.as_secs_f64() / gigabytes)),
-            Some(outcome.failed as f64),
+fn measurement(report: &LoadReport, cpu_time: Option<Duration>) -> Measurement {
+    let gigabytes = report.bytes as f64 / 1e9;
+    let any = |value: f64| (report.bytes > 0).then_some(value);
+    Measurement {
+        values: vec![
+            any(gigabytes / report.elapsed.as_secs_f64()),
+            cpu_time.and_then(|time| any(time.as_secs_f64() / gigabytes)),
+            Some(report.failed as f64),
         ],
-        failure: outcome.failure.clone(),
+        failure: report.failure.clone(),
     }
 }
 
@@ -95,16 +87,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_has_a_figure_for_each_metric() {
-        let outcome = Outcome {
+    fn a_measurement_has_a_value_for_each_metric() {
+        let report = LoadReport {
             done: 8,
             bytes: 2_000_000_000,
             elapsed: Duration::from_secs(4),
-            ..Outcome::default()
+            ..LoadReport::default()
         };
-        let figures = turn(&outcome, Some(Duration::from_secs(1))).figures;
-        assert_eq!(figures.len(), METRICS.len());
-        assert_eq!(figures, [Some(0.5), Some(0.5), Some(0.0)]);
-        assert_eq!(turn(&Outcome::default(), None).figures, [None, None, Some(0.0)]);
+        let values = measurement(&report, Some(Duration::from_secs(1))).values;
+        assert_eq!(values.len(), METRICS.len());
+        assert_eq!(values, [Some(0.5), Some(0.5), Some(0.0)]);
+        let nothing = measurement(&LoadReport::default(), None).values;
+        assert_eq!(nothing, [None, None, Some(0.0)]);
     }
 }

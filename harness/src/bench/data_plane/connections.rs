@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Bench, Turn};
-use crate::bench::load::{Kind, Outcome, Task};
-use crate::bench::results::{Better, Fold, Metric, Section, Unit};
-use crate::bench::room;
-use crate::bench::stand::Stand;
+use bench::load::{LoadReport, Workload};
+use bench::results::{Aggregate, Better, Metric, Section, Unit};
+
+use super::candidate::Candidate;
+use super::rounds::{Comparison, Measurement};
+use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
 const METRICS: &[Metric] = &[
@@ -14,112 +15,105 @@ const METRICS: &[Metric] = &[
         key: "requests_per_second",
         header: "REQ/S",
         unit: Unit::PerSecond,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Higher,
     },
     Metric {
         key: "p50_us",
         header: "P50",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "p99_us",
         header: "P99",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "max_us",
         header: "MAX",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "cpu_us_per_connection",
         header: "CPU/CONN",
         unit: Unit::Microseconds,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "failed",
         header: "FAILED",
         unit: Unit::Count,
-        fold: Fold::Total,
+        aggregate: Aggregate::Sum,
         better: Better::Neither,
     },
 ];
 
-/// Requests a second that are expected before anything is known.
-const GUESS: f64 = 15_000.0;
-/// Time that a load may take beyond its duration.
+/// Expected requests per second before the first measurement.
+const INITIAL_RATE: f64 = 15_000.0;
+/// Added to a load's duration for its timeout.
 const GRACE: Duration = Duration::from_secs(30);
-/// Part of a turn's length that each has before the first round.
-const WARM_UP: u32 = 8;
+/// Before the first round, each candidate is loaded for the duration divided by this.
+const WARM_UP_DIVISOR: u32 = 8;
 
-impl Bench<'_> {
-    pub(super) async fn connections(&self, key: &str, stands: &[Stand]) -> Result<Section, Error> {
-        let (concurrency, duration) = (self.setting.concurrency, self.setting.duration);
+impl Comparison<'_> {
+    pub(super) async fn connections(&self, key: &str, candidates: &[Candidate]) -> Result<Section, Error> {
+        let (concurrency, duration) = (self.options.concurrency, self.options.duration);
         self.progress.stage(key);
         let mut expected = Vec::new();
-        for stand in stands {
-            let short = duration / WARM_UP;
-            let (_, outcome) = self.requests(stand, short, GUESS * short.as_secs_f64()).await?;
-            expected.push(outcome.done as f64 * f64::from(WARM_UP));
+        for candidate in candidates {
+            let short = duration / WARM_UP_DIVISOR;
+            let requests = INITIAL_RATE * short.as_secs_f64();
+            let (_, done) = self.requests(candidate, short, requests).await?;
+            expected.push(done * f64::from(WARM_UP_DIVISOR));
         }
-        let title =
-            format!("{key}: a connection for each request, {concurrency} at a time, turns of {duration:?}");
-        self.rounds(key, title, METRICS, stands, async |at, stand| {
-            let (turn, outcome) = self.requests(stand, duration, expected[at]).await?;
-            expected[at] = outcome.done as f64;
-            Ok(turn)
+        let title = format!("{key}: one connection per request, {concurrency} at a time, for {duration:?}");
+        self.rounds(key, title, METRICS, candidates, async |index, candidate| {
+            let (measurement, done) = self.requests(candidate, duration, expected[index]).await?;
+            expected[index] = done;
+            Ok(measurement)
         })
         .await
     }
 
-    /// One turn, of which about `expected` requests are expected.
+    /// Loads a candidate once the kernel can track the `expected` number of requests. Returns the number that
+    /// completed, too.
     async fn requests(
         &self,
-        stand: &Stand,
+        candidate: &Candidate,
         duration: Duration,
         expected: f64,
-    ) -> Result<(Turn, Outcome), Error> {
-        let room = (expected * 1.25) as u64 * stand.tracked();
-        room::wait(room, self.progress).await?;
-        let task = Task {
-            route: stand.route.clone(),
-            kind: Kind::Connections {
-                concurrency: self.setting.concurrency,
-                duration,
-            },
+    ) -> Result<(Measurement, f64), Error> {
+        let entries = (expected * 1.25) as u64 * candidate.tracked_connections();
+        wait_for_entries(entries, self.progress).await?;
+        let workload = Workload::Connections {
+            concurrency: self.options.concurrency,
+            duration,
         };
-        let used = || stand.tree().map(|tree| tree.processor_time());
-        let before = used();
-        let (_, outcome) = self.helpers.load(&task, duration + GRACE).await?;
-        let processor = before
-            .zip(used())
-            .map(|(before, after)| after.saturating_sub(before));
-        Ok((turn(&outcome, processor), outcome))
+        let (report, cpu_time) = self.load(candidate, workload, duration + GRACE).await?;
+        Ok((measurement(&report, cpu_time), report.done as f64))
     }
 }
 
-fn turn(outcome: &Outcome, processor: Option<Duration>) -> Turn {
-    let any = |value: f64| (outcome.done > 0).then_some(value);
+fn measurement(report: &LoadReport, cpu_time: Option<Duration>) -> Measurement {
+    let any = |value: f64| (report.done > 0).then_some(value);
     let micros = |time: Duration| any(time.as_secs_f64() * 1e6);
-    Turn {
-        figures: vec![
-            any(outcome.done as f64 / outcome.elapsed.as_secs_f64()),
-            micros(outcome.p50),
-            micros(outcome.p99),
-            micros(outcome.max),
-            processor.and_then(|time| micros(time.div_f64((outcome.done as f64).max(1.0)))),
-            Some(outcome.failed as f64),
+    Measurement {
+        values: vec![
+            any(report.done as f64 / report.elapsed.as_secs_f64()),
+            micros(report.p50),
+            micros(report.p99),
+            micros(report.max),
+            cpu_time.and_then(|time| micros(time.div_f64((report.done as f64).max(1.0)))),
+            Some(report.failed as f64),
         ],
-        failure: outcome.failure.clone(),
+        failure: report.failure.clone(),
     }
 }
 
@@ -128,20 +122,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_has_a_figure_for_each_metric() {
-        let outcome = Outcome {
+    fn a_measurement_has_a_value_for_each_metric() {
+        let report = LoadReport {
             done: 4000,
             failed: 3,
             elapsed: Duration::from_secs(2),
             p50: Duration::from_micros(150),
-            ..Outcome::default()
+            ..LoadReport::default()
         };
-        let figures = turn(&outcome, Some(Duration::from_millis(200))).figures;
-        assert_eq!(figures.len(), METRICS.len());
-        assert_eq!(figures[..2], [Some(2000.0), Some(150.0)]);
-        assert!((figures[4].unwrap() - 50.0).abs() < 0.01);
-        assert_eq!(figures[5], Some(3.0));
-        let nothing = turn(&Outcome::default(), None).figures;
+        let values = measurement(&report, Some(Duration::from_millis(200))).values;
+        assert_eq!(values.len(), METRICS.len());
+        assert_eq!(values[..2], [Some(2000.0), Some(150.0)]);
+        assert!((values[4].unwrap() - 50.0).abs() < 0.01);
+        assert_eq!(values[5], Some(3.0));
+        let nothing = measurement(&LoadReport::default(), None).values;
         assert_eq!(nothing, [None, None, None, None, None, Some(0.0)]);
     }
 }

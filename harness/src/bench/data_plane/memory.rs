@@ -1,23 +1,25 @@
-//! Memory of each proxy: idle, and with many connections that are open and idle.
+//! Memory of each proxy: without connections, and with many idle connections.
 
 use std::time::Duration;
 
-use super::{Bench, raise_descriptors};
-use crate::bench::accounting::Memory;
-use crate::bench::contenders::Contender;
-use crate::bench::load::{Kind, Outcome, Task};
-use crate::bench::results::{Better, Fold, Metric, Section, Unit};
-use crate::bench::room;
-use crate::bench::stand::Stand;
+use bench::descriptor_limit;
+use bench::load::{LoadReport, LoadTask, Workload};
+use bench::process_usage::Memory;
+use bench::results::{Aggregate, Better, Metric, Section, Unit};
+
+use super::candidate::Candidate;
+use super::proxy_setup::ProxySetup;
+use super::rounds::Comparison;
+use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
-/// Descriptors that a proxy has for anything but connections, of which each has two.
+/// Descriptors of a proxy besides the two of each connection.
 const OTHER_DESCRIPTORS: u64 = 300;
-/// Time after which a proxy has put in order what it keeps.
+/// Time after which a proxy's memory no longer changes.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Time in which all connections must be open.
-const LIMIT: Duration = Duration::from_secs(120);
-/// Threads of the backend: connections are opened one after the other.
+/// Timeout to open all connections.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(120);
+/// Backend threads; few, because connections are opened one after another.
 const THREADS: usize = 16;
 
 const METRICS: &[Metric] = &[
@@ -25,67 +27,67 @@ const METRICS: &[Metric] = &[
         key: "idle_resident_mib",
         header: "IDLE RSS",
         unit: Unit::Mebibytes,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "idle_proportional_mib",
         header: "IDLE PSS",
         unit: Unit::Mebibytes,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "resident_bytes_per_connection",
         header: "RSS/CONN",
         unit: Unit::Bytes,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "proportional_bytes_per_connection",
         header: "PSS/CONN",
         unit: Unit::Bytes,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Lower,
     },
     Metric {
         key: "connections",
         header: "CONNECTIONS",
         unit: Unit::Count,
-        fold: Fold::Median,
+        aggregate: Aggregate::Median,
         better: Better::Neither,
     },
     Metric {
         key: "failed",
         header: "FAILED",
         unit: Unit::Count,
-        fold: Fold::Total,
+        aggregate: Aggregate::Sum,
         better: Better::Neither,
     },
 ];
 
-impl Bench<'_> {
-    /// Each is measured once, freshly started: what it has done before would be in its memory.
-    pub(super) async fn memory(&self, key: &str, contenders: &[Contender]) -> Result<Section, Error> {
-        let count = self.setting.idle.min(affordable(raise_descriptors()));
+impl Comparison<'_> {
+    /// Measures each proxy once, freshly started: memory depends on what a process has done before.
+    pub(super) async fn memory(&self, key: &str, setups: &[ProxySetup]) -> Result<Section, Error> {
+        let count = self.options.idle.min(max_connections(descriptor_limit::raise()));
         self.progress.stage(key);
         let mut rows = Vec::new();
-        for contender in contenders {
-            self.progress.note(contender.name);
-            // A backend that is new, too, closes what the one before has held.
-            let (_backend, address) = self.helpers.backend(THREADS).await?;
+        for setup in setups {
+            self.progress.note(setup.name);
+            // A backend per proxy: its end closes the connections that it holds.
+            let (_backend, address) = self.launcher.backend(THREADS).await?;
             let connections = usize::try_from(count).unwrap_or(usize::MAX);
-            let Some(stand) = self.stand(*contender, address, connections).await? else {
+            let Some(candidate) = self.start(*setup, address, connections).await? else {
                 continue;
             };
-            room::wait(count * stand.tracked(), self.progress).await?;
-            let (idle, busy, outcome) = self.measured(&stand, connections).await?;
-            let mut row = stand.row();
-            row.rounds.push(figures(idle, busy, &outcome));
-            row.failure = outcome.failure;
+            wait_for_entries(count * candidate.tracked_connections(), self.progress).await?;
+            let (idle, loaded, report) = self.hold(&candidate, connections).await?;
+            let mut row = candidate.row();
+            row.rounds.push(values(idle, loaded, &report));
+            row.failure = report.failure;
             rows.push(row);
-            stand.stop().await;
+            candidate.stop().await;
         }
         let title = format!("{key}: idle, and with {count} idle connections");
         self.progress.done("measured");
@@ -97,38 +99,41 @@ impl Bench<'_> {
         })
     }
 
-    async fn measured(&self, stand: &Stand, count: usize) -> Result<(Memory, Memory, Outcome), Error> {
+    /// Memory without connections and with `count` idle ones.
+    async fn hold(&self, candidate: &Candidate, count: usize) -> Result<(Memory, Memory, LoadReport), Error> {
         let memory = async || {
             tokio::time::sleep(SETTLE).await;
-            stand.tree().map_or_else(Memory::default, |tree| tree.memory())
+            candidate
+                .processes()
+                .map_or_else(Memory::default, |tree| tree.memory())
         };
         let idle = memory().await;
-        let task = Task {
-            route: stand.route.clone(),
-            kind: Kind::Hold { count },
+        let task = LoadTask {
+            target: candidate.target.clone(),
+            workload: Workload::Hold { count },
         };
-        let (_held, outcome) = self.helpers.load(&task, LIMIT).await?;
-        Ok((idle, memory().await, outcome))
+        let (_held, report) = self.launcher.load(&task, OPEN_TIMEOUT).await?;
+        Ok((idle, memory().await, report))
     }
 }
 
-/// How many connections a proxy can have with this limit of open files.
-fn affordable(descriptors: u64) -> u64 {
+/// Connections that a proxy can hold with this limit of open files.
+fn max_connections(descriptors: u64) -> u64 {
     descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2
 }
 
-fn figures(idle: Memory, busy: Memory, outcome: &Outcome) -> Vec<Option<f64>> {
+fn values(idle: Memory, loaded: Memory, report: &LoadReport) -> Vec<Option<f64>> {
     let mebibytes = |bytes: u64| Some(bytes as f64 / f64::from(1 << 20));
-    let each = |idle: u64, busy: u64| {
-        (outcome.done > 0).then(|| busy.saturating_sub(idle) as f64 / outcome.done as f64)
+    let per_connection = |idle: u64, loaded: u64| {
+        (report.done > 0).then(|| loaded.saturating_sub(idle) as f64 / report.done as f64)
     };
     vec![
         mebibytes(idle.resident),
         mebibytes(idle.proportional),
-        each(idle.resident, busy.resident),
-        each(idle.proportional, busy.proportional),
-        Some(outcome.done as f64),
-        Some(outcome.failed as f64),
+        per_connection(idle.resident, loaded.resident),
+        per_connection(idle.proportional, loaded.proportional),
+        Some(report.done as f64),
+        Some(report.failed as f64),
     ]
 }
 
@@ -137,26 +142,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_no_more_than_descriptors_allow() {
-        assert_eq!(affordable(20_300), 10_000);
-        assert_eq!(affordable(1024), 362);
-        assert_eq!(affordable(100), 0);
+    fn the_limit_of_open_files_limits_connections() {
+        assert_eq!(max_connections(20_300), 10_000);
+        assert_eq!(max_connections(1024), 362);
+        assert_eq!(max_connections(100), 0);
     }
 
     #[test]
-    fn a_connection_costs_what_came_on_top() {
+    fn memory_per_connection_is_the_increase_divided_by_the_connections() {
         let memory = |mib: u64| Memory {
             resident: mib << 20,
             proportional: mib << 20,
         };
-        let outcome = Outcome {
+        let report = LoadReport {
             done: 1024,
             failed: 1,
-            ..Outcome::default()
+            ..LoadReport::default()
         };
-        let found = figures(memory(4), memory(6), &outcome);
+        let found = values(memory(4), memory(6), &report);
         assert_eq!(found.len(), METRICS.len());
         assert_eq!(found, [4.0, 4.0, 2048.0, 2048.0, 1024.0, 1.0].map(Some));
-        assert_eq!(figures(memory(4), memory(2), &Outcome::default())[2], None);
+        assert_eq!(values(memory(4), memory(2), &LoadReport::default())[2], None);
     }
 }

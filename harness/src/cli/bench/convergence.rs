@@ -2,24 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-use harness::bench::convergence::{self, Part, Setting};
-use harness::bench::site::Site;
+use harness::bench::BenchMesh;
+use harness::bench::convergence::{self, Options, Part};
 use harness::console::Progress;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
 use super::super::mesh_args::{EngineArgs, MeshArgs};
 
-/// What is asked of `bench convergence`.
-#[derive(Debug, Args)]
-pub(super) struct Wish {
+/// Arguments of `bench convergence`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(flatten)]
     build: super::super::prepare::Args,
     /// How many times to measure each part
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// How many times to start a mesh; by default as many as --rounds, at most 10
+    /// How many times to start a mesh [default: --rounds, at most 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     starts: Option<u16>,
     /// Measure only these parts, separated by commas
@@ -31,17 +30,18 @@ pub(super) struct Wish {
     engine: EngineArgs,
 }
 
-pub(super) async fn run(wish: Wish, before: &MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    wish.output.tried()?;
-    let setting = Setting {
-        rounds: usize::from(wish.rounds),
-        starts: usize::from(wish.starts.unwrap_or(wish.rounds.min(10))),
-        parts: wish.only,
+pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    args.output.check_writable()?;
+    let options = Options {
+        rounds: usize::from(args.rounds),
+        starts: usize::from(args.starts.unwrap_or(args.rounds.min(10))),
+        parts: args.only,
     };
-    let choice = wish.engine.choice(before);
+    let choice = args.engine.choice(before);
     let progress = Progress::new();
-    let work = async |site: &Site| convergence::run(&setting, site, &progress).await;
-    let figures = super::own::on(!wish.build.no_build, choice, interrupts, &progress, work).await?;
-    wish.output.tell(figures.into()).await?;
+    let work = async |mesh: &BenchMesh| convergence::run(&options, mesh, &progress).await;
+    let build = !args.build.no_build;
+    let results = super::own_mesh::with(build, choice, interrupts, &progress, work).await?;
+    args.output.write(results.into()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use harness::bench::mesh::{self, Setting};
-use harness::bench::results::Results;
-use harness::bench::site::Site;
+use bench::results::Results;
+use clap::ValueEnum;
+use harness::bench::BenchMesh;
+use harness::bench::mesh::{self, Options};
 use harness::cluster::topology;
 use harness::console::Progress;
 use harness::engine::EngineChoice;
@@ -16,12 +16,12 @@ use harness::interrupt::Interrupts;
 use super::super::attach::attach;
 use super::super::mesh_args::{EngineArgs, MeshArgs, valid};
 
-/// Time between two looks whether the mesh is ready.
-const PERIOD: Duration = Duration::from_millis(25);
+/// Interval at which a starting mesh is checked for readiness.
+const READY_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// What is asked of `bench mesh`.
-#[derive(Debug, Args)]
-pub(super) struct Wish {
+/// Arguments of `bench mesh`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(flatten)]
     build: super::super::prepare::Args,
     /// How many times to measure each path
@@ -66,56 +66,55 @@ impl Via {
     }
 }
 
-/// Loads the mesh of this name, or one of its own.
-pub(super) async fn run(wish: Wish, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    wish.output.tried()?;
-    let setting = Setting {
-        rounds: usize::from(wish.rounds),
-        concurrency: usize::from(wish.concurrency),
-        duration: wish.duration,
-        ways: wish.via.iter().map(|via| via.way()).collect(),
+pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    args.output.check_writable()?;
+    let options = Options {
+        rounds: usize::from(args.rounds),
+        concurrency: usize::from(args.concurrency),
+        duration: args.duration,
+        ways: args.via.iter().map(|via| via.way()).collect(),
     };
     let progress = Progress::new();
-    let place = MeshArgs {
-        project: wish.project,
-        engine: wish.engine,
+    let mesh = MeshArgs {
+        project: args.project,
+        engine: args.engine,
     };
-    let place = place.or(before);
-    let choice = place.choice();
-    let results = match place.project {
-        Some(project) => running(&project, choice, &setting, interrupts, &progress).await?,
+    let mesh = mesh.or(before);
+    let choice = mesh.choice();
+    let results = match mesh.project {
+        Some(project) => load_running(&project, choice, &options, interrupts, &progress).await?,
         None => {
-            let build = !wish.build.no_build;
-            own(build, choice, &setting, interrupts, &progress).await?
+            let build = !args.build.no_build;
+            load_own(build, choice, &options, interrupts, &progress).await?
         }
     };
-    wish.output.tell(results.into()).await?;
+    args.output.write(results.into()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn running(
+async fn load_running(
     project: &str,
     choice: EngineChoice,
-    setting: &Setting,
+    options: &Options,
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
     let mesh = attach(project, choice).await?;
-    let loaded = mesh::run(setting, &mesh, progress);
+    let loaded = mesh::run(options, &mesh, progress);
     let results = interrupts.stop.run_until_cancelled(loaded).await;
     results.ok_or(Error::Interrupted).flatten()
 }
 
-async fn own(
+async fn load_own(
     build: bool,
     choice: EngineChoice,
-    setting: &Setting,
+    options: &Options,
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
-    let work = async |site: &Site| {
-        let (mesh, _) = site.start(PERIOD, progress).await?;
-        mesh::run(setting, &mesh, progress).await
+    let work = async |bench_mesh: &BenchMesh| {
+        let (mesh, _) = bench_mesh.start(READY_POLL_INTERVAL, progress).await?;
+        mesh::run(options, &mesh, progress).await
     };
-    super::own::on(build, choice, interrupts, progress, work).await
+    super::own_mesh::with(build, choice, interrupts, progress, work).await
 }

@@ -1,17 +1,16 @@
-//! What becomes of the results of a bench.
+//! Writes the results of a bench.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
-use harness::bench::convergence::Figures;
-use harness::bench::results::Results;
+use bench::results::Results;
+use harness::bench::convergence::ConvergenceResults;
 use harness::error::Error;
 
 use super::super::destination;
 
-/// Where the results go besides standard output.
-#[derive(Debug, Args)]
+/// Files for the results, besides standard output.
+#[derive(Debug, clap::Args)]
 pub(super) struct Output {
     /// Write the results as JSON, including every round
     #[arg(long, value_name = "FILE")]
@@ -21,14 +20,14 @@ pub(super) struct Output {
     markdown: Option<PathBuf>,
 }
 
-/// The results in every form.
-pub(super) struct Told {
+/// Results in all formats.
+pub(super) struct Formats {
     text: String,
     markdown: String,
     json: String,
 }
 
-impl From<Results> for Told {
+impl From<Results> for Formats {
     fn from(results: Results) -> Self {
         Self {
             text: results.text(),
@@ -38,22 +37,22 @@ impl From<Results> for Told {
     }
 }
 
-impl From<Figures> for Told {
-    fn from(figures: Figures) -> Self {
+impl From<ConvergenceResults> for Formats {
+    fn from(results: ConvergenceResults) -> Self {
         Self {
-            text: figures.text(),
-            markdown: figures.markdown(),
-            json: figures.json(),
+            text: results.text(),
+            markdown: results.markdown(),
+            json: results.json(),
         }
     }
 }
 
 impl Output {
-    /// Whether each file can be written.
+    /// Checks that each file can be written, before time is spent on measuring.
     ///
     /// # Errors
-    /// One cannot.
-    pub(super) fn tried(&self) -> Result<(), Error> {
+    /// A file cannot be written.
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
         let paths = [&self.json, &self.markdown];
         paths
             .into_iter()
@@ -61,14 +60,14 @@ impl Output {
             .try_for_each(|path| destination::writable(path))
     }
 
-    /// Tells the results, and writes them where that was asked for.
+    /// Prints the results and writes the files.
     ///
     /// # Errors
-    /// A file cannot be written; the results were told.
-    pub(super) async fn tell(&self, told: Told) -> Result<(), Error> {
-        // Where nobody reads standard output any more, there are still the files.
-        let _ = write!(std::io::stdout(), "{}", told.text);
-        let files = [(&self.json, told.json), (&self.markdown, told.markdown)];
+    /// A file cannot be written; the others and standard output were.
+    pub(super) async fn write(&self, formats: Formats) -> Result<(), Error> {
+        // If standard output is closed, there are still the files.
+        let _ = write!(std::io::stdout(), "{}", formats.text);
+        let files = [(&self.json, formats.json), (&self.markdown, formats.markdown)];
         let mut result = Ok(());
         for (path, text) in files {
             if let Some(path) = path

@@ -1,20 +1,20 @@
-//! What was measured.
+//! Measured values, section by section, and what is derived from them.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::statistics::median;
+use crate::statistics::median;
 
-/// What a figure is in.
+/// Unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests a second.
+    /// Requests per second.
     PerSecond,
     /// Microseconds.
     Microseconds,
-    /// 10^9 bytes a second.
+    /// 10^9 bytes per second.
     GigabytesPerSecond,
-    /// Seconds of processor time for 10^9 bytes.
+    /// Seconds of CPU time per 10^9 bytes.
     SecondsPerGigabyte,
     /// 2^20 bytes.
     Mebibytes,
@@ -24,23 +24,23 @@ pub enum Unit {
     Count,
 }
 
-/// What several rounds make one figure of.
+/// How the values of several rounds become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fold {
+pub enum Aggregate {
     /// Their median.
     Median,
-    /// All together.
-    Total,
+    /// Their sum.
+    Sum,
 }
 
-/// Which of two figures is better.
+/// Which of two values is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// The higher.
     Higher,
     /// The lower.
     Lower,
-    /// They are not compared.
+    /// Values are not compared.
     Neither,
 }
 
@@ -53,51 +53,51 @@ pub struct Metric {
     pub header: &'static str,
     /// Its unit.
     pub unit: Unit,
-    /// What rounds make of it.
-    pub fold: Fold,
-    /// Which is better.
+    /// How rounds are aggregated.
+    pub aggregate: Aggregate,
+    /// Which values are better.
     pub better: Better,
 }
 
-/// What a row stands for.
+/// What a row was measured of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// No proxy at all: what the others can at most come to.
-    Floor,
-    /// The sidecar.
-    Ours,
-    /// Another's.
-    Rival,
+pub enum RowKind {
+    /// No proxy at all: an upper bound.
+    Direct,
+    /// What is to be compared with the peers.
+    Subject,
+    /// A peer.
+    Peer,
 }
 
-/// What was measured of one contender.
+/// A row of a table: what was measured of one proxy or path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Its name.
     pub name: String,
-    /// What it stands for.
-    pub role: Role,
-    /// For each round a figure for each metric; none where there is none.
+    /// What it was measured of.
+    pub kind: RowKind,
+    /// For each round, a value per metric; `None` where it could not be measured.
     pub rounds: Vec<Vec<Option<f64>>>,
-    /// Why something failed, the first time.
+    /// The first failure.
     pub failure: Option<String>,
-    /// How many answers each host gave, where that is of interest.
+    /// Responses by the host that sent them, if they are counted.
     pub hosts: BTreeMap<String, u64>,
 }
 
 impl Row {
-    /// One of which nothing is known yet.
-    pub fn new(name: &str, role: Role) -> Self {
+    /// A row without rounds.
+    pub fn new(name: &str, kind: RowKind) -> Self {
         Self {
             name: name.to_owned(),
-            role,
+            kind,
             rounds: Vec::new(),
             failure: None,
             hosts: BTreeMap::new(),
         }
     }
 
-    /// The metric's figure in each round.
+    /// The values of all rounds of the metric at index `metric`.
     pub fn samples(&self, metric: usize) -> Vec<f64> {
         self.rounds
             .iter()
@@ -105,22 +105,22 @@ impl Row {
             .collect()
     }
 
-    fn value(&self, at: usize, metric: Metric) -> Option<f64> {
-        let samples = self.samples(at);
-        match metric.fold {
-            Fold::Median => median(&samples),
-            Fold::Total if samples.is_empty() => None,
-            Fold::Total => Some(samples.iter().sum()),
+    fn value(&self, index: usize, metric: Metric) -> Option<f64> {
+        let samples = self.samples(index);
+        match metric.aggregate {
+            Aggregate::Median => median(&samples),
+            Aggregate::Sum if samples.is_empty() => None,
+            Aggregate::Sum => Some(samples.iter().sum()),
         }
     }
 }
 
-/// A figure beside the best of others.
+/// A value of the subject, compared with the best peer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Against {
-    /// Who is best.
+pub struct Comparison {
+    /// The best peer's name.
     pub best: String,
-    /// Ours divided by theirs.
+    /// The subject's value divided by the best peer's.
     pub ratio: f64,
 }
 
@@ -129,7 +129,7 @@ pub struct Against {
 pub struct Section {
     /// Its name in JSON.
     pub key: String,
-    /// What was done.
+    /// What was measured.
     pub title: String,
     /// Its columns.
     pub metrics: &'static [Metric],
@@ -138,43 +138,43 @@ pub struct Section {
 }
 
 impl Section {
-    /// The figure of a row and a metric, by their places.
+    /// The aggregated value of a row and a metric, by their indexes.
     pub fn value(&self, row: usize, metric: usize) -> Option<f64> {
         self.rows.get(row)?.value(metric, *self.metrics.get(metric)?)
     }
 
-    /// One of ours beside the best of others.
-    pub fn against(&self, row: usize, metric: usize) -> Option<Against> {
+    /// The same value compared with the best peer's. `None` unless the row is a subject's and the metric is compared.
+    pub fn comparison(&self, row: usize, metric: usize) -> Option<Comparison> {
         let better = self.metrics.get(metric)?.better;
-        let ours = self.rows.get(row).filter(|row| row.role == Role::Ours)?;
-        let own = ours.value(metric, *self.metrics.get(metric)?)?;
-        let others = self.rows.iter().enumerate().filter_map(|(at, other)| {
-            let value = self.value(at, metric).filter(|_| other.role == Role::Rival)?;
-            Some((value, other))
+        self.rows.get(row).filter(|row| row.kind == RowKind::Subject)?;
+        let own = self.value(row, metric)?;
+        let peers = self.rows.iter().enumerate().filter_map(|(index, peer)| {
+            let value = self.value(index, metric).filter(|_| peer.kind == RowKind::Peer)?;
+            Some((value, peer))
         });
-        let (theirs, best) = match better {
-            Better::Higher => others.max_by(|a, b| a.0.total_cmp(&b.0))?,
-            Better::Lower => others.min_by(|a, b| a.0.total_cmp(&b.0))?,
+        let (value, best) = match better {
+            Better::Higher => peers.max_by(|a, b| a.0.total_cmp(&b.0))?,
+            Better::Lower => peers.min_by(|a, b| a.0.total_cmp(&b.0))?,
             Better::Neither => return None,
         };
-        let ratio = own / theirs;
-        ratio.is_finite().then(|| Against {
+        let ratio = own / value;
+        ratio.is_finite().then(|| Comparison {
             best: best.name.clone(),
             ratio,
         })
     }
 }
 
-/// All of it.
+/// The results of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
     /// When it began.
     pub began: SystemTime,
-    /// What was asked for, in words.
+    /// The options and the machine, in a sentence.
     pub setting: String,
-    /// The programs that were measured, with their versions.
+    /// Names and versions of the programs that were measured.
     pub programs: Vec<(String, String)>,
-    /// Those that are not installed.
+    /// Names of peers that are not installed.
     pub missing: Vec<String>,
     /// The tables.
     pub sections: Vec<Section>,
@@ -189,50 +189,58 @@ pub(super) mod example {
             key: "requests_per_second",
             header: "REQ/S",
             unit: Unit::PerSecond,
-            fold: Fold::Median,
+            aggregate: Aggregate::Median,
             better: Better::Higher,
         },
         Metric {
             key: "p99_us",
             header: "P99",
             unit: Unit::Microseconds,
-            fold: Fold::Median,
+            aggregate: Aggregate::Median,
             better: Better::Lower,
         },
         Metric {
             key: "failed",
             header: "FAILED",
             unit: Unit::Count,
-            fold: Fold::Total,
+            aggregate: Aggregate::Sum,
             better: Better::Neither,
         },
     ];
 
-    fn row(name: &str, role: Role, rounds: &[[Option<f64>; 3]]) -> Row {
+    fn row(name: &str, kind: RowKind, rounds: &[[Option<f64>; 3]]) -> Row {
         Row {
             rounds: rounds.iter().map(|round| round.to_vec()).collect(),
-            ..Row::new(name, role)
+            ..Row::new(name, kind)
         }
     }
 
-    pub(in crate::bench) fn results() -> Results {
+    pub(crate) fn results() -> Results {
         let section = Section {
             key: "tcp".to_owned(),
-            title: "tcp: a connection for each request".to_owned(),
+            title: "tcp: one connection per request".to_owned(),
             metrics: METRICS,
             rows: vec![
-                row("direct", Role::Floor, &[[Some(90_000.0), Some(20.0), Some(0.0)]]),
+                row(
+                    "direct",
+                    RowKind::Direct,
+                    &[[Some(90_000.0), Some(20.0), Some(0.0)]],
+                ),
                 row(
                     "sidecar",
-                    Role::Ours,
+                    RowKind::Subject,
                     &[
                         [Some(9_000.0), Some(50.0), Some(1.0)],
                         [Some(12_000.0), Some(300.0), Some(2.0)],
                         [Some(10_000.0), Some(100.0), Some(0.0)],
                     ],
                 ),
-                row("nginx", Role::Rival, &[[Some(8_000.0), Some(200.0), Some(0.0)]]),
-                row("haproxy", Role::Rival, &[[Some(5_000.0), Some(80.0), Some(0.0)]]),
+                row("nginx", RowKind::Peer, &[[Some(8_000.0), Some(200.0), Some(0.0)]]),
+                row(
+                    "haproxy",
+                    RowKind::Peer,
+                    &[[Some(5_000.0), Some(80.0), Some(0.0)]],
+                ),
             ],
         };
         Results {
@@ -250,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_are_folded() {
+    fn rounds_are_aggregated_to_a_median_or_a_sum() {
         let section = example::results().sections.remove(0);
         let of = |row| [0, 1, 2].map(|metric| section.value(row, metric));
         assert_eq!(of(1), [Some(10_000.0), Some(100.0), Some(3.0)]);
@@ -259,21 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_compared_with_the_best_of_others_and_never_with_the_floor() {
+    fn a_subject_is_compared_with_the_best_peer_and_not_with_direct() {
         let section = example::results().sections.remove(0);
-        let against = |row, metric| {
+        let comparison = |row, metric| {
             section
-                .against(row, metric)
-                .map(|against| (against.best, against.ratio))
+                .comparison(row, metric)
+                .map(|comparison| (comparison.best, comparison.ratio))
         };
-        assert_eq!(against(1, 0), Some(("nginx".to_owned(), 1.25)));
-        assert_eq!(against(1, 1), Some(("haproxy".to_owned(), 1.25)));
-        assert_eq!(against(1, 2), None);
-        assert_eq!(against(2, 0), None);
+        assert_eq!(comparison(1, 0), Some(("nginx".to_owned(), 1.25)));
+        assert_eq!(comparison(1, 1), Some(("haproxy".to_owned(), 1.25)));
+        assert_eq!(comparison(1, 2), None);
+        assert_eq!(comparison(2, 0), None);
         let alone = Section {
             rows: section.rows[..2].to_vec(),
             ..section.clone()
         };
-        assert_eq!(alone.against(1, 0), None);
+        assert_eq!(alone.comparison(1, 0), None);
     }
 }

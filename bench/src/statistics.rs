@@ -1,6 +1,7 @@
-//! Medians and percentiles.
+//! Medians and percentiles of measured values. Exact, by sorting: a measurement has thousands of samples, and its figures
+//! are to be values that occurred.
 
-/// The median; the mean of the middle two where their number is even. None of nothing.
+/// The median; of an even number of values, the mean of the middle two. `None` without values.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -12,7 +13,8 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some(f64::midpoint(*sorted.get(middle - 1)?, upper))
 }
 
-/// The smallest of the sorted values that `percent` percent of them do not exceed (nearest rank). None of nothing.
+/// The nearest-rank percentile: the smallest value that at least `percent` percent of `sorted` do not exceed. `None`
+/// without values.
 pub fn percentile<T: Copy>(sorted: &[T], percent: f64) -> Option<T> {
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied()
@@ -23,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
@@ -31,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_values_that_were_there() {
+    fn a_percentile_is_one_of_the_values() {
         let hundred: Vec<u32> = (1..=100).collect();
         assert_eq!(percentile(&hundred, 50.0), Some(50));
         assert_eq!(percentile(&hundred, 99.0), Some(99));

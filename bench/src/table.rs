@@ -1,8 +1,8 @@
-//! Plain-text tables without borders, in the style of `docker ps`.
+//! Tables without borders, as `docker ps` prints them.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-/// Aligns `rows` under `header`, left-justified, three spaces between columns.
+/// A table with a header line and left-aligned columns as wide as their widest cell.
 pub fn plain(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_under_their_header() {
+    fn cells_stand_under_their_header() {
         let rows = [
             vec!["1".to_owned(), "two".to_owned()],
             vec!["longer".to_owned(), "2".to_owned()],

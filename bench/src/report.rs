@@ -1,19 +1,20 @@
-//! The results as tables, Markdown and JSON.
+//! Results as text, Markdown and JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use super::results::{Results, Role, Section, Unit};
-use crate::clock;
-use crate::console::table;
+use crate::results::{Results, Section, Unit};
+use crate::table;
 
-/// Changes when a key changes its meaning or goes; new keys may come at any time.
+/// Version of the JSON document. Increased when a key is removed or changes its meaning, not for new keys.
 const VERSION: u32 = 1;
 
 impl Results {
-    /// Tables for people.
+    /// Tables as plain text.
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", self.setting);
         // Writing to a String does not fail.
@@ -36,7 +37,7 @@ impl Results {
         text
     }
 
-    /// The same for a web page.
+    /// The same tables in Markdown.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n\n", cell(&self.setting));
         for (name, version) in &self.programs {
@@ -62,7 +63,7 @@ impl Results {
         text
     }
 
-    /// All of it for programs: every round's figures, too.
+    /// A JSON document with the values of every round.
     pub fn json(&self) -> String {
         let programs: Vec<Value> = self
             .programs
@@ -72,7 +73,7 @@ impl Results {
         let sections: Vec<Value> = self.sections.iter().map(section_json).collect();
         let document = json!({
             "version": VERSION,
-            "began": clock::rfc3339(self.began),
+            "began": rfc3339(self.began),
             "setting": self.setting,
             "programs": programs,
             "missing": self.missing,
@@ -82,72 +83,80 @@ impl Results {
     }
 }
 
+/// RFC 3339 in UTC, to milliseconds.
+fn rfc3339(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 fn section_json(section: &Section) -> Value {
-    let rows: Vec<Value> = (0..section.rows.len()).map(|at| row_json(section, at)).collect();
+    let rows: Vec<Value> = (0..section.rows.len())
+        .map(|row| row_json(section, row))
+        .collect();
     json!({"name": section.key, "title": section.title, "rows": rows})
 }
 
-fn row_json(section: &Section, at: usize) -> Value {
-    let (mut values, mut samples, mut against) = (Map::new(), Map::new(), Map::new());
-    let row = &section.rows[at];
-    for (place, metric) in section.metrics.iter().enumerate() {
-        values.insert(metric.key.to_owned(), json!(section.value(at, place)));
-        samples.insert(metric.key.to_owned(), json!(row.samples(place)));
-        if let Some(found) = section.against(at, place) {
-            let beside = json!({"best": found.best, "ratio": found.ratio});
-            against.insert(metric.key.to_owned(), beside);
+fn row_json(section: &Section, row_index: usize) -> Value {
+    let (mut values, mut samples, mut comparisons) = (Map::new(), Map::new(), Map::new());
+    let row = &section.rows[row_index];
+    for (index, metric) in section.metrics.iter().enumerate() {
+        values.insert(metric.key.to_owned(), json!(section.value(row_index, index)));
+        samples.insert(metric.key.to_owned(), json!(row.samples(index)));
+        if let Some(found) = section.comparison(row_index, index) {
+            let comparison = json!({"best": found.best, "ratio": found.ratio});
+            comparisons.insert(metric.key.to_owned(), comparison);
         }
     }
     json!({
         "name": row.name,
         "values": values,
         "rounds": samples,
-        "against_best": against,
+        "against_best": comparisons,
         "failure": row.failure,
         "hosts": row.hosts,
     })
 }
 
-/// A table's header and its cells: a row for each contender, and one below for each of ours beside the best of others.
+/// A table's header and lines: one per row with its values, then one per subject with its comparisons.
 fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
-    let metrics = section.metrics;
-    let shared = section.rows.iter().any(|row| !row.hosts.is_empty());
+    let counted = section.rows.iter().any(|row| !row.hosts.is_empty());
     let header = std::iter::once(String::new())
-        .chain(metrics.iter().map(|metric| metric.header.to_owned()))
-        .chain(shared.then(|| "SHARES".to_owned()))
+        .chain(section.metrics.iter().map(|metric| metric.header.to_owned()))
+        .chain(counted.then(|| "SHARES".to_owned()))
         .collect();
-    let places = 0..section.rows.len();
-    let values = places.clone().map(|at| {
-        let figures = (0..metrics.len()).map(|place| {
+    let rows = 0..section.rows.len();
+    let values = rows.clone().map(|row| {
+        let values = section.metrics.iter().enumerate().map(|(index, metric)| {
             section
-                .value(at, place)
-                .map_or_else(|| "-".to_owned(), |value| shown(value, metrics[place].unit))
+                .value(row, index)
+                .map_or_else(|| "-".to_owned(), |value| formatted(value, metric.unit))
         });
-        std::iter::once(section.rows[at].name.clone())
-            .chain(figures)
-            .chain(shared.then(|| shares(&section.rows[at].hosts)))
+        std::iter::once(section.rows[row].name.clone())
+            .chain(values)
+            .chain(counted.then(|| shares(&section.rows[row].hosts)))
             .collect()
     });
-    let ratios = places.filter_map(|at| {
-        let found: Vec<_> = (0..metrics.len())
-            .map(|place| section.against(at, place))
-            .collect();
-        let any = section.rows[at].role == Role::Ours && found.iter().any(Option::is_some);
-        any.then(|| {
-            let figures = found.into_iter().map(|against| {
-                against.map_or_else(String::new, |against| {
-                    format!("{:.2} × {}", against.ratio, against.best)
-                })
-            });
-            std::iter::once(format!("{} / best", section.rows[at].name))
-                .chain(figures)
-                .collect()
-        })
-    });
-    (header, values.chain(ratios).collect())
+    let comparisons = rows.filter_map(|row| comparison_cells(section, row));
+    (header, values.chain(comparisons).collect())
 }
 
-/// What share of the answers each host gave, in percent.
+/// The line that compares a row with the best peers. `None` if nothing of it is compared.
+fn comparison_cells(section: &Section, row: usize) -> Option<Vec<String>> {
+    let comparisons: Vec<_> = (0..section.metrics.len())
+        .map(|metric| section.comparison(row, metric))
+        .collect();
+    comparisons.iter().any(Option::is_some).then(|| {
+        let cells = comparisons.into_iter().map(|comparison| {
+            comparison.map_or_else(String::new, |comparison| {
+                format!("{:.2} × {}", comparison.ratio, comparison.best)
+            })
+        });
+        std::iter::once(format!("{} / best", section.rows[row].name))
+            .chain(cells)
+            .collect()
+    })
+}
+
+/// Share of the responses that each host sent, in percent.
 fn shares(hosts: &BTreeMap<String, u64>) -> String {
     let all: u64 = hosts.values().sum();
     let share = |(host, count): (&String, &u64)| {
@@ -164,7 +173,7 @@ fn failures(section: &Section) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|row| Some((row.name.as_str(), row.failure.as_deref()?)))
 }
 
-fn shown(value: f64, unit: Unit) -> String {
+fn formatted(value: f64, unit: Unit) -> String {
     match unit {
         Unit::PerSecond | Unit::Count => format!("{value:.0}"),
         Unit::Microseconds if value >= 10_000.0 => format!("{:.1} ms", value / 1000.0),
@@ -176,18 +185,18 @@ fn shown(value: f64, unit: Unit) -> String {
     }
 }
 
-/// Text that stays within its cell.
+/// Text that does not break a Markdown table cell.
 fn cell(text: &str) -> String {
     text.replace(['\r', '\n'], " ").replace('|', "\\|")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::example::results;
     use super::*;
+    use crate::results::example::results;
 
     #[test]
-    fn tables_have_all_contenders_and_what_is_best() {
+    fn a_table_has_all_rows_and_compares_subjects_with_the_best_peers() {
         let text = results().text();
         let line = |name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -202,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_is_not_broken_by_what_programs_say_of_themselves() {
+    fn version_texts_do_not_break_markdown() {
         let text = results().markdown();
         assert!(text.contains("- nginx: nginx 1 \\| 2\n"), "{text}");
         assert!(text.contains("|  | req/s | p99 | failed |\n|---|---:|---:|---:|\n"));
@@ -210,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_find_figures_rounds_and_ratios() {
+    fn json_has_values_rounds_and_ratios() {
         let parsed: Value = serde_json::from_str(&results().json()).unwrap();
         let row = &parsed["sections"][0]["rows"][1];
         assert_eq!(row["name"], "sidecar");
@@ -224,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_have_their_share() {
+    fn hosts_are_shown_with_their_shares() {
         let hosts = |counts: &[(&str, u64)]| {
             shares(
                 &counts
@@ -246,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_the_digits_that_are_of_interest() {
+    fn values_are_shown_with_their_units() {
         for (value, unit, expected) in [
             (12345.6, Unit::PerSecond, "12346"),
             (999.4, Unit::Microseconds, "999 µs"),
@@ -256,7 +265,7 @@ mod tests {
             (4.25, Unit::Mebibytes, "4.2 MiB"),
             (1023.5, Unit::Bytes, "1024 B"),
         ] {
-            assert_eq!(shown(value, unit), expected);
+            assert_eq!(formatted(value, unit), expected);
         }
     }
 }

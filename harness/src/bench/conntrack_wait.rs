@@ -1,4 +1,4 @@
-//! Room for connections in the kernel's tables. Where it runs out, what is measured is the machine.
+//! Waits for free entries in the kernel's connection tracking table: with a full table a bench would measure the machine.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use crate::console::Progress;
 use crate::error::Error;
 use crate::verify::conntrack::{self, Room};
 
-/// Time after which the kernel has forgotten closed connections, and some more.
-const LIMIT: Duration = Duration::from_secs(180);
-const PERIOD: Duration = Duration::from_secs(1);
+/// Longer than the kernel keeps closed connections (120 s in TIME_WAIT).
+const TIMEOUT: Duration = Duration::from_secs(180);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits until `connections` more can be tracked.
 ///
 /// # Errors
-/// They never can, or cannot for longer than it takes to forget old ones.
-pub(super) async fn wait(connections: u64, progress: &Progress) -> Result<(), Error> {
+/// The table is too small, or has too few free entries when the wait times out.
+pub(super) async fn wait_for_entries(connections: u64, progress: &Progress) -> Result<(), Error> {
     let begun = Instant::now();
     while let Some(Room { whole, left }) = conntrack::room().filter(|room| room.left < connections) {
         if whole < connections {
@@ -22,22 +22,22 @@ pub(super) async fn wait(connections: u64, progress: &Progress) -> Result<(), Er
                 format!(
                     "the next step needs {connections} connections, and the kernel can track {whole} without dropping any"
                 ),
-                "take a shorter --duration, or raise /proc/sys/net/netfilter/nf_conntrack_max",
+                "use a shorter --duration, or raise /proc/sys/net/netfilter/nf_conntrack_max",
             ));
         }
-        if begun.elapsed() > LIMIT {
+        if begun.elapsed() > TIMEOUT {
             return Err(Error::environment(
                 format!(
                     "the kernel can track {left} more connections, and the next step needs {connections}"
                 ),
-                "stop whatever else makes connections, take a shorter --duration, or raise \
+                "stop other programs that make connections, use a shorter --duration, or raise \
                  /proc/sys/net/netfilter/nf_conntrack_max",
             ));
         }
         progress.note(&format!(
-            "waiting for the kernel to forget old connections (room for {left} of {connections})"
+            "waiting until the kernel has dropped closed connections ({left} of {connections} entries free)"
         ));
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

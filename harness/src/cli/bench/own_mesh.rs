@@ -1,6 +1,6 @@
-//! A mesh that a bench has for its own.
+//! A new mesh for one bench.
 
-use harness::bench::site::Site;
+use harness::bench::BenchMesh;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::console::Progress;
@@ -11,13 +11,13 @@ use harness::interrupt::Interrupts;
 use super::super::guard::{Afterwards, guarded, ownership};
 use super::super::{prepare, up};
 
-/// Does `work` where nobody else's mesh is in the way, and then removes all that it has made.
-pub(super) async fn on<T>(
+/// Prepares a mesh with a random name and free ports, calls `work` with it, and removes all that `work` started.
+pub(super) async fn with<T>(
     build: bool,
     choice: EngineChoice,
     interrupts: &Interrupts,
     progress: &Progress,
-    work: impl AsyncFnOnce(&Site) -> Result<T, Error>,
+    work: impl AsyncFnOnce(&BenchMesh) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let checkout = Checkout::find()?;
     let project = format!("mesh-bench-{:08x}", rand::random::<u32>());
@@ -38,13 +38,13 @@ pub(super) async fn on<T>(
             progress,
         )
         .await?;
-        let site = Site {
+        let bench_mesh = BenchMesh {
             engine: engine.clone(),
             topology,
             image: image.image,
             ownership: ownership.clone(),
         };
-        let done = interrupts.stop.run_until_cancelled(work(&site)).await;
+        let done = interrupts.stop.run_until_cancelled(work(&bench_mesh)).await;
         Ok((done.ok_or(Error::Interrupted)??, Afterwards::Remove))
     };
     guarded(&engine, &ownership, interrupts, progress, Box::pin(all)).await

@@ -1,4 +1,4 @@
-//! Where a bench has a mesh of its own.
+//! The mesh that a bench starts for itself.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::Error;
 use crate::verify::suite::READY_LIMIT;
 
-/// All that a mesh is made of.
+/// A bench's mesh, to be started once or repeatedly.
 #[derive(Debug, Clone)]
-pub struct Site {
-    /// What runs its containers.
+pub struct BenchMesh {
+    /// The engine that runs its containers.
     pub engine: Engine,
-    /// What it is to be.
+    /// Its members.
     pub topology: Topology,
     /// The image of all its containers.
     pub image: Image,
-    /// What all that is made belongs to.
+    /// Labels its containers and network as this process's.
     pub ownership: Ownership,
 }
 
-impl Site {
-    /// Starts the mesh and waits until it is ready, looking as often as `period` says. Answers also with the time from
-    /// the last container's start until it was.
+impl BenchMesh {
+    /// Starts the mesh and polls it every `period` until it is ready. Returns the time from the last container's start
+    /// until then, too.
     ///
     /// # Errors
-    /// It cannot be made, or is not ready in time.
+    /// It cannot be started, or is not ready in time.
     pub async fn start(&self, period: Duration, progress: &Progress) -> Result<(Mesh, Duration), Error> {
         let topology = self.topology.clone();
         let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
@@ -41,8 +41,8 @@ impl Site {
     /// Kills and removes all containers of the mesh and its network.
     ///
     /// # Errors
-    /// Something stays, or the engine's.
-    pub async fn clear(&self) -> Result<(), EngineError> {
+    /// The engine's, or something could not be removed.
+    pub async fn remove(&self) -> Result<(), EngineError> {
         cleanup::remove_labelled(&self.engine, label::PROJECT, &self.topology.project).await
     }
 }

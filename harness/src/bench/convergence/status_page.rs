@@ -1,4 +1,4 @@
-//! Looking at sidecars' status pages so often that it is known when they changed.
+//! Polls sidecars' status pages to find the time at which they change.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,33 +8,33 @@ use crate::cluster::mesh_view::{self, View};
 use crate::error::Error;
 use crate::http::Session;
 
-/// Time between two looks.
-const PERIOD: Duration = Duration::from_millis(2);
-/// Time that a sidecar has to give its page.
-const PAGE_LIMIT: Duration = Duration::from_secs(1);
-/// Time that anything may take that is waited for.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+/// Time between two requests for a page.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// Timeout for one request.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout for any change.
+pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The status page of one sidecar.
 #[derive(Debug)]
-pub(super) struct Page {
-    /// The member that it is of.
+pub(super) struct StatusPage {
+    /// Name of the sidecar's member.
     pub(super) member: String,
     session: Session,
 }
 
-/// Something that a page did not show at first.
+/// A value that a page came to show between two requests.
 #[derive(Debug)]
-pub(super) struct Seen<T> {
-    /// What it was.
+pub(super) struct Change<T> {
+    /// The value.
     pub(super) value: T,
-    /// It was not there before this.
-    pub(super) since: Instant,
-    /// It was there by this.
+    /// When the last request without it was sent.
+    pub(super) after: Instant,
+    /// When the first response with it was read.
     pub(super) by: Instant,
 }
 
-impl Page {
+impl StatusPage {
     /// The page of `node`'s sidecar.
     ///
     /// # Errors
@@ -51,39 +51,38 @@ impl Page {
         })
     }
 
-    /// Looks until the page shows what is looked for; at `since` it did not. A page that does not come shows nothing.
+    /// Polls until `find` finds a value in the page; it would have found none at `after`. Failed requests are ignored.
     ///
     /// # Errors
-    /// It does not within [`LIMIT`].
+    /// The value, described by `what`, is not found within [`CHANGE_TIMEOUT`].
     pub(super) async fn until<T>(
         &mut self,
-        mut since: Instant,
+        mut after: Instant,
         what: &str,
-        seen: impl Fn(&View) -> Option<T>,
-    ) -> Result<Seen<T>, Error> {
+        find: impl Fn(&View) -> Option<T>,
+    ) -> Result<Change<T>, Error> {
         let begun = Instant::now();
         loop {
             let asked = Instant::now();
-            let view = mesh_view::fetch_again(&mut self.session, PAGE_LIMIT).await;
-            if let Some(value) = view.as_ref().ok().and_then(&seen) {
+            let view = mesh_view::fetch_again(&mut self.session, PAGE_TIMEOUT).await;
+            if let Some(value) = view.as_ref().ok().and_then(&find) {
                 let by = Instant::now();
-                return Ok(Seen { value, since, by });
+                return Ok(Change { value, after, by });
             }
-            since = asked;
-            if begun.elapsed() > LIMIT {
+            after = asked;
+            if begun.elapsed() > CHANGE_TIMEOUT {
                 let last = view.map_or_else(|error| error, |view| format!("{:?}", view.groups));
-                let expected = format!("within {LIMIT:?} on the page of {}: {what}", self.member);
+                let expected = format!("within {CHANGE_TIMEOUT:?} on the page of {}: {what}", self.member);
                 return Err(Error::unmet(expected, last));
             }
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Looks until the sidecar gives connections of `group` to `address`, or with `up` false no longer does: since
-    /// when it is known to.
+    /// Polls until `address` is up in `group`, or with `up` false is not. Returns when that was read.
     ///
     /// # Errors
-    /// As [`Page::until`].
+    /// As [`StatusPage::until`].
     pub(super) async fn until_up(
         &mut self,
         up: bool,

@@ -1,4 +1,4 @@
-//! One connection, through a proxy or not.
+//! A client connection, direct or through a SOCKS5 server.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,75 +7,76 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
-use crate::bench::wire::Order;
+use crate::request::Request;
 
-/// Time without any progress after which a connection has failed.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What a connection that carries much is read in.
+/// Timeout for each connect, read and write.
+const IO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Size of the block that responses are read into, in bytes.
 const BLOCK: usize = 256 * 1024;
+const TOO_LONG: &str = "the response is longer than requested";
 
-/// Whom a client connects to.
+/// What a client connects to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// Where it connects to.
+pub struct Target {
+    /// Address to connect to.
     pub address: SocketAddr,
-    /// What it asks for there, if that is a SOCKS5 server.
-    pub destination: Option<Destination>,
+    /// What to ask for there, if that is a SOCKS5 server.
+    pub socks5_destination: Option<Socks5Destination>,
 }
 
 /// What a SOCKS5 server is asked to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Destination {
-    /// An address.
+pub enum Socks5Destination {
+    /// An IP address and a port.
     Address(SocketAddr),
     /// A name of at most 255 bytes, and a port.
     Name(String, u16),
 }
 
-impl Route {
-    /// A connection on which the destination can be spoken to.
+impl Target {
+    /// Opens a connection, through the SOCKS5 server if there is one.
     pub(super) fn connect(&self) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(IO_TIMEOUT))?;
+        socket.set_write_timeout(Some(IO_TIMEOUT))?;
         socket.connect(&self.address.into())?;
         let mut stream = TcpStream::from(socket);
-        if let Some(destination) = &self.destination {
+        if let Some(destination) = &self.socks5_destination {
             destination.request(&mut stream)?;
         }
         Ok(stream)
     }
 
-    /// Does `order` on a connection of its own, and returns that.
-    pub(super) fn ask(&self, order: Order, block: &mut [u8]) -> io::Result<TcpStream> {
+    /// Sends `request` on a connection of its own and reads the response into `block`. Returns the connection.
+    pub(super) fn exchange(&self, request: Request, block: &mut [u8]) -> io::Result<TcpStream> {
         let mut stream = self.connect()?;
-        order.write(&mut stream)?;
-        let mut left = order.bytes;
+        request.write(&mut stream)?;
+        let mut left = request.response_bytes;
         while left > 0 {
             match stream.read(block)? as u64 {
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
-                more if more > left => return Err(io::Error::other("more came than was asked for")),
-                some => left -= some,
+                length if length > left => return Err(io::Error::other(TOO_LONG)),
+                length => left -= length,
             }
         }
-        if !order.keep && stream.read(block)? > 0 {
-            return Err(io::Error::other("more came than was asked for"));
+        if !request.keep_open && stream.read(block)? > 0 {
+            return Err(io::Error::other(TOO_LONG));
         }
         Ok(stream)
     }
 
-    /// Whether the backend answers on this route.
+    /// Whether the backend answers a short request.
     pub fn answers(&self) -> bool {
-        self.ask(Order::SMALL, &mut block()).is_ok()
+        self.exchange(Request::SHORT, &mut new_block()).is_ok()
     }
 }
 
-pub(super) fn block() -> Vec<u8> {
+pub(super) fn new_block() -> Vec<u8> {
     vec![0; BLOCK]
 }
 
-impl Destination {
-    /// The client's part of RFC 1928 without authentication.
+impl Socks5Destination {
+    /// The client's side of RFC 1928, without authentication.
     fn request(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
         stream.write_all(&[5, 1, 0])?;
         let mut method = [0; 2];
@@ -97,11 +98,11 @@ impl Destination {
             4 => 16,
             other => {
                 return Err(io::Error::other(format!(
-                    "the socks5 server bound an address of type {other}"
+                    "the socks5 server bound an address of unknown type {other}"
                 )));
             }
         };
-        // No proxy sends more before it is asked, so nothing of the answer can be lost here.
+        // Reads no byte of the response: the backend sends nothing before the request.
         stream.read_exact(&mut [0; 18][..address + 2])
     }
 
@@ -130,7 +131,7 @@ impl Destination {
     }
 }
 
-/// Whether the machine had no more ports, descriptors or memory for sockets: EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS.
+/// Whether the machine is out of ports, descriptors or socket memory: EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS.
 pub(super) fn exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kinds = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
@@ -141,15 +142,15 @@ pub(super) fn exhausted(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// A stream with a script of what comes.
+    /// A stream that reads from `received` and keeps what is sent.
     struct Scripted<'a> {
-        comes: &'a [u8],
+        received: &'a [u8],
         sent: Vec<u8>,
     }
 
     impl Read for Scripted<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.comes.read(buffer)
+            self.received.read(buffer)
         }
     }
 
@@ -163,9 +164,9 @@ mod tests {
         }
     }
 
-    fn request(destination: &Destination, comes: &[u8]) -> (io::Result<()>, Vec<u8>) {
+    fn request(destination: &Socks5Destination, received: &[u8]) -> (io::Result<()>, Vec<u8>) {
         let mut stream = Scripted {
-            comes,
+            received,
             sent: Vec::new(),
         };
         let result = destination.request(&mut stream);
@@ -173,33 +174,33 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_is_asked_for_as_the_standard_says() {
+    fn a_destination_is_encoded_as_in_rfc_1928() {
         let granted = [5, 0, 5, 0, 0, 1, 127, 0, 0, 1, 0, 80];
-        let address = Destination::Address("127.0.0.9:258".parse().unwrap());
+        let address = Socks5Destination::Address("127.0.0.9:258".parse().unwrap());
         let (result, sent) = request(&address, &granted);
         assert!(result.is_ok());
         assert_eq!(sent, [5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 9, 1, 2]);
-        let (result, sent) = request(&Destination::Name("ab".to_owned(), 80), &granted);
+        let (result, sent) = request(&Socks5Destination::Name("ab".to_owned(), 80), &granted);
         assert!(result.is_ok());
         assert_eq!(sent[3..], [5, 1, 0, 3, 2, b'a', b'b', 0, 80]);
     }
 
     #[test]
-    fn a_refusal_is_a_failure() {
-        let address = Destination::Address("[::1]:1".parse().unwrap());
-        for comes in [
+    fn a_refusal_is_an_error() {
+        let address = Socks5Destination::Address("[::1]:1".parse().unwrap());
+        for received in [
             &[5, 255][..],
             &[5, 0, 5, 4, 0, 1, 0, 0, 0, 0, 0, 0],
             &[5, 0, 5, 0, 0, 9, 0],
             &[5, 0, 5, 0, 0, 1, 127],
             &[],
         ] {
-            assert!(request(&address, comes).0.is_err(), "{comes:?}");
+            assert!(request(&address, received).0.is_err(), "{received:?}");
         }
     }
 
     #[test]
-    fn only_the_machines_shortage_is_exhaustion() {
+    fn only_a_lack_of_local_resources_is_exhaustion() {
         use rustix::io::Errno;
         assert!(exhausted(&Errno::ADDRNOTAVAIL.into()));
         assert!(!exhausted(&Errno::CONNREFUSED.into()));

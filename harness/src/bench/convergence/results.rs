@@ -1,49 +1,49 @@
-//! What was measured of convergence, and how it is told: pure.
+//! Convergence times, and their text, Markdown and JSON forms.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use bench::statistics::percentile;
+use bench::table;
 use serde_json::{Value, json};
 
-use super::super::statistics::percentile;
 use crate::clock;
-use crate::console::table;
 
-/// Changes when a key changes its meaning or goes; new keys may come at any time.
+/// Version of the JSON document. Increased when a key is removed or changes its meaning, not for new keys.
 const VERSION: u32 = 1;
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Something that takes the mesh some time.
+/// An interval that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// From the last member's start until every instance has answered on every path.
+    /// From the last container's start until every instance has answered on every path.
     Ready,
-    /// From when a new instance is registered until every balancing sidecar has it up.
+    /// From a new instance's registration until it is up at every balancing sidecar.
     JoinedUp,
-    /// From there until it has answered on every path, too.
+    /// From the same registration until the instance has also answered on every path.
     Joined,
-    /// As [`Step::Joined`], of an instance that a node of the mesh registers anew.
+    /// As [`Step::Joined`], of an instance that a known node registers again.
     Registered,
-    /// From an instance's kill until no balancing sidecar has it up.
+    /// From an instance's SIGKILL until it is up at no balancing sidecar.
     Killed,
-    /// From an instance's standstill until no balancing sidecar has it up.
+    /// From an instance's SIGSTOP until it is up at no balancing sidecar.
     Frozen,
 }
 
-/// What a step should take.
+/// The goal of a step: a limit for a percentile of its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Goal {
-    /// Of how many of 100 rounds.
+    /// The percentile, such as 99.
     pub percent: u8,
-    /// At most so long.
+    /// Its upper limit.
     pub limit: Duration,
 }
 
 impl Step {
-    /// Its name for programs.
+    /// Its name in JSON.
     pub fn key(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -55,7 +55,7 @@ impl Step {
         }
     }
 
-    /// Its name for people.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "last member started -> every instance answers on every path",
@@ -67,7 +67,7 @@ impl Step {
         }
     }
 
-    /// What it should take; none where that is told of another step.
+    /// Its goal. `None` if another step's goal covers it.
     pub fn goal(self) -> Option<Goal> {
         let (percent, limit) = match self {
             Self::JoinedUp => return None,
@@ -80,31 +80,31 @@ impl Step {
     }
 }
 
-/// The figures of one step.
+/// Statistics of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// How often it was measured, at least once.
+    /// Number of measurements, at least one.
     pub count: usize,
-    /// What half of the rounds do not exceed.
+    /// Median.
     pub p50: Duration,
-    /// What 99 of 100 do not exceed.
+    /// 99th percentile.
     pub p99: Duration,
-    /// The longest.
+    /// Maximum.
     pub max: Duration,
 }
 
-/// What was measured.
+/// The results of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
+pub struct ConvergenceResults {
     /// When it began.
     pub began: SystemTime,
-    /// The runtime, and what else was asked for, in words.
+    /// The runtime and the options, in a sentence.
     pub setting: String,
     samples: BTreeMap<Step, Vec<Duration>>,
 }
 
-impl Figures {
-    /// Nothing yet.
+impl ConvergenceResults {
+    /// Results without measurements.
     pub fn new(began: SystemTime, setting: String) -> Self {
         Self {
             began,
@@ -113,12 +113,12 @@ impl Figures {
         }
     }
 
-    /// Notes one round's time.
+    /// Adds one round's time.
     pub fn add(&mut self, step: Step, took: Duration) {
         self.samples.entry(step).or_default().push(took);
     }
 
-    /// One step's figures; none where it was not measured.
+    /// One step's statistics. `None` if it was not measured.
     pub fn summary(&self, step: Step) -> Option<Summary> {
         let mut sorted = self.samples.get(&step)?.clone();
         sorted.sort_unstable();
@@ -130,13 +130,13 @@ impl Figures {
         })
     }
 
-    /// A table for people.
+    /// A table as plain text.
     pub fn text(&self) -> String {
         let table = table::plain(&HEADER, self.rows().into_iter());
         format!("{}\n\n{table}\n", self.setting)
     }
 
-    /// The same for a web page.
+    /// The same table in Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let header = HEADER.map(str::to_lowercase);
@@ -145,7 +145,7 @@ impl Figures {
         format!("{}\n\n{}{rule}{rows}", self.setting, line(&header))
     }
 
-    /// All of it for programs: every round's time, too.
+    /// A JSON document with the time of every round.
     pub fn json(&self) -> String {
         let steps: Vec<Value> = self.samples.keys().map(|step| self.step_json(*step)).collect();
         let document = json!({
@@ -164,7 +164,7 @@ impl Figures {
                 .goal()
                 .map(|goal| format!("p{} {} ms", goal.percent, goal.limit.as_millis()));
             let name = step.name().to_owned();
-            let times = [p50, p99, max].map(shown);
+            let times = [p50, p99, max].map(formatted);
             let cells = [name, count.to_string()].into_iter().chain(times);
             Some(cells.chain([goal.unwrap_or_default()]).collect())
         };
@@ -173,7 +173,7 @@ impl Figures {
 
     fn step_json(&self, step: Step) -> Value {
         let summary = self.summary(step);
-        let of = |figure: fn(Summary) -> Duration| summary.map(figure).map(micros);
+        let of = |value: fn(Summary) -> Duration| summary.map(value).map(micros);
         let goal = step
             .goal()
             .map(|goal| json!({"percent": goal.percent, "limit_us": micros(goal.limit)}));
@@ -193,7 +193,7 @@ impl Figures {
 
 const HEADER: [&str; 6] = ["STEP", "COUNT", "P50", "P99", "MAX", "GOAL"];
 
-fn shown(time: Duration) -> String {
+fn formatted(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
@@ -205,30 +205,30 @@ fn micros(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn figures() -> Figures {
-        let mut figures = Figures::new(SystemTime::UNIX_EPOCH, "3 rounds.".to_owned());
+    fn results() -> ConvergenceResults {
+        let mut results = ConvergenceResults::new(SystemTime::UNIX_EPOCH, "3 rounds.".to_owned());
         for sample in [900, 100, 300] {
-            figures.add(Step::Killed, ms(sample));
+            results.add(Step::Killed, ms(sample));
         }
-        figures.add(Step::JoinedUp, Duration::from_micros(12_345));
-        figures
+        results.add(Step::JoinedUp, Duration::from_micros(12_345));
+        results
     }
 
     #[test]
-    fn figures_are_times_that_were_measured() {
+    fn percentiles_are_times_that_were_measured() {
         let expected = Summary {
             count: 3,
             p50: ms(300),
             p99: ms(900),
             max: ms(900),
         };
-        assert_eq!(figures().summary(Step::Killed), Some(expected));
-        assert_eq!(figures().summary(Step::Frozen), None);
+        assert_eq!(results().summary(Step::Killed), Some(expected));
+        assert_eq!(results().summary(Step::Frozen), None);
     }
 
     #[test]
-    fn tables_have_what_was_measured_beside_its_goal() {
-        let text = figures().text();
+    fn a_table_has_the_measured_steps_with_their_goals() {
+        let text = results().text();
         let line = |name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -238,7 +238,7 @@ mod tests {
         let up = format!("{} 1 12.3 ms 12.3 ms 12.3 ms", Step::JoinedUp.name());
         assert_eq!(line(Step::JoinedUp.name()), up);
         assert!(!text.contains(Step::Frozen.name()), "{text}");
-        let markdown = figures().markdown();
+        let markdown = results().markdown();
         assert!(
             markdown.contains("| step | count | p50 | p99 | max | goal |\n|---|---:|---:|---:|---:|---:|\n")
         );
@@ -246,8 +246,8 @@ mod tests {
     }
 
     #[test]
-    fn programs_find_every_round() {
-        let parsed: Value = serde_json::from_str(&figures().json()).unwrap();
+    fn json_has_every_round() {
+        let parsed: Value = serde_json::from_str(&results().json()).unwrap();
         let killed = &parsed["steps"][1];
         assert_eq!(killed["key"], "killed");
         assert_eq!(killed["p50_us"], 300_000);

@@ -1,0 +1,67 @@
+//! Programs of this machine, with their versions.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// Searched after PATH: many proxies are installed as servers, and PATH is a user's.
+const SERVER_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// Timeout for a program to print its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A program file and its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// The first line that it prints about its version, or that it is unknown.
+    pub version: String,
+}
+
+impl Program {
+    /// The program at `path`, run once with `flag` to print its version.
+    pub async fn new(path: PathBuf, flag: &str) -> Self {
+        let text = output(&path, &[flag]).await;
+        let version = match text.lines().next().unwrap_or_default().trim() {
+            "" => "unknown version",
+            line => line,
+        };
+        Self {
+            version: version.to_owned(),
+            path,
+        }
+    }
+}
+
+/// The file of the program `name`.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SERVER_DIRECTORIES.map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Version of a Debian package, of a program that does not print its own.
+pub(crate) async fn package_version(package: &str) -> String {
+    match find("dpkg-query") {
+        Some(query) => {
+            let text = output(&query, &["-W", "-f", "${Package} ${Version}", package]).await;
+            text.trim().to_owned()
+        }
+        None => format!("{package}, unknown version"),
+    }
+}
+
+/// Standard output and standard error of a program that ends in time; otherwise empty.
+pub(crate) async fn output(program: &Path, arguments: &[&str]) -> String {
+    let running = Command::new(program).args(arguments).kill_on_drop(true).output();
+    match tokio::time::timeout(VERSION_TIMEOUT, running).await {
+        Ok(Ok(output)) => {
+            let both = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&both).into_owned()
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Backend and load as processes of their own, so that their descriptors and CPU time are not those of what is measured:
+//! the running program is started again, as `PROGRAM ARGUMENTS... backend THREADS` or `PROGRAM ARGUMENTS... load TASK`.
+//! A worker prints one line, the backend's address or the load's report, and stays until its standard input ends.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::backend;
+use crate::error::Error;
+use crate::load::{LoadReport, LoadTask};
+
+/// Timeout for a backend to listen.
+const BACKEND_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts workers.
+#[derive(Debug, Clone)]
+pub struct WorkerLauncher {
+    program: PathBuf,
+    arguments: &'static [&'static str],
+}
+
+/// A running worker. It is killed on drop, and ends with this process, which has the other end of its standard input.
+#[derive(Debug)]
+pub struct Worker(#[expect(dead_code, reason = "the worker lives as long as this value")] Child);
+
+impl WorkerLauncher {
+    /// Launches this program with `arguments`, followed by the worker's own. The program must call [`run_backend`] or
+    /// [`run_load`] for them.
+    ///
+    /// # Errors
+    /// The program's file is not known.
+    pub fn new(arguments: &'static [&'static str]) -> Result<Self, Error> {
+        let program = std::env::current_exe().map_err(Error::WorkerStart)?;
+        Ok(Self { program, arguments })
+    }
+
+    /// Starts a backend with `threads` threads. Returns its address.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not listen in time.
+    pub async fn backend(&self, threads: usize) -> Result<(Worker, SocketAddr), Error> {
+        let arguments = ["backend".to_owned(), threads.to_string()];
+        let (worker, line) = self.start(&arguments, BACKEND_START_TIMEOUT).await?;
+        let address = line.parse().map_err(|_| Error::WorkerReport(line))?;
+        Ok((worker, address))
+    }
+
+    /// Runs a load, which must report within `timeout`. Connections that it holds stay open as long as the worker
+    /// lives.
+    ///
+    /// # Errors
+    /// It cannot be started, does not report in time, or ran out of ports or descriptors.
+    pub async fn load(&self, task: &LoadTask, timeout: Duration) -> Result<(Worker, LoadReport), Error> {
+        let task = serde_json::to_string(task).map_err(|error| Error::WorkerReport(error.to_string()))?;
+        let (worker, line) = self.start(&["load".to_owned(), task], timeout).await?;
+        let report: LoadReport = serde_json::from_str(&line).map_err(|_| Error::WorkerReport(line))?;
+        if report.exhausted {
+            return Err(Error::Exhausted(report.failure.unwrap_or_default()));
+        }
+        Ok((worker, report))
+    }
+
+    /// Starts a worker and reads its first line.
+    async fn start(&self, arguments: &[String], timeout: Duration) -> Result<(Worker, String), Error> {
+        let mut child = Command::new(&self.program)
+            .args(self.arguments)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(Error::WorkerStart)?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let mut stdout = BufReader::new(stdout);
+            tokio::time::timeout(timeout, stdout.read_line(&mut line))
+                .await
+                .map_err(|_| Error::WorkerReport("nothing in time".to_owned()))?
+                .map_err(Error::WorkerStart)?;
+        }
+        Ok((Worker(child), line.trim_end().to_owned()))
+    }
+}
+
+/// Is the backend, until standard input ends. Blocks.
+///
+/// # Errors
+/// It cannot listen, start a thread, or print its address.
+pub fn run_backend(threads: usize) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    print_line(&listener.local_addr()?.to_string())?;
+    // Detached: its threads end with the process.
+    std::thread::Builder::new().spawn(move || backend::serve(&listener, threads))?;
+    wait_for_input_end();
+    Ok(())
+}
+
+/// Is the load that `task` describes, a [`LoadTask`] in JSON. Blocks.
+///
+/// # Errors
+/// The task is not understood, a thread cannot be started, or the report cannot be printed.
+pub fn run_load(task: &str) -> io::Result<()> {
+    let task: LoadTask = serde_json::from_str(task)?;
+    task.run(
+        |report| print_line(&serde_json::to_string(&report)?),
+        wait_for_input_end,
+    )?
+}
+
+fn print_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn wait_for_input_end() {
+    // An input that can no longer be read has ended too.
+    let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+}

@@ -1,0 +1,106 @@
+//! A row of a comparison: a running proxy, or a direct connection to the backend.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bench::load::Target;
+use bench::peer::InstalledPeer;
+use bench::process_usage::ProcessTree;
+use bench::program::Program;
+use bench::proxy::{ProxySpec, RunningProxy};
+use bench::results::{Row, RowKind};
+
+use super::proxy_setup::{ProxyProgram, ProxySetup};
+use super::sidecar_plan;
+use crate::error::Error;
+
+/// The programs that are compared.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) sidecar: Program,
+    pub(super) peers: Vec<InstalledPeer>,
+}
+
+/// What a load is put on.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) name: &'static str,
+    kind: RowKind,
+    pub(super) target: Target,
+    proxy: Option<RunningProxy>,
+}
+
+impl Candidate {
+    /// The backend without a proxy.
+    pub(super) fn direct(backend: SocketAddr) -> Self {
+        Self {
+            name: "direct",
+            kind: RowKind::Direct,
+            target: Target {
+                address: backend,
+                socks5_destination: None,
+            },
+            proxy: None,
+        }
+    }
+
+    /// A proxy to `backend` for `connections` concurrent connections, with its files below `directory`. `None` if its
+    /// program is not installed.
+    pub(super) async fn start(
+        setup: ProxySetup,
+        programs: &Programs,
+        backend: SocketAddr,
+        connections: usize,
+        directory: &Path,
+    ) -> Result<Option<Self>, Error> {
+        let directory = directory.join(format!("{}-{:?}", setup.name, setup.protocol));
+        let spec = ProxySpec::new(backend, connections, directory)
+            .map_err(|error| Error::environment(format!("no port can be reserved: {error}"), "try again"))?;
+        let (kind, program, plan) = match setup.program {
+            ProxyProgram::Sidecar => (
+                RowKind::Subject,
+                &programs.sidecar,
+                sidecar_plan::plan(setup.protocol, &spec),
+            ),
+            ProxyProgram::Peer(peer) => {
+                let Some(installed) = programs.peers.iter().find(|installed| installed.peer == peer) else {
+                    return Ok(None);
+                };
+                (
+                    RowKind::Peer,
+                    &installed.program,
+                    installed.plan(&spec, setup.splice),
+                )
+            }
+        };
+        let destination = sidecar_plan::destination(setup.protocol, &spec);
+        let proxy = RunningProxy::start(setup.name, &program.path, spec, &plan, destination).await?;
+        Ok(Some(Self {
+            name: setup.name,
+            kind,
+            target: proxy.target.clone(),
+            proxy: Some(proxy),
+        }))
+    }
+
+    /// Its row, without values.
+    pub(super) fn row(&self) -> Row {
+        Row::new(self.name, self.kind)
+    }
+
+    /// The proxy's processes.
+    pub(super) fn processes(&self) -> Option<ProcessTree> {
+        self.proxy.as_ref().map(|proxy| proxy.processes)
+    }
+
+    /// Connections that the kernel tracks for each connection of the load.
+    pub(super) fn tracked_connections(&self) -> u64 {
+        if self.proxy.is_some() { 2 } else { 1 }
+    }
+
+    pub(super) async fn stop(self) {
+        if let Some(proxy) = self.proxy {
+            proxy.stop().await;
+        }
+    }
+}

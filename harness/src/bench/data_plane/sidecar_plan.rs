@@ -1,0 +1,68 @@
+//! Arguments and configuration of the sidecar as a proxy of this bench.
+
+use std::fmt::Write as _;
+
+use bench::load::Socks5Destination;
+use bench::proxy::{LaunchPlan, ProxySpec, WORKERS};
+
+use super::proxy_setup::Protocol;
+
+/// Host and port by which clients of [`Protocol::Socks5Name`] ask for the backend.
+const GROUP: (&str, u16) = ("backend.bench", 80);
+
+/// How the sidecar is started for `spec`.
+pub(super) fn plan(protocol: Protocol, spec: &ProxySpec) -> LaunchPlan {
+    let ProxySpec { listen, backend, .. } = spec;
+    let (host, port) = GROUP;
+    let group = format!("{host}:{port}");
+    let mut config = format!(
+        "add server-groups sgs0\n\
+         add server-group {group} timeout 1000 period 5000 up 1 down 3\n\
+         add server-group {group} to server-groups sgs0\n\
+         add server s0 to server-group {group} address {backend}\n"
+    );
+    // Writing to a String does not fail.
+    let _ = match protocol {
+        Protocol::Tcp => writeln!(config, "add tcp-lb lb0 address {listen} server-groups sgs0"),
+        Protocol::Socks5 => writeln!(
+            config,
+            "add socks5-server socks0 address {listen} server-groups sgs0 allow-non-backend"
+        ),
+        Protocol::Socks5Name => writeln!(
+            config,
+            "add socks5-server socks0 address {listen} server-groups sgs0"
+        ),
+    };
+    let (workers, path) = (WORKERS.to_string(), spec.config_file().display().to_string());
+    LaunchPlan::with_config(spec, &["--workers", &workers, "--load", &path], config)
+}
+
+/// What clients of any proxy with `protocol` ask it for.
+pub(super) fn destination(protocol: Protocol, spec: &ProxySpec) -> Option<Socks5Destination> {
+    match protocol {
+        Protocol::Tcp => None,
+        Protocol::Socks5 => Some(Socks5Destination::Address(spec.backend)),
+        Protocol::Socks5Name => Some(Socks5Destination::Name(GROUP.0.to_owned(), GROUP.1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn the_sidecar_listens_at_its_address_and_has_the_backend() {
+        for protocol in [Protocol::Tcp, Protocol::Socks5, Protocol::Socks5Name] {
+            let backend = "127.0.0.1:2222".parse().unwrap();
+            let spec = ProxySpec::new(backend, 100, PathBuf::from("/tmp/x")).unwrap();
+            let (_, config) = plan(protocol, &spec).config.unwrap();
+            assert!(
+                config.contains(&format!("address {} server-groups", spec.listen)),
+                "{config}"
+            );
+            assert!(config.contains("address 127.0.0.1:2222\n"), "{config}");
+        }
+    }
+}

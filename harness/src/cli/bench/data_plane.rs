@@ -1,0 +1,140 @@
+//! `bench data-plane`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bench::peer::Peer;
+use bench::program::Program;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use harness::bench::data_plane::{self, Options, Part};
+use harness::cluster::checkout::Checkout;
+use harness::cluster::image;
+use harness::console::Progress;
+use harness::error::Error;
+use harness::interrupt::Interrupts;
+
+use super::output::Output;
+
+/// Arguments of `bench data-plane`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How many times to measure each proxy
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Concurrent connections
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+    /// Length of each measurement of requests, such as 2s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
+    duration: Duration,
+    /// How much data each bulk transfer moves, such as 2GB or 500MB
+    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = size)]
+    bulk: u64,
+    /// How many idle connections to hold while memory is measured, as far as the open-file limit allows
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    idle: u16,
+    /// Measure only these parts, separated by commas
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Compare only with these, separated by commas [default: all that are installed]
+    #[arg(long, value_name = "PROGRAM", value_parser = peer(), value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// Measure only the sidecar
+    #[arg(long, conflicts_with = "peers")]
+    alone: bool,
+    /// The sidecar program to measure [default: the image's, built first]
+    #[arg(long, value_name = "FILE")]
+    sidecar: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(args: Args, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+    args.output.check_writable()?;
+    let progress = Progress::new();
+    let options = Options {
+        rounds: usize::from(args.rounds),
+        concurrency: usize::from(args.concurrency),
+        duration: args.duration,
+        bulk: args.bulk,
+        idle: u64::from(args.idle),
+        parts: args.only,
+        peers: match (args.alone, args.peers.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => Peer::ALL.to_vec(),
+            (false, false) => args.peers,
+        },
+    };
+    let work = async {
+        let sidecar = match args.sidecar {
+            Some(path) => std::path::absolute(&path).map_err(|error| unusable(&path, &error))?,
+            None => build_sidecar(&progress).await?,
+        };
+        if !sidecar.is_file() {
+            return Err(unusable(&sidecar, &std::io::ErrorKind::NotFound.into()));
+        }
+        let sidecar = Program::new(sidecar, "--version").await;
+        data_plane::run(&options, sidecar, &progress).await
+    };
+    // Dropping the work kills all processes that it has started.
+    let results = interrupts.stop.run_until_cancelled(Box::pin(work)).await;
+    let results = results.ok_or(Error::Interrupted).flatten();
+    if matches!(results, Err(Error::Environment { .. })) {
+        progress.failed();
+    }
+    args.output.write(results?.into()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the image's sidecar.
+async fn build_sidecar(progress: &Progress) -> Result<PathBuf, Error> {
+    let checkout = Checkout::find()?;
+    progress.stage("build");
+    let path = image::sidecar(&checkout, progress).await?;
+    progress.done(&path.display().to_string());
+    Ok(path)
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Error {
+    Error::environment(
+        format!("{} cannot be used: {error}", path.display()),
+        "name the file of the sidecar program",
+    )
+}
+
+fn peer() -> impl TypedValueParser<Value = Peer> {
+    let value = |peer: Peer| PossibleValue::new(peer.name()).help(peer.description());
+    PossibleValuesParser::new(Peer::ALL.map(value)).try_map(|name| {
+        let found = Peer::ALL.into_iter().find(|peer| peer.name() == name);
+        found.ok_or("unknown program")
+    })
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match (text.strip_suffix("GB"), text.strip_suffix("MB")) {
+        (Some(number), _) => (number, 1_000_000_000),
+        (None, Some(number)) => (number, 1_000_000),
+        (None, None) => ("", 1),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|bytes| (1_000_000..=1_000_000_000_000).contains(bytes))
+        .ok_or_else(|| "expected a size from 1MB to 1000GB, such as 2GB or 500MB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit_and_bounds() {
+        assert_eq!(size("2GB"), Ok(2_000_000_000));
+        assert_eq!(size("1MB"), Ok(1_000_000));
+        for text in ["", "2", "0MB", "1001GB", "1.5GB", "18446744073709551615GB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}
