@@ -15,6 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::diagnostic::Diagnostics;
+#[cfg(feature = "failpoints")]
+use crate::failpoints;
 use crate::http;
 use crate::mesh::{self, Mesh};
 use crate::proxy::Limits;
@@ -33,9 +35,14 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "failpoints")]
+    let settings = failpoints::settings(settings);
     let files = OpenFiles::raise();
     let mut signals = Signals::listen(settings.end_with_stdin)?;
-    let sidecar = Sidecar::start(&settings, Limits::default().within_files(files.limit())).await?;
+    let limits = Limits::default().within_files(files.limit());
+    #[cfg(feature = "failpoints")]
+    let limits = failpoints::limits(limits);
+    let sidecar = Sidecar::start(&settings, limits).await?;
     let program = match settings.program.as_slice() {
         [] => {
             supervise::reap_orphans()?;
@@ -101,7 +108,10 @@ impl Sidecar {
     ) -> anyhow::Result<Self> {
         let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
-        let controller = Controller::new(offers, mesh.map(Mesh::instances));
+        let instances = mesh.map(Mesh::instances);
+        #[cfg(feature = "failpoints")]
+        let instances = instances.map(failpoints::instances);
+        let controller = Controller::new(offers, instances);
         let mut controller = controller
             .with_pinned(pinned)
             .with_workers(workers)
@@ -138,9 +148,14 @@ impl Sidecar {
         }
         if let Some(address) = settings.status {
             let listener = bind(address, "--status").await?;
-            let mesh = mesh.map(|m| MeshStatus {
-                view: m.view(),
-                counters: m.counters(),
+            let mesh = mesh.map(|m| {
+                let view = m.view();
+                #[cfg(feature = "failpoints")]
+                let view = failpoints::view(view);
+                MeshStatus {
+                    view,
+                    counters: m.counters(),
+                }
             });
             let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
             let page = move |request| {
@@ -196,7 +211,10 @@ impl Sidecar {
             }
             told = signals.next() => tracing::warn!(by = %told, "stopping at once"),
         }
-        if let Some(mesh) = self.mesh {
+        let mesh = self.mesh;
+        #[cfg(feature = "failpoints")]
+        let mesh = mesh.filter(|_| failpoints::leaves());
+        if let Some(mesh) = mesh {
             mesh.leave(LEAVE_TIMEOUT).await;
         }
         self.stop_servers.cancel();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
-use crate::breakage::time_to_finish;
 use crate::control::credential::Credential;
 use crate::control::{Script, autosave};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -17,8 +16,8 @@ use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
 use crate::text_file::read;
 use crate::{app, http_probe, mesh};
 
-const BREAKABLE: &str = if cfg!(feature = "breakable") {
-    "THIS BUILD CAN BE BROKEN ON PURPOSE by SIDECAR_BREAK. It is for tests of the tests and for nothing else."
+const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
+    "THIS BUILD HAS FAILPOINTS, see SIDECAR_FAILPOINT. It is for testing the tests only."
 } else {
     ""
 };
@@ -29,7 +28,7 @@ const BREAKABLE: &str = if cfg!(feature = "breakable") {
     name = "sidecar",
     version,
     args_conflicts_with_subcommands = true,
-    before_help = BREAKABLE,
+    before_help = FAILPOINTS,
     after_help = "With a PROGRAM the sidecar starts it once its own listeners are bound, forwards SIGTERM, \
                   SIGINT, SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG sets how much \
                   of it, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug."
@@ -213,8 +212,8 @@ impl RunArgs {
             resp_controller: resp_controller.transpose()?,
             status: self.status,
             workers: self.workers.map_or(processors, usize::from),
-            program_grace: time_to_finish(self.program_grace),
-            drain: time_to_finish(self.drain),
+            program_grace: self.program_grace,
+            drain: self.drain,
             end_with_stdin: self.end_with_stdin,
             program: self.program,
         })

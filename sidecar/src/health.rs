@@ -73,6 +73,8 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
             Err(Failed { outcome, why }) => (outcome, Some(why)),
         };
         drop(slot);
+        #[cfg(feature = "failpoints")]
+        let outcome = crate::failpoints::check_outcome(outcome);
         let change = group.report(&server, outcome);
         if let Some(up) = change {
             tracing::info!(

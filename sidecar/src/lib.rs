@@ -3,10 +3,11 @@
 
 pub mod app;
 pub mod balance;
-pub mod breakage;
 pub mod cli;
 pub mod control;
 pub mod diagnostic;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod health;
 pub mod http;
 pub mod http_probe;

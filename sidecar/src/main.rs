@@ -27,8 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    #[cfg(feature = "breakable")]
-    sidecar::breakage::choose()?;
+    #[cfg(feature = "failpoints")]
+    sidecar::failpoints::activate()?;
     let task = cli.into_task()?;
     // Connections have threads of their own, see `proxy::workers`.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use harness::cluster::checkout::Checkout;
-use harness::cluster::image::{BREAKABLE_IMAGE, Kind};
+use harness::cluster::image::{FAILPOINTS_IMAGE, Kind};
 use harness::cluster::mesh::Ownership;
 use harness::console::{Progress, table};
 use harness::engine::{Engine, Image};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::verify::scenarios;
-use harness::verify::selftest::{BREAKAGES, Breakage, Finding, Trial, VARIABLE, WARNING, exit_code};
+use harness::verify::selftest::{FAILPOINTS, Failpoint, Finding, Trial, VARIABLE, WARNING, exit_code};
 use harness::verify::suite::{Capabilities, Context, Scenario, Suite, SuiteResult};
 
 use super::guard::{Afterwards, guarded, ownership};
@@ -30,17 +30,17 @@ pub(super) struct Args {
 }
 
 impl Args {
-    fn breakages(&self) -> Result<Vec<&'static Breakage>, Error> {
-        let matches = |breakage: &&Breakage| {
+    fn failpoints(&self) -> Result<Vec<&'static Failpoint>, Error> {
+        let matches = |failpoint: &&Failpoint| {
             self.filters.is_empty()
                 || self
                     .filters
                     .iter()
-                    .any(|filter| breakage.name.contains(filter.as_str()))
+                    .any(|filter| failpoint.name.contains(filter.as_str()))
         };
-        let chosen: Vec<_> = BREAKAGES.iter().filter(matches).collect();
+        let chosen: Vec<_> = FAILPOINTS.iter().filter(matches).collect();
         if chosen.is_empty() {
-            let all: Vec<&str> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
+            let all: Vec<&str> = FAILPOINTS.iter().map(|failpoint| failpoint.name).collect();
             return Err(Error::environment(
                 format!(
                     "nothing that can be broken matches `{}`",
@@ -54,7 +54,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -> Result<ExitCode, Error> {
-    let breakages = args.breakages()?;
+    let failpoints = args.failpoints()?;
     let checkout = Checkout::find()?;
     let engine = args.engine.choice(before).connect().await?.engine;
     let progress = Progress::new();
@@ -65,8 +65,8 @@ pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -
         let ready = prepare::image(
             &engine,
             &checkout,
-            Kind::Breakable,
-            BREAKABLE_IMAGE,
+            Kind::Failpoints,
+            FAILPOINTS_IMAGE,
             build,
             &interrupts,
             &progress,
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -
             ownership: &ownership,
             progress: &progress,
         };
-        let all = trials.run(&breakages);
+        let all = trials.run(&failpoints);
         let trials = interrupts
             .stop
             .run_until_cancelled(all)
@@ -105,20 +105,20 @@ struct Trials<'a> {
 
 impl Trials<'_> {
     /// Runs one trial without a failpoint, then one for each. Stops at an error of the environment.
-    async fn run(&self, breakages: &[&'static Breakage]) -> Result<Vec<Trial>, Error> {
+    async fn run(&self, failpoints: &[&'static Failpoint]) -> Result<Vec<Trial>, Error> {
         let mut trials = Vec::new();
-        for breakage in std::iter::once(None).chain(breakages.iter().copied().map(Some)) {
-            if let Some(breakage) = breakage {
-                self.progress.stage(breakage.name);
+        for failpoint in std::iter::once(None).chain(failpoints.iter().copied().map(Some)) {
+            if let Some(failpoint) = failpoint {
+                self.progress.stage(failpoint.name);
             }
-            let trial = self.one(breakage).await?;
-            if breakage.is_none() {
+            let trial = self.one(failpoint).await?;
+            if failpoint.is_none() {
                 self.progress.stage("nothing broken");
             }
             let finding = trial.finding();
             trials.push(trial);
             match finding {
-                Finding::Good if breakage.is_some() => self.progress.done("noticed"),
+                Finding::Good if failpoint.is_some() => self.progress.done("noticed"),
                 Finding::Good => self.progress.done("every scenario holds"),
                 Finding::Bad(why) => {
                     self.progress.failed();
@@ -134,20 +134,20 @@ impl Trials<'_> {
         Ok(trials)
     }
 
-    async fn one(&self, breakage: Option<&'static Breakage>) -> Result<Trial, Error> {
+    async fn one(&self, failpoint: Option<&'static Failpoint>) -> Result<Trial, Error> {
         let project = format!("mesh-selftest-{:08x}", rand::random::<u32>());
         let mut topology = self.checkout.topology(&project)?.with_free_ports();
-        BREAKABLE_IMAGE.clone_into(&mut topology.image);
+        FAILPOINTS_IMAGE.clone_into(&mut topology.image);
         for member in &mut topology.members {
-            BREAKABLE_IMAGE.clone_into(&mut member.service.image);
-            let broken = breakage.map(|breakage| (VARIABLE.to_owned(), breakage.name.to_owned()));
+            FAILPOINTS_IMAGE.clone_into(&mut member.service.image);
+            let broken = failpoint.map(|failpoint| (VARIABLE.to_owned(), failpoint.name.to_owned()));
             member.service.environment.extend(broken);
         }
-        let names = Trial::scenarios(breakage);
+        let names = Trial::scenarios(failpoint);
         let named = scenarios::ALL
             .iter()
             .filter(|scenario| names.contains(&scenario.name));
-        let copies: Vec<Scenario> = named.map(|scenario| allowing(scenario, breakage)).collect();
+        let copies: Vec<Scenario> = named.map(|scenario| allowing(scenario, failpoint)).collect();
         let suite = Suite {
             scenarios: copies.iter().collect(),
             runs: 1,
@@ -159,7 +159,7 @@ impl Trials<'_> {
             require_docker: false,
         };
         // What is broken on purpose fails as it should: the table says so in a line each.
-        let progress = match breakage {
+        let progress = match failpoint {
             Some(_) => Progress::silent(),
             None => self.progress.clone(),
         };
@@ -169,16 +169,16 @@ impl Trials<'_> {
         suite.run(&mut ctx, &progress, &mut results).await;
         ctx.finish(true).await?;
         Ok(Trial {
-            breakage,
+            failpoint,
             outcomes: results.scenarios,
         })
     }
 }
 
 /// The scenario, which does not take a sidecar's word that it is broken for a failure.
-fn allowing(scenario: &Scenario, breakage: Option<&Breakage>) -> Scenario {
+fn allowing(scenario: &Scenario, failpoint: Option<&Failpoint>) -> Scenario {
     let mut allows = scenario.allows.to_vec();
-    allows.extend(breakage.map(|_| WARNING));
+    allows.extend(failpoint.map(|_| WARNING));
     Scenario {
         // A few words a process, which are needed until its end.
         allows: allows.leak(),
@@ -190,7 +190,7 @@ fn tell(trials: &[Trial], findings: &[Finding]) {
     let rows = trials.iter().flat_map(Trial::rows);
     let table = table::plain(&["BROKEN", "SCENARIO", "VERDICT", "WHAT IT SAID"], rows);
     let bad = trials.iter().zip(findings).filter_map(|(trial, finding)| {
-        let broken = trial.breakage.map_or("nothing", |breakage| breakage.name);
+        let broken = trial.failpoint.map_or("nothing", |failpoint| failpoint.name);
         match finding {
             Finding::Good => None,
             Finding::Bad(why) | Finding::Unknown(why) => Some(format!("{broken} broken: {why}")),

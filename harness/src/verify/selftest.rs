@@ -6,9 +6,9 @@ use crate::verify::suite::{ScenarioResult, Verdict};
 mod tests;
 
 /// Names what is broken, in the environment of a sidecar that can be.
-pub const VARIABLE: &str = "SIDECAR_BREAK";
+pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
 /// Part of the warning that a broken sidecar begins with.
-pub const WARNING: &str = "BROKEN ON PURPOSE";
+pub const WARNING: &str = "FAILPOINT ACTIVE";
 /// The scenario that must hold whatever is broken: a mesh that does not even come up proves nothing of the others.
 pub const CONTROL: &str = "paths";
 
@@ -17,7 +17,7 @@ const SAID: usize = 150;
 
 /// One thing that can be broken, and who must notice.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Breakage {
+pub struct Failpoint {
     /// What the sidecar calls it.
     pub name: &'static str,
     /// Scenarios of which at least one must turn red.
@@ -25,41 +25,41 @@ pub struct Breakage {
 }
 
 /// Everything that can be broken.
-pub static BREAKAGES: [Breakage; 9] = [
-    Breakage {
+pub static FAILPOINTS: [Failpoint; 9] = [
+    Failpoint {
         name: "ignore-weights",
         noticed_by: &["weights"],
     },
-    Breakage {
+    Failpoint {
         name: "no-failover",
         noticed_by: &["kill", "unreachable"],
     },
-    Breakage {
+    Failpoint {
         name: "skip-drain",
         noticed_by: &["graceful_stop", "balancers_restart"],
     },
-    Breakage {
+    Failpoint {
         name: "keep-dead-instances",
         noticed_by: &["freeze"],
     },
-    Breakage {
+    Failpoint {
         name: "stale-port",
         noticed_by: &["rejoin"],
     },
-    Breakage {
-        name: "ghost-node",
+    Failpoint {
+        name: "stale-node",
         noticed_by: &["graceful_stop"],
     },
-    Breakage {
+    Failpoint {
         name: "any-destination",
         noticed_by: &["outside"],
     },
-    Breakage {
+    Failpoint {
         name: "no-leave",
         noticed_by: &["graceful_stop"],
     },
-    Breakage {
-        name: "thread-local-turns",
+    Failpoint {
+        name: "thread-local-balancing",
         noticed_by: &["alternation"],
     },
 ];
@@ -68,7 +68,7 @@ pub static BREAKAGES: [Breakage; 9] = [
 #[derive(Debug)]
 pub struct Trial {
     /// What was broken.
-    pub breakage: Option<&'static Breakage>,
+    pub failpoint: Option<&'static Failpoint>,
     /// What became of the scenarios.
     pub outcomes: Vec<ScenarioResult>,
 }
@@ -86,10 +86,10 @@ pub enum Finding {
 
 impl Trial {
     /// The scenarios to run: where something is broken those that must notice, else all of these, each once.
-    pub fn scenarios(breakage: Option<&Breakage>) -> Vec<&'static str> {
-        let noticing = match breakage {
-            Some(breakage) => breakage.noticed_by.to_vec(),
-            None => BREAKAGES.iter().flat_map(|b| b.noticed_by).copied().collect(),
+    pub fn scenarios(failpoint: Option<&Failpoint>) -> Vec<&'static str> {
+        let noticing = match failpoint {
+            Some(failpoint) => failpoint.noticed_by.to_vec(),
+            None => FAILPOINTS.iter().flat_map(|b| b.noticed_by).copied().collect(),
         };
         let mut names = vec![CONTROL];
         for name in noticing {
@@ -110,7 +110,7 @@ impl Trial {
             return Finding::Unknown(message);
         }
         let failed = |outcome: &&ScenarioResult| matches!(outcome.verdict, Verdict::Failed { .. });
-        let Some(breakage) = self.breakage else {
+        let Some(failpoint) = self.failpoint else {
             return match self.outcomes.iter().find(failed) {
                 Some(outcome) => Finding::Bad(format!(
                     "{} does not hold although nothing is broken",
@@ -124,18 +124,18 @@ impl Trial {
             other => return other,
         }
         let noticed = |outcome: &&ScenarioResult| {
-            failed(outcome) && breakage.noticed_by.contains(&outcome.name.as_str())
+            failed(outcome) && failpoint.noticed_by.contains(&outcome.name.as_str())
         };
         if self.outcomes.iter().any(|outcome| noticed(&outcome)) {
             Finding::Good
         } else {
-            Finding::Bad(format!("none of {} noticed", breakage.noticed_by.join(", ")))
+            Finding::Bad(format!("none of {} noticed", failpoint.noticed_by.join(", ")))
         }
     }
 
     /// A line for each scenario: what was broken, the scenario, what became of it, and what it said.
     pub fn rows(&self) -> Vec<Vec<String>> {
-        let broken = self.breakage.map_or("nothing", |breakage| breakage.name);
+        let broken = self.failpoint.map_or("nothing", |failpoint| failpoint.name);
         let row = |outcome: &ScenarioResult| {
             let (verdict, said) = match &outcome.verdict {
                 Verdict::Held => ("green", String::new()),

@@ -10,7 +10,6 @@ use super::health::{Checks, Health};
 use super::lease::Tried;
 use super::server::Server;
 use super::wrr;
-use crate::breakage::{Breakage, broken};
 
 /// One server as it shows from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +53,7 @@ pub(super) struct Endpoint {
 
 impl wrr::Turns for Endpoint {
     fn weight(&self) -> u32 {
-        if broken(Breakage::IgnoreWeights) {
-            1
-        } else {
-            self.weight
-        }
+        self.weight
     }
 
     fn credit(&mut self) -> &mut i64 {
@@ -76,11 +71,6 @@ impl Endpoint {
         } else {
             Some(Standing::Good)
         }
-    }
-
-    /// Who takes turns here, and what has been gained and not yet paid.
-    pub(super) fn account(&mut self) -> (usize, &mut i64) {
-        (Arc::as_ptr(&self.server).addr(), &mut self.credit)
     }
 
     /// How busy it is for its weight.

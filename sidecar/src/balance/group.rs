@@ -16,7 +16,6 @@ use super::lease::{Lease, Tried};
 use super::method::Method;
 use super::server::Server;
 use super::wrr;
-use crate::breakage::{Breakage, broken};
 
 /// A set of servers, shared by all who pick from it, check it, or change it.
 ///
@@ -247,9 +246,6 @@ impl ServerGroup {
         let mut state = self.state();
         let member = state.members.iter_mut().find(|m| m.server.id() == server.id())?;
         server.checks.count(outcome);
-        if outcome != CheckOutcome::Passed && broken(Breakage::KeepDeadInstances) {
-            return None;
-        }
         let cleared = outcome == CheckOutcome::Passed && std::mem::take(&mut member.ejected);
         let change = member.health.observe(outcome, &config);
         if cleared || change.is_some() {

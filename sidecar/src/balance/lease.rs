@@ -8,7 +8,6 @@ use super::connects::Failure;
 use super::counters::Direction;
 use super::group::ServerGroup;
 use super::server::Server;
-use crate::breakage::{Breakage, broken};
 
 /// The addresses that one connection has tried already. Empty, it costs nothing.
 #[derive(Debug, Default)]
@@ -90,18 +89,14 @@ impl Lease {
         self.group.counters().established();
     }
 
-    /// Says that the connection could not be made. Unless that was for a lack of our own, the server becomes a
-    /// suspect, picked last, until a check passes, and that check is made at once.
+    /// Counts a failed attempt to connect.
     pub fn failed(self, failure: Failure) -> FailedLease {
         self.server.connects.failed(failure);
         self.group.connects.failed(failure);
-        if failure != Failure::OutOfRoom && !broken(Breakage::NoFailover) {
-            self.group.eject(&self.server);
-            self.server.recheck.notify_one();
-        }
         FailedLease {
             group: Arc::clone(&self.group),
             server: Arc::clone(&self.server),
+            failure,
         }
     }
 
@@ -117,9 +112,19 @@ impl Lease {
 pub struct FailedLease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
+    failure: Failure,
 }
 
 impl FailedLease {
+    /// Ejects the endpoint and has it checked at once: until a check passes, it is picked only if there is no other
+    /// candidate. Does nothing if the failure was ours.
+    pub fn eject(&self) {
+        if self.failure != Failure::OutOfRoom {
+            self.group.eject(&self.server);
+            self.server.recheck.notify_one();
+        }
+    }
+
     /// Says that the connection goes on to another candidate.
     pub fn failed_over(self) {
         self.server.connects.failed_over();

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use super::endpoint::Endpoint;
 use super::lease::Tried;
 use super::{source, wrr};
-use crate::breakage;
 
 /// How a group chooses among its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,7 +55,7 @@ impl Method {
         let best = members.iter().filter_map(|m| m.standing(tried)).max()?;
         let eligible = |m: &Endpoint| m.standing(tried) == Some(best);
         match self {
-            Self::Wrr => breakage::turn(members, Endpoint::account, |members| wrr::next(members, eligible)),
+            Self::Wrr => wrr::next(members, eligible),
             Self::Wlc => {
                 let loads = members.iter().filter(|m| eligible(m)).map(Endpoint::load);
                 let least = loads.min_by(|a, b| a.cmp(*b))?;

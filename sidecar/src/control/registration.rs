@@ -12,7 +12,6 @@ use super::command::SmartNodeSpec;
 use super::error::CommandError;
 use super::offers::Offers;
 use crate::balance::service::{Instance, Offer, ServiceId};
-use crate::breakage::{Breakage, broken};
 use crate::interface::{self, Pinned};
 use crate::self_connect::is_self_connect;
 
@@ -109,7 +108,6 @@ async fn watch(offer: Offer, offers: Offers, ended: CancellationToken) {
                 offers.announce(&offer, &ended);
                 (pause, silent) = (MAX_PAUSE, 0);
             }
-            Check::Refuses | Check::Silent if broken(Breakage::KeepDeadInstances) => pause = MAX_PAUSE,
             Check::Refuses => {
                 let was_announced = offers.withdraw(&offer);
                 pause = if was_announced {

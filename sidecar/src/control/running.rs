@@ -124,6 +124,8 @@ impl Running {
             )
         })?;
         let limits = self.limits;
+        #[cfg(feature = "failpoints")]
+        let allow_non_backend = crate::failpoints::allow_non_backend(allow_non_backend);
         let door = match &name {
             ListenerName::TcpLb(_) => {
                 TcpLb::start(socket, backends, security_group, limits, &self.workers).map(Door::TcpLb)

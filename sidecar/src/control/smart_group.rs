@@ -8,7 +8,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::command::SmartGroupSpec;
 use crate::balance::ServerGroup;
 use crate::balance::service::{Instances, ServiceId};
-use crate::breakage::stale_port;
 
 /// What the mesh offers, as it changes.
 pub(super) type MeshInstances = watch::Receiver<Arc<Instances>>;
@@ -78,7 +77,7 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) {
     };
     let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
     let servers = offered.iter().map(|instance| {
-        let address = stale_port(instance.address);
+        let address = instance.address;
         (format!("{}@{address}", id.service), address, instance.weight)
     });
     group.set_learned_marking_down(servers.collect(), |address| instances.down.contains(&address));

@@ -18,7 +18,6 @@ use super::protocol::{Action, Departure, Event, Failure, Protocol};
 use super::publishing::Publishing;
 use super::wire::{Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
-use crate::breakage::{Breakage, broken};
 
 /// How often `leave` is said, because datagrams get lost, and the pause between.
 const LEAVES: u32 = 2;
@@ -70,9 +69,7 @@ impl Driver {
             if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
                 // First, lest a question of ours that arrives after the goodbye be taken for life.
                 exchanges.shutdown().await;
-                if !broken(Breakage::NoLeave) {
-                    self.say_goodbye(started.elapsed()).await;
-                }
+                self.say_goodbye(started.elapsed()).await;
                 break;
             }
             let happening = self.wait(started, last_moment, &mut exchanges, &mut buffer).await;

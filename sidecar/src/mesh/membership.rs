@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::timing::Timing;
 use super::wire::{MAX_NODES, Node, NodeState, digest, membership_hash};
-use crate::breakage::{Breakage, broken};
 
 /// The most other nodes at one address. A machine may run several, but not make up as many as there is room for.
 const MAX_AT_ADDRESS: usize = 64;
@@ -247,7 +246,7 @@ impl Membership {
     /// The node at this endpoint is down. True where it was up.
     pub fn lose(&mut self, now: Duration, endpoint: SocketAddr) -> bool {
         let held = self.members.get_mut(&endpoint).filter(|member| member.up);
-        let Some(member) = held.filter(|_| !broken(Breakage::KeepDeadInstances)) else {
+        let Some(member) = held else {
             return false;
         };
         (member.up, member.since) = (false, now);

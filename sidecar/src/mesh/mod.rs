@@ -12,7 +12,6 @@ mod driver;
 mod exchange_client;
 mod exchange_server;
 mod exchanges;
-mod ghosts;
 mod large_bodies;
 pub mod membership;
 pub mod protocol;

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::directory::Directory;
-use super::ghosts::add_ghosts;
 use super::membership::Membership;
 use super::wire::{Node, ServiceNode};
 
@@ -109,7 +108,6 @@ impl View {
             is_self: false,
         });
         let mut nodes: Vec<NodeHealth> = std::iter::once(own).chain(others).collect();
-        add_ghosts(&mut nodes);
         nodes.sort_by(|a, b| {
             let key = |n: &NodeHealth| (n.node.address, n.node.udp_port, n.node.tcp_port);
             key(a)

@@ -13,7 +13,10 @@ impl Backends {
     }
 
     pub(super) fn get(&self) -> Arc<ServerGroups> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        let groups = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        #[cfg(feature = "failpoints")]
+        crate::failpoints::skip_turns(&groups);
+        groups
     }
 
     pub(super) fn set(&self, groups: Arc<ServerGroups>) {

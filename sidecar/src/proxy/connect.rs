@@ -10,10 +10,19 @@ use tokio::time::Instant;
 use super::attempt::{Established, attempt};
 pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
-use crate::breakage::{Breakage, broken};
 
 /// How long all attempts for one client may take together.
 pub const BUDGET: Duration = Duration::from_secs(4);
+
+/// What a client's connection does after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Ejects the endpoint and tries the next candidate.
+    #[default]
+    TryNext,
+    /// Gives up, and leaves the endpoint as it is.
+    GiveUp,
+}
 
 /// A connection to an instance.
 #[derive(Debug)]
@@ -105,6 +114,7 @@ impl std::error::Error for ConnectError {}
 pub async fn connect(
     mut pick: impl FnMut(&Tried) -> Option<Lease>,
     first: &[u8],
+    on_failure: OnFailure,
 ) -> Result<Connected, ConnectError> {
     let mut began = Instant::now();
     let deadline = began + BUDGET;
@@ -139,10 +149,15 @@ pub async fn connect(
             address,
             failure,
         });
-        failed = Some(lease.failed(failure));
-        if failure == Failure::OutOfRoom || broken(Breakage::NoFailover) {
+        let lease = lease.failed(failure);
+        if on_failure == OnFailure::GiveUp {
             break;
         }
+        lease.eject();
+        if failure == Failure::OutOfRoom {
+            break;
+        }
+        failed = Some(lease);
         tried.add(address);
         began = Instant::now();
         if began >= deadline {

@@ -25,6 +25,7 @@ pub mod workers;
 
 use std::time::Duration;
 
+use connect::OnFailure;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
 
@@ -42,6 +43,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long a connection may live without a byte in either direction.
     pub idle: Duration,
+    /// What a connection does after a failed attempt to connect to an endpoint.
+    pub on_connect_failure: OnFailure,
 }
 
 impl Default for Limits {
@@ -51,6 +54,7 @@ impl Default for Limits {
             connections: 16_384,
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(15 * 60),
+            on_connect_failure: OnFailure::TryNext,
         }
     }
 }

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use super::accept::Serve;
 use super::access::SecurityGroup;
 use super::backends::Backends;
-use super::connect::connect;
+use super::connect::{OnFailure, connect};
 use super::connection::Connection;
 use super::flow::waiting;
 use super::listener::Listener;
 use super::relay::End;
 use super::workers::Workers;
 use super::{Limits, Refusal};
-use crate::balance::ServerGroups;
+use crate::balance::{ServerGroups, Tried};
 
 /// A running load balancer. Dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct TcpLb {
 #[derive(Debug)]
 struct Service {
     backends: Backends,
+    on_failure: OnFailure,
 }
 
 impl TcpLb {
@@ -45,6 +46,7 @@ impl TcpLb {
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
             backends: Backends::new(backends),
+            on_failure: limits.on_connect_failure,
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
@@ -68,7 +70,8 @@ impl Serve for Service {
         let from = connection.peer().ip();
         let initial = waiting(&client);
         let reached = {
-            let connecting = pin!(connect(|tried| backends.pick(from, tried), &initial));
+            let pick = |tried: &Tried| backends.pick(from, tried);
+            let connecting = pin!(connect(pick, &initial, self.on_failure));
             connection.unless_aborted(connecting).await
         };
         match reached {

@@ -17,7 +17,7 @@ fn a_lack_of_our_own_makes_nobody_a_suspect() {
     let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
     let lease = pick();
     assert_eq!(lease.server().name(), "s0");
-    lease.failed(Failure::OutOfRoom);
+    lease.failed(Failure::OutOfRoom).eject();
     assert_eq!(group.connects().failed.of(Failure::OutOfRoom), 1);
     assert_eq!(group.servers()[0].connects, group.connects());
     assert_eq!(group.counters().active(), 0);

@@ -101,7 +101,7 @@ fn a_suspect_is_picked_last_until_a_check_passes() {
     let group = group(Method::Wrr, &[10, 10, 10]);
     let lease = group.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.server().name(), "s0");
-    lease.failed(Failure::Refused);
+    lease.failed(Failure::Refused).eject();
     assert_eq!(shares(&group, 3, 20), [0, 10, 10]);
     set_up(&group, "s1", false);
     set_up(&group, "s2", false);

@@ -54,7 +54,7 @@ fn a_group_of_suspects_is_last_and_what_was_tried_is_left_out_in_all_groups() {
     groups.attach(one_server("same-as-a", 1), 10).unwrap();
     let lease = groups.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.group().name(), "a");
-    lease.failed(Failure::Refused);
+    lease.failed(Failure::Refused).eject();
     assert_eq!(share(&groups, 10, "a"), 0);
     let mut tried = Tried::new();
     tried.add(address(1));

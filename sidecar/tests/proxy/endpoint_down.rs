@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, Server, ServerGroup};
 use sidecar::proxy::Limits;
-use sidecar::proxy::connect::connect;
+use sidecar::proxy::connect::{OnFailure, connect};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -104,7 +104,7 @@ async fn connecting_to_a_lost_server_is_given_up_for_the_next_one() {
     group.set_learned(learned(&[("s0", gone), ("s1", stays)]));
     let connecting = tokio::spawn({
         let group = Arc::clone(&group);
-        async move { connect(|tried| group.pick(CLIENT, tried), &[]).await }
+        async move { connect(|tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext).await }
     });
     eventually(|| (group.counters().active() != 1).then(|| "nobody connects".to_owned())).await;
     group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);

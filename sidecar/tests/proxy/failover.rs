@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sidecar::balance::{Method, ServerGroup, Tried};
 use sidecar::proxy::Limits;
-use sidecar::proxy::connect::{Attempt, Failure, Reason, connect};
+use sidecar::proxy::connect::{Attempt, Failure, OnFailure, Reason, connect};
 use tokio::time::Instant;
 
 use super::support::{ask, backends, config, expect_reset, instance, lb, refusing, silent};
@@ -47,7 +47,7 @@ async fn the_error_says_what_was_tried_and_why() {
     let (_held, refusing) = refusing();
     let (_also_held, silent) = silent().await;
     let (groups, group) = backends("g", &[(refusing, 10), (silent, 10)]);
-    let error = connect(|tried| groups.pick(CLIENT, tried), &[])
+    let error = connect(|tried| groups.pick(CLIENT, tried), &[], OnFailure::TryNext)
         .await
         .unwrap_err();
     let attempt = |server: &str, address, failure| Attempt {
@@ -80,7 +80,7 @@ async fn all_attempts_together_are_bounded() {
     let group = ServerGroup::new("g", slow, Method::Wrr);
     group.set_learned(vec![("s0".to_owned(), silent, 10)]);
     let started = Instant::now();
-    let error = connect(|tried: &Tried| group.pick(CLIENT, tried), &[])
+    let error = connect(|tried: &Tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext)
         .await
         .unwrap_err();
     assert_eq!(error.reason, Reason::TimedOut);
@@ -101,7 +101,7 @@ async fn where_all_refuse_the_client_is_reset() {
         .await
         .unwrap();
     expect_reset(&mut stream).await;
-    let error = connect(|tried: &Tried| group.pick(CLIENT, tried), &[])
+    let error = connect(|tried: &Tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext)
         .await
         .unwrap_err();
     assert_eq!(error.reason, Reason::Refused);

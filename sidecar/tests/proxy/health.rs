@@ -107,7 +107,8 @@ async fn a_failed_connection_brings_the_check_forward() {
     group
         .pick([127, 0, 0, 1].into(), &Tried::new())
         .unwrap()
-        .failed(Failure::Refused);
+        .failed(Failure::Refused)
+        .eject();
     becomes(&group, "s", false).await;
 }
 
@@ -126,7 +127,8 @@ async fn a_storm_of_failed_connections_is_not_a_storm_of_checks() {
         group
             .pick([127, 0, 0, 1].into(), &Tried::new())
             .unwrap()
-            .failed(Failure::Refused);
+            .failed(Failure::Refused)
+            .eject();
         tokio::task::yield_now().await;
     }
     let checks = count.load(Ordering::Relaxed);

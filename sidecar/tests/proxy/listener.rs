@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sidecar::proxy::Limits;
+use sidecar::proxy::connect::{OnFailure, connect};
 use sidecar::proxy::listener::bind;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -133,8 +134,12 @@ async fn no_delay_is_set_on_both_sides() {
     // What the listener has, the accepted connection has: this is what saves the call on each.
     let (accepted, _) = listener.accept().unwrap();
     assert!(socket2::SockRef::from(&accepted).tcp_nodelay().unwrap());
-    let connected =
-        sidecar::proxy::connect::connect(|tried| groups.pick([127, 0, 0, 1].into(), tried), &[]).await;
+    let connected = connect(
+        |tried| groups.pick([127, 0, 0, 1].into(), tried),
+        &[],
+        OnFailure::TryNext,
+    )
+    .await;
     assert!(connected.unwrap().stream.nodelay().unwrap());
 }
 

@@ -135,15 +135,15 @@ async fn bytes_arrive_whole_in_both_directions_at_once() {
 }
 
 #[tokio::test]
-async fn early_bytes_go_first_and_are_counted() {
-    let mut relayed = relayed(b"initial ", PATIENCE).await;
+async fn initial_data_goes_first_and_is_counted() {
+    let mut relayed = relayed(b"hello ", PATIENCE).await;
     relayed.client.write_all(b"late").await.unwrap();
     relayed.client.shutdown().await.unwrap();
     let mut received = String::new();
     within("bytes", relayed.instance.read_to_string(&mut received))
         .await
         .unwrap();
-    assert_eq!(received, "initial late");
+    assert_eq!(received, "hello late");
     drop(relayed.instance);
     assert_eq!(finish(relayed.summary).await.to_instance, 10);
 }

@@ -16,8 +16,8 @@ use crate::error::Error;
 pub enum Kind {
     /// The mesh's containers. The same content as `compose/Dockerfile` makes.
     Mesh,
-    /// The same with sidecars that can be broken on purpose; by custom called [`BREAKABLE_IMAGE`].
-    Breakable,
+    /// The same with sidecars that have failpoints; by custom called [`FAILPOINTS_IMAGE`].
+    Failpoints,
     /// Helpers that cut connections between containers; called [`NETCUT_IMAGE`].
     Netcut,
 }
@@ -26,7 +26,7 @@ impl Kind {
     fn recipe(self) -> &'static Recipe {
         match self {
             Self::Mesh => &MESH,
-            Self::Breakable => &BREAKABLE,
+            Self::Failpoints => &FAILPOINTS,
             Self::Netcut => &NETCUT,
         }
     }
@@ -70,11 +70,11 @@ const MESH: Recipe = Recipe {
              service-mesh-example .) and run with --no-build",
 };
 
-/// The name of the image whose sidecars can be broken on purpose.
-pub const BREAKABLE_IMAGE: &str = "service-mesh-breakable";
+/// The name of the image whose sidecars have failpoints.
+pub const FAILPOINTS_IMAGE: &str = "service-mesh-failpoints";
 
-const BREAKABLE: Recipe = Recipe {
-    features: &["sidecar/breakable"],
+const FAILPOINTS: Recipe = Recipe {
+    features: &["sidecar/failpoints"],
     ..MESH
 };
 

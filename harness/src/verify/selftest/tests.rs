@@ -25,16 +25,19 @@ fn broken() -> Verdict {
     }
 }
 
-fn breakage(name: &str) -> &'static Breakage {
-    BREAKAGES.iter().find(|breakage| breakage.name == name).unwrap()
+fn failpoint(name: &str) -> &'static Failpoint {
+    FAILPOINTS
+        .iter()
+        .find(|failpoint| failpoint.name == name)
+        .unwrap()
 }
 
-fn trial(breakage: Option<&'static Breakage>, outcomes: &[(&str, Verdict)]) -> Trial {
+fn trial(failpoint: Option<&'static Failpoint>, outcomes: &[(&str, Verdict)]) -> Trial {
     let outcomes = outcomes
         .iter()
         .map(|(name, verdict)| outcome(name, verdict.clone()));
     Trial {
-        breakage,
+        failpoint,
         outcomes: outcomes.collect(),
     }
 }
@@ -52,7 +55,7 @@ fn every_scenario_named_is_there() {
 /// The sidecar is another program; its source says what it knows.
 #[test]
 fn what_can_be_broken_is_what_the_sidecar_knows() {
-    let source = include_str!("../../../../sidecar/src/breakage.rs");
+    let source = include_str!("../../../../sidecar/src/failpoints.rs");
     let known: Vec<&str> = source
         .lines()
         .filter_map(|line| {
@@ -63,7 +66,7 @@ fn what_can_be_broken_is_what_the_sidecar_knows() {
                 .strip_suffix("\",")
         })
         .collect();
-    let ours: Vec<&str> = BREAKAGES.iter().map(|breakage| breakage.name).collect();
+    let ours: Vec<&str> = FAILPOINTS.iter().map(|failpoint| failpoint.name).collect();
     assert_eq!(known, ours);
     assert!(source.contains(&format!("= \"{VARIABLE}\"")) && source.contains(WARNING));
 }
@@ -78,8 +81,8 @@ fn nothing_broken_is_good_only_if_all_hold() {
 }
 
 #[test]
-fn a_breakage_must_turn_one_of_its_own_scenarios_red() {
-    let skip = breakage("skip-drain");
+fn a_failpoint_must_turn_one_of_its_own_scenarios_red() {
+    let skip = failpoint("skip-drain");
     let noticed = [
         (CONTROL, Verdict::Held),
         ("graceful_stop", Verdict::Held),
@@ -103,7 +106,7 @@ fn a_breakage_must_turn_one_of_its_own_scenarios_red() {
 
 #[test]
 fn a_mesh_that_does_not_come_up_proves_nothing() {
-    let weights = breakage("ignore-weights");
+    let weights = failpoint("ignore-weights");
     let down = [(CONTROL, failed()), ("weights", failed())];
     assert!(matches!(trial(Some(weights), &down).finding(), Finding::Bad(why) if why.contains(CONTROL)));
     let unknown = [(CONTROL, Verdict::Held), ("weights", broken())];
@@ -145,7 +148,7 @@ fn nothing_broken_runs_everything_that_is_named_once() {
     once.dedup();
     assert_eq!(once.len(), names.len());
     assert_eq!(
-        Trial::scenarios(Some(breakage("no-failover"))),
+        Trial::scenarios(Some(failpoint("no-failover"))),
         [CONTROL, "kill", "unreachable"]
     );
 }

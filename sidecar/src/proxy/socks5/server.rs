@@ -14,11 +14,10 @@ use tokio::time::timeout;
 use super::handshake::{self, Asked, HandshakeError};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
-use crate::breakage::{Breakage, broken};
 use crate::proxy::accept::Serve;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::backends::Backends;
-use crate::proxy::connect::{ConnectError, Connected, Reason, connect};
+use crate::proxy::connect::{ConnectError, Connected, OnFailure, Reason, connect};
 use crate::proxy::connection::Connection;
 use crate::proxy::direct;
 use crate::proxy::listener::Listener;
@@ -39,6 +38,7 @@ struct Service {
     backends: Backends,
     allow_non_backend: AtomicBool,
     resolver: direct::Resolver,
+    on_failure: OnFailure,
     /// How long a client may take to say where it wants to go, and to hear that it got there.
     patience: Duration,
 }
@@ -61,6 +61,7 @@ impl Socks5Server {
             backends: Backends::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
             resolver: direct::Resolver::default(),
+            on_failure: limits.on_connect_failure,
             patience: limits.handshake,
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
@@ -191,16 +192,16 @@ impl Service {
     ) -> Result<Connected, Failed> {
         let backends = self.backends.get();
         if let Some(group) = backends.group_named(name) {
-            return Ok(connect(|tried| group.pick(client, tried), &[]).await?);
+            return Ok(connect(|tried| group.pick(client, tried), &[], self.on_failure).await?);
         }
         let address = address_of(destination);
         if let Ok(address) = address {
             let mut lease = backends.server_at(address);
             if lease.is_some() {
-                return Ok(connect(|_| lease.take(), &[]).await?);
+                return Ok(connect(|_| lease.take(), &[], self.on_failure).await?);
             }
         }
-        if !self.allow_non_backend.load(Ordering::Relaxed) && !broken(Breakage::AnyDestination) {
+        if !self.allow_non_backend.load(Ordering::Relaxed) {
             return Err(Failed::NotAllowed);
         }
         let connected = match address {

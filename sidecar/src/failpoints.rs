@@ -1,0 +1,242 @@
+//! Failpoints: faults injected on purpose, to prove that the end-to-end tests notice them.
+//!
+//! Compiled in only with the cargo feature `failpoints`, which no shipped image has. `SIDECAR_FAILPOINT` then names the one
+//! that is active for the life of the process. Faults are injected where the parts are wired together (what the mesh tells
+//! the balancer and the status page, settings, limits), so that the parts themselves do not know of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::watch;
+
+use crate::balance::service::{Instance, Instances, ServiceId};
+use crate::balance::{CheckOutcome, ServerGroups, Tried};
+use crate::mesh::{Health, NodeHealth, View};
+use crate::proxy::Limits;
+use crate::proxy::connect::OnFailure;
+use crate::settings::Settings;
+
+/// The environment variable that names the active failpoint.
+pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
+
+/// Upper bound of the turns that [`Failpoint::ThreadLocalBalancing`] skips before a connection picks its endpoint.
+const MAX_SKIPPED_TURNS: u8 = 4;
+
+/// A fault that can be injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failpoint {
+    /// All instances of a service get the same weight.
+    IgnoreWeights,
+    /// A connection gives up after the first failed attempt, and the endpoint is not ejected.
+    NoFailover,
+    /// Neither the program nor connections get time to finish when the sidecar stops.
+    SkipDrain,
+    /// Instances stay in use although their node is down or their health checks fail.
+    KeepDeadInstances,
+    /// An instance that registers again at its IP address is connected to at its first port.
+    StalePort,
+    /// Nodes that have left the mesh are still listed as up.
+    StaleNode,
+    /// SOCKS5 clients may connect to any destination.
+    AnyDestination,
+    /// The sidecar stops without leaving the mesh.
+    NoLeave,
+    /// Connections take turns as if each worker thread balanced on its own.
+    ThreadLocalBalancing,
+}
+
+static ACTIVE: OnceLock<Failpoint> = OnceLock::new();
+
+/// A value of the variable that names no failpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{VARIABLE}: unknown failpoint `{0}`, expected one of {names}", names = names())]
+pub struct UnknownFailpoint(String);
+
+fn names() -> String {
+    Failpoint::ALL.map(Failpoint::name).join(", ")
+}
+
+impl Failpoint {
+    const ALL: [Self; 9] = [
+        Self::IgnoreWeights,
+        Self::NoFailover,
+        Self::SkipDrain,
+        Self::KeepDeadInstances,
+        Self::StalePort,
+        Self::StaleNode,
+        Self::AnyDestination,
+        Self::NoLeave,
+        Self::ThreadLocalBalancing,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::IgnoreWeights => "ignore-weights",
+            Self::NoFailover => "no-failover",
+            Self::SkipDrain => "skip-drain",
+            Self::KeepDeadInstances => "keep-dead-instances",
+            Self::StalePort => "stale-port",
+            Self::StaleNode => "stale-node",
+            Self::AnyDestination => "any-destination",
+            Self::NoLeave => "no-leave",
+            Self::ThreadLocalBalancing => "thread-local-balancing",
+        }
+    }
+
+    /// Whether this failpoint is active.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        ACTIVE.get() == Some(&self)
+    }
+}
+
+/// Activates the failpoint that the environment names, if any, and warns of it.
+///
+/// # Errors
+/// When the variable names no failpoint.
+pub fn activate() -> Result<(), UnknownFailpoint> {
+    let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
+        return Ok(());
+    };
+    let name = name.to_string_lossy();
+    let failpoint = Failpoint::ALL.into_iter().find(|f| f.name() == name);
+    let failpoint = failpoint.ok_or_else(|| UnknownFailpoint(name.into_owned()))?;
+    tracing::warn!("FAILPOINT ACTIVE: {} ({VARIABLE})", failpoint.name());
+    // Called once, before anything else runs.
+    let _ = ACTIVE.set(failpoint);
+    Ok(())
+}
+
+/// The settings to run with: no time to finish with [`Failpoint::SkipDrain`].
+pub(crate) fn settings(settings: Settings) -> Settings {
+    if !Failpoint::SkipDrain.is_active() {
+        return settings;
+    }
+    Settings {
+        program_grace: Duration::ZERO,
+        drain: Duration::ZERO,
+        ..settings
+    }
+}
+
+/// The limits of all listeners: one attempt for each connection with [`Failpoint::NoFailover`].
+pub(crate) fn limits(limits: Limits) -> Limits {
+    if !Failpoint::NoFailover.is_active() {
+        return limits;
+    }
+    Limits {
+        on_connect_failure: OnFailure::GiveUp,
+        ..limits
+    }
+}
+
+/// Whether SOCKS5 clients may connect to destinations that are not backends.
+pub(crate) fn allow_non_backend(allowed: bool) -> bool {
+    allowed || Failpoint::AnyDestination.is_active()
+}
+
+/// The outcome of a health check: passed with [`Failpoint::KeepDeadInstances`].
+pub(crate) fn check_outcome(outcome: CheckOutcome) -> CheckOutcome {
+    if Failpoint::KeepDeadInstances.is_active() {
+        CheckOutcome::Passed
+    } else {
+        outcome
+    }
+}
+
+/// Whether a sidecar that stops leaves the mesh.
+pub(crate) fn leaves() -> bool {
+    !Failpoint::NoLeave.is_active()
+}
+
+/// Skips a random number of turns in each group, as if other threads' connections had not been counted.
+pub(crate) fn skip_turns(groups: &ServerGroups) {
+    if !Failpoint::ThreadLocalBalancing.is_active() {
+        return;
+    }
+    for attachment in groups.groups() {
+        for _ in 0..rand::rng().random_range(0..MAX_SKIPPED_TURNS) {
+            attachment
+                .group
+                .pick(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &Tried::new());
+        }
+    }
+}
+
+/// What the mesh tells the balancer.
+pub(crate) fn instances(from: watch::Receiver<Arc<Instances>>) -> watch::Receiver<Arc<Instances>> {
+    if Failpoint::IgnoreWeights.is_active() {
+        map(from, |mut now| {
+            for instance in now.offered.values_mut().flatten() {
+                instance.weight = instance.weight.min(1);
+            }
+            now
+        })
+    } else if Failpoint::StalePort.is_active() {
+        let mut first_ports: BTreeMap<IpAddr, u16> = BTreeMap::new();
+        map(from, move |mut now| {
+            for Instance { address, .. } in now.offered.values_mut().flatten() {
+                let port = *first_ports.entry(address.ip()).or_insert(address.port());
+                *address = SocketAddr::new(address.ip(), port);
+            }
+            now
+        })
+    } else if Failpoint::KeepDeadInstances.is_active() {
+        let mut seen: BTreeMap<SocketAddr, (ServiceId, Instance)> = BTreeMap::new();
+        map(from, move |mut now| {
+            for (id, instances) in &now.offered {
+                let entry = |instance: &Instance| (instance.address, (id.clone(), instance.clone()));
+                seen.extend(instances.iter().map(entry));
+            }
+            for address in std::mem::take(&mut now.down) {
+                if let Some((id, instance)) = seen.get(&address) {
+                    now.offered.entry(id.clone()).or_default().push(instance.clone());
+                }
+            }
+            now
+        })
+    } else {
+        from
+    }
+}
+
+/// What the mesh tells the status page: with [`Failpoint::StaleNode`], every node that has ever been up.
+pub(crate) fn view(from: watch::Receiver<Arc<View>>) -> watch::Receiver<Arc<View>> {
+    if !Failpoint::StaleNode.is_active() {
+        return from;
+    }
+    let mut ever_up: Vec<NodeHealth> = Vec::new();
+    map(from, move |mut now| {
+        let known: BTreeSet<_> = now.nodes.iter().map(|known| known.node.clone()).collect();
+        let gone = ever_up.iter().filter(|stale| !known.contains(&stale.node));
+        let gone: Vec<NodeHealth> = gone.cloned().collect();
+        let up = now.nodes.iter().filter(|node| node.health == Health::Up);
+        let new = up.filter(|node| ever_up.iter().all(|stale| stale.node != node.node));
+        let new: Vec<NodeHealth> = new.cloned().collect();
+        ever_up.extend(new);
+        now.nodes.extend(gone);
+        now
+    })
+}
+
+/// Follows a value that is watched, with every version of it changed.
+fn map<T: Clone + Send + Sync + 'static>(
+    mut from: watch::Receiver<Arc<T>>,
+    mut change: impl FnMut(T) -> T + Send + 'static,
+) -> watch::Receiver<Arc<T>> {
+    let mut next = move |from: &mut watch::Receiver<Arc<T>>| {
+        let now = T::clone(&from.borrow_and_update());
+        Arc::new(change(now))
+    };
+    let (sender, mapped) = watch::channel(next(&mut from));
+    // Detached: ends with the mesh, which holds the other sender.
+    tokio::spawn(async move {
+        while from.changed().await.is_ok() {
+            sender.send_replace(next(&mut from));
+        }
+    });
+    mapped
+}
