@@ -2,10 +2,6 @@
 
 use std::fmt;
 
-use crate::cluster::topology::TopologyError;
-use crate::compose::ComposeError;
-use crate::engine::EngineError;
-
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -107,27 +103,9 @@ pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) 
     }
 }
 
-impl From<EngineError> for Error {
-    fn from(error: EngineError) -> Self {
-        Self::environment(error.to_string(), error.advice())
-    }
-}
-
 impl From<bench::Error> for Error {
     fn from(error: bench::Error) -> Self {
         Self::environment(error.to_string(), error.advice())
-    }
-}
-
-impl From<ComposeError> for Error {
-    fn from(error: ComposeError) -> Self {
-        Self::environment(error.to_string(), error.advice())
-    }
-}
-
-impl From<TopologyError> for Error {
-    fn from(error: TopologyError) -> Self {
-        Self::environment(error.to_string(), "correct the Compose file")
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use harness::cluster::checkout::Checkout;
-use harness::compose::program::Program;
+use harness::compose::cli::ComposeCli;
 use tests::Mesh;
 
 /// Runs Compose on the mesh.
@@ -19,7 +19,7 @@ async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
             "this test needs `docker compose` or `docker-compose` (Debian: apt-get install docker-compose)"
         )
     };
-    let program = Program::find().await.ok_or_else(missing)?;
+    let program = ComposeCli::find().await.ok_or_else(missing)?;
     let file = Checkout::find()?.root().join("compose/compose.yaml");
     let variables = [
         ("MESH_NAME", mesh.project.as_str()),

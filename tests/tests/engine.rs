@@ -17,7 +17,7 @@ use harness::cluster::cleanup;
 use harness::cluster::image;
 use harness::compose::Service;
 use harness::console::Progress;
-use harness::engine::{Action, Creation, Engine, Image, NetworkCut, label};
+use harness::engine::{Action, ContainerSpec, Engine, Image, NetworkCut, label};
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -55,14 +55,13 @@ impl Lone {
         let run = format!("engine-{:016x}", rand::random::<u64>());
         let labels = BTreeMap::from([(label::RUN.to_owned(), run.clone())]);
         let network = docker.create_network(&run, &labels).await.unwrap();
-        let service = service(&run, &netcut);
-        let creation = Creation {
-            service: &service,
-            network: &network,
-            labels: &labels,
+        let spec = ContainerSpec {
+            service: service(&run, &netcut),
+            network,
+            labels,
             lifeline: true,
         };
-        let id = docker.create(creation).await.unwrap();
+        let id = docker.create(spec).await.unwrap();
         Some(Self {
             docker,
             netcut,

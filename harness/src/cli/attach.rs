@@ -2,6 +2,7 @@
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::mesh::Mesh;
+use harness::cluster::project::not_found;
 use harness::engine::{EngineChoice, label};
 use harness::error::Error;
 
@@ -11,7 +12,7 @@ pub(super) async fn attach(project: &str, choice: EngineChoice) -> Result<Mesh, 
     let chosen = choice.connect_to(project).await?;
     let filter = format!("{}={project}", label::PROJECT);
     if chosen.engine.containers(&filter).await?.is_empty() {
-        return Err(chosen.nothing_of(project));
+        return Err(not_found(chosen, project));
     }
     Mesh::attach(&chosen.engine, topology).await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::cluster::cleanup;
+use harness::cluster::project::not_found;
 use harness::console::Progress;
 use harness::engine::label;
 use harness::error::Error;
@@ -24,14 +25,14 @@ pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitC
     let filter = format!("{}={project}", label::PROJECT);
     let containers = engine.containers(&filter).await?;
     if containers.is_empty() && engine.networks(&filter).await?.is_empty() {
-        if chosen.unseen.is_some() {
-            return Err(chosen.nothing_of(project));
+        if chosen.unreachable.is_some() {
+            return Err(not_found(chosen, project));
         }
         progress.say(&format!("There is no mesh `{project}`."));
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unseen) = &chosen.unseen {
-        progress.say(&format!("{unseen}; only local processes are checked."));
+    if let Some(unreachable) = &chosen.unreachable {
+        progress.say(&format!("{unreachable}; only local processes are checked."));
     }
     progress.stage("stopping");
     progress.note("waiting for requests in flight (Ctrl-C: stop at once)");

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use harness::cluster::project::not_found;
 use harness::console::colored;
-use harness::engine::{Container, Engine, EngineError, label};
+use harness::engine::{Container, Engine, EngineError, LogOptions, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use owo_colors::{AnsiColors, OwoColorize};
@@ -65,7 +66,7 @@ pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
     if all.is_empty() {
-        return Err(chosen.nothing_of(project));
+        return Err(not_found(chosen, project));
     }
     let chosen = choose(&all, project, args.node.as_deref())?;
     let width = chosen
@@ -164,7 +165,12 @@ fn up_to<'a>(lines: &'a mut Lines<'_>, end: Option<String>) -> Lines<'a> {
 
 /// One container's existing lines or, with `follow`, its lines until it exits. Skips empty lines.
 fn once<'a>(engine: &Engine, id: &str, from: usize, tail: Option<usize>, follow: bool) -> Lines<'a> {
-    let lines = engine.dated_logs(id, tail, follow);
+    let options = LogOptions {
+        tail,
+        follow,
+        timestamps: true,
+    };
+    let lines = engine.logs(id, options);
     lines
         .map(move |line| Ok(dated(&line?.text, from)))
         .try_filter(|line| std::future::ready(!line.text.is_empty()))

@@ -57,7 +57,7 @@ impl MeshArgs {
 
     /// The mesh's name.
     pub(super) fn name(&self) -> Result<String, Error> {
-        let name = self.project.clone().unwrap_or_else(project::by_default);
+        let name = self.project.clone().unwrap_or_else(project::default_name);
         valid(&name)
             .map_err(|invalid| Error::environment(format!("MESH_NAME: {invalid}"), "set another MESH_NAME"))
     }

@@ -249,7 +249,7 @@ fn state(project: &str, owner: Option<&Owner>, existing: &[Container]) -> String
         running if running == existing.len() => format!("is up, {running} containers"),
         running => {
             let down = existing.iter().filter(|container| !container.running());
-            let down: Vec<String> = down.map(|c| format!("{} {}", c.name, c.plight())).collect();
+            let down: Vec<String> = down.map(|c| format!("{} {}", c.name, c.failure())).collect();
             format!(
                 "is up, {running} of {} containers, and {}",
                 existing.len(),

@@ -48,7 +48,7 @@ fn changes(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<Str
             None => (State::Removed, "has been removed".to_owned()),
             Some(("running", _)) => (State::Running, "is running again".to_owned()),
             Some(("paused", _)) => (State::Paused, "is paused".to_owned()),
-            Some((_, container)) if container.ended() => (State::Ended, container.plight()),
+            Some((_, container)) if container.ended() => (State::Ended, container.failure()),
             // In transition.
             Some(_) => continue,
         };

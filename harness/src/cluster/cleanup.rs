@@ -26,7 +26,7 @@ pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<
     };
     match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
         Ok(result) => result,
-        Err(expired) => Err(EngineError::Engine {
+        Err(expired) => Err(EngineError::Other {
             what: format!("removing what has the label {key}={value}"),
             reason: expired.to_string(),
         }),

@@ -1,28 +1,53 @@
-//! A mesh's name, and the commands that are about the mesh of that name.
+//! A mesh's name, the commands about the mesh of that name, and the error when there is none.
 
-/// The name where none is given and `MESH_NAME` is not set.
+use crate::engine::Selected;
+use crate::error::Error;
+
+/// The name if none is given and `MESH_NAME` is not set.
 const DEFAULT: &str = "example";
 
-/// The name where none is given.
-pub fn by_default() -> String {
+/// The name if none is given.
+pub fn default_name() -> String {
     let named = std::env::var("MESH_NAME").ok();
     named
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| DEFAULT.to_owned())
 }
 
-/// The command line that does `what` to the mesh `project`, for people to copy.
-pub fn command(what: &str, project: &str) -> String {
-    line(what, project, &by_default())
+/// The command line that runs the harness's `command` on the mesh `project`, for people to copy.
+pub fn command(command: &str, project: &str) -> String {
+    line(command, project, &default_name())
 }
 
-fn line(what: &str, project: &str, default: &str) -> String {
+fn line(command: &str, project: &str, default: &str) -> String {
     let flag = if project == default {
         String::new()
     } else {
         format!(" -p {project}")
     };
-    format!("cargo run -p harness -- {what}{flag}")
+    format!("cargo run -p harness -- {command}{flag}")
+}
+
+/// There is no mesh `name`.
+pub fn no_mesh(name: &str) -> Error {
+    Error::environment(
+        format!("there is no mesh `{name}`"),
+        format!("start it with `{}`", command("up", name)),
+    )
+}
+
+/// There is no mesh `name` on the selected engine; says so if another engine may have one but could not be asked.
+pub fn not_found(selected: Selected, name: &str) -> Error {
+    match selected.unreachable {
+        Some(unreachable) => Error::environment(
+            format!("{unreachable}\nonly processes were looked at, and there is no mesh `{name}` among them"),
+            format!(
+                "{}; or ask for processes only (--runtime process)",
+                unreachable.advice()
+            ),
+        ),
+        None => no_mesh(name),
+    }
 }
 
 #[cfg(test)]
@@ -30,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_names_its_mesh_where_it_would_mean_another() {
+    fn a_command_names_its_mesh_unless_it_is_the_default() {
         assert_eq!(line("up", "example", "example"), "cargo run -p harness -- up");
         assert_eq!(
             line("down", "two", "example"),
@@ -40,5 +65,33 @@ mod tests {
             line("down", "example", "two"),
             "cargo run -p harness -- down -p example"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_engine_that_did_not_answer_is_named_when_no_mesh_is_found() {
+        use crate::engine::{Engine, EngineError, Processes};
+
+        let directory = tempfile::tempdir().unwrap();
+        let error = |unreachable| {
+            let processes = Processes::open_in(directory.path().join("state")).unwrap();
+            let selected = Selected {
+                engine: Engine::Process(processes),
+                reason: String::new(),
+                unreachable,
+            };
+            not_found(selected, "m").to_string()
+        };
+        let silent = error(Some(EngineError::NoEngine {
+            socket: "/no/such".to_owned(),
+            reason: "there is no such socket".to_owned(),
+        }));
+        assert!(
+            silent.contains("no Docker engine answers at /no/such"),
+            "{silent}"
+        );
+        assert!(silent.contains("only processes were looked at"), "{silent}");
+        let none = error(None);
+        assert!(none.starts_with("there is no mesh `m`"), "{none}");
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::error::Error;
+
 /// What is wrong with a Compose file, a line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ComposeError {
@@ -54,5 +56,11 @@ impl fmt::Display for ComposeError {
             }
         }
         Ok(())
+    }
+}
+
+impl From<ComposeError> for Error {
+    fn from(error: ComposeError) -> Self {
+        Self::environment(error.to_string(), error.advice())
     }
 }

@@ -1,9 +1,9 @@
 //! The subset of the Compose file format that the mesh is described in. A key outside it is refused with its
 //! line: nothing in the file is silently left out of what runs.
 
+pub mod cli;
 mod fault;
 mod interpolate;
-pub mod program;
 mod published;
 mod raw;
 mod value;

@@ -1,4 +1,4 @@
-//! What happens to containers, as an engine tells it.
+//! What happens to containers, as an engine reports it.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -12,29 +12,29 @@ pub struct Event {
     pub id: String,
     /// The container's name.
     pub name: String,
-    /// What.
+    /// What happened.
     pub action: Action,
 }
 
 /// What happened, in Docker's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// It was made.
+    /// It was created.
     Create,
-    /// It runs.
+    /// It was started.
     Start,
-    /// It has ended.
+    /// It ended.
     Die {
-        /// With this code; none where the engine does not tell.
+        /// The exit code, if the engine knows it.
         exit_code: Option<i64>,
     },
-    /// It stands still.
+    /// It was paused.
     Pause,
-    /// It goes on.
+    /// It was resumed.
     Unpause,
-    /// It is gone.
+    /// It was removed.
     Destroy,
-    /// Something that changes nothing of these.
+    /// Anything else, which changes neither its state nor its existence.
     Other(String),
 }
 

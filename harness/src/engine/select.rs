@@ -1,12 +1,10 @@
-//! Which runtime a command uses, and why.
+//! Which engine a command uses, and why.
 
 use std::fmt;
 
 use super::{Docker, Engine, EngineError, Processes, label};
-use crate::cluster::project;
-use crate::error::Error;
 
-/// What the user asks for with `--runtime`.
+/// The value of `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum EngineChoice {
     /// Docker if an engine answers, otherwise processes
@@ -18,112 +16,88 @@ pub enum EngineChoice {
     Process,
 }
 
-/// The runtime that a command uses.
+/// The engine that a command uses.
 #[derive(Debug, Clone)]
 pub struct Selected {
-    /// The runtime.
+    /// The engine.
     pub engine: Engine,
-    /// Why it is this one, as a sentence's end.
-    pub why: String,
-    /// Why an engine could not be asked that may be there and run meshes; nothing is known of those.
-    pub unseen: Option<EngineError>,
+    /// Why it was selected, as the end of a sentence.
+    pub reason: String,
+    /// Why the Docker engine did not answer, if there seems to be one: it may run meshes that are not seen.
+    pub unreachable: Option<EngineError>,
 }
 
 impl fmt::Display for Selected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.engine.name(), self.why)
+        write!(f, "{}: {}", self.engine.name(), self.reason)
     }
 }
 
 impl EngineChoice {
-    /// Connects to the runtime that is asked for.
+    /// Connects to the engine of this choice.
     ///
     /// # Errors
-    /// It is not there.
+    /// It is not available.
     pub async fn connect(self) -> Result<Selected, EngineError> {
         let asked = || "asked for".to_owned();
         match self {
             Self::Auto => match Docker::connect().await {
                 Ok(docker) => {
-                    let why = format!("an engine answers at {}", docker.socket());
-                    Ok(Selected::new(Engine::Docker(docker), why))
+                    let reason = format!("an engine answers at {}", docker.socket());
+                    Ok(Selected::new(Engine::Docker(docker), reason))
                 }
-                Err(lacking) => processes(lacking),
+                Err(error) => fall_back(error),
             },
             Self::Docker => Ok(Selected::new(Engine::Docker(Docker::connect().await?), asked())),
             Self::Process => Ok(Selected::new(Engine::Process(Processes::open()?), asked())),
         }
     }
 
-    /// Connects to the runtime in which there is something of `project`; to the one that is asked for where there is
-    /// nothing, or where one is named.
+    /// Connects to the engine that runs `project`. Takes the engine of this choice if it names one, or if neither runs
+    /// the project.
     ///
     /// # Errors
-    /// As [`Choice::connect`], or the engine's.
+    /// As [`EngineChoice::connect`], or the containers cannot be listed.
     pub async fn connect_to(self, project: &str) -> Result<Selected, EngineError> {
-        let chosen = self.connect().await?;
-        if self != Self::Auto || matches!(chosen.engine, Engine::Process(_)) {
-            return Ok(chosen);
+        let selected = self.connect().await?;
+        if self != Self::Auto || matches!(selected.engine, Engine::Process(_)) {
+            return Ok(selected);
         }
         let filter = format!("{}={project}", label::PROJECT);
         let Ok(processes) = Processes::open() else {
-            return Ok(chosen);
+            return Ok(selected);
         };
-        let only_there = chosen.engine.containers(&filter).await?.is_empty()
+        let only_there = selected.engine.containers(&filter).await?.is_empty()
             && !processes.containers(&filter).await?.is_empty();
         if only_there {
-            let why = format!("the mesh `{project}` runs there");
-            return Ok(Selected::new(Engine::Process(processes), why));
+            let reason = format!("the mesh `{project}` runs there");
+            return Ok(Selected::new(Engine::Process(processes), reason));
         }
-        Ok(chosen)
+        Ok(selected)
     }
 }
 
 impl Selected {
-    fn new(engine: Engine, why: String) -> Self {
+    fn new(engine: Engine, reason: String) -> Self {
         Self {
             engine,
-            why,
-            unseen: None,
-        }
-    }
-
-    /// What to say where there is nothing of `project`: that there is none, or that it would not have been seen.
-    pub fn nothing_of(self, project: &str) -> Error {
-        match self.unseen {
-            Some(unseen) => Error::environment(
-                format!(
-                    "{unseen}\nonly processes were looked at, and there is no mesh `{project}` among them"
-                ),
-                format!(
-                    "{}; or ask for processes only (--runtime process)",
-                    unseen.advice()
-                ),
-            ),
-            None => no_mesh(project),
+            reason,
+            unreachable: None,
         }
     }
 }
 
-/// Where a mesh was looked for and none is.
-pub fn no_mesh(name: &str) -> Error {
-    Error::environment(
-        format!("there is no mesh `{name}`"),
-        format!("start it with `{}`", project::command("up", name)),
-    )
-}
-
-/// Processes, because there is no Docker; where they do not run either, that there is no Docker is what to tell.
-fn processes(lacking: EngineError) -> Result<Selected, EngineError> {
-    let why = lacking.to_string();
+/// Selects processes because Docker is not available. If they are not either, the error is about Docker.
+fn fall_back(no_docker: EngineError) -> Result<Selected, EngineError> {
+    let reason = no_docker.to_string();
     let Ok(processes) = Processes::open() else {
-        return Err(lacking);
+        return Err(no_docker);
     };
     // Without a socket there is no engine that could run anything.
-    let unseen = Some(lacking).filter(|lacking| !matches!(lacking, EngineError::NoSocket { .. }));
+    let unreachable = Some(no_docker).filter(|error| !matches!(error, EngineError::NoSocket { .. }));
     Ok(Selected {
-        unseen,
-        ..Selected::new(Engine::Process(processes), why)
+        unreachable,
+        ..Selected::new(Engine::Process(processes), reason)
     })
 }
 
@@ -133,19 +107,21 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn nothing_is_said_of_meshes_on_an_engine_that_could_not_be_asked() {
+    fn only_an_engine_that_may_exist_counts_as_unreachable() {
         let socket = || "/no/such".to_owned();
-        let reason = || "there is no such socket".to_owned();
         let silent = EngineError::NoEngine {
             socket: socket(),
-            reason: reason(),
+            reason: "there is no such socket".to_owned(),
         };
-        let told = processes(silent).unwrap().nothing_of("m").to_string();
-        assert!(told.contains("no Docker engine answers at /no/such"), "{told}");
-        assert!(told.contains("only processes were looked at"), "{told}");
+        let selected = fall_back(silent).unwrap();
+        assert!(matches!(selected.unreachable, Some(EngineError::NoEngine { .. })));
+        assert!(
+            selected
+                .to_string()
+                .starts_with("process: no Docker engine answers")
+        );
 
-        let none = EngineError::NoSocket { socket: socket() };
-        let told = processes(none).unwrap().nothing_of("m").to_string();
-        assert!(told.starts_with("there is no mesh `m`"), "{told}");
+        let selected = fall_back(EngineError::NoSocket { socket: socket() }).unwrap();
+        assert!(selected.unreachable.is_none());
     }
 }

@@ -14,7 +14,7 @@ use super::lifecycle::Lifecycle;
 use super::{Entry, EntryKind, SharedLog, view_diff};
 use crate::cluster::mesh_view::{self, View};
 use crate::cluster::topology::Topology;
-use crate::engine::{Action, Container, Engine, EngineError, Event, label};
+use crate::engine::{Action, Container, Engine, EngineError, Event, LogOptions, label};
 
 /// Delay before retrying a request that the engine failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -96,7 +96,14 @@ pub(super) async fn catch_up(engine: &Engine, log: &SharedLog) {
 
 /// Adds the lines of a container's log; with `follow`, until the container ends.
 async fn read_log(engine: &Engine, id: &str, follow: bool, log: &SharedLog) {
-    let mut lines = std::pin::pin!(engine.dated_logs(id, None, follow));
+    let mut lines = std::pin::pin!(engine.logs(
+        id,
+        LogOptions {
+            follow,
+            timestamps: true,
+            tail: None,
+        },
+    ));
     let mut index = 0;
     // After an error the log is read again later, unless the container has been removed.
     while let Some(Ok(line)) = lines.next().await {

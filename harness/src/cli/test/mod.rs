@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
-use harness::compose::program::Program;
+use harness::compose::cli::ComposeCli;
 use harness::console::{Progress, seconds, table};
 use harness::engine::{Engine, Selected, label};
 use harness::error::Error;
@@ -79,9 +79,9 @@ pub(super) async fn run(
     // A unique name and free ports, so that the mesh does not collide with any other.
     let project = format!("mesh-test-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let Selected { engine, why, .. } = args.engine.choice(before).connect().await?;
+    let Selected { engine, reason, .. } = args.engine.choice(before).connect().await?;
     let progress = Progress::new();
-    progress.say(&format!("Runtime {}: {why}.", engine.name()));
+    progress.say(&format!("Runtime {}: {reason}.", engine.name()));
     super::up::sweep(&engine, &progress).await?;
     let suite = Suite {
         scenarios,
@@ -158,7 +158,7 @@ pub(super) async fn run(
     }
     let report = Report {
         runtime: engine.name().to_owned(),
-        why,
+        why: reason,
         began,
         took: begun.elapsed(),
         runs: suite.runs,
@@ -196,7 +196,7 @@ fn code(found: u8, unwritten: Option<&Error>) -> u8 {
 
 async fn capabilities(engine: &Engine) -> Capabilities {
     let docker = engine.name() == "docker";
-    let compose = docker && Program::find().await.is_some();
+    let compose = docker && ComposeCli::find().await.is_some();
     Capabilities { docker, compose }
 }
 

@@ -14,8 +14,9 @@ use futures_util::future::join_all;
 use crate::cluster::answer::{self, Answer};
 use crate::cluster::convergence::{self, Beside, Seen};
 use crate::cluster::mesh_view;
+use crate::cluster::project;
 use crate::cluster::topology::{Member, Route, Topology};
-use crate::engine::{self, Container, Engine, EngineError, label};
+use crate::engine::{Container, Engine, EngineError, label};
 use crate::error::Error;
 pub use cut::Cut;
 use start::Ground;
@@ -72,7 +73,7 @@ impl Mesh {
         };
         let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
         if nodes.is_empty() {
-            return Err(engine::no_mesh(&project));
+            return Err(project::no_mesh(&project));
         }
         Ok(Self {
             engine: engine.clone(),

@@ -119,7 +119,7 @@ impl Mesh {
         let containers = join_all(looks).await;
         let told = |look: Result<Container, EngineError>| match look {
             Ok(container) if container.running() => None,
-            Ok(container) => Some(format!("container {} {}", container.name, container.plight())),
+            Ok(container) => Some(format!("container {} {}", container.name, container.failure())),
             Err(error) => Some(error.to_string()),
         };
         containers.into_iter().filter_map(told).collect()

@@ -11,7 +11,7 @@ use crate::cluster::image;
 use crate::cluster::topology::{Member, Topology};
 use crate::console::Progress;
 use crate::engine::owner::Owner;
-use crate::engine::{Creation, Engine, Image, NetworkCut, label};
+use crate::engine::{ContainerSpec, Engine, Image, NetworkCut, label};
 use crate::error::Error;
 
 /// Who a new mesh belongs to.
@@ -96,14 +96,13 @@ impl Ground {
             image: &self.image,
             ownership: &self.ownership,
         };
-        let labels = labels.container(&member);
-        let creation = Creation {
-            service: &member.service,
-            network: &self.network,
-            labels: &labels,
+        let spec = ContainerSpec {
+            service: member.service.clone(),
+            network: self.network.clone(),
+            labels: labels.container(&member),
             lifeline: self.ownership.owner != Owner::Detached,
         };
-        let id = engine.create(creation).await?;
+        let id = engine.create(spec).await?;
         engine.start(&id, &member.service.container_name).await?;
         let at = Instant::now();
         let container = engine.container(&id).await?;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::compose::{ComposeFile, Service};
+use crate::error::Error;
 pub use route::{LB, Route, SOCKS5, VIA_LB};
 
 /// The weight of a service instance that is started without `--weight`.
@@ -71,6 +72,12 @@ pub struct Topology {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct TopologyError(pub Vec<String>);
+
+impl From<TopologyError> for Error {
+    fn from(error: TopologyError) -> Self {
+        Self::environment(error.to_string(), "correct the Compose file")
+    }
+}
 
 impl Topology {
     /// Understands `file` as the mesh of `project`.

@@ -1,4 +1,4 @@
-//! Containers as the engine describes them, and what runs in them.
+//! Listing containers and their processes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,31 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
 
-use super::super::{Container, EngineError, ProcessUse};
+use super::super::{Container, EngineError, ProcessMemory};
 use super::{Docker, failed, filters};
 
 impl Docker {
-    /// All containers with a label (`name`, or `name=value`), stopped ones included, sorted by name.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn containers(&self, with_label: &str) -> Result<Vec<Container>, EngineError> {
+    pub(crate) async fn containers(&self, with_label: &str) -> Result<Vec<Container>, EngineError> {
         self.list(Some(filters(&[("label", with_label)]))).await
     }
 
-    /// All containers of the engine, sorted by name.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn all_containers(&self) -> Result<Vec<Container>, EngineError> {
+    pub(crate) async fn all_containers(&self) -> Result<Vec<Container>, EngineError> {
         self.list(None).await
     }
 
-    /// One container, by its id.
-    ///
-    /// # Errors
-    /// There is none with that id, or the engine's.
-    pub async fn container(&self, id: &str) -> Result<Container, EngineError> {
+    pub(crate) async fn container(&self, id: &str) -> Result<Container, EngineError> {
         let missing = || EngineError::Missing {
             what: format!("looking at container {id}"),
             reason: "it is gone".to_owned(),
@@ -60,11 +48,8 @@ impl Docker {
         Ok(containers)
     }
 
-    /// The processes in a container and the memory that each holds, by the engine's `ps`.
-    ///
-    /// # Errors
-    /// The engine's; or its `ps` does not tell resident memory.
-    pub async fn processes(&self, id: &str) -> Result<Vec<ProcessUse>, EngineError> {
+    /// Reads the engine's `ps`, which must report resident memory.
+    pub(crate) async fn processes(&self, id: &str) -> Result<Vec<ProcessMemory>, EngineError> {
         let what = || format!("listing the processes of container {id}");
         let options = TopOptions {
             ps_args: "-eo pid,rss,comm".to_owned(),
@@ -77,13 +62,13 @@ impl Docker {
         let titles = top.titles.unwrap_or_default();
         let column = |title: &str| titles.iter().position(|known| known == title);
         let (Some(rss), Some(command)) = (column("RSS"), column("COMMAND")) else {
-            return Err(EngineError::Engine {
+            return Err(EngineError::Other {
                 what: what(),
                 reason: format!("no RSS among {titles:?}"),
             });
         };
         let read = |row: Vec<String>| {
-            Some(ProcessUse {
+            Some(ProcessMemory {
                 program: row.get(command)?.clone(),
                 resident_kib: row.get(rss)?.parse().ok()?,
             })

@@ -1,4 +1,4 @@
-//! Making containers.
+//! Creating containers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,17 +9,13 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptions;
 
-use super::super::{Creation, END_WITH_STDIN, EngineError};
+use super::super::{ContainerSpec, END_WITH_STDIN, EngineError};
 use super::{Docker, failed};
 
 impl Docker {
-    /// Makes a container; it does not run yet. Answers with its id.
-    ///
-    /// # Errors
-    /// Its name is taken, its image is missing, or the engine's.
-    pub async fn create(&self, creation: Creation<'_>) -> Result<String, EngineError> {
-        let name = creation.service.container_name.clone();
-        self.create_from(name, body(&creation)).await
+    pub(crate) async fn create(&self, spec: ContainerSpec) -> Result<String, EngineError> {
+        let name = spec.service.container_name.clone();
+        self.create_from(name, body(spec)).await
     }
 
     pub(super) async fn create_from(
@@ -32,11 +28,11 @@ impl Docker {
             ..Default::default()
         };
         let api = self.api.clone();
-        let made = self
-            .make(async move { api.create_container(Some(options), body).await })
+        let created = self
+            .finish(async move { api.create_container(Some(options), body).await })
             .await;
-        match made {
-            Ok(made) => Ok(made.id),
+        match created {
+            Ok(created) => Ok(created.id),
             Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {
                 Err(EngineError::NameTaken { name })
             }
@@ -45,13 +41,13 @@ impl Docker {
     }
 }
 
-fn body(creation: &Creation<'_>) -> ContainerCreateBody {
-    let service = creation.service;
+fn body(spec: ContainerSpec) -> ContainerCreateBody {
+    let service = spec.service;
     let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
     for port in &service.ports {
         let binding = PortBinding {
             host_ip: Some(port.host_ip.to_string()),
-            // An empty port lets the engine choose.
+            // With an empty port the engine picks a free one.
             host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
         };
         let key = format!("{}/tcp", port.container_port);
@@ -62,20 +58,20 @@ fn body(creation: &Creation<'_>) -> ContainerCreateBody {
             .push(binding);
     }
     let endpoint = EndpointSettings {
-        aliases: Some(vec![service.name.clone()]),
+        aliases: Some(vec![service.name]),
         ..Default::default()
     };
-    let mut command = service.command.clone();
-    if creation.lifeline {
+    let mut command = service.command;
+    if spec.lifeline {
         command.insert(0, END_WITH_STDIN.to_owned());
     }
     let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     ContainerCreateBody {
-        image: Some(service.image.clone()),
+        image: Some(service.image),
         cmd: Some(command),
-        open_stdin: Some(creation.lifeline),
-        stdin_once: Some(creation.lifeline),
-        attach_stdin: Some(creation.lifeline),
+        open_stdin: Some(spec.lifeline),
+        stdin_once: Some(spec.lifeline),
+        attach_stdin: Some(spec.lifeline),
         env: Some(
             service
                 .environment
@@ -83,10 +79,10 @@ fn body(creation: &Creation<'_>) -> ContainerCreateBody {
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect(),
         ),
-        labels: Some(creation.labels.clone().into_iter().collect()),
+        labels: Some(spec.labels.into_iter().collect()),
         exposed_ports: Some(bindings.keys().cloned().collect()),
-        healthcheck: service.healthcheck.as_ref().map(|check| HealthConfig {
-            test: Some(check.test.clone()),
+        healthcheck: service.healthcheck.map(|check| HealthConfig {
+            test: Some(check.test),
             interval: Some(nanoseconds(check.interval)),
             timeout: Some(nanoseconds(check.timeout)),
             retries: Some(i64::from(check.retries)),
@@ -94,15 +90,15 @@ fn body(creation: &Creation<'_>) -> ContainerCreateBody {
         }),
         stop_timeout: i64::try_from(service.stop_grace_period.as_secs()).ok(),
         host_config: Some(HostConfig {
-            network_mode: Some(creation.network.to_owned()),
+            network_mode: Some(spec.network.clone()),
             port_bindings: Some(bindings),
             readonly_rootfs: Some(service.read_only),
-            cap_drop: Some(service.cap_drop.clone()),
-            security_opt: Some(service.security_opt.clone()),
+            cap_drop: Some(service.cap_drop),
+            security_opt: Some(service.security_opt),
             ..Default::default()
         }),
         networking_config: Some(NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(creation.network.to_owned(), endpoint)])),
+            endpoints_config: Some(HashMap::from([(spec.network, endpoint)])),
         }),
         ..Default::default()
     }

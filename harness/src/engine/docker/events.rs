@@ -1,4 +1,4 @@
-//! What happened to containers, as the engine tells it.
+//! The engine's events about containers and their networks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use super::super::{Action, EngineError, Event, label};
 use super::{Docker, failed, filters};
 
-/// The kinds that are told; checks of a container's health would drown the others.
+/// The kinds of events that are read. Health checks, which would outnumber them, are not.
 const KINDS: [&str; 11] = [
     "create",
     "start",
@@ -26,25 +26,25 @@ const KINDS: [&str; 11] = [
 ];
 
 impl Docker {
-    /// What happens from now on to the containers of one run, by the label of its id. It does not end.
-    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
+    /// It does not end.
+    pub(crate) fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
         let mut wanted = filters(&[("type", "container"), ("type", "network")]);
         wanted.insert("event".to_owned(), KINDS.map(str::to_owned).into());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
         let options = EventsOptions {
-            // The request is not sent before the stream is read for the first time.
+            // The request is sent only when the stream is first read.
             since: Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos())),
             filters: Some(wanted),
             ..Default::default()
         };
-        let mut told = Told {
+        let mut known = Known {
             run: run.to_owned(),
             containers: BTreeMap::new(),
         };
         self.api.events(Some(options)).filter_map(move |message| {
             let event = match message {
-                Ok(message) => told.event(message).map(Ok),
+                Ok(message) => known.event(message).map(Ok),
                 Err(error) => Some(Err(failed("reading the engine's events")(error))),
             };
             std::future::ready(event)
@@ -52,15 +52,15 @@ impl Docker {
     }
 }
 
-/// What was told so far. An event of a network names its container by the id, and has no labels.
+/// The containers known from events so far. A network's event names its container by id and has no labels.
 #[derive(Debug)]
-struct Told {
+struct Known {
     run: String,
     /// The names of the run's containers, by their ids.
     containers: BTreeMap<String, String>,
 }
 
-impl Told {
+impl Known {
     fn event(&mut self, message: EventMessage) -> Option<Event> {
         let word = message.action?;
         let actor = message.actor?;
@@ -140,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn only_what_belongs_to_the_run_is_told() {
+    fn only_events_of_the_run_are_reported() {
         use EventMessageTypeEnum::{CONTAINER, NETWORK};
-        let mut told = Told {
+        let mut known = Known {
             run: "r1".to_owned(),
             containers: BTreeMap::new(),
         };
@@ -167,7 +167,7 @@ mod tests {
         ];
         let events: Vec<Event> = messages
             .into_iter()
-            .filter_map(|message| told.event(message))
+            .filter_map(|message| known.event(message))
             .collect();
         let texts: Vec<String> = events.iter().map(|event| event.action.to_string()).collect();
         assert_eq!(
@@ -186,6 +186,6 @@ mod tests {
                 .iter()
                 .all(|event| event.at == at && event.id == "1" && event.name == "lb")
         );
-        assert!(told.containers.is_empty(), "nothing is kept of what is gone");
+        assert!(known.containers.is_empty(), "removed containers are forgotten");
     }
 }

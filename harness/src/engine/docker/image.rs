@@ -1,4 +1,4 @@
-//! Images.
+//! Finding, importing and removing images.
 
 use bollard::errors::Error as ApiError;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
@@ -9,11 +9,7 @@ use super::super::{EngineError, Image, label};
 use super::{Docker, failed, filters};
 
 impl Docker {
-    /// The image of this name or id, if there is one.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+    pub(crate) async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         match self.api.inspect_image(name).await {
             Ok(image) => Ok(Some(Image {
                 id: image.id.unwrap_or_default(),
@@ -33,11 +29,8 @@ impl Docker {
         }
     }
 
-    /// Makes an image called `name` whose file system is `tar`; `changes` are lines of a Dockerfile.
-    ///
-    /// # Errors
-    /// The engine's, also those that it tells in the middle of its answer.
-    pub async fn import_image(
+    /// Some errors come in the middle of the engine's answer.
+    pub(crate) async fn import_image(
         &self,
         name: &str,
         tar: Bytes,
@@ -62,11 +55,7 @@ impl Docker {
         Ok(())
     }
 
-    /// Removes images that the harness once made and that lost their name to a later one. Those in use stay.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
+    pub(crate) async fn remove_outdated_images(&self) -> Result<(), EngineError> {
         let filters = filters(&[("label", label::DIGEST), ("dangling", "true")]);
         let options = ListImagesOptions {
             filters: Some(filters),

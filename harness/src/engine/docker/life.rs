@@ -1,4 +1,4 @@
-//! Containers' lives: start, stop, kill, pause, remove.
+//! Starting, stopping, killing, pausing and removing containers.
 
 use std::time::Duration;
 
@@ -8,25 +8,21 @@ use bollard::query_parameters::{
     KillContainerOptions, RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
 };
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
 use super::super::EngineError;
 use super::{Docker, failed};
 
 impl Docker {
-    /// Starts a container. Where it was made with a lifeline, its standard input stays open for as long as this
-    /// process lives.
-    ///
-    /// # Errors
-    /// A host port of it is taken, or the engine's.
-    pub async fn start(&self, id: &str, name: &str) -> Result<(), EngineError> {
+    pub(crate) async fn start(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let (docker, owned) = (self.clone(), id.to_owned());
         match self
-            .make(async move { docker.attach_and_start(&owned).await })
+            .finish(async move { docker.attach_and_start(&owned).await })
             .await
         {
             Ok(()) => Ok(()),
-            Err(ApiError::DockerResponseServerError { message, .. }) if tells_port_held(&message) => {
-                Err(EngineError::PortHeld {
+            Err(ApiError::DockerResponseServerError { message, .. }) if is_port_taken(&message) => {
+                Err(EngineError::PortTaken {
                     container: name.to_owned(),
                     reason: message,
                 })
@@ -39,7 +35,7 @@ impl Docker {
         let container = self.api.inspect_container(id, None).await?;
         let lifeline = container.config.and_then(|config| config.open_stdin) == Some(true);
         let running = container.state.and_then(|state| state.running) == Some(true);
-        // Where it runs, a second connection would be none the better: the end of the first ends its input.
+        // If it runs, a second connection would be useless: its input ends with the first.
         if lifeline && !running {
             self.lifelines.attach(&self.api, id).await?;
         }
@@ -50,12 +46,7 @@ impl Docker {
         started
     }
 
-    /// Stops a container gracefully; the engine kills it after `grace`. Answers with its exit code. A paused one goes
-    /// on first, as it could not end otherwise.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {
+    pub(crate) async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {
         let what = || format!("stopping container {id}");
         if self.state(id).await?.paused == Some(true) {
             self.resume(id).await.map_err(failed(what()))?;
@@ -73,12 +64,8 @@ impl Docker {
         Ok(self.state(id).await?.exit_code.unwrap_or_default())
     }
 
-    /// Kills all processes of a container at once (SIGKILL), also of a paused one; it has ended when this returns. One
-    /// that does not run is no error.
-    ///
-    /// # Errors
-    /// There is no such container, or the engine's.
-    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
+    /// One that does not run is no error.
+    pub(crate) async fn kill(&self, id: &str) -> Result<(), EngineError> {
         match self.api.kill_container(id, None::<KillContainerOptions>).await {
             // 409: it does not run.
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {}
@@ -86,7 +73,7 @@ impl Docker {
         }
         let mut ended = std::pin::pin!(self.api.wait_container(id, None::<WaitContainerOptions>));
         match ended.next().await {
-            // Of a container that ended with anything but 0, the answer comes as an error. 404: it has been removed.
+            // An exit code other than 0 comes as an error. 404: it has been removed.
             None
             | Some(
                 Ok(_)
@@ -102,11 +89,7 @@ impl Docker {
         }
     }
 
-    /// Makes all processes of a container stand still. One that does already is no error.
-    ///
-    /// # Errors
-    /// It does not run, or the engine's.
-    pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
+    pub(crate) async fn pause(&self, id: &str) -> Result<(), EngineError> {
         let paused = self.api.pause_container(id).await;
         match paused {
             Err(_) if self.state(id).await?.paused == Some(true) => Ok(()),
@@ -114,11 +97,7 @@ impl Docker {
         }
     }
 
-    /// Lets a paused container go on. One that is not paused is no error.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
+    pub(crate) async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         self.resume(id)
             .await
             .map_err(failed(format!("unpausing container {id}")))
@@ -128,7 +107,7 @@ impl Docker {
         let resumed = self.api.unpause_container(id).await;
         match resumed {
             Err(error) => {
-                // Whoever paused it may have let it go on just now.
+                // It may have been resumed meanwhile.
                 let state = self.api.inspect_container(id, None).await?.state;
                 match state.unwrap_or_default().paused {
                     Some(true) => Err(error),
@@ -145,18 +124,14 @@ impl Docker {
         Ok(inspected.state.unwrap_or_default())
     }
 
-    /// Kills and removes a container. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptions {
             force: true,
             v: true,
             ..Default::default()
         };
         match self.api.remove_container(id, Some(options)).await {
-            // 409: somebody else is removing it right now.
+            // 409: another request is removing it.
             Ok(())
             | Err(ApiError::DockerResponseServerError {
                 status_code: 404 | 409,
@@ -168,9 +143,14 @@ impl Docker {
             Err(error) => Err(failed(format!("removing container {id}"))(error)),
         }
     }
+
+    pub(crate) async fn remove_all(&self, ids: Vec<String>) -> Result<(), EngineError> {
+        let removals = join_all(ids.iter().map(|id| self.remove(id))).await;
+        removals.into_iter().collect()
+    }
 }
 
-/// The engine has no code of its own for this.
-fn tells_port_held(message: &str) -> bool {
+/// The engine has no code for this error.
+fn is_port_taken(message: &str) -> bool {
     message.contains("port is already allocated") || message.contains("address already in use")
 }

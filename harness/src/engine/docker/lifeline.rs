@@ -1,5 +1,5 @@
-//! Containers that end with this process: the engine closes their standard input when the connection that is attached
-//! to it ends, and it ends with the process however that is ended.
+//! Containers that end with this process: the engine closes a container's standard input when the connection attached
+//! to it ends, and that ends with the process, even by SIGKILL.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,12 +11,12 @@ use bollard::errors::Error as ApiError;
 use bollard::query_parameters::AttachContainerOptions;
 use tokio::io::AsyncWrite;
 
-/// The connections to the standard inputs of containers, by their ids.
+/// The connections to containers' standard inputs, by the containers' ids.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lifelines(Arc<Mutex<HashMap<String, Lifeline>>>);
 
 impl Lifelines {
-    /// Attaches to the standard input of a container that does not run yet, in place of an earlier connection.
+    /// Attaches to the standard input of a container that does not run yet; replaces an earlier connection.
     pub(super) async fn attach(&self, api: &bollard::Docker, id: &str) -> Result<(), ApiError> {
         let options = AttachContainerOptions {
             stream: true,
@@ -28,20 +28,17 @@ impl Lifelines {
         Ok(())
     }
 
-    /// Ends the connection to a container's standard input, where there is one.
+    /// Ends the connection to a container's standard input, if there is one.
     pub(super) fn drop(&self, id: &str) {
         self.all().remove(id);
     }
 
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Lifeline>> {
-        // Nothing panics while it is held; and even then the map would be whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-struct Lifeline(
-    #[expect(dead_code, reason = "what counts is that it is open")] Pin<Box<dyn AsyncWrite + Send>>,
-);
+struct Lifeline(#[expect(dead_code, reason = "it only has to stay open")] Pin<Box<dyn AsyncWrite + Send>>);
 
 impl fmt::Debug for Lifeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,19 +1,20 @@
-//! What containers wrote.
+//! Reading containers' logs.
 
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 
-use super::super::logs::{Lines, LogStream, Logs, Reading};
+use super::super::LogOptions;
+use super::super::logs::{Lines, LogStream};
 use super::{Docker, failed};
 
-impl Logs for Docker {
-    fn read_log(&self, id: &str, reading: Reading) -> LogStream {
-        let options = LogsOptions {
+impl Docker {
+    pub(crate) fn logs(&self, id: &str, options: LogOptions) -> LogStream {
+        let query = LogsOptions {
             stdout: true,
             stderr: true,
-            follow: reading.follow,
-            timestamps: reading.dated,
-            tail: reading
+            follow: options.follow,
+            timestamps: options.timestamps,
+            tail: options
                 .tail
                 .map_or_else(|| "all".to_owned(), |tail| tail.to_string()),
             ..Default::default()
@@ -21,9 +22,9 @@ impl Logs for Docker {
         let what = format!("reading the log of container {id}");
         let mut splitter = Lines::default();
         self.api
-            .logs(id, Some(options))
+            .logs(id, Some(query))
             .map(Some)
-            // The stream's end, so that a last line without an end is told too.
+            // Marks the end of the stream, at which a last line that lacks an end is passed on.
             .chain(futures_util::stream::iter([None]))
             .flat_map(move |output| {
                 let lines = match output {

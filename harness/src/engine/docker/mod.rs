@@ -1,4 +1,12 @@
-//! The Docker Engine, through its API.
+//! The Docker Engine, through its HTTP API by bollard, which is named nowhere else. [`super::Engine`] documents the
+//! operations.
+//!
+//! What is special here:
+//! * Dropping a future of bollard's drops its request, but the engine may have carried it out: requests that create or
+//!   start something run to their end in a task ([`Docker::finish`]), so that nothing appears after its removal.
+//! * A container with a lifeline ends with this process, see [`lifeline`].
+//! * Networks are cut by helper containers, see [`netcut`].
+//! * Errors are told apart by status code, and a taken host port by the engine's words, as it has no code for that.
 
 mod container;
 mod creation;
@@ -19,26 +27,25 @@ use tokio_util::task::TaskTracker;
 use super::EngineError;
 use lifeline::Lifelines;
 
-/// Seconds that the engine may take to begin an answer.
+/// Timeout for the head of the engine's response, in seconds.
 const TIMEOUT_SECONDS: u64 = 60;
 
-/// A connection to the engine; cheap to clone.
+/// A connection to the Docker Engine; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Docker {
     api: bollard::Docker,
     socket: String,
-    /// Requests that make something. They go on to their end when nobody waits for them any more: what they make
-    /// could otherwise appear after its removal.
-    making: TaskTracker,
+    /// Requests that create or start something.
+    creating: TaskTracker,
     lifelines: Lifelines,
 }
 
 impl Docker {
-    /// Connects to the engine at `DOCKER_HOST`, or at the first of the usual sockets that exists, and agrees on
-    /// a version of its API.
+    /// Connects to the engine at `DOCKER_HOST`, else at the first of the usual sockets that exists, and negotiates the
+    /// version of the API.
     ///
     /// # Errors
-    /// There is none, it may not be used, or it is of a kind that does not fit.
+    /// [`EngineError::NoSocket`], [`EngineError::NoEngine`] or [`EngineError::Denied`].
     pub async fn connect() -> Result<Self, EngineError> {
         let socket = socket()?;
         let no_engine = |reason: String| EngineError::NoEngine {
@@ -62,39 +69,38 @@ impl Docker {
         Ok(Self {
             api,
             socket,
-            making: TaskTracker::new(),
+            creating: TaskTracker::new(),
             lifelines: Lifelines::default(),
         })
     }
 
-    /// The socket at which the engine answers.
-    pub fn socket(&self) -> &str {
+    /// The path of the engine's socket.
+    pub(crate) fn socket(&self) -> &str {
         &self.socket
     }
 
-    /// Waits for the requests that make something and that nobody waits for any more.
-    pub async fn settled(&self) {
-        self.making.close();
-        self.making.wait().await;
-        self.making.reopen();
+    pub(crate) async fn settled(&self) {
+        self.creating.close();
+        self.creating.wait().await;
+        self.creating.reopen();
     }
 
-    /// Lets a request that makes something go on to its end, even when the caller is dropped.
-    async fn make<T: Send + 'static>(
+    /// Runs a request to its end even if the caller is dropped.
+    async fn finish<T: Send + 'static>(
         &self,
         request: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
         let failed = |error: JoinError| ApiError::IOError {
             err: std::io::Error::other(error),
         };
-        self.making
+        self.creating
             .spawn(request)
             .await
             .unwrap_or_else(|error| Err(failed(error)))
     }
 }
 
-/// Only local sockets: the mesh is reached through ports on this machine's loopback address.
+/// The path of the engine's socket. It must be local, because the mesh is reached through ports on this machine.
 fn socket() -> Result<String, EngineError> {
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
@@ -142,7 +148,7 @@ fn is_denied(error: &ApiError) -> bool {
     false
 }
 
-/// Tells what was attempted together with the engine's words.
+/// Adds what was attempted to the engine's words.
 fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> EngineError {
     move |error| {
         let what = what.into();
@@ -154,11 +160,11 @@ fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> EngineError {
                 what,
                 reason: message,
             },
-            ApiError::DockerResponseServerError { message, .. } => EngineError::Engine {
+            ApiError::DockerResponseServerError { message, .. } => EngineError::Other {
                 what,
                 reason: message,
             },
-            other => EngineError::Engine {
+            other => EngineError::Other {
                 what,
                 reason: root_cause(&other),
             },

@@ -1,5 +1,5 @@
-//! Cutting the way from one container to others: a container of its own does it inside the first one's network
-//! namespace. What is published on the host goes on, as only the neighbours named are misled about.
+//! Cutting the network from one container to others: a helper container does it inside the first one's network
+//! namespace. Only packets to the given neighbours are lost, so ports published on the host still work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,41 +7,36 @@ use std::time::Duration;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::StreamExt;
 
-use super::super::logs::Logs;
-use super::super::{END_WITH_STDIN, EngineError, Image, NetworkCut};
+use super::super::{END_WITH_STDIN, EngineError, Image, LogOptions, NetworkCut, logs};
 use super::Docker;
 
-/// Time from the start of the container to its word that the way is cut.
+/// Timeout for the helper's report that the cut is in force.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// Time that it has to mend what it cut.
-const MEND_LIMIT: Duration = Duration::from_secs(5);
-/// What it says once the way is cut.
+/// Time after which a helper that does not heal the network is killed.
+const HEAL_LIMIT: Duration = Duration::from_secs(5);
+/// The line that the helper writes when the cut is in force.
 const READY: &str = "ready";
 
 impl Docker {
-    /// Does `action` to packets that the running container `target` sends; it is in force when this returns. Answers
-    /// with the id of the container that does it, made from `image` ([`crate::cluster::image::Kind::Netcut`]) with these labels.
-    /// That one mends what it cut and ends when it is stopped, and with this process. The `target` loses the cut
-    /// when it stops, as its network namespace goes then.
-    ///
-    /// # Errors
-    /// The target does not run, an address is not on its network, or the engine's. Nothing is cut then.
-    pub async fn cut_network(
+    /// A container of `image` ([`crate::cluster::image::Kind::Netcut`]) in the target's network namespace does it. It heals
+    /// the network and ends when it is stopped, and with this process. The target loses the cut when it stops, because its
+    /// network namespace goes then.
+    pub(crate) async fn cut_network(
         &self,
         image: &Image,
         target: &str,
-        action: &NetworkCut,
+        cut: &NetworkCut,
         labels: &BTreeMap<String, String>,
     ) -> Result<String, EngineError> {
         let name = format!("service-mesh-netcut-{:016x}", rand::random::<u64>());
         let id = self
-            .create_from(name.clone(), body(image, target, action, labels))
+            .create_from(name.clone(), body(image, target, cut, labels))
             .await?;
-        let cut = async {
+        let starting = async {
             self.start(&id, &name).await?;
             self.wait_for_ready(&id, target).await
         };
-        match cut.await {
+        match starting.await {
             Ok(()) => Ok(id),
             Err(error) => {
                 // It may have cut something before it failed.
@@ -54,7 +49,13 @@ impl Docker {
     async fn wait_for_ready(&self, id: &str, target: &str) -> Result<(), EngineError> {
         let mut said = Vec::new();
         let read = async {
-            let mut lines = self.logs(id, None, true);
+            let mut lines = self.logs(
+                id,
+                LogOptions {
+                    follow: true,
+                    ..LogOptions::default()
+                },
+            );
             while let Some(line) = lines.next().await {
                 let text = line?.text;
                 if text == READY {
@@ -70,27 +71,23 @@ impl Docker {
             Ok(Err(error)) => return Err(error),
             Err(_) => format!("it was not done within {} s", READY_LIMIT.as_secs()),
         };
-        Err(EngineError::Engine {
-            what: format!("cutting the way from container {target}"),
+        Err(EngineError::Other {
+            what: format!("cutting the network of container {target}"),
             reason,
         })
     }
 
-    /// Takes back what [`Docker::cut_network`] did, and removes its container.
-    ///
-    /// # Errors
-    /// It was not mended, or the engine's. The container is removed all the same.
-    pub async fn heal_network(&self, id: &str) -> Result<(), EngineError> {
-        let stopped = self.stop(id, MEND_LIMIT).await;
+    pub(crate) async fn heal_network(&self, id: &str) -> Result<(), EngineError> {
+        let stopped = self.stop(id, HEAL_LIMIT).await;
         let said = match stopped {
-            Ok(code) if code != 0 => self.last_lines(id, 5).await.join("; "),
+            Ok(code) if code != 0 => logs::collect(self.logs(id, LogOptions::last(5))).await.join("; "),
             _ => String::new(),
         };
         self.remove(id).await?;
         match stopped? {
             0 => Ok(()),
-            code => Err(EngineError::Engine {
-                what: "mending the way that was cut".to_owned(),
+            code => Err(EngineError::Other {
+                what: "healing the network".to_owned(),
                 reason: format!("exit code {code}: {said}"),
             }),
         }
@@ -100,11 +97,11 @@ impl Docker {
 fn body(
     image: &Image,
     target: &str,
-    action: &NetworkCut,
+    cut: &NetworkCut,
     labels: &BTreeMap<String, String>,
 ) -> ContainerCreateBody {
     let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let (mut command, addresses) = match action {
+    let (mut command, addresses) = match cut {
         NetworkCut::Block(addresses) => (text(&[END_WITH_STDIN, "block"]), addresses),
         NetworkCut::Lose { percent, addresses } => {
             (text(&[END_WITH_STDIN, "lose", &percent.to_string()]), addresses)
@@ -135,17 +132,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_gets_one_capability_and_the_addresses() {
+    fn a_helper_gets_one_capability_and_the_addresses() {
         let image = Image {
             id: "sha256:1".to_owned(),
             labels: BTreeMap::new(),
             size: 0,
         };
-        let action = NetworkCut::Lose {
+        let cut = NetworkCut::Lose {
             percent: 30,
             addresses: vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()],
         };
-        let body = body(&image, "abc", &action, &BTreeMap::new());
+        let body = body(&image, "abc", &cut, &BTreeMap::new());
         let words = |list: Option<Vec<String>>| list.unwrap().join(" ");
         assert_eq!(words(body.cmd), "--end-with-stdin lose 30 10.0.0.2 10.0.0.3");
         let host = body.host_config.unwrap();

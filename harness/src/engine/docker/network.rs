@@ -1,4 +1,4 @@
-//! Networks. Their names are not unique, so they are found by label and named by id.
+//! Networks. Their names are not unique, so they are found by label and removed by id.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,7 @@ use super::super::{EngineError, Network};
 use super::{Docker, failed, filters};
 
 impl Docker {
-    /// Makes a bridge network; answers with its id.
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn create_network(
+    pub(crate) async fn create_network(
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
@@ -26,15 +22,13 @@ impl Docker {
             ..Default::default()
         };
         let api = self.api.clone();
-        let made = self.make(async move { api.create_network(request).await }).await;
-        Ok(made.map_err(failed(format!("creating network {name}")))?.id)
+        let created = self
+            .finish(async move { api.create_network(request).await })
+            .await;
+        Ok(created.map_err(failed(format!("creating network {name}")))?.id)
     }
 
-    /// All networks with a label (`name`, or `name=value`).
-    ///
-    /// # Errors
-    /// The engine's.
-    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
+    pub(crate) async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
         let options = ListNetworksOptions {
             filters: Some(filters(&[("label", with_label)])),
         };
@@ -51,11 +45,7 @@ impl Docker {
         Ok(list.into_iter().map(network).collect())
     }
 
-    /// Removes a network. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// Something is still attached to it, or the engine's.
-    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+    pub(crate) async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         match self.api.remove_network(id).await {
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(failed(format!("removing network {id}"))(error)),

@@ -1,4 +1,4 @@
-//! What happened to containers, as this process did or saw it: there is no engine beside it that would tell.
+//! What happened to containers, as far as this process caused it or started them: no other process would report it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,67 +8,33 @@ use futures_util::Stream;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::super::{Action, EngineError, Event, label};
-use super::record::{Record, Run};
-use super::{Engine, Processes};
+use super::Processes;
+use super::record::Record;
 
-/// Events that are kept for a reader that is late.
-const MOST: usize = 1024;
+/// Events kept for a slow reader; if it falls further behind, it is told how many it missed.
+const CAPACITY: usize = 1024;
 
-/// Who is told, and what was.
+/// The events of this process.
 #[derive(Debug)]
 pub(super) struct Events {
-    /// Events, each with its container's run.
-    told: broadcast::Sender<(String, Event)>,
-    /// The mark of the last run whose end was told, by the container's id.
-    ended: Mutex<HashMap<String, String>>,
+    /// Events, each with the run (label) of its container.
+    sender: broadcast::Sender<(String, Event)>,
+    /// The runs of containers that this process started and whose end was not reported, by their marks. Both the task
+    /// that waits for a run's end and the one that ends it notice the end; the first to take it from here reports it.
+    running: Mutex<HashMap<String, (String, Record)>>,
 }
 
 impl Default for Events {
     fn default() -> Self {
         Self {
-            told: broadcast::Sender::new(MOST),
-            ended: Mutex::default(),
+            sender: broadcast::Sender::new(CAPACITY),
+            running: Mutex::default(),
         }
     }
 }
 
 impl Events {
-    fn tell(&self, run: &str, event: Event) {
-        // Where nobody listens there is nobody to tell.
-        let _ = self.told.send((run.to_owned(), event));
-    }
-
-    fn listen(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
-        let listening = (self.told.subscribe(), run.to_owned());
-        futures_util::stream::unfold(listening, async |(mut told, run)| {
-            let event = loop {
-                match told.recv().await {
-                    Ok((of, event)) if of == run => break Ok(event),
-                    Ok(_) => {}
-                    Err(RecvError::Closed) => return None,
-                    Err(RecvError::Lagged(count)) => {
-                        break Err(EngineError::Engine {
-                            what: "reading what happened to containers".to_owned(),
-                            reason: format!("{count} events were missed"),
-                        });
-                    }
-                }
-            };
-            Some((event, (told, run)))
-        })
-    }
-}
-
-impl Processes {
-    /// What this process does from now on to the containers of one run, by the label of its id, and the ends of those
-    /// that it started. A reader that is too late is told so, and goes on with later ones.
-    pub fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
-        self.engine.events.listen(run)
-    }
-}
-
-impl Engine {
-    /// Tells what happened to a container just now.
+    /// Reports what happened to a container just now.
     pub(super) fn tell(&self, id: &str, record: &Record, action: Action) {
         if let Some(run) = record.labels.get(label::RUN) {
             let event = Event {
@@ -77,35 +43,56 @@ impl Engine {
                 name: record.name.clone(),
                 action,
             };
-            self.events.tell(run, event);
+            self.send(run, event);
         }
     }
 
-    /// Tells that a run of a container has ended, unless that was told already: who ends it and who started it both
-    /// notice, and it is to be told before the next start.
-    pub(super) fn tell_end(&self, id: &str, run: &Run, exit_code: i64) {
-        // Held to the end, so that nothing is told of a container after its removal.
-        let mut ended = self.events.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(record) = self.record(id, "looking at") else {
-            return;
-        };
-        // Who started an earlier run may notice its end as late as this.
-        let current = self.home(id).run().ok().flatten();
-        if current.is_none_or(|current| current.mark != run.mark) {
-            return;
-        }
-        let before = ended.insert(id.to_owned(), run.mark.clone());
-        if before.as_ref() != Some(&run.mark) {
+    /// Reports that a container was started, as the run with this mark.
+    pub(super) fn start(&self, id: &str, record: &Record, mark: &str) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(mark.to_owned(), (id.to_owned(), record.clone()));
+        self.tell(id, record, Action::Start);
+    }
+
+    /// Reports the end of a run, once.
+    pub(super) fn end(&self, mark: &str, exit_code: i64) {
+        // Locked until the event is sent, so that no later event of the container comes before it.
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, record)) = running.remove(mark) {
             let exit_code = Some(exit_code);
-            self.tell(id, &record, Action::Die { exit_code });
+            self.tell(&id, &record, Action::Die { exit_code });
         }
     }
 
-    /// Tells that a container is gone, which is true already.
-    pub(super) fn tell_removal(&self, id: &str, record: &Record) {
-        let mut ended = self.events.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.remove(id);
-        self.tell(id, record, Action::Destroy);
+    fn send(&self, run: &str, event: Event) {
+        // An error means that there is no reader.
+        let _ = self.sender.send((run.to_owned(), event));
+    }
+
+    fn listen(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
+        let listening = (self.sender.subscribe(), run.to_owned());
+        futures_util::stream::unfold(listening, async |(mut events, run)| {
+            let event = loop {
+                match events.recv().await {
+                    Ok((of, event)) if of == run => break Ok(event),
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => return None,
+                    Err(RecvError::Lagged(count)) => {
+                        break Err(EngineError::Other {
+                            what: "reading what happened to containers".to_owned(),
+                            reason: format!("{count} events were missed"),
+                        });
+                    }
+                }
+            };
+            Some((event, (events, run)))
+        })
+    }
+}
+
+impl Processes {
+    pub(crate) fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
+        self.core.events.listen(run)
     }
 }
 
@@ -116,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_late_reader_is_told_and_reads_on() {
+    async fn a_slow_reader_is_told_how_many_events_it_missed_and_reads_on() {
         let events = Events::default();
         let mut listening = std::pin::pin!(events.listen("r"));
         let event = |number: usize| Event {
@@ -125,15 +112,15 @@ mod tests {
             name: String::new(),
             action: Action::Start,
         };
-        for number in 0..MOST + 5 {
-            events.tell("r", event(number));
-            events.tell("another", event(number));
+        for number in 0..CAPACITY + 5 {
+            events.send("r", event(number));
+            events.send("another", event(number));
         }
         let missed = listening.next().await.unwrap().unwrap_err();
         assert!(missed.to_string().contains("1034 events were missed"), "{missed}");
-        assert_eq!(listening.next().await.unwrap().unwrap(), event(MOST / 2 + 5));
+        assert_eq!(listening.next().await.unwrap().unwrap(), event(CAPACITY / 2 + 5));
         drop(events);
         let rest = listening.collect::<Vec<_>>().await;
-        assert_eq!(rest.len(), MOST / 2 - 1);
+        assert_eq!(rest.len(), CAPACITY / 2 - 1);
     }
 }

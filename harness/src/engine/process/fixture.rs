@@ -1,4 +1,4 @@
-//! What tests of the engine share: one of its own, with a shell script in the sidecar's place.
+//! An engine for a test, whose image has a shell script as its sidecar.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::logs::Logs;
-use super::super::{Container, Creation, EngineError, label};
+use super::super::{Container, ContainerSpec, Engine, EngineError, label};
 use super::{Processes, tree};
 use crate::compose::{PublishedPort, Service};
 use crate::wait;
 
 pub(super) const IMAGE: &str = "fake";
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
-/// Leaves a process in its own session, and one that has no parent any more.
+/// Leaves a process in a session of its own and one whose parent has ended.
 pub(super) const SCRIPT: &str = r#"#!/bin/sh
 echo "began $*"
 case "$1" in
@@ -30,9 +29,9 @@ echo ready
 while :; do wait; /bin/sleep 0.01; done
 "#;
 
-/// An engine of its own, with an image and a network.
+/// An engine with an image and a network.
 pub(crate) struct Fixture {
-    /// Removed with this.
+    /// Its state, removed with the fixture.
     pub(super) directory: tempfile::TempDir,
     pub(crate) engine: Processes,
     pub(super) network: String,
@@ -54,27 +53,27 @@ impl Fixture {
         }
     }
 
-    /// Makes a container with its name as the label `of`.
+    /// Creates a container with its name as the label `of`.
     pub(super) async fn create(&self, service: &Service) -> Result<String, EngineError> {
         self.create_with(service, "of", &service.name).await
     }
 
-    /// Makes one that belongs to a run.
+    /// Creates a container that belongs to a run.
     pub(crate) async fn create_for(&self, run: &str, service: &Service) -> String {
         self.create_with(service, label::RUN, run).await.unwrap()
     }
 
     async fn create_with(&self, service: &Service, key: &str, value: &str) -> Result<String, EngineError> {
-        let creation = Creation {
-            service,
-            network: &self.network,
-            labels: &BTreeMap::from([(key.to_owned(), value.to_owned())]),
+        let spec = ContainerSpec {
+            service: service.clone(),
+            network: self.network.clone(),
+            labels: BTreeMap::from([(key.to_owned(), value.to_owned())]),
             lifeline: false,
         };
-        self.engine.create(creation).await
+        self.engine.create(spec).await
     }
 
-    /// A container that has said that it is ready.
+    /// A container that has written `ready`.
     pub(super) async fn running(&self, name: &str, command: &str) -> String {
         let id = self.create(&service(name, command)).await.unwrap();
         self.engine.start(&id, name).await.unwrap();
@@ -82,16 +81,20 @@ impl Fixture {
         id
     }
 
-    /// Waits until a line was written so often.
+    /// Waits until a container has written a line `times` times.
     pub(crate) async fn said(&self, id: &str, line: &str, times: usize) {
         let attempt = async || {
-            let lines = self.engine.last_lines(id, 100).await;
+            let lines = self.last_lines(id, 100).await;
             let count = lines.iter().filter(|said| *said == line).count();
             if count == times { Ok(()) } else { Err(lines) }
         };
         wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
             .await
             .unwrap();
+    }
+
+    pub(super) async fn last_lines(&self, id: &str, count: usize) -> Vec<String> {
+        Engine::Process(self.engine.clone()).last_lines(id, count).await
     }
 
     pub(super) async fn ended(&self, id: &str) -> Container {
@@ -115,9 +118,9 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        let records = self.engine.engine.records().unwrap_or_default();
+        let records = self.engine.core.records().unwrap_or_default();
         let marks: Vec<String> = records.into_iter().map(|(id, _)| id).collect();
-        // Who was being started while the others were looked for is found the next time.
+        // A process that was being spawned meanwhile is found the next time.
         for _ in 0..1000 {
             let left = tree::marked(&marks);
             if left.is_empty() {

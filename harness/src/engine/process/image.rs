@@ -1,4 +1,4 @@
-//! Images: a directory each, named by the digest of what it was made of.
+//! Images: a directory each, named by the digest of its content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,17 +11,17 @@ use sha2::{Digest, Sha256};
 
 use super::super::{EngineError, Image, label};
 use super::store::{self, entries, hex};
-use super::{Engine, Processes, failed, run};
+use super::{Core, Processes, failed, start};
 
-/// What is known of an image, beside its files.
+/// What is kept of an image beside its files.
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
     labels: BTreeMap<String, String>,
-    /// Bytes of the tar that it was made from.
+    /// The size in bytes of the tar that it was made from.
     size: u64,
 }
 
-/// A name that an image has.
+/// A name and the image that it refers to.
 #[derive(Debug, Serialize, Deserialize)]
 struct Named {
     name: String,
@@ -29,54 +29,41 @@ struct Named {
 }
 
 impl Processes {
-    /// The image of this name or id, if there is one.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+    pub(crate) async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
         let name = name.to_owned();
-        self.blocking(move |engine| {
-            let found = engine.find_image(&name);
+        self.blocking(move |core| {
+            let found = core.find_image(&name);
             found.map_err(failed(format!("looking at image {name}")))
         })
         .await
     }
 
-    /// Makes an image called `name` whose file system is `tar`; of `changes`, lines of a Dockerfile, the labels are
-    /// taken.
-    ///
-    /// # Errors
-    /// The tar is none, or the system's.
-    pub async fn import_image(
+    /// Of `changes`, only the labels are used.
+    pub(crate) async fn import_image(
         &self,
         name: &str,
         tar: Bytes,
         changes: Vec<String>,
     ) -> Result<(), EngineError> {
         let name = name.to_owned();
-        self.blocking(move |engine| {
-            let imported = engine.import(&name, &tar, &changes);
+        self.blocking(move |core| {
+            let imported = core.import(&name, &tar, &changes);
             imported.map_err(failed(format!("importing image {name}")))
         })
         .await
     }
 
-    /// Removes images that the harness once made and that lost their name to a later one. Those in use stay.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
-        let work = |engine: &Engine| {
-            engine
-                .remove_outdated()
-                .map_err(failed("removing outdated images"))
-        };
-        self.blocking(work).await
+    pub(crate) async fn remove_outdated_images(&self) -> Result<(), EngineError> {
+        let removing = self.blocking(|core: &Core| {
+            let removed = core.remove_outdated();
+            removed.map_err(failed("removing outdated images"))
+        });
+        removing.await
     }
 }
 
-impl Engine {
-    /// The image of this name or id.
+impl Core {
+    /// The image with this name or id.
     pub(super) fn find_image(&self, name: &str) -> io::Result<Option<Image>> {
         let named: Option<Named> = store::read(&self.name_file(name))?;
         let id = named.map_or_else(|| name.to_owned(), |named| named.id);
@@ -92,7 +79,7 @@ impl Engine {
         }))
     }
 
-    /// Where an image's files are.
+    /// The root of an image's file system.
     pub(super) fn image_files(&self, id: &str) -> PathBuf {
         self.store.images().join(id).join("root")
     }
@@ -117,7 +104,7 @@ impl Engine {
             let fresh = self.store.fresh()?;
             unpack(tar, &fresh.join("root"))?;
             let about = About {
-                labels: changes.iter().filter_map(|line| told_label(line)).collect(),
+                labels: changes.iter().filter_map(|line| label_of(line)).collect(),
                 size: tar.len() as u64,
             };
             store::write(&fresh.join("image.json"), &about)?;
@@ -134,7 +121,7 @@ impl Engine {
         let _lock = self.store.lock()?;
         let mut used: Vec<String> = Vec::new();
         for (name, file) in entries(&self.store.names())? {
-            // What a killed process was writing.
+            // A killed process left it half written.
             if name.contains('.') {
                 continue;
             }
@@ -155,15 +142,15 @@ impl Engine {
 }
 
 fn unpack(tar: &[u8], to: &Path) -> io::Result<()> {
-    // A program cannot be run while some process may write to it, and a child that is just being started has all that
-    // this process has open.
-    let _no_child = run::starting();
+    // A program that any process has open for writing cannot be executed, and a child that is being spawned has all
+    // files open that this process has.
+    let _guard = start::no_spawning();
     fs::create_dir(to)?;
     tar::Archive::new(tar).unpack(to)
 }
 
 /// The label of a line `LABEL key=value`.
-fn told_label(line: &str) -> Option<(String, String)> {
+fn label_of(line: &str) -> Option<(String, String)> {
     let (key, value) = line.strip_prefix("LABEL ")?.split_once('=')?;
     Some((key.trim().to_owned(), value.trim().to_owned()))
 }

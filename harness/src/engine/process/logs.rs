@@ -1,4 +1,4 @@
-//! What containers wrote.
+//! Reading a container's log file, and following it by polling.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,26 +7,25 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::super::logs::{Lines, LogStream, Logs, Reading};
-use super::super::{EngineError, LogLine};
-use super::dates::Dates;
+use super::super::logs::{Lines, LogStream};
+use super::super::{EngineError, LogLine, LogOptions};
 use super::record::Home;
+use super::timestamps::Timestamps;
 use super::{Processes, failed};
 
-/// Time between two looks for more.
+/// Time between two looks at a log that is followed.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Bytes that are read at once.
+/// Bytes per read.
 const PIECE: usize = 64 * 1024;
-/// Pieces that are read at once, after which the lines are handed on.
+/// Reads after which the lines are passed on.
 const PIECES: usize = 16;
 
-impl Logs for Processes {
-    /// With a time, a line that does not begin with its own has that of the line before.
-    fn read_log(&self, id: &str, reading: Reading) -> LogStream {
+impl Processes {
+    pub(crate) fn logs(&self, id: &str, options: LogOptions) -> LogStream {
         let reader = Reader {
             processes: self.clone(),
             id: id.to_owned(),
-            reading,
+            options,
             log: None,
             begun: false,
             over: false,
@@ -54,26 +53,27 @@ impl Logs for Processes {
 struct Reader {
     processes: Processes,
     id: String,
-    reading: Reading,
+    options: LogOptions,
     log: Option<Log>,
-    /// Whether something was read already.
+    /// Whether it has been read from.
     begun: bool,
     over: bool,
 }
 
 impl Reader {
-    /// The next lines; none where there are none yet, or no more.
+    /// The next lines; none if there are none yet, or no more.
     async fn next(&mut self) -> Result<Vec<LogLine>, EngineError> {
-        let (id, Reading { tail, follow, dated }) = (self.id.clone(), self.reading);
-        let tail = tail.filter(|_| !self.begun);
+        let (id, options) = (self.id.clone(), self.options);
+        let tail = options.tail.filter(|_| !self.begun);
         let log = self.log.take();
-        let read = self.processes.blocking(move |engine| {
-            let record = engine.record(&id, "reading the log of")?;
-            let home = engine.home(&id);
+        let read = self.processes.blocking(move |core| {
+            let record = core.record(&id, "reading the log of")?;
+            let home = core.home(&id);
             let read = move || {
-                // Looked at first: what is written before the end is read after it.
-                let goes_on = follow && home.run()?.is_some_and(|run| run.first().is_some());
-                let fresh = || Log::new(&home, dated.then(|| Dates::new(record.made)));
+                // Before the log is read, so that all that is written before the run's end is read.
+                let goes_on = options.follow && home.run()?.is_some_and(|run| run.shell().is_some());
+                let timestamps = || options.timestamps.then(|| Timestamps::new(record.made));
+                let fresh = || Log::new(&home, timestamps());
                 let mut log = log.unwrap_or_else(fresh);
                 let (lines, at_end) = log.read(tail, !goes_on)?;
                 Ok((log, lines, at_end, goes_on))
@@ -82,7 +82,7 @@ impl Reader {
         });
         let (log, lines, at_end, goes_on) = match read.await {
             Ok(read) => read,
-            // It was removed meanwhile.
+            // The container was removed meanwhile.
             Err(EngineError::Missing { .. }) if self.begun => {
                 self.over = true;
                 return Ok(Vec::new());
@@ -99,26 +99,26 @@ impl Reader {
     }
 }
 
-/// A log file and what was read of it so far.
+/// A log file that is being read.
 struct Log {
-    /// None where nothing was written yet.
+    /// None until the container is started.
     file: Option<File>,
     home: Home,
     lines: Lines,
-    dates: Option<Dates>,
+    timestamps: Option<Timestamps>,
 }
 
 impl Log {
-    fn new(home: &Home, dates: Option<Dates>) -> Self {
+    fn new(home: &Home, timestamps: Option<Timestamps>) -> Self {
         Self {
             file: None,
             home: home.clone(),
             lines: Lines::default(),
-            dates,
+            timestamps,
         }
     }
 
-    /// The lines that follow, or the last `tail` of all, and whether there are no more; `last` where none will follow.
+    /// The next lines (of all, the last `tail`), and whether the end was reached. With `last`, nothing will be added.
     fn read(&mut self, tail: Option<usize>, last: bool) -> io::Result<(Vec<LogLine>, bool)> {
         if self.file.is_none() {
             self.file = match File::open(self.home.log()) {
@@ -140,9 +140,9 @@ impl Log {
                 lines.extend(self.lines.finish());
             }
             for line in lines {
-                kept.push_back(match &mut self.dates {
-                    Some(dates) => LogLine {
-                        text: dates.date(&line.text),
+                kept.push_back(match &mut self.timestamps {
+                    Some(times) => LogLine {
+                        text: times.add(&line.text),
                     },
                     None => line,
                 });

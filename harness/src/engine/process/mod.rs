@@ -1,19 +1,49 @@
-//! An engine that runs containers as processes of this machine, without Docker and without root: each node has an
-//! address of its own in 127.0.0.0/8, its own copies of the config files, and its own process group. There is no other
-//! isolation. What it knows is in a directory, so that later processes find what earlier ones made. Linux only.
+//! An engine that runs containers as processes of this machine, without Docker and without root. Linux only.
+//!
+//! Each node has an address of its own in 127.0.0.0/8, its own copies of the config files, and a process group.
+//! There is no other isolation. No process of the engine runs beside the nodes: each harness process opens the same
+//! state directory, and what it does not find there it reads from `/proc`.
+//!
+//! **On disk**, in `$TMPDIR/service-mesh-UID` (mode 0700), see [`store`]:
+//!
+//! ```text
+//! lock                           held (flock) by a process that changes anything here
+//! images/DIGEST/root/            an unpacked image, with image.json beside it
+//! names/HASH                     the image that a name refers to
+//! networks/ID/network.json       a /24 of 127.0.0.0/8, with last.json: the address given out last
+//! containers/ID/container.json   what the container was created from
+//!               etc/             its config files, rewritten for its address (loopback.rs)
+//!               run.json         its present or last run: mark, first process, start time
+//!               log              all that its processes wrote
+//!               exit_code        of its last run
+//! tmp/                           directories that are being written or removed
+//! ```
+//!
+//! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`; so the code is
+//! known even if the harness has ended by then. All processes of a run carry the run's mark in their environment,
+//! by which any harness process finds them and signals them (`tree.rs`, `signals.rs`). A container runs as long as
+//! the shell does, which is identified by process id and start time. A task of the harness process that started it
+//! waits for the shell, kills what is left of the run, and holds the sidecar's standard input if it has a lifeline.
+//!
+//! **kill -9.** Directories are complete before they are renamed to their place and renamed away before they are
+//! removed; files are replaced by renaming; what is left in `tmp` goes at the next opening. A killed harness closes the
+//! lifelines, so its sidecars stop by themselves; detached ones run on, and `down` of a later process finds them.
+//!
+//! **Logs and events.** A log is a file, which readers follow by polling. Events are kept in the memory of the process
+//! that caused them (`events.rs`); another process's are not seen.
 
 mod container;
-mod control;
-mod dates;
 mod events;
 mod image;
 mod logs;
+mod loopback;
 mod network;
 mod record;
-mod run;
+mod signals;
+mod start;
 mod status;
 mod store;
-mod translate;
+mod timestamps;
 mod tree;
 
 #[cfg(test)]
@@ -21,90 +51,75 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::process::ChildStdin;
 use tokio_util::task::TaskTracker;
 
 use self::events::Events;
 use self::store::Store;
 use super::EngineError;
 
-type Lifelines = HashMap<String, (String, ChildStdin)>;
-
-/// The engine; cheap to clone.
+/// The process engine; cheap to clone. [`super::Engine`] documents its operations.
 #[derive(Debug, Clone)]
 pub struct Processes {
-    engine: Arc<Engine>,
+    core: Arc<Core>,
+    /// Work on the state. It runs to its end even if its caller is dropped.
+    working: TaskTracker,
 }
 
+/// The engine without tasks: its methods block.
 #[derive(Debug)]
-struct Engine {
+struct Core {
     store: Store,
-    /// The standard inputs that this process holds open, each with its run's mark, by container id.
-    lifelines: Mutex<Lifelines>,
     events: Events,
-    /// Work that changes or reads something. It goes on to its end when nobody waits for it any more.
-    making: TaskTracker,
-    /// A task for each process that was started here and has not ended.
-    children: TaskTracker,
 }
 
 impl Processes {
-    /// The engine of this user, in the system's directory for temporary files.
+    /// Opens the engine of this user, in the system's directory for temporary files.
     ///
     /// # Errors
-    /// The system is not Linux, or the directory cannot be had for this user alone.
+    /// [`EngineError::Unsupported`], or [`EngineError::State`] if the directory is not this user's alone.
     pub fn open() -> Result<Self, EngineError> {
         let user = rustix::process::getuid().as_raw();
         Self::open_in(std::env::temp_dir().join(format!("service-mesh-{user}")))
     }
 
-    /// The engine whose state is in `directory`.
+    /// Opens the engine whose state is in `directory`.
     ///
     /// # Errors
     /// As [`Processes::open`].
     pub fn open_in(directory: PathBuf) -> Result<Self, EngineError> {
         supported(std::env::consts::OS)?;
         Ok(Self {
-            engine: Arc::new(Engine {
+            core: Arc::new(Core {
                 store: Store::open(directory)?,
-                lifelines: Mutex::default(),
                 events: Events::default(),
-                making: TaskTracker::new(),
-                children: TaskTracker::new(),
             }),
+            working: TaskTracker::new(),
         })
     }
 
-    /// Waits for the work that makes something and that nobody waits for any more.
-    pub async fn settled(&self) {
-        self.engine.making.close();
-        self.engine.making.wait().await;
-        self.engine.making.reopen();
+    pub(crate) async fn settled(&self) {
+        self.working.close();
+        self.working.wait().await;
+        self.working.reopen();
     }
 
-    /// Does what blocks where it may, to its end, even when the caller is dropped.
+    /// Runs `work` where it may block, to its end even if the caller is dropped.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+        work: impl FnOnce(&Core) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let engine = Arc::clone(&self.engine);
-        let done = self.engine.making.spawn_blocking(move || work(&engine)).await;
+        let core = Arc::clone(&self.core);
+        let done = self.working.spawn_blocking(move || work(&core)).await;
         done.unwrap_or_else(|error| Err(failed("working on the state")(io::Error::other(error))))
     }
 }
 
-impl Engine {
-    fn lifelines(&self) -> MutexGuard<'_, Lifelines> {
-        self.lifelines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address there is.
+/// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address.
 fn supported(system: &str) -> Result<(), EngineError> {
     match system {
         "linux" => Ok(()),
@@ -114,16 +129,16 @@ fn supported(system: &str) -> Result<(), EngineError> {
     }
 }
 
-/// Tells what was attempted together with the system's words.
+/// Adds what was attempted to the system's words.
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
-    move |error| EngineError::Engine {
+    move |error| EngineError::Other {
         what: what.into(),
         reason: error.to_string(),
     }
 }
 
 /// Whether `labels` have the label `name`, or `name=value`.
-fn labelled(labels: &std::collections::BTreeMap<String, String>, with_label: &str) -> bool {
+fn labelled(labels: &BTreeMap<String, String>, with_label: &str) -> bool {
     match with_label.split_once('=') {
         Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
         None => labels.contains_key(with_label),

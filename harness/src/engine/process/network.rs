@@ -1,4 +1,4 @@
-//! Networks: a /24 of 127.0.0.0/8 each, that no other network of this user has.
+//! Networks: a /24 of 127.0.0.0/8 each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,14 +9,15 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::super::{EngineError, Network};
+use super::record as container;
 use super::store::{self, entries, random_id};
-use super::{Engine, Processes, failed, labelled};
+use super::{Core, Processes, failed, labelled};
 
-/// The second bytes that networks have: 127.0 to 127.63 are left to others.
+/// The second byte of a network's addresses: 127.0 to 127.63 are left to other programs.
 const SECOND: std::ops::RangeInclusive<u8> = 64..=254;
-/// The last bytes that nodes have; the first one is left out as the engine's own, as Docker does.
+/// The last byte of a node's address. As with Docker, the first address is the engine's own.
 const NODES: std::ops::RangeInclusive<u8> = 2..=254;
-/// Draws before the networks are held to be all taken.
+/// Random draws after which all networks are assumed to be taken.
 const DRAWS: usize = 10_000;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,31 +29,23 @@ struct Record {
 }
 
 impl Processes {
-    /// Makes a network; answers with its id.
-    ///
-    /// # Errors
-    /// All networks are taken, or the system's.
-    pub async fn create_network(
+    pub(crate) async fn create_network(
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
     ) -> Result<String, EngineError> {
         let (name, labels) = (name.to_owned(), labels.clone());
-        self.blocking(move |engine| {
+        self.blocking(move |core| {
             let what = format!("creating network {name}");
-            engine.make_network(name, labels).map_err(failed(what))
+            core.add_network(name, labels).map_err(failed(what))
         })
         .await
     }
 
-    /// All networks with a label (`name`, or `name=value`).
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
+    pub(crate) async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
         let with_label = with_label.to_owned();
-        self.blocking(move |engine| {
-            let all = engine.network_records().map_err(failed("listing networks"))?;
+        self.blocking(move |core| {
+            let all = core.network_records().map_err(failed("listing networks"))?;
             let all = all
                 .into_iter()
                 .filter(|(_, record)| labelled(&record.labels, &with_label));
@@ -66,21 +59,17 @@ impl Processes {
         .await
     }
 
-    /// Removes a network. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// A container is still attached to it, or the system's.
-    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+    pub(crate) async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let id = id.to_owned();
-        self.blocking(move |engine| {
-            let removed = engine.take_network_away(&id);
+        self.blocking(move |core| {
+            let removed = core.discard_network(&id);
             removed.map_err(failed(format!("removing network {id}")))
         })
         .await
     }
 }
 
-impl Engine {
+impl Core {
     fn network_records(&self) -> io::Result<Vec<(String, Record)>> {
         let mut records = Vec::new();
         for (id, directory) in entries(&self.store.networks())? {
@@ -91,7 +80,7 @@ impl Engine {
         Ok(records)
     }
 
-    fn make_network(&self, name: String, labels: BTreeMap<String, String>) -> io::Result<String> {
+    fn add_network(&self, name: String, labels: BTreeMap<String, String>) -> io::Result<String> {
         let _lock = self.store.lock()?;
         let taken: BTreeSet<[u8; 3]> = self
             .network_records()?
@@ -110,7 +99,7 @@ impl Engine {
         Ok(id)
     }
 
-    fn take_network_away(&self, id: &str) -> io::Result<()> {
+    fn discard_network(&self, id: &str) -> io::Result<()> {
         let _lock = self.store.lock()?;
         if let Some((_, record)) = self
             .records()?
@@ -131,9 +120,13 @@ impl Engine {
         }
     }
 
-    /// An address on the network that no container has, and none had lately; none where there is no such network. The
-    /// caller holds the lock.
-    pub(super) fn next_address(&self, network: &str, taken: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
+    /// The next free address on the network after the one given out last, so that an address is not reused at once;
+    /// none if there is no such network. The caller holds the lock.
+    pub(super) fn next_address(
+        &self,
+        network: &str,
+        containers: &[(String, container::Record)],
+    ) -> io::Result<Option<Ipv4Addr>> {
         let all = self.network_records()?;
         let Some((_, record)) = all.into_iter().find(|(id, _)| id == network) else {
             return Ok(None);
@@ -141,10 +134,14 @@ impl Engine {
         let [a, b, c] = record.prefix;
         let file = self.store.networks().join(network).join("last.json");
         let last = store::read::<u8>(&file)?.unwrap_or(0);
+        let free = |address| {
+            let mut containers = containers.iter();
+            containers.all(|(_, record)| record.network != network || record.address != address)
+        };
         let later = NODES.filter(|node| *node > last);
         let found = later
             .chain(NODES)
-            .find(|node| !taken.contains(&Ipv4Addr::new(a, b, c, *node)))
+            .find(|node| free(Ipv4Addr::new(a, b, c, *node)))
             .ok_or_else(|| io::Error::other("all addresses of the network are taken"))?;
         store::write(&file, &found)?;
         Ok(Some(Ipv4Addr::new(a, b, c, found)))

@@ -1,4 +1,4 @@
-//! What is kept of a container, and of its present or last run.
+//! What is kept of a container and of its present or last run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,61 +9,60 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::owner::{Life, Owner, Process};
 use super::super::{Container, EngineError};
-use super::status::{self, Condition};
+use super::status::Status;
 use super::store::{self, entries};
-use super::{Engine, failed, tree};
-use crate::engine::owner::{Life, Owner};
+use super::{Core, failed, tree};
 
-/// The exit code of what SIGKILL ended.
+/// The exit code after SIGKILL.
 pub(super) const KILLED: i64 = 137;
 
-/// A container; written once, when it is made.
+/// A container; written once, when it is created.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) image: String,
     pub(super) image_id: String,
+    /// The network's id.
     pub(super) network: String,
     pub(super) address: Ipv4Addr,
-    /// As the Compose file has it.
+    /// The command as the Compose file has it.
     pub(super) command: Vec<String>,
-    /// What the sidecar is really given.
+    /// The sidecar's arguments on this machine.
     pub(super) arguments: Vec<String>,
     pub(super) environment: BTreeMap<String, String>,
-    /// Published ports and where each is bound.
+    /// The published ports and the address that each is bound to.
     pub(super) ports: Vec<(u16, SocketAddr)>,
-    /// Those of the addresses that are not the node's own: others may hold them.
-    pub(super) shared: Vec<SocketAddr>,
-    /// Whether its standard input is held open by who starts it.
+    /// Whether the process that starts it holds its standard input open.
     pub(super) lifeline: bool,
-    /// When it was made, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     pub(super) made: u64,
 }
 
-/// A run of a container: written when it is started.
+/// A run of a container; written when it is started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Run {
     /// What all its processes have in their environment.
     pub(super) mark: String,
-    /// Its first process, as an owner's label has it.
+    /// The shell, in the form of an owner's label.
     first: String,
     /// When it began, in milliseconds since 1970.
-    pub(super) began: u64,
+    began: u64,
 }
 
 impl Run {
-    pub(super) fn new(mark: String, first: crate::engine::owner::Process) -> Self {
+    pub(super) fn new(mark: String, shell: Process) -> Self {
         Self {
             mark,
-            first: Owner::Process(first).to_string(),
+            first: Owner::Process(shell).to_string(),
             began: milliseconds(SystemTime::now()),
         }
     }
 
-    /// The id of its first process; none once that is over.
-    pub(super) fn first(&self) -> Option<u32> {
+    /// The process id of the shell; none if it has ended, and the run with it.
+    pub(super) fn shell(&self) -> Option<u32> {
         match self.first.parse() {
             Ok(Owner::Process(process)) if process.life() == Life::Running => Some(process.pid),
             _ => None,
@@ -71,7 +70,7 @@ impl Run {
     }
 }
 
-/// Where a container's things are.
+/// A container's directory.
 #[derive(Debug, Clone)]
 pub(super) struct Home(pub(super) PathBuf);
 
@@ -84,7 +83,7 @@ impl Home {
         self.0.join("log")
     }
 
-    /// Where the exit code of the last run is written, as text.
+    /// The file with the exit code of the last run, as text.
     pub(super) fn exit_code(&self) -> PathBuf {
         self.0.join("exit_code")
     }
@@ -97,25 +96,25 @@ impl Home {
         store::write(&self.0.join("run.json"), run)
     }
 
-    /// The exit code and when it was written.
-    pub(super) fn ended(&self) -> Option<(i64, SystemTime)> {
+    /// The exit code of the last run and when it was written.
+    fn ended(&self) -> Option<(i64, SystemTime)> {
         let path = self.exit_code();
         let code = fs::read_to_string(&path).ok()?.trim().parse().ok()?;
         Some((code, fs::metadata(path).ok()?.modified().ok()?))
     }
 
-    /// The exit code of a run that has ended; where none was written, what would have written it was killed.
+    /// The exit code of a run that has ended. If there is none, the shell was killed before it could write it.
     pub(super) fn exit_code_or_killed(&self) -> i64 {
         self.ended().map_or(KILLED, |(code, _)| code)
     }
 }
 
-impl Engine {
+impl Core {
     pub(super) fn home(&self, id: &str) -> Home {
         Home(self.store.containers().join(id))
     }
 
-    /// All containers: ids and what is kept of them.
+    /// The records of all containers, by their ids.
     pub(super) fn records(&self) -> io::Result<Vec<(String, Record)>> {
         let mut records = Vec::new();
         for (id, directory) in entries(&self.store.containers())? {
@@ -126,19 +125,20 @@ impl Engine {
         Ok(records)
     }
 
-    /// What is kept of one container.
-    pub(super) fn record(&self, id: &str, what: &str) -> Result<Record, EngineError> {
+    /// The record of one container; an error's words begin with `doing`.
+    pub(super) fn record(&self, id: &str, doing: &str) -> Result<Record, EngineError> {
+        // Anything else could lead out of the directory.
         let plain = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let found = if plain && !id.is_empty() {
             store::read(&self.home(id).0.join("container.json"))
         } else {
             Ok(None)
         };
-        let doing = || format!("{what} container {id}");
+        let what = || format!("{doing} container {id}");
         found
-            .map_err(failed(doing()))?
+            .map_err(failed(what()))?
             .ok_or_else(|| EngineError::Missing {
-                what: doing(),
+                what: what(),
                 reason: "it is gone".to_owned(),
             })
     }
@@ -146,26 +146,23 @@ impl Engine {
     /// A container as it is now.
     pub(super) fn describe(&self, id: String, record: Record) -> io::Result<Container> {
         let home = self.home(&id);
-        let condition = match home.run()? {
-            None => Condition::Created,
-            Some(run) => match run.first() {
-                Some(first) => Condition::Up {
+        let status = match home.run()? {
+            None => Status::Created,
+            Some(run) => match run.shell() {
+                Some(shell) => Status::Up {
                     since: run.began,
-                    paused: tree::look(first).is_some_and(|process| process.stat.stopped),
+                    paused: tree::look(shell).is_some_and(|process| process.stat.stopped),
                 },
-                None => Condition::Exited {
-                    with: home.ended().map(|(code, at)| (code, milliseconds(at))),
-                },
+                None => Status::Exited(home.ended().map(|(code, at)| (code, milliseconds(at)))),
             },
         };
-        let up = matches!(condition, Condition::Up { .. });
+        let up = matches!(status, Status::Up { .. });
         Ok(Container {
             command: format!("/bin/sidecar {}", record.command.join(" "))
                 .trim_end()
                 .to_owned(),
-            state: condition.state().to_owned(),
-            status: status::phrase(&condition, milliseconds(SystemTime::now())),
-            // Nothing answers there when it does not run.
+            state: status.word().to_owned(),
+            status: status.phrase(milliseconds(SystemTime::now())),
             ports: if up { record.ports } else { Vec::new() },
             id,
             name: record.name,
@@ -177,7 +174,7 @@ impl Engine {
     }
 }
 
-/// Since 1970.
+/// Milliseconds since 1970.
 pub(super) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

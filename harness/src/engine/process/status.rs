@@ -1,49 +1,42 @@
-//! A container's state in a word and as a phrase, in Docker's manner. Pure.
+//! A container's state as a word and as a phrase, in Docker's manner. Pure.
 
-/// What a container is doing. Times are milliseconds since 1970.
+/// The state of a container. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(super) enum Status {
     /// It was never started.
     Created,
-    /// It runs, or stands still.
+    /// It runs, or is paused.
     Up {
-        /// Since when.
+        /// When it was started.
         since: u64,
-        /// Whether it stands still.
+        /// Whether it is paused.
         paused: bool,
     },
-    /// It has ended.
-    Exited {
-        /// The exit code and when; none where nobody saw it.
-        with: Option<(i64, u64)>,
-    },
+    /// It has ended, with its exit code and when; none if they were not written.
+    Exited(Option<(i64, u64)>),
 }
 
-impl Condition {
-    /// In a word.
-    pub(super) fn state(&self) -> &'static str {
+impl Status {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Up { paused: false, .. } => "running",
             Self::Up { paused: true, .. } => "paused",
-            Self::Exited { .. } => "exited",
+            Self::Exited(_) => "exited",
         }
     }
-}
 
-/// As a phrase.
-pub(super) fn phrase(condition: &Condition, now: u64) -> String {
-    match condition {
-        Condition::Created => "Created".to_owned(),
-        Condition::Up { since, paused } => {
-            let paused = if *paused { " (Paused)" } else { "" };
-            format!("Up {}{paused}", span(now.saturating_sub(*since)))
-        }
-        Condition::Exited { with: None } => "Exited".to_owned(),
-        Condition::Exited {
-            with: Some((code, at)),
-        } => {
-            format!("Exited ({code}) {} ago", span(now.saturating_sub(*at)))
+    pub(super) fn phrase(&self, now: u64) -> String {
+        match self {
+            Self::Created => "Created".to_owned(),
+            Self::Up { since, paused } => {
+                let paused = if *paused { " (Paused)" } else { "" };
+                format!("Up {}{paused}", span(now.saturating_sub(*since)))
+            }
+            Self::Exited(None) => "Exited".to_owned(),
+            Self::Exited(Some((code, at))) => {
+                format!("Exited ({code}) {} ago", span(now.saturating_sub(*at)))
+            }
         }
     }
 }
@@ -69,7 +62,7 @@ mod tests {
 
     #[test]
     fn phrases_are_dockers() {
-        let up = |seconds: u64, paused| phrase(&Condition::Up { since: 1000, paused }, 1000 + seconds * 1000);
+        let up = |seconds: u64, paused| Status::Up { since: 1000, paused }.phrase(1000 + seconds * 1000);
         assert_eq!(up(0, false), "Up Less than a second");
         assert_eq!(up(1, false), "Up 1 second");
         assert_eq!(up(59, false), "Up 59 seconds");
@@ -78,24 +71,22 @@ mod tests {
         assert_eq!(up(3600, false), "Up About an hour");
         assert_eq!(up(7200, false), "Up 2 hours");
         assert_eq!(up(3 * 86_400, false), "Up 3 days");
-        let exited = Condition::Exited {
-            with: Some((137, 5000)),
-        };
-        assert_eq!(phrase(&exited, 7999), "Exited (137) 2 seconds ago");
+        let exited = Status::Exited(Some((137, 5000)));
+        assert_eq!(exited.phrase(7999), "Exited (137) 2 seconds ago");
         assert_eq!(
-            phrase(&exited, 0),
+            exited.phrase(0),
             "Exited (137) Less than a second ago",
             "a clock that was set back"
         );
-        assert_eq!(phrase(&Condition::Exited { with: None }, 9), "Exited");
-        assert_eq!(phrase(&Condition::Created, 9), "Created");
+        assert_eq!(Status::Exited(None).phrase(9), "Exited");
+        assert_eq!(Status::Created.phrase(9), "Created");
     }
 
     #[test]
-    fn a_container_that_stands_still_does_not_run() {
-        let word = |paused| Condition::Up { since: 0, paused }.state();
+    fn a_paused_container_is_not_running() {
+        let word = |paused| Status::Up { since: 0, paused }.word();
         assert_eq!((word(false), word(true)), ("running", "paused"));
-        assert_eq!(Condition::Created.state(), "created");
-        assert_eq!(Condition::Exited { with: None }.state(), "exited");
+        assert_eq!(Status::Created.word(), "created");
+        assert_eq!(Status::Exited(None).word(), "exited");
     }
 }

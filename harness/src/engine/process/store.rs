@@ -1,4 +1,5 @@
-//! The directory that the engine's state is in, and how it is written so that nobody sees half of anything.
+//! The state directory. Readers never see half of anything: directories are filled under `tmp` and renamed to their
+//! place, files are replaced by renaming.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -19,7 +20,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the directory, which must be this user's alone, or makes it.
+    /// Opens the directory, which must be this user's alone, or creates it.
     pub(super) fn open(root: PathBuf) -> Result<Self, EngineError> {
         let refused = |reason: String| EngineError::State {
             directory: root.clone(),
@@ -46,7 +47,7 @@ impl Store {
                 fs::create_dir_all(store.root.join(part))?;
             }
             let _lock = store.lock()?;
-            // Whoever makes something there holds the lock: this is what a killed process left.
+            // Writers hold the lock, so this is what a killed process left.
             for (_, left) in entries(&store.root.join("tmp"))? {
                 fs::remove_dir_all(left)?;
             }
@@ -56,41 +57,41 @@ impl Store {
         Ok(store)
     }
 
-    /// Waits until nobody else changes what is here; held until it is dropped. Blocks.
+    /// Waits until no other process changes the directory, and prevents it until the file is dropped. Blocks.
     pub(super) fn lock(&self) -> io::Result<File> {
         let file = File::create(self.root.join("lock"))?;
         file.lock()?;
         Ok(file)
     }
 
-    /// Where the containers are, a directory each.
+    /// The containers, a directory each.
     pub(super) fn containers(&self) -> PathBuf {
         self.root.join("containers")
     }
 
-    /// Where the images are, a directory each.
+    /// The images, a directory each.
     pub(super) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
-    /// Where the images' names are, a file each.
+    /// The images' names, a file each.
     pub(super) fn names(&self) -> PathBuf {
         self.root.join("names")
     }
 
-    /// Where the networks are, a directory each.
+    /// The networks, a directory each.
     pub(super) fn networks(&self) -> PathBuf {
         self.root.join("networks")
     }
 
-    /// An empty directory to be filled and then renamed to where it belongs. The caller holds the lock.
+    /// An empty directory, to be filled and then renamed to its place. The caller holds the lock.
     pub(super) fn fresh(&self) -> io::Result<PathBuf> {
         let directory = self.root.join("tmp").join(random_id());
         fs::create_dir(&directory)?;
         Ok(directory)
     }
 
-    /// Removes a directory, at once in everybody's eyes. The caller holds the lock.
+    /// Removes a directory, atomically for readers. The caller holds the lock.
     pub(super) fn discard(&self, directory: &Path) -> io::Result<()> {
         let aside = self.root.join("tmp").join(random_id());
         match fs::rename(directory, &aside) {
@@ -111,7 +112,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a directory holds: names and paths, sorted. None where it is gone.
+/// The names and paths of a directory's entries, sorted; none if it does not exist.
 pub(super) fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let listed = match fs::read_dir(directory) {
         Ok(listed) => listed,
@@ -127,18 +128,18 @@ pub(super) fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// What a JSON file says; none where there is no file.
+/// The value of a JSON file, if the file exists.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let told = |error: serde_json::Error| io::Error::other(format!("{}: {error}", path.display()));
-    serde_json::from_slice(&bytes).map(Some).map_err(told)
+    let named = |error: serde_json::Error| io::Error::other(format!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).map(Some).map_err(named)
 }
 
-/// Writes a JSON file, whole or not at all. Of two at once, the later one stays.
+/// Writes a JSON file, whole or not at all.
 pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let beside = path.with_extension(random_id());
     fs::write(&beside, serde_json::to_vec(value)?)?;
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_can_reach_is_refused() {
+    fn a_directory_with_access_for_others_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("state");
         opened(&root).unwrap();
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_half_made_goes_at_the_next_opening() {
+    fn a_directory_that_was_never_finished_is_removed_at_the_next_opening() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("state");
         let store = opened(&root).unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_none_and_a_broken_one_an_error() {
+    fn a_missing_file_has_no_value_and_a_malformed_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("value.json");
         assert_eq!(read::<u32>(&path).unwrap(), None);

@@ -1,5 +1,5 @@
-//! The processes of a container, found by a mark in their environment and by descent, so that none is missed that got
-//! another parent or another process group.
+//! The processes of a container, found by a mark in their environment and by descent: a process keeps its mark when its
+//! parent or its process group changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::engine::proc_stat::Stat;
 
-/// The variable that holds the mark: the container's id, `/`, and a word of the run.
+/// The environment variable with the mark: the container's id, `/`, and a random word for the run.
 pub(super) const MARK: &str = "SERVICE_MESH_CONTAINER";
 
 /// A process that has not ended.
@@ -20,7 +20,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Sends it a signal. One that has ended does not mind.
+    /// Sends it a signal, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) {
         let same = look(self.pid).is_some_and(|now| now.stat.started == self.stat.started);
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
@@ -37,7 +37,7 @@ impl Process {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Whether the mark in its environment begins like one of `marks`.
+    /// Whether its mark begins with one of `marks`.
     fn marked(&self, marks: &[impl AsRef<str>]) -> bool {
         let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
         let mut variables = environment.split(|byte| *byte == 0);
@@ -52,8 +52,8 @@ pub(super) fn look(pid: u32) -> Option<Process> {
     Some(Process { pid, stat })
 }
 
-/// Waits until a process that was just started shows its mark, and for at most a second: until its program begins, it shows no
-/// environment at all, and would not be found.
+/// Waits, for a second at most, until a process that was just spawned shows its mark: until it executes its program, its
+/// environment is not visible, and it would not be found.
 pub(super) fn await_mark(pid: u32, mark: &str) {
     let deadline = Instant::now() + Duration::from_secs(1);
     while look(pid).is_some_and(|process| !process.marked(&[mark])) && Instant::now() < deadline {
@@ -61,7 +61,7 @@ pub(super) fn await_mark(pid: u32, mark: &str) {
     }
 }
 
-/// All processes whose mark begins like one of `marks`, and their descendants.
+/// All processes whose mark begins with one of `marks`, and their descendants.
 pub(super) fn marked(marks: &[impl AsRef<str>]) -> Vec<Process> {
     let all: Vec<Process> = Stat::all()
         .filter(|(_, stat)| !stat.ended)
@@ -74,7 +74,7 @@ pub(super) fn marked(marks: &[impl AsRef<str>]) -> Vec<Process> {
         .collect()
 }
 
-/// These, and all that descend from them.
+/// The processes in `found` and all their descendants.
 fn descendants(all: &[Process], mut found: BTreeSet<u32>) -> BTreeSet<u32> {
     loop {
         let children = all.iter().filter(|process| found.contains(&process.stat.parent));
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_just_started_is_found_by_its_mark() {
+    fn a_process_that_was_just_spawned_is_found_by_its_mark() {
         for _ in 0..300 {
             let mut command = Command::new("/bin/sleep");
             let mut child = command.arg("10").env(MARK, "one/two").spawn().unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_found_in_whatever_order() {
+    fn descendants_are_found_in_any_order_of_the_processes() {
         let process = |pid, parent| Process {
             pid,
             stat: Stat {

@@ -5,7 +5,7 @@ use futures_util::future::join;
 use crate::cluster::cleanup;
 use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
-use crate::compose::program::Program;
+use crate::compose::cli::ComposeCli;
 use crate::console::Progress;
 use crate::engine::{Engine, Image, label};
 use crate::error::{Error, check};
@@ -24,7 +24,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 async fn run(ctx: &mut Context) -> Result<(), Error> {
-    let program = Program::find().await.ok_or_else(|| {
+    let program = ComposeCli::find().await.ok_or_else(|| {
         let advice = "install it (Debian: `apt-get install docker-compose`)";
         Error::environment(
             "neither `docker compose` nor `docker-compose` is installed",
@@ -59,7 +59,7 @@ fn named(topology: &Topology, project: &str) -> Topology {
 
 /// The Compose program, and what the test meshes consist of.
 struct Compose<'a> {
-    program: Program,
+    program: ComposeCli,
     engine: &'a Engine,
     image: &'a Image,
     ownership: &'a Ownership,

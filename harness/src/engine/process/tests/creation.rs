@@ -1,4 +1,4 @@
-//! What a container is made from, and what it needs to start.
+//! Creating a container, and what it needs to start.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -9,7 +9,7 @@ use crate::compose::Service;
 use crate::engine::EngineError;
 
 #[tokio::test]
-async fn names_images_and_networks_must_be_right() {
+async fn a_container_needs_a_free_name_an_image_and_a_network() {
     let fixture = Fixture::new().await;
     let other = Fixture {
         directory: tempfile::tempdir().unwrap(),
@@ -57,7 +57,7 @@ async fn names_images_and_networks_must_be_right() {
 }
 
 #[tokio::test]
-async fn a_fixed_host_port_that_is_held_is_told() {
+async fn a_container_whose_fixed_host_port_is_taken_does_not_start() {
     let fixture = Fixture::new().await;
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let bound = holder.local_addr().unwrap();
@@ -66,7 +66,7 @@ async fn a_fixed_host_port_that_is_held_is_told() {
     let id = fixture.create(&fixed).await.unwrap();
     let error = fixture.engine.start(&id, "one").await.unwrap_err();
     assert!(
-        matches!(error, EngineError::PortHeld { ref container, .. } if container == "one"),
+        matches!(error, EngineError::PortTaken { ref container, .. } if container == "one"),
         "{error:?}"
     );
     assert_eq!(fixture.state(&id).await, "created");

@@ -1,11 +1,11 @@
-//! What is told of what happened.
+//! The events of a run's containers.
 
 use futures_util::StreamExt;
 
 use super::super::fixture::{Fixture, GRACE, service};
 
 #[tokio::test]
-async fn what_happens_to_a_run_is_told_in_its_order() {
+async fn the_events_of_a_run_come_in_their_order() {
     let fixture = Fixture::new().await;
     let mut events = std::pin::pin!(fixture.engine.events("r"));
     let other = fixture.create_for("another", &service("other", "")).await;
@@ -49,7 +49,7 @@ async fn what_happens_to_a_run_is_told_in_its_order() {
 }
 
 #[tokio::test]
-async fn an_end_that_nobody_asked_for_is_told() {
+async fn a_container_that_ends_by_itself_dies() {
     let fixture = Fixture::new().await;
     let id = fixture.create_for("r", &service("one", "exit 7")).await;
     let mut events = std::pin::pin!(fixture.engine.events("r"));

@@ -1,4 +1,4 @@
-//! Containers: run, stand still, end, and go.
+//! The life of containers: created, running, paused, ended, removed.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use super::super::fixture::{Fixture, GRACE, open, service};
 use super::super::tree;
-use crate::engine::logs::Logs;
-use crate::engine::{Creation, EngineError};
+use crate::engine::{ContainerSpec, EngineError};
 
 #[tokio::test]
-async fn a_container_from_its_making_to_its_removal() {
+async fn a_container_lives_from_its_creation_to_its_removal() {
     let fixture = Fixture::new().await;
     let command = "--load /etc/sidecar/lb.conf --discovery-config /etc/sidecar/discovery.conf";
     let id = fixture.create(&service("one", command)).await.unwrap();
@@ -33,12 +32,12 @@ async fn a_container_from_its_making_to_its_removal() {
         "{endpoint}"
     );
     assert_eq!(up.address, Some(endpoint.ip()));
-    let home = fixture.engine.engine.home(&id);
+    let home = fixture.engine.core.home(&id);
     let began = format!(
         "began {}",
         command.replace("/etc/sidecar", home.configs().to_str().unwrap())
     );
-    assert_eq!(fixture.engine.last_lines(&id, 9).await, [began.as_str(), "ready"]);
+    assert_eq!(fixture.last_lines(&id, 9).await, [began.as_str(), "ready"]);
     let text = |name: &str| std::fs::read_to_string(home.configs().join(name)).unwrap();
     assert_eq!(text("lb.conf"), format!("address {}:8081\n", endpoint.ip()));
     assert!(text("discovery.conf").contains(&format!("discovery.node_name = {}\n", up.short_id())));
@@ -61,7 +60,7 @@ async fn a_container_from_its_making_to_its_removal() {
     assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3);
     assert!(
         tree::marked(&[&id]).is_empty(),
-        "what its program left ends with it"
+        "its program's children end with it"
     );
     let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
@@ -115,7 +114,7 @@ async fn a_kill_ends_all_its_processes() {
 }
 
 #[tokio::test]
-async fn what_does_not_stop_in_time_is_killed() {
+async fn a_container_that_does_not_stop_in_time_is_killed() {
     let fixture = Fixture::new().await;
     let id = fixture.running("one", "stubborn").await;
     assert_eq!(
@@ -126,7 +125,7 @@ async fn what_does_not_stop_in_time_is_killed() {
 }
 
 #[tokio::test]
-async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
+async fn a_paused_container_resumes_when_it_is_unpaused_or_stopped() {
     let fixture = Fixture::new().await;
     let id = fixture.running("one", "").await;
     assert!(
@@ -166,31 +165,33 @@ async fn a_paused_container_stands_still_until_it_is_unpaused_or_stopped() {
 }
 
 #[tokio::test]
-async fn the_exit_code_of_one_that_ends_by_itself_is_kept() {
+async fn the_exit_code_of_a_container_that_ends_by_itself_is_kept() {
     let fixture = Fixture::new().await;
     let id = fixture.create(&service("one", "exit 7")).await.unwrap();
     fixture.engine.start(&id, "one").await.unwrap();
     let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (7) "), "{}", ended.status);
-    assert_eq!(fixture.engine.last_lines(&id, 9).await, ["began exit 7"]);
+    assert_eq!(fixture.last_lines(&id, 9).await, ["began exit 7"]);
 }
 
 #[tokio::test]
-async fn a_lifeline_is_held_open_and_let_go_of() {
+async fn a_container_with_a_lifeline_ends_with_the_process_that_started_it() {
     let fixture = Fixture::new().await;
-    let one = service("one", "x");
-    let creation = Creation {
-        service: &one,
-        network: &fixture.network,
-        labels: &BTreeMap::new(),
+    let spec = ContainerSpec {
+        service: service("one", "x"),
+        network: fixture.network.clone(),
+        labels: BTreeMap::new(),
         lifeline: true,
     };
-    let id = fixture.engine.create(creation).await.unwrap();
-    fixture.engine.start(&id, "one").await.unwrap();
+    let id = fixture.engine.create(spec).await.unwrap();
+    // Its tasks end as they do with a process.
+    let other = tokio::runtime::Runtime::new().unwrap();
+    let (engine, started) = (fixture.engine.clone(), id.clone());
+    let starting = other.spawn(async move { engine.start(&started, "one").await });
+    starting.await.unwrap().unwrap();
     fixture.said(&id, "began --end-with-stdin x", 1).await;
     assert_eq!(fixture.state(&id).await, "running");
-    // What the end of this process does.
-    fixture.engine.engine.lifelines().clear();
+    other.shutdown_background();
     let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (5) "), "{}", ended.status);
 }

@@ -1,24 +1,36 @@
-//! What containers wrote.
+//! Reading and following logs.
 
 use futures_util::StreamExt;
 
 use super::super::fixture::{Fixture, GRACE};
-use crate::engine::EngineError;
-use crate::engine::logs::Logs;
+use crate::engine::{EngineError, LogOptions};
 
 #[tokio::test]
-async fn a_log_is_followed_to_the_end() {
+async fn a_log_is_followed_until_the_container_stops() {
     let fixture = Fixture::new().await;
     let id = fixture.running("one", "x").await;
     let follow = fixture
         .engine
-        .logs(&id, Some(1), true)
+        .logs(
+            &id,
+            LogOptions {
+                follow: true,
+                ..LogOptions::last(1)
+            },
+        )
         .map(|line| line.unwrap().text);
     let mut follow = std::pin::pin!(follow);
     assert_eq!(follow.next().await.as_deref(), Some("ready"));
     let dated = fixture
         .engine
-        .dated_logs(&id, None, true)
+        .logs(
+            &id,
+            LogOptions {
+                follow: true,
+                timestamps: true,
+                tail: None,
+            },
+        )
         .map(|line| line.unwrap().text);
     let stop = fixture.engine.stop(&id, GRACE);
     let (followed, dated, code) = tokio::join!(follow.collect::<Vec<_>>(), dated.collect::<Vec<_>>(), stop);
@@ -30,6 +42,10 @@ async fn a_log_is_followed_to_the_end() {
         .collect();
     assert_eq!(texts, ["began x", "ready", "stopping"]);
     assert!(dated.iter().all(|line| line.find('Z') == Some(29)), "{dated:?}");
-    let gone = fixture.engine.logs("0", None, false).collect::<Vec<_>>().await;
+    let gone = fixture
+        .engine
+        .logs("0", LogOptions::default())
+        .collect::<Vec<_>>()
+        .await;
     assert!(matches!(gone[..], [Err(EngineError::Missing { .. })]), "{gone:?}");
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::fixture::{Fixture, service};
-use crate::engine::Creation;
+use crate::engine::ContainerSpec;
 
 #[tokio::test]
-async fn networks_do_not_overlap_and_addresses_are_not_given_again_at_once() {
+async fn networks_do_not_overlap_and_a_free_address_is_not_reused_at_once() {
     let fixture = Fixture::new().await;
     let labels = BTreeMap::from([("of".to_owned(), "x".to_owned())]);
     let second = fixture.engine.create_network("net", &labels).await.unwrap();
@@ -20,15 +20,14 @@ async fn networks_do_not_overlap_and_addresses_are_not_given_again_at_once() {
         .into_iter()
         .enumerate()
     {
-        let one = service(&format!("c{number}"), "");
-        let creation = Creation {
-            service: &one,
-            network,
-            labels: &labels,
+        let spec = ContainerSpec {
+            service: service(&format!("c{number}"), ""),
+            network: network.clone(),
+            labels: labels.clone(),
             lifeline: false,
         };
-        let id = fixture.engine.create(creation).await.unwrap();
-        seen.push(fixture.engine.engine.record(&id, "").unwrap().address.octets());
+        let id = fixture.engine.create(spec).await.unwrap();
+        seen.push(fixture.engine.core.record(&id, "").unwrap().address.octets());
         fixture.engine.remove(&id).await.unwrap();
     }
     assert_eq!(seen[0][..3], seen[1][..3]);

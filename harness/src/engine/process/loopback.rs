@@ -1,5 +1,5 @@
-//! From a container's world, where every node has all of loopback to itself, to one machine on which each node has
-//! one loopback address: what changes in the command line and in the config files. Pure.
+//! Rewrites a container's command line and config files for a machine on which the nodes share the loopback network:
+//! in a container, each has all of it. Pure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -9,36 +9,36 @@ use crate::compose::PublishedPort;
 #[cfg(test)]
 mod tests;
 
-/// Where the image keeps the config files.
+/// The config files' directory in the image.
 const CONFIGS: &str = "/etc/sidecar/";
 const INTERFACE: &str = "lo";
-/// The addresses that mean "here" in a container.
+/// The addresses that mean the container itself.
 const HERE: [&str; 2] = ["127.0.0.1:", "0.0.0.0:"];
-/// What the frontend does without flags.
+/// The frontend's defaults, which become flags so that their addresses are rewritten.
 const FRONTEND: [(&str, &[&str]); 3] = [
     ("--listen", &["0.0.0.0:8080"]),
     ("--socks5", &["127.0.0.1:1080"]),
     ("--lb", &["a=127.0.0.1:8081", "b=127.0.0.1:8082"]),
 ];
-/// Where a service registers without a flag.
+/// The default of a service's `--sidecar`.
 const SIDECAR: &str = "http://127.0.0.1:18080";
 
-/// A node's place on this machine.
+/// A node on this machine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct Node<'a> {
     /// Its own loopback address.
     pub(super) address: Ipv4Addr,
     /// Its name.
     pub(super) name: &'a str,
-    /// The directory of its own copies of the config files.
+    /// The directory with its copies of the config files.
     pub(super) configs: &'a Path,
     /// Its published ports.
     pub(super) ports: &'a [PublishedPort],
 }
 
-impl Place<'_> {
-    /// Where a port of the container is really bound: a published one with a fixed host port there, any other at the
-    /// node's own address.
+impl Node<'_> {
+    /// The address that a port of the container is bound to: the host's for a published port with a fixed host port,
+    /// the node's own for any other.
     pub(super) fn bound(&self, port: u16) -> SocketAddr {
         let fixed = self.ports.iter().find_map(|published| {
             let host_port = published.host_port.filter(|_| published.container_port == port)?;
@@ -47,7 +47,7 @@ impl Place<'_> {
         fixed.unwrap_or_else(|| SocketAddr::from((self.address, port)))
     }
 
-    /// The sidecar's arguments with its program's.
+    /// The sidecar's arguments, its program's included.
     pub(super) fn arguments(&self, command: &[String]) -> Vec<String> {
         let (sidecar, program) = split(command);
         let configs = format!("{}/", self.configs.display());
@@ -90,7 +90,7 @@ impl Place<'_> {
         words
     }
 
-    /// A config file's text; `discovery` where it says how the sidecar finds its neighbours.
+    /// A config file's text; `discovery` if it configures discovery.
     pub(super) fn config(&self, text: &str, discovery: bool) -> String {
         if !discovery {
             return self.addresses(text);
@@ -117,7 +117,7 @@ impl Place<'_> {
         lines.join("\n") + "\n"
     }
 
-    /// Replaces each address that means "here", with its port, by where that port is bound.
+    /// Replaces each address that means the container itself, with its port, by the address that the port is bound to.
     fn addresses(&self, text: &str) -> String {
         let mut done = String::with_capacity(text.len());
         let mut rest = text;
@@ -145,12 +145,12 @@ impl Place<'_> {
     }
 }
 
-/// The name of the config file that says how the sidecar finds its neighbours.
+/// The name of the config file that configures discovery.
 pub(super) fn discovery_file(command: &[String]) -> Option<&str> {
     const FLAG: &str = "--discovery-config";
     let (sidecar, _) = split(command);
     let value = match find(sidecar, FLAG)? {
-        Found::Beside(at) => sidecar.get(at)?,
+        Found::Next(at) => sidecar.get(at)?,
         Found::Within(at) => sidecar.get(at)?.strip_prefix(FLAG)?.strip_prefix('=')?,
     };
     value.strip_prefix(CONFIGS)
@@ -169,19 +169,19 @@ fn next_here(text: &str) -> Option<(usize, &'static str)> {
         .min()
 }
 
-/// Where a flag's value is.
+/// The position of a flag's value.
 enum Found {
     /// It is the word at this index.
-    Beside(usize),
+    Next(usize),
     /// It is in the word at this index, after `=`.
     Within(usize),
 }
 
 fn find(words: &[String], flag: &str) -> Option<Found> {
     words.iter().enumerate().find_map(|(at, word)| {
-        let behind = word.strip_prefix(flag)?;
-        match behind.chars().next() {
-            None => Some(Found::Beside(at + 1)),
+        let rest = word.strip_prefix(flag)?;
+        match rest.chars().next() {
+            None => Some(Found::Next(at + 1)),
             Some('=') => Some(Found::Within(at)),
             Some(_) => None,
         }
@@ -190,7 +190,7 @@ fn find(words: &[String], flag: &str) -> Option<Found> {
 
 fn set(words: &mut Vec<String>, flag: &str, value: &str) {
     let (at, text) = match find(words, flag) {
-        Some(Found::Beside(at)) => (at, value.to_owned()),
+        Some(Found::Next(at)) => (at, value.to_owned()),
         Some(Found::Within(at)) => (at, format!("{flag}={value}")),
         None => {
             words.push(flag.to_owned());

@@ -1,26 +1,26 @@
-//! The times of log lines: read off those that begin with one, as the sidecar's do. Pure.
+//! The times of log lines, read from the lines that begin with one, as the sidecar's do. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::clock;
 
-/// Dates the lines of one log.
+/// Adds times to the lines of one log.
 #[derive(Debug)]
-pub(super) struct Dates {
+pub(super) struct Timestamps {
     /// The time of the line before.
     last: String,
 }
 
-impl Dates {
-    /// Of a log that begins at this time, in milliseconds since 1970.
+impl Timestamps {
+    /// For a log that begins at this time, in milliseconds since 1970.
     pub(super) fn new(begins: u64) -> Self {
         Self {
             last: clock::rfc3339_whole(UNIX_EPOCH + Duration::from_millis(begins)),
         }
     }
 
-    /// The line after its time and a space.
-    pub(super) fn date(&mut self, line: &str) -> String {
+    /// The line after its time and a space. A line without a time has that of the line before.
+    pub(super) fn add(&mut self, line: &str) -> String {
         if let Some(time) = leading(line) {
             self.last = time;
         }
@@ -39,22 +39,22 @@ mod tests {
 
     #[test]
     fn a_line_without_a_time_has_that_of_the_line_before() {
-        let mut dates = Dates::new(0);
+        let mut times = Timestamps::new(0);
         let start = "1970-01-01T00:00:00.000000000Z";
-        assert_eq!(dates.date("first"), format!("{start} first"));
+        assert_eq!(times.add("first"), format!("{start} first"));
         let line = "2026-11-24T05:38:07.123456Z  INFO ready";
         let time = "2026-11-24T05:38:07.123456000Z";
-        assert_eq!(dates.date(line), format!("{time} {line}"));
-        assert_eq!(dates.date("    at main.rs"), format!("{time}     at main.rs"));
-        assert_eq!(dates.date(""), format!("{time} "));
+        assert_eq!(times.add(line), format!("{time} {line}"));
+        assert_eq!(times.add("    at main.rs"), format!("{time}     at main.rs"));
+        assert_eq!(times.add(""), format!("{time} "));
         assert_eq!(
-            dates.date("2026-11-24T05:38:08Z x"),
+            times.add("2026-11-24T05:38:08Z x"),
             "2026-11-24T05:38:08.000000000Z 2026-11-24T05:38:08Z x"
         );
     }
 
     #[test]
-    fn what_only_looks_like_a_time_is_none() {
+    fn a_line_that_begins_otherwise_has_no_time() {
         for text in [
             "Z",
             "2026Z",

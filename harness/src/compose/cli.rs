@@ -14,12 +14,12 @@ const STDIN: &str = "/dev/stdin";
 
 /// `docker compose` or `docker-compose`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Program {
+pub struct ComposeCli {
     name: &'static str,
     first: Option<&'static str>,
 }
 
-impl Program {
+impl ComposeCli {
     /// The newer of those that are installed; none where neither is.
     pub async fn find() -> Option<Self> {
         let new = Self {

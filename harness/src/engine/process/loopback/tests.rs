@@ -13,8 +13,8 @@ fn port(host_port: Option<u16>, container_port: u16) -> PublishedPort {
     }
 }
 
-fn place(ports: &[PublishedPort]) -> Place<'_> {
-    Place {
+fn node(ports: &[PublishedPort]) -> Node<'_> {
+    Node {
         address: Ipv4Addr::new(127, 70, 8, 2),
         name: NAME,
         configs: Path::new("/state/etc"),
@@ -27,19 +27,19 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn translated(ports: &[PublishedPort], command: &str) -> String {
-    place(ports).arguments(&words(command)).join(" ")
+    node(ports).arguments(&words(command)).join(" ")
 }
 
 #[test]
 fn addresses_become_the_nodes_own() {
-    let place = place(&[]);
+    let node = node(&[]);
     for (text, expected) in [
         ("127.0.0.1:1080", "127.70.8.2:1080"),
         ("0.0.0.0:9090", "127.70.8.2:9090"),
         ("a=127.0.0.1:80 0.0.0.0:81", "a=127.70.8.2:80 127.70.8.2:81"),
         ("http://127.0.0.1:18080/x", "http://127.70.8.2:18080/x"),
         ("127.0.0.1:1 127.0.0.1:2\n", "127.70.8.2:1 127.70.8.2:2\n"),
-        // Nothing of these is "here".
+        // None of these is the container itself.
         ("10.0.0.0:80", "10.0.0.0:80"),
         ("1.127.0.0.1:80", "1.127.0.0.1:80"),
         ("127.0.0.11:80", "127.0.0.11:80"),
@@ -51,28 +51,28 @@ fn addresses_become_the_nodes_own() {
         ("", ""),
         ("ü 0.0.0.0:1 ü", "ü 127.70.8.2:1 ü"),
     ] {
-        assert_eq!(place.addresses(text), expected, "{text:?}");
+        assert_eq!(node.addresses(text), expected, "{text:?}");
     }
 }
 
 #[test]
 fn a_fixed_host_port_is_bound_itself_and_a_free_one_at_the_nodes_address() {
     let ports = [port(Some(18081), 8081), port(None, 9090)];
-    let place = place(&ports);
-    assert_eq!(place.addresses("0.0.0.0:8081"), "127.0.0.1:18081");
-    assert_eq!(place.addresses("0.0.0.0:18081"), "127.70.8.2:18081");
-    assert_eq!(place.bound(9090), "127.70.8.2:9090".parse().unwrap());
-    assert_eq!(place.bound(8081), "127.0.0.1:18081".parse().unwrap());
+    let node = node(&ports);
+    assert_eq!(node.addresses("0.0.0.0:8081"), "127.0.0.1:18081");
+    assert_eq!(node.addresses("0.0.0.0:18081"), "127.70.8.2:18081");
+    assert_eq!(node.bound(9090), "127.70.8.2:9090".parse().unwrap());
+    assert_eq!(node.bound(8081), "127.0.0.1:18081".parse().unwrap());
 }
 
 #[test]
 fn a_port_that_is_published_twice_is_bound_where_it_is_fixed() {
     let ports = [port(None, 80), port(Some(8080), 80)];
-    assert_eq!(place(&ports).bound(80), "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(node(&ports).bound(80), "127.0.0.1:8080".parse().unwrap());
 }
 
 #[test]
-fn the_sidecars_files_are_its_own_copies() {
+fn paths_of_config_files_become_those_of_the_nodes_copies() {
     assert_eq!(
         translated(
             &[],
@@ -91,7 +91,7 @@ fn the_sidecars_files_are_its_own_copies() {
 }
 
 #[test]
-fn the_frontend_is_told_what_it_would_assume() {
+fn the_frontends_defaults_become_flags() {
     assert_eq!(
         translated(&[port(Some(8080), 8080)], "--status 0.0.0.0:9090 -- frontend"),
         "--status 127.70.8.2:9090 -- frontend --listen 127.0.0.1:8080 --socks5 127.70.8.2:1080 \
@@ -104,7 +104,7 @@ fn the_frontend_is_told_what_it_would_assume() {
 }
 
 #[test]
-fn a_service_is_told_its_address_interface_host_and_sidecar() {
+fn a_service_gets_flags_for_its_address_interface_host_and_sidecar() {
     assert_eq!(
         translated(&[], "-- service a --weight 30"),
         format!(
@@ -121,7 +121,7 @@ fn a_service_is_told_its_address_interface_host_and_sidecar() {
 }
 
 #[test]
-fn any_other_program_keeps_its_words() {
+fn any_other_program_keeps_its_arguments() {
     assert_eq!(translated(&[], "-- other --nic eth0"), "-- other --nic eth0");
     assert_eq!(translated(&[], "--"), "");
     assert_eq!(translated(&[], ""), "");
@@ -132,7 +132,7 @@ fn discovery_gets_the_nodes_interface_address_and_name() {
     let text = "# How.\ndiscovery.nic = eth0\ndiscovery.address=127.0.0.1 # here\n  discovery.node_name = x\n\
                 discovery.udp_port = 31000\n#discovery.nic = eth1";
     assert_eq!(
-        place(&[]).config(text, true),
+        node(&[]).config(text, true),
         format!(
             "# How.\ndiscovery.udp_port = 31000\n#discovery.nic = eth1\ndiscovery.nic = lo\n\
              discovery.address = 127.70.8.2\ndiscovery.node_name = {NAME}\n"
@@ -141,15 +141,15 @@ fn discovery_gets_the_nodes_interface_address_and_name() {
 }
 
 #[test]
-fn other_config_gets_addresses_only() {
+fn in_other_config_files_only_addresses_change() {
     assert_eq!(
-        place(&[]).config("add socks5-server sidecar address 127.0.0.1:1080\n", false),
+        node(&[]).config("add socks5-server sidecar address 127.0.0.1:1080\n", false),
         "add socks5-server sidecar address 127.70.8.2:1080\n"
     );
 }
 
 #[test]
-fn the_discovery_file_is_read_off_the_command_line() {
+fn the_command_line_names_the_discovery_file() {
     let file = |text: &str| discovery_file(&words(text)).map(str::to_owned);
     assert_eq!(
         file("--discovery-config /etc/sidecar/d.conf -- x").as_deref(),
@@ -166,7 +166,7 @@ fn the_discovery_file_is_read_off_the_command_line() {
 }
 
 #[test]
-fn nothing_of_the_example_stays_on_an_address_that_nodes_share() {
+fn the_example_uses_no_address_that_nodes_share() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../compose");
     let file = ComposeFile::read(&root.join("compose.yaml"), &|_| None).unwrap();
     assert_eq!(file.services.len(), 5);
@@ -177,11 +177,11 @@ fn nothing_of_the_example_stays_on_an_address_that_nodes_share() {
             .iter()
             .map(|published| port(None, published.container_port))
             .collect();
-        let place = place(&ports);
-        let mut texts = vec![place.arguments(&service.command).join(" ")];
+        let node = node(&ports);
+        let mut texts = vec![node.arguments(&service.command).join(" ")];
         for name in ["lb.conf", "frontend.conf", "discovery.conf"] {
             let text = std::fs::read_to_string(root.join("config").join(name)).unwrap();
-            texts.push(place.config(&text, discovery_file(&service.command) == Some(name)));
+            texts.push(node.config(&text, discovery_file(&service.command) == Some(name)));
         }
         for text in texts {
             for shared in ["127.0.0.1", "0.0.0.0", "eth0", "/etc/sidecar"] {
