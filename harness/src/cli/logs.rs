@@ -28,7 +28,7 @@ const COLORS: [AnsiColors; 5] = [
 const PERIOD: Duration = Duration::from_millis(250);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct LogsArgs {
     /// Service or container, such as service-a2 or example-lb [default: all]
     #[arg(value_name = "NAME")]
     node: Option<String>,
@@ -57,7 +57,11 @@ struct Line {
 
 type Lines<'a> = BoxStream<'a, Result<Line, Error>>;
 
-pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: LogsArgs,
+    before: MeshArgs,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
     let project = &mesh.name()?;
     let chosen = mesh.choice().connect_to(project).await?;

@@ -1,6 +1,6 @@
 //! The command line: the commands, and the flags that may precede them.
 //!
-//! Each command has a file with its `Args` and its `run`.
+//! Each command has a file with its arguments and its `run`.
 
 mod attach;
 mod bench;
@@ -57,32 +57,32 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    up: up::Args,
+    up: up::UpArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build and start the mesh, wait until it is ready, and keep it running until Ctrl-C
-    Up(up::Args),
+    Up(up::UpArgs),
     /// Stop the mesh gracefully and remove its containers and network, whatever started it
     Down(MeshArgs),
     /// Show each sidecar's view of the mesh, and where the views disagree
     Status(MeshArgs),
     /// Print the containers' logs
-    Logs(logs::Args),
+    Logs(logs::LogsArgs),
     /// Start a private mesh, run the end-to-end scenarios, and report the measured objectives
-    Test(test::Args),
+    Test(test::TestArgs),
     /// Activate the sidecar's failpoints one at a time, and require a scenario to fail for each
-    Selftest(selftest::Args),
+    Selftest(selftest::SelftestArgs),
     /// Print the timeline of a failure of `test` or `chaos`: the newest, or FILE
-    Why(why::Args),
+    Why(why::WhyArgs),
     /// Start a private mesh, inject random faults under traffic, and check that it recovers
-    Chaos(chaos::Args),
+    Chaos(chaos::ChaosArgs),
     /// Measure the data plane, a whole mesh, or the convergence of a mesh
     Bench(bench::Args),
     /// Remove what a killed run left behind; started by the harness itself
     #[command(hide = true)]
-    Watchdog(watchdog::Args),
+    Watchdog(watchdog::WatchdogArgs),
 }
 
 impl Command {

@@ -8,13 +8,13 @@ use harness::error::Error;
 use harness::interrupt::Interrupts;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct BuildArgs {
     /// Use the existing images instead of building them
     #[arg(long)]
     pub(super) no_build: bool,
 }
 
-impl Args {
+impl BuildArgs {
     /// Whether to build.
     pub(super) fn build(&self) -> bool {
         !self.no_build

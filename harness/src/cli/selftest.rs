@@ -1,4 +1,4 @@
-//! `selftest`: breaks the sidecar on purpose, one thing at a time, and looks whether the scenarios notice.
+//! `selftest`: activates the sidecar's failpoints one at a time, and checks that the scenarios detect each.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,17 +19,17 @@ use super::mesh_args::{EngineArgs, MeshArgs};
 use super::prepare;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct SelftestArgs {
     #[command(flatten)]
-    build: prepare::Args,
-    /// Break only what has TEXT in its name; repeatable
+    build: prepare::BuildArgs,
+    /// Activate only the failpoints whose names contain TEXT; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-impl Args {
+impl SelftestArgs {
     fn failpoints(&self) -> Result<Vec<&'static Failpoint>, Error> {
         let matches = |failpoint: &&Failpoint| {
             self.filters.is_empty()
@@ -43,7 +43,7 @@ impl Args {
             let all: Vec<&str> = FAILPOINTS.iter().map(|failpoint| failpoint.name).collect();
             return Err(Error::environment(
                 format!(
-                    "nothing that can be broken matches `{}`",
+                    "--filter: no failpoint's name contains `{}`",
                     self.filters.join("`, `")
                 ),
                 format!("choose from {}", all.join(", ")),
@@ -53,7 +53,11 @@ impl Args {
     }
 }
 
-pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: SelftestArgs,
+    before: &MeshArgs,
+    interrupts: Interrupts,
+) -> Result<ExitCode, Error> {
     let failpoints = args.failpoints()?;
     let checkout = Checkout::find()?;
     let engine = args.engine.choice(before).connect().await?.engine;
@@ -90,7 +94,7 @@ pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -
     };
     let trials = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
     let findings: Vec<Finding> = trials.iter().map(Trial::finding).collect();
-    tell(&trials, &findings);
+    report(&trials, &findings);
     Ok(ExitCode::from(exit_code(&findings)))
 }
 
@@ -113,13 +117,13 @@ impl Trials<'_> {
             }
             let trial = self.one(failpoint).await?;
             if failpoint.is_none() {
-                self.progress.stage("nothing broken");
+                self.progress.stage("no failpoint");
             }
             let finding = trial.finding();
             trials.push(trial);
             match finding {
-                Finding::Good if failpoint.is_some() => self.progress.done("noticed"),
-                Finding::Good => self.progress.done("every scenario holds"),
+                Finding::Good if failpoint.is_some() => self.progress.done("detected"),
+                Finding::Good => self.progress.done("every scenario passed"),
                 Finding::Bad(why) => {
                     self.progress.failed();
                     self.progress.say(&why);
@@ -140,8 +144,8 @@ impl Trials<'_> {
         FAILPOINTS_IMAGE.clone_into(&mut topology.image);
         for member in &mut topology.members {
             FAILPOINTS_IMAGE.clone_into(&mut member.service.image);
-            let broken = failpoint.map(|failpoint| (VARIABLE.to_owned(), failpoint.name.to_owned()));
-            member.service.environment.extend(broken);
+            let variable = failpoint.map(|failpoint| (VARIABLE.to_owned(), failpoint.name.to_owned()));
+            member.service.environment.extend(variable);
         }
         let names = Trial::scenarios(failpoint);
         let named = scenarios::ALL
@@ -158,7 +162,7 @@ impl Trials<'_> {
             },
             require_docker: false,
         };
-        // What is broken on purpose fails as it should: the table says so in a line each.
+        // Failures are expected here, and shown in the final table.
         let progress = match failpoint {
             Some(_) => Progress::silent(),
             None => self.progress.clone(),
@@ -170,38 +174,38 @@ impl Trials<'_> {
         ctx.finish(true).await?;
         Ok(Trial {
             failpoint,
-            outcomes: results.scenarios,
+            results: results.scenarios,
         })
     }
 }
 
-/// The scenario, which does not take a sidecar's word that it is broken for a failure.
+/// The scenario, which also allows the sidecar's warning about an active failpoint.
 fn allowing(scenario: &Scenario, failpoint: Option<&Failpoint>) -> Scenario {
     let mut allows = scenario.allows.to_vec();
     allows.extend(failpoint.map(|_| WARNING));
     Scenario {
-        // A few words a process, which are needed until its end.
+        // Leaks a few words for the lifetime of this process.
         allows: allows.leak(),
         ..*scenario
     }
 }
 
-fn tell(trials: &[Trial], findings: &[Finding]) {
+fn report(trials: &[Trial], findings: &[Finding]) {
     let rows = trials.iter().flat_map(Trial::rows);
-    let table = table::plain(&["BROKEN", "SCENARIO", "VERDICT", "WHAT IT SAID"], rows);
+    let table = table::plain(&["FAILPOINT", "SCENARIO", "VERDICT", "MESSAGE"], rows);
     let bad = trials.iter().zip(findings).filter_map(|(trial, finding)| {
-        let broken = trial.failpoint.map_or("nothing", |failpoint| failpoint.name);
+        let name = trial.failpoint.map_or("none", |failpoint| failpoint.name);
         match finding {
             Finding::Good => None,
-            Finding::Bad(why) | Finding::Unknown(why) => Some(format!("{broken} broken: {why}")),
+            Finding::Bad(why) | Finding::Unknown(why) => Some(format!("{name}: {why}")),
         }
     });
     let bad: Vec<String> = bad.collect();
     let sentence = if bad.is_empty() {
-        "The suite noticed everything that was broken, and held where nothing was.".to_owned()
+        "The scenarios detected every failpoint, and passed without one.".to_owned()
     } else {
         bad.join("\n")
     };
-    // The table is for people; the exit code tells the rest.
+    // An error is ignored: the exit code has the result.
     let _ = writeln!(std::io::stdout(), "\n{table}\n\n{sentence}");
 }

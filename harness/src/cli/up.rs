@@ -27,9 +27,9 @@ use super::{listing, prepare};
 const DEFAULT_TIMEOUT: u64 = 30;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct UpArgs {
     #[command(flatten)]
-    build: prepare::Args,
+    build: prepare::BuildArgs,
     /// Leave the mesh running and exit; `harness down` removes it
     #[arg(short, long)]
     pub(super) detach: bool,
@@ -40,7 +40,7 @@ pub(super) struct Args {
     pub(super) mesh: MeshArgs,
 }
 
-impl Args {
+impl UpArgs {
     /// Whether only flags are given that may precede other commands.
     pub(super) fn is_default(&self) -> bool {
         !self.detach && !self.build.no_build && self.timeout == DEFAULT_TIMEOUT
@@ -48,7 +48,7 @@ impl Args {
 }
 
 pub(super) async fn run(
-    args: Args,
+    args: UpArgs,
     before: MeshArgs,
     begun: Instant,
     interrupts: Interrupts,
@@ -289,7 +289,7 @@ mod tests {
         for early in [vec![], vec![container("created", "Created")]] {
             assert_eq!(
                 state("m", Some(&Owner::Detached), &early),
-                "the mesh `m` is being started with --detach, or its start was cut off"
+                "the mesh `m` is being started with --detach, or its start was interrupted"
             );
         }
         assert_eq!(

@@ -26,7 +26,7 @@ const PERIOD: Duration = Duration::from_millis(50);
 const DISMISS_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct WatchdogArgs {
     /// Label of the run
     run: String,
     #[command(flatten)]
@@ -76,7 +76,7 @@ impl Watchdog {
 }
 
 /// Waits for the end of standard input, and removes everything labelled with the run. Signals are ignored.
-pub(super) async fn run(args: Args, before: &MeshArgs) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: WatchdogArgs, before: &MeshArgs) -> Result<ExitCode, Error> {
     let choice = args.engine.choice(before);
     // Connects in advance, to save time later; an error now is not final.
     let mut connected = choice.connect().await.ok();

@@ -11,13 +11,13 @@ use harness::timeline;
 use super::output::written;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct WhyArgs {
     /// Timeline file named in the failure message [default: the newest]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+pub(super) fn run(args: WhyArgs) -> Result<ExitCode, Error> {
     let path = match args.file {
         Some(path) => path,
         None => timeline::newest(&timeline::directory(&Checkout::find()?))?,

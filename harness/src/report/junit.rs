@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn promises_are_properties_of_the_suite() {
+    fn objectives_are_properties_of_the_suite() {
         let xml = junit(&example()).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
         let value = |name: &str| {

@@ -69,7 +69,7 @@ mod tests {
     use crate::verify::objectives::{Measurements, Objective};
 
     #[test]
-    fn a_promise_is_kept_broken_or_not_measured() {
+    fn an_objective_is_met_missed_or_not_measured() {
         let mut measured = Measurements::default();
         measured.in_flight = 2;
         measured.add(Objective::Ready, std::time::Duration::from_millis(900));

@@ -1,98 +1,98 @@
-//! Which scenarios must notice that the sidecar is broken, and whether they did. Pure.
+//! The sidecar's failpoints, the scenarios that must detect each, and whether they did. Pure.
 
 use crate::verify::suite::{ScenarioResult, Verdict};
 
 #[cfg(test)]
 mod tests;
 
-/// Names what is broken, in the environment of a sidecar that can be.
+/// Environment variable that activates a failpoint of a sidecar built with the feature `failpoints`.
 pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
-/// Part of the warning that a broken sidecar begins with.
+/// Part of the warning that such a sidecar logs at its start.
 pub const WARNING: &str = "FAILPOINT ACTIVE";
-/// The scenario that must hold whatever is broken: a mesh that does not even come up proves nothing of the others.
+/// The scenario that must pass with every failpoint: without a working mesh the failure of another proves nothing.
 pub const CONTROL: &str = "paths";
 
-/// How much of what a scenario said goes into a line, in characters.
-const SAID: usize = 150;
+/// Maximum length of a scenario's message in the table, in characters.
+const MESSAGE_LENGTH: usize = 150;
 
-/// One thing that can be broken, and who must notice.
+/// A failpoint and the scenarios that detect it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failpoint {
-    /// What the sidecar calls it.
+    /// The sidecar's name of it.
     pub name: &'static str,
-    /// Scenarios of which at least one must turn red.
-    pub noticed_by: &'static [&'static str],
+    /// Scenarios of which at least one must fail.
+    pub detected_by: &'static [&'static str],
 }
 
-/// Everything that can be broken.
+/// Every failpoint of the sidecar.
 pub static FAILPOINTS: [Failpoint; 9] = [
     Failpoint {
         name: "ignore-weights",
-        noticed_by: &["weights"],
+        detected_by: &["weights"],
     },
     Failpoint {
         name: "no-failover",
-        noticed_by: &["kill", "unreachable"],
+        detected_by: &["kill", "unreachable"],
     },
     Failpoint {
         name: "skip-drain",
-        noticed_by: &["graceful_stop", "balancers_restart"],
+        detected_by: &["graceful_stop", "balancers_restart"],
     },
     Failpoint {
         name: "keep-dead-instances",
-        noticed_by: &["freeze"],
+        detected_by: &["freeze"],
     },
     Failpoint {
         name: "stale-port",
-        noticed_by: &["rejoin"],
+        detected_by: &["rejoin"],
     },
     Failpoint {
         name: "stale-node",
-        noticed_by: &["graceful_stop"],
+        detected_by: &["graceful_stop"],
     },
     Failpoint {
         name: "any-destination",
-        noticed_by: &["outside"],
+        detected_by: &["outside"],
     },
     Failpoint {
         name: "no-leave",
-        noticed_by: &["graceful_stop"],
+        detected_by: &["graceful_stop"],
     },
     Failpoint {
         name: "thread-local-balancing",
-        noticed_by: &["alternation"],
+        detected_by: &["alternation"],
     },
 ];
 
-/// What scenarios came to on a mesh that is broken in one way, or in none.
+/// The results of scenarios with one failpoint active, or with none.
 #[derive(Debug)]
 pub struct Trial {
-    /// What was broken.
+    /// The active failpoint.
     pub failpoint: Option<&'static Failpoint>,
-    /// What became of the scenarios.
-    pub outcomes: Vec<ScenarioResult>,
+    /// The scenarios' results.
+    pub results: Vec<ScenarioResult>,
 }
 
-/// What a trial shows of the suite.
+/// What a trial shows about the suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// It is as it should be.
+    /// The failpoint was detected; without one, every scenario passed.
     Good,
-    /// The suite is at fault: why.
+    /// The suite is deficient, with the reason.
     Bad(String),
-    /// The machine or the engine was in the way.
+    /// The environment failed.
     Unknown(String),
 }
 
 impl Trial {
-    /// The scenarios to run: where something is broken those that must notice, else all of these, each once.
+    /// The scenarios to run: those that detect `failpoint`, or without one all that detect any, each once.
     pub fn scenarios(failpoint: Option<&Failpoint>) -> Vec<&'static str> {
-        let noticing = match failpoint {
-            Some(failpoint) => failpoint.noticed_by.to_vec(),
-            None => FAILPOINTS.iter().flat_map(|b| b.noticed_by).copied().collect(),
+        let detecting = match failpoint {
+            Some(failpoint) => failpoint.detected_by.to_vec(),
+            None => FAILPOINTS.iter().flat_map(|b| b.detected_by).copied().collect(),
         };
         let mut names = vec![CONTROL];
-        for name in noticing {
+        for name in detecting {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -100,9 +100,9 @@ impl Trial {
         names
     }
 
-    /// What it shows.
+    /// Evaluates the trial.
     pub fn finding(&self) -> Finding {
-        let broken = self.outcomes.iter().find_map(|outcome| match &outcome.verdict {
+        let broken = self.results.iter().find_map(|outcome| match &outcome.verdict {
             Verdict::Broken { message } => Some(format!("{}: {}", outcome.name, line(message))),
             _ => None,
         });
@@ -111,11 +111,8 @@ impl Trial {
         }
         let failed = |outcome: &&ScenarioResult| matches!(outcome.verdict, Verdict::Failed { .. });
         let Some(failpoint) = self.failpoint else {
-            return match self.outcomes.iter().find(failed) {
-                Some(outcome) => Finding::Bad(format!(
-                    "{} does not hold although nothing is broken",
-                    outcome.name
-                )),
+            return match self.results.iter().find(failed) {
+                Some(outcome) => Finding::Bad(format!("{} does not hold without a failpoint", outcome.name)),
                 None => self.held(CONTROL),
             };
         };
@@ -123,44 +120,46 @@ impl Trial {
             Finding::Good => {}
             other => return other,
         }
-        let noticed = |outcome: &&ScenarioResult| {
-            failed(outcome) && failpoint.noticed_by.contains(&outcome.name.as_str())
+        let detected = |outcome: &&ScenarioResult| {
+            failed(outcome) && failpoint.detected_by.contains(&outcome.name.as_str())
         };
-        if self.outcomes.iter().any(|outcome| noticed(&outcome)) {
+        if self.results.iter().any(|outcome| detected(&outcome)) {
             Finding::Good
         } else {
-            Finding::Bad(format!("none of {} noticed", failpoint.noticed_by.join(", ")))
+            Finding::Bad(format!("not detected by {}", failpoint.detected_by.join(", ")))
         }
     }
 
-    /// A line for each scenario: what was broken, the scenario, what became of it, and what it said.
+    /// A table row for each scenario: failpoint, scenario, verdict, message.
     pub fn rows(&self) -> Vec<Vec<String>> {
-        let broken = self.failpoint.map_or("nothing", |failpoint| failpoint.name);
+        let failpoint = self.failpoint.map_or("none", |failpoint| failpoint.name);
         let row = |outcome: &ScenarioResult| {
-            let (verdict, said) = match &outcome.verdict {
+            let (verdict, message) = match &outcome.verdict {
                 Verdict::Held => ("green", String::new()),
                 Verdict::Failed { message } => ("red", line(message)),
                 Verdict::Skipped { reason } => ("skipped", line(reason)),
                 Verdict::Broken { message } => ("unknown", line(message)),
             };
-            [broken, &outcome.name, verdict, &said]
+            [failpoint, &outcome.name, verdict, &message]
                 .map(str::to_owned)
                 .to_vec()
         };
-        self.outcomes.iter().map(row).collect()
+        self.results.iter().map(row).collect()
     }
 
     fn held(&self, name: &str) -> Finding {
-        let outcome = self.outcomes.iter().find(|outcome| outcome.name == name);
+        let outcome = self.results.iter().find(|outcome| outcome.name == name);
         if outcome.is_some_and(|outcome| outcome.verdict == Verdict::Held) {
             Finding::Good
         } else {
-            Finding::Bad(format!("{name} does not hold, so the others prove nothing"))
+            Finding::Bad(format!(
+                "{name} does not hold, so that the other failures prove nothing"
+            ))
         }
     }
 }
 
-/// The exit code of a command that made these findings.
+/// The exit code for the worst finding.
 pub fn exit_code<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> u8 {
     let code = |finding: &Finding| match finding {
         Finding::Good => 0,
@@ -170,16 +169,16 @@ pub fn exit_code<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> u8 {
     findings.into_iter().map(code).max().unwrap_or_default()
 }
 
-/// What was expected and what was seen of a failure, else its first line; cut to what fits a table.
+/// The expectation and the observation of a failure, or the first line of another message, shortened for the table.
 fn line(message: &str) -> String {
     let part = |mark: &str| message.lines().map(str::trim).find(|line| line.starts_with(mark));
-    let said = match (part("expected:"), part("seen:")) {
+    let text = match (part("expected:"), part("seen:")) {
         (Some(expected), Some(seen)) => format!("{seen} ({expected})"),
         _ => message.lines().next().unwrap_or_default().trim().to_owned(),
     };
-    let mut cut: String = said.chars().take(SAID).collect();
-    if cut.len() < said.len() {
-        cut.push('…');
+    let mut short: String = text.chars().take(MESSAGE_LENGTH).collect();
+    if short.len() < text.len() {
+        short.push('…');
     }
-    cut
+    short
 }

@@ -14,7 +14,7 @@ use super::super::mesh_args::{EngineArgs, MeshArgs};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    build: super::super::prepare::Args,
+    build: super::super::prepare::BuildArgs,
     /// How many times to measure each part
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,

@@ -23,7 +23,7 @@ const READY_POLL_INTERVAL: Duration = Duration::from_millis(25);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    build: super::super::prepare::Args,
+    build: super::super::prepare::BuildArgs,
     /// How many times to measure each path
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,

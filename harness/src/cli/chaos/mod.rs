@@ -27,9 +27,9 @@ use super::prepare;
 const DURATIONS: std::ops::RangeInclusive<u64> = 5..=24 * 60 * 60;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ChaosArgs {
     #[command(flatten)]
-    build: prepare::Args,
+    build: prepare::BuildArgs,
     /// Seed of the random faults; the same seed, duration, and runtime generate
     /// the same faults [default: random, printed]
     #[arg(long, value_name = "N", conflicts_with = "replay")]
@@ -47,7 +47,11 @@ pub(super) struct Args {
     engine: EngineArgs,
 }
 
-pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: ChaosArgs,
+    before: &MeshArgs,
+    interrupts: Interrupts,
+) -> Result<ExitCode, Error> {
     let checkout = Checkout::find()?;
     let given = match &args.replay {
         Some(path) => Some(file::read(path).await?),
@@ -120,7 +124,7 @@ pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: Interrupts) -
 
 /// Generates a schedule and writes it to a file.
 async fn make(
-    args: &Args,
+    args: &ChaosArgs,
     engine: &Engine,
     topology: &Topology,
     checkout: &Checkout,

@@ -24,9 +24,9 @@ use super::mesh_args::{EngineArgs, MeshArgs};
 use super::{listing, prepare};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct TestArgs {
     #[command(flatten)]
-    build: prepare::Args,
+    build: prepare::BuildArgs,
     /// Run only the scenarios whose names contain TEXT; repeatable
     #[arg(long = "filter", value_name = "TEXT")]
     filters: Vec<String>,
@@ -55,7 +55,7 @@ enum Required {
 }
 
 pub(super) async fn run(
-    args: Args,
+    args: TestArgs,
     before: &MeshArgs,
     begun: Instant,
     interrupts: Interrupts,

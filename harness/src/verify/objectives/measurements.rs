@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_above_the_limit_breaks_a_promise() {
+    fn one_value_above_the_limit_misses_the_objective() {
         assert!(joins(&[100, 500]).summary(Objective::Join).unwrap().met());
         let mut missed = joins(&[100, 501, 100]);
         assert!(!missed.summary(Objective::Join).unwrap().met());

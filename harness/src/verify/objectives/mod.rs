@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_promise_has_a_name_of_its_own() {
+    fn objective_names_are_unique() {
         let keys: std::collections::BTreeSet<&str> =
             Objective::ALL.iter().map(|objective| objective.key()).collect();
         let names: std::collections::BTreeSet<&str> =

@@ -19,7 +19,7 @@ fn failed() -> Verdict {
     }
 }
 
-fn broken() -> Verdict {
+fn environment_error() -> Verdict {
     Verdict::Broken {
         message: "no engine".to_owned(),
     }
@@ -32,18 +32,18 @@ fn failpoint(name: &str) -> &'static Failpoint {
         .unwrap()
 }
 
-fn trial(failpoint: Option<&'static Failpoint>, outcomes: &[(&str, Verdict)]) -> Trial {
-    let outcomes = outcomes
+fn trial(failpoint: Option<&'static Failpoint>, results: &[(&str, Verdict)]) -> Trial {
+    let results = results
         .iter()
         .map(|(name, verdict)| outcome(name, verdict.clone()));
     Trial {
         failpoint,
-        outcomes: outcomes.collect(),
+        results: results.collect(),
     }
 }
 
 #[test]
-fn every_scenario_named_is_there() {
+fn every_detecting_scenario_exists() {
     for name in Trial::scenarios(None) {
         assert!(
             scenarios::ALL.iter().any(|scenario| scenario.name == name),
@@ -52,9 +52,9 @@ fn every_scenario_named_is_there() {
     }
 }
 
-/// The sidecar is another program; its source says what it knows.
+/// The harness does not import the sidecar, so this compares with its source.
 #[test]
-fn what_can_be_broken_is_what_the_sidecar_knows() {
+fn the_failpoints_are_those_of_the_sidecar() {
     let source = include_str!("../../../../sidecar/src/failpoints.rs");
     let known: Vec<&str> = source
         .lines()
@@ -72,7 +72,7 @@ fn what_can_be_broken_is_what_the_sidecar_knows() {
 }
 
 #[test]
-fn nothing_broken_is_good_only_if_all_hold() {
+fn without_a_failpoint_every_scenario_must_hold() {
     let good = trial(None, &[(CONTROL, Verdict::Held), ("kill", Verdict::Held)]);
     assert_eq!(good.finding(), Finding::Good);
     let red = trial(None, &[(CONTROL, Verdict::Held), ("kill", failed())]);
@@ -81,21 +81,21 @@ fn nothing_broken_is_good_only_if_all_hold() {
 }
 
 #[test]
-fn a_failpoint_must_turn_one_of_its_own_scenarios_red() {
+fn a_failpoint_must_fail_one_of_its_scenarios() {
     let skip = failpoint("skip-drain");
-    let noticed = [
+    let detected = [
         (CONTROL, Verdict::Held),
         ("graceful_stop", Verdict::Held),
         ("balancers_restart", failed()),
     ];
-    assert_eq!(trial(Some(skip), &noticed).finding(), Finding::Good);
-    let unnoticed = [
+    assert_eq!(trial(Some(skip), &detected).finding(), Finding::Good);
+    let undetected = [
         (CONTROL, Verdict::Held),
         ("graceful_stop", Verdict::Held),
         ("weights", failed()),
     ];
     assert!(
-        matches!(trial(Some(skip), &unnoticed).finding(), Finding::Bad(why) if why.contains("graceful_stop"))
+        matches!(trial(Some(skip), &undetected).finding(), Finding::Bad(why) if why.contains("graceful_stop"))
     );
     let skipped = Verdict::Skipped {
         reason: "no time".to_owned(),
@@ -105,11 +105,11 @@ fn a_failpoint_must_turn_one_of_its_own_scenarios_red() {
 }
 
 #[test]
-fn a_mesh_that_does_not_come_up_proves_nothing() {
+fn a_failed_control_scenario_proves_nothing() {
     let weights = failpoint("ignore-weights");
     let down = [(CONTROL, failed()), ("weights", failed())];
     assert!(matches!(trial(Some(weights), &down).finding(), Finding::Bad(why) if why.contains(CONTROL)));
-    let unknown = [(CONTROL, Verdict::Held), ("weights", broken())];
+    let unknown = [(CONTROL, Verdict::Held), ("weights", environment_error())];
     assert!(
         matches!(trial(Some(weights), &unknown).finding(), Finding::Unknown(why) if why.contains("no engine"))
     );
@@ -124,24 +124,27 @@ fn the_worst_finding_is_the_exit_code() {
 }
 
 #[test]
-fn a_row_says_in_one_line_what_was_seen_and_expected() {
+fn a_row_has_the_observation_and_the_expectation_in_one_line() {
     let rows = trial(None, &[("alternation", failed()), ("kill", Verdict::Held)]).rows();
     assert_eq!(
         rows[0],
         [
-            "nothing",
+            "none",
             "alternation",
             "red",
             "seen:     a a b (expected: strict turns)"
         ]
     );
-    assert_eq!(rows[1], ["nothing", "kill", "green", ""]);
-    assert_eq!(line(&"ä".repeat(SAID + 1)).chars().count(), SAID + 1);
+    assert_eq!(rows[1], ["none", "kill", "green", ""]);
+    assert_eq!(
+        line(&"ä".repeat(MESSAGE_LENGTH + 1)).chars().count(),
+        MESSAGE_LENGTH + 1
+    );
     assert_eq!(line("one\ntwo"), "one");
 }
 
 #[test]
-fn nothing_broken_runs_everything_that_is_named_once() {
+fn the_trial_without_a_failpoint_runs_every_detecting_scenario_once() {
     let names = Trial::scenarios(None);
     let mut once = names.clone();
     once.sort_unstable();
