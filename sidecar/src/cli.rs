@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::control::credential::Credential;
-use crate::control::{Script, autosave};
+use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::log::LogFormat;
 use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
@@ -22,6 +22,10 @@ const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
     ""
 };
 
+const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own listeners are bound, forwards SIGTERM, SIGINT, \
+                          SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG \
+                          sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
+
 /// The proxy that stands beside every service of the mesh.
 #[derive(Debug, Parser)]
 #[command(
@@ -29,9 +33,8 @@ const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
     version,
     args_conflicts_with_subcommands = true,
     before_help = FAILPOINTS,
-    after_help = "With a PROGRAM the sidecar starts it once its own listeners are bound, forwards SIGTERM, \
-                  SIGINT, SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG sets how much \
-                  of it, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug."
+    after_help = AFTER_HELP,
+    after_long_help = format!("{AFTER_HELP}\n\n{}", reference::help())
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -1,7 +1,7 @@
 //! The config file: what it may say, and what its author is told.
 
 use proptest::prelude::*;
-use sidecar::control::{Add, Command, Script};
+use sidecar::control::{Command, Script};
 
 const FRONTEND: &str = "\
 add server-groups sgs0
@@ -35,11 +35,11 @@ fn command(line: &str) -> Command {
 fn the_original_frontends_file_is_understood() {
     let script = Script::parse([("frontend.conf", FRONTEND)]).expect("no faults");
     assert_eq!(script.lines.len(), 8);
-    assert!(matches!(
-        &script.lines[3].command,
-        Command::Add(Add::ServerGroupTo { name, groups, weight: 10 })
-            if name == "a.my.service.com:80" && groups == "sgs0"
-    ));
+    let commands: Vec<String> = script.lines.iter().map(|line| line.command.to_string()).collect();
+    assert_eq!(
+        commands[3],
+        "add server-group a.my.service.com:80 to server-groups sgs0"
+    );
 }
 
 #[test]
@@ -77,10 +77,10 @@ fn keys_come_in_any_order_and_words_that_are_keywords_may_be_names() {
         command("add tcp-lb lb address 127.0.0.1:80 server-groups sgs0"),
         command("add tcp-lb lb server-groups sgs0 address 127.0.0.1:80"),
     );
-    assert!(matches!(
-        command("add server-groups address"),
-        Command::Add(Add::ServerGroups { name }) if name == "address"
-    ));
+    assert_eq!(
+        command("add server-groups address").to_string(),
+        "add server-groups address"
+    );
 }
 
 #[test]

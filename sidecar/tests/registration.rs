@@ -241,7 +241,10 @@ async fn a_callers_mistake_names_the_field() {
             change("ipType", "v5".into()),
             "ipType v5 is not valid; expected v4 or v6",
         ),
-        (change("name", "a b".into()), "is not a valid name"),
+        (
+            change("name", "a b".into()),
+            "name a b is not valid; expected 1 to 255 bytes",
+        ),
         (
             change("nic", "nope0".into()),
             "nic nope0: there is no network interface nope0; there are: ",

@@ -1,24 +1,65 @@
-//! Any command at all, for property tests.
+//! Arbitrary commands for property tests, made from the resources' specifications: in words, and as a JSON body.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
-use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value as Body};
 
-use super::command::{
-    Add, CheckUpdate, Command, Counted, Figure, List, ListenerName, ListenerSpec, ListenerUpdate, Remove,
-    ServerGroupSpec, SmartGroupSpec, SmartNodeSpec, Update,
-};
-use super::sessions::SessionPattern;
-use crate::balance::{CheckConfig, Method};
-use crate::interface::IpType;
-use crate::proxy::access::{Protocol, Rule, Verdict};
+use super::command::Command;
+use super::resources::{Given, Key, Resource};
+use super::sentence::Action;
+use super::values::{ALLOW_ALL, Guard, Json, Value};
 
-/// Few names, some of which are words of the language, so that commands meet each other.
-fn name() -> impl Strategy<Value = String> {
+/// What a command says.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) action: Action,
+    pub(super) resource: Resource,
+    /// Empty if the action is to list.
+    pub(super) name: String,
+    /// The places, the nearest first.
+    pub(super) places: Vec<(Resource, String)>,
+    /// Keys with a word for each of their JSON fields.
+    pub(super) keys: Vec<(Key, Vec<String>)>,
+}
+
+impl Said {
+    pub(super) fn words(&self) -> String {
+        let Self { action, resource, .. } = self;
+        let mut words = vec![action.to_string(), resource.to_string(), self.name.clone()];
+        for (place, name) in &self.places {
+            words.extend([action.prepositions()[0], place.word(), name].map(str::to_owned));
+        }
+        for (key, values) in &self.keys {
+            match key.off {
+                None => words.extend([key.word.to_owned(), values.join(",")]),
+                Some(off) => words.push(if values == &["true"] { key.word } else { off }.to_owned()),
+            }
+        }
+        words.join(" ")
+    }
+
+    pub(super) fn json(&self) -> Body {
+        let fields = self.keys.iter().flat_map(|(key, values)| key.json().zip(values));
+        let mut body: Map<String, Body> = fields
+            .map(|(field, word)| (field.name.to_owned(), field.json.value(word)))
+            .collect();
+        if self.action == Action::Add {
+            body.insert("name".to_owned(), self.name.clone().into());
+        }
+        body.into()
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let words = self.words();
+        words.parse().unwrap_or_else(|e| panic!("{words}: {e}"))
+    }
+}
+
+/// Few names, so that commands refer to each other; some are words of the language.
+fn name() -> impl Strategy<Value = String> + Clone {
     select(vec![
         "x",
         "y",
@@ -34,264 +75,150 @@ fn name() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn address() -> impl Strategy<Value = SocketAddr> {
+fn address() -> impl Strategy<Value = String> {
     (
-        select(vec!["127.0.0.1", "10.1.2.3", "::1"]),
+        select(vec!["127.0.0.1", "10.1.2.3", "[::1]"]),
         select(vec![0_u16, 80, 81]),
     )
-        .prop_map(|(ip, port)| SocketAddr::new(ip.parse().unwrap(), port))
+        .prop_map(|(ip, port)| format!("{ip}:{port}"))
 }
 
-fn millis() -> impl Strategy<Value = Duration> {
-    (1..=3_600_000_u64).prop_map(Duration::from_millis)
+fn network() -> impl Strategy<Value = String> {
+    let v4 = (any::<[u8; 4]>(), 0..=32_u8).prop_map(|(ip, bits)| IpNet::new(ip.into(), bits));
+    let v6 = (any::<[u8; 16]>(), 0..=128_u8).prop_map(|(ip, bits)| IpNet::new(ip.into(), bits));
+    prop_oneof![v4, v6].prop_map(|network| network.unwrap().trunc().to_string())
 }
 
-fn weight() -> impl Strategy<Value = u32> {
-    prop_oneof![Just(10), 0..=65535_u32]
+/// A word for each of a key's JSON fields.
+fn words(key: Key) -> BoxedStrategy<Vec<String>> {
+    let fields: Vec<_> = key.json().copied().collect();
+    let words: Vec<BoxedStrategy<String>> = fields
+        .iter()
+        .map(|field| match field.json {
+            Json::OneOf(words) => select(words).prop_map(str::to_owned).boxed(),
+            // Low numbers are likely, the default weight among them.
+            Json::Integer { min, max } => prop_oneof![min..=max, min..=10.max(min)]
+                .prop_map(|n| n.to_string())
+                .boxed(),
+            Json::Bool => any::<bool>().prop_map(|b| b.to_string()).boxed(),
+            Json::Text if field.expected == SocketAddr::EXPECTED => address().boxed(),
+            Json::Text if field.expected == IpNet::EXPECTED => network().boxed(),
+            Json::Text if field.expected == Guard::EXPECTED => {
+                prop_oneof![name(), Just(ALLOW_ALL.to_owned())].boxed()
+            }
+            Json::Text => name().boxed(),
+        })
+        .collect();
+    let ordered = |mut words: Vec<String>| {
+        // A first and a last one.
+        words.sort_by_key(|word| word.parse::<u32>().ok());
+        words
+    };
+    words.prop_map(ordered).boxed()
 }
 
-fn verdict() -> impl Strategy<Value = Verdict> {
-    select(vec![Verdict::Allow, Verdict::Deny])
-}
-
-fn method() -> impl Strategy<Value = Method> {
-    select(vec![Method::Wrr, Method::Wlc, Method::Source])
-}
-
-fn listener_spec() -> impl Strategy<Value = ListenerSpec> {
-    (address(), name(), option::of(name())).prop_map(|(address, backend, security_group)| ListenerSpec {
-        address,
-        backend,
-        security_group,
+/// A resource in each of its places.
+fn places(
+    resources: impl Iterator<Item = Resource>,
+) -> impl Strategy<Value = (Resource, Vec<(Resource, String)>)> {
+    let each = resources.flat_map(|resource| resource.places().iter().map(move |places| (resource, *places)));
+    select(each.collect::<Vec<_>>()).prop_flat_map(|(resource, places)| {
+        let named = places.iter().map(|place| match place {
+            Resource::BindServer => (Just(*place), address().boxed()),
+            _ => (Just(*place), name().boxed()),
+        });
+        (Just(resource), named.collect::<Vec<_>>())
     })
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
-    let network = (
-        any::<[u8; 4]>(),
-        0..=32_u8,
-        any::<[u8; 16]>(),
-        0..=128_u8,
-        any::<bool>(),
-    );
-    let network = network.prop_map(|(v4, bits4, v6, bits6, is_v4)| {
-        let net = if is_v4 {
-            IpNet::new(v4.into(), bits4)
-        } else {
-            IpNet::new(v6.into(), bits6)
-        };
-        net.unwrap().trunc()
-    });
-    let ports = (1..=65535_u16, 1..=65535_u16).prop_map(|(a, b)| (a.min(b), a.max(b)));
-    (
-        network,
-        select(vec![Protocol::Tcp, Protocol::Udp]),
-        ports,
-        verdict(),
-    )
-        .prop_map(|(network, protocol, ports, verdict)| Rule {
-            network,
-            protocol,
-            ports,
-            verdict,
-        })
-}
-
-fn add() -> impl Strategy<Value = Add> {
-    let check = (millis(), millis(), 1..=1000_u32, 1..=1000_u32).prop_map(|(timeout, period, up, down)| {
-        CheckConfig {
-            timeout,
-            period,
-            up,
-            down,
-        }
-    });
-    prop_oneof![
-        name().prop_map(|name| Add::ServerGroups { name }),
-        (name(), check, method()).prop_map(|(name, check, method)| Add::ServerGroup {
-            name,
-            spec: ServerGroupSpec { check, method }
-        }),
-        (name(), name(), weight()).prop_map(|(name, groups, weight)| Add::ServerGroupTo {
-            name,
-            groups,
-            weight
-        }),
-        (name(), name(), address(), weight()).prop_map(|(name, group, address, weight)| Add::Server {
-            name,
-            group,
-            address,
-            weight
-        }),
-        (name(), listener_spec()).prop_map(|(name, spec)| Add::TcpLb { name, spec }),
-        (name(), listener_spec(), any::<bool>()).prop_map(|(name, spec, allow_non_backend)| {
-            Add::Socks5Server {
-                name,
-                spec,
-                allow_non_backend,
-            }
-        }),
-        (name(), verdict()).prop_map(|(name, default)| Add::SecurityGroup { name, default }),
-        (name(), name(), rule()).prop_map(|(name, group, rule)| Add::SecurityGroupRule { name, group, rule }),
-        (name(), name(), name(), name()).prop_map(|(name, service, zone, group)| {
-            Add::SmartGroupDelegate {
-                name,
-                spec: SmartGroupSpec { service, zone, group },
-            }
-        }),
-        smart_node(),
-    ]
-}
-
-fn smart_node() -> impl Strategy<Value = Add> {
-    let ip_type = select(vec![IpType::V4, IpType::V6]);
-    let port = option::of(select(vec![1_u16, 80, 65535]));
-    (name(), name(), name(), name(), ip_type, port, weight()).prop_map(
-        |(name, service, zone, nic, ip_type, port, weight)| Add::SmartNodeDelegate {
-            name,
-            spec: SmartNodeSpec {
-                service,
-                zone,
-                nic,
-                ip_type,
-                port,
-                weight,
-            },
-        },
-    )
-}
-
-fn update() -> impl Strategy<Value = Update> {
-    let check = (
-        option::of(millis()),
-        option::of(millis()),
-        option::of(1..=1000_u32),
-        option::of(1..=1000_u32),
-    )
-        .prop_map(|(timeout, period, up, down)| CheckUpdate {
-            timeout,
-            period,
-            up,
-            down,
+fn said(
+    actions: &'static [Action],
+    resources: impl Iterator<Item = Resource>,
+    keys: fn(Action, Resource) -> BoxedStrategy<Vec<Key>>,
+) -> impl Strategy<Value = Said> {
+    (select(actions), places(resources), name()).prop_flat_map(move |(action, (resource, places), name)| {
+        let values = keys(action, resource).prop_flat_map(|keys| {
+            let values = keys.into_iter().map(|key| (Just(key), words(key)));
+            values.collect::<Vec<_>>()
         });
-    let listener = || {
-        (option::of(name()), option::of(option::of(name()))).prop_map(|(backend, security_group)| {
-            ListenerUpdate {
-                backend,
-                security_group,
-            }
+        values.prop_map(move |keys| Said {
+            action,
+            resource,
+            name: name.clone(),
+            places: places.clone(),
+            keys,
         })
-    };
-    let group = (name(), check, option::of(method()))
-        .prop_filter("it changes something", |(_, check, method)| {
-            *check != CheckUpdate::default() || method.is_some()
-        })
-        .prop_map(|(name, check, method)| Update::ServerGroup { name, check, method });
-    let tcp_lb = (name(), listener())
-        .prop_filter("it changes something", |(_, listener)| {
-            *listener != ListenerUpdate::default()
-        })
-        .prop_map(|(name, listener)| Update::TcpLb { name, listener });
-    let socks5 = (name(), listener(), option::of(any::<bool>()))
-        .prop_filter("it changes something", |(_, listener, allow)| {
-            *listener != ListenerUpdate::default() || allow.is_some()
-        })
-        .prop_map(|(name, listener, allow_non_backend)| Update::Socks5Server {
-            name,
-            listener,
-            allow_non_backend,
-        });
+    })
+}
+
+fn configured() -> impl Iterator<Item = Resource> {
+    Resource::ALL
+        .iter()
+        .copied()
+        .filter(|resource| resource.is_configured())
+}
+
+fn no_keys(_: Action, _: Resource) -> BoxedStrategy<Vec<Key>> {
+    Just(Vec::new()).boxed()
+}
+
+/// The required keys and some of the others.
+fn keys_to_add(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
+    let (required, other): (Vec<Key>, Vec<Key>) = resource
+        .spec()
+        .keys
+        .iter()
+        .partition(|key| key.given == Given::Required);
+    let count = other.len();
+    subsequence(other, 0..=count)
+        .prop_map(move |some| required.iter().copied().chain(some).collect())
+        .boxed()
+}
+
+/// At least one of those that can be updated.
+fn keys_to_update(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
+    let keys: Vec<Key> = resource.spec().updatable().copied().collect();
+    let count = keys.len();
+    subsequence(keys, 1..=count).boxed()
+}
+
+/// A command that changes the configuration.
+pub(super) fn change() -> impl Strategy<Value = Said> {
+    let updatable = configured().filter(|resource| resource.spec().updatable().count() > 0);
     prop_oneof![
-        group,
-        (name(), name(), weight()).prop_map(|(name, groups, weight)| Update::ServerGroupIn {
-            name,
-            groups,
-            weight
-        }),
-        (name(), name(), weight()).prop_map(|(name, group, weight)| Update::Server { name, group, weight }),
-        tcp_lb,
-        socks5,
-        (name(), verdict()).prop_map(|(name, default)| Update::SecurityGroup { name, default }),
+        6 => said(&[Action::Add], configured(), keys_to_add),
+        2 => said(&[Action::Update], updatable, keys_to_update),
+        2 => said(&[Action::Remove, Action::ForceRemove], configured(), no_keys),
     ]
 }
 
-fn listener_name() -> impl Strategy<Value = ListenerName> {
-    prop_oneof![
-        name().prop_map(ListenerName::TcpLb),
-        name().prop_map(ListenerName::Socks5Server)
-    ]
-}
-
-fn remove() -> impl Strategy<Value = Remove> {
-    prop_oneof![
-        name().prop_map(Remove::ServerGroups),
-        name().prop_map(Remove::ServerGroup),
-        (name(), name()).prop_map(|(name, groups)| Remove::ServerGroupFrom { name, groups }),
-        (name(), name()).prop_map(|(name, group)| Remove::Server { name, group }),
-        name().prop_map(Remove::TcpLb),
-        name().prop_map(Remove::Socks5Server),
-        name().prop_map(Remove::SecurityGroup),
-        (name(), name()).prop_map(|(name, group)| Remove::SecurityGroupRule { name, group }),
-        name().prop_map(Remove::SmartGroupDelegate),
-        name().prop_map(Remove::SmartNodeDelegate),
-    ]
-}
-
-fn session() -> impl Strategy<Value = Command> {
+fn session() -> impl Strategy<Value = Said> {
     let which = select(vec![
         "127.0.0.1:5000",
         "/^10\\./",
         "127.0.0.1:1->10.0.0.1:2",
         "//",
     ]);
-    (which, listener_name()).prop_map(|(which, listener)| {
-        let which: SessionPattern = which.parse().unwrap();
-        Command::Remove {
-            what: Remove::Session { which, listener },
-            force: true,
-        }
+    let said = said(
+        &[Action::ForceRemove],
+        std::iter::once(Resource::Session),
+        no_keys,
+    );
+    (which, said).prop_map(|(which, said)| Said {
+        name: which.to_owned(),
+        ..said
     })
 }
 
-fn list() -> impl Strategy<Value = List> {
-    let of = prop_oneof![
-        listener_name().prop_map(Counted::Listener),
-        (address(), listener_name())
-            .prop_map(|(address, listener)| Counted::BindServer { address, listener }),
-        (name(), name()).prop_map(|(name, group)| Counted::Server { name, group }),
-    ];
-    let figure = select(vec![Figure::BytesIn, Figure::BytesOut, Figure::AcceptedConnCount]);
-    prop_oneof![
-        Just(List::ServerGroups),
-        option::of(name()).prop_map(|groups| List::ServerGroup { groups }),
-        name().prop_map(|group| List::Server { group }),
-        Just(List::TcpLb),
-        Just(List::Socks5Server),
-        Just(List::SecurityGroup),
-        name().prop_map(|group| List::SecurityGroupRule { group }),
-        Just(List::SmartGroupDelegate),
-        Just(List::SmartNodeDelegate),
-        listener_name().prop_map(List::BindServer),
-        listener_name().prop_map(List::Connection),
-        listener_name().prop_map(List::Session),
-        (figure, of).prop_map(|(figure, of)| List::Figure { figure, of }),
-    ]
-}
-
-/// A command that changes something.
-pub(super) fn change() -> impl Strategy<Value = Command> {
-    prop_oneof![
-        6 => add().prop_map(Command::Add),
-        2 => update().prop_map(Command::Update),
-        2 => (remove(), any::<bool>()).prop_map(|(what, force)| Command::Remove { what, force }),
-    ]
+fn list() -> impl Strategy<Value = Said> {
+    let all = Resource::ALL.iter().copied();
+    said(&[Action::List, Action::ListDetail], all, no_keys).prop_map(|said| Said {
+        name: String::new(),
+        ..said
+    })
 }
 
 /// Any command.
-pub(super) fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![
-        8 => change(),
-        1 => session(),
-        4 => (list(), any::<bool>()).prop_map(|(what, detail)| Command::List { what, detail }),
-    ]
+pub(super) fn any_command() -> impl Strategy<Value = Said> {
+    prop_oneof![8 => change(), 1 => session(), 4 => list()]
 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::command::{Add, Command};
+use super::command::Command;
 use super::file::Script;
+use super::resources::Add;
 use crate::diagnostic::Diagnostics;
 use crate::text_file::{self, ReadError};
 

@@ -1,28 +1,29 @@
-//! The one owner of the configuration and of what runs because of it.
+//! The owner of the configuration and of what runs because of it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::apply::Apply;
 use super::autosave::{Autosave, SaveError};
 use super::command::Command;
 use super::error::CommandError;
-use super::model::Model;
 use super::offers::Offers;
-use super::reply::{self, Reply};
-use super::running::{self, Door, Running};
+use super::reply::Reply;
+use super::resources::{
+    self, Apply, Config, GroupView, ListenerView, Listing, Read, RegistrationView, SecurityGroupView,
+};
+use super::running::{self, ListenerHandle, Running};
 use super::smart_group::MeshInstances;
 use crate::interface::Pinned;
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
 
-/// Executes commands. A change is checked against the configuration, done, and recorded, in this order; one that
+/// Executes commands. A change is checked against the configuration, applied, and recorded, in this order; one that
 /// is refused on the way changes nothing.
 #[derive(Debug)]
 pub struct Controller {
     offers: Offers,
-    /// `None` where the sidecar is in no mesh.
+    /// `None` if the sidecar is in no mesh.
     instances: Option<MeshInstances>,
     pinned: Option<Pinned>,
     autosave: Option<Autosave>,
@@ -30,24 +31,24 @@ pub struct Controller {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) model: Model,
-    pub(super) running: Running,
+struct State {
+    config: Config,
+    running: Running,
     /// Nothing is added any more.
     stopping: bool,
 }
 
-/// What is still to be waited for when a change was made.
+/// What remains to be awaited once a change is made.
 struct Changed {
-    /// Listeners that end.
-    closed: Vec<Arc<Door>>,
-    /// The configuration's revision that is to be on disk.
+    /// Listeners to close.
+    closed: Vec<Arc<ListenerHandle>>,
+    /// The configuration's revision to be saved.
     revision: Option<u64>,
 }
 
 impl Controller {
-    /// A controller without any configuration. It tells `offers` what to announce, and fills smart groups from
-    /// `instances`; without those the sidecar is in no mesh, and commands that need one are refused.
+    /// A controller with an empty configuration. It announces local instances through `offers`, and fills smart groups
+    /// from `instances`; without those the sidecar is in no mesh, and commands that need one are refused.
     #[must_use]
     pub fn new(offers: Offers, instances: Option<MeshInstances>) -> Self {
         Self {
@@ -59,32 +60,32 @@ impl Controller {
         }
     }
 
-    /// The same with an interface whose address is given and not looked up.
+    /// Sets the address of an interface instead of looking it up.
     #[must_use]
     pub fn with_pinned(self, pinned: Option<Pinned>) -> Self {
         Self { pinned, ..self }
     }
 
-    /// The same with workers for its listeners to carry their connections on.
+    /// Sets the workers that carry the connections of its listeners.
     #[must_use]
     pub fn with_workers(self, workers: Workers) -> Self {
         self.state().running.workers = workers;
         self
     }
 
-    /// The same with these limits for each of its listeners.
+    /// Sets the limits of each of its listeners.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         self.state().running.limits = limits;
         self
     }
 
-    /// The same, saving its configuration to a file: as it is, and after each change.
+    /// Saves its configuration to a file, now and after each change.
     ///
     /// # Errors
-    /// When it cannot be saved as it is.
+    /// When it cannot be saved now.
     pub async fn saving_to(self, path: PathBuf) -> Result<Self, SaveError> {
-        let commands = self.state().model.commands();
+        let commands = self.state().config.commands();
         let autosave = Autosave::start(path, &commands).await?;
         Ok(Self {
             autosave: Some(autosave),
@@ -93,17 +94,26 @@ impl Controller {
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is
-    /// free. Dropped once it has begun, it is done all the same, for nothing but waiting is left then.
+    /// free. If the future is dropped once it was polled, the change is made all the same: only waiting remains then.
     ///
     /// # Errors
-    /// When it does not fit the configuration, or the machine does not let it be done. Nothing is changed then.
+    /// When the command does not fit the configuration, or the machine refuses it. Nothing is changed then.
     pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
-        if let Command::List { what, detail } = &command {
-            return reply::read(self, what, *detail);
+        if let Command::List {
+            resource,
+            places,
+            detail,
+        } = &command
+        {
+            let listing = self.read(|read| resource.list(read, places, *detail))?;
+            return Ok(match listing {
+                Listing::Lines(lines) => Reply::Lines(lines),
+                Listing::Count(count) => Reply::Count(count),
+            });
         }
         let Changed { closed, revision } = self.change(command)?;
-        for door in closed {
-            door.listener().close().await;
+        for handle in closed {
+            handle.listener().close().await;
         }
         if let (Some(autosave), Some(revision)) = (&self.autosave, revision)
             && let Err(error) = autosave.saved(revision).await
@@ -114,64 +124,103 @@ impl Controller {
     }
 
     /// Ends the listeners: they stop accepting at once, and their connections have until the deadline to finish.
-    /// Returns how many were cut then. From now on nothing is added; what is there can be seen and removed, for
-    /// services are withdrawn meanwhile.
+    /// Returns the number of connections aborted then. From now on `add` is refused; resources can still be listed and
+    /// removed, because services deregister meanwhile.
     pub async fn drain(&self, deadline: Duration) -> usize {
-        let doors = {
+        let listeners = {
             let mut state = self.state();
             state.stopping = true;
-            state.running.doors()
+            state.running.all_listeners()
         };
-        running::drain(doors, deadline).await
+        running::drain(listeners, deadline).await
     }
 
-    fn change(&self, command: Command) -> Result<Changed, CommandError> {
+    fn change(&self, mut command: Command) -> Result<Changed, CommandError> {
         let mut guard = self.state();
         let State {
-            model,
+            config,
             running,
             stopping,
         } = &mut *guard;
-        if *stopping && matches!(command, Command::Add(_)) {
-            return Err(CommandError::refused(
-                "add",
-                "the sidecar is stopping: nothing is added any more",
-            ));
+        if let Command::Add(add) = &mut command {
+            if *stopping {
+                return Err(CommandError::refused(
+                    "add",
+                    "the sidecar is stopping: nothing is added any more",
+                ));
+            }
+            add.inner_mut().settle(running, self.pinned.as_ref())?;
         }
-        let command = Apply::allocate(running, self.pinned.as_ref(), command)?;
-        let mut next = model.clone();
-        let along = next
-            .apply(&command)
-            .map_err(|e| Apply::explain(running, &command, e))?;
+        let mut next = config.clone();
+        let removed = command.configure(&mut next).map_err(|error| match &command {
+            Command::Remove { id, .. } => resources::explain_missing(running, id, error),
+            Command::Update(update) => resources::explain_missing(running, &update.inner().id(), error),
+            _ => error,
+        })?;
         let mut apply = Apply {
             running,
-            model: &next,
+            config: &next,
             offers: &self.offers,
             instances: self.instances.as_ref(),
             pinned: self.pinned.as_ref(),
         };
         let mut closed = Vec::new();
         match &command {
-            Command::Add(add) => apply.add(add)?,
-            Command::Update(update) => apply.update(update)?,
-            Command::Remove { what, .. } => {
-                for removed in along.iter().chain([what]) {
-                    closed.extend(apply.remove(removed)?);
+            Command::Add(add) => add.inner().start(&mut apply)?,
+            Command::Update(update) => update.inner().apply(&mut apply)?,
+            Command::RemoveSessions { which, listener } => {
+                resources::remove_sessions(&apply, which, listener)?;
+            }
+            Command::Remove { .. } | Command::List { .. } => {
+                for add in &removed {
+                    closed.extend(add.inner().stop(&mut apply)?);
                 }
             }
-            Command::List { .. } => {}
         }
         // Under the lock, so that revisions are in the order of changes.
         let revision = match &self.autosave {
-            Some(autosave) if next != *model => Some(autosave.save(&next.commands())),
+            Some(autosave) if next != *config => Some(autosave.save(&next.commands())),
             _ => None,
         };
-        *model = next;
+        *config = next;
         tracing::debug!(%command, "executed");
         Ok(Changed { closed, revision })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    /// The server groups, in the order in which they were added.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.read(resources::groups)
+    }
+
+    /// The listeners: the load balancers, then the SOCKS5 servers, each in the order in which they were added.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerView> {
+        self.read(resources::listeners)
+    }
+
+    /// The security groups, in the order in which they were added.
+    #[must_use]
+    pub fn security_groups(&self) -> Vec<SecurityGroupView> {
+        self.read(resources::security_groups)
+    }
+
+    /// The registrations, in the order in which they were added.
+    #[must_use]
+    pub fn registrations(&self) -> Vec<RegistrationView> {
+        self.read(resources::registrations)
+    }
+
+    /// Reads a consistent snapshot. Other commands wait meanwhile.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Read<'_>) -> T) -> T {
+        let state = self.state();
+        read(&Read {
+            config: &state.config,
+            running: &state.running,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug of one command; the others can still be executed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,14 +1,12 @@
 //! Why a command is refused.
 
-use super::grammar::Resource;
-
 /// Why a command is refused. A refused command changes nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// A word that does not fit, with what was expected.
     #[error("{message}")]
     Invalid {
-        /// The word at fault, as written; empty where the command as a whole is.
+        /// The word at fault, as written; empty if the command as a whole is.
         word: String,
         /// What is wrong and what was expected.
         message: String,
@@ -16,16 +14,16 @@ pub enum CommandError {
     /// The name is taken.
     #[error("the resource already exists")]
     Exists {
-        /// Which kind of resource.
-        resource: Resource,
+        /// The kind of resource.
+        resource: &'static str,
         /// Its name.
         name: String,
     },
     /// Nothing has that name.
     #[error("the resource could not be found")]
     NotFound {
-        /// Which kind of resource.
-        resource: Resource,
+        /// The kind of resource.
+        resource: &'static str,
         /// The name asked for.
         name: String,
     },
@@ -39,12 +37,12 @@ pub enum CommandError {
         /// What uses it: kind and name.
         user: String,
     },
-    /// The command is right, and the machine will not have it: an address in use, no such interface.
+    /// The command is right, and the machine refuses it: an address in use, no such interface.
     #[error("{message}")]
     Refused {
         /// The word at fault.
         word: String,
-        /// What the machine said, with its causes.
+        /// What the machine reported, with its causes.
         message: String,
     },
 }
@@ -57,7 +55,7 @@ impl CommandError {
         }
     }
 
-    pub(super) fn not_found(resource: Resource, name: impl Into<String>) -> Self {
+    pub(super) fn not_found(resource: &'static str, name: impl Into<String>) -> Self {
         Self::NotFound {
             resource,
             name: name.into(),
@@ -71,7 +69,7 @@ impl CommandError {
         }
     }
 
-    /// The word at fault; empty where the command as a whole is.
+    /// The word at fault; empty if the command as a whole is.
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -80,7 +78,7 @@ impl CommandError {
         }
     }
 
-    /// The message for a reader who sees the whole file: it says which resource is meant.
+    /// The message for a reader of the whole file: it names the kind of resource.
     #[must_use]
     pub fn in_context(&self) -> String {
         match self {

@@ -1,21 +1,20 @@
-//! The config file: a command a line, run in order at start.
+//! The config file: one command per line, executed in order at start.
 
 use std::collections::HashSet;
 
 use super::command::Command;
 use super::error::CommandError;
-use super::model::Model;
+use super::resources::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// The commands of config files, in the files' order, checked as a whole: whatever could be told without
-/// starting anything has been told.
+/// The commands of config files, in the files' order, checked as far as is possible without starting anything.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
-    /// The commands with the places where they stand.
+    /// The commands with their files and lines.
     pub lines: Vec<Line>,
 }
 
-/// One command and where it stands.
+/// One command with its file and line.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The command.
@@ -43,7 +42,7 @@ impl Script {
     /// not counted as a fault of its own.
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Diagnostics> {
         let mut script = Self::default();
-        let mut model = Model::default();
+        let mut config = Config::default();
         let mut faults = Vec::new();
         let mut broken: HashSet<&str> = HashSet::new();
         for (file, text) in files {
@@ -54,7 +53,7 @@ impl Script {
                 }
                 let outcome = line
                     .parse::<Command>()
-                    .and_then(|command| model.apply(&command).map(|_| command));
+                    .and_then(|command| command.configure(&mut config).map(|_| command));
                 match outcome {
                     Ok(command) => {
                         script.lines.push(Line {

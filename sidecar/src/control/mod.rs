@@ -1,6 +1,7 @@
-//! The control plane: one command grammar and the doors to it.
+//! The control plane: one command language and the controllers that accept it: config file, RESP and HTTP.
+//!
+//! Everything about one resource is in its file under [`resources`]; the [`Controller`] executes commands.
 
-mod apply;
 #[cfg(test)]
 mod arbitrary;
 pub mod autosave;
@@ -9,36 +10,29 @@ mod controller;
 pub mod credential;
 mod error;
 mod file;
-mod grammar;
 pub mod http;
-mod lines;
-mod model;
 mod offers;
-mod parse;
-mod read;
+pub mod reference;
 mod registration;
-mod render;
 mod reply;
+mod resources;
 pub mod resp;
 mod running;
+mod sentence;
 mod sessions;
 mod smart_group;
 mod suggestion;
 mod values;
-mod view;
 
-pub use command::{
-    Add, CheckUpdate, Command, Counted, DEFAULT_WEIGHT, Figure, List, ListenerName, ListenerSpec,
-    ListenerUpdate, Remove, ServerGroupSpec, SmartGroupSpec, SmartNodeSpec, Update,
-};
+pub use command::Command;
 pub use controller::Controller;
 pub use error::CommandError;
 pub use file::{Line, Script};
-pub use grammar::{Action, Flag, Key, Resource};
 pub use offers::Offers;
 pub use reply::Reply;
-pub use sessions::SessionPattern;
-pub use view::{
-    GroupView, ListenerView, MemberView, RegistrationView, SecurityGroupView, ServerGroupsView,
-    SmartGroupView,
+pub use resources::{
+    Add, GroupView, Id, ListenerView, Place, RegistrationView, Resource, SecurityGroupView, Spec, Update,
 };
+pub use running::ListenerName;
+pub use sentence::Action;
+pub use sessions::SessionPattern;

@@ -1,31 +1,31 @@
-//! A smart-node-delegate at work: a local instance that is announced while its port accepts connections.
+//! Announces a local instance to the mesh while its port accepts connections.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use rand::RngExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::command::SmartNodeSpec;
 use super::error::CommandError;
 use super::offers::Offers;
-use crate::balance::service::{Instance, Offer, ServiceId};
-use crate::interface::{self, Pinned};
+use crate::balance::service::Offer;
+use crate::interface::{self, IpType, Pinned};
 use crate::self_connect::is_self_connect;
 
-/// Where ports are allocated, as the original does.
+/// The range that ports are allocated from, as in the original.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
-/// How many ports are tried before giving up: far more than a busy machine needs.
+/// Random ports tried before giving up: far more than a busy machine needs.
 const ALLOCATION_TRIES: usize = 256;
-/// How long the instance may take to accept a connection.
+/// Timeout of a check, which is an attempt to connect.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
-/// The first pause between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
+/// First interval between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
-/// The longest pause between checks, and the pause once it is announced.
+/// Maximum interval between checks, and the interval while the instance is announced.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
-/// Unanswered checks in a row that withdraw an instance; a refused one withdraws it at once.
+/// Consecutive timeouts that withdraw an instance; a refused connection withdraws it at once.
 const SILENT_CHECKS: u32 = 3;
 
 /// A local instance that is offered to the mesh. Dropping it withdraws the instance.
@@ -37,44 +37,8 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Where the instance of a specification listens: the interface's address, and where no port is given a free
-    /// one that is not `taken` by another registration.
-    ///
-    /// # Errors
-    /// When there is no such interface or address, or no port is free.
-    pub(super) fn place(
-        spec: &SmartNodeSpec,
-        pinned: Option<&Pinned>,
-        taken: impl Fn(SocketAddr) -> bool,
-    ) -> Result<SocketAddr, CommandError> {
-        let ip = match pinned {
-            Some(pinned) if pinned.nic == spec.nic => pinned.address_of(spec.ip_type),
-            _ => interface::address_of(&spec.nic, spec.ip_type),
-        };
-        let ip = ip.map_err(|e| CommandError::refused(&spec.nic, format!("nic {}: {e}", spec.nic)))?;
-        if let Some(port) = spec.port {
-            return Ok(SocketAddr::new(ip, port));
-        }
-        free_address(ip, taken).ok_or_else(|| {
-            CommandError::refused(
-                "port",
-                format!("no free port was found on {ip} in {}..{}", PORTS.start, PORTS.end),
-            )
-        })
-    }
-
-    /// Starts to watch the place, and announces it as soon as it accepts a connection.
-    pub(super) fn start(spec: &SmartNodeSpec, address: SocketAddr, offers: Offers) -> Self {
-        let offer = Offer {
-            id: ServiceId {
-                service: spec.service.clone(),
-                zone: spec.zone.clone(),
-            },
-            instance: Instance {
-                address,
-                weight: spec.weight,
-            },
-        };
+    /// Starts checking the instance's address, and announces the instance as soon as it accepts a connection.
+    pub(super) fn start(offer: Offer, offers: Offers) -> Self {
         let ended = CancellationToken::new();
         let watch = watch(offer.clone(), offers.clone(), ended.clone());
         // Detached: it ends with the token, which the registration cancels when it is dropped.
@@ -86,7 +50,7 @@ impl Registration {
         self.offer.instance.address
     }
 
-    /// Whether the mesh is told of it now.
+    /// Whether it is announced to the mesh now.
     pub(super) fn is_announced(&self) -> bool {
         self.offers.contains(&self.offer)
     }
@@ -97,6 +61,33 @@ impl Drop for Registration {
         self.ended.cancel();
         self.offers.withdraw(&self.offer);
     }
+}
+
+/// The address of an instance: its interface's, and its port, or a free one that is not `taken` by another registration.
+///
+/// # Errors
+/// When there is no such interface or address, or no port is free.
+pub(super) fn place(
+    nic: &str,
+    ip_type: IpType,
+    port: Option<NonZeroU16>,
+    pinned: Option<&Pinned>,
+    taken: impl Fn(SocketAddr) -> bool,
+) -> Result<SocketAddr, CommandError> {
+    let ip = match pinned {
+        Some(pinned) if pinned.nic == nic => pinned.address_of(ip_type),
+        _ => interface::address_of(nic, ip_type),
+    };
+    let ip = ip.map_err(|error| CommandError::refused(nic, format!("nic {nic}: {error}")))?;
+    if let Some(port) = port {
+        return Ok(SocketAddr::new(ip, port.get()));
+    }
+    free_address(ip, taken).ok_or_else(|| {
+        CommandError::refused(
+            "port",
+            format!("no free port was found on {ip} in {}..{}", PORTS.start, PORTS.end),
+        )
+    })
 }
 
 async fn watch(offer: Offer, offers: Offers, ended: CancellationToken) {
@@ -162,7 +153,7 @@ mod tests {
     use crate::self_connect::tests::self_connected;
 
     #[tokio::test]
-    async fn where_nobody_listens_nobody_accepts() {
+    async fn a_connection_to_itself_counts_as_refused() {
         let stream = self_connected().await;
         let own = stream.local_addr().expect("an address");
         let said = said(Ok(stream), own);

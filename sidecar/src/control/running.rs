@@ -1,4 +1,4 @@
-//! What runs because of the configuration, by name, and what each change does to it.
+//! What runs because of the configuration, by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,16 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::command::{ListenerName, ListenerSpec};
 use super::error::CommandError;
-use super::grammar::Resource;
 use super::registration::Registration;
 use super::smart_group::SmartGroup;
 use crate::balance::{ServerGroup, ServerGroups};
 use crate::health;
 use crate::proxy::Limits;
 use crate::proxy::access::SecurityGroup;
-use crate::proxy::listener::{Listener, bind};
+use crate::proxy::listener::Listener;
 use crate::proxy::socks5::Socks5Server;
 use crate::proxy::tcp_lb::TcpLb;
 use crate::proxy::workers::Workers;
@@ -24,30 +22,49 @@ use crate::proxy::workers::Workers;
 /// What runs because of the configuration, by name.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// What listeners carry their connections on.
+    /// The threads that carry the listeners' connections.
     pub(super) workers: Workers,
-    /// What each listener may take.
+    /// Limits of each listener.
     pub(super) limits: Limits,
     pub(super) server_groups: HashMap<String, Arc<ServerGroups>>,
     pub(super) groups: HashMap<String, Group>,
-    pub(super) listeners: HashMap<ListenerName, Arc<Door>>,
+    pub(super) listeners: HashMap<ListenerName, Arc<ListenerHandle>>,
     pub(super) security_groups: HashMap<String, Arc<SecurityGroup>>,
     pub(super) smart_groups: HashMap<String, SmartGroup>,
     pub(super) registrations: HashMap<String, Registration>,
-    /// Listeners that were removed and may have connections still.
-    closed: Vec<Arc<Door>>,
+    /// Listeners that were removed and may still have connections.
+    closed: Vec<Arc<ListenerHandle>>,
+}
+
+/// A listener, by its kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ListenerName {
+    /// A TCP load balancer.
+    TcpLb(String),
+    /// A SOCKS5 server.
+    Socks5Server(String),
+}
+
+impl ListenerName {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::TcpLb(name) | Self::Socks5Server(name) => name,
+        }
+    }
 }
 
 /// A group and its health checks, which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) group: Arc<ServerGroup>,
+    group: Arc<ServerGroup>,
     _checks: DropGuard,
 }
 
-/// What clients come in by.
+/// A running listener.
 #[derive(Debug)]
-pub(super) enum Door {
+pub(super) enum ListenerHandle {
     TcpLb(TcpLb),
     Socks5Server(Socks5Server),
 }
@@ -64,7 +81,7 @@ impl Group {
     }
 }
 
-impl Door {
+impl ListenerHandle {
     pub(super) fn listener(&self) -> &Listener {
         match self {
             Self::TcpLb(lb) => lb.listener(),
@@ -83,91 +100,41 @@ impl Door {
 impl Running {
     pub(super) fn group(&self, name: &str) -> Result<Arc<ServerGroup>, CommandError> {
         let group = self.groups.get(name).map(|g| Arc::clone(&g.group));
-        group.ok_or_else(|| CommandError::not_found(Resource::ServerGroup, name))
+        group.ok_or_else(|| CommandError::not_found("server-group", name))
     }
 
     pub(super) fn backends(&self, name: &str) -> Result<Arc<ServerGroups>, CommandError> {
         let groups = self.server_groups.get(name).map(Arc::clone);
-        groups.ok_or_else(|| CommandError::not_found(Resource::ServerGroups, name))
+        groups.ok_or_else(|| CommandError::not_found("server-groups", name))
     }
 
-    pub(super) fn security_group(
-        &self,
-        name: Option<&str>,
-    ) -> Result<Option<Arc<SecurityGroup>>, CommandError> {
-        let Some(name) = name else { return Ok(None) };
-        match self.security_groups.get(name) {
-            Some(group) => Ok(Some(Arc::clone(group))),
-            None => Err(CommandError::not_found(Resource::SecurityGroup, name)),
-        }
+    pub(super) fn security_group(&self, name: &str) -> Result<Arc<SecurityGroup>, CommandError> {
+        let group = self.security_groups.get(name).map(Arc::clone);
+        group.ok_or_else(|| CommandError::not_found("security-group", name))
     }
 
-    pub(super) fn listener(&self, name: &ListenerName) -> Result<Arc<Door>, CommandError> {
-        let door = self.listeners.get(name).map(Arc::clone);
-        door.ok_or_else(|| CommandError::not_found(name.resource(), name.name()))
+    /// Takes a listener out. It stops accepting at once, and the caller may wait until its address is free. Its
+    /// connections stay open, and are drained with the others.
+    pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<ListenerHandle>> {
+        let handle = self.listeners.remove(name)?;
+        handle.listener().stop_accepting();
+        self.closed.retain(|closed| !closed.listener().is_over());
+        self.closed.push(Arc::clone(&handle));
+        Some(handle)
     }
 
-    /// Binds and starts a listener.
-    pub(super) fn open(
-        &mut self,
-        name: ListenerName,
-        spec: &ListenerSpec,
-        allow_non_backend: bool,
-    ) -> Result<(), CommandError> {
-        let backends = self.backends(&spec.backend)?;
-        let security_group = self.security_group(spec.security_group.as_deref())?;
-        let address = spec.address.to_string();
-        let socket = bind(spec.address).map_err(|e| {
-            CommandError::refused(
-                &address,
-                format!("cannot listen on address {address}: {}", e.source),
-            )
-        })?;
-        let limits = self.limits;
-        #[cfg(feature = "failpoints")]
-        let allow_non_backend = crate::failpoints::allow_non_backend(allow_non_backend);
-        let door = match &name {
-            ListenerName::TcpLb(_) => {
-                TcpLb::start(socket, backends, security_group, limits, &self.workers).map(Door::TcpLb)
-            }
-            ListenerName::Socks5Server(_) => Socks5Server::start(
-                socket,
-                backends,
-                allow_non_backend,
-                security_group,
-                limits,
-                &self.workers,
-            )
-            .map(Door::Socks5Server),
-        };
-        let door = door
-            .map_err(|e| CommandError::refused(&address, format!("cannot serve address {address}: {e}")))?;
-        self.listeners.insert(name, Arc::new(door));
-        Ok(())
-    }
-
-    /// Takes a listener out: it accepts no more from now on, and the caller may wait until its address is free. Its
-    /// connections live on, and are drained with the others.
-    pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<Door>> {
-        let door = self.listeners.remove(name)?;
-        door.listener().stop_accepting();
-        self.closed.retain(|d| !d.listener().is_over());
-        self.closed.push(Arc::clone(&door));
-        Some(door)
-    }
-
-    /// Every listener, the removed ones included that may have connections still.
-    pub(super) fn doors(&self) -> Vec<Arc<Door>> {
+    /// Every listener, including removed ones that may still have connections.
+    pub(super) fn all_listeners(&self) -> Vec<Arc<ListenerHandle>> {
         self.listeners.values().chain(&self.closed).cloned().collect()
     }
 }
 
-/// Ends listeners: they stop accepting at once, and their connections have until the deadline to finish. Returns how
-/// many were cut then.
-pub(super) async fn drain(doors: Vec<Arc<Door>>, deadline: Duration) -> usize {
+/// Ends listeners: they stop accepting at once, and their connections have until the deadline to finish. Returns the
+/// number of connections aborted then.
+pub(super) async fn drain(listeners: Vec<Arc<ListenerHandle>>, deadline: Duration) -> usize {
     let mut drains = JoinSet::new();
-    for door in doors {
-        drains.spawn(async move { door.listener().drain(deadline).await });
+    for handle in listeners {
+        drains.spawn(async move { handle.listener().drain(deadline).await });
     }
     drains.join_all().await.into_iter().sum()
 }

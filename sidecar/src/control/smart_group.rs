@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::command::SmartGroupSpec;
 use crate::balance::ServerGroup;
 use crate::balance::service::{Instances, ServiceId};
 
@@ -28,15 +27,7 @@ struct Filled {
 
 impl SmartGroup {
     /// Fills the group at once, and again whenever the mesh changes.
-    pub(super) fn start(
-        spec: &SmartGroupSpec,
-        group: Arc<ServerGroup>,
-        mut instances: MeshInstances,
-    ) -> Self {
-        let id = ServiceId {
-            service: spec.service.clone(),
-            zone: spec.zone.clone(),
-        };
+    pub(super) fn start(id: ServiceId, group: Arc<ServerGroup>, mut instances: MeshInstances) -> Self {
         let filled = Arc::new(Mutex::new(Filled {
             id,
             group: Some(group),

@@ -1,124 +1,275 @@
-//! The kinds of values that stand behind keys: how each is read, and what is expected in words.
+//! Values that follow keys: how each kind is read from a word and from JSON, and what is expected.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
-use super::error::CommandError;
 use crate::balance::Method;
 use crate::interface::IpType;
 use crate::proxy::access::{Protocol, Verdict};
 
-/// The longest name of anything, in bytes.
-pub(super) const MAX_NAME: usize = 255;
+/// Maximum length of a name, in bytes.
+const MAX_NAME: usize = 255;
 
-/// What stands for no security group.
+/// Maximum part of a value that a message repeats, in characters.
+const SHOWN: usize = 80;
+
+/// Stands for no security group.
 pub(super) const ALLOW_ALL: &str = "(allow-all)";
 
-/// A kind of value.
-pub(super) struct Kind<T> {
+/// A kind of value. [`fmt::Display`] writes the word that [`Value::parse`] reads.
+pub(super) trait Value: Sized + fmt::Display {
     /// What is expected, in words.
-    pub(super) expected: &'static str,
-    /// Reads one; `None` where the text is none.
-    pub(super) parse: fn(&str) -> Option<T>,
+    const EXPECTED: &'static str;
+    /// Its JSON type.
+    const JSON: Json = Json::Text;
+
+    /// Reads a word; `None` if it is no such value.
+    fn parse(word: &str) -> Option<Self>;
 }
 
-pub(super) const ADDRESS: Kind<SocketAddr> = Kind {
-    expected: "an address such as 127.0.0.1:1080 or [::1]:1080",
-    parse: |s| s.parse().ok(),
-};
+/// A JSON type, with the values it is limited to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Json {
+    Text,
+    OneOf(&'static [&'static str]),
+    Integer { min: u32, max: u32 },
+    Bool,
+}
 
-pub(super) const WEIGHT: Kind<u32> = Kind {
-    expected: "a weight from 0 to 65535",
-    parse: |s| s.parse::<u16>().ok().map(u32::from),
-};
-
-pub(super) const MILLIS: Kind<Duration> = Kind {
-    expected: "milliseconds from 1 to 3600000",
-    parse: |s| {
-        let millis = s.parse::<u64>().ok()?;
-        (1..=3_600_000)
-            .contains(&millis)
-            .then(|| Duration::from_millis(millis))
-    },
-};
-
-pub(super) const TIMES: Kind<u32> = Kind {
-    expected: "a number of checks from 1 to 1000",
-    parse: |s| s.parse().ok().filter(|n| (1..=1000).contains(n)),
-};
-
-pub(super) const METHOD: Kind<Method> = Kind {
-    expected: "a method: wrr, wlc or source",
-    parse: |s| s.parse().ok(),
-};
-
-pub(super) const IP_TYPE: Kind<IpType> = Kind {
-    expected: "v4 or v6",
-    parse: |s| s.parse().ok(),
-};
-
-pub(super) const PORT: Kind<u16> = Kind {
-    expected: "a port from 1 to 65535",
-    parse: |s| s.parse().ok().filter(|p| *p != 0),
-};
-
-pub(super) const VERDICT: Kind<Verdict> = Kind {
-    expected: "allow or deny",
-    parse: |s| s.parse().ok(),
-};
-
-pub(super) const NETWORK: Kind<IpNet> = Kind {
-    expected: "a network such as 10.0.0.0/8 or fd00::/8",
-    parse: |s| s.parse::<IpNet>().ok().filter(|n| n.addr() == n.network()),
-};
-
-pub(super) const PROTOCOL: Kind<Protocol> = Kind {
-    expected: "TCP or UDP",
-    parse: |s| s.parse().ok(),
-};
-
-pub(super) const PORT_RANGE: Kind<(u16, u16)> = Kind {
-    expected: "the first and the last port, such as 80,90",
-    parse: |s| {
-        let (first, last) = s.split_once(',')?;
-        let range = ((PORT.parse)(first)?, (PORT.parse)(last)?);
-        (range.0 <= range.1).then_some(range)
-    },
-};
-
-/// The name of a security group, or what stands for none.
-pub(super) const SECURITY_GROUP: Kind<Option<String>> = Kind {
-    expected: "the name of a security-group, or (allow-all)",
-    parse: |s| {
-        if s == ALLOW_ALL {
-            Some(None)
-        } else {
-            (NAME.parse)(s).map(Some)
+impl Json {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Text | Self::OneOf(_) => "a string",
+            Self::Integer { .. } => "a number",
+            Self::Bool => "true or false",
         }
-    },
-};
+    }
 
-pub(super) const NAME: Kind<String> = Kind {
-    expected: "1 to 255 bytes without white space, control characters, commas or a parenthesis in front",
-    parse: |s| {
-        let fits = (1..=MAX_NAME).contains(&s.len());
+    /// A word as a value of this type.
+    pub(super) fn value(self, word: &str) -> serde_json::Value {
+        match self {
+            Self::Text | Self::OneOf(_) => word.into(),
+            Self::Integer { .. } | Self::Bool => word.parse().unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads a value from JSON, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// The message continues a sentence that begins with the field's name.
+pub(super) fn json<'de, D: Deserializer<'de>, T: Value>(deserializer: D) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let word = match (T::JSON, &value) {
+        (Json::Text | Json::OneOf(_), serde_json::Value::String(text)) => text.clone(),
+        (Json::Integer { .. }, serde_json::Value::Number(_)) | (Json::Bool, serde_json::Value::Bool(_)) => {
+            value.to_string()
+        }
+        (json, _) => {
+            let (noun, found) = (json.noun(), shortened(&value.to_string()));
+            return Err(D::Error::custom(format_args!("must be {noun}, found {found}")));
+        }
+    };
+    T::parse(&word).ok_or_else(|| {
+        let (found, expected) = (shortened(&word), T::EXPECTED);
+        D::Error::custom(format_args!("{found} is not valid; expected {expected}"))
+    })
+}
+
+/// Like [`json`], for a field that may be left out.
+pub(super) fn optional_json<'de, D: Deserializer<'de>, T: Value>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    json(deserializer).map(Some)
+}
+
+/// A text, cut to the length that a message repeats.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A name.
+impl Value for String {
+    const EXPECTED: &'static str =
+        "1 to 255 bytes without white space, control characters, commas or a leading parenthesis";
+
+    fn parse(word: &str) -> Option<Self> {
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';
-        (fits && !s.contains(odd) && !s.starts_with('(')).then(|| s.to_owned())
-    },
-};
+        let fits = (1..=MAX_NAME).contains(&word.len()) && !word.contains(odd) && !word.starts_with('(');
+        fits.then(|| word.to_owned())
+    }
+}
 
-/// Checks a resource's name.
-pub(super) fn check_name(resource: &str, name: &str) -> Result<(), CommandError> {
-    match (NAME.parse)(name) {
-        Some(_) => Ok(()),
-        None => Err(CommandError::invalid(
-            name,
-            format!(
-                "{name:?} is not a valid name for a {resource}; expected {}",
-                NAME.expected
-            ),
-        )),
+impl Value for SocketAddr {
+    const EXPECTED: &'static str = "an address such as 127.0.0.1:1080 or [::1]:1080";
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
+}
+
+impl Value for IpNet {
+    const EXPECTED: &'static str = "a network such as 10.0.0.0/8 or fd00::/8";
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse::<Self>().ok().filter(|n| n.addr() == n.network())
+    }
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+    const JSON: Json = Json::Bool;
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
+}
+
+/// A TCP port.
+impl Value for NonZeroU16 {
+    const EXPECTED: &'static str = "a port from 1 to 65535";
+    const JSON: Json = Json::Integer { min: 1, max: 65535 };
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
+}
+
+macro_rules! words {
+    ($($type:ty: $words:expr, $expected:literal;)+) => {$(
+        impl Value for $type {
+            const EXPECTED: &'static str = $expected;
+            const JSON: Json = Json::OneOf(&$words);
+
+            fn parse(word: &str) -> Option<Self> {
+                word.parse().ok()
+            }
+        }
+    )+};
+}
+
+words! {
+    Method: ["wrr", "wlc", "source"], "a method: wrr, wlc or source";
+    Verdict: ["allow", "deny"], "allow or deny";
+    Protocol: ["TCP", "UDP"], "TCP or UDP";
+    IpType: ["v4", "v6"], "v4 or v6";
+}
+
+/// A share of connections, relative to the others'; 0 takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Weight(pub u32);
+
+impl Default for Weight {
+    /// The original's.
+    fn default() -> Self {
+        Self(10)
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Value for Weight {
+    const EXPECTED: &'static str = "a weight from 0 to 65535";
+    const JSON: Json = Json::Integer { min: 0, max: 65535 };
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse::<u16>().ok().map(|weight| Self(weight.into()))
+    }
+}
+
+/// A time in milliseconds, up to an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Millis(pub Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_millis().fmt(f)
+    }
+}
+
+impl Value for Millis {
+    const EXPECTED: &'static str = "milliseconds from 1 to 3600000";
+    const JSON: Json = Json::Integer {
+        min: 1,
+        max: 3_600_000,
+    };
+
+    fn parse(word: &str) -> Option<Self> {
+        let millis = word.parse().ok().filter(|n| (1..=3_600_000).contains(n))?;
+        Some(Self(Duration::from_millis(millis)))
+    }
+}
+
+/// Consecutive health checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checks(pub u32);
+
+impl fmt::Display for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Value for Checks {
+    const EXPECTED: &'static str = "a number of checks from 1 to 1000";
+    const JSON: Json = Json::Integer { min: 1, max: 1000 };
+
+    fn parse(word: &str) -> Option<Self> {
+        let checks = word.parse().ok().filter(|n| (1..=1000).contains(n))?;
+        Some(Self(checks))
+    }
+}
+
+/// The first and the last of a range of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PortRange(pub NonZeroU16, pub NonZeroU16);
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.0, self.1)
+    }
+}
+
+impl Value for PortRange {
+    const EXPECTED: &'static str = "the first and the last port, such as 80,90";
+
+    fn parse(word: &str) -> Option<Self> {
+        let (first, last) = word.split_once(',')?;
+        let (first, last) = (NonZeroU16::parse(first)?, NonZeroU16::parse(last)?);
+        (first <= last).then_some(Self(first, last))
+    }
+}
+
+/// The name of a security group, or `(allow-all)` for none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Guard(pub Option<String>);
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or(ALLOW_ALL))
+    }
+}
+
+impl Value for Guard {
+    const EXPECTED: &'static str = "the name of a security-group, or (allow-all)";
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            ALLOW_ALL => Some(Self(None)),
+            name => String::parse(name).map(|name| Self(Some(name))),
+        }
     }
 }

@@ -137,11 +137,11 @@ impl From<RegistrationView> for RegistrationPage {
     fn from(view: RegistrationView) -> Self {
         Self {
             name: view.name,
-            service: view.spec.service,
-            zone: view.spec.zone,
+            service: view.service,
+            zone: view.zone,
             address: view.address.ip(),
             port: view.address.port(),
-            weight: view.spec.weight,
+            weight: view.weight,
             state: State::of(view.announced),
         }
     }

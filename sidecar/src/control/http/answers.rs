@@ -1,30 +1,33 @@
-//! The answers that carry no reading: done, refused, not found.
+//! The answers to refused requests.
 
 use hyper::{Method, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::body::Fault;
-use super::shape::shapes;
+use super::body::BodyError;
 use crate::control::error::CommandError;
 use crate::http::{self, Answer};
 
-shapes! {
-    /// Why a request is refused.
-    struct Refused {
-        /// The HTTP status.
-        code: u16,
-        /// What is wrong, and what was expected.
-        message: String,
-    }
+/// Why a request is refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refused {
+    /// The HTTP status.
+    code: u16,
+    /// What is wrong, and what was expected.
+    message: String,
+}
 
-    /// Why a body cannot be read.
-    struct NotJson {
-        /// The HTTP status.
-        status: u16,
-        /// The HTTP status in words.
-        reason: &'static str,
-        /// What is wrong with it.
-        message: String,
-    }
+/// Why a body cannot be read.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NotJson {
+    /// The HTTP status.
+    status: u16,
+    /// The HTTP status in words.
+    reason: &'static str,
+    /// What is wrong with it.
+    message: String,
 }
 
 pub(super) fn error(status: StatusCode, message: impl Into<String>) -> Answer {
@@ -39,13 +42,13 @@ pub(super) fn refused(message: impl Into<String>) -> Answer {
     error(StatusCode::BAD_REQUEST, message)
 }
 
-/// The answer for a path that leads nowhere.
-pub(super) fn nothing_at(method: &Method, path: &str) -> Answer {
+/// The answer for a path that does not exist.
+pub(super) fn no_such_path(method: &Method, path: &str) -> Answer {
     http::text(StatusCode::NOT_FOUND, format!("Cannot {method} {path}\r\n"))
 }
 
-/// The answer where there is nothing to read.
-pub(super) fn unread(error_: &CommandError) -> Answer {
+/// The answer to a reader whose command is refused.
+pub(super) fn not_read(error_: &CommandError) -> Answer {
     match error_ {
         CommandError::NotFound { resource, name } => error(
             StatusCode::NOT_FOUND,
@@ -55,11 +58,11 @@ pub(super) fn unread(error_: &CommandError) -> Answer {
     }
 }
 
-impl From<Fault> for Answer {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unfit(message) => refused(message),
-            Fault::NotJson(error) => {
+impl From<BodyError> for Answer {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Unfit(message) => refused(message),
+            BodyError::NotJson(error) => {
                 let status = StatusCode::BAD_REQUEST;
                 let answer = NotJson {
                     status: status.as_u16(),

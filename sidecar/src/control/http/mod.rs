@@ -1,23 +1,15 @@
-//! The HTTP door: JSON over HTTP/1.1, mapped one to one on commands. It has no logic of its own.
+//! The HTTP controller: JSON over HTTP/1.1, mapped one to one on commands.
 //!
-//! [`routes`] has every path ([`modules`] those of resources), [`bodies`] every body, and [`views`] every answer;
-//! the router, the reading of bodies and the description of the API in [`openapi`] all go by these. [`change`] makes
-//! a command of a request.
+//! [`routes`] has every path, made from the resources' specifications; the router and the description of the API in
+//! [`openapi`] go by it. [`body`] reads bodies, which deserialise to commands.
 
 mod answers;
-mod bodies;
 mod body;
-mod change;
-mod field;
-mod modules;
 mod openapi;
-mod original;
 mod routes;
-mod shape;
 #[cfg(test)]
 mod tests;
 mod token;
-mod views;
 
 use std::sync::Arc;
 
@@ -25,19 +17,19 @@ use hyper::body::Incoming;
 use hyper::header::ORIGIN;
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 use super::controller::Controller;
 use super::reply::Reply;
 use crate::http::{self, Answer};
-use answers::{from_web_page, nothing_at, refused, unread};
-use change::Change;
-use routes::{Leads, ROUTES, Route};
+use answers::{from_web_page, no_such_path, not_read, refused};
+use routes::{Change, Leads, ROUTES, Route};
 pub use token::TokenCheck;
 
-/// The largest body, in bytes.
+/// Maximum size of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Answers one request. With a token, only to callers that show it.
+/// Answers one request; if there is a token, only for callers that show it.
 pub async fn handle(
     controller: Arc<Controller>,
     token: Option<TokenCheck>,
@@ -52,7 +44,7 @@ pub async fn handle(
     }
     let (method, path) = (request.method(), request.uri().path());
     let Some((route, names)) = find(method, path) else {
-        return nothing_at(method, path);
+        return no_such_path(method, path);
     };
     let force = match force(route, request.uri().query()) {
         Ok(force) => force,
@@ -60,10 +52,11 @@ pub async fn handle(
     };
     match &route.leads {
         Leads::Change(change) => execute(&controller, change, &names, force, request).await,
-        Leads::Read(read) => match (read.read)(&controller, &names) {
+        Leads::Read(reading) => match controller.read(|at| (reading.read)(at, &names)) {
             Ok(found) => http::json(StatusCode::OK, &found),
-            Err(error) => unread(&error),
+            Err(error) => not_read(&error),
         },
+        Leads::Nothing => http::json(StatusCode::OK, &Value::Array(Vec::new())),
         Leads::Document => http::json(StatusCode::OK, &openapi::document(token.is_some())),
     }
 }
@@ -79,14 +72,14 @@ async fn execute(
         Ok(body) => body,
         Err(error) => return refused(error.to_string()),
     };
-    let (command, said) = match change.command(names, force, &body) {
-        Ok(understood) => understood,
-        Err(fault) => return fault.into(),
+    let command = match change.command(names, force, &body) {
+        Ok(command) => command,
+        Err(error) => return error.into(),
     };
     match controller.execute(command).await {
         Ok(Reply::Unsaved(error)) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, error.of_a_change()),
         Ok(_) => http::empty(StatusCode::NO_CONTENT),
-        Err(error) => refused(said.explain(&error)),
+        Err(error) => refused(error.to_string()),
     }
 }
 
@@ -97,7 +90,7 @@ fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<String>)> {
     routes.find_map(|route| Some((route, route.names(&segments)?)))
 }
 
-/// The parts of a path, percent-decoded; `None` where one is not UTF-8.
+/// The parts of a path, percent-decoded; `None` if one is not UTF-8.
 fn segments(path: &str) -> Option<Vec<String>> {
     path.split('/')
         .skip(1)

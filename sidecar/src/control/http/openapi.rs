@@ -1,55 +1,80 @@
-//! The description of the API, generated from the tables that it is served by (OpenAPI Specification 3.1.0).
+//! The description of the API (OpenAPI Specification 3.1.0), made from the routes and the types that they are served
+//! by.
 
-use serde_json::{Map, Value, json};
+use hyper::Method;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
+};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ComponentsBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, Type,
+};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, RefOr, Required, Response,
+    ResponseBuilder, Server,
+};
 
 use super::answers::{NotJson, Refused};
-use super::change::Change;
-use super::field::{Field, Given, Holds};
-use super::routes::{Leads, ROUTES, Route};
-use super::shape::{Schemas, Shape, object};
+use super::routes::{Change, Leads, ROUTES, Route};
+use crate::control::resources::{BodyField, Given, Resource};
+use crate::control::values::Json;
 
-/// The description; `guarded` where callers must show a token.
-pub(super) fn document(guarded: bool) -> Value {
-    let mut schemas = Schemas::new();
-    let mut paths = Map::new();
+/// The description; `guarded` if callers must show a token.
+pub(super) fn document(guarded: bool) -> OpenApi {
+    let mut components = ComponentsBuilder::new()
+        .schema_from::<Refused>()
+        .schema_from::<NotJson>()
+        .security_scheme(
+            "token",
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+        );
+    let mut paths = PathsBuilder::new();
     for route in ROUTES.iter() {
-        let operation = operation(route, guarded, &mut schemas);
-        let path = paths.entry(&route.path).or_insert_with(|| path_item(route));
-        path[route.method.as_str().to_ascii_lowercase()] = operation;
+        if let Leads::Read(reading) = &route.leads {
+            components = components.schemas_from_iter((reading.describe)().components);
+        }
+        let mut item = PathItem::new(method(&route.method), operation(route, guarded));
+        let parameters: Vec<Parameter> = names(&route.path).map(parameter).collect();
+        if !parameters.is_empty() {
+            item.parameters = Some(parameters.into_iter().map(RefOr::T).collect());
+        }
+        paths = paths.path(&route.path, item);
     }
-    let scheme = json!({"type": "http", "scheme": "bearer"});
-    let mut document = json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Sidecar control plane",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "Resources of a running sidecar. Changes take effect at once and lose no connection; \
-                            a refused request changes nothing.",
-        },
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {"token": scheme}},
-    });
-    if guarded {
-        document["security"] = json!([{"token": []}]);
-    }
-    document
+    let info = InfoBuilder::new()
+        .title("Sidecar control plane")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Resources of a running sidecar. Changes take effect at once and lose no connection; a refused request \
+             changes nothing.",
+        ));
+    let token = || [SecurityRequirement::new("token", Vec::<String>::new())];
+    OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([Server::new("/")]))
+        .paths(paths)
+        .components(Some(components.build()))
+        .security(guarded.then(token))
+        .build()
 }
 
-fn path_item(route: &Route) -> Value {
-    let names = route
-        .path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let parameters: Vec<Value> = names.map(parameter).collect();
-    if parameters.is_empty() {
-        json!({})
-    } else {
-        json!({"parameters": parameters})
+fn method(method: &Method) -> HttpMethod {
+    match *method {
+        Method::POST => HttpMethod::Post,
+        Method::PUT => HttpMethod::Put,
+        Method::DELETE => HttpMethod::Delete,
+        _ => HttpMethod::Get,
     }
 }
 
-fn parameter(name: &str) -> Value {
+/// The names that a path stands for.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn parameter(name: &str) -> Parameter {
     let about = match name {
         "session" => {
             "an address at one of its ends, or /REGEX/ over CLIENT->INSTANCE; percent-encoded".to_owned()
@@ -57,94 +82,136 @@ fn parameter(name: &str) -> Value {
         "bind-server" => "the address as IP:PORT".to_owned(),
         other => format!("the name of the {other}"),
     };
-    json!({"name": name, "in": "path", "required": true, "description": about, "schema": {"type": "string"}})
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(about))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }
 
-fn operation(route: &Route, guarded: bool, schemas: &mut Schemas) -> Value {
-    let mut operation = json!({
-        "operationId": route.about.replace([' ', ':'], "-"),
-        "summary": route.about,
-        "responses": {},
-    });
-    let refused = Refused::schema(schemas);
-    operation["responses"]["400"] = answer("refused", &refused);
+fn force() -> Parameter {
+    ParameterBuilder::new()
+        .name("force")
+        .parameter_in(ParameterIn::Query)
+        .description(Some(
+            "remove everything that uses it, too; a session is always removed by force",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean)))
+        .build()
+}
+
+fn operation(route: &Route, guarded: bool) -> Operation {
+    let refused = || RefOr::from(Ref::from_schema_name(Refused::name()));
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(route.about.replace([' ', ':'], "-")))
+        .summary(Some(&route.about));
+    let mut refusal = answer("refused", refused());
     match &route.leads {
-        Leads::Read(read) => {
-            operation["responses"]["200"] = answer("what was asked for", &(read.schema)(schemas));
+        Leads::Read(reading) => {
+            let one = (reading.describe)().schema;
+            let found = match reading.is_list {
+                true => answer("what was asked for", ArrayBuilder::new().items(one)),
+                false => answer("what was asked for", one),
+            };
+            operation = operation.response("200", found);
             if route.path.contains('{') {
-                operation["responses"]["404"] = answer("there is no such resource", &refused);
+                operation = operation.response("404", answer("there is no such resource", refused()));
             }
+        }
+        Leads::Nothing => {
+            let nothing = ArrayBuilder::new().max_items(Some(0));
+            operation = operation.response("200", answer("what was asked for", nothing));
         }
         Leads::Document => {
-            operation["responses"]["200"] = answer("this description", &json!({"type": "object"}));
+            operation = operation.response("200", answer("this description", ObjectBuilder::new()));
         }
         Leads::Change(change) => {
-            operation["responses"]["204"] = json!({"description": "done"});
-            operation["responses"]["500"] = answer(
-                "done, but it could not be saved and is lost at the next start",
-                &refused,
-            );
-            if let Some(fields) = change.fields {
-                let schema = body(change, fields);
-                let refusal = json!({"oneOf": [refused, NotJson::schema(schemas)]});
-                operation["responses"]["400"] = answer("refused; nothing is changed", &refusal);
-                operation["requestBody"] =
-                    json!({"required": true, "content": {"application/json": {"schema": schema}}});
+            operation = operation
+                .response("204", ResponseBuilder::new().description("done"))
+                .response(
+                    "500",
+                    answer(
+                        "done, but it could not be saved and is lost at the next start",
+                        refused(),
+                    ),
+                );
+            if let Some(fields) = &change.fields {
+                let not_json = Ref::from_schema_name(NotJson::name());
+                let either = OneOfBuilder::new().item(refused()).item(not_json);
+                refusal = answer("refused; nothing is changed", either);
+                operation = operation.request_body(Some(
+                    RequestBodyBuilder::new()
+                        .content(
+                            "application/json",
+                            ContentBuilder::new().schema(Some(body(change, fields))).build(),
+                        )
+                        .required(Some(Required::True))
+                        .build(),
+                ));
             }
             if change.removes() {
-                operation["parameters"] = json!([force()]);
+                operation = operation.parameter(force());
             }
         }
     }
+    operation = operation.response("400", refusal);
     if guarded {
-        operation["responses"]["401"] = answer("the token is missing or wrong", &refused);
+        operation = operation.response("401", answer("the token is missing or wrong", refused()));
     }
-    operation
+    operation.build()
 }
 
-fn answer(about: &str, schema: &Value) -> Value {
-    json!({"description": about, "content": {"application/json": {"schema": schema}}})
+fn answer(about: &str, schema: impl Into<RefOr<Schema>>) -> Response {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description(about)
+        .content("application/json", content)
+        .build()
 }
 
-fn force() -> Value {
-    json!({
-        "name": "force",
-        "in": "query",
-        "description": "remove it along with whatever uses it; a session is always removed by force",
-        "schema": {"type": "boolean"},
-    })
-}
-
-fn body(change: &Change, fields: &[Given]) -> Value {
-    let fields: Vec<&Given> = fields.iter().filter(|given| given.field().is_real()).collect();
-    let properties = fields.iter().map(|given| {
-        let mut schema = holds(given.field());
-        schema["description"] = given
-            .field()
-            .about
-            .replace("RESOURCE", change.resource.word())
-            .into();
-        if let Given::Else(_, meant) = given {
-            schema["default"] = serde_json::from_str(meant).unwrap_or_default();
+/// The schema of a body, from the specification of its fields.
+fn body(change: &Change, fields: &[BodyField]) -> ObjectBuilder {
+    let mut body = ObjectBuilder::new()
+        .description(Some(change.to_string()))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    let mut any_required = false;
+    for field in fields.iter().filter(|field| field.unsupported.is_none()) {
+        let name = field.field.name;
+        body = body.property(name, property(change.resource(), field));
+        if field.given == Given::Required {
+            body = body.required(name);
+            any_required = true;
         }
-        (given.field().name.to_owned(), schema)
-    });
-    let mut schema = object(&change.to_string(), properties.collect());
-    let required = fields.iter().filter(|given| given.is_required());
-    let required: Vec<&str> = required.map(|given| given.field().name).collect();
-    if required.is_empty() {
-        schema["minProperties"] = 1.into();
     }
-    schema["required"] = required.into();
-    schema
+    if any_required {
+        body
+    } else {
+        body.min_properties(Some(1))
+    }
 }
 
-fn holds(field: &Field) -> Value {
-    match field.holds {
-        Holds::Text(fit) => json!({"type": "string", "x-expected": fit.expected}),
-        Holds::Word(words, _) => json!({"type": "string", "enum": words}),
-        Holds::Number(min, max, _) => json!({"type": "integer", "minimum": min, "maximum": max}),
-        Holds::Bool => json!({"type": "boolean"}),
-        Holds::Anything => json!({}),
-    }
+fn property(resource: Resource, field: &BodyField) -> ObjectBuilder {
+    let BodyField { field, given, .. } = field;
+    let schema = match field.json {
+        Json::Text => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .extensions(Some([("x-expected", field.expected)].into_iter().collect())),
+        Json::OneOf(words) => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words.iter().copied())),
+        Json::Integer { min, max } => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(min))
+            .maximum(Some(max)),
+        Json::Bool => ObjectBuilder::new().schema_type(Type::Boolean),
+    };
+    let default = match given {
+        Given::Default(word) => Some(field.json.value(word)),
+        Given::Required | Given::Optional => None,
+    };
+    schema
+        .description(Some(field.help.replace("RESOURCE", resource.word())))
+        .default(default)
 }

@@ -1,24 +1,20 @@
-//! Every path and what it leads to. The one table behind the router and the API document.
+//! Every path and what it leads to, made from the resources' specifications: the table behind the router and the API
+//! document.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::change::Change;
-use super::modules::modules;
-use super::shape::{Nothing, Schemas, Shape};
-use super::views::{self, bind_servers, connections, sessions};
-use crate::control::command::{Counted, Figure, ListenerName};
-use crate::control::controller::Controller;
+use super::body::{self, BodyError};
+use crate::control::command::Command;
 use crate::control::error::CommandError;
-use crate::control::grammar::{Action, Resource};
-use crate::control::values;
+use crate::control::resources::{Answer, Api, BodyField, Description, Place, Read, Resource};
+use crate::control::sentence::Action;
 
-/// Under this path is what comes and goes at a listener.
-const CHANNEL: &str = "/api/v1/channel";
-/// Under this path is what was counted.
-const STATISTICS: &str = "/api/v1/statistics";
+/// Under this path are the resources that commands configure.
+const MODULE: &str = "/api/v1/module";
 
 /// A method and path, and what they lead to.
 pub(super) struct Route {
@@ -35,25 +31,60 @@ pub(super) enum Leads {
     /// A command that changes something.
     Change(Change),
     /// Something to read.
-    Read(Read),
+    Read(Reading),
+    /// Names resolved by the original; none here.
+    Nothing,
     /// The description of the API.
     Document,
 }
 
-/// Reads something, given the path's names.
-type Reader = dyn Fn(&Controller, &[String]) -> Result<Value, CommandError> + Send + Sync;
+/// What changes something.
+#[derive(Debug)]
+pub(super) struct Change {
+    action: Action,
+    resource: Resource,
+    /// What the resource is in, by the first name of the path.
+    within: Option<Resource>,
+    /// The body's fields; a removal has no body.
+    pub(super) fields: Option<Vec<BodyField>>,
+}
 
-/// Something to read and what it looks like.
-pub(super) struct Read {
-    pub(super) schema: fn(&mut Schemas) -> Value,
+type Reader = dyn Fn(&Read<'_>, &[String]) -> Result<Value, CommandError> + Send + Sync;
+
+/// What is read, and how it looks.
+pub(super) struct Reading {
     pub(super) read: Box<Reader>,
+    /// Describes one.
+    pub(super) describe: fn() -> Description,
+    /// Whether it is a list of them.
+    pub(super) is_list: bool,
 }
 
 /// Every route.
-pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(all);
+pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let resources = Resource::ALL.iter();
+    let mut routes: Vec<Route> = resources.flat_map(|resource| of(*resource)).collect();
+    let get = |path: &str, about: &str, leads| Route {
+        method: Method::GET,
+        path: path.to_owned(),
+        about: about.to_owned(),
+        leads,
+    };
+    routes.push(get(
+        "/api/v1/state/dns-cache",
+        "list names that were resolved: none is kept",
+        Leads::Nothing,
+    ));
+    routes.push(get(
+        "/api/v1/openapi.json",
+        "read this description",
+        Leads::Document,
+    ));
+    routes
+});
 
 impl Route {
-    /// The names in a path, where it is this route's.
+    /// The names in a path, if it is this route's.
     pub(super) fn names(&self, path: &[String]) -> Option<Vec<String>> {
         let mut parts = self.path.split('/').skip(1);
         let mut names = Vec::new();
@@ -72,130 +103,217 @@ impl Route {
         parts.next().is_none().then_some(names)
     }
 
-    pub(super) fn change(method: Method, path: String, change: Change) -> Self {
+    fn change(method: Method, path: &str, change: Change) -> Self {
         Self {
             method,
-            path,
+            path: path.to_owned(),
             about: change.to_string(),
             leads: Leads::Change(change),
         }
     }
 
-    pub(super) fn read<T: Shape>(
-        path: String,
-        about: String,
-        read: impl Fn(&Controller, &[String]) -> Result<T, CommandError> + Send + Sync + 'static,
-    ) -> Self {
-        let read = move |controller: &Controller, names: &[String]| {
-            let found = read(controller, names)?;
-            serde_json::to_value(found).map_err(|e| CommandError::invalid("", e.to_string()))
-        };
+    fn read(path: String, about: String, reading: Reading) -> Self {
         Self {
             method: Method::GET,
             path,
             about,
-            leads: Leads::Read(Read {
-                schema: T::schema,
-                read: Box::new(read),
-            }),
+            leads: Leads::Read(reading),
         }
     }
 }
 
-fn all() -> Vec<Route> {
-    let mut routes = modules();
-    for kind in [Resource::TcpLb, Resource::Socks5Server] {
-        routes.extend(channel(kind));
+fn of(resource: Resource) -> Vec<Route> {
+    match resource.api() {
+        Api::Module { .. } => module(resource),
+        Api::Reading { root, last, .. } => reading(resource, root, last),
     }
-    routes.extend(statistics());
-    routes.push(Route::read(
-        "/api/v1/state/dns-cache".to_owned(),
-        "list names that were resolved: none is kept".to_owned(),
-        |_, _| Ok(Nothing),
-    ));
-    routes.push(Route {
-        method: Method::GET,
-        path: "/api/v1/openapi.json".to_owned(),
-        about: "read this description".to_owned(),
-        leads: Leads::Document,
-    });
-    routes
 }
 
-/// What comes and goes at listeners of a kind.
-fn channel(kind: Resource) -> Vec<Route> {
-    let at = format!("{CHANNEL}/{kind}/{{{kind}}}");
-    let cut = Change {
-        action: Action::ForceRemove,
-        resource: Resource::Session,
-        within: Some(kind),
-        fields: None,
+/// The routes of a resource that commands configure.
+fn module(resource: Resource) -> Vec<Route> {
+    let within = resource.place();
+    let (all, about) = match within {
+        Some(place) => (
+            format!("{MODULE}/{place}/{{{place}}}/{resource}"),
+            format!("{resource} in {place}"),
+        ),
+        None => (format!("{MODULE}/{resource}"), resource.to_string()),
     };
-    vec![
+    let one = format!("{all}/{{{resource}}}");
+    let change = |action, fields| Change {
+        action,
+        resource,
+        within,
+        fields,
+    };
+    // Each route owns its answer.
+    let answers = || match resource.api() {
+        Api::Module { short, detail } => (short, detail),
+        Api::Reading { .. } => unreachable!("{resource} is configured"),
+    };
+    let (short, detail) = answers();
+    let spec = resource.spec();
+    let mut routes = vec![
         Route::read(
-            format!("{at}/bind-server"),
-            format!("list bind-server in {kind}"),
-            move |controller, names| bind_servers(controller, &listener(kind, names)),
+            all.clone(),
+            format!("list {about}"),
+            whole(&[within], answers().0),
         ),
+        Route::change(Method::POST, &all, change(Action::Add, Some(spec.add_fields()))),
+        Route::read(one.clone(), format!("read one {about}"), one_of(resource, short)),
         Route::read(
-            format!("{at}/conn"),
-            format!("list connection in {kind}"),
-            move |controller, names| connections(controller, &listener(kind, names)),
+            format!("{one}/detail"),
+            format!("read one {about} in detail"),
+            one_of(resource, detail),
         ),
-        Route::read(
-            format!("{at}/session"),
-            format!("list session in {kind}"),
-            move |controller, names| sessions(controller, &listener(kind, names)),
-        ),
-        Route::change(Method::DELETE, format!("{at}/session/{{session}}"), cut),
-    ]
-}
-
-/// What was counted, of listeners, of the addresses they are bound to, and of servers.
-fn statistics() -> Vec<Route> {
-    let mut routes = Vec::new();
-    for figure in [Figure::BytesIn, Figure::BytesOut, Figure::AcceptedConnCount] {
-        for kind in [Resource::TcpLb, Resource::Socks5Server] {
-            routes.push(Route::read(
-                format!("{STATISTICS}/{kind}/{{{kind}}}/{figure}"),
-                format!("list {figure} in {kind}"),
-                move |controller, names| {
-                    let of = Counted::Listener(listener(kind, names));
-                    views::figure(controller, figure, of)
-                },
-            ));
-            routes.push(Route::read(
-                format!("{STATISTICS}/{kind}/{{{kind}}}/bind-server/{{bind-server}}/{figure}"),
-                format!("list {figure} in bind-server in {kind}"),
-                move |controller, names| {
-                    let text = names.last().map(String::as_str).unwrap_or_default();
-                    let unknown = || CommandError::not_found(Resource::BindServer, text);
-                    let address = (values::ADDRESS.parse)(text).ok_or_else(unknown)?;
-                    let listener = listener(kind, names);
-                    views::figure(controller, figure, Counted::BindServer { address, listener })
-                },
-            ));
-        }
-        routes.push(Route::read(
-            format!("{STATISTICS}/server-group/{{server-group}}/server/{{server}}/{figure}"),
-            format!("list {figure} in server in server-group"),
-            move |controller, names| {
-                let [group, name] = names else {
-                    return Err(CommandError::not_found(Resource::Server, ""));
-                };
-                let (group, name) = (group.clone(), name.clone());
-                views::figure(controller, figure, Counted::Server { name, group })
-            },
+        Route::change(Method::DELETE, &one, change(Action::Remove, None)),
+    ];
+    let update = spec.update_fields();
+    if !update.is_empty() {
+        routes.push(Route::change(
+            Method::PUT,
+            &one,
+            change(Action::Update, Some(update)),
         ));
     }
     routes
 }
 
-/// The listener that a path names first.
-fn listener(kind: Resource, names: &[String]) -> ListenerName {
-    let name = names.first().cloned().unwrap_or_default();
-    match kind {
-        Resource::Socks5Server => ListenerName::Socks5Server(name),
-        _ => ListenerName::TcpLb(name),
+/// The routes of a resource that is only listed; sessions can also be removed.
+fn reading(resource: Resource, root: &str, last: &str) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for places in resource.places() {
+        let Api::Reading { answer, .. } = resource.api() else {
+            continue;
+        };
+        // The path begins with the outermost place.
+        let outermost = places.iter().rev();
+        let at: String = outermost.map(|place| format!("/{place}/{{{place}}}")).collect();
+        let about: String = places.iter().map(|place| format!(" in {place}")).collect();
+        let places: Vec<Option<Resource>> = places.iter().copied().map(Some).collect();
+        let path = format!("{root}{at}/{last}");
+        routes.push(Route::read(
+            path.clone(),
+            format!("list {resource}{about}"),
+            whole(&places, answer),
+        ));
+        if resource == Resource::Session {
+            let change = Change {
+                action: Action::ForceRemove,
+                resource,
+                within: places.first().copied().flatten(),
+                fields: None,
+            };
+            routes.push(Route::change(
+                Method::DELETE,
+                &format!("{path}/{{session}}"),
+                change,
+            ));
+        }
+    }
+    routes
+}
+
+/// All of an answer, for a path that names these places.
+fn whole(places: &[Option<Resource>], answer: Answer) -> Reading {
+    let places: Vec<Resource> = places.iter().copied().flatten().collect();
+    let Answer {
+        read,
+        describe,
+        is_list,
+    } = answer;
+    Reading {
+        read: Box::new(move |at, names| read(at, &named(&places, names))),
+        describe,
+        is_list,
+    }
+}
+
+/// The one of a list that has the path's last name.
+fn one_of(resource: Resource, answer: Answer) -> Reading {
+    let places: Vec<Resource> = resource.place().into_iter().collect();
+    let Answer { read, describe, .. } = answer;
+    let one = move |at: &Read<'_>, names: &[String]| {
+        let name = names.last().map(String::as_str).unwrap_or_default();
+        let all = read(at, &named(&places, names))?;
+        let mut all = all.as_array().into_iter().flatten();
+        let one = all.find(|one| one["name"] == name);
+        one.cloned()
+            .ok_or_else(|| CommandError::not_found(resource.word(), name))
+    };
+    Reading {
+        read: Box::new(one),
+        describe,
+        is_list: false,
+    }
+}
+
+/// The places that a path names, the nearest first: in a path it is the last.
+fn named(places: &[Resource], names: &[String]) -> Vec<Place> {
+    let names = names[..places.len().min(names.len())].iter().rev();
+    let place = |(resource, name): (&Resource, &String)| Place {
+        resource: *resource,
+        name: name.clone(),
+    };
+    places.iter().zip(names).map(place).collect()
+}
+
+impl Change {
+    /// The command that a request stands for.
+    ///
+    /// # Errors
+    /// When names or body make no command.
+    pub(super) fn command(
+        &self,
+        names: &[String],
+        force: Option<bool>,
+        body: &[u8],
+    ) -> Result<Command, BodyError> {
+        let places: Vec<Resource> = self.within.into_iter().collect();
+        let places = named(&places, names);
+        let name = names.last().cloned().unwrap_or_default();
+        let fields = self.fields.as_deref().unwrap_or_default();
+        let with_path = |mut object: Map<String, Value>| {
+            if let Some(place) = places.first() {
+                object.insert("in".to_owned(), place.name.clone().into());
+            }
+            // A body that adds a resource names it.
+            object.entry("name").or_insert(name.clone().into());
+            Value::Object(object)
+        };
+        let resource = self.resource;
+        Ok(match self.action {
+            Action::Add => {
+                let object = body::read(body, resource, fields)?;
+                Command::Add(resource.add_from_json(with_path(object))?)
+            }
+            Action::Update => {
+                let object = body::read(body, resource, fields)?;
+                Command::Update(resource.update_from_json(with_path(object))?)
+            }
+            action => {
+                let force = force.unwrap_or(action == Action::ForceRemove);
+                Command::remove(resource, name, &places, force)?
+            }
+        })
+    }
+
+    /// Whether the change removes something: then it may be forced.
+    pub(super) fn removes(&self) -> bool {
+        self.fields.is_none()
+    }
+
+    pub(super) fn resource(&self) -> Resource {
+        self.resource
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.resource)?;
+        match self.within {
+            Some(place) => write!(f, " {} {place}", self.action.prepositions()[0]),
+            None => Ok(()),
+        }
     }
 }

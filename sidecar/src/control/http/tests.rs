@@ -1,149 +1,94 @@
-//! The tables against the command language: they say neither more nor less than it does.
+//! The routes against the command language: HTTP can express exactly what words can.
 
 use std::collections::HashSet;
 
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::field::{Field, Given, Holds, To};
-use super::openapi;
-use super::routes::{Leads, ROUTES, Route};
-use super::{Change, find};
-use crate::control::arbitrary;
-use crate::control::command::Command;
-use crate::control::grammar::{Action, Key, Resource, Sentence};
+use super::routes::{Leads, ROUTES};
+use super::{Change, find, openapi};
+use crate::control::arbitrary::{self, Said};
+use crate::control::resources::{BodyField, Given, Resource};
+use crate::control::sentence::Action;
+use crate::control::values::Json;
 
-fn changes() -> impl Iterator<Item = (&'static Route, &'static Change)> {
+fn changes() -> impl Iterator<Item = &'static Change> {
     ROUTES.iter().filter_map(|route| match &route.leads {
-        Leads::Change(change) => Some((route, change)),
+        Leads::Change(change) => Some(change),
         _ => None,
     })
 }
 
-fn fields() -> impl Iterator<Item = &'static Given> {
-    changes().flat_map(|(_, change)| change.fields.unwrap_or_default())
+fn fields() -> impl Iterator<Item = &'static BodyField> {
+    changes().flat_map(|change| change.fields.iter().flatten())
 }
 
-/// A route's path with names in it.
-fn filled<'a>(path: &str, mut names: impl Iterator<Item = &'a str>) -> String {
-    let fill = |part: &str| match part.starts_with('{') {
-        true => utf8_percent_encode(names.next().expect("a name for each"), NON_ALPHANUMERIC).to_string(),
-        false => part.to_owned(),
+/// The request that a command stands for: its method and path.
+fn request(said: &Said) -> (Method, String) {
+    let root = match said.resource {
+        Resource::BytesIn | Resource::BytesOut | Resource::AcceptedConnCount => "statistics",
+        Resource::Connection | Resource::Session | Resource::BindServer => "channel",
+        _ => "module",
     };
-    path.split('/').map(fill).collect::<Vec<_>>().join("/")
-}
-
-/// A word of the command language as the field's JSON.
-fn value(field: &Field, word: &str) -> Value {
-    match field.holds {
-        Holds::Number(..) => word.parse::<u32>().expect("a number").into(),
-        _ => word.into(),
-    }
-}
-
-/// The body that says what a sentence says.
-fn body(change: &Change, sentence: &Sentence) -> Value {
-    let mut body = Map::new();
-    for field in change.fields.unwrap_or_default().iter().map(Given::field) {
-        let word = |key| {
-            sentence
-                .keys
-                .iter()
-                .find(|(k, _)| *k == key)
-                .map(|(_, word)| word.as_str())
-        };
-        let half = |key, nth| word(key).and_then(|w| w.split(',').nth(nth));
-        let said = match field.to {
-            To::Name => Some(sentence.name.as_str().into()),
-            To::Key(key) => word(key).map(|w| value(field, w)),
-            To::First(key) => half(key, 0).map(|w| value(field, w)),
-            To::Last => half(Key::PortRange, 1).map(|w| value(field, w)),
-            To::Flag { yes, no } => match (sentence.flags.contains(&yes), sentence.flags.contains(&no)) {
-                (false, false) => None,
-                (said_yes, _) => Some(said_yes.into()),
-            },
-            To::Nothing { .. } => None,
-        };
-        body.extend(said.map(|value| (field.name.to_owned(), value)));
-    }
-    Value::Object(body)
-}
-
-/// The request for a change said in words: its method, path and body.
-fn request(words: &str) -> Option<(Method, String, Option<bool>, Value)> {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let sentence = Sentence::parse(&words).ok()?;
-    let removal = |action| matches!(action, Action::Remove | Action::ForceRemove);
-    let (route, change) = changes().find(|(_, change)| {
-        (change.action == sentence.action || removal(change.action) && removal(sentence.action))
-            && change.resource == sentence.resource
-            && change.within.as_slice() == sentence.places.iter().map(|p| p.resource).collect::<Vec<_>>()
-    })?;
-    let place = sentence.places.iter().map(|p| p.name.as_str());
-    let path = filled(&route.path, place.chain([sentence.name.as_str()]));
-    let force = change.removes().then_some(sentence.action == Action::ForceRemove);
-    Some((route.method.clone(), path, force, body(change, &sentence)))
-}
-
-/// The path to read what is listed in words.
-fn reading(words: &str) -> String {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let sentence = Sentence::parse(&words).expect("a sentence");
-    let places = || sentence.places.iter().rev();
-    let names = places().map(|place| place.name.as_str());
-    let places: String = places().map(|p| format!("/{0}/{{{0}}}", p.resource)).collect();
-    let (under, last) = match sentence.resource {
-        Resource::BytesIn | Resource::BytesOut | Resource::AcceptedConnCount => {
-            ("statistics", sentence.resource.word())
-        }
-        Resource::Connection => ("channel", "conn"),
-        Resource::Session | Resource::BindServer => ("channel", sentence.resource.word()),
-        other => ("module", other.word()),
+    let last = match said.resource {
+        Resource::Connection => "conn",
+        other => other.word(),
     };
-    filled(&format!("/api/v1/{under}{places}/{last}"), names)
+    let mut path = format!("/api/v1/{root}");
+    for (place, name) in said.places.iter().rev() {
+        path += &format!("/{place}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    }
+    path += &format!("/{last}");
+    let method = match said.action {
+        Action::Add => Method::POST,
+        Action::Update => Method::PUT,
+        Action::Remove | Action::ForceRemove => Method::DELETE,
+        Action::List | Action::ListDetail => Method::GET,
+    };
+    if matches!(method, Method::PUT | Method::DELETE) {
+        path += &format!("/{}", utf8_percent_encode(&said.name, NON_ALPHANUMERIC));
+    }
+    (method, path)
 }
 
 proptest! {
-    /// Whatever can be said in words can be said here, and means the same.
     #[test]
-    fn a_request_says_what_words_say(command in arbitrary::command()) {
-        let words = command.to_string();
-        if let Command::List { .. } = command {
-            let path = reading(&words);
-            prop_assert!(find(&Method::GET, &path).is_some(), "{}: nothing at {}", words, path);
-            return Ok(());
+    fn a_request_means_what_the_words_mean(said in arbitrary::any_command()) {
+        let (method, path) = request(&said);
+        let Some((route, names)) = find(&method, &path) else {
+            return Err(TestCaseError::fail(format!("{}: no route for {method} {path}", said.words())));
+        };
+        match &route.leads {
+            Leads::Change(change) => {
+                let force = change.removes().then_some(said.action == Action::ForceRemove);
+                let body = said.json().to_string();
+                let command = change
+                    .command(&names, force, body.as_bytes())
+                    .map_err(|error| TestCaseError::fail(format!("{method} {path} {body}: {error:?}")))?;
+                prop_assert_eq!(command, said.command(), "{} {} {}", method, path, body);
+            }
+            _ => prop_assert_eq!(method, Method::GET),
         }
-        let Some((method, path, force, body)) = request(&words) else {
-            return Err(TestCaseError::fail(format!("no route says {words}")));
-        };
-        let (route, names) = find(&method, &path).expect("the route that the path is of");
-        let Leads::Change(change) = &route.leads else {
-            return Err(TestCaseError::fail(format!("{method} {path} does not change anything")));
-        };
-        let (said, _) = change
-            .command(&names, force, body.to_string().as_bytes())
-            .map_err(|fault| TestCaseError::fail(format!("{words}: {method} {path} {body}: {fault:?}")))?;
-        prop_assert_eq!(said, command, "{} {} {}", method, path, body);
     }
 
     #[test]
-    fn no_body_is_too_odd(body in odd_body(), names in prop::collection::vec(".*", 2)) {
-        for (_, change) in changes() {
+    fn odd_bodies_are_refused_without_a_panic(body in odd_body(), names in prop::collection::vec(".*", 2)) {
+        for change in changes() {
             let _ = change.command(&names, None, body.to_string().as_bytes());
         }
     }
 
     #[test]
-    fn nor_are_any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
-        for (_, change) in changes() {
+    fn arbitrary_bytes_are_refused_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        for change in changes() {
             let _ = change.command(&["x".to_owned(), "y".to_owned()], Some(true), &body);
         }
     }
 }
 
-/// Bodies with the right names and anything behind them.
+/// Bodies with known names and arbitrary values.
 fn odd_body() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -160,79 +105,71 @@ fn odd_body() -> impl Strategy<Value = Value> {
             prop::collection::btree_map(".*", inner, 0..3).prop_map(|m| m.into_iter().collect()),
         ]
     });
-    let names: Vec<&str> = fields().map(|given| given.field().name).collect();
+    let names: Vec<&str> = fields().map(|field| field.field.name).collect();
     let fields = prop::collection::btree_map(prop::sample::select(names), value, 0..8);
     fields.prop_map(|fields| fields.into_iter().collect())
 }
 
-#[test]
-fn documented_bounds_are_those_that_are_checked() {
-    for field in fields().map(Given::field) {
-        match field.holds {
-            Holds::Number(min, max, fit) => {
-                for (number, fits) in [
-                    (i64::from(min) - 1, false),
-                    (min.into(), true),
-                    (max.into(), true),
-                    (i64::from(max) + 1, false),
-                ] {
-                    assert_eq!(
-                        (fit.accepts)(&number.to_string()),
-                        fits,
-                        "{}: {number}",
-                        field.name
-                    );
-                }
-                assert!(field.sample.is_none_or(|sample| (min..=max).contains(&sample)));
-            }
-            Holds::Word(words, fit) => {
-                assert!(words.iter().all(|word| (fit.accepts)(word)), "{}", field.name);
-                assert!(!(fit.accepts)("other"), "{}", field.name);
-            }
-            Holds::Text(_) | Holds::Bool | Holds::Anything => {}
-        }
-    }
-}
-
-/// What is meant where a field is left out is what the document says.
-#[test]
-fn documented_defaults_are_those_that_are_meant() {
-    for (route, change) in changes() {
-        let fields = change.fields.unwrap_or_default();
-        let example = |given: &Given| {
-            let field = given.field();
-            let value = match (field.holds, field.name) {
-                (Holds::Number(min, ..), _) => json!(min),
-                (Holds::Word(words, _), _) => json!(words[0]),
+/// A body with the required fields, and one value more.
+fn body(change: &Change, other: Option<(&str, Value)>) -> String {
+    let required = change
+        .fields
+        .iter()
+        .flatten()
+        .filter(|f| f.given == Given::Required);
+    let mut body: serde_json::Map<String, Value> = required
+        .map(|f| {
+            let value = match (f.field.json, f.field.name) {
+                (Json::Integer { min, .. }, _) => json!(min),
+                (Json::OneOf(words), _) => json!(words[0]),
                 (_, "address") => json!("127.0.0.1:80"),
                 (_, "clientNetwork") => json!("10.0.0.0/8"),
                 _ => json!("x"),
             };
-            (field.name.to_owned(), value)
-        };
-        let required: Map<_, _> = fields
-            .iter()
-            .filter(|given| given.is_required())
-            .map(example)
-            .collect();
-        let names = ["a".to_owned(), "b".to_owned()];
-        let names = &names[..route.path.matches('{').count()];
-        let command = |body: &Map<String, Value>| {
-            let body = Value::Object(body.clone()).to_string();
-            change
-                .command(names, None, body.as_bytes())
-                .map(|(command, _)| command)
-        };
-        for given in fields {
-            if let Given::Else(field, meant) = given {
-                let mut explicit = required.clone();
-                explicit.insert(field.name.to_owned(), serde_json::from_str(meant).expect("JSON"));
-                assert_eq!(
-                    command(&required).unwrap(),
-                    command(&explicit).unwrap(),
-                    "{}",
-                    field.name
-                );
+            (f.field.name.to_owned(), value)
+        })
+        .collect();
+    body.extend(other.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(body).to_string()
+}
+
+fn is_accepted(change: &Change, body: &str) -> bool {
+    let names = ["a".to_owned(), "b".to_owned()];
+    change.command(&names, None, body.as_bytes()).is_ok()
+}
+
+#[test]
+fn documented_bounds_are_those_that_are_checked() {
+    for change in changes() {
+        for BodyField { field, .. } in change.fields.iter().flatten() {
+            let accepts = |value: Value| is_accepted(change, &body(change, Some((field.name, value))));
+            match field.json {
+                Json::Integer { min, max } => {
+                    assert!(!accepts(json!(i64::from(min) - 1)), "{}", field.name);
+                    assert!(accepts(json!(min)), "{}", field.name);
+                    assert!(accepts(json!(max)), "{}", field.name);
+                    assert!(!accepts(json!(i64::from(max) + 1)), "{}", field.name);
+                    assert!(field.sample.is_none_or(|sample| (min..=max).contains(&sample)));
+                }
+                Json::OneOf(words) => {
+                    assert!(words.iter().all(|word| accepts(json!(word))), "{}", field.name);
+                    assert!(!accepts(json!("other")), "{}", field.name);
+                }
+                Json::Text | Json::Bool => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn documented_defaults_are_those_that_apply() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    for change in changes() {
+        let command = |body: String| change.command(&names, None, body.as_bytes()).unwrap();
+        for BodyField { field, given, .. } in change.fields.iter().flatten() {
+            if let Given::Default(word) = given {
+                let explicit = body(change, Some((field.name, field.json.value(word))));
+                assert_eq!(command(body(change, None)), command(explicit), "{}", field.name);
             }
         }
     }
@@ -240,7 +177,7 @@ fn documented_defaults_are_those_that_are_meant() {
 
 #[test]
 fn the_document_has_every_route_and_resolves() {
-    let document = openapi::document(false);
+    let document = serde_json::to_value(openapi::document(false)).expect("JSON");
     let mut ids = HashSet::new();
     for route in ROUTES.iter() {
         let operation = &document["paths"][&route.path][route.method.as_str().to_ascii_lowercase()];

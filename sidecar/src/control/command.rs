@@ -1,0 +1,227 @@
+//! The typed command that every controller parses its input to, and that the [`Controller`](super::Controller)
+//! executes.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use super::error::CommandError;
+use super::resources::{Add, Args, Config, Id, Place, Resource, Update, check_name};
+use super::running::ListenerName;
+use super::sentence::{Action, Sentence};
+use super::sessions::SessionPattern;
+use super::values::Value;
+
+/// Changes the sidecar's configuration, or reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Makes a resource, or attaches one to another.
+    Add(Add),
+    /// Changes a resource.
+    Update(Update),
+    /// Removes a resource, or detaches one from another.
+    Remove {
+        /// What identifies it.
+        id: Id,
+        /// Remove everything that uses it, too; otherwise a resource in use is not removed.
+        force: bool,
+    },
+    /// `force-remove session ADDRESS|/REGEX/ from tcp-lb|socks5-server NAME`
+    RemoveSessions {
+        /// The sessions to abort.
+        which: SessionPattern,
+        /// The listener that accepted them.
+        listener: ListenerName,
+    },
+    /// Reads resources.
+    List {
+        /// Their kind.
+        resource: Resource,
+        /// The places that they are in, the nearest first.
+        places: Vec<Place>,
+        /// A line about each, instead of only its name or the number of them.
+        detail: bool,
+    },
+}
+
+impl FromStr for Command {
+    type Err = CommandError;
+
+    /// Parses one command as a person writes it, words separated by white space.
+    fn from_str(line: &str) -> Result<Self, CommandError> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Self::from_words(&words)
+    }
+}
+
+impl Command {
+    /// Parses one command from its words.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] with the word at fault and what was expected.
+    pub fn from_words(words: &[&str]) -> Result<Self, CommandError> {
+        let Sentence {
+            action,
+            resource,
+            name,
+            places,
+            keys,
+            flags,
+        } = Sentence::parse(words)?;
+        let resource = resource.in_places(action.word(), action.prepositions()[0], &places)?;
+        let mut args = Args {
+            resource,
+            name: name.clone(),
+            place: places.first().map(|place| place.name.clone()),
+            keys,
+            flags,
+        };
+        let command = match action {
+            Action::Add => Self::Add(resource.parse_add(&mut args)?),
+            Action::Update => Self::Update(resource.parse_update(&mut args)?),
+            Action::Remove | Action::ForceRemove => {
+                Self::remove(resource, name, &places, action == Action::ForceRemove)?
+            }
+            Action::List | Action::ListDetail => {
+                check_addresses(&places)?;
+                Self::List {
+                    resource,
+                    places,
+                    detail: action == Action::ListDetail,
+                }
+            }
+        };
+        let left = args
+            .keys
+            .first()
+            .map(|(key, _)| *key)
+            .or(args.flags.first().copied());
+        match left {
+            None => Ok(command),
+            Some(word) => Err(CommandError::invalid(
+                word,
+                format!("{word} does not go with `{action} {resource}`"),
+            )),
+        }
+    }
+
+    /// The command that removes a resource.
+    pub(super) fn remove(
+        resource: Resource,
+        name: String,
+        places: &[Place],
+        force: bool,
+    ) -> Result<Self, CommandError> {
+        let action = if force {
+            Action::ForceRemove
+        } else {
+            Action::Remove
+        };
+        if resource == Resource::Session {
+            if !force {
+                let why = "a session is in use until it ends; use force-remove";
+                return Err(resource.cannot(action.word(), why));
+            }
+            return Ok(Self::RemoveSessions {
+                which: session_pattern(&name)?,
+                listener: ListenerName::of(places),
+            });
+        }
+        if !resource.is_configured() {
+            return Err(resource.cannot(action.word(), "it is read-only"));
+        }
+        check_name(resource, &name)?;
+        let id = Id {
+            resource,
+            name,
+            place: places.first().map(|place| place.name.clone()),
+        };
+        Ok(Self::Remove { id, force })
+    }
+
+    /// Changes a configuration; a command that only reads does not. Returns what was removed, users first.
+    ///
+    /// # Errors
+    /// When the command does not fit the configuration, which is then as it was.
+    pub(super) fn configure(&self, config: &mut Config) -> Result<Vec<Add>, CommandError> {
+        match self {
+            Self::Add(add) => config.add(add).map(|()| Vec::new()),
+            Self::Update(update) => config.update(update).map(|()| Vec::new()),
+            Self::Remove { id, force } => config.remove(id, *force),
+            Self::RemoveSessions { listener, .. } => config.require(&listener.id()).map(|()| Vec::new()),
+            Self::List { .. } => Ok(Vec::new()),
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    /// Writes the command as it is parsed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add(add) => write!(f, "{} {add}", Action::Add),
+            Self::Update(update) => write!(f, "{} {update}", Action::Update),
+            Self::Remove { id, force: false } => write!(f, "{} {}", Action::Remove, id.write("from")),
+            Self::Remove { id, force: true } => write!(f, "{} {}", Action::ForceRemove, id.write("from")),
+            Self::RemoveSessions { which, listener } => {
+                let (action, session) = (Action::ForceRemove, Resource::Session);
+                write!(
+                    f,
+                    "{action} {session} {which} from {}",
+                    listener.id().write("from")
+                )
+            }
+            Self::List {
+                resource,
+                places,
+                detail,
+            } => {
+                let action = if *detail { Action::ListDetail } else { Action::List };
+                write!(f, "{action} {resource}")?;
+                let mut places = places.iter();
+                places.try_for_each(|Place { resource, name }| write!(f, " in {resource} {name}"))
+            }
+        }
+    }
+}
+
+fn session_pattern(text: &str) -> Result<SessionPattern, CommandError> {
+    text.parse().map_err(|()| {
+        CommandError::invalid(
+            text,
+            format!("{text} names no session; expected an address such as 127.0.0.1:5000, or /REGEX/"),
+        )
+    })
+}
+
+/// Checks the names of places that are addresses.
+fn check_addresses(places: &[Place]) -> Result<(), CommandError> {
+    let bound = places.iter().find(|place| place.resource == Resource::BindServer);
+    match bound {
+        Some(Place { name, .. }) if SocketAddr::parse(name).is_none() => Err(CommandError::invalid(
+            name,
+            format!(
+                "bind-server {name} is not an address; expected {}",
+                SocketAddr::EXPECTED
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Command;
+    use crate::control::arbitrary;
+
+    proptest! {
+        #[test]
+        fn a_written_command_is_parsed_to_the_same(said in arbitrary::any_command()) {
+            let command = said.command();
+            let line = command.to_string();
+            let read = line.parse::<Command>().map_err(|e| TestCaseError::fail(format!("{line}: {e}")))?;
+            prop_assert_eq!(read, command, "{}", line);
+        }
+    }
+}

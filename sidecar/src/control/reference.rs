@@ -1,0 +1,101 @@
+//! The command language in writing, made from the specifications: the lines of `--help`, and the tables of
+//! docs/commands.md.
+
+#[cfg(test)]
+mod tests;
+
+use super::resources::{Given, Key, Resource};
+use super::sentence::Action;
+use super::values::{Json, Value};
+
+/// The resources and what can be said of them, for `--help`.
+#[must_use]
+pub fn help() -> String {
+    let mut text = "Commands (--load, --resp-controller), explained in docs/commands.md:\n".to_owned();
+    for resource in Resource::ALL.iter().filter(|resource| resource.is_configured()) {
+        text.push_str(&format!("  {}\n", resource.spec().help));
+        for (_, action) in syntaxes().filter(|(of, _)| of == resource) {
+            text.push_str(&format!("    {}\n", syntax(*resource, action)));
+        }
+    }
+    text.push_str("Values:\n");
+    for key in keys().into_iter().filter(|key| key.off.is_none()) {
+        text.push_str(&format!("    {}: {}\n", key.word, value(key)));
+    }
+    text.push_str("Actions:\n");
+    for (word, short, meaning, _) in Action::ALL.iter().map(|action| action.spec()) {
+        text.push_str(&format!("    {word}, {short}: {meaning}\n"));
+    }
+    text
+}
+
+/// Every key, once.
+fn keys() -> Vec<&'static Key> {
+    let mut keys: Vec<&Key> = Vec::new();
+    for key in Resource::ALL.iter().flat_map(|resource| resource.spec().keys) {
+        if !keys.iter().any(|known| known.word == key.word) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// The actions that have keys, for each resource.
+fn syntaxes() -> impl Iterator<Item = (Resource, Action)> {
+    let configured = Resource::ALL
+        .iter()
+        .copied()
+        .filter(|resource| resource.is_configured());
+    configured.flat_map(|resource| {
+        let updatable = resource.spec().updatable().next().is_some();
+        let update = updatable.then_some((resource, Action::Update));
+        std::iter::once((resource, Action::Add)).chain(update)
+    })
+}
+
+/// A command as it is written, with its optional parts in brackets.
+fn syntax(resource: Resource, action: Action) -> String {
+    let mut text = format!("{action} {resource} NAME");
+    if let Some(place) = resource.place() {
+        text.push_str(&format!(" {} {place} NAME", action.prepositions()[0]));
+    }
+    let spec = resource.spec();
+    let keys: Vec<&Key> = match action {
+        Action::Update => spec.updatable().collect(),
+        _ => spec.keys.iter().collect(),
+    };
+    let alone = keys.len() == 1;
+    for key in keys {
+        let written = match (key.off, action) {
+            (None, _) => format!("{} {}", key.word, placeholder(key)),
+            (Some(off), Action::Update) => format!("{}|{off}", key.word),
+            (Some(_), _) => key.word.to_owned(),
+        };
+        let required = match action {
+            Action::Update => alone,
+            _ => key.given == Given::Required,
+        };
+        text.push_str(&if required {
+            format!(" {written}")
+        } else {
+            format!(" [{written}]")
+        });
+    }
+    text
+}
+
+/// What values a key has.
+fn value(key: &Key) -> &'static str {
+    match key.expected {
+        String::EXPECTED => "a name",
+        expected => expected,
+    }
+}
+
+/// What stands for a key's value.
+fn placeholder(key: &Key) -> String {
+    match key.json().next().map(|field| field.json) {
+        Some(Json::OneOf(words)) => words.join("|"),
+        _ => key.word.to_ascii_uppercase(),
+    }
+}

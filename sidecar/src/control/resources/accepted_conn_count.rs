@@ -1,0 +1,28 @@
+//! `accepted-conn-count`: connections accepted by a listener, or made to a server.
+
+use super::figure::{self, COUNTED};
+use super::spec::Spec;
+use super::{Api, Listing, Place, Read};
+use crate::balance::Totals;
+use crate::control::error::CommandError;
+
+pub(super) const SPEC: Spec = Spec {
+    word: "accepted-conn-count",
+    short: None,
+    help: "connections accepted by a listener, or made to a server; read-only",
+    within: COUNTED,
+    keys: &[],
+    unsupported: &[],
+};
+
+fn figure(totals: Totals) -> u64 {
+    totals.connections
+}
+
+pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
+    figure::list(read, places, figure)
+}
+
+pub(super) fn api() -> Api {
+    figure::api(SPEC.word, figure)
+}

@@ -1,0 +1,115 @@
+//! What HTTP shows of a resource: its answers, and their schemas for the API document.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::{Ref, RefOr, Schema};
+
+use super::{Place, Read, place_name};
+use crate::control::error::CommandError;
+
+/// The paths at which a resource is shown, with what they answer.
+pub(in crate::control) enum Api {
+    /// `/api/v1/module/...`: a list of all in a place; one of them, in short or in detail.
+    Module { short: Answer, detail: Answer },
+    /// `ROOT/PLACES/LAST`: what belongs to places.
+    Reading {
+        root: &'static str,
+        last: &'static str,
+        answer: Answer,
+    },
+}
+
+type Reader = dyn Fn(&Read<'_>, &[Place]) -> Result<Value, CommandError> + Send + Sync;
+
+/// Reads something, and describes how it looks.
+pub(in crate::control) struct Answer {
+    pub(in crate::control) read: Box<Reader>,
+    /// Describes one.
+    pub(in crate::control) describe: fn() -> Description,
+    /// Whether it is a list of them.
+    pub(in crate::control) is_list: bool,
+}
+
+/// A schema for the API document.
+pub(in crate::control) struct Description {
+    pub(in crate::control) schema: RefOr<Schema>,
+    /// The schemas that it refers to, by name.
+    pub(in crate::control) components: Vec<(String, RefOr<Schema>)>,
+}
+
+impl Api {
+    /// The paths of a resource that commands configure.
+    pub(super) fn module<S, D>(
+        short: fn(&Read<'_>, &str) -> Result<Vec<S>, CommandError>,
+        detail: fn(&Read<'_>, &str) -> Result<Vec<D>, CommandError>,
+    ) -> Self
+    where
+        S: Serialize + ToSchema + 'static,
+        D: Serialize + ToSchema + 'static,
+    {
+        Self::Module {
+            short: Answer::list(move |read, places| short(read, place_name(places))),
+            detail: Answer::list(move |read, places| detail(read, place_name(places))),
+        }
+    }
+}
+
+impl Answer {
+    /// A list.
+    pub(super) fn list<T: Serialize + ToSchema>(
+        read: impl Fn(&Read<'_>, &[Place]) -> Result<Vec<T>, CommandError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            read: Box::new(move |at, places| value(&read(at, places)?)),
+            describe: describe::<T>,
+            is_list: true,
+        }
+    }
+
+    /// An object.
+    pub(super) fn object<T: Serialize + ToSchema>(
+        read: impl Fn(&Read<'_>, &[Place]) -> Result<T, CommandError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            read: Box::new(move |at, places| value(&read(at, places)?)),
+            describe: describe::<T>,
+            is_list: false,
+        }
+    }
+}
+
+fn describe<T: ToSchema>() -> Description {
+    let mut components = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut components);
+    Description {
+        schema: Ref::from_schema_name(T::name()).into(),
+        components,
+    }
+}
+
+fn value(answer: &impl Serialize) -> Result<Value, CommandError> {
+    serde_json::to_value(answer).map_err(|error| CommandError::invalid("", error.to_string()))
+}
+
+/// Whether something takes connections.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) enum Status {
+    #[serde(rename = "UP")]
+    Up,
+    #[serde(rename = "DOWN")]
+    Down,
+}
+
+impl From<bool> for Status {
+    fn from(up: bool) -> Self {
+        if up { Self::Up } else { Self::Down }
+    }
+}
+
+impl Status {
+    /// As `list-detail` shows it.
+    pub(super) fn word(up: bool) -> &'static str {
+        if up { "UP" } else { "DOWN" }
+    }
+}

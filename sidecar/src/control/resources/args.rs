@@ -1,0 +1,141 @@
+//! What a command says of a resource: its words as they are parsed, and as they are written.
+
+use std::fmt;
+
+use super::Resource;
+use crate::control::error::CommandError;
+use crate::control::values::Value;
+
+/// The words of a command that are not yet parsed. Each is taken once.
+#[derive(Debug)]
+pub(in crate::control) struct Args {
+    pub(in crate::control) resource: Resource,
+    pub(in crate::control) name: String,
+    /// The name of the place that the resource is in, if it is in one.
+    pub(in crate::control) place: Option<String>,
+    pub(in crate::control) keys: Vec<(&'static str, String)>,
+    pub(in crate::control) flags: Vec<&'static str>,
+}
+
+impl Args {
+    /// The resource's name, checked.
+    pub(super) fn name(&mut self) -> Result<String, CommandError> {
+        check_name(self.resource, &self.name)?;
+        Ok(std::mem::take(&mut self.name))
+    }
+
+    /// The name of the place that the resource is in.
+    pub(super) fn place(&mut self) -> String {
+        self.place.take().unwrap_or_default()
+    }
+
+    pub(super) fn optional<T: Value>(&mut self, key: &'static str) -> Result<Option<T>, CommandError> {
+        let Some(at) = self.keys.iter().position(|(k, _)| *k == key) else {
+            return Ok(None);
+        };
+        let (_, word) = self.keys.remove(at);
+        match T::parse(&word) {
+            Some(value) => Ok(Some(value)),
+            None => Err(CommandError::invalid(
+                &word,
+                format!("{key} {word} is not valid; expected {}", T::EXPECTED),
+            )),
+        }
+    }
+
+    pub(super) fn required<T: Value>(&mut self, key: &'static str) -> Result<T, CommandError> {
+        self.optional(key)?.ok_or_else(|| {
+            CommandError::invalid(
+                key,
+                format!("{key} is missing; expected `{key}` followed by {}", T::EXPECTED),
+            )
+        })
+    }
+
+    /// The flag or its opposite.
+    pub(super) fn flag(&mut self, on: &'static str, off: &'static str) -> Result<Option<bool>, CommandError> {
+        match (self.take_flag(on), self.take_flag(off)) {
+            (true, true) => Err(CommandError::invalid(
+                off,
+                format!("{on} and {off} exclude each other"),
+            )),
+            (false, false) => Ok(None),
+            (on, _) => Ok(Some(on)),
+        }
+    }
+
+    fn take_flag(&mut self, flag: &str) -> bool {
+        let before = self.flags.len();
+        self.flags.retain(|f| *f != flag);
+        self.flags.len() < before
+    }
+
+    /// The error for an update without any key: what it could change.
+    pub(super) fn changes_nothing(&self) -> CommandError {
+        let mut words = Vec::new();
+        for key in self.resource.spec().updatable() {
+            words.push(key.word);
+            words.extend(key.off);
+        }
+        CommandError::invalid(
+            self.resource.word(),
+            format!(
+                "the update changes nothing; expected at least one of {}",
+                words.join(", ")
+            ),
+        )
+    }
+}
+
+/// Checks the name of a resource.
+pub(in crate::control) fn check_name(resource: Resource, name: &str) -> Result<(), CommandError> {
+    match String::parse(name) {
+        Some(_) => Ok(()),
+        None => Err(CommandError::invalid(
+            name,
+            format!(
+                "{name:?} is not a valid name for a {resource}; expected {}",
+                String::EXPECTED
+            ),
+        )),
+    }
+}
+
+/// Writes keys and flags, each preceded by a space.
+#[derive(Debug, Default)]
+pub(in crate::control) struct Words(String);
+
+impl Words {
+    pub(super) fn key(&mut self, key: &str, value: &impl Value) -> &mut Self {
+        self.0.push_str(&format!(" {key} {value}"));
+        self
+    }
+
+    pub(super) fn optional(&mut self, key: &str, value: Option<&impl Value>) -> &mut Self {
+        match value {
+            Some(value) => self.key(key, value),
+            None => self,
+        }
+    }
+
+    /// Writes a key unless its value is the default.
+    pub(super) fn unless_default<T: Value + Default + PartialEq>(
+        &mut self,
+        key: &str,
+        value: &T,
+    ) -> &mut Self {
+        self.optional(key, Some(value).filter(|value| **value != T::default()))
+    }
+
+    pub(super) fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(' ');
+        self.0.push_str(flag);
+        self
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

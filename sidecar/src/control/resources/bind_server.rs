@@ -1,0 +1,42 @@
+//! `bind-server`: an address that a listener is bound to.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::listener::IN_LISTENER;
+use super::spec::Spec;
+use super::{Answer, Api, CHANNEL, Listing, Place, Read};
+use crate::control::error::CommandError;
+
+pub(super) const SPEC: Spec = Spec {
+    word: "bind-server",
+    short: Some("bs"),
+    help: "an address that a listener is bound to; read-only",
+    within: IN_LISTENER,
+    keys: &[],
+    unsupported: &[],
+};
+
+pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
+    let address = read.listener(places)?.listener().local_addr();
+    Ok(Listing::Lines(vec![address.to_string()]))
+}
+
+pub(super) fn api() -> Api {
+    Api::Reading {
+        root: CHANNEL,
+        last: SPEC.word,
+        answer: Answer::list(|read, places| {
+            let address = read.listener(places)?.listener().local_addr().to_string();
+            Ok(vec![BindServer { address }])
+        }),
+    }
+}
+
+/// An address that a listener is bound to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BindServer {
+    /// The address.
+    address: String,
+}

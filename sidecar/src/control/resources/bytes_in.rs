@@ -1,0 +1,28 @@
+//! `bytes-in`: bytes from clients to instances.
+
+use super::figure::{self, COUNTED};
+use super::spec::Spec;
+use super::{Api, Listing, Place, Read};
+use crate::balance::Totals;
+use crate::control::error::CommandError;
+
+pub(super) const SPEC: Spec = Spec {
+    word: "bytes-in",
+    short: Some("bin"),
+    help: "bytes from clients to instances; read-only",
+    within: COUNTED,
+    keys: &[],
+    unsupported: &[],
+};
+
+fn figure(totals: Totals) -> u64 {
+    totals.to_instance
+}
+
+pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
+    figure::list(read, places, figure)
+}
+
+pub(super) fn api() -> Api {
+    figure::api(SPEC.word, figure)
+}

@@ -1,0 +1,28 @@
+//! `bytes-out`: bytes from instances to clients.
+
+use super::figure::{self, COUNTED};
+use super::spec::Spec;
+use super::{Api, Listing, Place, Read};
+use crate::balance::Totals;
+use crate::control::error::CommandError;
+
+pub(super) const SPEC: Spec = Spec {
+    word: "bytes-out",
+    short: Some("bout"),
+    help: "bytes from instances to clients; read-only",
+    within: COUNTED,
+    keys: &[],
+    unsupported: &[],
+};
+
+fn figure(totals: Totals) -> u64 {
+    totals.to_client
+}
+
+pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
+    figure::list(read, places, figure)
+}
+
+pub(super) fn api() -> Api {
+    figure::api(SPEC.word, figure)
+}

@@ -1,0 +1,132 @@
+//! What a resource does when commands add, update, remove or list it.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::args::{Args, Words};
+use super::{Add, Config, Id};
+use crate::control::error::CommandError;
+use crate::control::offers::Offers;
+use crate::control::running::{ListenerHandle, Running};
+use crate::control::smart_group::MeshInstances;
+use crate::interface::Pinned;
+
+/// What runs, for readers.
+pub(in crate::control) struct Read<'a> {
+    pub(in crate::control) config: &'a Config,
+    pub(in crate::control) running: &'a Running,
+}
+
+/// What commands act with and on.
+pub(in crate::control) struct Apply<'a> {
+    pub(in crate::control) running: &'a mut Running,
+    /// The configuration as it will be.
+    pub(in crate::control) config: &'a Config,
+    pub(in crate::control) offers: &'a Offers,
+    /// `None` if the sidecar is in no mesh.
+    pub(in crate::control) instances: Option<&'a MeshInstances>,
+    pub(in crate::control) pinned: Option<&'a Pinned>,
+}
+
+/// What `list` and `list-detail` answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::control) enum Listing {
+    /// Names, or a line about each.
+    Lines(Vec<String>),
+    Count(u64),
+}
+
+/// A resource as commands configure it.
+pub(in crate::control) trait Configured {
+    fn id(&self) -> Id;
+
+    /// The resources that it needs, apart from its place.
+    fn references(&self) -> Vec<Id> {
+        Vec::new()
+    }
+
+    /// Checks what else must hold before it is added to the configuration.
+    fn check(&self, _: &Config) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    /// Chooses what was left open, so that what is recorded is what is done.
+    fn settle(&mut self, _: &Running, _: Option<&Pinned>) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    /// Writes its keys and flags.
+    fn write(&self, words: &mut Words);
+
+    fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError>;
+
+    /// Stops it. A listener is returned, whose address is free once it is closed.
+    fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError>;
+}
+
+/// A change of a resource.
+pub(in crate::control) trait Change {
+    fn id(&self) -> Id;
+
+    /// The resources that it needs from now on.
+    fn references(&self) -> Vec<Id> {
+        Vec::new()
+    }
+
+    /// Writes its keys and flags.
+    fn write(&self, words: &mut Words);
+
+    /// Changes the configuration.
+    fn change(&self, add: &mut Add);
+
+    /// Changes what runs.
+    fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError>;
+}
+
+/// For resources that cannot be updated.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub enum Unchangeable {}
+
+impl Unchangeable {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        Err(args.resource.cannot("update", "remove it and add it again"))
+    }
+}
+
+impl Change for Unchangeable {
+    fn id(&self) -> Id {
+        match *self {}
+    }
+
+    fn write(&self, _: &mut Words) {
+        match *self {}
+    }
+
+    fn change(&self, _: &mut Add) {
+        match *self {}
+    }
+
+    fn apply(&self, _: &mut Apply<'_>) -> Result<(), CommandError> {
+        match *self {}
+    }
+}
+
+impl Listing {
+    /// The number of lines, or in detail the lines.
+    pub(super) fn counted(lines: Vec<String>, detail: bool) -> Self {
+        match detail {
+            true => Self::Lines(lines),
+            false => Self::Count(lines.len() as u64),
+        }
+    }
+
+    /// Names, or in detail a line about each.
+    pub(super) fn of(rows: impl Iterator<Item = (String, String)>, detail: bool) -> Self {
+        let line = |(name, about): (String, String)| match detail {
+            true => format!("{name} -> {about}"),
+            false => name,
+        };
+        Self::Lines(rows.map(line).collect())
+    }
+}

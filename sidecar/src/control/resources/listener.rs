@@ -1,0 +1,239 @@
+//! What `tcp-lb` and `socks5-server` share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::security_group::{self, SecurityGroupDetail};
+use super::server_groups::{self, ServerGroupsDetail};
+use super::spec::Key;
+use super::{Add, Apply, Config, Id, Place, Read, Resource};
+use crate::balance::{ServerGroups, Totals};
+use crate::control::error::CommandError;
+use crate::control::running::{ListenerHandle, ListenerName};
+use crate::control::values::Guard;
+use crate::proxy::Refusals;
+use crate::proxy::access::SecurityGroup;
+use crate::proxy::listener::bind;
+
+pub(super) const ADDRESS: Key = Key::required::<SocketAddr>(
+    "address",
+    "where the RESOURCE listens, as IP:PORT; with port 0 on a free one",
+)
+.short("addr");
+
+pub(super) const SERVER_GROUPS: Key = Key::required::<String>(
+    "server-groups",
+    "the server-groups that the RESOURCE takes connections to",
+)
+.short("sgs")
+.field("backend")
+.updatable();
+
+pub(super) const SECURITY_GROUP: Key = Key::default::<Guard>(
+    "security-group",
+    "(allow-all)",
+    "the security-group that decides which clients are served, or (allow-all)",
+)
+.short("secg")
+.field("securityGroup")
+.updatable();
+
+/// The places of what belongs to a listener.
+pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
+
+/// A listener as it runs.
+#[derive(Debug, Clone)]
+pub struct ListenerView {
+    /// Its kind and name.
+    pub name: ListenerName,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The server groups that it takes connections to.
+    pub backend: String,
+    /// The security group that decides which clients it serves; without one it serves all.
+    pub security_group: Option<String>,
+    /// Whether a SOCKS5 server connects to destinations other than its backends; false for a load balancer.
+    pub allow_non_backend: bool,
+    /// Connections and bytes so far.
+    pub totals: Totals,
+    /// Connections that were refused, by reason.
+    pub refusals: Refusals,
+}
+
+impl ListenerName {
+    /// Its kind.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::TcpLb(_) => Resource::TcpLb,
+            Self::Socks5Server(_) => Resource::Socks5Server,
+        }
+    }
+
+    /// What identifies it in the configuration.
+    pub(in crate::control) fn id(&self) -> Id {
+        Id::new(self.resource(), self.name())
+    }
+
+    /// The listener that is the outermost of places.
+    pub(in crate::control) fn of(places: &[Place]) -> Self {
+        match places.last() {
+            Some(Place {
+                resource: Resource::Socks5Server,
+                name,
+            }) => Self::Socks5Server(name.clone()),
+            Some(Place { name, .. }) => Self::TcpLb(name.clone()),
+            None => Self::TcpLb(String::new()),
+        }
+    }
+}
+
+impl Read<'_> {
+    /// The listener that something belongs to.
+    pub(super) fn listener(&self, places: &[Place]) -> Result<Arc<ListenerHandle>, CommandError> {
+        let name = ListenerName::of(places);
+        let listener = self.running.listeners.get(&name).cloned();
+        listener.ok_or_else(|| name.id().not_found())
+    }
+}
+
+/// A listener as configured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listener<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) server_groups: &'a str,
+    pub(super) security_group: &'a Guard,
+}
+
+impl Listener<'_> {
+    pub(super) fn references(self) -> Vec<Id> {
+        references(Some(self.server_groups), Some(self.security_group))
+    }
+
+    /// Checks that no other listener has its address.
+    pub(super) fn check(self, config: &Config) -> Result<(), CommandError> {
+        let Self { address, .. } = self;
+        let tcp_lbs = config.all(Resource::TcpLb);
+        let taken = tcp_lbs
+            .chain(config.all(Resource::Socks5Server))
+            .find(|other| address_of(other) == Some(address) && address.port() != 0);
+        match taken {
+            Some(other) => Err(CommandError::invalid(
+                address.to_string(),
+                format!("address {address} is taken by {}", other.id().write("in")),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Binds it, and finds what it needs.
+    pub(super) fn open(self, at: &Apply<'_>) -> Result<Opened, CommandError> {
+        let Self { address, .. } = self;
+        let backends = at.running.backends(self.server_groups)?;
+        let security_group = guard(at, self.security_group)?;
+        let socket = bind(address).map_err(|error| {
+            CommandError::refused(
+                address.to_string(),
+                format!("cannot listen on address {address}: {}", error.source),
+            )
+        })?;
+        Ok(Opened {
+            socket,
+            backends,
+            security_group,
+        })
+    }
+
+    pub(super) fn view(
+        self,
+        read: &Read<'_>,
+        name: ListenerName,
+        allow_non_backend: bool,
+    ) -> Option<ListenerView> {
+        let running = read.running.listeners.get(&name)?.listener();
+        Some(ListenerView {
+            name,
+            address: running.local_addr(),
+            backend: self.server_groups.to_owned(),
+            security_group: self.security_group.0.clone(),
+            allow_non_backend,
+            totals: running.totals(),
+            refusals: running.refusals(),
+        })
+    }
+}
+
+/// What a listener starts with.
+pub(super) struct Opened {
+    pub(super) socket: std::net::TcpListener,
+    pub(super) backends: Arc<ServerGroups>,
+    pub(super) security_group: Option<Arc<SecurityGroup>>,
+}
+
+pub(super) fn cannot_serve(address: SocketAddr, error: &std::io::Error) -> CommandError {
+    CommandError::refused(
+        address.to_string(),
+        format!("cannot serve address {address}: {error}"),
+    )
+}
+
+pub(super) fn references(server_groups: Option<&str>, security_group: Option<&Guard>) -> Vec<Id> {
+    let groups = server_groups.map(|name| Id::new(Resource::ServerGroups, name));
+    let guard = security_group.and_then(|guard| guard.0.as_ref());
+    let guard = guard.map(|name| Id::new(Resource::SecurityGroup, name));
+    groups.into_iter().chain(guard).collect()
+}
+
+/// Changes a running listener, for new connections.
+pub(super) fn update(
+    at: &Apply<'_>,
+    name: &ListenerName,
+    server_groups: Option<&str>,
+    security_group: Option<&Guard>,
+) -> Result<Arc<ListenerHandle>, CommandError> {
+    let listener = at.running.listeners.get(name).cloned();
+    let listener = listener.ok_or_else(|| name.id().not_found())?;
+    let security_group = security_group.map(|name| guard(at, name)).transpose()?;
+    if let Some(backend) = server_groups {
+        listener.set_backends(at.running.backends(backend)?);
+    }
+    if let Some(group) = security_group {
+        listener.listener().set_security_group(group);
+    }
+    Ok(listener)
+}
+
+fn guard(at: &Apply<'_>, name: &Guard) -> Result<Option<Arc<SecurityGroup>>, CommandError> {
+    name.0
+        .as_deref()
+        .map(|name| at.running.security_group(name))
+        .transpose()
+}
+
+fn address_of(add: &Add) -> Option<SocketAddr> {
+    match add {
+        Add::TcpLb(lb) => Some(lb.address),
+        Add::Socks5Server(server) => Some(server.address),
+        _ => None,
+    }
+}
+
+/// What `list-detail` shows of any listener.
+pub(super) fn line(view: &ListenerView) -> String {
+    let guard = Guard(view.security_group.clone());
+    format!(
+        "bind {} backends {} security-group {guard}",
+        view.address, view.backend
+    )
+}
+
+/// The server groups and the security group of a listener, for HTTP.
+pub(super) fn details(
+    read: &Read<'_>,
+    view: &ListenerView,
+) -> Result<(ServerGroupsDetail, SecurityGroupDetail), CommandError> {
+    Ok((
+        server_groups::detail(read, &view.backend)?,
+        security_group::detail_of(read, view.security_group.as_deref()),
+    ))
+}

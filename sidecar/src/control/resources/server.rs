@@ -1,0 +1,196 @@
+//! `server`: one server of a group.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::api::Status;
+use super::args::{Args, Words};
+use super::spec::{Key, Spec, WEIGHT};
+use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource, place_name, unfit};
+use crate::balance::ServerView;
+use crate::control::error::CommandError;
+use crate::control::running::{ListenerHandle, Running};
+use crate::control::values::{Weight, json};
+
+pub(super) const SPEC: Spec = Spec {
+    word: "server",
+    short: Some("svr"),
+    help: "one server of a group",
+    within: &[&[Resource::ServerGroup]],
+    keys: &[
+        Key::required::<SocketAddr>("address", "where the RESOURCE listens, as IP:PORT").short("addr"),
+        WEIGHT,
+    ],
+    unsupported: &[],
+};
+
+/// `add server NAME to server-group NAME address .. [weight ..]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Add {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    /// The group that it joins.
+    #[serde(rename = "in")]
+    pub(super) group: String,
+    #[serde(deserialize_with = "json")]
+    pub(super) address: SocketAddr,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) weight: Weight,
+}
+
+/// `update server NAME in server-group NAME weight ..`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Update {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    #[serde(rename = "in")]
+    pub(super) group: String,
+    #[serde(deserialize_with = "json")]
+    pub(super) weight: Weight,
+}
+
+impl Add {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        Ok(Self {
+            name: args.name()?,
+            group: args.place(),
+            address: args.required("address")?,
+            weight: args.optional("weight")?.unwrap_or_default(),
+        })
+    }
+}
+
+impl Configured for Add {
+    fn id(&self) -> Id {
+        Id::new(Resource::Server, &self.name).within(&self.group)
+    }
+
+    fn write(&self, words: &mut Words) {
+        words
+            .key("address", &self.address)
+            .unless_default("weight", &self.weight);
+    }
+
+    fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let group = at.running.group(&self.group)?;
+        let added = group.add(&self.name, self.address, self.weight.0);
+        added.map_err(|error| unfit(&self.name, &error))
+    }
+
+    fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError> {
+        let group = at.running.group(&self.group)?;
+        let removed = group.remove(&self.name);
+        removed.map(|()| None).map_err(|error| unfit(&self.name, &error))
+    }
+}
+
+impl Update {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        Ok(Self {
+            name: args.name()?,
+            group: args.place(),
+            weight: args.required("weight")?,
+        })
+    }
+}
+
+impl Change for Update {
+    fn id(&self) -> Id {
+        Id::new(Resource::Server, &self.name).within(&self.group)
+    }
+
+    fn write(&self, words: &mut Words) {
+        words.key("weight", &self.weight);
+    }
+
+    fn change(&self, add: &mut super::Add) {
+        if let super::Add::Server(server) = add {
+            server.weight = self.weight;
+        }
+    }
+
+    fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let group = at.running.group(&self.group)?;
+        let changed = group.set_weight(&self.name, self.weight.0);
+        changed.map_err(|error| unfit(&self.name, &error))
+    }
+}
+
+/// The error for a server that is not configured but that the mesh put in its group.
+pub(in crate::control) fn explain(running: &Running, id: &Id, error: CommandError) -> CommandError {
+    let Some(Id { name: group, .. }) = id.owner().filter(|_| id.resource == Resource::Server) else {
+        return error;
+    };
+    let name = &id.name;
+    let servers = running.group(&group).map(|group| group.servers());
+    match servers
+        .unwrap_or_default()
+        .iter()
+        .any(|s| s.learned && s.name == *name)
+    {
+        true => CommandError::invalid(
+            name,
+            format!(
+                "server {name} of server-group {group} comes from the mesh: change it where it is registered"
+            ),
+        ),
+        false => error,
+    }
+}
+
+/// The servers of a group: the configured ones, then the mesh's.
+pub(super) fn servers(read: &Read<'_>, group: &str) -> Result<Vec<ServerView>, CommandError> {
+    Ok(read.running.group(group)?.servers())
+}
+
+pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
+    let rows = servers(read, place_name(places))?.into_iter().map(|server| {
+        let ServerView {
+            address, weight, up, ..
+        } = server;
+        let about = format!(
+            "connect-to {address} weight {weight} currently {}",
+            Status::word(up)
+        );
+        (server.name, about)
+    });
+    Ok(Listing::of(rows, detail))
+}
+
+pub(super) fn api() -> Api {
+    fn all(read: &Read<'_>, group: &str) -> Result<Vec<Server>, CommandError> {
+        Ok(servers(read, group)?.into_iter().map(Server::from).collect())
+    }
+    Api::module(all, all)
+}
+
+/// A server of a group.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Server {
+    /// Its name within the group.
+    name: String,
+    /// Where it listens.
+    address: String,
+    /// Its share of the group's connections.
+    weight: u32,
+    /// Its IP address.
+    current_ip: String,
+    /// Whether it takes connections.
+    status: Status,
+}
+
+impl From<ServerView> for Server {
+    fn from(view: ServerView) -> Self {
+        Self {
+            name: view.name,
+            address: view.address.to_string(),
+            weight: view.weight,
+            current_ip: view.address.ip().to_string(),
+            status: view.up.into(),
+        }
+    }
+}

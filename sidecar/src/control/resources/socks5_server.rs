@@ -1,0 +1,325 @@
+//! `socks5-server`: a listener that speaks SOCKS5.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::args::{Args, Words};
+use super::listener::{self, Listener, ListenerView, Opened};
+use super::original::{self, EventLoopGroup};
+use super::security_group::SecurityGroupDetail;
+use super::server_groups::ServerGroupsDetail;
+use super::spec::{Key, Spec, TOP};
+use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
+use crate::control::error::CommandError;
+use crate::control::running::{ListenerHandle, ListenerName};
+use crate::control::values::{Guard, json, optional_json};
+use crate::proxy::socks5::Socks5Server as Running;
+
+const ALLOW: &str = "allow-non-backend";
+const DENY: &str = "deny-non-backend";
+
+pub(super) const SPEC: Spec = Spec {
+    word: "socks5-server",
+    short: Some("socks5"),
+    help: "a listener that speaks SOCKS5",
+    within: TOP,
+    keys: &[
+        listener::ADDRESS,
+        listener::SERVER_GROUPS,
+        listener::SECURITY_GROUP,
+        Key::flag(
+            ALLOW,
+            DENY,
+            "whether clients reach destinations other than the backends",
+        )
+        .field("allowNonBackend")
+        .updatable(),
+    ],
+    unsupported: original::LISTENER_FIELDS,
+};
+
+/// `add socks5-server NAME address .. server-groups .. [security-group ..] [allow-non-backend]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Add {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    #[serde(deserialize_with = "json")]
+    pub(super) address: SocketAddr,
+    #[serde(rename = "backend", deserialize_with = "json")]
+    pub(super) server_groups: String,
+    #[serde(default, rename = "securityGroup", deserialize_with = "json")]
+    pub(super) security_group: Guard,
+    #[serde(default, rename = "allowNonBackend", deserialize_with = "json")]
+    pub(super) allow_non_backend: bool,
+}
+
+/// `update socks5-server NAME [server-groups ..] [security-group ..] [allow-non-backend|deny-non-backend]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Update {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    #[serde(default, rename = "backend", deserialize_with = "optional_json")]
+    pub(super) server_groups: Option<String>,
+    #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
+    pub(super) security_group: Option<Guard>,
+    #[serde(default, rename = "allowNonBackend", deserialize_with = "optional_json")]
+    pub(super) allow_non_backend: Option<bool>,
+}
+
+impl Add {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        Ok(Self {
+            name: args.name()?,
+            address: args.required("address")?,
+            server_groups: args.required("server-groups")?,
+            security_group: args.optional("security-group")?.unwrap_or_default(),
+            allow_non_backend: args.flag(ALLOW, DENY)?.unwrap_or_default(),
+        })
+    }
+
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            address: self.address,
+            server_groups: &self.server_groups,
+            security_group: &self.security_group,
+        }
+    }
+
+    fn listener_name(&self) -> ListenerName {
+        ListenerName::Socks5Server(self.name.clone())
+    }
+}
+
+impl Configured for Add {
+    fn id(&self) -> Id {
+        Id::new(Resource::Socks5Server, &self.name)
+    }
+
+    fn references(&self) -> Vec<Id> {
+        self.listener().references()
+    }
+
+    fn check(&self, config: &Config) -> Result<(), CommandError> {
+        self.listener().check(config)
+    }
+
+    fn write(&self, words: &mut Words) {
+        words
+            .key("address", &self.address)
+            .key("server-groups", &self.server_groups)
+            .unless_default("security-group", &self.security_group);
+        if self.allow_non_backend {
+            words.flag(ALLOW);
+        }
+    }
+
+    fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let Opened {
+            socket,
+            backends,
+            security_group,
+        } = self.listener().open(at)?;
+        let (limits, workers) = (at.running.limits, &at.running.workers);
+        let allow = self.allow_non_backend;
+        #[cfg(feature = "failpoints")]
+        let allow = crate::failpoints::allow_non_backend(allow);
+        let running = Running::start(socket, backends, allow, security_group, limits, workers)
+            .map_err(|error| listener::cannot_serve(self.address, &error))?;
+        let handle = ListenerHandle::Socks5Server(running);
+        at.running
+            .listeners
+            .insert(self.listener_name(), Arc::new(handle));
+        Ok(())
+    }
+
+    fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError> {
+        Ok(at.running.take_listener(&self.listener_name()))
+    }
+}
+
+impl Update {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        let update = Self {
+            name: args.name()?,
+            server_groups: args.optional("server-groups")?,
+            security_group: args.optional("security-group")?,
+            allow_non_backend: args.flag(ALLOW, DENY)?,
+        };
+        match &update {
+            Self {
+                server_groups: None,
+                security_group: None,
+                allow_non_backend: None,
+                ..
+            } => Err(args.changes_nothing()),
+            _ => Ok(update),
+        }
+    }
+}
+
+impl Change for Update {
+    fn id(&self) -> Id {
+        Id::new(Resource::Socks5Server, &self.name)
+    }
+
+    fn references(&self) -> Vec<Id> {
+        listener::references(self.server_groups.as_deref(), self.security_group.as_ref())
+    }
+
+    fn write(&self, words: &mut Words) {
+        words
+            .optional("server-groups", self.server_groups.as_ref())
+            .optional("security-group", self.security_group.as_ref());
+        match self.allow_non_backend {
+            Some(true) => words.flag(ALLOW),
+            Some(false) => words.flag(DENY),
+            None => words,
+        };
+    }
+
+    fn change(&self, add: &mut super::Add) {
+        let super::Add::Socks5Server(server) = add else {
+            return;
+        };
+        if let Some(groups) = &self.server_groups {
+            server.server_groups.clone_from(groups);
+        }
+        if let Some(group) = &self.security_group {
+            server.security_group.clone_from(group);
+        }
+        server.allow_non_backend = self.allow_non_backend.unwrap_or(server.allow_non_backend);
+    }
+
+    fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let name = ListenerName::Socks5Server(self.name.clone());
+        let (groups, guard) = (self.server_groups.as_deref(), self.security_group.as_ref());
+        let listener = listener::update(at, &name, groups, guard)?;
+        if let (ListenerHandle::Socks5Server(server), Some(allow)) = (&*listener, self.allow_non_backend) {
+            server.set_allow_non_backend(allow);
+        }
+        Ok(())
+    }
+}
+
+pub(in crate::control) fn views(read: &Read<'_>) -> Vec<ListenerView> {
+    let all = read
+        .config
+        .all(Resource::Socks5Server)
+        .filter_map(|add| match add {
+            super::Add::Socks5Server(server) => {
+                server
+                    .listener()
+                    .view(read, server.listener_name(), server.allow_non_backend)
+            }
+            _ => None,
+        });
+    all.collect()
+}
+
+pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+    let views = views(read).into_iter();
+    let rows = views.map(|view| {
+        let flag = if view.allow_non_backend { ALLOW } else { DENY };
+        (
+            view.name.name().to_owned(),
+            format!("{} {flag}", listener::line(&view)),
+        )
+    });
+    Ok(Listing::of(rows, detail))
+}
+
+pub(super) fn api() -> Api {
+    Api::module(
+        |read, _| Ok(views(read).into_iter().map(Socks5Server::from).collect()),
+        |read, _| {
+            views(read)
+                .iter()
+                .map(|view| Socks5ServerDetail::of(read, view))
+                .collect()
+        },
+    )
+}
+
+/// A listener that speaks SOCKS5.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Socks5Server {
+    /// Its name.
+    name: String,
+    /// Where it listens.
+    address: String,
+    /// The server-groups that it takes connections to.
+    backend: String,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    worker_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// The security-group that decides which clients it serves.
+    security_group: String,
+    /// Whether clients reach destinations other than the backends.
+    allow_non_backend: bool,
+}
+
+/// A listener that speaks SOCKS5, in detail.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Socks5ServerDetail {
+    /// Its name.
+    name: String,
+    /// Where it listens.
+    address: String,
+    /// The server-groups that it takes connections to.
+    backend: ServerGroupsDetail,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    worker_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// The security-group that decides which clients it serves.
+    security_group: SecurityGroupDetail,
+    /// Whether clients reach destinations other than the backends.
+    allow_non_backend: bool,
+}
+
+impl From<ListenerView> for Socks5Server {
+    fn from(view: ListenerView) -> Self {
+        Self {
+            name: view.name.name().to_owned(),
+            address: view.address.to_string(),
+            backend: view.backend,
+            acceptor_loop_group: original::ACCEPTOR,
+            worker_loop_group: original::WORKER,
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            security_group: Guard(view.security_group).to_string(),
+            allow_non_backend: view.allow_non_backend,
+        }
+    }
+}
+
+impl Socks5ServerDetail {
+    fn of(read: &Read<'_>, view: &ListenerView) -> Result<Self, CommandError> {
+        let (backend, security_group) = listener::details(read, view)?;
+        Ok(Self {
+            name: view.name.name().to_owned(),
+            address: view.address.to_string(),
+            backend,
+            acceptor_loop_group: original::acceptor(),
+            worker_loop_group: original::worker(),
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            security_group,
+            allow_non_backend: view.allow_non_backend,
+        })
+    }
+}

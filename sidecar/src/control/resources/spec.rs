@@ -1,0 +1,244 @@
+//! The specification of a resource as data: its words, keys, flags, defaults and help text. Parsing, JSON bodies, the
+//! API document, `--help` and the reference in docs/commands.md go by it.
+
+use super::Resource;
+use crate::control::values::{Json, Value};
+
+/// What commands can say of a resource.
+#[derive(Debug)]
+pub struct Spec {
+    pub(in crate::control) word: &'static str,
+    pub(in crate::control) short: Option<&'static str>,
+    /// What it is, as a phrase.
+    pub(in crate::control) help: &'static str,
+    /// The places that it can be in, each given from the nearest to the outermost.
+    pub(super) within: &'static [&'static [Resource]],
+    pub(in crate::control) keys: &'static [Key],
+    pub(super) unsupported: &'static [Unsupported],
+}
+
+/// For [`Spec::within`]: the resource is in no other.
+pub(super) const TOP: &[&[Resource]] = &[&[]];
+
+/// A key with its value, or a flag with its opposite.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct Key {
+    pub(in crate::control) word: &'static str,
+    pub(in crate::control) short: Option<&'static str>,
+    /// The word that switches it off, if it is a flag.
+    pub(in crate::control) off: Option<&'static str>,
+    pub(in crate::control) expected: &'static str,
+    pub(in crate::control) given: Given,
+    pub(in crate::control) updatable: bool,
+    pub(in crate::control) fields: [Option<Field>; 2],
+}
+
+/// Whether a key must be given to `add`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::control) enum Given {
+    Required,
+    /// Left out, this word is meant.
+    Default(&'static str),
+    /// Left out, nothing is meant.
+    Optional,
+}
+
+/// A field of a JSON body.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct Field {
+    pub(in crate::control) name: &'static str,
+    pub(in crate::control) help: &'static str,
+    pub(in crate::control) json: Json,
+    pub(in crate::control) expected: &'static str,
+    /// A number that makes sense, shown to a caller who left the field out.
+    pub(in crate::control) sample: Option<u32>,
+}
+
+/// A field that the original has and this sidecar refuses.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct Unsupported {
+    pub(in crate::control) name: &'static str,
+    pub(in crate::control) help: &'static str,
+    /// Why it is refused.
+    pub(in crate::control) reason: &'static str,
+    /// Whether bodies that update the resource may name it, too.
+    pub(in crate::control) in_update: bool,
+}
+
+impl Field {
+    pub(super) const fn new<T: Value>(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            help,
+            json: T::JSON,
+            expected: T::EXPECTED,
+            sample: None,
+        }
+    }
+
+    pub(super) const fn sample(self, sample: u32) -> Self {
+        Self {
+            sample: Some(sample),
+            ..self
+        }
+    }
+}
+
+impl Key {
+    const fn new<T: Value>(word: &'static str, given: Given, help: &'static str) -> Self {
+        Self {
+            word,
+            short: None,
+            off: None,
+            expected: T::EXPECTED,
+            given,
+            updatable: false,
+            fields: [Some(Field::new::<T>(word, help)), None],
+        }
+    }
+
+    pub(super) const fn required<T: Value>(word: &'static str, help: &'static str) -> Self {
+        Self::new::<T>(word, Given::Required, help)
+    }
+
+    pub(super) const fn default<T: Value>(
+        word: &'static str,
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self::new::<T>(word, Given::Default(default), help)
+    }
+
+    pub(super) const fn optional<T: Value>(word: &'static str, help: &'static str) -> Self {
+        Self::new::<T>(word, Given::Optional, help)
+    }
+
+    /// A flag that is off by default.
+    pub(super) const fn flag(on: &'static str, off: &'static str, help: &'static str) -> Self {
+        Self {
+            off: Some(off),
+            ..Self::default::<bool>(on, "false", help)
+        }
+    }
+
+    pub(super) const fn short(self, short: &'static str) -> Self {
+        Self {
+            short: Some(short),
+            ..self
+        }
+    }
+
+    /// It can be changed later.
+    pub(super) const fn updatable(self) -> Self {
+        Self {
+            updatable: true,
+            ..self
+        }
+    }
+
+    /// Its JSON field has another name.
+    pub(super) const fn field(self, name: &'static str) -> Self {
+        let [Some(field), second] = self.fields else {
+            return self;
+        };
+        Self {
+            fields: [Some(Field { name, ..field }), second],
+            ..self
+        }
+    }
+
+    /// A number that makes sense, shown to a caller who left the field out.
+    pub(super) const fn sample(self, sample: u32) -> Self {
+        let [Some(field), second] = self.fields else {
+            return self;
+        };
+        Self {
+            fields: [Some(field.sample(sample)), second],
+            ..self
+        }
+    }
+
+    /// It is two fields in JSON.
+    pub(super) const fn fields(self, first: Field, second: Field) -> Self {
+        Self {
+            fields: [Some(first), Some(second)],
+            ..self
+        }
+    }
+
+    /// Its fields in JSON.
+    pub(in crate::control) fn json(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().flatten()
+    }
+}
+
+/// A share of a place's connections: the same key in several resources.
+pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
+    "weight",
+    "10",
+    "its share of the connections, relative to the others; 0 takes none",
+)
+.short("w")
+.sample(10)
+.updatable();
+
+/// A field that a body may have, and whether it must.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct BodyField {
+    pub(in crate::control) field: Field,
+    pub(in crate::control) given: Given,
+    /// Why it is refused, if it is.
+    pub(in crate::control) unsupported: Option<&'static str>,
+}
+
+impl Spec {
+    /// The fields of a body that adds such a resource.
+    pub(in crate::control) fn add_fields(&self) -> Vec<BodyField> {
+        let name = supported(
+            Field::new::<String>("name", "alias of the RESOURCE"),
+            Given::Required,
+        );
+        let keys = self
+            .keys
+            .iter()
+            .flat_map(|key| key.json().map(|field| supported(*field, key.given)));
+        let unsupported = self.unsupported.iter().map(refused);
+        std::iter::once(name).chain(keys).chain(unsupported).collect()
+    }
+
+    /// The fields of a body that updates such a resource; none if it cannot be updated. One that is alone is required.
+    pub(in crate::control) fn update_fields(&self) -> Vec<BodyField> {
+        let keys: Vec<&Key> = self.updatable().collect();
+        let given = match keys.len() {
+            0 => return Vec::new(),
+            1 => Given::Required,
+            _ => Given::Optional,
+        };
+        let keys = keys
+            .into_iter()
+            .flat_map(|key| key.json().map(|field| supported(*field, given)));
+        let unsupported = self.unsupported.iter().filter(|u| u.in_update).map(refused);
+        keys.chain(unsupported).collect()
+    }
+
+    /// The keys that can be updated.
+    pub(in crate::control) fn updatable(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(|key| key.updatable)
+    }
+}
+
+fn supported(field: Field, given: Given) -> BodyField {
+    BodyField {
+        field,
+        given,
+        unsupported: None,
+    }
+}
+
+fn refused(unsupported: &Unsupported) -> BodyField {
+    BodyField {
+        field: Field::new::<String>(unsupported.name, unsupported.help),
+        given: Given::Optional,
+        unsupported: Some(unsupported.reason),
+    }
+}

@@ -1,0 +1,285 @@
+//! `tcp-lb`: a listener that balances TCP connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::args::{Args, Words};
+use super::listener::{self, Listener, ListenerView, Opened};
+use super::original::{self, EventLoopGroup};
+use super::security_group::SecurityGroupDetail;
+use super::server_groups::ServerGroupsDetail;
+use super::spec::{Spec, TOP};
+use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
+use crate::control::error::CommandError;
+use crate::control::running::{ListenerHandle, ListenerName};
+use crate::control::values::{Guard, json, optional_json};
+use crate::proxy::tcp_lb::TcpLb as Running;
+
+pub(super) const SPEC: Spec = Spec {
+    word: "tcp-lb",
+    short: Some("tl"),
+    help: "a listener that balances TCP connections",
+    within: TOP,
+    keys: &[
+        listener::ADDRESS,
+        listener::SERVER_GROUPS,
+        listener::SECURITY_GROUP,
+    ],
+    unsupported: original::LISTENER_FIELDS,
+};
+
+/// `add tcp-lb NAME address .. server-groups .. [security-group ..]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Add {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    #[serde(deserialize_with = "json")]
+    pub(super) address: SocketAddr,
+    #[serde(rename = "backend", deserialize_with = "json")]
+    pub(super) server_groups: String,
+    #[serde(default, rename = "securityGroup", deserialize_with = "json")]
+    pub(super) security_group: Guard,
+}
+
+/// `update tcp-lb NAME [server-groups ..] [security-group ..]`, for new connections
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Update {
+    #[serde(deserialize_with = "json")]
+    pub(super) name: String,
+    #[serde(default, rename = "backend", deserialize_with = "optional_json")]
+    pub(super) server_groups: Option<String>,
+    #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
+    pub(super) security_group: Option<Guard>,
+}
+
+impl Add {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        Ok(Self {
+            name: args.name()?,
+            address: args.required("address")?,
+            server_groups: args.required("server-groups")?,
+            security_group: args.optional("security-group")?.unwrap_or_default(),
+        })
+    }
+
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            address: self.address,
+            server_groups: &self.server_groups,
+            security_group: &self.security_group,
+        }
+    }
+
+    fn listener_name(&self) -> ListenerName {
+        ListenerName::TcpLb(self.name.clone())
+    }
+}
+
+impl Configured for Add {
+    fn id(&self) -> Id {
+        Id::new(Resource::TcpLb, &self.name)
+    }
+
+    fn references(&self) -> Vec<Id> {
+        self.listener().references()
+    }
+
+    fn check(&self, config: &Config) -> Result<(), CommandError> {
+        self.listener().check(config)
+    }
+
+    fn write(&self, words: &mut Words) {
+        words
+            .key("address", &self.address)
+            .key("server-groups", &self.server_groups)
+            .unless_default("security-group", &self.security_group);
+    }
+
+    fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let Opened {
+            socket,
+            backends,
+            security_group,
+        } = self.listener().open(at)?;
+        let (limits, workers) = (at.running.limits, &at.running.workers);
+        let running = Running::start(socket, backends, security_group, limits, workers)
+            .map_err(|error| listener::cannot_serve(self.address, &error))?;
+        let handle = ListenerHandle::TcpLb(running);
+        at.running
+            .listeners
+            .insert(self.listener_name(), Arc::new(handle));
+        Ok(())
+    }
+
+    fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError> {
+        Ok(at.running.take_listener(&self.listener_name()))
+    }
+}
+
+impl Update {
+    pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
+        let update = Self {
+            name: args.name()?,
+            server_groups: args.optional("server-groups")?,
+            security_group: args.optional("security-group")?,
+        };
+        match &update {
+            Self {
+                server_groups: None,
+                security_group: None,
+                ..
+            } => Err(args.changes_nothing()),
+            _ => Ok(update),
+        }
+    }
+}
+
+impl Change for Update {
+    fn id(&self) -> Id {
+        Id::new(Resource::TcpLb, &self.name)
+    }
+
+    fn references(&self) -> Vec<Id> {
+        listener::references(self.server_groups.as_deref(), self.security_group.as_ref())
+    }
+
+    fn write(&self, words: &mut Words) {
+        words
+            .optional("server-groups", self.server_groups.as_ref())
+            .optional("security-group", self.security_group.as_ref());
+    }
+
+    fn change(&self, add: &mut super::Add) {
+        let super::Add::TcpLb(lb) = add else { return };
+        if let Some(groups) = &self.server_groups {
+            lb.server_groups.clone_from(groups);
+        }
+        if let Some(group) = &self.security_group {
+            lb.security_group.clone_from(group);
+        }
+    }
+
+    fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        let name = ListenerName::TcpLb(self.name.clone());
+        let (groups, guard) = (self.server_groups.as_deref(), self.security_group.as_ref());
+        listener::update(at, &name, groups, guard).map(|_| ())
+    }
+}
+
+pub(in crate::control) fn views(read: &Read<'_>) -> Vec<ListenerView> {
+    let all = read.config.all(Resource::TcpLb).filter_map(|add| match add {
+        super::Add::TcpLb(lb) => lb.listener().view(read, lb.listener_name(), false),
+        _ => None,
+    });
+    all.collect()
+}
+
+pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+    let views = views(read).into_iter();
+    let rows = views.map(|view| (view.name.name().to_owned(), listener::line(&view)));
+    Ok(Listing::of(rows, detail))
+}
+
+pub(super) fn api() -> Api {
+    Api::module(
+        |read, _| Ok(views(read).into_iter().map(TcpLb::from).collect()),
+        |read, _| {
+            views(read)
+                .iter()
+                .map(|view| TcpLbDetail::of(read, view))
+                .collect()
+        },
+    )
+}
+
+/// A listener that balances TCP connections.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TcpLb {
+    /// Its name.
+    name: String,
+    /// Where it listens.
+    address: String,
+    /// The server-groups that it takes connections to.
+    backend: String,
+    /// Always tcp.
+    protocol: &'static str,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    worker_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// For the original's clients; always null.
+    #[schema(required)]
+    list_of_cert_key: Option<String>,
+    /// The security-group that decides which clients it serves.
+    security_group: String,
+}
+
+/// A listener that balances TCP connections, in detail.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TcpLbDetail {
+    /// Its name.
+    name: String,
+    /// Where it listens.
+    address: String,
+    /// Always tcp.
+    protocol: &'static str,
+    /// The server-groups that it takes connections to.
+    backend: ServerGroupsDetail,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    worker_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// For the original's clients; always null.
+    #[schema(required)]
+    list_of_cert_key: Option<String>,
+    /// The security-group that decides which clients it serves.
+    security_group: SecurityGroupDetail,
+}
+
+impl From<ListenerView> for TcpLb {
+    fn from(view: ListenerView) -> Self {
+        Self {
+            name: view.name.name().to_owned(),
+            address: view.address.to_string(),
+            backend: view.backend,
+            protocol: "tcp",
+            acceptor_loop_group: original::ACCEPTOR,
+            worker_loop_group: original::WORKER,
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            list_of_cert_key: None,
+            security_group: Guard(view.security_group).to_string(),
+        }
+    }
+}
+
+impl TcpLbDetail {
+    fn of(read: &Read<'_>, view: &ListenerView) -> Result<Self, CommandError> {
+        let (backend, security_group) = listener::details(read, view)?;
+        Ok(Self {
+            name: view.name.name().to_owned(),
+            address: view.address.to_string(),
+            protocol: "tcp",
+            backend,
+            acceptor_loop_group: original::acceptor(),
+            worker_loop_group: original::worker(),
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            list_of_cert_key: None,
+            security_group,
+        })
+    }
+}
