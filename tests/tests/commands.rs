@@ -310,7 +310,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
 
 /// A file system with nothing but the image's sidecar.
 async fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
-    let program = image::sidecar(&Checkout::find()?, &Progress::silent()).await?;
+    let program = image::sidecar(&Checkout::find()?, image::Kind::Mesh, &Progress::silent()).await?;
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_path_with_name(program, "bin/sidecar")?;
     Ok(archive.into_inner()?.into())

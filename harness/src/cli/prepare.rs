@@ -82,7 +82,7 @@ async fn existing(engine: &Engine, kind: Kind, name: &str) -> Result<Ready, Erro
         return Ok(Ready { image, cached: true });
     }
     let advice = match (engine, kind) {
-        (Engine::Docker(_), Kind::Mesh) => {
+        (Engine::Docker(_), Kind::Mesh | Kind::Release) => {
             format!("remove --no-build, or build it: docker build -f compose/Dockerfile -t {name} .")
         }
         _ => "remove --no-build".to_owned(),

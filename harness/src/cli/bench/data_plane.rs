@@ -9,7 +9,7 @@ use bench::program::Program;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use harness::bench::data_plane::{self, Options, Part};
 use harness::cluster::checkout::Checkout;
-use harness::cluster::image;
+use harness::cluster::image::{self, Kind};
 use harness::console::Progress;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
@@ -43,7 +43,7 @@ pub(super) struct Args {
     /// Measure only the sidecar
     #[arg(long, conflicts_with = "peers")]
     alone: bool,
-    /// The sidecar program to measure [default: the image's, built first]
+    /// The sidecar program to measure [default: compiled in the release profile]
     #[arg(long, value_name = "FILE")]
     sidecar: Option<PathBuf>,
     #[command(flatten)]
@@ -87,11 +87,11 @@ pub(super) async fn run(args: Args, interrupts: &Interrupts) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the image's sidecar.
+/// Builds the sidecar in the release profile.
 async fn build_sidecar(progress: &Progress) -> Result<PathBuf, Error> {
     let checkout = Checkout::find()?;
     progress.stage("build");
-    let path = image::sidecar(&checkout, progress).await?;
+    let path = image::sidecar(&checkout, Kind::Release, progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
 }

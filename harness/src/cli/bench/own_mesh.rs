@@ -2,7 +2,7 @@
 
 use harness::bench::BenchMesh;
 use harness::cluster::checkout::Checkout;
-use harness::cluster::image::Kind;
+use harness::cluster::image::{Kind, RELEASE_IMAGE};
 use harness::console::Progress;
 use harness::engine::EngineChoice;
 use harness::error::Error;
@@ -31,8 +31,8 @@ pub(super) async fn with<T>(
         let image = prepare::image(
             &engine,
             &checkout,
-            Kind::Mesh,
-            &topology.image,
+            Kind::Release,
+            RELEASE_IMAGE,
             build,
             interrupts,
             progress,

@@ -1,4 +1,4 @@
-//! Static binaries.
+//! Compiles static programs with Cargo.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -13,21 +13,21 @@ use crate::cluster::checkout::Checkout;
 use crate::console::Progress;
 use crate::error::Error;
 
-/// Lines of the compiler's output that are kept to show when it fails.
-const KEPT_LINES: usize = 60;
+/// Last lines of Cargo's output that a failure shows.
+const SHOWN_LINES: usize = 60;
 
-/// What was compiled.
+/// Compiled programs.
 pub(super) struct Compiled {
-    /// Where the programs are.
+    /// The directory that contains them.
     pub(super) directory: PathBuf,
-    /// Whether they were there before.
+    /// Whether nothing had to be compiled.
     pub(super) fresh: bool,
 }
 
-/// Links the C library statically: the image holds nothing but the programs.
+/// Links the C library statically, because the image contains no libraries.
 const FLAGS: &str = "-Ctarget-feature=+crt-static";
 
-/// Compiles the programs of an image static.
+/// Compiles the programs of an image.
 pub(super) async fn compile(
     checkout: &Checkout,
     recipe: &Recipe,
@@ -39,11 +39,18 @@ pub(super) async fn compile(
         return Err(Error::environment(what, advice));
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    // A directory of its own: flags that differ from the user's build would make each undo the other's work.
+    // In a directory of its own, so that the user's builds and this one do not wait for each other's lock.
     let directory = checkout.target().join("image");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command
-        .args(["build", "--release", "--bins", "--target", &target])
+        .args([
+            "build",
+            "--bins",
+            "--profile",
+            recipe.profile,
+            "--target",
+            &target,
+        ])
         .args(recipe.packages.iter().flat_map(|package| ["-p", *package]))
         .args(
             recipe
@@ -64,27 +71,27 @@ pub(super) async fn compile(
         .kill_on_drop(true);
     let cannot = |error: std::io::Error| Error::environment(format!("cannot run cargo: {error}"), advice);
     let mut cargo = command.spawn().map_err(cannot)?;
-    let mut kept = VecDeque::new();
+    let mut shown = VecDeque::new();
     let mut fresh = true;
     if let Some(stderr) = cargo.stderr.take() {
         let mut lines = BufReader::new(stderr).lines();
         while let Some(line) = lines.next_line().await.map_err(cannot)? {
             progress.note(line.trim());
             fresh &= !line.trim_start().starts_with("Compiling");
-            if kept.len() == KEPT_LINES {
-                kept.pop_front();
+            if shown.len() == SHOWN_LINES {
+                shown.pop_front();
             }
-            kept.push_back(line);
+            shown.push_back(line);
         }
     }
     let status = cargo.wait().await.map_err(cannot)?;
     if status.success() {
         return Ok(Compiled {
-            directory: directory.join(target).join("release"),
+            directory: directory.join(target).join(recipe.profile),
             fresh,
         });
     }
-    let output = Vec::from(kept).join("\n");
+    let output = Vec::from(shown).join("\n");
     Err(Error::environment(
         format!("the image's programs do not compile:\n{output}"),
         advice,

@@ -1,4 +1,4 @@
-//! The images: static binaries, compiled here and sent to the engine, so that no registry is needed.
+//! The images: static programs, compiled here and imported into the engine, so that no registry is needed.
 
 mod compile;
 mod pack;
@@ -11,12 +11,14 @@ use crate::console::Progress;
 use crate::engine::{Engine, Image, label};
 use crate::error::Error;
 
-/// What is made of an image's programs.
+/// The images that the harness builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The mesh's containers. The same content as `compose/Dockerfile` makes.
+    /// The containers of the mesh, as `compose/Dockerfile` builds them, but with the quickly compiled profile `image`.
     Mesh,
-    /// The same with sidecars that have failpoints; by custom called [`FAILPOINTS_IMAGE`].
+    /// The same in the `release` profile, for figures; by convention called [`RELEASE_IMAGE`].
+    Release,
+    /// The same with sidecars that have failpoints; by convention called [`FAILPOINTS_IMAGE`].
     Failpoints,
     /// Helpers that cut connections between containers; called [`NETCUT_IMAGE`].
     Netcut,
@@ -26,36 +28,40 @@ impl Kind {
     fn recipe(self) -> &'static Recipe {
         match self {
             Self::Mesh => &MESH,
+            Self::Release => &RELEASE,
             Self::Failpoints => &FAILPOINTS,
             Self::Netcut => &NETCUT,
         }
     }
 }
 
-/// What an image is made of.
+/// An image's content and settings.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
-    /// The workspace's packages that its programs come from.
+    /// The Cargo profile of its programs.
+    profile: &'static str,
+    /// The packages of its programs.
     packages: &'static [&'static str],
-    /// Their features that are on, as PACKAGE/FEATURE.
+    /// Enabled features, as PACKAGE/FEATURE.
     features: &'static [&'static str],
-    /// The programs, which stand in its `bin`.
+    /// The programs in its `/bin`.
     programs: &'static [&'static str],
-    /// Symbolic links: where they stand and what they point to.
+    /// Symbolic links: path and target.
     links: &'static [(&'static str, &'static str)],
-    /// Whether the sidecars' config files are in it.
+    /// Whether it contains the sidecars' config files.
     config: bool,
-    /// Lines of a Dockerfile that say how it is run.
+    /// Its configuration, as Dockerfile instructions.
     settings: &'static [&'static str],
-    /// What the user can do where its programs cannot be compiled.
+    /// What the user can do if its programs cannot be compiled.
     advice: &'static str,
 }
 
 const MESH: Recipe = Recipe {
+    profile: "image",
     packages: &["sidecar", "example-services"],
     features: &[],
     programs: &["sidecar", "example-services"],
-    // Names under which the examples' one file is two programs.
+    // The names that select a program of the examples' executable.
     links: &[
         ("bin/frontend", "example-services"),
         ("bin/service", "example-services"),
@@ -70,6 +76,14 @@ const MESH: Recipe = Recipe {
              service-mesh-example .) and run with --no-build",
 };
 
+/// The name of the image in the `release` profile.
+pub const RELEASE_IMAGE: &str = "service-mesh-release";
+
+const RELEASE: Recipe = Recipe {
+    profile: "release",
+    ..MESH
+};
+
 /// The name of the image whose sidecars have failpoints.
 pub const FAILPOINTS_IMAGE: &str = "service-mesh-failpoints";
 
@@ -81,8 +95,9 @@ const FAILPOINTS: Recipe = Recipe {
 /// The name of the image that cuts connections between containers.
 pub const NETCUT_IMAGE: &str = "service-mesh-netcut";
 
-/// Its user is root: a capability that is added to a container is not given to anybody else.
+/// Its user is root, because the engine gives an added capability to root only.
 const NETCUT: Recipe = Recipe {
+    profile: "image",
     packages: &["netcut"],
     features: &[],
     programs: &["netcut"],
@@ -92,19 +107,19 @@ const NETCUT: Recipe = Recipe {
     advice: "fix what the compiler reports, or leave out what cuts connections",
 };
 
-/// An image that is ready to be run.
+/// An image that is ready to run.
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// The image.
     pub image: Image,
-    /// Whether it was there already, and nothing had to be compiled to know that.
+    /// Whether it existed and nothing had to be compiled.
     pub cached: bool,
 }
 
-/// The image called `name`, which was there when it was last looked for.
+/// The image `name`, which existed a moment ago.
 ///
 /// # Errors
-/// Somebody has removed it, or the engine's.
+/// It has been removed, or the engine fails.
 pub async fn again(engine: &Engine, name: &str) -> Result<Image, Error> {
     engine.image(name).await?.ok_or_else(|| {
         Error::environment(
@@ -114,19 +129,19 @@ pub async fn again(engine: &Engine, name: &str) -> Result<Image, Error> {
     })
 }
 
-/// Compiles the image's sidecar, and tells where its program is: the same file as the image has.
+/// Compiles an image's sidecar and returns the path of the program, the same file as in the image.
 ///
 /// # Errors
 /// It cannot be compiled here.
-pub async fn sidecar(checkout: &Checkout, progress: &Progress) -> Result<PathBuf, Error> {
-    let compiled = compile::compile(checkout, &MESH, progress).await?;
+pub async fn sidecar(checkout: &Checkout, kind: Kind, progress: &Progress) -> Result<PathBuf, Error> {
+    let compiled = compile::compile(checkout, kind.recipe(), progress).await?;
     Ok(compiled.directory.join("sidecar"))
 }
 
-/// Compiles what an image of this kind is made of, and makes it, called `name`, unless an equal one is there.
+/// Compiles an image's programs and imports it as `name`, unless an image with the same content has that name.
 ///
 /// # Errors
-/// It cannot be compiled here, or the engine's.
+/// It cannot be compiled here, or the engine fails.
 pub async fn ensure(
     engine: &Engine,
     checkout: &Checkout,
@@ -140,7 +155,7 @@ pub async fn ensure(
     let directory = compiled.directory;
     let failed = |error: std::io::Error| {
         Error::environment(
-            format!("the image's content cannot be gathered: {error}"),
+            format!("the image's content cannot be read: {error}"),
             "run the command again",
         )
     };
@@ -150,8 +165,8 @@ pub async fn ensure(
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(failed)?;
-    // Else each of two would take what the other has just made for outdated.
-    let _turn = file_lock::take(&directory.join("image.lock"))
+    // Without the lock, each of two processes could remove the other's new image as outdated.
+    let _lock = file_lock::take(&directory.join("image.lock"))
         .await
         .map_err(failed)?;
     let known = engine.image(name).await?;
@@ -161,7 +176,7 @@ pub async fn ensure(
             cached: compiled.fresh,
         });
     }
-    progress.note("sending it to the engine");
+    progress.note("importing it into the engine");
     let mut changes: Vec<String> = recipe.settings.iter().map(|line| (*line).to_owned()).collect();
     changes.push(format!("LABEL {}={digest}", label::DIGEST));
     engine.import_image(name, tar, changes).await?;

@@ -1,4 +1,4 @@
-//! An image's content.
+//! Packs an image's content.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::Recipe;
 
-/// What goes into the image: where it stands there, its mode, and its bytes.
+/// A file of the image: path, mode and bytes.
 type Entry = (String, u32, Vec<u8>);
 
-/// The image's file system as a tar, and the digest of all that makes the image what it is.
+/// The image's file system as a tar, and the digest of its content and settings.
 pub(super) fn pack(recipe: &Recipe, binaries: &Path, config: &Path) -> std::io::Result<(Bytes, String)> {
     let mut entries: Vec<Entry> = Vec::new();
     for program in recipe.programs {
@@ -37,7 +37,7 @@ pub(super) fn pack(recipe: &Recipe, binaries: &Path, config: &Path) -> std::io::
 
 fn digest(recipe: &Recipe, entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
-    // Lengths come before contents, so that bytes cannot move from one entry to the next unnoticed.
+    // Lengths precede contents, so that moving bytes from one entry to the next changes the digest.
     let links = recipe
         .links
         .iter()
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_content_has_an_equal_digest_and_any_change_another() {
+    fn only_equal_content_has_an_equal_digest() {
         let (tar, same) = packed(&MESH, |_| {});
         assert_eq!(packed(&MESH, |_| {}), (tar, same.clone()));
         assert_ne!(
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tar_holds_programs_that_may_be_run_and_readable_settings() {
+    fn the_tar_has_executable_programs_and_readable_config_files() {
         let expected = [
             ("bin/", 0o755),
             ("etc/", 0o755),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn how_it_is_run_and_its_links_are_part_of_the_digest() {
+    fn the_digest_covers_settings_and_links() {
         let digest = |recipe: &Recipe| packed(recipe, |_| {}).1;
         let other_user = Recipe {
             settings: &["USER 1:1"],
