@@ -12,13 +12,15 @@ pub mod health;
 pub mod http;
 pub mod http_probe;
 pub mod interface;
+mod lingering_close;
 pub mod log;
 pub mod mesh;
 pub mod proxy;
 mod self_connect;
+mod serve;
 pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod supervise;
-mod tcp;
+
 pub mod text_file;

@@ -4,7 +4,7 @@ mod permits;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use permits::{ConnectionPermit, ConnectionPermits};
 
-use crate::tcp;
+use crate::serve::{self, Serve};
 
 /// How long a caller may take to send a request's head, the first as well as the next.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,29 +87,48 @@ where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
-    let handler = Arc::new(handler);
-    let permits = ConnectionPermits::new(limits.connections, limits.connections_each);
+    let server = Server {
+        handler: Arc::new(handler),
+        permits: ConnectionPermits::new(limits.connections, limits.connections_each),
+        stop: stop.clone(),
+        abort: CancellationToken::new(),
+    };
     let connections = TaskTracker::new();
-    let cut = CancellationToken::new();
-    while let Some((stream, peer)) = stop.run_until_cancelled(tcp::accept(&listener)).await {
-        let from = peer.ip();
-        let Some(permit) = permits.take(from, cut.child_token()) else {
-            tracing::debug!(%from, "no room for an HTTP connection from this address");
-            continue;
-        };
-        let (handler, stop, cut) = (Arc::clone(&handler), stop.clone(), permit.cut.clone());
-        connections.spawn(async move {
-            cut.run_until_cancelled(connection(stream, from, Arc::new(permit), handler, stop))
-                .await;
-        });
-    }
-    connections.close();
-    if tokio::time::timeout(limits.stop, connections.wait())
-        .await
-        .is_err()
-    {
-        cut.cancel();
+    serve::serve(&listener, &server, &connections, &stop).await;
+    if !serve::drained(&connections, limits.stop).await {
+        server.abort.cancel();
         connections.wait().await;
+    }
+}
+
+struct Server<H> {
+    handler: Arc<H>,
+    permits: Arc<ConnectionPermits>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+}
+
+impl<H, F> Serve for Server<H>
+where
+    H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send,
+{
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let from = peer.ip();
+        let Some(permit) = self.permits.take(from, self.abort.child_token()) else {
+            tracing::debug!(%from, "too many HTTP connections from this address");
+            return None;
+        };
+        let (handler, stop, abort) = (Arc::clone(&self.handler), self.stop.clone(), permit.abort.clone());
+        Some(async move {
+            abort
+                .run_until_cancelled(connection(stream, from, Arc::new(permit), handler, stop))
+                .await;
+        })
     }
 }
 

@@ -27,7 +27,7 @@ struct Taken {
 #[derive(Debug)]
 struct Caller {
     address: IpAddr,
-    cut: CancellationToken,
+    abort: CancellationToken,
 }
 
 /// One caller's permit; given back when dropped.
@@ -36,7 +36,7 @@ pub(super) struct ConnectionPermit {
     permits: Arc<ConnectionPermits>,
     address: IpAddr,
     /// Told when the connection is to end at once.
-    pub(super) cut: CancellationToken,
+    pub(super) abort: CancellationToken,
     /// Its key among the callers.
     key: Mutex<u64>,
 }
@@ -55,7 +55,7 @@ impl ConnectionPermits {
     pub(super) fn take(
         self: &Arc<Self>,
         address: IpAddr,
-        cut: CancellationToken,
+        abort: CancellationToken,
     ) -> Option<ConnectionPermit> {
         let mut guard = self.taken();
         let taken = &mut *guard;
@@ -68,19 +68,19 @@ impl ConnectionPermits {
             let mut callers = taken.callers.iter();
             let (key, _) = callers.find(|(_, caller)| !enough || caller.address == address)?;
             let key = *key;
-            taken.callers.remove(&key)?.cut.cancel();
+            taken.callers.remove(&key)?.abort.cancel();
         }
         taken.count += 1;
         *taken.by_address.entry(address).or_default() += 1;
         let key = Mutex::new(taken.line_up(Caller {
             address,
-            cut: cut.clone(),
+            abort: abort.clone(),
         }));
         drop(guard);
         Some(ConnectionPermit {
             permits: Arc::clone(self),
             address,
-            cut,
+            abort,
             key,
         })
     }
@@ -144,11 +144,11 @@ mod tests {
         let all: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
         all[0].refresh();
         let newcomers = (take(&permits, 4).unwrap(), take(&permits, 5).unwrap());
-        let cut: Vec<bool> = all.iter().map(|permit| permit.cut.is_cancelled()).collect();
-        assert_eq!(cut, [false, true, true]);
+        let abort: Vec<bool> = all.iter().map(|permit| permit.abort.is_cancelled()).collect();
+        assert_eq!(abort, [false, true, true]);
         all[1].refresh();
         drop(all);
-        assert!(!newcomers.0.cut.is_cancelled() && !newcomers.1.cut.is_cancelled());
+        assert!(!newcomers.0.abort.is_cancelled() && !newcomers.1.abort.is_cancelled());
         let taken = permits.taken();
         assert_eq!((taken.count, taken.callers.len()), (2, 2));
         drop(taken);
@@ -160,7 +160,7 @@ mod tests {
         let other = take(&permits, 2).unwrap();
         let both = (take(&permits, 1).unwrap(), take(&permits, 1).unwrap());
         let third = take(&permits, 1).unwrap();
-        assert!(both.0.cut.is_cancelled() && !both.1.cut.is_cancelled() && !other.cut.is_cancelled());
+        assert!(both.0.abort.is_cancelled() && !both.1.abort.is_cancelled() && !other.abort.is_cancelled());
         drop((both, other, third));
         assert!(
             permits.taken().by_address.is_empty(),
@@ -177,7 +177,7 @@ mod tests {
         assert!(
             all.iter()
                 .chain(&newcomers)
-                .all(|permit| permit.cut.is_cancelled())
+                .all(|permit| permit.abort.is_cancelled())
         );
         drop((all, newcomers, more));
         assert_eq!(permits.taken().count, 0);

@@ -8,9 +8,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::accept::out_of_room;
 use crate::balance::Failure;
 use crate::self_connect::is_self_connect;
+use crate::serve::is_exhaustion;
 
 /// A connection, and how many of the first bytes went with it.
 pub(super) struct Established {
@@ -86,7 +86,7 @@ fn failure_of(error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionRefused => Failure::Refused,
         io::ErrorKind::TimedOut => Failure::TimedOut,
         // No free local port to this destination, see connect(2).
-        _ if out_of_room(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
+        _ if is_exhaustion(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
             Failure::OutOfRoom
         }
         _ => Failure::Unreachable,

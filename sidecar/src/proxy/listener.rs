@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
-use super::accept::{Accept, Serve};
 use super::access::{SecurityGroup, Verdict};
+use super::admission::{Admission, Handle};
 use super::refusal::{RefusalCounters, Refusals};
 use super::session::SessionView;
 use super::sessions::Sessions;
 use super::workers::Workers;
 use crate::balance::{Counters, Totals};
+use crate::serve::{drained, serve, serve_backlog};
 
 /// Connections that the kernel may hold for us; it has a limit of its own, `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -89,9 +90,9 @@ impl Listener {
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
-    pub(super) fn start<S: Serve>(
+    pub(super) fn start<H: Handle>(
         listener: std::net::TcpListener,
-        service: &Arc<S>,
+        handler: &Arc<H>,
         security_group: Option<Arc<SecurityGroup>>,
         limits: Limits,
         workers: &Workers,
@@ -118,17 +119,15 @@ impl Listener {
                 let _within = runtime.enter();
                 TcpListener::from_std(listener.try_clone()?)?
             };
-            let accept = Accept {
-                listener,
+            let admission = Admission {
                 local: this.local,
-                service: Arc::clone(service),
-                connections: this.connections.clone(),
+                handler: Arc::clone(handler),
                 shared: Arc::clone(&this.shared),
             };
-            let stop = this.stop.clone();
+            let (connections, stop) = (this.connections.clone(), this.stop.clone());
             let accepting = async move {
-                stop.run_until_cancelled(accept.run()).await;
-                accept.take_waiting();
+                serve(&listener, &admission, &connections, &stop).await;
+                serve_backlog(&listener, &admission, &connections);
             };
             this.accepting.spawn_on(accepting, &runtime);
         }
@@ -203,16 +202,12 @@ impl Listener {
     /// how many. Takes at most a second longer than the deadline.
     pub async fn drain(&self, deadline: Duration) -> usize {
         self.close().await;
-        self.connections.close();
-        if tokio::time::timeout(deadline, self.connections.wait())
-            .await
-            .is_ok()
-        {
+        if drained(&self.connections, deadline).await {
             return 0;
         }
         let cut = self.shared.sessions.all().iter().filter(|s| s.abort()).count();
         // The cut ends every wait of a connection's task; one that had not ended would be busy, not stuck.
-        let _ = tokio::time::timeout(ABORT_TIMEOUT, self.connections.wait()).await;
+        drained(&self.connections, ABORT_TIMEOUT).await;
         cut
     }
 }

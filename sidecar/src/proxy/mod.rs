@@ -4,8 +4,8 @@
 //! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end. All of it happens
 //! on the [`workers`].
 
-mod accept;
 pub mod access;
+mod admission;
 mod attempt;
 mod backends;
 pub mod connect;

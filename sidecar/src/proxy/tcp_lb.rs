@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use super::accept::Serve;
 use super::access::SecurityGroup;
+use super::admission::Handle;
 use super::backends::Backends;
 use super::connect::{OnFailure, connect};
 use super::connection::Connection;
@@ -63,8 +63,8 @@ impl TcpLb {
     }
 }
 
-impl Serve for Service {
-    async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
+impl Handle for Service {
+    async fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();

@@ -17,7 +17,7 @@ use super::server::Limits;
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
 use crate::control::{Command, Controller, Reply};
-use crate::tcp;
+use crate::lingering_close::lingering_close;
 
 /// How many bytes are asked of the system at a time.
 const READ_SIZE: usize = 4 * 1024;
@@ -116,7 +116,7 @@ pub(super) async fn converse(
     let end = connection.run().await?;
     if matches!(end, End::Closed | End::Protocol) {
         let stop = connection.door.stop.clone();
-        let dismissal = tcp::lingering_close(&mut connection.stream, &[]);
+        let dismissal = lingering_close(&mut connection.stream, &[]);
         stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
     }
     Ok(end)

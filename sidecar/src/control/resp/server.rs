@@ -1,6 +1,8 @@
 //! The door's listener: a task for each connection, and no more of them than there are places.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +14,7 @@ use super::answer::{Answer, Version};
 use super::connection::{Door, converse};
 use crate::control::Controller;
 use crate::control::credential::Credential;
-use crate::tcp;
+use crate::serve::{self, Serve};
 
 /// How long requests under way may take once the server is told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,29 +51,43 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let door = Arc::new(Door::new(controller, credential, limits, stop.clone()));
+    let server = Server {
+        permits: Arc::new(Semaphore::new(limits.connections)),
+        door: Arc::new(Door::new(controller, credential, limits, stop.clone())),
+        next_id: AtomicI64::new(1),
+    };
     let connections = TaskTracker::new();
-    for id in 1.. {
-        let Some((stream, peer)) = stop.run_until_cancelled(tcp::accept(&listener)).await else {
-            break;
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+    serve::serve(&listener, &server, &connections, &stop).await;
+    // A connection that outlives this ends with the runtime.
+    serve::drained(&connections, STOP_TIMEOUT).await;
+}
+
+struct Server {
+    permits: Arc<Semaphore>,
+    door: Arc<Door>,
+    next_id: AtomicI64,
+}
+
+impl Serve for Server {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             turn_away(&stream);
-            continue;
+            return None;
         };
-        let door = Arc::clone(&door);
-        connections.spawn(async move {
+        let door = Arc::clone(&self.door);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Some(async move {
             match converse(stream, peer, id, door).await {
                 Ok(end) => tracing::debug!(%peer, ?end, "a RESP client is gone"),
                 Err(error) => tracing::debug!(%peer, %error, "a RESP client is gone"),
             }
-            drop(place);
-        });
+            drop(permit);
+        })
     }
-    connections.close();
-    // A connection that outlives this is cut when the runtime ends.
-    let _ = tokio::time::timeout(STOP_TIMEOUT, connections.wait()).await;
 }
 
 fn turn_away(stream: &TcpStream) {

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use super::handshake::{self, Asked, HandshakeError};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
-use crate::proxy::accept::Serve;
+use crate::lingering_close::lingering_close;
 use crate::proxy::access::SecurityGroup;
+use crate::proxy::admission::Handle;
 use crate::proxy::backends::Backends;
 use crate::proxy::connect::{ConnectError, Connected, OnFailure, Reason, connect};
 use crate::proxy::connection::Connection;
@@ -24,7 +25,6 @@ use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
-use crate::tcp;
 
 /// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Service {
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
                     // Whatever goes wrong now is the client's affair: it is on its way out.
-                    let dismissal = pin!(tcp::lingering_close(&mut client, &reply));
+                    let dismissal = pin!(lingering_close(&mut client, &reply));
                     let _ = connection.unless_aborted(dismissal).await;
                 }
                 connection.refused(failed.refusal(), &failed);
@@ -231,8 +231,8 @@ struct Opened {
     connection: Connection,
 }
 
-impl Serve for Service {
-    async fn serve(self: Arc<Self>, client: TcpStream, connection: Connection) {
+impl Handle for Service {
+    async fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) {
         // Boxed, so that the handshake's memory is free again while the bytes flow.
         let Some(opened) = Box::pin(self.open(client, connection)).await else {
             return;

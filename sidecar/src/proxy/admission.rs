@@ -1,0 +1,73 @@
+//! What a listener does with an accepted connection: the security group decides, and a task takes it from there.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use super::connection::Connection;
+use super::listener::Shared;
+use super::refusal::Refusal;
+use crate::serve::Serve;
+
+/// What is done with the connections of a listener.
+pub(super) trait Handle: Send + Sync + 'static {
+    /// Carries one connection to its end.
+    fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) -> impl Future<Output = ()> + Send;
+}
+
+/// One listener's side of the accept loop.
+pub(super) struct Admission<H> {
+    /// The address the listener is bound to.
+    pub(super) local: SocketAddr,
+    pub(super) handler: Arc<H>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl<H: Handle> Serve for Admission<H> {
+    fn admit(
+        &self,
+        client: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        self.shared.counters.established();
+        let peer = canonical(peer);
+        let span = tracing::debug_span!("connection", %peer, listener = %self.local);
+        if self.shared.denies(peer.ip(), self.local.port()) {
+            self.shared.refusals.count(Refusal::Denied);
+            // A reset, as if nothing listened here. On failure the client is gone already.
+            let _ = client.set_zero_linger();
+            span.in_scope(|| {
+                tracing::debug!(%peer, reason = "denied by the security group", "connection refused");
+            });
+            return None;
+        }
+        let local = self.local_of(&client);
+        let connection = Connection::begin(peer, local, Arc::clone(&self.shared));
+        let handling = Arc::clone(&self.handler).handle(client, connection);
+        Some(handling.instrument(span))
+    }
+
+    fn permits(&self) -> Option<&Semaphore> {
+        Some(&self.shared.permits)
+    }
+}
+
+impl<H> Admission<H> {
+    /// The local address of a client's connection; costs a system call only on a listener bound to any address.
+    fn local_of(&self, client: &TcpStream) -> SocketAddr {
+        if self.local.ip().is_unspecified() {
+            client.local_addr().map_or(self.local, canonical)
+        } else {
+            self.local
+        }
+    }
+}
+
+/// Converts an IPv4-mapped IPv6 address to IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
