@@ -1,4 +1,4 @@
-//! Launches the example mesh, checks it end to end, breaks it on purpose and reports.
+//! Launches the example mesh, verifies it end to end, injects faults, measures, and reports.
 
 pub mod bench;
 pub mod chaos;

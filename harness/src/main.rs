@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
     match cli::run(arguments).await {
         Ok(code) => code,
         Err(error) => {
-            // Where even this cannot be written, the exit code still tells.
+            // An error is ignored: the exit code remains.
             let _ = writeln!(std::io::stderr(), "harness: {error}");
             ExitCode::from(error.exit_code())
         }

@@ -1,4 +1,4 @@
-//! What a mesh that is to run faults is made of, and which schedules can be done to it.
+//! The setup of an experiment, and which schedules its mesh and engine support.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

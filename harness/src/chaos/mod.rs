@@ -6,8 +6,6 @@ pub mod execute;
 pub mod experiment;
 pub mod failure_count;
 pub mod fault;
-#[cfg(test)]
-mod fixtures;
 pub mod generate;
 pub mod injector;
 pub mod network_faults;

@@ -47,7 +47,7 @@ pub struct ExperimentResult {
 }
 
 impl Experiment {
-    /// Executes `schedule` on `mesh` under traffic, checks the recovery, and removes the mesh. Calls `tell` with a line for
+    /// Executes `schedule` on `mesh` under traffic, checks the recovery, and removes the mesh. Calls `on_line` with a line for
     /// each phase of a fault.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Experiment {
         &self,
         mesh: Mesh,
         schedule: &Schedule,
-        tell: impl Fn(&str),
+        on_line: impl Fn(&str),
     ) -> Result<ExperimentResult, Error> {
         let project = mesh.topology().project.clone();
         let timeline = Timeline::start(&self.engine, &self.ownership.run, &self.topology);
@@ -67,11 +67,13 @@ impl Experiment {
         let names = mesh.topology().members.iter().map(Member::name);
         let network_faults = NetworkFaults::new(self.engine.clone(), self.netcut.clone(), labels, names);
         let injector = MeshInjector::new(self.engine.clone(), mesh, traffic, network_faults);
-        let told = |line: &str| {
+        let log_line = |line: &str| {
             timeline.say("chaos", line);
-            tell(line);
+            on_line(line);
         };
-        let mut result = self.execute_and_check(&injector, &timeline, schedule, told).await;
+        let mut result = self
+            .execute_and_check(&injector, &timeline, schedule, log_line)
+            .await;
         if let Err(Error::Check(failure)) = &mut result {
             failure.logs = injector.mesh().await.logs().await;
             let window = Window {
@@ -103,12 +105,12 @@ impl Experiment {
         injector: &MeshInjector,
         timeline: &Timeline,
         schedule: &Schedule,
-        tell: impl Fn(&str),
+        on_line: impl Fn(&str),
     ) -> Result<ExperimentResult, Error> {
         let begun = injector.traffic().now();
-        let injected = execute(injector, schedule, |at, moment, fault| {
-            if let Some(line) = line(at, moment, fault) {
-                tell(&line);
+        let injected = execute(injector, schedule, |at, event, fault| {
+            if let Some(line) = line(at, event, fault) {
+                on_line(&line);
             }
         });
         let mut injected = injected.await?;
@@ -117,7 +119,7 @@ impl Experiment {
             fault.until += begun;
         }
         let healed = Instant::now();
-        tell("all faults are healed");
+        on_line("all faults are healed");
         let converged = injector
             .mesh()
             .await
@@ -200,9 +202,9 @@ impl Experiment {
 }
 
 /// The progress line for a phase of a fault; `None` if it adds nothing to the line before.
-fn line(at: Duration, moment: FaultEvent, fault: &Fault) -> Option<String> {
+fn line(at: Duration, event: FaultEvent, fault: &Fault) -> Option<String> {
     let at = format!("{:>8.3} s", at.as_secs_f64());
-    match moment {
+    match event {
         FaultEvent::Injecting => Some(format!("{at}  {fault}")),
         FaultEvent::Active { after } if after >= SLOW_INJECTION => {
             Some(format!("{at}  … done: {fault} ({})", seconds(after)))
@@ -234,14 +236,14 @@ mod tests {
         let on = |millis| FaultEvent::Active {
             after: Duration::from_millis(millis),
         };
-        let told = |moment, fault: &Fault| line(at, moment, fault).unwrap_or_default();
-        assert_eq!(told(FaultEvent::Injecting, &pause), "  12.345 s  pause lb");
-        assert_eq!(told(on(20), &pause), "");
-        assert_eq!(told(FaultEvent::Healed, &pause), "  12.345 s  healed: pause lb");
+        let text = |phase, fault: &Fault| line(at, phase, fault).unwrap_or_default();
+        assert_eq!(text(FaultEvent::Injecting, &pause), "  12.345 s  pause lb");
+        assert_eq!(text(on(20), &pause), "");
+        assert_eq!(text(FaultEvent::Healed, &pause), "  12.345 s  healed: pause lb");
         assert_eq!(
-            told(on(2_100), &restart),
+            text(on(2_100), &restart),
             "  12.345 s  … done: restart lb (2.10 s)"
         );
-        assert_eq!(told(FaultEvent::Healed, &restart), "");
+        assert_eq!(text(FaultEvent::Healed, &restart), "");
     }
 }

@@ -206,4 +206,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,20 +18,20 @@ const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let project = &args.name()?;
-    let chosen = args.choice().connect_to(project).await?;
-    let engine = chosen.engine.clone();
+    let selected = args.choice().connect_to(project).await?;
+    let engine = selected.engine.clone();
     let progress = Progress::new();
     super::up::sweep(&engine, &progress).await?;
     let filter = format!("{}={project}", label::PROJECT);
     let containers = engine.containers(&filter).await?;
     if containers.is_empty() && engine.networks(&filter).await?.is_empty() {
-        if chosen.unreachable.is_some() {
-            return Err(not_found(chosen, project));
+        if selected.unreachable.is_some() {
+            return Err(not_found(selected, project));
         }
         progress.say(&format!("There is no mesh `{project}`."));
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unreachable) = &chosen.unreachable {
+    if let Some(unreachable) = &selected.unreachable {
         progress.say(&format!("{unreachable}; only local processes are checked."));
     }
     progress.stage("stopping");

@@ -64,22 +64,22 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
     let project = &mesh.name()?;
-    let chosen = mesh.choice().connect_to(project).await?;
-    let engine = chosen.engine.clone();
+    let selected = mesh.choice().connect_to(project).await?;
+    let engine = selected.engine.clone();
     let all = engine
         .containers(&format!("{}={project}", label::PROJECT))
         .await?;
     if all.is_empty() {
-        return Err(not_found(chosen, project));
+        return Err(not_found(selected, project));
     }
-    let chosen = choose(&all, project, args.node.as_deref())?;
-    let width = chosen
+    let containers = choose(&all, project, args.node.as_deref())?;
+    let width = containers
         .iter()
         .map(|container| container.name.len())
         .max()
         .unwrap_or_default();
     let color = colored(std::io::stdout().is_terminal());
-    let prefixes: Vec<String> = chosen
+    let prefixes: Vec<String> = containers
         .iter()
         .enumerate()
         .map(|(i, container)| {
@@ -99,7 +99,7 @@ pub(super) async fn run(
         }
     };
     if !args.follow {
-        let streams = chosen.iter().enumerate();
+        let streams = containers.iter().enumerate();
         let streams = streams.map(|(from, container)| once(&engine, &container.id, from, args.tail, false));
         print(merged(streams.collect()), shown, interrupts).await?;
         return Ok(ExitCode::SUCCESS);
@@ -107,13 +107,13 @@ pub(super) async fn run(
     // First prints the existing lines merged by time, then new lines as they arrive. The end of the existing lines is
     // taken before following starts, so that following passes it.
     let mut ends = Vec::new();
-    for container in &chosen {
+    for container in &containers {
         ends.push(match args.tail {
             Some(0) => None,
             _ => last_time(&engine, &container.id).await?,
         });
     }
-    let mut streams: Vec<Lines> = chosen
+    let mut streams: Vec<Lines> = containers
         .iter()
         .enumerate()
         .map(|(from, container)| followed(&engine, &container.id, from, args.tail))

@@ -1,8 +1,10 @@
 //! The flags shared by commands: the mesh's name and the runtime.
 
 use clap::Args;
+use harness::cluster::checkout::Checkout;
+use harness::cluster::mesh::Mesh;
 use harness::cluster::project;
-use harness::engine::EngineChoice;
+use harness::engine::{EngineChoice, label};
 use harness::error::Error;
 
 /// Flags of commands that operate on a named mesh.
@@ -60,6 +62,21 @@ impl MeshArgs {
         let name = self.project.clone().unwrap_or_else(project::default_name);
         valid(&name)
             .map_err(|invalid| Error::environment(format!("MESH_NAME: {invalid}"), "set another MESH_NAME"))
+    }
+
+    /// Attaches to the running mesh.
+    ///
+    /// # Errors
+    /// It is not running, or the engine's.
+    pub(super) async fn attach(&self) -> Result<Mesh, Error> {
+        let name = self.name()?;
+        let topology = Checkout::find()?.topology(&name)?;
+        let selected = self.choice().connect_to(&name).await?;
+        let filter = format!("{}={name}", label::PROJECT);
+        if selected.engine.containers(&filter).await?.is_empty() {
+            return Err(project::not_found(selected, &name));
+        }
+        Mesh::attach(&selected.engine, topology).await
     }
 
     /// Refuses flags before a command that does not accept them.

@@ -2,10 +2,8 @@
 //!
 //! Each command has a file with its arguments and its `run`.
 
-mod attach;
 mod bench;
 mod chaos;
-mod destination;
 mod down;
 mod guard;
 mod listing;

@@ -1,6 +1,9 @@
-//! Writing results to standard output.
+//! Writing results to standard output and to files.
 
+use std::fmt::Display;
+use std::fs::OpenOptions;
 use std::io;
+use std::path::Path;
 
 use harness::error::Error;
 
@@ -19,6 +22,37 @@ pub(super) fn written(written: io::Result<()>) -> Result<bool, Error> {
     }
 }
 
+/// Checks that `path` can be written, without changing an existing file or leaving a new one.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn writable(path: &Path) -> Result<(), Error> {
+    tried(path).map_err(|error| unwritten(path, error))
+}
+
+/// The error for a file that cannot be written.
+pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
+    Error::environment(
+        format!("{} cannot be written: {why}", path.display()),
+        "name a file in a directory that exists and is writable",
+    )
+}
+
+/// Opens `path` for writing as a test.
+pub(super) fn tried(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        // Opening and closing a pipe would signal the end of the data to its reader.
+        Ok(there) if !there.is_file() && !there.is_dir() => Ok(()),
+        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+        // Testing a dangling symbolic link would create its target.
+        Err(_) if path.is_symlink() => Ok(()),
+        Err(_) => {
+            OpenOptions::new().write(true).create_new(true).open(path)?;
+            std::fs::remove_file(path)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +65,28 @@ mod tests {
         let error = failed(io::ErrorKind::StorageFull).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("standard output cannot be written to"));
+    }
+
+    #[test]
+    fn the_test_changes_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        writable(&path("new")).unwrap();
+        assert!(!path("new").exists());
+        std::fs::write(path("old"), "text").unwrap();
+        writable(&path("old")).unwrap();
+        assert_eq!(std::fs::read_to_string(path("old")).unwrap(), "text");
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_named_in_the_error() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in [directory.path().to_owned(), directory.path().join("none/new")] {
+            let error = writable(&path).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let named = format!("{} cannot be written", path.display());
+            assert!(error.to_string().contains(&named), "{error}");
+        }
+        assert!(!directory.path().join("none").exists());
     }
 }

@@ -9,12 +9,11 @@ use harness::cluster::mesh_view::View;
 use harness::console::table;
 use harness::error::Error;
 
-use super::attach::attach;
 use super::mesh_args::MeshArgs;
 use super::output::written;
 
 pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
-    let mesh = attach(&args.name()?, args.choice()).await?;
+    let mesh = args.attach().await?;
     let seen = mesh.look().await;
     let mut wrong: Vec<String> = mesh
         .topology()

@@ -58,10 +58,10 @@ pub(super) async fn run(
     let timeout = Duration::from_secs(args.timeout);
     let checkout = Checkout::find()?;
     let topology = checkout.topology(&project)?;
-    let chosen = mesh.choice().connect().await?;
-    let engine = chosen.engine.clone();
+    let selected = mesh.choice().connect().await?;
+    let engine = selected.engine.clone();
     let progress = Progress::new();
-    progress.say(&format!("Runtime {chosen}."));
+    progress.say(&format!("Runtime {selected}."));
     sweep(&engine, &progress).await?;
     let ownership = ownership(args.detach);
     refuse_second(&engine, &topology, &ownership.run).await?;

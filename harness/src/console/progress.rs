@@ -1,5 +1,5 @@
-//! Live progress of a command's stages: a spinner on a terminal, plain lines elsewhere. On standard error, so that
-//! what a command is asked for stays alone on standard output.
+//! Progress of a command's stages on standard error: a spinner on a terminal, otherwise plain lines. Standard output has
+//! only the command's results.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use owo_colors::{OwoColorize, Style};
 
 use super::{colored, seconds};
 
-/// Time between two plain lines about the same stage.
+/// Minimum time between two plain lines about the same stage.
 const PLAIN_PERIOD: Duration = Duration::from_secs(1);
 
-/// Progress of one command; cheap to clone.
+/// Progress of one command. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Progress {
     inner: Arc<Mutex<Inner>>,
@@ -24,7 +24,7 @@ struct Inner {
     output: Output,
     color: bool,
     stage: String,
-    /// Whether the stage has begun and not ended yet.
+    /// Whether the stage has started and not ended.
     running: bool,
     since: Instant,
     noted: Instant,
@@ -39,7 +39,7 @@ enum Output {
 }
 
 impl Progress {
-    /// To standard error: live where that is a terminal.
+    /// Progress on standard error.
     pub fn new() -> Self {
         let live = std::io::stderr().is_terminal();
         Self::with(if live {
@@ -49,7 +49,7 @@ impl Progress {
         })
     }
 
-    /// To nowhere.
+    /// No output.
     pub fn silent() -> Self {
         Self::with(Output::Silent)
     }
@@ -70,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Begins a stage.
+    /// Starts a stage.
     pub fn stage(&self, name: &str) {
         self.change(|inner| {
             inner.stage = name.to_owned();
@@ -91,7 +91,7 @@ impl Progress {
         });
     }
 
-    /// Says what the stage is at.
+    /// Shows the current step of the stage.
     pub fn note(&self, text: &str) {
         self.change(|inner| match &inner.output {
             Output::Live(bar) => bar.set_message(text.to_owned()),
@@ -104,7 +104,7 @@ impl Progress {
         });
     }
 
-    /// Ends the stage well.
+    /// Ends the stage successfully.
     pub fn done(&self, text: &str) {
         self.change(|inner| {
             let took = seconds(inner.since.elapsed());
@@ -125,7 +125,7 @@ impl Progress {
         });
     }
 
-    /// Ends the stage badly, unless it has ended; why is told elsewhere.
+    /// Marks the stage as failed, unless it has ended. The caller reports the reason.
     pub fn failed(&self) {
         self.change(|inner| {
             if !inner.ends() {
@@ -148,7 +148,7 @@ impl Progress {
         });
     }
 
-    /// Says something beside the stages.
+    /// Prints a message.
     pub fn say(&self, text: &str) {
         self.change(|inner| match &inner.output {
             Output::Live(bar) => bar.suspend(|| line(text)),
@@ -163,7 +163,7 @@ impl Progress {
 }
 
 impl Inner {
-    /// Whether a stage ends with this: none does that has ended, or never began.
+    /// Ends the stage; returns false if none was running.
     fn ends(&mut self) -> bool {
         std::mem::take(&mut self.running)
     }
@@ -183,7 +183,7 @@ impl Default for Progress {
     }
 }
 
-/// A line that cannot be written has nobody to read it.
+/// Prints a line; errors are ignored.
 fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -196,14 +196,14 @@ mod tests {
     fn a_stage_ends_once() {
         let ends = |progress: &Progress| progress.inner.lock().unwrap().ends();
         let progress = Progress::silent();
-        assert!(!ends(&progress), "none has begun");
+        assert!(!ends(&progress), "no stage has started");
         progress.stage("one");
         assert!(ends(&progress) && !ends(&progress));
         progress.stage("two");
         progress.done("well");
-        assert!(!ends(&progress), "it has ended well");
+        assert!(!ends(&progress), "it has ended successfully");
         progress.stage("three");
         progress.failed();
-        assert!(!ends(&progress), "it has ended badly");
+        assert!(!ends(&progress), "it has failed");
     }
 }

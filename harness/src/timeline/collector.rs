@@ -270,13 +270,8 @@ impl ContainerTask {
 
     async fn poll(&self, address: SocketAddr, known: &mut Option<View>, silent: &mut bool) {
         let note = |what| {
-            note(
-                &self.log,
-                SystemTime::now(),
-                EntryKind::Membership,
-                &self.name,
-                what,
-            )
+            let now = SystemTime::now();
+            note(&self.log, now, EntryKind::Membership, &self.name, what);
         };
         match mesh_view::fetch(address, VIEW_LIMIT).await {
             Ok(view) => {

@@ -1,8 +1,8 @@
-//! What of a container's lifecycle decides how it is collected from: pure.
+//! The part of a container's lifecycle that the collector depends on. Pure.
 
 use crate::engine::Action;
 
-/// A container's lifecycle so far.
+/// A container's number of starts and current state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Lifecycle {
     /// Number of starts.

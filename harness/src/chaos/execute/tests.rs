@@ -2,8 +2,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::chaos::fixtures::{pause, step, stop};
 use crate::chaos::schedule::VERSION;
+use crate::chaos::schedule::tests::{pause, step, stop};
 
 /// Records each call with its time. Stops take `stop_takes`, all other calls no time.
 struct Fake {

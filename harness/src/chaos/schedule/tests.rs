@@ -1,5 +1,24 @@
 use super::*;
-use crate::chaos::fixtures::{pause, step, stop};
+
+pub(in crate::chaos) fn step(at_ms: u64, fault: Fault, heal_after_ms: u64) -> Step {
+    Step {
+        at_ms,
+        fault,
+        heal_after_ms,
+    }
+}
+
+pub(in crate::chaos) fn pause(member: &str) -> Fault {
+    Fault::Pause {
+        member: member.to_owned(),
+    }
+}
+
+pub(in crate::chaos) fn stop(member: &str) -> Fault {
+    Fault::Stop {
+        member: member.to_owned(),
+    }
+}
 
 fn schedule(steps: Vec<Step>) -> Schedule {
     Schedule {

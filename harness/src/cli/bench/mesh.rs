@@ -13,7 +13,6 @@ use harness::engine::EngineChoice;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
-use super::super::attach::attach;
 use super::super::mesh_args::{EngineArgs, MeshArgs, valid};
 
 /// Interval at which a starting mesh is checked for readiness.
@@ -82,7 +81,7 @@ pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -
     let mesh = mesh.or(before);
     let choice = mesh.choice();
     let results = match mesh.project {
-        Some(project) => load_running(&project, choice, &options, interrupts, &progress).await?,
+        Some(_) => load_running(&mesh, &options, interrupts, &progress).await?,
         None => {
             let build = !args.build.no_build;
             load_own(build, choice, &options, interrupts, &progress).await?
@@ -93,13 +92,12 @@ pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -
 }
 
 async fn load_running(
-    project: &str,
-    choice: EngineChoice,
+    mesh: &MeshArgs,
     options: &Options,
     interrupts: &Interrupts,
     progress: &Progress,
 ) -> Result<Results, Error> {
-    let mesh = attach(project, choice).await?;
+    let mesh = mesh.attach().await?;
     let loaded = mesh::run(options, &mesh, progress);
     let results = interrupts.stop.run_until_cancelled(loaded).await;
     results.ok_or(Error::Interrupted).flatten()

@@ -7,7 +7,7 @@ use bench::results::Results;
 use harness::bench::convergence::ConvergenceResults;
 use harness::error::Error;
 
-use super::super::destination;
+use super::super::output;
 
 /// Files for the results, besides standard output.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ impl Output {
         paths
             .into_iter()
             .flatten()
-            .try_for_each(|path| destination::writable(path))
+            .try_for_each(|path| output::writable(path))
     }
 
     /// Prints the results and writes the files.
@@ -73,7 +73,7 @@ impl Output {
             if let Some(path) = path
                 && let Err(error) = tokio::fs::write(path, text).await
             {
-                result = Err(destination::unwritten(path, error));
+                result = Err(output::unwritten(path, error));
             }
         }
         result

@@ -7,7 +7,7 @@ use harness::chaos::Schedule;
 use harness::cluster::checkout::Checkout;
 use harness::error::Error;
 
-use super::super::destination;
+use super::super::output;
 
 /// The file of the schedule generated from a seed.
 pub(super) fn generated(checkout: &Checkout, seed: u64) -> PathBuf {
@@ -31,7 +31,7 @@ fn directory(checkout: &Checkout) -> PathBuf {
 pub(super) async fn writable(file: &Path) -> Result<(), Error> {
     let tried = async {
         create_directory_of(file).await?;
-        destination::tried(file)
+        output::tried(file)
     };
     tried.await.map_err(|error| unwritten(file, &error))
 }

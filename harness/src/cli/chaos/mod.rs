@@ -59,10 +59,10 @@ pub(super) async fn run(
     };
     let project = format!("mesh-chaos-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
-    let chosen = args.engine.choice(before).connect().await?;
-    let engine = chosen.engine.clone();
+    let selected = args.engine.choice(before).connect().await?;
+    let engine = selected.engine.clone();
     let progress = Progress::new();
-    progress.say(&format!("Runtime {chosen}."));
+    progress.say(&format!("Runtime {selected}."));
     // Checks everything that can fail before the image is built.
     let (schedule, file) = match (given, &args.replay) {
         (Some(schedule), Some(file)) => {

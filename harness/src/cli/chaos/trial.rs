@@ -123,7 +123,7 @@ impl Trial {
         path
     }
 
-    /// Whether a fresh mesh does not run `candidate`; nothing where that cannot be told.
+    /// Whether a new mesh fails to recover from `candidate`; `None` if the trial was inconclusive.
     async fn fails(&self, candidate: &Schedule) -> Option<bool> {
         let silent = Progress::silent();
         let result = match self.experiment.launch(&silent).await {

@@ -8,7 +8,7 @@ use clap::Args;
 use harness::error::Error;
 use harness::report::{self, Report};
 
-use super::super::destination;
+use super::super::output;
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Reports {
@@ -33,7 +33,7 @@ impl Reports {
         paths
             .into_iter()
             .flatten()
-            .try_for_each(|path| destination::writable(path))
+            .try_for_each(|path| output::writable(path))
     }
 
     /// Writes every file. Returns the errors of those that could not be written.
@@ -54,7 +54,7 @@ impl Reports {
             .flatten()
             .filter_map(|(path, result)| Some((path, result.err()?)));
         failed
-            .map(|(path, error)| destination::unwritten(path, error))
+            .map(|(path, error)| output::unwritten(path, error))
             .collect()
     }
 }
