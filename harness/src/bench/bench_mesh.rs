@@ -33,7 +33,7 @@ impl BenchMesh {
         let topology = self.topology.clone();
         let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
         progress.stage("converging");
-        let took = mesh.ready_to(period, READY_LIMIT, progress).await?;
+        let took = mesh.ready_within(period, READY_LIMIT, progress).await?;
         progress.done(&format!("every path answers, {took:.2?} after the last start"));
         Ok((mesh, took))
     }

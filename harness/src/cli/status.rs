@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use harness::cluster::convergence::{Beside, Seen, disagreements_but};
+use harness::cluster::convergence::{ForeignNode, NodeView, disagreements};
 use harness::cluster::mesh::Mesh;
 use harness::cluster::mesh_view::View;
 use harness::console::table;
@@ -14,7 +14,7 @@ use super::output::written;
 
 pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
     let mesh = args.attach().await?;
-    let seen = mesh.look().await;
+    let seen = mesh.views().await;
     let mut wrong: Vec<String> = mesh
         .topology()
         .members
@@ -29,8 +29,8 @@ pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
             Ok(_) => None,
         })
         .collect();
-    let beside = mesh.beside(&seen).await?;
-    wrong.extend(disagreements_but(&seen, &beside));
+    let foreign = mesh.foreign_nodes(&seen).await?;
+    wrong.extend(disagreements(&seen, &foreign));
 
     let verdict = if wrong.is_empty() {
         "All sidecars see the same mesh.".to_owned()
@@ -41,7 +41,7 @@ pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
         std::io::stdout(),
         "{}\n\n{}{verdict}",
         views(&mesh, &seen),
-        others(&beside)
+        others(&foreign)
     ))?;
     Ok(if wrong.is_empty() {
         ExitCode::SUCCESS
@@ -51,8 +51,8 @@ pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
 }
 
 /// The nodes that are not in the topology, one line each.
-fn others(beside: &[Beside]) -> String {
-    let nodes: Vec<String> = beside.iter().map(ToString::to_string).collect();
+fn others(foreign: &[ForeignNode]) -> String {
+    let nodes: Vec<String> = foreign.iter().map(ToString::to_string).collect();
     match nodes.len() {
         0 => String::new(),
         1 => format!("1 node that is not in the topology: {}\n", nodes[0]),
@@ -64,7 +64,7 @@ fn others(beside: &[Beside]) -> String {
 }
 
 /// A table with a row for each member: its container's state and its sidecar's view.
-fn views(mesh: &Mesh, seen: &[Seen]) -> String {
+fn views(mesh: &Mesh, seen: &[NodeView]) -> String {
     let services = mesh.topology().services();
     let mut header = vec![
         "NAME".to_owned(),

@@ -1,13 +1,12 @@
 //! `up`: builds and starts the mesh, waits until it is ready, and keeps it running until Ctrl-C.
 
-use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::cleanup;
-use harness::cluster::file_lock;
+use harness::cluster::file_lock::FileLock;
 use harness::cluster::image::{Kind, Ready};
 use harness::cluster::mesh::{Mesh, Ownership};
 use harness::cluster::ports;
@@ -163,10 +162,10 @@ async fn converge(
 }
 
 /// Locks the start of meshes against other processes. Without the lock file, starts unlocked.
-async fn start_lock(checkout: &Checkout) -> Option<File> {
+async fn start_lock(checkout: &Checkout) -> Option<FileLock> {
     let directory = checkout.target().join("harness");
     tokio::fs::create_dir_all(&directory).await.ok()?;
-    file_lock::take(&directory.join("up.lock")).await.ok()
+    FileLock::acquire(&directory.join("up.lock")).await.ok()
 }
 
 /// Prints the containers and the URLs to try.

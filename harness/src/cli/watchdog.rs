@@ -90,7 +90,7 @@ pub(super) async fn run(args: WatchdogArgs, before: &MeshArgs) -> Result<ExitCod
     while quiet_since.elapsed() < QUIET && Instant::now() < deadline {
         // Retries after an error: the engine may be busy.
         let attempt = match &connected {
-            Some(selected) => cleanup::attempt(&selected.engine, label::RUN, &args.run)
+            Some(selected) => cleanup::remove_once(&selected.engine, label::RUN, &args.run)
                 .await
                 .ok(),
             None => {

@@ -1,4 +1,4 @@
-//! What a service of the mesh answers.
+//! The response of a service instance.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::cluster::topology::Route;
 use crate::http;
 
-/// A service instance's answer.
+/// The body of a service instance's response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -16,17 +16,17 @@ pub struct Answer {
     pub service: String,
     /// The host that answered: the first 12 digits of its container's id.
     pub host: String,
-    /// The port that its sidecar gave it.
+    /// The port that its sidecar assigned to it.
     pub port: u16,
-    /// Its weight, where it was started with one.
+    /// Its weight, if it was started with one.
     pub weight: Option<u32>,
 }
 
 impl Answer {
-    /// Reads a body, which must be exactly what a service writes.
+    /// Parses a body, which must be byte for byte what a service writes.
     ///
     /// # Errors
-    /// What was found and what was expected.
+    /// The body and what was expected.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(body);
         let answer: Self = serde_json::from_str(&text).map_err(|error| format!("{text:?}: {error}"))?;
@@ -48,10 +48,10 @@ impl Answer {
     }
 }
 
-/// Asks on `route`, whose published port is `address`.
+/// Sends a request on `route`, whose published port is `address`.
 ///
 /// # Errors
-/// No answer, another status than 200, another service's answer, or none that is understood.
+/// No response within `limit`, a status other than 200, a malformed body, or another service's.
 pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
     let response = http::get(address, &route.target, limit)
         .await
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_exact_form_is_an_answer() {
+    fn a_body_in_any_other_form_is_refused() {
         let answer =
             Answer::parse(b"{\"service\":\"b\",\"host\":\"8fb9da85c979\",\"port\":17729}\n").unwrap();
         assert_eq!(

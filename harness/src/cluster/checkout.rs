@@ -1,4 +1,4 @@
-//! Where this project's files are.
+//! The checkout of this project: its directory and its Compose file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// The checkout that the current directory is in, else the one that this program was built from.
+    /// Finds the checkout around the current directory, else the one that this program was built from.
     ///
     /// # Errors
-    /// Neither is there.
+    /// Neither exists.
     pub fn find() -> Result<Self, Error> {
         let current = std::env::current_dir().unwrap_or_default();
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
@@ -40,16 +40,16 @@ impl Checkout {
         &self.root
     }
 
-    /// Where what is made from it is put: as cargo understands `CARGO_TARGET_DIR`, else `target`.
+    /// Cargo's target directory: `CARGO_TARGET_DIR` as cargo interprets it, else `target`.
     pub fn target(&self) -> PathBuf {
         let current = std::env::current_dir().unwrap_or_default();
         target(&self.root, &current, std::env::var_os("CARGO_TARGET_DIR"))
     }
 
-    /// The mesh that its Compose file describes, as the project of this name.
+    /// The mesh that its Compose file describes, under this project name.
     ///
     /// # Errors
-    /// The file is not there, not understood, or not a mesh.
+    /// The file is missing, malformed, or does not describe a mesh.
     pub fn topology(&self, project: &str) -> Result<Topology, Error> {
         let lookup = |name: &str| match name {
             "MESH_NAME" => Some(project.to_owned()),
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_target_directory_is_found_from_where_the_command_is_given() {
+    fn the_target_directory_is_relative_to_the_current_directory() {
         let target = |named: Option<&str>| {
             let named = named.map(OsString::from);
             target(Path::new("/root"), Path::new("/root/below"), named)

@@ -1,4 +1,4 @@
-//! Taking away what was made: a run's own things, a project's, and what crashed runs left.
+//! Removing containers and networks: a run's, a project's, and those that crashed runs left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,17 +9,18 @@ use crate::engine::owner::{Life, Owner};
 use crate::engine::{Engine, EngineError, label};
 use crate::wait;
 
-/// Time that removals may take, tried again and again: a container that is still going keeps its network in use.
+/// Timeout for removals, which are repeated because a container that is still ending keeps its network in use.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Time between two attempts.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Kills and removes all that has the label `key=value`: containers, then networks.
+/// Kills and removes all containers and networks with the label `key=value`.
 ///
 /// # Errors
-/// Something is still there after 30 s, or the engine's.
+/// One is still there after 30 s, or the engine's.
 pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<(), EngineError> {
     engine.settled().await;
-    let attempt = async || match attempt(engine, key, value).await {
+    let attempt = async || match remove_once(engine, key, value).await {
         Ok(left) if left.is_empty() => Ok(Ok(())),
         Ok(left) => Err(left),
         Err(error) => Ok(Err(error)),
@@ -33,12 +34,11 @@ pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<
     }
 }
 
-/// One attempt at that. Answers with what was there, which is gone unless the errors that follow the names say
-/// otherwise; so nothing is there once this names nothing.
+/// Attempts that once. Returns the names of what was there, then the errors of removals: if it is empty, nothing is left.
 ///
 /// # Errors
-/// What is there cannot be listed.
-pub async fn attempt(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>, EngineError> {
+/// Containers or networks cannot be listed.
+pub async fn remove_once(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>, EngineError> {
     let filter = format!("{key}={value}");
     let (containers, networks) = tokio::join!(engine.containers(&filter), engine.networks(&filter));
     let (containers, networks) = (containers?, networks?);
@@ -53,8 +53,8 @@ pub async fn attempt(engine: &Engine, key: &str, value: &str) -> Result<Vec<Stri
     Ok(there)
 }
 
-/// Removes what harness processes that are over left behind; answers with each such run's projects. What belongs to a
-/// running process, to nobody (`--detach`), or to a process elsewhere stays.
+/// Removes what harness processes that have ended left, and returns it. What belongs to a running process, to a process
+/// on another machine, or to no process (`--detach`) stays.
 ///
 /// # Errors
 /// The engine's.
@@ -69,23 +69,23 @@ pub async fn sweep(engine: &Engine) -> Result<Vec<Leftover>, EngineError> {
     Ok(left)
 }
 
-/// What a run left whose process is over.
+/// What a run left whose process has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The run, as the labels have it.
+    /// The run, as in the labels.
     pub run: String,
-    /// The projects of its meshes; none where only helpers were left, which belong to no project.
+    /// The projects of its meshes; none if only helpers are left, which belong to no project.
     pub projects: BTreeSet<String>,
 }
 
-/// The runs that are over, by the labels of all that has an owner.
+/// The runs whose process has ended, from the labels of all that has an owner.
 fn leftovers<'a>(labels: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec<Leftover> {
-    let over = |text: &String| match text.parse() {
-        Ok(Owner::Process(process)) => process.life() == Life::Over,
+    let ended = |text: &String| match text.parse() {
+        Ok(Owner::Process(process)) => process.life() == Life::Ended,
         Ok(Owner::Detached) | Err(_) => false,
     };
     let mut runs: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
-    for labels in labels.filter(|labels| labels.get(label::OWNER).is_some_and(over)) {
+    for labels in labels.filter(|labels| labels.get(label::OWNER).is_some_and(ended)) {
         if let Some(run) = labels.get(label::RUN) {
             let projects = runs.entry(run).or_default();
             projects.extend(labels.get(label::PROJECT).cloned());
@@ -104,7 +104,7 @@ mod tests {
     use crate::engine::Processes;
     use crate::engine::owner::Process;
 
-    fn over() -> String {
+    fn ended_owner() -> String {
         let earlier = Process {
             started: "1".to_owned(),
             ..Process::this()
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_over_is_found_whatever_is_left_of_it() {
+    fn a_run_that_ended_is_found_by_anything_it_left() {
         let here = Owner::Process(Process::this()).to_string();
-        let (over, detached) = (over(), Owner::Detached.to_string());
+        let (ended, detached) = (ended_owner(), Owner::Detached.to_string());
         let all = [
-            labels("mesh", &over, Some("one")),
-            labels("mesh", &over, Some("two")),
-            labels("mesh", &over, None),
-            labels("helper", &over, None),
+            labels("mesh", &ended, Some("one")),
+            labels("mesh", &ended, Some("two")),
+            labels("mesh", &ended, None),
+            labels("helper", &ended, None),
             labels("runs", &here, Some("three")),
             labels("stays", &detached, Some("four")),
             labels("unknown", "somebody", None),
@@ -147,11 +147,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_no_project_is_swept_too() {
+    async fn leftovers_without_a_project_are_swept_too() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let here = Owner::Process(Process::this()).to_string();
-        for labels in [labels("left", &over(), None), labels("runs", &here, None)] {
+        for labels in [labels("left", &ended_owner(), None), labels("runs", &here, None)] {
             engine.create_network("net", &labels).await.unwrap();
         }
         let swept = sweep(&engine).await.unwrap();

@@ -1,25 +1,32 @@
-//! One at a time does what two must not do at once.
+//! An exclusive lock between processes and tasks, held on a file.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often it is tried.
+/// Time between two attempts.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Waits until nobody else has this file's turn, be it another program or a part of this one, and keeps others from it until
-/// the answer is dropped.
-///
-/// # Errors
-/// The system's, where the file cannot be made.
-pub async fn take(file: &Path) -> io::Result<File> {
-    let file = File::create(file)?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(PERIOD).await,
-            Err(TryLockError::Error(error)) => return Err(error),
+/// A held lock; dropping it releases it, and so does the end of the process.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Waits for the lock on the file at `path`, which is created if it is missing.
+    ///
+    /// # Errors
+    /// The file cannot be created or locked.
+    pub async fn acquire(path: &Path) -> io::Result<Self> {
+        let file = File::create(path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(PERIOD).await,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
     }
 }
@@ -29,15 +36,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_waits_for_the_other() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("lock");
-        let first = take(&file).await.expect("the first has its turn");
-        let mut second = std::pin::pin!(take(&file));
+    async fn a_lock_is_acquired_once_the_other_is_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let first = FileLock::acquire(&path).await.unwrap();
+        let mut second = std::pin::pin!(FileLock::acquire(&path));
         let early = tokio::time::timeout(3 * PERIOD, &mut second).await;
-        assert!(early.is_err(), "both have their turn at once");
+        assert!(early.is_err(), "both are held");
         drop(first);
         let late = tokio::time::timeout(Duration::from_secs(10), second).await;
-        late.expect("the second has its turn").expect("and no error");
+        late.unwrap().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What a sidecar says of the mesh on its status listener.
+//! A sidecar's view of the mesh, as its status listener reports it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::http::{self, HttpError, Response, Session};
 
 const PAGE: &str = "/mesh";
 
-/// One sidecar's view: the answer to `GET /mesh`. Keys that are not needed here are passed over.
+/// One sidecar's view: the response to `GET /mesh`. Keys that are not used here are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct View {
     /// The sidecar itself.
@@ -36,12 +36,12 @@ pub struct Node {
     pub node_name: String,
     /// Its address on the mesh's network.
     pub address: IpAddr,
-    /// `UP` or `DOWN`; absent where a sidecar speaks of itself.
+    /// `UP` or `DOWN`; empty for the sidecar's own node.
     #[serde(default)]
     pub health: String,
 }
 
-/// A service and where it is offered.
+/// A service and its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ServiceView {
     /// The service's full name, for instance `my-service-a`.
@@ -54,13 +54,13 @@ pub struct ServiceView {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceView {
-    /// The node that offers it.
+    /// Its node.
     pub node_name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: IpAddr,
     /// The port.
     pub port: u16,
-    /// Its share of connections.
+    /// Its weight in balancing.
     pub weight: u32,
     /// `UP` or `DOWN`.
     pub state: String,
@@ -78,9 +78,9 @@ pub struct Group {
 /// A server in a group.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
-    /// Its share of connections.
+    /// Its weight in balancing.
     pub weight: u32,
     /// `UP` or `DOWN`, by the group's own health check.
     pub state: String,
@@ -95,18 +95,18 @@ pub struct Registered {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// `UP` while the mesh is told of it.
+    /// `UP` while it is announced to the mesh.
     pub state: String,
 }
 
 impl View {
-    /// Where a local instance listens that the mesh is told of.
+    /// The address of a local instance that is announced to the mesh.
     pub fn announced(&self) -> Option<SocketAddr> {
         let up = self.registrations.iter().find(|known| known.state == "UP")?;
         Some(SocketAddr::new(up.address, up.port))
     }
 
-    /// Whether a server group of this name would give a connection to `address`.
+    /// Whether the server group of this name has `address` as a server that is up.
     pub fn up(&self, group: &str, address: SocketAddr) -> bool {
         let groups = self.groups.iter().filter(|known| known.name == group);
         let mut servers = groups.flat_map(|group| &group.servers);
@@ -114,15 +114,15 @@ impl View {
     }
 }
 
-/// Asks the status listener at `address` for its view.
+/// Fetches the view from the status listener at `address`.
 ///
 /// # Errors
-/// What kept it from answering, as a sentence's end.
+/// Why there is none, as the end of a sentence.
 pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String> {
     read(http::get(address, PAGE, limit).await)
 }
 
-/// The same on a connection that is kept.
+/// The same on a kept connection.
 ///
 /// # Errors
 /// As [`fetch`].
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_up_is_announced_or_given_connections() {
+    fn an_instance_or_server_that_is_down_does_not_count() {
         let address = "10.0.0.2:80".parse().unwrap();
         let up = view("UP", "UP");
         assert_eq!(up.announced(), Some("10.0.0.1:81".parse().unwrap()));

@@ -1,4 +1,4 @@
-//! What is started: the mesh, its image and its topology, and when it is ready.
+//! A mesh on an engine: its topology, image and ports, starting and changing it, its readiness, and its removal.
 
 pub mod answer;
 pub mod checkout;

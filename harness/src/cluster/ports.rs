@@ -1,4 +1,4 @@
-//! Who holds a host port that the mesh wants.
+//! Checks that the mesh's host ports are free, and names what holds a port that is not.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -12,19 +12,18 @@ use crate::cluster::topology::Topology;
 use crate::engine::{Container, Engine, EngineChoice, EngineError, label};
 use crate::error::Error;
 
-/// How the engine's own process ends, as [`process`] tells it, that holds a port on behalf of a container.
+/// The end of [`process`]'s description of Docker's own process that holds a port for a container.
 const PROXY: &str = "(docker-proxy)";
-/// Time that the engine that the mesh does not run on may take to tell what it runs.
+/// Timeout for listing the containers of the engine that the mesh does not run on.
 const OTHER_LIMIT: Duration = Duration::from_secs(2);
-/// Looks for the container behind such a process, and the time between two.
+/// Attempts to find the container that such a process holds a port for, and the time between two.
 const PROXY_LOOKS: usize = 10;
 const PROXY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Refuses a mesh whose fixed host ports are taken, and says by whom. What containers of the run `own` hold is not
-/// taken.
+/// Checks that the topology's fixed host ports are free. Those that containers of the run `own` hold count as free.
 ///
 /// # Errors
-/// One or more are taken, or the engine's.
+/// Ports that are taken, each with its holder; or the engine's.
 pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let mut held = Vec::new();
     for port in topology.members.iter().flat_map(|member| &member.service.ports) {
@@ -41,14 +40,14 @@ pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Resu
     Err(Error::environment(held.join("\n"), advice))
 }
 
-/// A container by its name, else a process; none where the port is free.
+/// The container or else the process that holds a port; none if the port is free.
 async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, EngineError> {
-    let told = |container: &Container| format!("container {} ({})", container.name, container.image);
+    let describe = |container: &Container| format!("container {} ({})", container.name, container.image);
     let mut proxy = String::new();
     for _ in 0..PROXY_LOOKS {
         let all = engine.all_containers().await?;
         if let Some(container) = publisher(&all, ip, port) {
-            return Ok((container.label(label::RUN) != own).then(|| told(container)));
+            return Ok((container.label(label::RUN) != own).then(|| describe(container)));
         }
         let process = match TcpListener::bind((ip, port)).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -57,13 +56,13 @@ async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<O
                     || format!("another user's process (`sudo ss -ltnp 'sport = :{port}'` shows which)");
                 found.ok().flatten().unwrap_or_else(unknown)
             }
-            // Where it cannot be tried (a port that only root may bind), the engine will tell.
+            // A port that only root may bind cannot be tried; the engine will report it.
             Ok(_) | Err(_) => return Ok(None),
         };
-        // What another user runs is seen as an engine's container, if at all.
+        // Another user's process is identified by the engine's container, if at all.
         let others = others(engine).await;
         if let Some(container) = publisher(&others, ip, port) {
-            return Ok(Some(told(container)));
+            return Ok(Some(describe(container)));
         }
         if !process.ends_with(PROXY) {
             return Ok(Some(process));
@@ -75,7 +74,7 @@ async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<O
     Ok(Some(format!("{proxy} for a container that no engine lists")))
 }
 
-/// What runs on the engine that the mesh does not run on; nothing where that does not answer soon.
+/// The containers of the engine that the mesh does not run on; none if it does not answer in time.
 async fn others(engine: &Engine) -> Vec<Container> {
     let other = match engine {
         Engine::Docker(_) => EngineChoice::Process,
@@ -95,13 +94,13 @@ fn publisher(all: &[Container], ip: Ipv4Addr, port: u16) -> Option<&Container> {
     all.iter().find(publishes)
 }
 
-/// Whether a listener that is bound there is in the way of one on `ip`.
+/// Whether a listener at `bound` prevents one on `ip` with the same port.
 fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
     let bound = bound.ip().to_canonical();
     bound.is_unspecified() || bound == ip || ip.is_unspecified() && bound.is_ipv4()
 }
 
-/// The process whose listener on `port` is in the way of one on `ip`, as far as this user may look.
+/// The process whose listener on `port` prevents one on `ip`, if this user may see it.
 fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     let sockets: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
@@ -132,7 +131,7 @@ fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     None
 }
 
-/// The inodes of sockets that listen on `port` in the way of one on `ip`, from a table in proc(5)'s `net/tcp` form.
+/// The inodes of sockets that listen on `port` and prevent a listener on `ip`, from a table as `net/tcp` of proc(5).
 fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
     let system = ExplicitSystemInfo {
         is_little_endian: cfg!(target_endian = "little"),
@@ -142,13 +141,13 @@ fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
         page_size: 0,
     };
     let sockets = TcpNetEntries::from_file(table, &system).map_or_else(|_| Vec::new(), |table| table.0);
-    let in_the_way = |socket: &TcpNetEntry| {
+    let prevents = |socket: &TcpNetEntry| {
         let bound = socket.local_address;
         socket.state == TcpState::Listen && bound.port() == port && overlap(bound, ip)
     };
     sockets
         .into_iter()
-        .filter(in_the_way)
+        .filter(prevents)
         .map(|socket| socket.inode)
         .collect()
 }
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_listeners_on_the_port_that_are_in_the_way_count() {
+    fn only_listeners_on_the_port_that_overlap_count() {
         // The addresses' byte order is the machine's; these read the same in either.
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
              0: 7F00007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_published_by_the_container_that_is_bound_where_the_mesh_would_be() {
+    fn the_publisher_of_a_port_is_the_container_bound_to_an_overlapping_address() {
         let container = |name: &str, bound: &str| Container {
             name: name.to_owned(),
             ports: vec![(80, bound.parse().unwrap())],
@@ -206,7 +205,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_is_found_by_the_port_it_listens_on() {
+    fn a_process_is_found_by_the_port_it_listens_on() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let holder = process(Path::new("/proc"), Ipv4Addr::LOCALHOST, port).unwrap();

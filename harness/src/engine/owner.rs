@@ -32,7 +32,7 @@ pub enum Life {
     /// It runs.
     Running,
     /// It is over.
-    Over,
+    Ended,
     /// It belongs to another machine or container: nothing can be said.
     Elsewhere,
 }
@@ -60,7 +60,7 @@ impl Process {
         if started(self.pid).is_some_and(|started| started == self.started) {
             Life::Running
         } else {
-            Life::Over
+            Life::Ended
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
                 ..this.clone()
             }
             .life(),
-            Life::Over
+            Life::Ended
         );
         assert_eq!(
             Process {

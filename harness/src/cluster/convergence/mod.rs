@@ -1,60 +1,55 @@
-//! Whether the sidecars see the mesh that is there: pure, views in and complaints out.
+//! Compares the sidecars' views with the containers that should run. Pure.
 
-mod beside;
+mod foreign;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::cluster::mesh_view::{InstanceView, View};
 use crate::cluster::topology::Role;
-pub use beside::{Beside, beside};
+pub use foreign::{ForeignNode, foreign_nodes};
 
-/// What a service is registered as: this, then its short name.
+/// The prefix of a service's full name, before its short name.
 const SERVICE_PREFIX: &str = "my-service-";
 
-/// The server group that a service's instances are in, on every sidecar that balances.
+/// The name of a service's server group on every sidecar that balances.
 pub fn group_name(service: &str) -> String {
     format!("{service}.my.service.com:80")
 }
 
-/// A container that should be part of the mesh, and what its sidecar says.
+/// A container that should be part of the mesh, and its sidecar's view.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct NodeView {
     /// Its name in messages.
     pub name: String,
     /// Its host name, which is its node's name.
     pub host: String,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// Its view, or why there is none.
+    /// The view, or why there is none.
     pub view: Result<View, String>,
 }
 
-/// All that the sidecars' views lack or have too much, a line each; empty where all see the mesh that `seen`
-/// lists, and so agree with each other.
-pub fn disagreements(seen: &[Seen]) -> Vec<String> {
-    disagreements_but(seen, &[])
-}
-
-/// The same, where the nodes `beside` those of `seen` are there too.
-pub fn disagreements_but(seen: &[Seen], beside: &[Beside]) -> Vec<String> {
+/// Where the views disagree with `nodes` and the `foreign` nodes beside them, a line each; empty if all views are
+/// complete and correct, and so agree with each other.
+pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String> {
     let mut complaints = Vec::new();
-    for who in seen {
-        match &who.view {
-            Ok(view) => Judge {
-                who,
+    for node in nodes {
+        match &node.view {
+            Ok(view) => Comparison {
+                node,
                 view,
-                seen,
-                beside,
+                nodes,
+                foreign,
                 complaints: &mut complaints,
             }
             .all(),
-            Err(reason) => complaints.push(format!("{} says nothing: {reason}", who.name)),
+            Err(reason) => complaints.push(format!("{} says nothing: {reason}", node.name)),
         }
     }
-    let hashes: BTreeSet<&str> = seen
+    let hashes: BTreeSet<&str> = nodes
         .iter()
-        .filter_map(|who| Some(who.view.as_ref().ok()?.hash.as_str()))
+        .filter_map(|node| Some(node.view.as_ref().ok()?.hash.as_str()))
         .collect();
     if complaints.is_empty() && hashes.len() > 1 {
         complaints.push(format!(
@@ -65,39 +60,39 @@ pub fn disagreements_but(seen: &[Seen], beside: &[Beside]) -> Vec<String> {
     complaints
 }
 
-/// One view held against what is there.
-struct Judge<'a> {
-    who: &'a Seen,
+/// The comparison of one view with the nodes that should be in it.
+struct Comparison<'a> {
+    node: &'a NodeView,
     view: &'a View,
-    seen: &'a [Seen],
-    beside: &'a [Beside],
+    nodes: &'a [NodeView],
+    foreign: &'a [ForeignNode],
     complaints: &'a mut Vec<String>,
 }
 
-impl Judge<'_> {
+impl Comparison<'_> {
     fn all(&mut self) {
-        self.nodes();
+        self.compare_nodes();
         let services: BTreeSet<&str> = self
-            .seen
+            .nodes
             .iter()
             .filter_map(|other| other.role.service())
             .collect();
         for service in services {
-            self.service(service);
+            self.compare_service(service);
         }
         self.unknown_services();
     }
 
     fn complain(&mut self, what: String) {
-        self.complaints.push(format!("{} {what}", self.who.name));
+        self.complaints.push(format!("{} {what}", self.node.name));
     }
 
-    fn is_beside(&self, host: &str) -> bool {
-        self.beside.iter().any(|node| node.name == host)
+    fn is_foreign(&self, host: &str) -> bool {
+        self.foreign.iter().any(|node| node.name == host)
     }
 
-    fn nodes(&mut self) {
-        for other in self.seen {
+    fn compare_nodes(&mut self) {
+        for other in self.nodes {
             let node = self.view.nodes.iter().find(|node| node.node_name == other.host);
             match node.map(|node| node.health.as_str()) {
                 None => self.complain(format!("does not know {}", other.name)),
@@ -107,8 +102,8 @@ impl Judge<'_> {
         }
         let view = self.view;
         for node in view.nodes.iter().filter(|node| node.health == "UP") {
-            let member = self.seen.iter().any(|other| other.host == node.node_name);
-            if !member && !self.is_beside(&node.node_name) {
+            let member = self.nodes.iter().any(|other| other.host == node.node_name);
+            if !member && !self.is_foreign(&node.node_name) {
                 self.complain(format!(
                     "calls {} at {} UP, which is not there",
                     node.node_name, node.address
@@ -117,8 +112,8 @@ impl Judge<'_> {
         }
     }
 
-    fn service(&mut self, service: &str) {
-        // A name in more than one zone is the same service to a person who reads this.
+    fn compare_service(&mut self, service: &str) {
+        // A service of this name in another zone counts as the same.
         let full = format!("{SERVICE_PREFIX}{service}");
         let view = self.view;
         let instances: Vec<&InstanceView> = view
@@ -129,7 +124,7 @@ impl Judge<'_> {
             .collect();
         let mut expected = 0;
         let mut found = 0;
-        for other in self.seen {
+        for other in self.nodes {
             let Role::Service { name, weight } = &other.role else {
                 continue;
             };
@@ -153,31 +148,30 @@ impl Judge<'_> {
                 None => {}
             }
         }
-        let ghosts = instances.len()
-            - instances
-                .iter()
-                .filter(|known| self.offers(service, known))
-                .count();
-        if ghosts > 0 {
+        let unexpected = instances
+            .iter()
+            .filter(|known| !self.offers(service, known))
+            .count();
+        if unexpected > 0 {
             self.complain(format!(
-                "sees {ghosts} instances of service {service} that are not there"
+                "sees {unexpected} instances of service {service} that are not there"
             ));
         }
         if found < expected {
             self.complain(format!("sees service {service} {found}/{expected}"));
         }
-        if self.who.role.balances() {
-            self.group(service, &instances);
+        if self.node.role.balances() {
+            self.compare_group(service, &instances);
         }
     }
 
     fn offers(&self, service: &str, instance: &InstanceView) -> bool {
-        let mut all = self.seen.iter();
-        self.is_beside(&instance.node_name)
+        let mut all = self.nodes.iter();
+        self.is_foreign(&instance.node_name)
             || all.any(|other| other.host == instance.node_name && other.role.service() == Some(service))
     }
 
-    fn group(&mut self, service: &str, instances: &[&InstanceView]) {
+    fn compare_group(&mut self, service: &str, instances: &[&InstanceView]) {
         let name = group_name(service);
         let Some(group) = self.view.groups.iter().find(|group| group.name == name) else {
             return self.complain(format!("has no server group {name}"));
@@ -213,17 +207,17 @@ impl Judge<'_> {
     fn unknown_services(&mut self) {
         let view = self.view;
         for known in view.services.iter().filter(|known| !known.instances.is_empty()) {
-            let offered = |other: &Seen| {
+            let offered = |other: &NodeView| {
                 known
                     .service
                     .strip_prefix(SERVICE_PREFIX)
                     .is_some_and(|name| other.role.service() == Some(name))
             };
-            let all_beside = known
+            let all_foreign = known
                 .instances
                 .iter()
-                .all(|known| self.is_beside(&known.node_name));
-            if !all_beside && !self.seen.iter().any(offered) {
+                .all(|known| self.is_foreign(&known.node_name));
+            if !all_foreign && !self.nodes.iter().any(offered) {
                 self.complain(format!("sees service {}, which nobody offers", known.service));
             }
         }

@@ -15,7 +15,7 @@ fn role(name: &str) -> Role {
 
 const NAMES: [&str; 5] = ["frontend", "lb", "service-a", "service-a2", "service-b"];
 
-/// What every sidecar says of a mesh that is in order, in the shape of the status listener.
+/// The view of every sidecar of a healthy mesh, as the status listener reports it.
 fn mesh() -> Value {
     let nodes: Vec<Value> = (0..5)
         .map(|i| {
@@ -47,8 +47,8 @@ fn mesh() -> Value {
     })
 }
 
-fn seen(views: impl Fn(usize) -> Value) -> Vec<Seen> {
-    let one = |(i, name): (usize, &&str)| Seen {
+fn nodes_with(views: impl Fn(usize) -> Value) -> Vec<NodeView> {
+    let one = |(i, name): (usize, &&str)| NodeView {
         name: (*name).to_owned(),
         host: format!("host{i}"),
         role: role(name),
@@ -57,16 +57,16 @@ fn seen(views: impl Fn(usize) -> Value) -> Vec<Seen> {
     NAMES.iter().enumerate().map(one).collect()
 }
 
-/// The complaints when the frontend's view is changed at `pointer`.
+/// The disagreements after the frontend's view is changed at `pointer`.
 fn changed(pointer: &str, change: impl Fn(&mut Value)) -> Vec<String> {
     let mut view = mesh();
     change(view.pointer_mut(pointer).unwrap());
-    disagreements(&seen(|i| if i == 0 { view.clone() } else { mesh() }))
+    disagreements(&nodes_with(|i| if i == 0 { view.clone() } else { mesh() }), &[])
 }
 
 #[test]
 fn equal_and_complete_views_agree() {
-    assert_eq!(disagreements(&seen(|_| mesh())), Vec::<String>::new());
+    assert_eq!(disagreements(&nodes_with(|_| mesh()), &[]), Vec::<String>::new());
 }
 
 #[test]
@@ -110,19 +110,13 @@ fn each_difference_is_named() {
 }
 
 #[test]
-fn ghosts_are_complaints_and_departed_nodes_are_not() {
-    let ghost = |health| json!({"nodeName": "gone", "address": "10.0.0.9", "health": health});
+fn nodes_and_instances_that_do_not_exist_are_disagreements_unless_down() {
+    let gone = |health| json!({"nodeName": "gone", "address": "10.0.0.9", "health": health});
     assert_eq!(
-        changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(ghost("UP"))),
+        changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(gone("UP"))),
         ["frontend calls gone at 10.0.0.9 UP, which is not there"]
     );
-    assert!(
-        changed("/nodes", |nodes| nodes
-            .as_array_mut()
-            .unwrap()
-            .push(ghost("DOWN")))
-        .is_empty()
-    );
+    assert!(changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(gone("DOWN"))).is_empty());
 
     let instance = json!({"nodeName": "gone", "address": "10.0.0.9", "port": 1, "weight": 10, "state": "UP"});
     let complaints = changed("/services/1/instances", |list| {
@@ -141,24 +135,25 @@ fn ghosts_are_complaints_and_departed_nodes_are_not() {
 }
 
 #[test]
-fn silence_and_different_hashes_are_complaints() {
-    let mut all = seen(|_| mesh());
+fn a_missing_view_and_different_hashes_are_disagreements() {
+    let mut all = nodes_with(|_| mesh());
     all[1].view = Err("connection refused".to_owned());
-    assert_eq!(disagreements(&all), ["lb says nothing: connection refused"]);
+    assert_eq!(disagreements(&all, &[]), ["lb says nothing: connection refused"]);
 
-    let complaints = disagreements(&seen(|i| {
+    let two_hashes = nodes_with(|i| {
         let mut view = mesh();
         view["hash"] = json!(format!("h{}", i / 4));
         view
-    }));
+    });
+    let complaints = disagreements(&two_hashes, &[]);
     assert_eq!(
         complaints,
         ["the sidecars know the same nodes but 2 different hashes of them"]
     );
 }
 
-/// A view with one more node, which offers service a and a service of its own.
-fn with_stranger() -> Value {
+/// A view with a foreign node, which offers service a and a service of its own.
+fn with_foreign_node() -> Value {
     let mut view = mesh();
     let instance =
         json!({"nodeName": "more", "address": "10.0.0.9", "port": 20009, "weight": 10, "state": "UP"});
@@ -189,19 +184,21 @@ fn with_stranger() -> Value {
 }
 
 #[test]
-fn a_node_beside_the_topology_is_no_complaint_where_all_agree_on_it() {
-    let all = seen(|_| with_stranger());
-    let found = beside(&all);
+fn a_foreign_node_that_all_views_agree_on_is_no_disagreement() {
+    let all = nodes_with(|_| with_foreign_node());
+    let found = foreign_nodes(&all);
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["more at 10.0.0.9, offers services a, c"]);
-    assert_eq!(disagreements_but(&all, &found), Vec::<String>::new());
-    // Held against the topology alone it is one all the same.
-    assert!(disagreements(&all).contains(&"lb calls more at 10.0.0.9 UP, which is not there".to_owned()));
-    assert_eq!(beside(&seen(|_| mesh())), []);
+    assert_eq!(disagreements(&all, &found), Vec::<String>::new());
+    // Compared with the topology alone, it is one.
+    assert!(
+        disagreements(&all, &[]).contains(&"lb calls more at 10.0.0.9 UP, which is not there".to_owned())
+    );
+    assert_eq!(foreign_nodes(&nodes_with(|_| mesh())), []);
 }
 
 #[test]
-fn a_node_that_the_views_tell_of_differently_is_not_beside_but_a_complaint() {
+fn a_foreign_node_that_the_views_differ_on_is_a_disagreement() {
     let changes: [(&str, Value); 5] = [
         ("/nodes/5/health", json!("DOWN")),
         ("/nodes/5/address", json!("10.0.0.8")),
@@ -210,16 +207,16 @@ fn a_node_that_the_views_tell_of_differently_is_not_beside_but_a_complaint() {
         ("/services/0/instances/2/nodeName", json!("host0")),
     ];
     for (pointer, value) in changes {
-        let all = seen(|i| {
-            let mut view = with_stranger();
+        let all = nodes_with(|i| {
+            let mut view = with_foreign_node();
             if i == 4 {
                 *view.pointer_mut(pointer).unwrap() = value.clone();
             }
             view
         });
-        assert_eq!(beside(&all), [], "{pointer}");
-        assert!(!disagreements_but(&all, &beside(&all)).is_empty(), "{pointer}");
+        assert_eq!(foreign_nodes(&all), [], "{pointer}");
+        assert!(!disagreements(&all, &foreign_nodes(&all)).is_empty(), "{pointer}");
     }
-    let unknown_to_one = seen(|i| if i == 4 { mesh() } else { with_stranger() });
-    assert_eq!(beside(&unknown_to_one), []);
+    let unknown_to_one = nodes_with(|i| if i == 4 { mesh() } else { with_foreign_node() });
+    assert_eq!(foreign_nodes(&unknown_to_one), []);
 }

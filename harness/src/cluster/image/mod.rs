@@ -6,7 +6,7 @@ mod pack;
 use std::path::PathBuf;
 
 use crate::cluster::checkout::Checkout;
-use crate::cluster::file_lock;
+use crate::cluster::file_lock::FileLock;
 use crate::console::Progress;
 use crate::engine::{Engine, Image, label};
 use crate::error::Error;
@@ -166,7 +166,7 @@ pub async fn ensure(
         .flatten()
         .map_err(failed)?;
     // Without the lock, each of two processes could remove the other's new image as outdated.
-    let _lock = file_lock::take(&directory.join("image.lock"))
+    let _lock = FileLock::acquire(&directory.join("image.lock"))
         .await
         .map_err(failed)?;
     let known = engine.image(name).await?;

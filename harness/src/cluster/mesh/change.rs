@@ -1,4 +1,4 @@
-//! Changes made to a mesh that runs: members stopped, killed, frozen, made anew, added and removed.
+//! Changes to a running mesh: members are stopped, killed, paused, recreated, added and removed.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::cluster::topology::Member;
 use crate::error::Error;
 
 impl Mesh {
-    /// Stops one member gracefully; answers with its exit code and how long that took.
+    /// Stops a member gracefully; returns its exit code and the time that took.
     ///
     /// # Errors
     /// The engine's, or there is no such member.
@@ -22,7 +22,7 @@ impl Mesh {
         Ok((code, took))
     }
 
-    /// Starts a member that was stopped or killed again: the same container.
+    /// Starts the container of a member that was stopped or killed.
     ///
     /// # Errors
     /// The engine's, or there is no such member.
@@ -34,10 +34,10 @@ impl Mesh {
         self.refresh().await
     }
 
-    /// Stops a member gracefully and starts it again; answers as [`Mesh::stop`].
+    /// Stops a member gracefully and starts it again; returns what [`Mesh::stop`] does.
     ///
     /// # Errors
-    /// As those two.
+    /// As [`Mesh::stop`] and [`Mesh::start_again`].
     pub async fn restart(&mut self, name: &str) -> Result<(i64, Duration), Error> {
         let stopped = self.stop(name).await?;
         self.start_again(name).await?;
@@ -54,7 +54,7 @@ impl Mesh {
         self.refresh().await
     }
 
-    /// Freezes all processes of a member: its connections stay open and nothing answers.
+    /// Pauses all processes of a member: its connections stay open, and it does not respond.
     ///
     /// # Errors
     /// The engine's, or there is no such member.
@@ -64,7 +64,7 @@ impl Mesh {
         Ok(())
     }
 
-    /// Lets a frozen member go on.
+    /// Resumes a paused member.
     ///
     /// # Errors
     /// The engine's, or there is no such member.
@@ -74,7 +74,7 @@ impl Mesh {
         Ok(())
     }
 
-    /// Kills and removes a member's container and makes and starts another under the same name.
+    /// Kills and removes a member's container, and creates and starts another under the same name.
     ///
     /// # Errors
     /// The engine's, there is no such member, or the mesh was not started by this process.
@@ -82,15 +82,14 @@ impl Mesh {
         let node = self.node(name)?;
         let member = node.member.clone();
         self.engine.remove(&node.container.id).await?;
-        let node = self.make(member).await?;
-        let place = self.nodes.iter_mut().find(|known| known.member.name() == name);
-        if let Some(place) = place {
-            *place = node;
+        let node = self.create(member).await?;
+        if let Some(known) = self.nodes.iter_mut().find(|known| known.member.name() == name) {
+            *known = node;
         }
         Ok(())
     }
 
-    /// A member like the one named `like`, under another name.
+    /// A copy of the member `like` under another name, to be added.
     ///
     /// # Errors
     /// There is no such member.
@@ -101,18 +100,18 @@ impl Mesh {
         Ok(member)
     }
 
-    /// Starts another container as part of this mesh.
+    /// Creates and starts the container of a new member.
     ///
     /// # Errors
     /// The engine's, or the mesh was not started by this process.
     pub async fn add(&mut self, member: Member) -> Result<(), Error> {
-        let node = self.make(member.clone()).await?;
+        let node = self.create(member.clone()).await?;
         self.topology.members.push(member);
         self.nodes.push(node);
         Ok(())
     }
 
-    /// Stops a member gracefully and removes its container; the mesh no longer has it. Answers as [`Mesh::stop`].
+    /// Stops a member gracefully and removes it from the mesh; returns what [`Mesh::stop`] does.
     ///
     /// # Errors
     /// The engine's, or there is no such member.
@@ -124,7 +123,7 @@ impl Mesh {
         Ok(stopped)
     }
 
-    /// Takes over what is known of one member from another value of the same mesh, which has changed it.
+    /// Copies one member's node from a clone of this mesh that has changed it.
     pub fn take_over(&mut self, name: &str, changed: &Self) {
         let known = |nodes: &[Node]| nodes.iter().position(|node| node.member.name() == name);
         if let (Some(here), Some(there)) = (known(&self.nodes), known(&changed.nodes)) {
@@ -133,9 +132,9 @@ impl Mesh {
         }
     }
 
-    async fn make(&mut self, member: Member) -> Result<Node, Error> {
-        let ground = self.ground()?;
-        let (node, at) = ground.start_one(&self.engine, &self.topology, member).await?;
+    async fn create(&mut self, member: Member) -> Result<Node, Error> {
+        let spec = self.spec()?;
+        let (node, at) = spec.start(&self.engine, &self.topology, member).await?;
         self.last_start = at;
         Ok(node)
     }

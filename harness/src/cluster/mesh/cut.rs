@@ -1,4 +1,4 @@
-//! A mesh whose members do not reach each other: packets between them vanish, while their published ports answer.
+//! Network partitions: packets between members are lost, while their published ports still work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,22 +9,22 @@ use super::Mesh;
 use crate::engine::NetworkCut;
 use crate::error::Error;
 
-/// Who does not reach whom, by the members' names: from the first to the second of each pair.
+/// The pairs of members, by name, of which the first cannot send packets to the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut(pub BTreeSet<(String, String)>);
 
 impl Cut {
-    /// Nothing goes from `from` to `to`; the other direction stays open.
+    /// From `from` to `to` only.
     pub fn one_way(from: &str, to: &str) -> Self {
         Self(BTreeSet::from([(from.to_owned(), to.to_owned())]))
     }
 
-    /// Nothing goes between the two.
+    /// Between the two, in both directions.
     pub fn pair(one: &str, other: &str) -> Self {
         Self::split(&[one], &[other])
     }
 
-    /// Nothing goes between any of `side` and any of `other`.
+    /// Between each of `side` and each of `other`, in both directions.
     pub fn split(side: &[&str], other: &[&str]) -> Self {
         let both = side
             .iter()
@@ -33,7 +33,7 @@ impl Cut {
         Self(apart.map(|(one, two)| (one.to_owned(), two.to_owned())).collect())
     }
 
-    /// Nothing goes between `node` and any other of `all`.
+    /// Between `node` and each other one of `all`, in both directions.
     pub fn node(node: &str, all: &[&str]) -> Self {
         Self::split(&[node], all)
     }
@@ -48,39 +48,34 @@ impl Cut {
 }
 
 impl Mesh {
-    /// Cuts the network until [`Mesh::heal`]; all of it is in force when this returns.
+    /// Cuts the network until [`Mesh::heal`]; the whole cut is in force when this returns.
     ///
     /// # Errors
-    /// The runtime cannot do that, there is no such member, or the engine's. Nothing of it is cut then.
+    /// The engine cannot do that, there is no such member, or the engine's. Nothing is cut then.
     pub async fn cut(&mut self, cut: &Cut) -> Result<(), Error> {
-        let mut actions = Vec::new();
+        let spec = self.spec()?;
+        let mut cuts = Vec::new();
         for (from, to) in cut.by_sender() {
-            actions.push((from.to_owned(), NetworkCut::Block(self.addresses(&to)?)));
+            cuts.push((self.node(from)?, NetworkCut::Block(self.addresses(&to)?)));
         }
-        self.act(actions).await
+        let cutting = cuts
+            .iter()
+            .map(async |(node, cut)| spec.cut_network(&self.engine, &node.container.id, cut).await);
+        // A helper that cannot be stopped is removed with the run.
+        let undo = async |helper: String| drop(self.engine.heal_network(&helper).await);
+        let helpers = all_or_none(cutting, undo).await?;
+        self.netcuts.extend(helpers);
+        Ok(())
     }
 
-    /// Undoes all that [`Mesh::cut`] did.
+    /// Heals all that [`Mesh::cut`] cut.
     ///
     /// # Errors
     /// The engine's.
     pub async fn heal(&mut self) -> Result<(), Error> {
-        let netcuts = std::mem::take(&mut self.netcuts);
-        let healed = join_all(netcuts.iter().map(|netcut| self.engine.heal_network(netcut))).await;
+        let helpers = std::mem::take(&mut self.netcuts);
+        let healed = join_all(helpers.iter().map(|helper| self.engine.heal_network(helper))).await;
         Ok(healed.into_iter().collect::<Result<(), _>>()?)
-    }
-
-    async fn act(&mut self, actions: Vec<(String, NetworkCut)>) -> Result<(), Error> {
-        let ground = self.ground()?;
-        let made = actions.iter().map(async |(member, action)| {
-            let node = self.node(member)?;
-            ground.cut_network(&self.engine, &node.container.id, action).await
-        });
-        // A helper that cannot be ended goes with the run.
-        let undo = async |netcut: String| drop(self.engine.heal_network(&netcut).await);
-        let made = all_or_none(made, undo).await?;
-        self.netcuts.extend(made);
-        Ok(())
     }
 
     fn addresses(&self, members: &[&str]) -> Result<Vec<IpAddr>, Error> {
@@ -97,7 +92,7 @@ impl Mesh {
     }
 }
 
-/// What all of `works` have made; or their first error, when all are over and what the others have made is undone.
+/// The values of all `works`. If one fails, waits for the others, undoes their values, and returns the first error.
 async fn all_or_none<T, E>(
     works: impl IntoIterator<Item = impl Future<Output = Result<T, E>>>,
     undo: impl AsyncFn(T),
@@ -126,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_under_way_when_another_fails_is_undone() {
+    async fn works_that_succeed_are_undone_when_another_fails() {
         let undone = RefCell::new(Vec::new());
         let undo = async |one: u64| undone.borrow_mut().push(one);
         let work = async |after: u64| {
@@ -144,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_names_both_directions_except_where_one_is_asked_for() {
+    fn a_cut_has_both_directions_unless_it_is_one_way() {
         assert_eq!(pairs(&Cut::one_way("a", "b")), ["a>b"]);
         assert_eq!(pairs(&Cut::pair("a", "b")), ["a>b", "b>a"]);
         assert_eq!(
@@ -158,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_sender_is_told_all_that_it_does_not_reach() {
+    fn a_cut_is_grouped_by_sender() {
         let cut = Cut::split(&["a"], &["b", "c"]);
         let senders = cut.by_sender();
         assert_eq!(senders["a"], ["b", "c"]);

@@ -1,9 +1,9 @@
-//! A mesh that runs: its containers, what their sidecars say, and the changes made to it.
+//! A running mesh: its containers, their sidecars' views, and its changes.
 
 mod change;
 mod cut;
-mod last_words;
-mod ready;
+mod log_tail;
+mod readiness;
 mod start;
 
 use std::net::SocketAddr;
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::cluster::answer::{self, Answer};
-use crate::cluster::convergence::{self, Beside, Seen};
+use crate::cluster::convergence::{self, ForeignNode, NodeView};
 use crate::cluster::mesh_view;
 use crate::cluster::project;
 use crate::cluster::topology::{Member, Route, Topology};
 use crate::engine::{Container, Engine, EngineError, label};
 use crate::error::Error;
 pub use cut::Cut;
-use start::Ground;
+use start::MeshSpec;
 pub use start::Ownership;
 
-/// Time that a sidecar has to give its view.
+/// Timeout for a sidecar's view.
 const VIEW_LIMIT: Duration = Duration::from_secs(1);
-/// Time that a request of a check may take; the frontend itself answers within 5 s.
+/// Timeout for a request of a check; the frontend itself answers within 5 s.
 const REQUEST_LIMIT: Duration = Duration::from_secs(7);
 
 /// The containers of one mesh.
@@ -34,29 +34,29 @@ pub struct Mesh {
     topology: Topology,
     nodes: Vec<Node>,
     last_start: Instant,
-    /// None where another process started it.
-    ground: Option<Ground>,
-    /// The helpers that cut the network now.
+    /// None if another process started it.
+    spec: Option<MeshSpec>,
+    /// The helpers that cut the network, by their ids.
     netcuts: Vec<String>,
 }
 
 /// A member of the mesh and its container.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// What it is to be.
+    /// Its description.
     pub member: Member,
-    /// What the engine says of it.
+    /// Its container, as the engine last described it.
     pub container: Container,
-    /// Whether it should run: it does not once it was stopped on purpose.
+    /// Whether it should run: false after it was stopped on purpose.
     pub wanted: bool,
 }
 
 impl Mesh {
-    /// The mesh of `topology`'s project that runs already, whoever started it; members without a container are
-    /// left out.
+    /// Attaches to the running mesh of the topology's project, which another process may have started. Members without
+    /// a container are left out.
     ///
     /// # Errors
-    /// The engine's, or no container of the project is there.
+    /// The project has no container, or the engine's.
     pub async fn attach(engine: &Engine, topology: Topology) -> Result<Self, Error> {
         let project = topology.project.clone();
         let containers = engine
@@ -80,12 +80,12 @@ impl Mesh {
             topology,
             nodes,
             last_start: Instant::now(),
-            ground: None,
+            spec: None,
             netcuts: Vec::new(),
         })
     }
 
-    /// What it is to be.
+    /// Its topology.
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
@@ -95,7 +95,7 @@ impl Mesh {
         &self.nodes
     }
 
-    /// What runs it.
+    /// The engine that it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -119,7 +119,7 @@ impl Mesh {
         })
     }
 
-    /// Every way to a service with the address on this machine where it begins.
+    /// All routes, each with its address on this machine.
     ///
     /// # Errors
     /// A port is not published (any more).
@@ -138,16 +138,16 @@ impl Mesh {
         self.topology.routes().into_iter().map(located).collect()
     }
 
-    /// One request on one route.
+    /// Sends one request on a route.
     ///
     /// # Errors
-    /// What went wrong, as [`answer::ask`] says it.
+    /// As [`answer::ask`].
     pub async fn ask(&self, route: &(Route, SocketAddr)) -> Result<Answer, String> {
         answer::ask(route.1, &route.0, REQUEST_LIMIT).await
     }
 
-    /// What the sidecar of every container says that should run.
-    pub async fn look(&self) -> Vec<Seen> {
+    /// The views of the sidecars of all containers that should run.
+    pub async fn views(&self) -> Vec<NodeView> {
         join_all(self.wanted().map(|node| async {
             let view = match node.container.endpoint(node.member.status_port) {
                 Some(address) => mesh_view::fetch(address, VIEW_LIMIT).await,
@@ -156,7 +156,7 @@ impl Mesh {
                     node.member.status_port
                 )),
             };
-            Seen {
+            NodeView {
                 name: node.member.name().to_owned(),
                 host: node.container.short_id().to_owned(),
                 role: node.member.role.clone(),
@@ -166,23 +166,20 @@ impl Mesh {
         .await
     }
 
-    /// All in which the running sidecars' views differ from what should run, and so from each other.
+    /// Where the running sidecars' views disagree with what should run, and so with each other.
     pub async fn disagreements(&self) -> Vec<String> {
-        convergence::disagreements(&self.look().await)
+        convergence::disagreements(&self.views().await, &[])
     }
 
-    /// The nodes beside the topology that all views of `seen` agree on and that are there. Whose name is a container's
-    /// id is there while that container runs and is none of the mesh's own; of any other name the views are believed.
+    /// The nodes outside the topology that all views agree on and that exist. A node named after a container exists if
+    /// that container runs and is not the mesh's own; a node with any other name is assumed to exist.
     ///
     /// # Errors
     /// The engine's.
-    pub async fn beside(&self, seen: &[Seen]) -> Result<Vec<Beside>, EngineError> {
-        let mut found = convergence::beside(seen);
-        found.retain(|stranger| {
-            self.nodes
-                .iter()
-                .all(|node| node.container.short_id() != stranger.name)
-        });
+    pub async fn foreign_nodes(&self, views: &[NodeView]) -> Result<Vec<ForeignNode>, EngineError> {
+        let mut found = convergence::foreign_nodes(views);
+        let own = |name: &str| self.nodes.iter().any(|node| node.container.short_id() == name);
+        found.retain(|foreign| !own(&foreign.name));
         if found.is_empty() {
             return Ok(found);
         }
@@ -192,14 +189,14 @@ impl Mesh {
             all.iter()
                 .any(|other| other.running() && other.short_id() == name)
         };
-        found.retain(|stranger| !id(&stranger.name) || runs(&stranger.name));
+        found.retain(|foreign| !id(&foreign.name) || runs(&foreign.name));
         Ok(found)
     }
 
-    /// Asks the engine anew for every container.
+    /// Updates every node's container from the engine.
     ///
     /// # Errors
-    /// The engine's; or a container is gone.
+    /// A container is gone, or the engine's.
     pub async fn refresh(&mut self) -> Result<(), Error> {
         let containers = join_all(
             self.nodes
@@ -213,15 +210,15 @@ impl Mesh {
         Ok(())
     }
 
-    /// Stops all containers gracefully, all at once; answers with those that did not end well: the engine could
-    /// not stop them, or their exit code was not 0.
+    /// Stops all containers gracefully and concurrently; returns the failures, a line each: the engine could not stop a
+    /// container, or its exit code was not 0.
     pub async fn stop_all(&self) -> Vec<String> {
         let stops = self.wanted().map(|node| async {
             let grace = node.member.service.stop_grace_period;
             match self.engine.stop(&node.container.id, grace).await {
                 Ok(0) => None,
                 Ok(code) => Some(format!("{} ended with exit code {code}", node.container.name)),
-                // Somebody else has taken it away, and so it has stopped.
+                // Another process has removed it.
                 Err(EngineError::Missing { .. }) => None,
                 Err(error) => Some(format!("{}: {error}", node.container.name)),
             }
@@ -229,10 +226,10 @@ impl Mesh {
         join_all(stops).await.into_iter().flatten().collect()
     }
 
-    /// The resident memory of each running member's sidecar in KiB, with the member's name.
+    /// The resident memory of each running member's sidecar, in KiB.
     ///
     /// # Errors
-    /// The engine's; or a container without a sidecar.
+    /// A container runs no sidecar, or the engine's.
     pub async fn sidecar_memory(&self) -> Result<Vec<(String, u64)>, Error> {
         let one = async |node: &Node| {
             let processes = self.engine.processes(&node.container.id).await?;
@@ -244,8 +241,8 @@ impl Mesh {
         join_all(self.wanted().map(one)).await.into_iter().collect()
     }
 
-    fn ground(&self) -> Result<&Ground, Error> {
-        self.ground.as_ref().ok_or_else(|| {
+    fn spec(&self) -> Result<&MeshSpec, Error> {
+        self.spec.as_ref().ok_or_else(|| {
             Error::environment(
                 format!(
                     "the mesh `{}` was started by another process",

@@ -1,4 +1,4 @@
-//! Making a mesh: its network and its containers.
+//! Starting a mesh: its network and its containers.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,18 +14,18 @@ use crate::engine::owner::Owner;
 use crate::engine::{ContainerSpec, Engine, Image, NetworkCut, label};
 use crate::error::Error;
 
-/// Who a new mesh belongs to.
+/// Which run and which process a mesh belongs to.
 #[derive(Debug, Clone)]
 pub struct Ownership {
-    /// What all that is made is found by again: unique to one run.
+    /// The id of the run, unique to one start; a label of all that is created.
     pub run: String,
-    /// Who ends it.
+    /// The process that it ends with, if any.
     pub owner: Owner,
 }
 
 impl Mesh {
-    /// Makes the network and starts all containers at once. What is made carries `ownership`'s labels from the first
-    /// moment on, and stays when this fails: the caller removes it by those.
+    /// Creates the network and starts all containers concurrently. All of them have the labels of `ownership`, by which
+    /// the caller removes them if this fails.
     ///
     /// # Errors
     /// A name or a host port is taken, or the engine's.
@@ -48,13 +48,13 @@ impl Mesh {
         progress.done(&topology.network_name());
 
         progress.stage(engine.nodes());
-        let ground = Ground {
+        let spec = MeshSpec {
             network,
             image: image.clone(),
             ownership: ownership.clone(),
         };
         let members = topology.members.iter().cloned();
-        let starts = members.map(|member| ground.start_one(engine, &topology, member));
+        let starts = members.map(|member| spec.start(engine, &topology, member));
         let mut last_start = Instant::now();
         let mut nodes = Vec::new();
         for started in join_all(starts).await {
@@ -68,24 +68,24 @@ impl Mesh {
             topology,
             nodes,
             last_start,
-            ground: Some(ground),
+            spec: Some(spec),
             netcuts: Vec::new(),
         })
     }
 }
 
-/// What the containers of one mesh have in common.
+/// What all containers of one mesh are created with.
 #[derive(Debug, Clone)]
-pub(super) struct Ground {
+pub(super) struct MeshSpec {
     /// The network's id.
     network: String,
     image: Image,
     ownership: Ownership,
 }
 
-impl Ground {
-    /// Makes and starts the container of one member; answers also with the time of its start.
-    pub(super) async fn start_one(
+impl MeshSpec {
+    /// Creates and starts the container of one member; returns also the time of its start.
+    pub(super) async fn start(
         &self,
         engine: &Engine,
         topology: &Topology,
@@ -121,21 +121,21 @@ impl Ground {
         Ok((node, at))
     }
 
-    /// Does `action` to what a container sends; answers with the helper's id.
+    /// Applies `cut` to what a container sends; returns the helper's id.
     pub(super) async fn cut_network(
         &self,
         engine: &Engine,
         container: &str,
-        action: &NetworkCut,
+        cut: &NetworkCut,
     ) -> Result<String, Error> {
         let labels = self.ownership.labels();
         let image = image::again(engine, image::NETCUT_IMAGE).await?;
-        Ok(engine.cut_network(&image, container, action, &labels).await?)
+        Ok(engine.cut_network(&image, container, cut, &labels).await?)
     }
 }
 
 impl Ownership {
-    /// The labels by which all that belongs to it is found again.
+    /// The labels of all that belongs to it.
     pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (label::RUN.to_owned(), self.run.clone()),
@@ -144,7 +144,7 @@ impl Ownership {
     }
 }
 
-/// The labels by which both this harness and Compose know what belongs to a mesh.
+/// The labels by which both this harness and Compose find what belongs to a mesh.
 struct Labels<'a> {
     topology: &'a Topology,
     image: &'a Image,
@@ -170,7 +170,7 @@ impl Labels<'_> {
     fn container(&self, member: &Member) -> BTreeMap<String, String> {
         let file = &self.topology.file;
         let directory = file.parent().unwrap_or(file);
-        // Compose compares it with its own digest, to know whether a container is out of date.
+        // Compose recreates a container if this differs from its own digest.
         let digest = Sha256::digest(format!("{:?}", member.service));
         let mut labels = self.common();
         labels.extend([
@@ -199,10 +199,10 @@ mod tests {
     use crate::engine::Processes;
 
     #[tokio::test]
-    async fn an_image_that_goes_while_a_mesh_runs_is_said_to_have_been_removed() {
+    async fn cutting_the_network_without_the_image_says_that_it_was_removed() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
-        let ground = Ground {
+        let spec = MeshSpec {
             network: String::new(),
             image: Image {
                 id: String::new(),
@@ -214,11 +214,8 @@ mod tests {
                 owner: Owner::Detached,
             },
         };
-        let action = NetworkCut::Block(Vec::new());
-        let error = ground
-            .cut_network(&engine, "container", &action)
-            .await
-            .unwrap_err();
+        let cut = NetworkCut::Block(Vec::new());
+        let error = spec.cut_network(&engine, "container", &cut).await.unwrap_err();
         let told = error.to_string();
         let expected = format!("the image {} has been removed", image::NETCUT_IMAGE);
         assert!(

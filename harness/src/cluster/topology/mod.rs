@@ -1,4 +1,4 @@
-//! What the mesh is made of and what must answer: a Compose file's services, understood and checked.
+//! The topology of a mesh: a Compose file's services with their roles, and the routes on which each must answer.
 
 mod route;
 
@@ -12,14 +12,14 @@ use crate::compose::{ComposeFile, Service};
 use crate::error::Error;
 pub use route::{LB, Route, SOCKS5, VIA_LB};
 
-/// The weight of a service instance that is started without `--weight`.
+/// The weight of a service instance without `--weight`.
 pub const DEFAULT_WEIGHT: u32 = 10;
 /// The port that the frontend listens on in its container.
 pub const FRONTEND_PORT: u16 = 8080;
-/// The ports that a load balancer listens on in its container, and the service behind each.
+/// The ports that a load balancer listens on in its container, and each one's service.
 pub const LB_PORTS: [(u16, &str); 2] = [(8081, "a"), (8082, "b")];
 
-/// What a container of the mesh is for, read off its command line.
+/// The role of a container in the mesh, from its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// Sidecar and `frontend`.
@@ -28,10 +28,10 @@ pub enum Role {
     Service {
         /// The service's short name, for instance `a`.
         name: String,
-        /// Its share of connections.
+        /// Its weight in balancing.
         weight: u32,
     },
-    /// A sidecar alone, which balances.
+    /// A sidecar alone.
     LoadBalancer,
 }
 
@@ -40,7 +40,7 @@ pub enum Role {
 pub struct Member {
     /// Its description in the Compose file.
     pub service: Service,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// The port of its sidecar's status listener.
     pub status_port: u16,
@@ -68,7 +68,7 @@ pub struct Topology {
     pub members: Vec<Member>,
 }
 
-/// Why a Compose file is not a mesh, a line each.
+/// Why a Compose file does not describe a mesh, a line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct TopologyError(pub Vec<String>);
@@ -80,10 +80,10 @@ impl From<TopologyError> for Error {
 }
 
 impl Topology {
-    /// Understands `file` as the mesh of `project`.
+    /// The mesh that `file` describes, as `project`.
     ///
     /// # Errors
-    /// All that keeps it from being a mesh whose every path can be checked.
+    /// Everything that prevents a check of the mesh on all routes.
     pub fn new(project: &str, file: ComposeFile) -> Result<Self, TopologyError> {
         let mut faults = Vec::new();
         let network = single(file.services.iter().flat_map(|service| &service.networks));
@@ -120,7 +120,7 @@ impl Topology {
         }
     }
 
-    /// The same mesh with `--weight` given to some of its service instances, by their names in the Compose file.
+    /// The same mesh with `--weight` for some service instances, by their names in the Compose file.
     pub fn with_weights(mut self, weights: &[(&str, u32)]) -> Self {
         for member in &mut self.members {
             let wanted = weights.iter().find(|(name, _)| *name == member.service.name);
@@ -135,7 +135,7 @@ impl Topology {
         self
     }
 
-    /// The same mesh with no host port fixed, so that it runs beside any other.
+    /// The same mesh on free host ports, so that it can run beside any other.
     pub fn with_free_ports(mut self) -> Self {
         for port in self
             .members
@@ -152,7 +152,7 @@ impl Topology {
         self.members.iter().find(|member| member.name() == name)
     }
 
-    /// The names of the services that instances are offered of.
+    /// The names of the services that have instances.
     pub fn services(&self) -> BTreeSet<&str> {
         self.members
             .iter()
@@ -165,7 +165,7 @@ impl Topology {
         format!("{}_{}", self.project, self.network)
     }
 
-    /// Every way on which a service is reached from outside.
+    /// All routes from outside to a service.
     pub fn routes(&self) -> Vec<Route> {
         route::all(self)
     }
@@ -191,7 +191,7 @@ impl Topology {
 }
 
 impl Role {
-    /// The service that it offers an instance of.
+    /// The service, if it is an instance of one.
     pub fn service(&self) -> Option<&str> {
         match self {
             Self::Service { name, .. } => Some(name),
@@ -199,7 +199,7 @@ impl Role {
         }
     }
 
-    /// Whether its sidecar takes connections to services.
+    /// Whether its sidecar balances connections to services.
     pub fn balances(&self) -> bool {
         !matches!(self, Self::Service { .. })
     }
@@ -279,7 +279,7 @@ fn duplicates(members: &[Member], faults: &mut Vec<String>) {
     }
 }
 
-/// The one value that all items have; none where there is no item or they differ.
+/// The value that all items have; none if there is no item or they differ.
 fn single<'a>(mut items: impl Iterator<Item = &'a String>) -> Option<String> {
     let first = items.next()?;
     items.all(|item| item == first).then(|| first.clone())

@@ -1,19 +1,19 @@
-//! The ways from outside to a service.
+//! The routes from outside to a service.
 
 use super::{FRONTEND_PORT, LB_PORTS, Role, Topology};
 
-/// One way from outside to one service.
+/// A route from outside to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The kind of way, one of [`WAYS`].
+    /// The kind of route, one of [`WAYS`].
     pub way: &'static str,
     /// The service that answers.
     pub service: String,
-    /// The member whose published port is asked, by its name in the Compose file.
+    /// The member whose published port it begins at, by its name in the Compose file.
     pub member: String,
     /// That port in the container.
     pub container_port: u16,
-    /// Path and query of the request.
+    /// The path and query of its requests.
     pub target: String,
 }
 
@@ -23,7 +23,7 @@ pub const SOCKS5: &str = "frontend";
 pub const VIA_LB: &str = "frontend?via=lb";
 /// Through the load balancer's container.
 pub const LB: &str = "lb";
-/// Every kind of way.
+/// All kinds of routes.
 pub(super) const WAYS: [&str; 3] = [SOCKS5, VIA_LB, LB];
 
 impl Route {
@@ -72,7 +72,7 @@ pub(super) fn all(topology: &Topology) -> Vec<Route> {
                     );
                 }
                 Role::LoadBalancer => {
-                    for (port, _) in LB_PORTS.iter().filter(|(_, behind)| *behind == service) {
+                    for (port, _) in LB_PORTS.iter().filter(|(_, served)| *served == service) {
                         add(LB, service, member, *port, "/".to_owned());
                     }
                 }

@@ -87,7 +87,7 @@ fn weights_reach_the_command_line() {
 }
 
 #[test]
-fn a_file_that_cannot_be_checked_as_a_mesh_is_refused() {
+fn a_file_that_is_not_a_mesh_is_refused() {
     let shipped = shipped();
     for (from, to, expected) in [
         ("      - frontend\n", "      - backend\n", "`backend` after `--`"),

@@ -33,7 +33,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     ctx.say(format!("freezes {FROZEN} ({host})"));
     let from = traffic.now();
     mesh.pause(FROZEN).await?;
-    mesh.agreed(DETECTION_LIMIT).await?;
+    mesh.converged(DETECTION_LIMIT).await?;
     let until = traffic.now();
     traffic_flows(&traffic).await?;
     // Requests in flight on the frozen instance fail here.

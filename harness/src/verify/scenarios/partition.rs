@@ -57,7 +57,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let healing = traffic.now();
     mesh.heal().await?;
     let settled = settled?;
-    mesh.agreed(LIMIT).await?;
+    mesh.converged(LIMIT).await?;
     let converged = traffic.now();
     ctx.measure(Objective::HealToConvergence, converged.saturating_sub(healing));
     ready(&mesh).await?;
@@ -100,11 +100,11 @@ async fn cut_and_settle(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, 
 /// The ways in which the sides do not behave as expected yet, one line each.
 async fn deviations(mesh: &Mesh, routes: &[(Route, SocketAddr)]) -> Vec<String> {
     let mut found = Vec::new();
-    let seen = mesh.look().await;
+    let seen = mesh.views().await;
     for side in SIDES {
         let mut seen = seen.clone();
         seen.retain(|who| side.contains(&who.name.as_str()));
-        found.extend(convergence::disagreements(&seen));
+        found.extend(convergence::disagreements(&seen, &[]));
     }
     if !found.is_empty() {
         return found;

@@ -64,7 +64,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
 /// Checks that every view of a mesh has all of its own nodes and none of the other's, neither up nor down.
 async fn apart(mesh: &Mesh, other: &Mesh) -> Result<(), Error> {
     let (own, others) = (ids(mesh), ids(other));
-    for seen in mesh.look().await {
+    for seen in mesh.views().await {
         let expected = format!(
             "{} of {} knows {own:?} and none of {others:?}",
             seen.name,

@@ -42,7 +42,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     mesh.heal().await?;
     let fault = fault?;
     detected?;
-    mesh.agreed(LIMIT).await?;
+    mesh.converged(LIMIT).await?;
     ready(&mesh).await?;
     traffic_flows(&traffic).await?;
     check_failures(&traffic.finish().await, fault)
@@ -61,7 +61,7 @@ async fn cut(mesh: &mut Mesh, traffic: &Traffic) -> Result<FaultWindow, Error> {
 async fn is_detected(mesh: &Mesh) -> Result<(), Error> {
     let host = mesh.node(UNREACHABLE)?.container.short_id().to_owned();
     let attempt = async || {
-        let seen = mesh.look().await;
+        let seen = mesh.views().await;
         let member = seen.iter().find(|who| who.name == MEMBER);
         let view = member.and_then(|who| who.view.as_ref().ok());
         let up = |view: &crate::cluster::mesh_view::View| {

@@ -93,7 +93,7 @@ impl Context {
     /// Checks what must hold after every scenario: converged views, the shared mesh unchanged, no unexpected log line.
     async fn check_afterwards(&self, scenario: &Scenario) -> Result<(), Error> {
         for mesh in self.own_meshes() {
-            mesh.lock().await.agreed(CONVERGENCE_LIMIT).await?;
+            mesh.lock().await.converged(CONVERGENCE_LIMIT).await?;
         }
         if let Some(mesh) = self.shared_mesh() {
             let mesh = mesh.lock().await;

@@ -1,16 +1,17 @@
-//! Nodes that somebody started beside the topology, as far as all sidecars agree on them.
+//! Foreign nodes: healthy nodes outside the topology that all sidecars agree on, such as a container that a user has
+//! added to the network.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{SERVICE_PREFIX, Seen};
+use super::{NodeView, SERVICE_PREFIX};
 use crate::cluster::mesh_view::View;
 
-/// A healthy node that is not of the topology.
+/// A healthy node outside the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beside {
-    /// Its node's name, which is its host's.
+pub struct ForeignNode {
+    /// Its name, which is its host's.
     pub name: String,
     /// Its address on the mesh's network.
     pub address: IpAddr,
@@ -18,7 +19,7 @@ pub struct Beside {
     pub offers: BTreeSet<String>,
 }
 
-impl fmt::Display for Beside {
+impl fmt::Display for ForeignNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offers: Vec<&str> = self.offers.iter().map(String::as_str).collect();
         let offers = match offers.len() {
@@ -30,11 +31,10 @@ impl fmt::Display for Beside {
     }
 }
 
-/// The nodes that are not among `seen` and that every sidecar with a view calls UP at the same address, with the same
-/// instances, all of them UP. Whether they are really there, the caller must know: all may still believe in one that
-/// has just gone.
-pub fn beside(seen: &[Seen]) -> Vec<Beside> {
-    let views: Vec<&View> = seen.iter().filter_map(|who| who.view.as_ref().ok()).collect();
+/// The nodes that are not among `nodes` and that every view has UP at the same address, with the same instances, all of
+/// them UP. The caller must check that they exist: a node that has just gone is in all views for a while.
+pub fn foreign_nodes(nodes: &[NodeView]) -> Vec<ForeignNode> {
+    let views: Vec<&View> = nodes.iter().filter_map(|node| node.view.as_ref().ok()).collect();
     let Some(first) = views.first() else {
         return Vec::new();
     };
@@ -49,13 +49,11 @@ pub fn beside(seen: &[Seen]) -> Vec<Beside> {
                 .iter()
                 .all(|view| healthy(view, name, address) && instances(view, name) == known)
     };
-    let strangers = first
-        .nodes
-        .iter()
-        .filter(|node| !seen.iter().any(|who| who.host == node.node_name));
-    strangers
+    let own = |name: &str| nodes.iter().any(|node| node.host == name);
+    let others = first.nodes.iter().filter(|node| !own(&node.node_name));
+    others
         .filter(|node| agreed(&node.node_name, node.address))
-        .map(|node| Beside {
+        .map(|node| ForeignNode {
             name: node.node_name.clone(),
             address: node.address,
             offers: instances(first, &node.node_name)
@@ -66,7 +64,7 @@ pub fn beside(seen: &[Seen]) -> Vec<Beside> {
         .collect()
 }
 
-/// What a view tells of a node's instances: service, address, port, weight and state.
+/// A node's instances in a view: service, address, port, weight and state.
 fn instances<'a>(view: &'a View, node: &str) -> BTreeSet<(&'a str, IpAddr, u16, u32, &'a str)> {
     let mut found = BTreeSet::new();
     for known in &view.services {

@@ -1,4 +1,4 @@
-//! When a mesh is ready: all sidecars see it alike, and every instance has answered on every path.
+//! Readiness: all sidecars' views agree, and every instance has answered on every route.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,25 +17,24 @@ use crate::wait;
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_millis(25);
-/// Time that one request may take before the look goes on without it; the next look asks again.
+/// Timeout for one request; the next look sends it again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 
 impl Mesh {
-    /// Waits until the mesh of the containers that should run is ready, and tells meanwhile what is missing. Answers
-    /// with the time since the last container was started.
+    /// Waits until the mesh of the containers that should run is ready, and shows what is missing meanwhile. Returns the
+    /// time since the last container was started.
     ///
     /// # Errors
-    /// A container ended, or the mesh is not ready within `limit`: what was missing, with the containers' last log
-    /// lines.
+    /// A container ended, or the mesh is not ready within `limit`: what was missing, and the last log lines.
     pub async fn ready(&self, limit: Duration, progress: &Progress) -> Result<Duration, Error> {
-        self.ready_to(PERIOD, limit, progress).await
+        self.ready_within(PERIOD, limit, progress).await
     }
 
-    /// The same with this time between two looks, which is how exactly it is known when.
+    /// The same with `period` between two looks, which is the precision of the result.
     ///
     /// # Errors
     /// As [`Mesh::ready`].
-    pub async fn ready_to(
+    pub async fn ready_within(
         &self,
         period: Duration,
         limit: Duration,
@@ -46,7 +45,7 @@ impl Mesh {
         let attempt = async || {
             let routes = match self.routes() {
                 Ok(routes) => routes,
-                // The engine publishes no port of a container that has ended, and tells that it has a little later.
+                // A container that ends loses its ports a little before the engine reports its end.
                 Err(unpublished) => match self.ended().await {
                     ended if ended.is_empty() => return Err(vec![unpublished.to_string()]),
                     ended => return Ok(Err(ended)),
@@ -77,17 +76,19 @@ impl Mesh {
             }
             Err(expired) => {
                 let expected = format!("within {limit:?} {alike}");
-                Err(self.failure(expected, self.story(&expired.missing).await).await)
+                Err(self
+                    .failure(expected, self.diagnosis(&expired.missing).await)
+                    .await)
             }
         }
     }
 
-    /// Waits until the views of all containers that should run agree, and know nothing that is not there. Answers with
-    /// how long that took.
+    /// Waits until the views of all containers that should run agree on these and know no others. Returns the time that
+    /// took.
     ///
     /// # Errors
-    /// They do not within `limit`: in what they differ, with the containers' last log lines.
-    pub async fn agreed(&self, limit: Duration) -> Result<Duration, Error> {
+    /// They do not within `limit`: where they disagree, and the last log lines.
+    pub async fn converged(&self, limit: Duration) -> Result<Duration, Error> {
         let begun = Instant::now();
         let attempt = async || match self.lacking().await {
             lacking if lacking.is_empty() => Ok(()),
@@ -97,36 +98,38 @@ impl Mesh {
             Ok(()) => Ok(begun.elapsed()),
             Err(expired) => {
                 let expected = format!("within {limit:?} all sidecars agreeing on the mesh");
-                Err(self.failure(expected, self.story(&expired.missing).await).await)
+                Err(self
+                    .failure(expected, self.diagnosis(&expired.missing).await)
+                    .await)
             }
         }
     }
 
-    /// In what the views differ from what should be there. Healthy nodes that others have started beside do not count.
+    /// The disagreements of the views with what should run. Healthy foreign nodes do not count.
     async fn lacking(&self) -> Vec<String> {
-        let seen = self.look().await;
-        match self.beside(&seen).await {
-            Ok(beside) => convergence::disagreements_but(&seen, &beside),
+        let views = self.views().await;
+        match self.foreign_nodes(&views).await {
+            Ok(foreign) => convergence::disagreements(&views, &foreign),
             Err(error) => vec![error.to_string()],
         }
     }
 
-    /// Containers that should run and do not, a line each.
+    /// The containers that should run and do not, a line each.
     pub async fn ended(&self) -> Vec<String> {
         let looks = self
             .wanted()
             .map(|node| self.engine.container(&node.container.id));
         let containers = join_all(looks).await;
-        let told = |look: Result<Container, EngineError>| match look {
+        let line = |look: Result<Container, EngineError>| match look {
             Ok(container) if container.running() => None,
             Ok(container) => Some(format!("container {} {}", container.name, container.failure())),
             Err(error) => Some(error.to_string()),
         };
-        containers.into_iter().filter_map(told).collect()
+        containers.into_iter().filter_map(line).collect()
     }
 
-    /// What the engine and the sidecars say, for a failed wait.
-    async fn story(&self, missing: &[String]) -> String {
+    /// What was missing and the containers' states, for a failed wait.
+    async fn diagnosis(&self, missing: &[String]) -> String {
         let mut lines = missing.to_vec();
         for node in &self.nodes {
             let state = self.engine.container(&node.container.id).await;
@@ -138,7 +141,7 @@ impl Mesh {
         lines.join("\n")
     }
 
-    /// The hosts of a service's instances that should run.
+    /// The host names of a service's instances that should run.
     pub fn hosts(&self, service: &str) -> BTreeSet<&str> {
         let offers = |role: &Role| role.service() == Some(service);
         let instances = self.wanted().filter(|node| offers(&node.member.role));
@@ -146,17 +149,18 @@ impl Mesh {
     }
 }
 
-/// Why a wait ended before its time.
+/// Why a wait ended before its deadline.
 fn given_up(after: Duration, ended: &[String]) -> String {
     format!("gave up after {}: {}", seconds(after), ended.join("\n"))
 }
 
-/// The hosts that have answered so far on each route.
+/// The hosts that have answered on each route.
 #[derive(Debug, Default)]
 struct Answered(BTreeMap<String, BTreeSet<String>>);
 
 impl Answered {
-    /// Asks on each route as often as there are instances that have not answered there; says what is missing then.
+    /// Sends requests on each route until every instance has answered there, at most one per instance; returns what is
+    /// still missing.
     async fn ask(&mut self, mesh: &Mesh, routes: &[(Route, SocketAddr)]) -> Vec<String> {
         let asked = routes.iter().map(async |(route, address)| {
             let expected = mesh.hosts(&route.service);

@@ -1,21 +1,21 @@
-//! What the containers wrote last, for a failed check.
+//! The last log lines of the containers, for a failed check.
 
 use futures_util::future::join_all;
 
 use super::{Mesh, Node};
 use crate::error::{CheckFailure, Error};
 
-/// Lines of each container's log that a failure shows.
+/// Log lines that a failure shows of each container.
 const LOG_LINES: usize = 10;
-/// The same of a container that has ended, which is what the failure is about.
-const LAST_WORDS: usize = 20;
+/// Log lines of a container that has ended, which is what the failure is about.
+const ENDED_LOG_LINES: usize = 20;
 
 impl Mesh {
-    /// Adds the containers' last log lines to a failed check; anything else is passed on as it is.
+    /// Adds the containers' last log lines to a failed check; other errors stay as they are.
     pub async fn with_logs(&self, error: Error) -> Error {
         match error {
             Error::Check(mut failure) if failure.logs.is_empty() => {
-                (failure.logs, failure.unshown) = self.last_words().await;
+                (failure.logs, failure.unshown) = self.log_tails().await;
                 Error::Check(failure)
             }
             other => other,
@@ -24,7 +24,7 @@ impl Mesh {
 
     /// A failed check with those lines.
     pub(super) async fn failure(&self, expected: String, seen: String) -> Error {
-        let (logs, unshown) = self.last_words().await;
+        let (logs, unshown) = self.log_tails().await;
         Error::Check(Box::new(CheckFailure {
             expected,
             seen,
@@ -33,21 +33,21 @@ impl Mesh {
         }))
     }
 
-    /// The last log lines of the containers that have ended and should not have, else of each; with their names.
+    /// The last log lines, by container name, of the containers that ended unexpectedly, or of all if none did.
     pub async fn logs(&self) -> Vec<(String, Vec<String>)> {
-        self.last_words().await.0
+        self.log_tails().await.0
     }
 
     /// The same, and the names of the containers that are left out.
-    async fn last_words(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
+    async fn log_tails(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
         let looked = self.nodes.iter().map(async |node: &Node| {
             let look = self.engine.container(&node.container.id).await;
             (node, node.wanted && look.is_ok_and(|container| container.ended()))
         });
         let looked = join_all(looked).await;
         let any = looked.iter().any(|(_, ended)| *ended);
-        let (told, unshown): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(_, ended)| *ended || !any);
-        let count = if any { LAST_WORDS } else { LOG_LINES };
+        let (shown, unshown): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(_, ended)| *ended || !any);
+        let count = if any { ENDED_LOG_LINES } else { LOG_LINES };
         let name = |node: &Node| node.container.name.clone();
         let log = async |node: &Node| {
             (
@@ -55,7 +55,7 @@ impl Mesh {
                 self.engine.last_lines(&node.container.id, count).await,
             )
         };
-        let logs = join_all(told.iter().map(|(node, _)| log(node))).await;
+        let logs = join_all(shown.iter().map(|(node, _)| log(node))).await;
         (logs, unshown.iter().map(|(node, _)| name(node)).collect())
     }
 }
