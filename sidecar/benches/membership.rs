@@ -4,11 +4,13 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use sidecar::mesh::membership::{Membership, Word};
-use sidecar::mesh::timing::Timing;
+use sidecar::mesh::protocol::Config;
+use sidecar::mesh::protocol::membership::Membership;
+use sidecar::mesh::protocol::peer::{PeerEvent, Source};
 use sidecar::mesh::wire::{Datagram, DatagramKind, ExchangeKind, Node, Request};
 
 /// Nodes of the meshes.
@@ -22,11 +24,11 @@ fn node(index: u16) -> Node {
 
 /// What a node of a mesh knows in which this many are up, itself included.
 fn membership(size: u16) -> Membership {
-    let mut membership = Membership::new(node(0), &Timing::default());
+    let mut membership = Membership::new(node(0), Arc::default());
     for index in 1..size {
         let other = node(index);
-        membership.hear(Duration::ZERO, &other, Word::Own);
-        membership.answered(other.endpoint());
+        membership.hear(Duration::ZERO, &other, Source::Direct);
+        membership.apply(Duration::ZERO, other.endpoint(), PeerEvent::Verified);
     }
     membership
 }
@@ -34,17 +36,17 @@ fn membership(size: u16) -> Membership {
 /// A node goes and comes, and the hash is made anew each time.
 fn change(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("down-and-up");
-    let failures = Timing::default().failures_until_down;
+    let failures = Config::default().checks_until_down;
     for size in SIZES {
         let mut membership = membership(size);
         let endpoint = node(size / 2).endpoint();
         bench.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| {
                 for _ in 0..failures {
-                    membership.failed(Duration::ZERO, endpoint);
+                    membership.apply(Duration::ZERO, endpoint, PeerEvent::CheckFailed);
                 }
                 let without = membership.hash();
-                membership.answered(endpoint);
+                membership.apply(Duration::ZERO, endpoint, PeerEvent::Verified);
                 (without, membership.hash())
             });
         });

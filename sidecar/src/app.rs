@@ -106,7 +106,10 @@ impl Sidecar {
         offers: Offers,
         mesh: Option<&Mesh>,
     ) -> anyhow::Result<Self> {
-        let pinned = settings.discovery.as_ref().and_then(mesh::Config::pinned);
+        let pinned = settings
+            .discovery
+            .as_ref()
+            .and_then(mesh::DiscoverySettings::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         let instances = mesh.map(Mesh::instances);
         #[cfg(feature = "failpoints")]

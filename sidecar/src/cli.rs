@@ -179,7 +179,7 @@ impl RunArgs {
         let script = self.script(&mut faults)?;
         let discovery = match &self.discovery_config {
             None => None,
-            Some(path) => mesh::Config::parse(&path.display().to_string(), &read(path)?)
+            Some(path) => mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?)
                 .map_err(|mut found| faults.append(&mut found.0))
                 .ok(),
         };

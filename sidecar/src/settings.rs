@@ -21,7 +21,7 @@ pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 pub struct Settings {
     pub(crate) script: Script,
     pub(crate) autosave: Option<PathBuf>,
-    pub(crate) discovery: Option<mesh::Config>,
+    pub(crate) discovery: Option<mesh::DiscoverySettings>,
     pub(crate) http_controller: Option<Door>,
     pub(crate) resp_controller: Option<Door>,
     pub(crate) status: Option<SocketAddr>,

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use sidecar::interface::IpType;
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
 
 fn faults(text: &str) -> Vec<(usize, String, String)> {
-    let faults = Config::parse("discovery.conf", text).expect_err("refused");
+    let faults = DiscoverySettings::parse("discovery.conf", text).expect_err("refused");
     faults
         .0
         .into_iter()
@@ -28,8 +28,14 @@ discovery.search.mask = 24
 discovery.search.min_udp_port = 31000
 discovery.search.max_udp_port = 31000
 ";
-    assert_eq!(Config::parse("f", text).unwrap(), Config::default());
-    assert_eq!(Config::parse("f", "").unwrap(), Config::default());
+    assert_eq!(
+        DiscoverySettings::parse("f", text).unwrap(),
+        DiscoverySettings::default()
+    );
+    assert_eq!(
+        DiscoverySettings::parse("f", "").unwrap(),
+        DiscoverySettings::default()
+    );
 }
 
 #[test]
@@ -38,7 +44,7 @@ fn every_setting_is_taken() {
                 discovery.node_name = one\ndiscovery.udp_sock_port=1\n\
                 discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
                 discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5";
-    let expected = Config {
+    let expected = DiscoverySettings {
         nic: "lo".to_owned(),
         ip_type: IpType::V6,
         address: Some("fd00::1".parse().unwrap()),
@@ -50,7 +56,7 @@ fn every_setting_is_taken() {
         search_min_udp_port: 4,
         search_max_udp_port: 5,
     };
-    assert_eq!(Config::parse("f", text).unwrap(), expected);
+    assert_eq!(DiscoverySettings::parse("f", text).unwrap(), expected);
 }
 
 #[test]
@@ -122,12 +128,12 @@ fn settings_that_do_not_fit_together_are_refused() {
         assert_eq!((*at, key.as_str()), (line, word), "{text}: {message}");
         assert!(message.contains(said), "{text}: {message}");
     }
-    assert!(Config::parse("f", "discovery.search.mask = 12").is_ok());
+    assert!(DiscoverySettings::parse("f", "discovery.search.mask = 12").is_ok());
 }
 
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "(discovery\\.(nic|ip_type|udp_port|search\\.mask|search\\.max_udp_port) ?= ?\\PC{0,6}\n|\\PC{0,20}\n){0,8}") {
-        let _ = Config::parse("f", &text);
+        let _ = DiscoverySettings::parse("f", &text);
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
 use mesh_common::original::{Original, read_message, search};
 use sidecar::mesh::counters::Outcome;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::Failure;
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::view::Health;
 use sidecar::mesh::wire::{
     Answer, ExchangeKind, GOSSIP_HEADER, Node, NodeServices, PATH_PREFIX, Request, ServiceList,
@@ -24,18 +24,18 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Nodes that are up are asked nothing for an hour unless something happens.
-fn unchecked() -> Timing {
-    Timing {
-        check_period: Duration::from_secs(3600),
+fn unchecked() -> Config {
+    Config {
+        check_interval: Duration::from_secs(3600),
         nodes_delay: Duration::from_secs(3600),
-        ..Timing::default()
+        ..Config::default()
     }
 }
 
-/// Nor is it missed when it does not answer pings.
-fn never_missed() -> Timing {
-    Timing {
-        ping_patience: Duration::from_secs(3600),
+/// Nor is it suspects when it does not answer pings.
+fn never_missed() -> Config {
+    Config {
+        probe_timeout: Duration::from_secs(3600),
         ..unchecked()
     }
 }
@@ -199,7 +199,7 @@ fn unanswered(to: SocketAddr) -> Vec<String> {
 async fn a_handshake_that_takes_long_is_begun_anew() {
     let subnet = Subnet::new();
     // Long enough for all of the kernel's own tries.
-    let patient = Timing {
+    let patient = Config {
         join_timeout: Duration::from_secs(3600),
         ..unchecked()
     };

@@ -101,11 +101,11 @@ fn who_was_made_up_makes_place_for_who_speaks_itself() {
         healthy: true,
     });
     lone.serve(&stranger, Request::Nodes(made_up.collect()));
-    assert_eq!(lone.protocol.membership().members().len(), 64);
+    assert_eq!(lone.protocol.membership().peers().len(), 64);
     let real = at(31000);
     lone.datagram(DatagramKind::Search, &real, "");
     assert!(lone.is_known(&real));
-    assert_eq!(lone.protocol.membership().members().len(), 64);
+    assert_eq!(lone.protocol.membership().peers().len(), 64);
 }
 
 /// When a node is first asked, while nobody answers; `happens` every 10 ms, for ten seconds.
@@ -187,7 +187,7 @@ fn one_address_does_not_fill_the_table() {
     assert!(
         lone.is_known(&other),
         "{} are known, and it is none of them",
-        lone.protocol.membership().members().len()
+        lone.protocol.membership().peers().len()
     );
 }
 
@@ -262,5 +262,5 @@ fn who_is_said_to_be_another_and_does_not_answer_is_lost() {
         lone.pass(ms(110));
         asked = lone.take_asked(&other);
     }
-    assert_eq!(lone.gone, [(other, Departure::Lost(Failure::Refused))]);
+    assert_eq!(lone.gone, [(other, Departure::Down(Failure::Refused))]);
 }

@@ -6,10 +6,10 @@ mod mesh_common;
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
-    Datagram, DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeServices, Request,
+    Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Request, Suspect,
 };
 
 /// The gossip sent to a node, which is taken.
@@ -76,7 +76,7 @@ fn a_neighbour_is_pinged_in_turn_and_down_when_it_misses_several() {
         lone.pass(ms(10));
     }
     assert!(lone.now - begin < ms(1800), "{:?}", lone.now - begin);
-    assert_eq!(lone.gone, [(other.clone(), Departure::Lost(Failure::Timeout))]);
+    assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
     // Its kernel was asked as well, in case datagrams do not get through.
     assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
 }
@@ -129,7 +129,7 @@ fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
     let up = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        missed: Vec::new(),
+        suspects: Vec::new(),
     };
     for _ in 0..30 {
         lone.pass(ms(100));
@@ -171,10 +171,10 @@ fn a_doubt_is_looked_into_and_told_to_the_next() {
     assert!(!lone.protocol.membership().is_up(&third));
     sent_to(&mut lone, &other);
     says(&mut lone, DatagramKind::Search, &other, &[]);
-    let told = &sent_to(&mut lone, &other)[0].1.missed;
+    let told = &sent_to(&mut lone, &other)[0].1.suspects;
     assert_eq!(
         told[..],
-        [Missed {
+        [Suspect {
             endpoint: third.endpoint(),
             down: true
         }]
@@ -262,7 +262,7 @@ fn who_introduced_itself_is_asked_once_where_connections_are_kept() {
     let others: Vec<Node> = (2..=40).map(|host| node("other", host)).collect();
     for (before, other) in others.iter().enumerate() {
         introduce(&mut lone, other, other);
-        if before < Timing::default().kept_connections {
+        if before < Config::default().small_mesh {
             let asked = lone.take_asked(other);
             introduce(&mut lone, other, other);
             lone.answer(&asked, local(other, &[5]));
@@ -274,17 +274,17 @@ fn who_introduced_itself_is_asked_once_where_connections_are_kept() {
 proptest! {
     #[test]
     fn gossip_survives_its_text(
-        nodes in any::<u64>(), services in any::<u64>(), missed in proptest::collection::vec(any::<(std::net::SocketAddrV4, bool)>(), 0..6),
+        nodes in any::<u64>(), services in any::<u64>(), suspects in proptest::collection::vec(any::<(std::net::SocketAddrV4, bool)>(), 0..6),
     ) {
-        let missed = missed.into_iter().map(|(endpoint, down)| Missed { endpoint: endpoint.into(), down }).collect();
-        let gossip = Gossip { nodes, services, missed };
+        let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint: endpoint.into(), down }).collect();
+        let gossip = Gossip { nodes, services, suspects };
         prop_assert_eq!(Gossip::parse(&gossip.text()), Some(gossip));
     }
 
     #[test]
-    fn gossip_of_any_length_goes_into_a_datagram(missed in proptest::collection::vec(any::<(std::net::SocketAddr, bool)>(), 0..40)) {
-        let missed = missed.into_iter().map(|(endpoint, down)| Missed { endpoint, down }).collect();
-        let gossip = Gossip { missed, ..Gossip::default() };
+    fn gossip_of_any_length_goes_into_a_datagram(suspects in proptest::collection::vec(any::<(std::net::SocketAddr, bool)>(), 0..40)) {
+        let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint, down }).collect();
+        let gossip = Gossip { suspects, ..Gossip::default() };
         let datagram = Datagram {
             kind: DatagramKind::Search,
             node_name: "n".into(),

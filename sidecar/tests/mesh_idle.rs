@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, change, local, ms, node};
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Missed, Node, NodeState, Request};
+use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Node, NodeState, Request, Suspect};
 
 /// Two that are up, and have agreed for a while.
 fn settled() -> (Lone, Node, Node) {
@@ -26,7 +26,7 @@ fn settled() -> (Lone, Node, Node) {
 
 /// A node says that it knows others, and misses these.
 fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
-    let told = lost.iter().map(|node| Missed {
+    let told = lost.iter().map(|node| Suspect {
         endpoint: node.endpoint(),
         down: true,
     });
@@ -37,7 +37,7 @@ fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
             _ => lone.protocol.membership().digest_without(endpoints),
         },
         services: lone.protocol.directory().digest(),
-        missed: told.collect(),
+        suspects: told.collect(),
     };
     lone.datagram(DatagramKind::Inform, by, &gossip.text());
 }
@@ -150,7 +150,7 @@ fn a_doubt_is_passed_on_only_by_who_misses_the_node_itself() {
     let [doubted, teller, ..] = &others[..] else {
         panic!("{others:?}")
     };
-    let doubt = Missed {
+    let doubt = Suspect {
         endpoint: doubted.endpoint(),
         down: false,
     };
@@ -160,12 +160,12 @@ fn a_doubt_is_passed_on_only_by_who_misses_the_node_itself() {
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        missed: vec![doubt],
+        suspects: vec![doubt],
     };
     lone.datagram(DatagramKind::Inform, teller, &gossip.text());
     let told = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
         sent.iter()
-            .filter(|(.., gossip)| !gossip.missed.is_empty())
+            .filter(|(.., gossip)| !gossip.suspects.is_empty())
             .count()
     };
     says(&mut lone, DatagramKind::Search, teller, &[]);
@@ -239,9 +239,9 @@ fn pings_of_those_that_were_asked_at_once_come_evenly() {
 
 /// Some that are up in a large search network, some time after the first sweep of it.
 fn searching(hosts: std::ops::Range<u8>) -> (Lone, Vec<Node>) {
-    let mut lone = Lone::searching(&Config {
+    let mut lone = Lone::searching(&DiscoverySettings {
         search_mask: 23,
-        ..Config::default()
+        ..DiscoverySettings::default()
     });
     let others: Vec<Node> = hosts.map(|host| node("other", host)).collect();
     for other in &others {
@@ -302,7 +302,7 @@ fn a_settled_node_searches_evenly() {
 
 #[test]
 fn a_round_that_is_due_when_a_neighbour_comes_up_is_not_drawn_out() {
-    let mut lone = Lone::searching(&Config::default());
+    let mut lone = Lone::searching(&DiscoverySettings::default());
     lone.pass(ms(30_000));
     let other = node("other", 100);
     bring_up(&mut lone, &other);
@@ -317,11 +317,11 @@ fn a_round_that_is_due_when_a_neighbour_comes_up_is_not_drawn_out() {
 
 #[test]
 fn a_settled_node_that_searches_all_ports_is_slower_than_at_the_start() {
-    let mut lone = Lone::searching(&Config {
+    let mut lone = Lone::searching(&DiscoverySettings {
         search_min_udp_port: 1,
         search_max_udp_port: u16::MAX,
         search_mask: 28,
-        ..Config::default()
+        ..DiscoverySettings::default()
     });
     let other = node("other", 2);
     bring_up(&mut lone, &other);

@@ -104,7 +104,7 @@ fn a_frozen_node_is_checked_again_at_once_and_down_after_three_timeouts() {
     }
     assert!(!lone.protocol.membership().is_up(&other));
     assert_eq!(lone.services(&other), None);
-    assert_eq!(lone.gone, [(other.clone(), Departure::Lost(Failure::Timeout))]);
+    assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
     assert!(lone.now < ms(2000));
     lone.pass(ms(25));
     assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
@@ -123,7 +123,7 @@ fn a_refused_node_is_down_within_a_moment() {
     }
     assert!(!lone.protocol.membership().is_up(&other));
     assert!(lone.now - first < ms(150));
-    assert_eq!(lone.gone, [(other, Departure::Lost(Failure::Refused))]);
+    assert_eq!(lone.gone, [(other, Departure::Down(Failure::Refused))]);
 }
 
 #[test]

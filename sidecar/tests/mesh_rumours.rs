@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use mesh_common::gossip::{bring_up, says};
 use mesh_common::lone::{Lone, list, ms, node};
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
-use sidecar::mesh::timing::Timing;
-use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Gossip, Missed, Node, NodeServices, Request};
+use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Gossip, Node, NodeServices, Request, Suspect};
 
-fn told(lone: &mut Lone, by: &Node) -> Vec<Missed> {
+fn told(lone: &mut Lone, by: &Node) -> Vec<Suspect> {
     lone.sent.clear();
     says(lone, DatagramKind::Search, by, &[]);
     let sent = lone.sent.iter().find(|(to, _)| *to == by.datagram_address());
-    Gossip::parse(&sent.unwrap().1.hash).unwrap().missed
+    Gossip::parse(&sent.unwrap().1.hash).unwrap().suspects
 }
 
 /// Takes `third` down with `other` looking on.
@@ -82,12 +82,12 @@ fn every_rumour_is_told_as_often_as_any_other() {
     let own = at(0);
     let search = Search::new(
         own.datagram_address(),
-        &Config {
+        &DiscoverySettings {
             search_mask: 124,
-            ..Config::default()
+            ..DiscoverySettings::default()
         },
     );
-    let mut protocol = Protocol::new(own, search, Timing::default(), 7);
+    let mut protocol = Protocol::new(own, search, Config::default(), 7);
     let mut now = Duration::ZERO;
     let (watcher, lost): (Node, Vec<Node>) = (at(1), (2..14).map(at).collect());
     let introduce = |protocol: &mut Protocol, node: &Node, now| {
@@ -105,7 +105,7 @@ fn every_rumour_is_told_as_often_as_any_other() {
         let gossip = Gossip {
             nodes: protocol.membership().digest(),
             services: protocol.directory().digest(),
-            missed: Vec::new(),
+            suspects: Vec::new(),
         };
         let datagram = Datagram {
             kind: DatagramKind::Search,
@@ -131,11 +131,11 @@ fn every_rumour_is_told_as_often_as_any_other() {
         for action in actions {
             match action {
                 Action::Send { datagram, .. } => {
-                    for missed in Gossip::parse(&datagram.hash)
+                    for suspects in Gossip::parse(&datagram.hash)
                         .into_iter()
-                        .flat_map(|gossip| gossip.missed)
+                        .flat_map(|gossip| gossip.suspects)
                     {
-                        *told.entry(missed.endpoint).or_default() += usize::from(missed.down);
+                        *told.entry(suspects.endpoint).or_default() += usize::from(suspects.down);
                     }
                 }
                 Action::Exchange { id, .. } => {

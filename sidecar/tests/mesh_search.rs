@@ -11,9 +11,9 @@ use std::time::Duration;
 use mesh_common::lone::ms;
 use mesh_common::world::{Layout, Network, World};
 use proptest::prelude::*;
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::Node;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -30,7 +30,12 @@ fn distance(own: SocketAddr, to: SocketAddr) -> u128 {
 }
 
 /// What a node that nobody answers searches within a time, and when.
-fn searched(own: SocketAddr, config: &Config, timing: Timing, time: Duration) -> Vec<(Duration, SocketAddr)> {
+fn searched(
+    own: SocketAddr,
+    config: &DiscoverySettings,
+    timing: Config,
+    time: Duration,
+) -> Vec<(Duration, SocketAddr)> {
     searched_from(7, own, config, timing, time)
 }
 
@@ -38,8 +43,8 @@ fn searched(own: SocketAddr, config: &Config, timing: Timing, time: Duration) ->
 fn searched_from(
     seed: u64,
     own: SocketAddr,
-    config: &Config,
-    timing: Timing,
+    config: &DiscoverySettings,
+    timing: Config,
     time: Duration,
 ) -> Vec<(Duration, SocketAddr)> {
     let node = Node::new("own", own.ip(), own.port(), 31000).unwrap();
@@ -56,11 +61,11 @@ fn searched_from(
 }
 
 /// One round and one sweep, and no more.
-fn once() -> Timing {
-    Timing {
-        search_first: 48 * HOUR,
-        search_alone: 48 * HOUR,
-        ..Timing::default()
+fn once() -> Config {
+    Config {
+        search_first_pause: 48 * HOUR,
+        search_alone_pause: 48 * HOUR,
+        ..Config::default()
     }
 }
 
@@ -68,7 +73,7 @@ prop_compose! {
     fn places()(
         address in any::<u128>(), v6 in any::<bool>(), host_bits in 0..11_u8, own_port in 30999..31005_u16,
         min in 31000..31003_u16, more in 0..3_u16,
-    ) -> (SocketAddr, Config) {
+    ) -> (SocketAddr, DiscoverySettings) {
         let ip = if v6 {
             IpAddr::from(Ipv6Addr::from_bits(address))
         } else {
@@ -76,11 +81,11 @@ prop_compose! {
             IpAddr::from(Ipv4Addr::from_bits(address as u32 >> 2 | 1 << 31))
         };
         let bits = if v6 { 128 } else { 32 };
-        let config = Config {
+        let config = DiscoverySettings {
             search_mask: bits - host_bits,
             search_min_udp_port: min,
             search_max_udp_port: min + more,
-            ..Config::default()
+            ..DiscoverySettings::default()
         };
         (SocketAddr::new(ip, own_port), config)
     }
@@ -128,9 +133,9 @@ proptest! {
 #[test]
 fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others() {
     let own = SocketAddr::from(([10, 7, 0, 1], 31000));
-    let config = Config {
+    let config = DiscoverySettings {
         search_mask: 16,
-        ..Config::default()
+        ..DiscoverySettings::default()
     };
     let leaps = |seed| -> Vec<u128> {
         let all = searched_from(seed, own, &config, once(), Duration::from_secs(4));
@@ -154,13 +159,18 @@ fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others()
 #[test]
 fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
     const TABLE: usize = 1024;
-    let timing = Timing::default();
+    let timing = Config::default();
     let mut entries: BTreeMap<Duration, usize> = BTreeMap::new();
     for host in 2..=6 {
         let own = SocketAddr::from(([172, 18, 0, host], 31000));
         let mut held: BTreeMap<IpAddr, Duration> = BTreeMap::new();
         let mut changes: BTreeMap<Duration, usize> = BTreeMap::new();
-        for (at, to) in searched(own, &Config::default(), timing.clone(), Duration::from_secs(60)) {
+        for (at, to) in searched(
+            own,
+            &DiscoverySettings::default(),
+            timing.clone(),
+            Duration::from_secs(60),
+        ) {
             held.insert(to.ip(), at);
             // An address is held for three seconds after it was last asked for.
             held.retain(|_, asked| *asked + Duration::from_secs(3) > at);
@@ -178,7 +188,7 @@ fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
 #[test]
 fn near_rounds_come_often_while_alone_and_the_rest_is_swept_meanwhile() {
     let own = SocketAddr::from(([172, 18, 0, 2], 31000));
-    let all = searched(own, &Config::default(), Timing::default(), ms(12_000));
+    let all = searched(own, &DiscoverySettings::default(), Config::default(), ms(12_000));
     let times = |host: u8| {
         let at = IpAddr::from([172, 18, 0, host]);
         all.iter().filter(|(_, to)| to.ip() == at).count()
@@ -193,19 +203,19 @@ fn near_rounds_come_often_while_alone_and_the_rest_is_swept_meanwhile() {
 #[test]
 fn a_loopback_network_is_searched_at_once() {
     let own = SocketAddr::from(([127, 0, 0, 1], 31000));
-    let all = searched(own, &Config::default(), once(), ms(100));
+    let all = searched(own, &DiscoverySettings::default(), once(), ms(100));
     assert_eq!(all.len(), 255);
 }
 
 #[test]
 fn a_wide_network_on_loopback_is_soon_searched_beyond_what_is_near() {
     let own = SocketAddr::from(([127, 0, 0, 1], 31000));
-    let config = Config {
+    let config = DiscoverySettings {
         search_mask: 16,
-        ..Config::default()
+        ..DiscoverySettings::default()
     };
     let place = SocketAddr::from(([127, 0, 1, 144], 31000));
-    let all = searched(own, &config, Timing::default(), Duration::from_secs(30));
+    let all = searched(own, &config, Config::default(), Duration::from_secs(30));
     assert!(all.iter().any(|(_, to)| *to == place), "{place} is not searched");
 }
 

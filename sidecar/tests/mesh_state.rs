@@ -3,20 +3,22 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 use sidecar::balance::service::{Instance, Offer, ServiceId};
-use sidecar::mesh::config::Config;
 use sidecar::mesh::directory::{Change, Directory};
-use sidecar::mesh::membership::{Heard, Membership, Word};
+use sidecar::mesh::protocol::Config;
+use sidecar::mesh::protocol::membership::{Heard, Membership};
+use sidecar::mesh::protocol::peer::{PeerEvent, Source, Transition};
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
     Datagram, DatagramKind, MAX_NODES, Node, NodeState, Request, ServiceList, ServiceNode, membership_hash,
 };
+use sidecar::mesh::{DiscoverySettings, View};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,13 +54,13 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn an_endpoint_is_one_node_and_the_hash_is_that_of_the_healthy(steps in vec(step(), 0..80)) {
-        let mut membership = Membership::new(own(), &Timing::default());
+        let mut membership = Membership::new(own(), Arc::default());
         let mut now = Duration::ZERO;
         for step in steps {
             match step {
                 Step::Hear(name, host, by_itself) => {
                     let told = node(name, host);
-                    let word = if by_itself { Word::Own } else { Word::Hearsay };
+                    let word = if by_itself { Source::Direct } else { Source::Relayed };
                     let before = membership.get(told.endpoint()).map(|member| member.node.clone());
                     let heard = membership.hear(now, &told, word);
                     let after = membership.get(told.endpoint()).map(|member| member.node.clone());
@@ -70,25 +72,25 @@ proptest! {
                         prop_assert_eq!(after, before);
                     }
                 }
-                Step::Answered(host) => { membership.answered(node(0, host).endpoint()); }
-                Step::Failed(host) => { membership.failed(now, node(0, host).endpoint()); }
+                Step::Answered(host) => { membership.apply(now, node(0, host).endpoint(), PeerEvent::Verified); }
+                Step::Failed(host) => { membership.apply(now, node(0, host).endpoint(), PeerEvent::CheckFailed); }
                 Step::Forget(host) => {
                     if let Some(gone) = membership.forget(now, node(0, host).endpoint()) {
-                        prop_assert_eq!(membership.hear(now, &gone, Word::Hearsay), Heard::Ignored);
+                        prop_assert_eq!(membership.hear(now, &gone, Source::Relayed), Heard::Ignored);
                     }
                 }
                 Step::Wait(seconds) => now += SECOND * u32::try_from(seconds).unwrap(),
             }
-            let endpoints: Vec<SocketAddr> = membership.members().map(|member| member.node.endpoint()).collect();
+            let endpoints: Vec<SocketAddr> = membership.peers().map(|member| member.node.endpoint()).collect();
             let distinct: BTreeSet<_> = endpoints.iter().collect();
             prop_assert_eq!(distinct.len(), endpoints.len());
-            let up = membership.members().filter(|member| member.up).map(|member| &member.node);
+            let up = membership.peers().filter(|member| member.is_up()).map(|member| &member.node);
             let me = own();
             let healthy: BTreeSet<&Node> = up.chain([&me]).collect();
             let hash = membership.hash();
             prop_assert_eq!(&*hash, membership_hash(healthy.iter().copied()));
-            for member in membership.members() {
-                prop_assert_eq!(membership.expiry(member.node.endpoint()).is_none(), member.up);
+            for member in membership.peers() {
+                prop_assert_eq!(membership.expiry(member.node.endpoint()).is_none(), member.is_up());
             }
         }
     }
@@ -137,26 +139,29 @@ fn list(ports: &[u16]) -> ServiceList {
 
 #[test]
 fn what_others_say_neither_brings_back_who_left_nor_unseats_who_is_there() {
-    let mut membership = Membership::new(own(), &Timing::default());
+    let mut membership = Membership::new(own(), Arc::default());
     let (old, new) = (node(1, 2), node(2, 2));
-    assert_eq!(membership.hear(SECOND, &old, Word::Hearsay), Heard::Added);
-    assert_eq!(membership.hear(SECOND, &new, Word::Hearsay), Heard::Ignored);
+    assert_eq!(membership.hear(SECOND, &old, Source::Relayed), Heard::Added);
+    assert_eq!(membership.hear(SECOND, &new, Source::Relayed), Heard::Ignored);
     assert_eq!(
-        membership.hear(SECOND, &new, Word::Own),
+        membership.hear(SECOND, &new, Source::Direct),
         Heard::Replaced(old.clone())
     );
     membership.forget(SECOND, new.endpoint());
-    assert_eq!(membership.hear(30 * SECOND, &new, Word::Hearsay), Heard::Ignored);
-    assert_eq!(membership.hear(30 * SECOND, &new, Word::Own), Heard::Added);
+    assert_eq!(
+        membership.hear(30 * SECOND, &new, Source::Relayed),
+        Heard::Ignored
+    );
+    assert_eq!(membership.hear(30 * SECOND, &new, Source::Direct), Heard::Added);
     membership.forget(30 * SECOND, new.endpoint());
-    assert_eq!(membership.hear(61 * SECOND, &new, Word::Hearsay), Heard::Added);
+    assert_eq!(membership.hear(61 * SECOND, &new, Source::Relayed), Heard::Added);
 }
 
 #[test]
 fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itself() {
-    let config = Config::default();
+    let config = DiscoverySettings::default();
     let search = Search::new(own().datagram_address(), &config);
-    let mut protocol = Protocol::new(own(), search, Timing::default(), 1);
+    let mut protocol = Protocol::new(own(), search, Config::default(), 1);
     let named = |n: u32| Node::new("x", Ipv4Addr::from_bits(n).into(), 1, 1).unwrap();
     for n in 1..10_000 {
         let told = Request::Nodes(vec![NodeState {
@@ -170,7 +175,7 @@ fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itse
             .count();
         assert!(n <= 64 || asked == 0, "more than 64 strangers are asked at once");
     }
-    assert_eq!(protocol.membership().members().count(), MAX_NODES - 1);
+    assert_eq!(protocol.membership().peers().count(), MAX_NODES - 1);
     let speaker = named(20_000);
     let datagram = Datagram {
         kind: DatagramKind::Search,
@@ -188,21 +193,21 @@ fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itse
     );
     assert!(protocol.membership().get(speaker.endpoint()).is_some());
     assert!(protocol.membership().get(named(1).endpoint()).is_none());
-    assert_eq!(protocol.membership().members().count(), MAX_NODES - 1);
+    assert_eq!(protocol.membership().peers().count(), MAX_NODES - 1);
 }
 
 #[test]
 fn the_view_as_json_has_the_keys_that_others_read() {
-    let config = Config::default();
+    let config = DiscoverySettings::default();
     let search = Search::new(own().datagram_address(), &config);
-    let mut protocol = Protocol::new(own(), search, Timing::default(), 1);
+    let mut protocol = Protocol::new(own(), search, Config::default(), 1);
     protocol.handle(Duration::ZERO, Event::Offers(vec![offer(9, 15)]));
     let told = Request::Nodes(vec![NodeState {
         node: node(1, 2),
         healthy: true,
     }]);
     protocol.serve(Duration::ZERO, node(1, 2).address(), told);
-    let view = serde_json::to_value(protocol.view()).unwrap();
+    let view = serde_json::to_value(View::of(protocol.membership(), protocol.directory())).unwrap();
     let expected = json!({
         "node": {"nodeName": "n0", "address": "10.0.0.1", "udpPort": 31000, "tcpPort": 31000},
         "hash": membership_hash([&own()]),
@@ -221,26 +226,45 @@ fn the_view_as_json_has_the_keys_that_others_read() {
 
 #[test]
 fn a_node_is_down_after_failures_in_a_row_and_forgotten_when_its_time_is_over() {
-    let timing = Timing::default();
-    let mut membership = Membership::new(own(), &timing);
+    let config = Arc::new(Config::default());
+    let mut membership = Membership::new(own(), config.clone());
     let node = node(1, 2);
-    membership.hear(SECOND, &node, Word::Own);
+    membership.hear(SECOND, &node, Source::Direct);
+    let apply = |membership: &mut Membership, second: u32, event| {
+        membership.apply(second * SECOND, node.endpoint(), event)
+    };
     assert_eq!(
         membership.expiry(node.endpoint()),
-        Some(SECOND + timing.forget_unseen)
+        Some(SECOND + config.forget_unverified)
     );
-    assert!(membership.answered(node.endpoint()));
+    assert_eq!(apply(&mut membership, 1, PeerEvent::Verified), Transition::CameUp);
     assert_eq!(membership.expiry(node.endpoint()), None);
-    assert!(!membership.failed(SECOND, node.endpoint()));
-    assert!(!membership.failed(SECOND, node.endpoint()));
-    assert!(!membership.answered(node.endpoint()), "it was up all the time");
-    assert!(!membership.failed(2 * SECOND, node.endpoint()));
-    assert!(!membership.failed(2 * SECOND, node.endpoint()));
-    assert!(membership.failed(2 * SECOND, node.endpoint()));
+    assert_eq!(
+        apply(&mut membership, 1, PeerEvent::CheckFailed),
+        Transition::None
+    );
+    assert_eq!(
+        apply(&mut membership, 1, PeerEvent::CheckFailed),
+        Transition::None
+    );
+    let verified = apply(&mut membership, 1, PeerEvent::Verified);
+    assert_eq!(verified, Transition::None, "it was up all the time");
+    assert_eq!(
+        apply(&mut membership, 2, PeerEvent::CheckFailed),
+        Transition::None
+    );
+    assert_eq!(
+        apply(&mut membership, 2, PeerEvent::CheckFailed),
+        Transition::None
+    );
+    assert_eq!(
+        apply(&mut membership, 2, PeerEvent::CheckFailed),
+        Transition::WentDown
+    );
     assert!(membership.is_alone());
     assert_eq!(
         membership.expiry(node.endpoint()),
-        Some(2 * SECOND + timing.forget_down)
+        Some(2 * SECOND + config.forget_down)
     );
 }
 

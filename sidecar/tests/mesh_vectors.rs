@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use sidecar::balance::service::Offer;
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
     Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeServices, NodeState, PATH_PREFIX, Request,
     ServiceList, membership_hash,
@@ -127,9 +127,9 @@ struct Recorded {
 
 impl Recorded {
     fn new(own: &Node, offers: &ServiceList) -> Self {
-        let config = Config::default();
+        let config = DiscoverySettings::default();
         let search = Search::new(own.datagram_address(), &config);
-        let mut protocol = Protocol::new(own.clone(), search, Timing::default(), 1);
+        let mut protocol = Protocol::new(own.clone(), search, Config::default(), 1);
         let offers = offers
             .iter()
             .filter_map(sidecar::mesh::wire::ServiceNode::instance);

@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::config::Config;
 use super::counters::Counters;
 use super::driver::Driver;
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
-use super::protocol::{Protocol, Search};
+use super::protocol::{self, Protocol, Search};
 use super::publishing::Publishing;
-use super::timing::Timing;
+use super::settings::DiscoverySettings;
+
 use super::view::View;
 use super::wire::{Malformed, Node};
 use crate::balance::service::{Instances, Offer};
@@ -68,40 +68,40 @@ impl Mesh {
     /// # Errors
     /// When the interface has no address or a port cannot be bound.
     pub async fn start(
-        config: Config,
+        settings: DiscoverySettings,
         node_name: &str,
         offers: watch::Receiver<Vec<Offer>>,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, node_name, offers, Timing::default()).await
+        Self::start_with(settings, node_name, offers, protocol::Config::default()).await
     }
 
-    /// As [`Mesh::start`], with other times.
+    /// As [`Mesh::start`], with other tunables of the protocol.
     ///
     /// # Errors
     /// As [`Mesh::start`].
     pub async fn start_with(
-        config: Config,
+        settings: DiscoverySettings,
         node_name: &str,
         offers: watch::Receiver<Vec<Offer>>,
-        timing: Timing,
+        config: protocol::Config,
     ) -> Result<Self, StartError> {
-        let address = match config.address {
+        let address = match settings.address {
             Some(address) => address,
-            None => address_of(&config.nic, config.ip_type)?,
+            None => address_of(&settings.nic, settings.ip_type)?,
         };
-        let sockets = Sockets::bind(address, &config).await?;
+        let sockets = Sockets::bind(address, &settings).await?;
         let node = Node::new(node_name, address, sockets.udp_port, sockets.tcp_port)?;
         tracing::info!(%node, "discovery: listening");
 
-        let search = Search::new(node.datagram_address(), &config);
+        let search = Search::new(node.datagram_address(), &settings);
         let seed = rand::rng().random();
-        let protocol = Protocol::new(node.clone(), search, timing, seed);
+        let protocol = Protocol::new(node.clone(), search, config, seed);
         let counters = Arc::new(Counters::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (requests_in, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (leave_in, leave) = oneshot::channel();
         let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
-        let (view_in, view) = watch::channel(Arc::new(protocol.view()));
+        let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
 
         let server = ExchangeServer {
             requests: requests_in,
@@ -181,7 +181,7 @@ struct Sockets {
 }
 
 impl Sockets {
-    async fn bind(ip: IpAddr, config: &Config) -> Result<Self, StartError> {
+    async fn bind(ip: IpAddr, settings: &DiscoverySettings) -> Result<Self, StartError> {
         let fail = |setting, port| {
             let address = SocketAddr::new(ip, port);
             move |source| StartError::Bind {
@@ -190,12 +190,12 @@ impl Sockets {
                 source,
             }
         };
-        let Config {
+        let DiscoverySettings {
             udp_port,
             tcp_port,
             udp_sock_port,
             ..
-        } = *config;
+        } = *settings;
         let udp = async |setting, port| {
             let socket = UdpSocket::bind(SocketAddr::new(ip, port))
                 .await

@@ -147,7 +147,7 @@ impl Directory {
 
     /// Forgets the list of a node that is gone without a word, but keeps in mind where its instances were, until
     /// it is there again or forgotten as well. False where there was no list.
-    pub fn lose_node(&mut self, node: &Node) -> bool {
+    pub fn mark_down(&mut self, node: &Node) -> bool {
         let services = self.services(node).into_iter().flat_map(ServiceList::iter);
         let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
         let lost: Vec<SocketAddr> = addresses.collect();

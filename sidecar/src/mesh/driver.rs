@@ -210,13 +210,13 @@ impl Driver {
                     Departure::Replaced => {
                         tracing::warn!(%node, why = "another node is in its place", "discovery: lost");
                     }
-                    Departure::Lost(Failure::Refused) => {
+                    Departure::Down(Failure::Refused) => {
                         tracing::warn!(%node, why = "refused", "discovery: lost");
                     }
-                    Departure::Lost(Failure::Timeout) => {
+                    Departure::Down(Failure::Timeout) => {
                         tracing::warn!(%node, why = "no answer", "discovery: lost");
                     }
-                    Departure::Lost(Failure::Bad) => {
+                    Departure::Down(Failure::Bad) => {
                         tracing::warn!(%node, why = "bad answer", "discovery: lost");
                     }
                 },

@@ -4,7 +4,6 @@
 //! state machine; [`agent`] runs it with sockets and a clock.
 
 pub mod agent;
-pub mod config;
 mod connection;
 pub mod counters;
 pub mod directory;
@@ -13,15 +12,16 @@ mod exchange_client;
 mod exchange_server;
 mod exchanges;
 mod large_bodies;
-pub mod membership;
+pub mod settings;
+
 pub mod protocol;
 mod publishing;
-pub mod timing;
+
 pub mod view;
 pub mod wire;
 
 pub use agent::{Mesh, StartError};
-pub use config::Config;
 pub use counters::{Counters, Outcome};
+pub use settings::DiscoverySettings;
 pub use view::{Health, InstanceView, NodeHealth, NodeView, View};
 pub use wire::{DatagramKind, ExchangeKind};

@@ -70,7 +70,8 @@ impl Publishing {
             tracing::info!(%node, "discovery: up");
         }
         self.up.clone_from(up);
-        self.view.send_replace(Arc::new(protocol.view()));
+        self.view
+            .send_replace(Arc::new(View::of(protocol.membership(), protocol.directory())));
         let instances = protocol.instances();
         self.instances.send_if_modified(|held| {
             let changed = **held != instances;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::directory::Directory;
-use super::membership::Membership;
+use super::protocol::membership::Membership;
 use super::wire::{Node, ServiceNode};
 
 /// A node's view of the mesh.
@@ -96,15 +96,16 @@ impl From<&Node> for NodeView {
 }
 
 impl View {
-    pub(super) fn of(membership: &Membership, directory: &Directory) -> Self {
+    /// What these know.
+    pub fn of(membership: &Membership, directory: &Directory) -> Self {
         let own = NodeHealth {
             node: membership.own().into(),
             health: Health::Up,
             is_self: true,
         };
-        let others = membership.members().map(|member| NodeHealth {
-            node: (&member.node).into(),
-            health: if member.up { Health::Up } else { Health::Down },
+        let others = membership.peers().map(|peer| NodeHealth {
+            node: (&peer.node).into(),
+            health: if peer.is_up() { Health::Up } else { Health::Down },
             is_self: false,
         });
         let mut nodes: Vec<NodeHealth> = std::iter::once(own).chain(others).collect();

@@ -1,27 +1,27 @@
 //! What a neighbour that gossips says, as the test plays it.
 
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, Gossip, Missed, Node, NodeState, Request};
+use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Request, Suspect};
 
 use super::lone::{Lone, local};
 
 /// Gossip of a node that knows the same, and misses these.
-fn gossip(lone: &Lone, missed: &[&Node]) -> String {
-    let is_missed = |node: &&Node| Missed {
+fn gossip(lone: &Lone, suspects: &[&Node]) -> String {
+    let is_missed = |node: &&Node| Suspect {
         endpoint: node.endpoint(),
         down: true,
     };
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        missed: missed.iter().map(is_missed).collect(),
+        suspects: suspects.iter().map(is_missed).collect(),
     };
     gossip.text().to_string()
 }
 
 /// A node gossips.
-pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, missed: &[&Node]) {
-    let text = gossip(lone, missed);
+pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, suspects: &[&Node]) {
+    let text = gossip(lone, suspects);
     lone.datagram(kind, node, &text);
 }
 

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sidecar::balance::service::{Instance, Offer, ServiceId};
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Departure, Event, Failure, Protocol, Search};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{
     Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, Request,
     ServiceList, ServiceNode,
@@ -60,17 +60,17 @@ pub(crate) struct Lone {
 
 impl Lone {
     pub(crate) fn new() -> Self {
-        Self::searching(&Config {
+        Self::searching(&DiscoverySettings {
             search_mask: 28,
-            ..Config::default()
+            ..DiscoverySettings::default()
         })
     }
 
     /// One that searches as these settings say.
-    pub(crate) fn searching(config: &Config) -> Self {
+    pub(crate) fn searching(config: &DiscoverySettings) -> Self {
         let own = node("own", 1);
         let search = Search::new(own.datagram_address(), config);
-        let protocol = Protocol::new(own, search, Timing::default(), 7);
+        let protocol = Protocol::new(own, search, Config::default(), 7);
         Self {
             protocol,
             now: Duration::ZERO,
@@ -188,7 +188,7 @@ impl Lone {
     pub(crate) fn is_known(&self, node: &Node) -> bool {
         self.protocol
             .membership()
-            .members()
+            .peers()
             .any(|member| member.node == *node)
     }
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sidecar::balance::service::{Instance, Offer, ServiceId};
+use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::Mesh;
-use sidecar::mesh::config::Config;
-use sidecar::mesh::timing::Timing;
+use sidecar::mesh::protocol::Config;
 use tokio::sync::watch;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -40,8 +40,8 @@ impl Subnet {
         Ipv4Addr::from_bits(self.base + host).into()
     }
 
-    pub(crate) fn config(&self, host: u32) -> Config {
-        Config {
+    pub(crate) fn config(&self, host: u32) -> DiscoverySettings {
+        DiscoverySettings {
             address: Some(self.address(host)),
             udp_sock_port: 0,
             udp_port: self.port,
@@ -49,7 +49,7 @@ impl Subnet {
             search_mask: 28,
             search_min_udp_port: self.port,
             search_max_udp_port: self.port,
-            ..Config::default()
+            ..DiscoverySettings::default()
         }
     }
 
@@ -58,7 +58,7 @@ impl Subnet {
     }
 
     pub(crate) async fn start_named(&self, host: u32, name: &str, offers: Vec<Offer>) -> Started {
-        self.start_with(host, name, offers, Timing::default()).await
+        self.start_with(host, name, offers, Config::default()).await
     }
 
     pub(crate) async fn start_with(
@@ -66,7 +66,7 @@ impl Subnet {
         host: u32,
         name: &str,
         offers: Vec<Offer>,
-        timing: Timing,
+        timing: Config,
     ) -> Started {
         let (offers, receiver) = watch::channel(offers);
         let mesh = Mesh::start_with(self.config(host), name, receiver, timing)

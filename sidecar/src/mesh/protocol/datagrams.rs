@@ -1,12 +1,15 @@
-//! Being found, and leaving.
+//! Routes what arrives by UDP, and sends datagrams.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::anti_entropy::Repair;
+use super::jitter::jittered;
+use super::membership::Heard;
+use super::peer::{PeerEvent, Source};
 use super::{Action, Departure, Protocol};
-use crate::mesh::membership::{Heard, Word};
-use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node};
+use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Suspect};
 
 impl Protocol {
     pub(super) fn datagram(&mut self, now: Duration, from: IpAddr, datagram: &Datagram) {
@@ -24,100 +27,182 @@ impl Protocol {
         if endpoint == self.membership.own().endpoint() {
             return;
         }
+        let held = self.membership.get(endpoint);
         if *kind == DatagramKind::Leave {
-            let held = self.membership.get(endpoint);
-            if held.is_some_and(|member| member.node.name() == node.name()) {
+            if held.is_some_and(|peer| peer.node.name() == node.name()) {
                 self.forget(now, endpoint, Some(Departure::Left));
             }
             return;
         }
-        let held = self.membership.get(endpoint);
-        if held.is_some_and(|member| member.up && member.node != node) {
+        if held.is_some_and(|peer| peer.is_up() && peer.node != node) {
             return self.contested(now, *kind, &node, hash);
         }
-        let heard = self.note(now, &node, Word::Own);
+        let heard = self.note(now, &node, Source::Direct);
         if heard == Heard::Ignored {
             return;
         }
         if heard != Heard::Known {
-            self.leave_first_question(now, endpoint);
-            self.pursue(now, endpoint);
+            let large = self.membership.is_large();
+            if let Some(pause) = self.join.wait_to_be_asked(endpoint, large, self.exchanges.rtt()) {
+                self.exchanges.check_at(endpoint, now + pause);
+            }
+            self.exchange_if_due(now, endpoint);
         }
-        if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            contact.silent = false;
-        }
+        self.membership.apply(now, endpoint, PeerEvent::Datagram);
         if let Some(gossip) = Gossip::parse(hash) {
-            return self.gossiped(now, *kind, &node, &gossip);
+            return self.gossip(now, *kind, &node, &gossip);
         }
-        let differs = *hash != self.hash();
-        if let Some(contact) = self.contacts.get_mut(&endpoint) {
-            contact.heard_hash = Some(hash.clone());
+        let differs = **hash != *self.membership.hash();
+        if let Some(plan) = self.exchanges.plan_mut(endpoint) {
+            plan.heard_hash = Some(hash.clone());
         }
         match kind {
             DatagramKind::Search if differs => self.found_by(now, &node),
             DatagramKind::Inform if differs => self.informed(now, endpoint),
             _ => {}
         }
-        let waits = self
-            .contacts
-            .get(&endpoint)
-            .is_some_and(|contact| contact.waits_to_be_asked(now));
-        if heard == Heard::Known && !waits && !self.membership.is_up(&node) {
-            self.check_now(now, &node);
+        if heard == Heard::Known && !self.membership.is_up(&node) && !self.waits_to_be_asked(now, endpoint) {
+            self.check_now(now, endpoint);
         }
     }
 
-    /// A datagram in the name of another node than the one that is up at its endpoint. Anybody can write one: who is
-    /// there is asked, and only its answer puts another in its place.
+    fn waits_to_be_asked(&self, now: Duration, endpoint: SocketAddr) -> bool {
+        let first = self
+            .membership
+            .get(endpoint)
+            .is_some_and(|peer| peer.backoff() == 0);
+        let plan = self.exchanges.plan(endpoint);
+        first && plan.is_some_and(|plan| plan.waits_to_be_asked(now))
+    }
+
+    /// A datagram in the name of another node than the one that is up at its endpoint. Anybody can write one, so that
+    /// only an answer from the endpoint puts another node in its place.
     fn contested(&mut self, now: Duration, kind: DatagramKind, node: &Node, hash: &str) {
-        if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.hash() {
+        if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.membership.hash() {
             self.found_by(now, node);
         }
-        if let Some(contact) = self.contacts.get_mut(&node.endpoint()) {
-            contact.want_pull(now, self.timing.repair_pause);
-        }
-        self.pursue(now, node.endpoint());
+        self.exchanges.want_pull(now, node.endpoint());
+        self.exchange_if_due(now, node.endpoint());
     }
 
-    /// Whether there may be one more answer to a `search` within this second.
-    pub(super) fn may_inform(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.informs_since) >= Duration::from_secs(1) {
-            (self.informs, self.informs_since) = (0, now);
-        }
-        let may = self.informs < self.timing.informs_per_second;
-        self.informs += u32::from(may);
-        may
-    }
-
+    /// A `search` from a node that knows others than we do.
     fn found_by(&mut self, now: Duration, node: &Node) {
-        if self.may_inform(now) {
-            self.send(node.datagram_address(), DatagramKind::Inform, self.hash());
+        if self.join.may_inform(now) {
+            let hash = self.membership.hash();
+            self.send(node.datagram_address(), DatagramKind::Inform, hash);
         }
-        // A node that is up and searches for more than it knows may have started anew, with another list. One
-        // of our own kind says so itself.
+        // It may have restarted, with another list. A peer that gossips shows that by its digests.
         if self.membership.is_up(node) {
-            let contact = self.contacts.get_mut(&node.endpoint());
-            if let Some(contact) = contact.filter(|contact| !contact.gossips) {
-                contact.want_pull(now, self.timing.repair_pause);
+            let endpoint = node.endpoint();
+            if !self.membership.gossips(endpoint) {
+                self.exchanges.want_pull(now, endpoint);
             }
-            self.pursue(now, node.endpoint());
+            self.exchange_if_due(now, endpoint);
         }
     }
 
+    /// An `inform` with a hash that differs from ours.
+    fn informed(&mut self, now: Duration, endpoint: SocketAddr) {
+        let peer = self.membership.get(endpoint);
+        let probed = peer.is_some_and(|peer| peer.gossips() && peer.is_up());
+        if self.anti_entropy.hash_differs(probed) {
+            self.ask_for_nodes(now, endpoint);
+        }
+    }
+
+    /// Gossip from a node.
+    fn gossip(&mut self, now: Duration, kind: DatagramKind, node: &Node, gossip: &Gossip) {
+        let endpoint = node.endpoint();
+        let up = self.membership.is_up(node);
+        // At most one datagram for one that is no shorter, and a limited number to peers that are not up: nobody gains
+        // by sending a `search` in another's name.
+        if kind == DatagramKind::Search && (up || self.join.may_inform(now)) {
+            self.send_gossip(node, DatagramKind::Inform);
+        }
+        self.gossip_seen(now, endpoint);
+        if !up {
+            self.may_recover(now, endpoint);
+            return self.check_now(now, endpoint);
+        }
+        self.heard_from(now, endpoint);
+        let lists = self.directory.digest();
+        match self
+            .anti_entropy
+            .compare(now, endpoint, gossip, &self.membership, lists)
+        {
+            Some(Repair::Nodes) => self.ask_for_nodes(now, endpoint),
+            Some(Repair::Lists(at)) => {
+                self.exchanges.want_sync(endpoint, at);
+                self.exchange_if_due(now, endpoint);
+            }
+            None => {}
+        }
+        for suspect in &gossip.suspects {
+            self.suspected(now, *suspect);
+        }
+    }
+
+    /// A broadcast that a peer is suspected or down.
+    fn suspected(&mut self, now: Duration, Suspect { endpoint, down }: Suspect) {
+        let confirmed = self
+            .membership
+            .get(endpoint)
+            .is_some_and(|peer| self.suspicion.is_confirmed_by_broadcast(now, peer, down));
+        if !confirmed {
+            return;
+        }
+        self.membership.apply(now, endpoint, PeerEvent::Suspected);
+        if down {
+            // Its kernel may refuse our check, too.
+            self.exchanges.check_at(endpoint, now);
+        }
+        self.probe_out_of_turn(now, endpoint);
+    }
+
+    /// Plans to ask a peer for its nodes, unless one was asked just now.
+    fn ask_for_nodes(&mut self, now: Duration, endpoint: SocketAddr) {
+        if !self.anti_entropy.may_ask_nodes(now, self.membership.is_large()) {
+            return;
+        }
+        let at = now + jittered(&mut self.rng, self.config.nodes_delay, self.config.jitter);
+        self.exchanges.want_nodes(endpoint, at);
+        self.exchange_if_due(now, endpoint);
+    }
+
+    /// Sends `leave` to all known nodes, and does nothing from then on.
     pub(super) fn leave(&mut self) {
         self.left = true;
-        self.timers.clear();
-        let known: Vec<SocketAddr> = self
-            .membership
-            .members()
-            .map(|member| member.node.datagram_address())
-            .collect();
+        let peers = self.membership.peers();
+        let known: Vec<SocketAddr> = peers.map(|peer| peer.node.datagram_address()).collect();
         for to in known {
             self.send(to, DatagramKind::Leave, Arc::from(""));
         }
     }
 
-    pub(super) fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
+    pub(super) fn search(&mut self, places: Vec<SocketAddr>) {
+        let hash = self.membership.hash();
+        for place in places {
+            self.send(place, DatagramKind::Search, hash.clone());
+        }
+    }
+
+    /// Sends digests, and broadcasts if the node is up: each is transmitted a limited number of times, which are not for
+    /// nodes that may not be there.
+    pub(super) fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
+        let suspects = if self.membership.is_up(to) {
+            self.broadcasts.take()
+        } else {
+            Vec::new()
+        };
+        let gossip = Gossip {
+            nodes: self.membership.digest(),
+            services: self.directory.digest(),
+            suspects,
+        };
+        self.send(to.datagram_address(), kind, gossip.text());
+    }
+
+    fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
         let own = self.membership.own();
         let datagram = Datagram {
             kind,

@@ -52,7 +52,7 @@ pub enum Departure {
     /// It said goodbye.
     Left,
     /// Its checks failed, the last one so.
-    Lost(Failure),
+    Down(Failure),
     /// Another node answers in its place.
     Replaced,
 }

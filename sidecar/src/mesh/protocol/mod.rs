@@ -1,90 +1,94 @@
 //! The discovery protocol as one state machine: time and events in, actions out. Pure.
 //!
-//! [`Protocol`] owns what a node knows ([`Membership`], [`Directory`]) and plans its dealings with every
-//! other node. It is driven by the agent over real sockets, and by tests over simulated ones.
+//! [`Protocol`] routes. It hands each event to the parts below and turns their decisions into actions:
+//!
+//! | part | decides |
+//! |---|---|
+//! | [`peer`] | whether a peer is unverified, alive, suspect, down or left: all transitions |
+//! | [`membership`] | which peers there are, their hash and digest; tombstones, expiry |
+//! | [`search`](self::search), `places`, `sweep` | where to search for peers, and when |
+//! | [`join`](self::join) | who asks first, and when a peer that is not up is checked again |
+//! | [`probe`](self::probe) | when to probe a peer, and what follows a missed probe |
+//! | [`suspicion`](self::suspicion) | which reports of others make us probe |
+//! | [`broadcast`](self::broadcast) | what to tell others of suspected peers, and how often |
+//! | [`anti_entropy`](self::anti_entropy) | which differences are worth a repair |
+//! | [`exchange`](self::exchange), `plan` | which exchange is next with a peer, and what its failure means |
+//! | [`concurrency`](self::concurrency) | how many exchanges run at once |
+//! | [`rtt`](self::rtt) | how long answers may take |
+//!
+//! Events are routed in `datagrams` (what arrives by UDP), `requests` (what other nodes ask), `answers` (how our own
+//! exchanges end) and `peers` (what follows a transition). All tunables are in [`config`].
 
 mod answers;
-mod contact;
+mod anti_entropy;
+mod broadcast;
+mod concurrency;
+pub mod config;
 mod datagrams;
-mod differences;
-mod doubts;
 mod event;
-mod gossip;
-mod meeting;
-mod neighbours;
-mod patience;
+mod exchange;
+mod jitter;
+mod join;
+pub mod membership;
+pub mod peer;
+mod peers;
+mod places;
 mod plan;
-mod rumours;
+mod probe;
+mod requests;
+mod rtt;
 mod search;
-mod serve;
-mod slots;
+mod suspicion;
 mod sweep;
 mod timers;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
-use self::contact::Contact;
-use self::differences::Differences;
+use self::anti_entropy::AntiEntropy;
+use self::broadcast::Broadcasts;
+pub use self::config::Config;
 pub use self::event::{Action, Departure, Event, Failure};
-use self::patience::Patience;
-use self::rumours::Rumours;
-use self::search::Near;
-pub use self::search::Search;
-use self::slots::Slots;
-use self::sweep::Sweep;
-use self::timers::Timers;
+use self::exchange::Exchanges;
+use self::join::Join;
+use self::membership::Membership;
+pub use self::places::Search;
+use self::probe::Probes;
+use self::search::Searches;
+use self::suspicion::Suspicion;
 use super::directory::Directory;
-use super::membership::Membership;
-use super::timing::Timing;
-use super::view::View;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What is due next. Of what is due at the same time, the first of these is done first.
+#[derive(Debug, Clone, Copy)]
 enum Timer {
     SearchNear,
     SearchFar,
-    Contact(SocketAddr),
-    Expiry(SocketAddr),
-    Ping(SocketAddr),
+    Exchange,
+    Expiry,
+    Probe,
 }
 
 /// One node of the mesh, without sockets and clock. Times count from any fixed moment.
 #[derive(Debug)]
 pub struct Protocol {
+    config: Arc<Config>,
+    own_name: Arc<str>,
     membership: Membership,
     directory: Directory,
-    contacts: BTreeMap<SocketAddr, Contact>,
-    timers: Timers<Timer>,
-    slots: Slots,
-    patience: Patience,
-    near: Near,
-    far: Sweep,
-    /// Rounds near us that have ended since we were last alone.
-    rounds: u32,
-    /// Sweeps of the rest that have.
-    sweeps: u32,
-    rumours: Rumours,
-    /// When some were last told of those that are missed without waiting for their turns.
-    told_some: Duration,
-    differing_nodes: Differences,
-    differing_lists: Differences,
-    /// When nodes that had gone down were last looked for in a hurry.
-    hurried: Duration,
-    own_name: Arc<str>,
-    timing: Timing,
+    searches: Searches,
+    join: Join,
+    probes: Probes,
+    suspicion: Suspicion,
+    broadcasts: Broadcasts,
+    anti_entropy: AntiEntropy,
+    exchanges: Exchanges,
     rng: StdRng,
-    /// Whom an exchange under way is with.
-    exchanges: BTreeMap<u64, SocketAddr>,
-    next_id: u64,
-    informs: u32,
-    informs_since: Duration,
     actions: Vec<Action>,
     changed: bool,
     left: bool,
@@ -92,40 +96,23 @@ pub struct Protocol {
 
 impl Protocol {
     /// A node that knows nobody. Equal seeds make equal choices.
-    pub fn new(own: Node, search: Search, timing: Timing, seed: u64) -> Self {
-        let mut timers = Timers::new();
-        timers.set(Timer::SearchNear, Duration::ZERO);
+    pub fn new(own: Node, search: Search, config: Config, seed: u64) -> Self {
+        let config = Arc::new(config);
+        let endpoint = own.endpoint();
         let mut rng = StdRng::seed_from_u64(seed);
-        let (near, far) = search.split(timing.search_near, &mut rng);
-        let far_at = if near.goes_beyond() {
-            timing.search_settled_pause
-        } else {
-            Duration::ZERO
-        };
-        timers.set(Timer::SearchFar, far_at);
         Self {
             own_name: own.name().into(),
-            membership: Membership::new(own.clone(), &timing),
+            membership: Membership::new(own.clone(), config.clone()),
             directory: Directory::new(own),
-            contacts: BTreeMap::new(),
-            timers,
-            slots: Slots::default(),
-            patience: Patience::default(),
-            near,
-            far,
-            rounds: 0,
-            sweeps: 0,
-            rumours: Rumours::default(),
-            told_some: Duration::ZERO,
-            differing_nodes: Differences::default(),
-            differing_lists: Differences::default(),
-            hurried: Duration::ZERO,
-            timing,
+            searches: Searches::new(config.clone(), search, &mut rng),
+            join: Join::new(config.clone(), endpoint),
+            probes: Probes::new(config.clone(), endpoint),
+            suspicion: Suspicion::new(config.clone()),
+            broadcasts: Broadcasts::new(config.clone()),
+            anti_entropy: AntiEntropy::new(config.clone()),
+            exchanges: Exchanges::new(config.clone()),
+            config,
             rng,
-            exchanges: BTreeMap::new(),
-            next_id: 0,
-            informs: 0,
-            informs_since: Duration::ZERO,
             actions: Vec::new(),
             changed: false,
             left: false,
@@ -139,7 +126,7 @@ impl Protocol {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
-                Event::Gossips(endpoint) => self.says_gossips(now, endpoint),
+                Event::Gossips(endpoint) => self.gossip_announced(now, endpoint),
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
@@ -154,7 +141,7 @@ impl Protocol {
         self.served(answer)
     }
 
-    /// As [`Self::serve`], where the request says that the asker gossips.
+    /// As [`Self::serve`], of a request with the header that says that the asker gossips.
     pub fn serve_gossiping(
         &mut self,
         now: Duration,
@@ -163,7 +150,7 @@ impl Protocol {
     ) -> (Answer, Vec<Action>) {
         match request {
             Request::Local(list) if list.node.address() == from => {
-                self.met(now, list);
+                self.joined_by(now, list);
                 let answer = Answer::Local(self.directory.local());
                 self.served(answer)
             }
@@ -180,7 +167,7 @@ impl Protocol {
 
     /// When the next [`Event::Wake`] is due.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.timers.next()
+        (!self.left).then(|| self.next_timer().0)
     }
 
     /// The nodes that it knows.
@@ -193,32 +180,23 @@ impl Protocol {
         &self.directory
     }
 
-    /// What it knows, for people.
-    pub fn view(&self) -> View {
-        View::of(&self.membership, &self.directory)
-    }
-
     /// What it knows, for the balancer.
     pub fn instances(&self) -> Instances {
         self.directory.instances()
     }
 
-    /// Whether every node that is up has acknowledged the last change of the local instances.
+    /// Whether every peer that is up has acknowledged the last change of the local instances.
     pub fn is_told(&self) -> bool {
         let revision = self.directory.revision();
-        let mut up = self.membership.members().filter(|member| member.up);
-        up.all(|member| {
-            let contact = self.contacts.get(&member.node.endpoint());
-            contact.is_none_or(|contact| contact.told == revision)
+        self.membership.up().all(|peer| {
+            let plan = self.exchanges.plan(peer.node.endpoint());
+            plan.is_none_or(|plan| plan.acked == revision)
         })
     }
 
-    /// Whether a connection to this endpoint is worth keeping between exchanges: that it ends tells at
-    /// once that the node has died.
+    /// Whether a connection to this endpoint is worth keeping between exchanges: its end reports a crash at once.
     pub fn keeps_connection(&self, endpoint: SocketAddr) -> bool {
-        let neighbours = self.membership.healthy().len() - 1;
-        let up = self.membership.get(endpoint).is_some_and(|member| member.up);
-        up && neighbours <= self.timing.kept_connections
+        self.membership.is_up_at(endpoint) && self.up() <= self.config.small_mesh
     }
 
     fn take_actions(&mut self) -> Vec<Action> {
@@ -228,44 +206,73 @@ impl Protocol {
         std::mem::take(&mut self.actions)
     }
 
+    fn next_timer(&self) -> (Duration, Timer) {
+        let mut next = (self.searches.near_at(), Timer::SearchNear);
+        let others = [
+            (Some(self.searches.far_at()), Timer::SearchFar),
+            (self.exchanges.next_deadline(), Timer::Exchange),
+            (self.membership.next_expiry(), Timer::Expiry),
+            (self.probes.next(), Timer::Probe),
+        ];
+        for (at, timer) in others {
+            if let Some(at) = at.filter(|at| *at < next.0) {
+                next = (at, timer);
+            }
+        }
+        next
+    }
+
     fn wake(&mut self, now: Duration) {
-        while let Some(timer) = self.timers.pop(now) {
+        loop {
+            let (at, timer) = self.next_timer();
+            if at > now {
+                return;
+            }
             match timer {
-                Timer::SearchNear => self.search_near(now),
-                Timer::SearchFar => self.search_far(now),
-                Timer::Contact(endpoint) => self.pursue(now, endpoint),
-                Timer::Ping(endpoint) => self.ping_if_turn(now, endpoint),
-                Timer::Expiry(endpoint) => self.forget(now, endpoint, None),
+                Timer::SearchNear => {
+                    let places = self.searches.near(now, &self.membership, &mut self.rng);
+                    self.search(places);
+                }
+                Timer::SearchFar => {
+                    let places = self.searches.far(now, &self.membership, &mut self.rng);
+                    self.search(places);
+                }
+                Timer::Exchange => {
+                    if let Some(endpoint) = self.exchanges.pop(now) {
+                        self.exchange_if_due(now, endpoint);
+                    }
+                }
+                Timer::Expiry => {
+                    if let Some(endpoint) = self.membership.pop_expired(now) {
+                        self.forget(now, endpoint, None);
+                    }
+                }
+                Timer::Probe => {
+                    if let Some(endpoint) = self.probes.pop(now) {
+                        self.probe_if_due(now, endpoint);
+                    }
+                }
             }
         }
     }
 
+    /// Takes in the local instances, and announces what changed.
     fn offers(&mut self, now: Duration, offers: &[Offer]) {
         if !self.directory.offer(offers) {
             return;
         }
         self.changed = true;
-        let up = self.membership.members().filter(|member| member.up);
-        let endpoints: Vec<SocketAddr> = up.map(|member| member.node.endpoint()).collect();
+        let endpoints: Vec<SocketAddr> = self.membership.up().map(|peer| peer.node.endpoint()).collect();
         for endpoint in endpoints {
-            if let Some(contact) = self.contacts.get_mut(&endpoint) {
-                contact.push_at = now;
+            if let Some(plan) = self.exchanges.plan_mut(endpoint) {
+                plan.push_at = now;
             }
-            self.pursue(now, endpoint);
+            self.exchange_if_due(now, endpoint);
         }
     }
 
-    /// About this long: a tenth more or less, so that nodes do not march in step.
-    fn about(&mut self, time: Duration) -> Duration {
-        time.mul_f64(self.rng.random_range(0.9..1.1))
-    }
-
-    /// Some of this time: at least that share.
-    fn part_of(&mut self, time: Duration, least: f64) -> Duration {
-        time.mul_f64(self.rng.random_range(least..1.0))
-    }
-
-    fn hash(&self) -> Arc<str> {
-        self.membership.hash()
+    /// Peers that are up.
+    fn up(&self) -> usize {
+        self.membership.healthy().len() - 1
     }
 }

@@ -1,122 +1,168 @@
-//! Which exchange to make with a node, and when.
+//! The exchanges planned with one peer, one at a time.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::contact::{Exchange, Task};
-use super::slots::Purpose;
-use super::{Action, Protocol, Timer};
-use crate::mesh::directory::Change;
-use crate::mesh::wire::Request;
+/// Why to make an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To see whether the peer is there: `khala.local` if it is not up, `khala.hash` if it is.
+    Check,
+    /// To get its list and give ours.
+    Pull,
+    /// To announce a change of our list.
+    Push,
+    /// To get the nodes that it knows and give ours.
+    Nodes,
+    /// To find out which lists differ.
+    Sync,
+}
 
-impl Protocol {
-    /// Does what is due with a node, or waits for it to be due.
-    pub(super) fn pursue(&mut self, now: Duration, endpoint: SocketAddr) {
-        let may_ask_nodes = self.may_ask_nodes(now);
-        let (Some(contact), Some(member)) = (self.contacts.get_mut(&endpoint), self.membership.get(endpoint))
-        else {
-            return;
-        };
-        if contact.exchange.is_some() {
-            return;
-        }
-        if contact.nodes_at.is_some_and(|at| at <= now)
-            && (!may_ask_nodes || contact.heard_hash == Some(self.membership.hash()))
-        {
-            // Meanwhile we have asked another, or come to know the same nodes.
-            contact.nodes_at = None;
-        }
-        let stranger = !member.up;
-        let behind = contact.told != self.directory.revision();
-        let task = match contact.due(now, member.up, member.failures > 0, behind) {
-            Ok(task) => task,
-            Err(at) => return self.timers.set(Timer::Contact(endpoint), at),
-        };
-        let purpose = if stranger && contact.spoke {
-            Purpose::Meeting
-        } else if stranger {
-            Purpose::Hearsay
-        } else if contact.gossips && task != Task::Check {
-            Purpose::Talk
-        } else {
-            Purpose::Check
-        };
-        if self.slots.take(endpoint, purpose) {
-            self.start(now, endpoint, task, purpose);
-        } else {
-            // Pursued again when a slot is free.
-            self.timers.cancel(Timer::Contact(endpoint));
+/// An exchange under way.
+#[derive(Debug, Clone)]
+pub(super) struct InFlight {
+    pub(super) id: u64,
+    pub(super) task: Task,
+    pub(super) began: Duration,
+    /// Whether its time is a sample for the RTT estimate and the concurrency limit.
+    pub(super) is_sample: bool,
+    /// The revision of our list that the peer has once it answers, if the exchange carries it.
+    pub(super) acks: Option<u64>,
+    /// [`Plan::news`] at the start: if that moved, the answer may be older than what came since.
+    pub(super) news: u64,
+}
+
+/// When to make which exchange with a peer.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) check_at: Duration,
+    pub(super) pull_at: Option<Duration>,
+    pub(super) nodes_at: Option<Duration>,
+    pub(super) sync_at: Option<Duration>,
+    /// Changes of our list are not announced to it before.
+    pub(super) push_at: Duration,
+    /// The revision of our list that it has acknowledged.
+    pub(super) acked: u64,
+    /// Messages about its list that have come from it.
+    pub(super) news: u64,
+    /// When its list was last asked for, for pacing.
+    pub(super) last_pull: Option<Duration>,
+    /// The hash in its last datagram.
+    pub(super) heard_hash: Option<Arc<str>>,
+    /// The answer that comes next says that the peer gossips.
+    pub(super) header_seen: bool,
+}
+
+impl Plan {
+    /// A check at once, and nothing else.
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            in_flight: None,
+            check_at: now,
+            pull_at: None,
+            nodes_at: None,
+            sync_at: None,
+            push_at: now,
+            acked: 0,
+            news: 0,
+            last_pull: None,
+            heard_hash: None,
+            header_seen: false,
         }
     }
 
-    fn start(&mut self, now: Duration, to: SocketAddr, task: Task, purpose: Purpose) {
-        let Some(contact) = self.contacts.get_mut(&to) else {
-            return self.slots.release(to);
+    /// The next task and when it is due. `healthy`: the peer is up and its last check did not fail; `behind`: our
+    /// list has changed since the peer acknowledged it.
+    pub(super) fn next(&self, healthy: bool, behind: bool) -> (Duration, Task) {
+        let push_at = behind.then_some(self.push_at);
+        // Of what is due at once, the most urgent first.
+        let candidates = if healthy {
+            [
+                (push_at, Task::Push),
+                (self.pull_at, Task::Pull),
+                (Some(self.check_at), Task::Check),
+                (self.sync_at, Task::Sync),
+                (self.nodes_at, Task::Nodes),
+            ]
+        } else {
+            let nothing = (None, Task::Nodes);
+            [
+                (Some(self.check_at), Task::Check),
+                (self.nodes_at, Task::Nodes),
+                nothing,
+                nothing,
+                nothing,
+            ]
         };
-        let stranger = matches!(purpose, Purpose::Meeting | Purpose::Hearsay);
-        let revision = self.directory.revision();
-        let local = || Request::Local(self.directory.local());
-        let (request, tells) = match task {
-            Task::Check if stranger || contact.gossips => (local(), Some(revision)),
-            Task::Check => (Request::Hash(self.directory.hash()), None),
-            Task::Pull => (local(), Some(revision)),
-            Task::Push => match self.directory.change_after(contact.told) {
-                Some(Change::Add(change)) => (Request::Add(change.clone()), Some(contact.told + 1)),
-                Some(Change::Remove(change)) => (Request::Remove(change.clone()), Some(contact.told + 1)),
-                None => (local(), Some(revision)),
-            },
-            Task::Nodes => (Request::Nodes(self.membership.states()), None),
-            Task::Sync => match self.directory.everything() {
-                Some(lists) => (Request::Sync(lists), None),
-                // Too much to tell: each node that differs is asked for its own list instead.
-                None => {
-                    contact.repaired(now, self.timing.repair_longest);
-                    (local(), Some(revision))
-                }
-            },
-        };
+        let planned = candidates.into_iter().filter_map(|(at, task)| Some((at?, task)));
+        planned
+            .min_by_key(|(at, _)| *at)
+            .unwrap_or((self.check_at, Task::Check))
+    }
+
+    /// Whether the first exchange is left to the peer.
+    pub(super) fn waits_to_be_asked(&self, now: Duration) -> bool {
+        self.last_pull.is_none() && self.check_at > now
+    }
+
+    /// Plans to ask for its list, but not sooner than a pause after the last time.
+    pub(super) fn want_pull(&mut self, now: Duration, pause: Duration) {
+        let at = self.last_pull.map_or(now, |last| now.max(last + pause));
+        self.pull_at = Some(self.pull_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Notes that a task begins: it is planned no more.
+    pub(super) fn begin(&mut self, task: Task) {
         match task {
             Task::Check | Task::Push => {}
-            Task::Pull => contact.pull_at = None,
-            Task::Nodes => contact.nodes_at = None,
-            Task::Sync => contact.sync_at = None,
+            Task::Pull => self.pull_at = None,
+            Task::Nodes => self.nodes_at = None,
+            Task::Sync => self.sync_at = None,
         }
-        if matches!(request, Request::Local(_)) {
-            contact.pulled = Some(now);
-        }
-        let timeout = match task {
-            Task::Check if stranger => self.timing.join_timeout,
-            Task::Check | Task::Pull | Task::Push => self.timing.check_timeout,
-            Task::Nodes | Task::Sync => self.timing.exchange_timeout,
-        };
-        // A neighbour's checks are to find out soon that it is gone, and are all that tells of one that does
-        // not gossip.
-        let telling = purpose != Purpose::Check;
-        let timeout = if telling && !contact.silent {
-            self.patience.at_least(timeout)
-        } else {
-            timeout
-        };
-        self.next_id += 1;
-        let id = self.next_id;
-        contact.exchange = Some(Exchange {
-            id,
-            task,
-            began: now,
-            telling,
-            tells,
-            news: contact.news,
-        });
-        self.exchanges.insert(id, to);
-        if task == Task::Nodes {
-            self.asks_nodes(now);
-        }
-        self.timers.cancel(Timer::Contact(to));
-        self.actions.push(Action::Exchange {
-            id,
-            to,
-            request,
-            timeout,
-        });
+    }
+
+    /// Drops what is planned with a peer that has gone down, but for the next check.
+    pub(super) fn went_down(&mut self) {
+        self.last_pull = None;
+        self.pull_at = None;
+        self.sync_at = None;
+        self.nodes_at = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_first_due_is_next_and_a_change_comes_before_others_due_at_once() {
+        let mut plan = Plan::new(SECOND);
+        assert_eq!(plan.next(true, false), (SECOND, Task::Check));
+        plan.want_pull(SECOND, SECOND);
+        assert_eq!(plan.next(true, false), (SECOND, Task::Pull));
+        assert_eq!(plan.next(true, true), (SECOND, Task::Push));
+        plan.nodes_at = Some(Duration::ZERO);
+        assert_eq!(plan.next(true, true), (Duration::ZERO, Task::Nodes));
+    }
+
+    #[test]
+    fn a_peer_that_is_not_healthy_is_only_checked_and_asked_for_nodes() {
+        let mut plan = Plan::new(SECOND);
+        plan.want_pull(Duration::ZERO, SECOND);
+        plan.sync_at = Some(Duration::ZERO);
+        assert_eq!(plan.next(false, true), (SECOND, Task::Check));
+    }
+
+    #[test]
+    fn lists_are_asked_for_at_most_once_per_pause() {
+        let mut plan = Plan::new(SECOND);
+        plan.last_pull = Some(SECOND);
+        plan.want_pull(SECOND, SECOND);
+        assert_eq!(plan.pull_at, Some(2 * SECOND));
+        plan.want_pull(SECOND * 3 / 2, SECOND);
+        assert_eq!(plan.pull_at, Some(2 * SECOND));
     }
 }

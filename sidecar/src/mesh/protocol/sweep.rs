@@ -1,8 +1,8 @@
-//! In which order the places that are not near are visited.
+//! The order in which places that are not near are searched.
 //!
-//! Every second visit goes to the nearest that is left, because neighbours are near. Those between leap further, and
-//! every node elsewhere: through those that know some far away, all of a large mesh soon hear of all. With the nearest
-//! alone, they would hear of each other from one to the next.
+//! Every second visit goes to the nearest place that is left, because peers are near. Those between leap further, each
+//! node to other places: through the nodes that know some far away, all of a large mesh soon hear of all. With the
+//! nearest alone, news would travel from one node to the next.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,20 +10,20 @@ use std::ops::Range;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::search::Search;
+use super::places::Search;
 
-/// One visit of each of some places; over, it can start again.
+/// One visit of each place of a range; it can be restarted.
 #[derive(Debug)]
 pub(super) struct Sweep {
     search: Search,
     places: Range<u64>,
-    /// What is left, the nearest first.
+    /// Ranges that are left, the nearest first.
     left: Vec<Range<u64>>,
     visits: usize,
 }
 
 impl Sweep {
-    /// A sweep of places that begin with the first of an address.
+    /// A sweep of places that begin with the first port of an address.
     pub(super) fn new(search: Search, places: Range<u64>, rng: &mut StdRng) -> Self {
         let mut sweep = Self {
             search,
@@ -35,8 +35,8 @@ impl Sweep {
         sweep
     }
 
-    /// Parts the places anew, each part ending at most twice as far away as it begins: leaps go to one after the other,
-    /// so that they are as many to each order of distance.
+    /// Divides the places into parts, each ending at most twice as far away as it begins. Leaps go to one part after the
+    /// other, so that each order of distance gets as many.
     pub(super) fn restart(&mut self, rng: &mut StdRng) {
         self.visits = 0;
         self.left.clear();
@@ -50,7 +50,7 @@ impl Sweep {
         }
     }
 
-    /// Leaves out those before this one, unless no other would be left.
+    /// Leaves out the places before this one, unless no other would be left.
     pub(super) fn leave_out_before(&mut self, place: u64) {
         if self.places.end <= place {
             return;
@@ -61,12 +61,12 @@ impl Sweep {
         self.left.retain(|part| !part.is_empty());
     }
 
-    /// Whether none before this one is left.
+    /// Whether no place before this one is left.
     pub(super) fn has_only_from(&self, place: u64) -> bool {
         self.left.first().is_none_or(|nearest| nearest.start >= place)
     }
 
-    /// The next places, those of one address or at most so many; none once the sweep is over.
+    /// The next places: those of one address, at most `most`. None once the sweep is over.
     pub(super) fn take(&mut self, most: usize) -> Vec<SocketAddr> {
         let leaps = self.visits % 2 == 1 && self.left.len() > 1;
         let part = if leaps {

@@ -1,4 +1,4 @@
-//! Deadlines, one a key.
+//! Deadlines, at most one for each key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,26 +18,21 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
-    /// Makes the key due then, and not when it was.
+    /// Sets the time of a key, instead of the one that it had.
     pub(super) fn set(&mut self, key: K, at: Duration) {
         self.cancel(key);
         self.by_key.insert(key, at);
         self.by_time.insert((at, key));
     }
 
-    /// Makes the key due then, unless it is sooner.
-    pub(super) fn bring_forward(&mut self, key: K, at: Duration) {
-        if self.by_key.get(&key).is_none_or(|planned| at < *planned) {
-            self.set(key, at);
-        }
-    }
-
+    /// Unsets a key.
     pub(super) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
         }
     }
 
+    /// The time of the first key.
     pub(super) fn next(&self) -> Option<Duration> {
         self.by_time.first().map(|(at, _)| *at)
     }
@@ -50,10 +45,5 @@ impl<K: Copy + Ord> Timers<K> {
         }
         self.cancel(key);
         Some(key)
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.by_time.clear();
-        self.by_key.clear();
     }
 }

@@ -15,7 +15,7 @@ mod shape;
 pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
 pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 pub(super) use gossip::digest;
-pub use gossip::{Gossip, Missed};
+pub use gossip::{Gossip, Suspect};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;

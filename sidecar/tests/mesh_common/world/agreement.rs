@@ -46,9 +46,7 @@ impl World {
     /// How many nodes a node knows and holds to be up, on average, itself included.
     pub(crate) fn progress(&self) -> (usize, usize) {
         let memberships = || self.living.values().map(|living| living.protocol.membership());
-        let known: usize = memberships()
-            .map(|membership| membership.members().len() + 1)
-            .sum();
+        let known: usize = memberships().map(|membership| membership.peers().len() + 1).sum();
         let up: usize = memberships().map(|membership| membership.healthy().len()).sum();
         let nodes = self.living.len().max(1);
         (known / nodes, up / nodes)
@@ -71,7 +69,7 @@ impl World {
     /// Fails where any node still knows one at this place.
     pub(crate) fn assert_forgotten(&self, place: Place) {
         for (witness, living) in &self.living {
-            let mut members = living.protocol.membership().members();
+            let mut members = living.protocol.membership().peers();
             let known = members.find(|member| member.node.address() == place);
             assert!(
                 known.is_none(),
@@ -84,7 +82,7 @@ impl World {
 
     /// How many nodes are known at a place, whatever their health.
     pub(crate) fn known_names(&self, place: Place) -> usize {
-        self.living[&place].protocol.membership().members().count() + 1
+        self.living[&place].protocol.membership().peers().count() + 1
     }
 
     fn awake(&self) -> impl Iterator<Item = Place> {
@@ -113,7 +111,7 @@ impl World {
                 let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
                 let lacks: Vec<_> = nodes.difference(&seen).collect();
                 let ghosts: Vec<_> = seen.difference(&nodes).collect();
-                let known: Vec<_> = protocol.membership().members().filter(|m| !m.up).collect();
+                let known: Vec<_> = protocol.membership().peers().filter(|m| !m.is_up()).collect();
                 return Err(format!(
                     "{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"
                 ));

@@ -13,9 +13,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sidecar::balance::service::Offer;
-use sidecar::mesh::config::Config;
+use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Failure, Protocol, Search};
-use sidecar::mesh::timing::Timing;
 use sidecar::mesh::wire::{Answer, Datagram, Node, Request};
 
 pub(crate) use self::network::{Layout, Network};
@@ -126,13 +126,13 @@ impl World {
 
     fn boot(&mut self, place: Place) {
         let node = Node::new(&self.names[&place], place, PORT, PORT).unwrap();
-        let config = Config {
+        let config = DiscoverySettings {
             search_mask: self.layout.mask,
-            ..Config::default()
+            ..DiscoverySettings::default()
         };
         let search = Search::new(node.datagram_address(), &config);
         self.sequence += 1;
-        let protocol = Protocol::new(node, search, Timing::default(), self.rng.random());
+        let protocol = Protocol::new(node, search, Config::default(), self.rng.random());
         let gossips = self.chance(self.network.gossiping);
         let living = Living {
             protocol,

@@ -12,7 +12,7 @@ const MAX_SEARCH: u128 = 1 << 20;
 
 /// How a node takes part in discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct DiscoverySettings {
     /// The interface whose address the node announces and binds.
     pub nic: String,
     /// Which of the interface's addresses.
@@ -36,7 +36,7 @@ pub struct Config {
     pub search_max_udp_port: u16,
 }
 
-impl Default for Config {
+impl Default for DiscoverySettings {
     fn default() -> Self {
         Self {
             nic: "eth0".to_owned(),
@@ -66,7 +66,7 @@ const KEYS: [&str; 10] = [
     "discovery.search.max_udp_port",
 ];
 
-impl Config {
+impl DiscoverySettings {
     /// The interface with the address that is given for it, where one is.
     #[must_use]
     pub fn pinned(&self) -> Option<Pinned> {
@@ -118,7 +118,7 @@ impl Reader<'_> {
         });
     }
 
-    fn line(&mut self, number: usize, line: &str, config: &mut Config) {
+    fn line(&mut self, number: usize, line: &str, config: &mut DiscoverySettings) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             return;
@@ -195,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// What single lines cannot tell.
-    fn check_together(&mut self, config: &mut Config) {
+    fn check_together(&mut self, config: &mut DiscoverySettings) {
         if let Some(address) = config.address {
             let family = if address.is_ipv4() { IpType::V4 } else { IpType::V6 };
             if self.lines.contains_key("discovery.ip_type") && family != config.ip_type {

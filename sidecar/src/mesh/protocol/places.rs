@@ -1,0 +1,94 @@
+//! The search network as numbered places, nearest first.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::mesh::settings::DiscoverySettings;
+
+/// The places (address and port) of the search network, which the `discovery.search.` settings span, nearest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Search {
+    own: SocketAddr,
+    first: u128,
+    addresses: u64,
+    /// How many addresses come before our own.
+    before: u64,
+    min_port: u16,
+    ports: u64,
+}
+
+impl Search {
+    /// The search of a node that listens for datagrams at `own`.
+    pub fn new(own: SocketAddr, settings: &DiscoverySettings) -> Self {
+        let (bits, address) = match own.ip() {
+            IpAddr::V4(ip) => (32, u128::from(ip.to_bits())),
+            IpAddr::V6(ip) => (128, ip.to_bits()),
+        };
+        let host_bits = u32::from(bits - settings.search_mask.min(bits)).min(20);
+        let size = 1_u64 << host_bits;
+        // The first and the last are searched as well: they are hosts if the mask is not the network's own. The kernel
+        // does not send a datagram to a broadcast address.
+        let first = address & !(u128::from(size) - 1);
+        // Less than `size`.
+        let before = (address - first) as u64;
+        let ports = settings
+            .search_max_udp_port
+            .saturating_sub(settings.search_min_udp_port);
+        Self {
+            own,
+            first,
+            addresses: size,
+            before,
+            min_port: settings.search_min_udp_port,
+            ports: u64::from(ports) + 1,
+        }
+    }
+
+    /// The address of this rank by distance: our own first, then one above and one below in turn, then those of the
+    /// side that is left.
+    pub(super) fn address(&self, rank: u64) -> IpAddr {
+        let after = self.addresses - 1 - self.before;
+        let both = self.before.min(after);
+        let (distance, above) = if rank <= 2 * both {
+            (rank.div_ceil(2), rank % 2 == 1)
+        } else {
+            (rank - both, after > both)
+        };
+        let index = if above {
+            self.before + distance
+        } else {
+            self.before - distance
+        };
+        let address = self.first + u128::from(index);
+        match self.own {
+            SocketAddr::V4(_) => Ipv4Addr::from_bits(address as u32).into(),
+            SocketAddr::V6(_) => Ipv6Addr::from_bits(address).into(),
+        }
+    }
+
+    /// How many addresses there are.
+    pub(super) fn addresses(&self) -> u64 {
+        self.addresses
+    }
+
+    /// The address of the node itself.
+    pub(super) fn own(&self) -> IpAddr {
+        self.own.ip()
+    }
+
+    /// How many places each address has.
+    pub(super) fn ports(&self) -> u64 {
+        self.ports
+    }
+
+    /// How many places are visited at a time: those of one address, at most `most`.
+    pub(super) fn ports_at_once(&self, most: usize) -> usize {
+        usize::try_from(self.ports).unwrap_or(usize::MAX).min(most)
+    }
+
+    /// The place of this number: all ports of one address, then those of the next. None for our own.
+    pub(super) fn place(&self, number: u64) -> Option<SocketAddr> {
+        let port = self.min_port + (number % self.ports) as u16;
+        let place = SocketAddr::new(self.address(number / self.ports), port);
+        (place != self.own).then_some(place)
+    }
+}

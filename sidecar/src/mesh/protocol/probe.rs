@@ -1,0 +1,211 @@
+//! Probes: when each gossiping peer is probed, and what follows a probe that is not answered.
+//!
+//! A probe is a `search` that asks for an `inform`, with [`crate::mesh::wire::Gossip`] in place of the hash. Peers are
+//! probed in turn, at a rate that is bounded however large the mesh is. A peer that is probed has heard from the other
+//! as well, so that a pair needs one probe per interval: the lower endpoint probes first, the other only if it does not.
+//!
+//! | unanswered probes | what follows |
+//! |---|---|
+//! | 1 | another after `probe_timeout` |
+//! | 2 and more | another after `probe_retry` |
+//! | `probes_until_check` (4) | a check by an exchange, too: its kernel may refuse, or only datagrams be lost |
+//! | `probes_until_suspicion` (5; 3 if others suspect it) | a suspicion is broadcast |
+//! | `probes_until_down` (6), when the next is due | it is down ([`super::peer`]); probed at `probe_down_interval` |
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+
+use super::config::Config;
+use super::jitter::{jittered, within};
+use super::peer::{Peer, PeerState};
+use super::timers::Timers;
+
+/// A probe that is scheduled by the interval.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    since: Duration,
+    /// The interval when it was scheduled.
+    interval: Duration,
+}
+
+/// What is to be done beside sending a probe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Escalation {
+    /// Check the peer by an exchange.
+    pub(super) check: bool,
+    /// Broadcast that it is suspected.
+    pub(super) broadcast: bool,
+}
+
+/// The schedule of probes.
+#[derive(Debug)]
+pub(super) struct Probes {
+    config: Arc<Config>,
+    own: SocketAddr,
+    /// Peers whose next probe is scheduled by the interval, and not for another reason.
+    turns: BTreeMap<SocketAddr, Turn>,
+    timers: Timers<SocketAddr>,
+    /// When the peers that are down were last probed because one of them was back.
+    recovered: Duration,
+}
+
+impl Probes {
+    pub(super) fn new(config: Arc<Config>, own: SocketAddr) -> Self {
+        Self {
+            config,
+            own,
+            turns: BTreeMap::new(),
+            timers: Timers::new(),
+            recovered: Duration::ZERO,
+        }
+    }
+
+    /// When the next probe is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Takes the next peer whose probe is due.
+    pub(super) fn pop(&mut self, now: Duration) -> Option<SocketAddr> {
+        self.timers.pop(now)
+    }
+
+    /// Whether this node is the one of a pair that probes first.
+    fn is_first(&self, peer: SocketAddr) -> bool {
+        self.own < peer
+    }
+
+    /// Schedules the first probe of a peer that has come up, among `up` peers: at any moment of an interval, or after
+    /// that of the first of the pair.
+    pub(super) fn came_up(&mut self, now: Duration, peer: SocketAddr, up: usize, rng: &mut StdRng) {
+        let interval = self.config.probe_interval(up);
+        let pause = if self.is_first(peer) {
+            within(rng, interval)
+        } else {
+            self.second_pause(interval)
+        };
+        self.take_turn(now, peer, interval, pause);
+    }
+
+    /// Schedules the next probe of a peer that was heard. `pending`: a probe had waited for that. The first of a pair
+    /// keeps to its schedule otherwise; else peers that are heard at once would be probed at once ever after.
+    pub(super) fn heard(
+        &mut self,
+        now: Duration,
+        peer: SocketAddr,
+        pending: bool,
+        up: usize,
+        rng: &mut StdRng,
+    ) {
+        let first = self.is_first(peer);
+        if first && !pending {
+            return;
+        }
+        let interval = self.config.probe_interval(up);
+        let pause = match (first, self.turns.contains_key(&peer)) {
+            (true, true) => {
+                let jitter = self.config.probe_jitter_of(interval);
+                interval - jitter + within(rng, jitter * 2)
+            }
+            // Peers that were suspected at once are not to be probed at once ever after.
+            (true, false) => within(rng, interval),
+            (false, _) => self.second_pause(interval),
+        };
+        self.take_turn(now, peer, interval, pause);
+    }
+
+    /// The second of a pair probes only if the first has not.
+    fn second_pause(&self, interval: Duration) -> Duration {
+        interval + self.config.probe_jitter_of(interval) + self.config.probe_retry
+    }
+
+    fn take_turn(&mut self, now: Duration, peer: SocketAddr, interval: Duration, pause: Duration) {
+        let since = now;
+        self.turns.insert(peer, Turn { since, interval });
+        self.timers.set(peer, now + pause);
+    }
+
+    /// Whether a probe whose time has come is to be sent. It is postponed if the mesh has grown since it was scheduled,
+    /// so that the interval is longer now.
+    pub(super) fn is_due(&mut self, now: Duration, peer: &Peer, up: usize) -> bool {
+        let interval = self.config.probe_interval(up);
+        let endpoint = peer.node.endpoint();
+        let turn = self.turns.get_mut(&endpoint).filter(|_| peer.unanswered() == 0);
+        if let Some(turn) = turn
+            && interval > turn.interval.mul_f64(self.config.probe_stretch)
+        {
+            let stretch = interval.div_duration_f64(turn.interval) - 1.0;
+            let more = now.saturating_sub(turn.since).mul_f64(stretch);
+            turn.interval = interval;
+            self.timers.set(endpoint, now + more);
+            return false;
+        }
+        true
+    }
+
+    /// Schedules what follows if the probe that is now sent to a peer is not answered.
+    pub(super) fn sent(&mut self, now: Duration, peer: &Peer) -> Escalation {
+        let reported = matches!(peer.state(), PeerState::Suspect { reported: true, .. });
+        let unanswered = peer.unanswered();
+        let (pause, until_suspicion) = match (reported, unanswered) {
+            (true, _) => (
+                self.config.probe_retry,
+                self.config.probes_until_reported_suspicion,
+            ),
+            (false, 1) => (self.config.probe_timeout, self.config.probes_until_suspicion),
+            (false, _) => (self.config.probe_retry, self.config.probes_until_suspicion),
+        };
+        self.timers.set(peer.node.endpoint(), now + pause);
+        Escalation {
+            check: unanswered == self.config.probes_until_check,
+            broadcast: unanswered == until_suspicion,
+        }
+    }
+
+    /// Schedules the next probe of a peer that is down, one of so many.
+    pub(super) fn down(&mut self, now: Duration, peer: SocketAddr, down: usize, rng: &mut StdRng) {
+        let interval = self.config.probe_down_interval(down);
+        let pause = jittered(rng, interval, self.config.jitter);
+        self.timers.set(peer, now + pause);
+    }
+
+    /// Schedules a probe of a peer that is down soon: it may be back.
+    pub(super) fn recheck(&mut self, now: Duration, peer: SocketAddr, rng: &mut StdRng) {
+        let pause = within(rng, self.config.probe_recovery);
+        self.timers.set(peer, now + pause);
+    }
+
+    /// A peer that was down is back, and others may be: a partition may have healed. Whether to recheck those now.
+    pub(super) fn begins_recovery(&mut self, now: Duration) -> bool {
+        let begins = now >= self.recovered + self.config.join_max_pause;
+        if begins {
+            self.recovered = now;
+        }
+        begins
+    }
+
+    /// Has a peer probed at this time, out of turn.
+    pub(super) fn schedule(&mut self, at: Duration, peer: SocketAddr) {
+        self.out_of_turn(peer);
+        self.timers.set(peer, at);
+    }
+
+    /// The next probe of a peer is not scheduled by the interval: it is suspected, or down.
+    pub(super) fn out_of_turn(&mut self, peer: SocketAddr) {
+        self.turns.remove(&peer);
+    }
+
+    /// Ends the probes of a peer.
+    pub(super) fn stop(&mut self, peer: SocketAddr) {
+        self.turns.remove(&peer);
+        self.timers.cancel(peer);
+    }
+}
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

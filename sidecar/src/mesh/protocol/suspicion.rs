@@ -1,0 +1,87 @@
+//! Suspicion: which reports of other peers make this node probe a peer itself.
+//!
+//! No report takes a peer down: each node decides by its own probes. Those that then suspect the peer, too, pass the
+//! report on (see [`super::broadcast`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::Config;
+use super::peer::Peer;
+
+/// Judges reports by how long the peer has been silent here.
+#[derive(Debug)]
+pub(super) struct Suspicion {
+    config: Arc<Config>,
+}
+
+impl Suspicion {
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        Self { config }
+    }
+
+    /// Whether to probe a peer now that a broadcast has suspected, or has as down.
+    pub(super) fn is_confirmed_by_broadcast(&self, now: Duration, peer: &Peer, down: bool) -> bool {
+        let silence = if down {
+            self.config.probe_timeout
+        } else {
+            self.config.suspicion_silence
+        };
+        is_silent_for(now, peer, silence)
+    }
+
+    /// Whether to probe a peer now that another's node list has as down. Lists are long: most of it proves wrong
+    /// by one probe.
+    pub(super) fn is_confirmed_by_list(&self, now: Duration, peer: &Peer) -> bool {
+        is_silent_for(now, peer, self.config.probe_timeout)
+    }
+}
+
+/// Whether a peer that is up was not heard for this long, and is not being probed.
+fn is_silent_for(now: Duration, peer: &Peer, silence: Duration) -> bool {
+    let silent = peer
+        .vitals()
+        .is_some_and(|vitals| now.saturating_sub(vitals.last_heard) > silence);
+    silent && peer.gossips() && peer.unanswered() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::super::peer::PeerEvent;
+    use super::*;
+    use crate::mesh::wire::Node;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A peer last heard at zero.
+    fn peer(events: &[PeerEvent]) -> Peer {
+        let node = Node::new("peer", IpAddr::from([10, 0, 0, 2]), 31000, 31000).unwrap();
+        let mut peer = Peer::new(node, Duration::ZERO, false);
+        for event in events {
+            peer.apply(Duration::ZERO, *event, &Config::default());
+        }
+        peer
+    }
+
+    #[test]
+    fn a_broadcast_counts_after_silence_and_sooner_if_the_peer_is_down() {
+        let suspicion = Suspicion::new(Arc::default());
+        let peer = peer(&[PeerEvent::Verified, PeerEvent::GossipSeen]);
+        assert!(!suspicion.is_confirmed_by_broadcast(SECOND, &peer, false));
+        assert!(suspicion.is_confirmed_by_broadcast(4 * SECOND, &peer, false));
+        assert!(suspicion.is_confirmed_by_broadcast(SECOND, &peer, true));
+        assert!(suspicion.is_confirmed_by_list(SECOND, &peer));
+        assert!(!suspicion.is_confirmed_by_list(SECOND / 10, &peer));
+    }
+
+    #[test]
+    fn peers_that_are_probed_already_or_do_not_gossip_are_left_alone() {
+        let suspicion = Suspicion::new(Arc::default());
+        let probed = [PeerEvent::Verified, PeerEvent::GossipSeen, PeerEvent::ProbeDue];
+        for events in [&probed[..], &[PeerEvent::Verified], &[PeerEvent::GossipSeen]] {
+            assert!(!suspicion.is_confirmed_by_broadcast(9 * SECOND, &peer(events), true));
+        }
+    }
+}
