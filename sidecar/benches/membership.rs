@@ -1,5 +1,4 @@
-//! What the mesh's pure parts cost as it grows: the hash that every datagram carries, and the datagrams and lists
-//! themselves.
+//! Cost of the mesh's pure parts by its size: the hash that every datagram carries, datagrams and lists.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 use std::hint::black_box;
@@ -22,7 +21,7 @@ fn node(index: u16) -> Node {
     Node::new(&format!("node-{index}"), address, 31000, 31000).unwrap()
 }
 
-/// What a node of a mesh knows in which this many are up, itself included.
+/// The membership of a node in a mesh of this many that are up, itself included.
 fn membership(size: u16) -> Membership {
     let mut membership = Membership::new(node(0), Arc::default());
     for index in 1..size {
@@ -33,7 +32,7 @@ fn membership(size: u16) -> Membership {
     membership
 }
 
-/// A node goes and comes, and the hash is made anew each time.
+/// A node goes down and comes up; the hash is computed each time.
 fn change(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("down-and-up");
     let failures = Config::default().checks_until_down;
@@ -54,7 +53,7 @@ fn change(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// The list of all nodes, as one node tells another.
+/// The list of all nodes, as it is sent.
 fn list(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("node-list");
     for size in SIZES {

@@ -32,7 +32,7 @@ struct Options {
     /// The third number of their addresses 127.83.N.x.
     #[arg(long, default_value_t = 1)]
     network: u8,
-    /// Seconds to wait for an agreement.
+    /// Seconds to wait for an convergence.
     #[arg(long, default_value_t = 120)]
     limit: u64,
     /// Seconds over which the idle mesh is measured, and before that.

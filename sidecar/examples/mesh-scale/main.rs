@@ -1,9 +1,9 @@
-//! Meshes of many nodes in simulated time: how soon all agree, and what discovery costs each node.
+//! Meshes of many nodes in simulated time: time to convergence, and the cost of discovery for each node.
 //!
 //!     cargo run --profile simulation -p sidecar --example mesh-scale -- --nodes 1000
 //!
 //! Equal seeds make equal runs. What is counted, and how exchanges are carried, is in
-//! `tests/mesh_common/world/traffic.rs`.
+//! `tests/mesh/common/world/traffic.rs`.
 #![allow(clippy::print_stdout, reason = "it prints its table")]
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 )]
 
 #[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/mesh_common/world/mod.rs"]
+#[path = "../../tests/mesh/common/world/mod.rs"]
 mod world;
 
 use std::net::Ipv4Addr;
@@ -21,10 +21,10 @@ use clap::Parser;
 
 use self::world::{Layout, Network, Traffic, World};
 
-/// Simulates meshes of many nodes, and prints how soon they agree and what it costs.
+/// Simulates meshes of many nodes, and prints their time to convergence and its cost.
 #[derive(Debug, Parser)]
 struct Options {
-    /// How many nodes; several sizes give several lines.
+    /// Number of nodes; several sizes give several lines.
     #[arg(long, value_delimiter = ',', default_value = "5,50,200,1000")]
     nodes: Vec<u32>,
     /// Service instances of each node.
@@ -33,19 +33,19 @@ struct Options {
     /// The share of datagrams and TCP segments that are lost.
     #[arg(long, default_value_t = 0.05)]
     loss: f64,
-    /// How long a packet takes one way, in milliseconds.
+    /// One-way delay of a packet, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 50)]
     delay: u64,
-    /// Nodes that do not gossip, but deal with each other as with the original.
+    /// Nodes that do not gossip, as the original.
     #[arg(long)]
     original: bool,
-    /// Print, for each simulated second of a start, how many nodes one knows and holds to be up on average.
+    /// Print, for each simulated second of a start, the average number of nodes that are known and up.
     #[arg(long)]
     trace: bool,
-    /// Decides everything that is left to chance.
+    /// Seed of the random number generator; equal seeds make equal runs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The most simulated seconds that are waited for an agreement.
+    /// Timeout for convergence, in simulated seconds.
     #[arg(long, value_name = "S", default_value_t = 60)]
     limit: u64,
     /// Simulated seconds over which the steady state is measured.
@@ -56,7 +56,7 @@ struct Options {
     rest: u64,
 }
 
-/// One size's results. Times are simulated; none where the limit was reached.
+/// Results for one size. Times are simulated; none if the limit was reached.
 struct Line {
     nodes: u32,
     cold: Option<Duration>,
@@ -68,7 +68,7 @@ struct Line {
     took: Duration,
 }
 
-/// What a node sends and receives: per second on average, and the busiest nodes' datagrams sent and bytes.
+/// Traffic of a node per second: the average, and the maximum of datagrams sent and of bytes.
 #[derive(Default)]
 struct Steady {
     sent: f64,
@@ -133,16 +133,16 @@ fn simulate(options: &Options, nodes: u32) -> Line {
             place
         })
         .collect();
-    let agreed = |world: &mut World, what: &str| {
-        let agreed = world.agreed_after(limit);
-        if let Err(why) = &agreed {
+    let converged = |world: &mut World, what: &str| {
+        let converged = world.converged_after(limit);
+        if let Err(why) = &converged {
             let why: String = why.chars().take(400).collect();
             println!(
-                "  {nodes} nodes, {what}: no agreement after {} s: {why}",
+                "  {nodes} nodes, {what}: no convergence after {} s: {why}",
                 options.limit
             );
         }
-        agreed.ok()
+        converged.ok()
     };
     if options.trace {
         for _ in 0..options.limit {
@@ -157,7 +157,7 @@ fn simulate(options: &Options, nodes: u32) -> Line {
             }
         }
     }
-    let cold = agreed(&mut world, "cold start").map(|_| world.now());
+    let cold = converged(&mut world, "cold start").map(|_| world.now());
     let start = Steady::of(&world.take_traffic(), world.now());
     let mut line = Line {
         nodes,
@@ -176,15 +176,15 @@ fn simulate(options: &Options, nodes: u32) -> Line {
         line.steady = Steady::of(&world.take_traffic(), steady);
         let victim = places[places.len() / 3];
         world.freeze(victim);
-        line.frozen = agreed(&mut world, "one stands still");
+        line.frozen = converged(&mut world, "one frozen");
         world.thaw(victim);
-        if agreed(&mut world, "it goes on").is_some() {
+        if converged(&mut world, "thawed").is_some() {
             world.partition(&places[..places.len() / 2]);
-            line.parted = agreed(&mut world, "cut in two");
+            line.parted = converged(&mut world, "partitioned");
             if line.parted.is_some() {
                 world.run_for(Duration::from_secs(10));
                 world.heal();
-                line.healed = agreed(&mut world, "healed");
+                line.healed = converged(&mut world, "healed");
             }
         }
     }
@@ -224,7 +224,7 @@ fn main() {
         options.seed
     );
     println!(
-        "times in simulated s until all agree; a node's traffic per s in the steady state, both directions but where said"
+        "times in simulated s until convergence; a node's traffic per s in the steady state, both directions unless noted"
     );
     println!(
         "| nodes |   cold | frozen |    cut | healed |   sent | max sent | recvd. | exchng. | segmnts |     kB/s | max kB/s | cold, kB | took s |"

@@ -30,7 +30,7 @@ const MAX_WAITING_REQUESTS: usize = 64;
 /// Why a node cannot take part in discovery.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The interface has no address for us.
+    /// The interface has no usable address.
     #[error("discovery.nic")]
     Interface(#[from] InterfaceError),
     /// A port could not be bound.
@@ -38,9 +38,9 @@ pub enum StartError {
     Bind {
         /// The setting that names the port.
         setting: &'static str,
-        /// What was to be bound.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// The node's name cannot go over the wire.
@@ -136,7 +136,7 @@ impl Mesh {
         })
     }
 
-    /// The node itself, with the ports that are really bound.
+    /// The node itself, with the ports that were bound.
     pub fn node(&self) -> &Node {
         &self.node
     }
@@ -156,14 +156,14 @@ impl Mesh {
         self.counters.clone()
     }
 
-    /// Withdraws the local instances, waiting at most `limit` until every neighbour knows; tells every
-    /// known node that this one is gone; stops.
+    /// Withdraws the local instances, waits at most `limit` until every peer has acknowledged that, sends `leave` to
+    /// all known nodes, and stops.
     pub async fn leave(mut self, limit: Duration) {
         if let Some(leave) = self.leave.take() {
-            // Whoever does not hear it has ended already.
+            // A driver that does not receive it has ended already.
             let _ = leave.send(limit);
         }
-        // The driver bounds its own goodbye by `limit`; the rest only drops connections.
+        // The driver bounds its own leave by `limit`; the rest only drops connections.
         let ended = tokio::time::timeout(limit + Duration::from_secs(1), self.tasks.wait()).await;
         if ended.is_err() {
             tracing::warn!("discovery: not ended in time, stopped");

@@ -1,6 +1,6 @@
 //! Connections to other nodes' exchange servers, and those kept open between exchanges.
 //!
-//! A kept connection tells at once when the program at its other end dies, because the kernel closes it.
+//! A kept connection reports a crash of the peer at once, because the kernel closes it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,21 +20,21 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::large_bodies::{LargeBodies, SMALL, Turn};
+use super::large_bodies::{LargeBodies, Permit, SMALL};
 use super::protocol::Failure;
 use super::wire::GOSSIP_HEADER;
 
-/// A handshake that takes longer has lost a packet, which the kernel would send again only after a second; it
-/// does not take the other's program, however busy that is. Doubles, lest a longer way never be enough.
+/// Timeout for a TCP handshake, which the peer's kernel answers however busy its program is. A longer one has lost a
+/// packet, which our kernel would repeat only after a second. It doubles from try to try, for longer round trips.
 const HANDSHAKE: Duration = Duration::from_millis(250);
 
 /// Why there is no answer.
-pub(super) struct Trouble {
+pub(super) struct ExchangeError {
     pub(super) failure: Failure,
     pub(super) cause: Box<dyn Error + Send + Sync>,
 }
 
-impl Trouble {
+impl ExchangeError {
     pub(super) fn new(failure: Failure, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             failure,
@@ -43,13 +43,13 @@ impl Trouble {
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ExchangeError {
     fn from(error: io::Error) -> Self {
         Self::new(failure_of(&error), error)
     }
 }
 
-impl From<hyper::Error> for Trouble {
+impl From<hyper::Error> for ExchangeError {
     fn from(error: hyper::Error) -> Self {
         let io = error
             .source()
@@ -82,25 +82,25 @@ fn failure_of(error: &io::Error) -> Failure {
 /// The body of a successful answer.
 pub(super) struct AnswerBody {
     pub(super) bytes: Bytes,
-    /// Its turn, where it is large.
-    pub(super) turn: Option<Turn>,
-    /// Whether the other says that it gossips.
+    /// The permit of a large body.
+    pub(super) permit: Option<Permit>,
+    /// Whether the peer has announced that it gossips.
     pub(super) gossips: bool,
 }
 
-/// A connection to one node. Nothing happens on it but while it is asked or watched.
+/// A connection to one peer. It makes progress only while a request is under way or it is polled for its end.
 pub(super) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     traffic: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
     over: bool,
     answers: u32,
-    /// Whether the other is of our own kind, as far as it has said.
+    /// Whether the peer has announced that it gossips.
     gossips: bool,
 }
 
 impl Connection {
-    /// Connects from the node's own address, so that the other knows who speaks.
-    pub(super) async fn open(own: IpAddr, to: SocketAddr) -> Result<Self, Trouble> {
+    /// Connects from the node's own address, by which the peer recognises it.
+    pub(super) async fn open(own: IpAddr, to: SocketAddr) -> Result<Self, ExchangeError> {
         let stream = connect(own, to).await?;
         let (requests, traffic) = Builder::new()
             .title_case_headers(true)
@@ -115,25 +115,25 @@ impl Connection {
         })
     }
 
-    /// The body of a successful answer. Cancelled or failed, the connection is of no more use.
+    /// Makes one request. If it is cancelled or fails, the connection cannot be used again.
     pub(super) async fn ask(
         &mut self,
         request: hyper::Request<Full<Bytes>>,
         to: IpAddr,
         max_body: usize,
         large: &LargeBodies,
-    ) -> Result<AnswerBody, Trouble> {
+    ) -> Result<AnswerBody, ExchangeError> {
         let requests = &mut self.requests;
         let mut answer = pin!(async {
             requests.ready().await?;
             let answer = requests.send_request(request).await?;
             let status = answer.status();
             if status == StatusCode::SERVICE_UNAVAILABLE {
-                // It has no time for us, as if it had not answered.
-                return Err(Trouble::new(Failure::Timeout, format!("status {status}")));
+                // It is overloaded, which is as if it had not answered.
+                return Err(ExchangeError::new(Failure::Timeout, format!("status {status}")));
             }
             if !status.is_success() {
-                return Err(Trouble::new(Failure::Bad, format!("status {status}")));
+                return Err(ExchangeError::new(Failure::Bad, format!("status {status}")));
             }
             let gossips = answer.headers().contains_key(GOSSIP_HEADER);
             let small = answer
@@ -141,17 +141,17 @@ impl Connection {
                 .size_hint()
                 .upper()
                 .is_some_and(|size| size <= SMALL);
-            let turn = if small { None } else { large.turn(to).await };
+            let permit = if small { None } else { large.permit(to).await };
             let body = Limited::new(answer.into_body(), max_body).collect().await;
             match body {
                 Ok(body) => Ok(AnswerBody {
                     bytes: body.to_bytes(),
-                    turn,
+                    permit,
                     gossips,
                 }),
                 Err(error) => Err(match error.downcast::<hyper::Error>() {
                     Ok(error) => (*error).into(),
-                    Err(too_long) => Trouble::new(Failure::Bad, too_long),
+                    Err(too_long) => ExchangeError::new(Failure::Bad, too_long),
                 }),
             }
         });
@@ -161,7 +161,7 @@ impl Connection {
             // The connection may end before its last bytes are read.
             ended = &mut self.traffic => {
                 self.over = true;
-                // Dropped, so that a request which it did not take up fails at once.
+                // Dropped, so that a request that was not sent fails at once.
                 self.traffic = Box::pin(std::future::pending());
                 ended?;
                 answer.await?
@@ -172,13 +172,13 @@ impl Connection {
         Ok(body)
     }
 
-    /// Whether the other side is known to have closed it.
+    /// Whether the peer is known to have closed it.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Whether the other side keeps connections, and does not close each one after its answer as the original does:
-    /// our own kind, which may never be asked again, and whoever has been.
+    /// Whether the peer keeps connections, and does not close each after its answer as the original does. One that
+    /// gossips does, and so does one that has answered twice.
     fn is_kept(&self) -> bool {
         self.gossips || self.answers > 1
     }
@@ -192,9 +192,9 @@ impl Connection {
     }
 }
 
-/// Begins anew when it takes long, until the caller has waited long enough.
+/// Retries handshakes that take long, until the caller's timeout.
 async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
-    let mut patience = HANDSHAKE;
+    let mut limit = HANDSHAKE;
     loop {
         let socket = if own.is_ipv4() {
             TcpSocket::new_v4()?
@@ -202,14 +202,14 @@ async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
             TcpSocket::new_v6()?
         };
         socket.bind(SocketAddr::new(own, 0))?;
-        match timeout(patience, socket.connect(to)).await {
+        match timeout(limit, socket.connect(to)).await {
             Ok(connected) => return connected,
-            Err(_) => patience *= 2,
+            Err(_) => limit *= 2,
         }
     }
 }
 
-/// Connections that nobody is asked on now, one a node.
+/// Connections without a request under way, at most one to each peer.
 #[derive(Default)]
 pub(super) struct IdleConnections(BTreeMap<SocketAddr, Connection>);
 
@@ -227,12 +227,12 @@ impl IdleConnections {
         self.0.retain(|to, _| wanted(*to));
     }
 
-    /// Waits until a node closes its connection though it keeps connections. Can be cancelled.
+    /// Waits until a peer that keeps connections closes one. Can be cancelled.
     pub(super) async fn closed(&mut self) -> SocketAddr {
         poll_fn(|cx| {
             let mut closed = None;
             self.0.retain(|to, connection| {
-                // One at a time: the next is found when asked again.
+                // One at a time; the next call finds the next.
                 if closed.is_some() || connection.poll_over(cx).is_pending() {
                     return true;
                 }

@@ -1,4 +1,4 @@
-//! What went over the network, counted for the metrics page.
+//! Counters of datagrams and exchanges, for the metrics page.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,7 +79,7 @@ impl Counters {
         read(&self.unsent)
     }
 
-    /// Exchanges that this node made and that ended so.
+    /// Exchanges that this node made, by outcome.
     pub fn made(&self, kind: ExchangeKind, outcome: Outcome) -> u64 {
         read(&self.made[index(&ExchangeKind::ALL, &kind)][index(&Outcome::ALL, &outcome)])
     }

@@ -1,4 +1,4 @@
-//! What nodes offer: the lists of this node and of every node that is up (khala). Pure.
+//! The directory of services: the lists of this node and of every peer that is up (khala). Pure.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,15 +14,15 @@ use crate::balance::service::{Instance, Instances, Offer, ServiceId};
 
 /// The most service nodes held in all.
 const MAX_TOTAL: usize = 65_536;
-/// How many of the own list's last changes can be told one by one.
+/// Changes of the own list that are kept to be announced one by one; a peer further behind gets the whole list.
 const MAX_CHANGES: usize = 4;
 
 /// A change of this node's own list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// One service node more.
+    /// A service node was added.
     Add(NodeChange),
-    /// One service node less.
+    /// A service node was removed.
     Remove(NodeChange),
 }
 
@@ -38,12 +38,12 @@ struct Entry {
 
 /// The lists that one node knows.
 ///
-/// The own list has a revision that counts its changes; who was told revision r needs the changes after it.
+/// The own list has a revision that counts its changes; a peer that has acknowledged one needs the changes after it.
 #[derive(Debug)]
 pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
-    /// Addresses of instances whose node is lost, each with the node's endpoint.
+    /// Addresses of instances whose node is down, each with the node's endpoint.
     lost: BTreeMap<SocketAddr, SocketAddr>,
     /// The same by the node's endpoint.
     lost_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
@@ -51,7 +51,7 @@ pub struct Directory {
     /// The bytes of all entries.
     size: usize,
     revision: u64,
-    /// The last changes of the own list, the newest of them making `revision`.
+    /// The last changes of the own list; the newest made `revision`.
     changes: VecDeque<Change>,
     hash: OnceCell<Arc<str>>,
     /// The sum of all entries' digests.
@@ -77,7 +77,7 @@ impl Directory {
         directory
     }
 
-    /// How often the own list has changed.
+    /// Number of changes of the own list.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -95,7 +95,7 @@ impl Directory {
         self.lists.get(node).map(|entry| &entry.services)
     }
 
-    /// Makes this the whole list of a node. False where it was already, or where there is no room.
+    /// Replaces the list of a node. False if it is the same, or there is no room.
     pub fn set(&mut self, node: &Node, services: ServiceList) -> bool {
         let held = self.lists.get(node);
         if held.is_some_and(|held| held.services == services) {
@@ -108,7 +108,7 @@ impl Directory {
             return false;
         }
         self.total = total;
-        self.find(node.endpoint());
+        self.drop_down_addresses(node.endpoint());
         for (_, instance) in services.iter().filter_map(ServiceNode::instance) {
             self.lost.remove(&instance.address);
         }
@@ -132,21 +132,21 @@ impl Directory {
         true
     }
 
-    /// Adds to the list of a node whose list is known, or puts it in its namesake's place. False where
+    /// Adds to the list of a node whose list is known, or replaces the service node of the same identity. False if
     /// nothing changed.
     pub fn add(&mut self, node: &Node, service: ServiceNode) -> bool {
         let list = self.services(node).map(|list| list.with(service));
         list.is_some_and(|list| self.set(node, list))
     }
 
-    /// Removes from the list of a node. False where nothing changed.
+    /// Removes from the list of a node. False if nothing changed.
     pub fn remove(&mut self, node: &Node, service: &ServiceNode) -> bool {
         let list = self.services(node).map(|list| list.without(service));
         list.is_some_and(|list| self.set(node, list))
     }
 
-    /// Forgets the list of a node that is gone without a word, but keeps in mind where its instances were, until
-    /// it is there again or forgotten as well. False where there was no list.
+    /// Drops the list of a node that has gone down, but remembers the addresses of its instances until it is back or
+    /// forgotten. False if there was no list.
     pub fn mark_down(&mut self, node: &Node) -> bool {
         let services = self.services(node).into_iter().flat_map(ServiceList::iter);
         let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
@@ -165,19 +165,19 @@ impl Directory {
         dropped
     }
 
-    /// Nothing of the node at this endpoint counts as lost any more.
-    fn find(&mut self, endpoint: SocketAddr) {
+    /// Forgets the addresses of the instances of a node that was down.
+    fn drop_down_addresses(&mut self, endpoint: SocketAddr) {
         for address in self.lost_by_node.remove(&endpoint).unwrap_or_default() {
-            // Another node may have lost the same since.
+            // Another node with the same instance may have gone down since.
             if self.lost.get(&address) == Some(&endpoint) {
                 self.lost.remove(&address);
             }
         }
     }
 
-    /// Forgets a node's list. False where there was none.
+    /// Drops a node's list. False if there was none.
     pub fn drop_node(&mut self, node: &Node) -> bool {
-        self.find(node.endpoint());
+        self.drop_down_addresses(node.endpoint());
         let Some(entry) = self.lists.remove(node) else {
             return false;
         };
@@ -188,7 +188,7 @@ impl Directory {
         true
     }
 
-    /// Makes these the own list. False where they were already.
+    /// Replaces the own list. False if it is the same.
     pub fn offer(&mut self, offers: &[Offer]) -> bool {
         let own = self.own.clone();
         let before = self.local().khala_nodes;
@@ -202,7 +202,7 @@ impl Directory {
                 .binary_search_by(|other| other.key().cmp(&node.key()))
                 .map_or(true, |i| there[i] != node)
         };
-        // A changed weight is told as remove and add: an equal identity alone would not be news.
+        // A changed weight is announced as remove and add: peers ignore an added identity that they have.
         let removed = before.iter().filter(|node| missing_in(&after, node));
         let added = after.iter().filter(|node| missing_in(&before, node));
         let change = |node: &ServiceNode| NodeChange {
@@ -220,7 +220,7 @@ impl Directory {
         true
     }
 
-    /// The change that follows a revision of the own list; none where the whole list is better told.
+    /// The change that follows a revision of the own list; none if it is not kept any more.
     pub fn change_after(&self, revision: u64) -> Option<&Change> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
         self.changes.get(self.changes.len().checked_sub(behind)?)
@@ -237,7 +237,7 @@ impl Directory {
         self.digest
     }
 
-    /// Every list: the body of `khala.sync`. None where that is more than others read.
+    /// Every list: the body of `khala.sync`. None if that is more than others read.
     pub fn everything(&self) -> Option<Vec<NodeServices>> {
         // Brackets around, a comma after each but the last.
         if self.lists.len() > MAX_NODES || self.size + self.lists.len() + 1 > ExchangeKind::Sync.max_body() {
@@ -268,7 +268,7 @@ impl Directory {
             .collect()
     }
 
-    /// What the balancer is to know.
+    /// All instances, for the balancer.
     pub fn instances(&self) -> Instances {
         let mut offered: BTreeMap<ServiceId, Vec<Instance>> = BTreeMap::new();
         for service in self.lists.values().flat_map(|entry| entry.services.iter()) {

@@ -1,5 +1,4 @@
-//! The one task that owns a node's state machine: waits for something to happen, hands it in, and does
-//! what comes out.
+//! The task that owns a node's state machine: waits for events, hands them in, and executes the actions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,14 +18,14 @@ use super::publishing::Publishing;
 use super::wire::{Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
 
-/// How often `leave` is said, because datagrams get lost, and the pause between.
+/// Times that `leave` is sent, because datagrams get lost, and the pause between.
 const LEAVES: u32 = 2;
 const LEAVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// So many datagrams at most are heard before time counts, however many come.
-const MAX_HEARD: usize = 64;
+/// Datagrams read before timers are handled; more would let a flood stop the timers.
+const MAX_READ_BEFORE_TIMERS: usize = 64;
 
-/// The state machine's surroundings.
+/// The state machine with its sockets and channels.
 pub(super) struct Driver {
     pub(super) protocol: Protocol,
     pub(super) incoming: Arc<UdpSocket>,
@@ -36,7 +35,7 @@ pub(super) struct Driver {
     pub(super) leave: oneshot::Receiver<Duration>,
     pub(super) publishing: Publishing,
     pub(super) counters: Arc<Counters>,
-    /// Of answers, so that askers cannot hold them up.
+    /// Limits large answers; apart from that of requests, so that requests cannot delay answers.
     pub(super) large: Arc<LargeBodies>,
     pub(super) stop: CancellationToken,
 }
@@ -44,11 +43,11 @@ pub(super) struct Driver {
 /// What the driver waits for.
 enum Happening {
     Event(Event),
-    /// An exchange has ended: with a node at this endpoint that gossips, where it is given.
+    /// An exchange has ended; the endpoint is that of a peer that has announced that it gossips.
     Ended(Option<SocketAddr>, Event),
     Request(Served),
     NotADatagram,
-    /// The mesh is to be left within this time.
+    /// Leave the mesh within this time.
     Leave(Duration),
     Stop,
 }
@@ -59,7 +58,7 @@ impl Driver {
         let mut exchanges = Exchanges::default();
         let mut buffer = vec![0; MAX_DATAGRAM + 1];
         let mut last_moment = None;
-        // A new socket counts as full until the runtime has looked at it once.
+        // A new socket is not writable until the runtime has polled it once.
         let _ = self.outgoing.writable().await;
         let offers = self.offers.borrow_and_update().clone();
         let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
@@ -67,15 +66,15 @@ impl Driver {
         self.publishing.publish_if_due(&self.protocol);
         loop {
             if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
-                // First, lest a question of ours that arrives after the goodbye be taken for life.
+                // First: a request of ours that arrives after `leave` would look like a sign of life.
                 exchanges.shutdown().await;
-                self.say_goodbye(started.elapsed()).await;
+                self.send_leave(started.elapsed()).await;
                 break;
             }
             let happening = self.wait(started, last_moment, &mut exchanges, &mut buffer).await;
             let now = started.elapsed();
             if matches!(happening, Happening::Event(Event::Wake)) {
-                self.hear_what_came(now, &mut exchanges, &mut buffer);
+                self.read_waiting_datagrams(now, &mut exchanges, &mut buffer);
             }
             let actions = match happening {
                 Happening::Event(Event::Offers(_)) if last_moment.is_some() => continue,
@@ -99,7 +98,7 @@ impl Driver {
                     } else {
                         self.protocol.serve(now, from, request)
                     };
-                    // The asker may have gone meanwhile.
+                    // The connection may have ended meanwhile.
                     let _ = answer.send(given);
                     actions
                 }
@@ -154,9 +153,10 @@ impl Driver {
         }
     }
 
-    /// Where the machine was too busy to run us, answers wait that the state machine is not to miss.
-    fn hear_what_came(&mut self, now: Duration, exchanges: &mut Exchanges, buffer: &mut [u8]) {
-        for _ in 0..MAX_HEARD {
+    /// Reads datagrams that have waited before timers are handled: on a busy machine they are answers to probes that
+    /// would count as missed.
+    fn read_waiting_datagrams(&mut self, now: Duration, exchanges: &mut Exchanges, buffer: &mut [u8]) {
+        for _ in 0..MAX_READ_BEFORE_TIMERS {
             let Ok((length, from)) = self.incoming.try_recv_from(buffer) else {
                 return;
             };
@@ -169,7 +169,7 @@ impl Driver {
         }
     }
 
-    /// What these bytes are, if they are a datagram of the mesh's.
+    /// Parses a datagram and counts it.
     fn heard(&self, bytes: &[u8], from: SocketAddr) -> Option<Event> {
         let datagram = Datagram::parse(bytes).ok()?;
         self.counters.count_received(datagram.kind);
@@ -181,7 +181,7 @@ impl Driver {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => {
-                    // Like the network, a full buffer loses datagrams; search rounds come again.
+                    // A full buffer loses datagrams as the network does; the protocol repeats them.
                     match self.outgoing.try_send_to(&datagram.encode(), to) {
                         Ok(_) => self.counters.count_sent(datagram.kind),
                         Err(error) => {
@@ -225,14 +225,14 @@ impl Driver {
         }
     }
 
-    async fn say_goodbye(&mut self, now: Duration) {
-        let goodbye = self.protocol.handle(now, Event::Leave);
+    async fn send_leave(&mut self, now: Duration) {
+        let leave = self.protocol.handle(now, Event::Leave);
         let mut none = Exchanges::default();
         for time in 0..LEAVES {
             if time > 0 {
                 tokio::time::sleep(LEAVE_PAUSE).await;
             }
-            self.act(goodbye.clone(), &mut none);
+            self.act(leave.clone(), &mut none);
         }
         let node: &Node = self.protocol.membership().own();
         tracing::info!(%node, "discovery: left");

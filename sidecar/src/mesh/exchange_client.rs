@@ -1,4 +1,4 @@
-//! Asks another node: one HTTP/1.1 request, on the connection kept from the last one or on a new one.
+//! Makes an exchange: one HTTP/1.1 request, on a kept connection or on a new one.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 
-use super::connection::{AnswerBody, Connection, Trouble};
+use super::connection::{AnswerBody, Connection, ExchangeError};
 use super::large_bodies::LargeBodies;
 use super::protocol::Failure;
 use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
@@ -17,9 +17,9 @@ const AGENT: &str = concat!("sidecar/", env!("CARGO_PKG_VERSION"));
 /// How an exchange ended.
 pub(super) struct Ended {
     pub(super) outcome: Result<Answer, Failure>,
-    /// Whether the other said that it gossips.
+    /// Whether the peer has announced that it gossips.
     pub(super) gossips: bool,
-    /// Where it can be used again.
+    /// The connection, if it can be used again.
     pub(super) connection: Option<Connection>,
 }
 
@@ -33,7 +33,7 @@ impl Ended {
     }
 }
 
-/// Makes one exchange. Gives the connection back where it can be used again.
+/// Makes one exchange.
 pub(super) async fn exchange(
     own: IpAddr,
     to: SocketAddr,
@@ -45,7 +45,7 @@ pub(super) async fn exchange(
     let kind = request.kind();
     let answer = match tokio::time::timeout(timeout, ask(own, to, &request, kept, large)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Trouble::new(Failure::Timeout, "no answer in time")),
+        Err(_) => Err(ExchangeError::new(Failure::Timeout, "no answer in time")),
     };
     match answer {
         Ok((answer, gossips, connection)) => Ended {
@@ -53,21 +53,21 @@ pub(super) async fn exchange(
             gossips,
             connection: Some(connection).filter(|it| !it.is_over()),
         },
-        Err(Trouble { failure, cause }) => {
+        Err(ExchangeError { failure, cause }) => {
             tracing::debug!(%to, kind = kind.name(), ?failure, cause, "exchange failed");
             Ended::failed(failure)
         }
     }
 }
 
-/// The answer, whether the other gossips, and the connection that it came on.
+/// The answer, whether the peer gossips, and the connection.
 async fn ask(
     own: IpAddr,
     to: SocketAddr,
     request: &Request,
     kept: Option<Connection>,
     large: &LargeBodies,
-) -> Result<(Answer, bool, Connection), Trouble> {
+) -> Result<(Answer, bool, Connection), ExchangeError> {
     let kind = request.kind();
     if let Some(mut connection) = kept {
         match connection
@@ -78,10 +78,10 @@ async fn ask(
                 let gossips = body.gossips;
                 return Ok((read(kind, body).await?, gossips, connection));
             }
-            // Closed since it was last used. Every request may be made twice, and only a new connection
-            // tells whether anybody is there.
-            Err(trouble) if trouble.failure == Failure::Refused => {}
-            Err(trouble) => return Err(trouble),
+            // It was closed since its last use. Every request may be repeated, and only a new connection shows whether
+            // the peer is there.
+            Err(error) if error.failure == Failure::Refused => {}
+            Err(error) => return Err(error),
         }
     }
     let mut connection = Connection::open(own, to).await?;
@@ -92,28 +92,33 @@ async fn ask(
     Ok((read(kind, body).await?, gossips, connection))
 }
 
-async fn read(kind: ExchangeKind, AnswerBody { bytes, turn, .. }: AnswerBody) -> Result<Answer, Trouble> {
-    let parsed = match turn {
+async fn read(
+    kind: ExchangeKind,
+    AnswerBody { bytes, permit, .. }: AnswerBody,
+) -> Result<Answer, ExchangeError> {
+    let parsed = match permit {
         None => Answer::parse(kind, &bytes),
-        // Other tasks must not wait until so much is read, and the turn is not over before it is.
-        Some(turn) => {
+        // Parsing a large body would block other tasks. The permit is held until it is parsed.
+        Some(permit) => {
             let parsing = tokio::task::spawn_blocking(move || {
                 let parsed = Answer::parse(kind, &bytes);
-                drop((bytes, turn));
+                drop((bytes, permit));
                 parsed
             });
-            parsing.await.map_err(|error| Trouble::new(Failure::Bad, error))?
+            parsing
+                .await
+                .map_err(|error| ExchangeError::new(Failure::Bad, error))?
         }
     };
-    parsed.map_err(|malformed| Trouble::new(Failure::Bad, malformed))
+    parsed.map_err(|malformed| ExchangeError::new(Failure::Bad, malformed))
 }
 
-fn http(to: SocketAddr, request: &Request) -> Result<hyper::Request<Full<Bytes>>, Trouble> {
+fn http(to: SocketAddr, request: &Request) -> Result<hyper::Request<Full<Bytes>>, ExchangeError> {
     hyper::Request::put(format!("{PATH_PREFIX}{}", request.kind().name()))
         .header(HOST, to.to_string())
         .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, "application/json")
         .header(GOSSIP_HEADER, "1")
         .body(Full::new(Bytes::from(request.body())))
-        .map_err(|error| Trouble::new(Failure::Bad, error))
+        .map_err(|error| ExchangeError::new(Failure::Bad, error))
 }

@@ -1,6 +1,6 @@
-//! Answers other nodes: HTTP/1.1 on the node's TCP port, where nodes and services are exchanged.
+//! The exchange server: HTTP/1.1 on the node's TCP port.
 //!
-//! A connection without a request is a check of the original: it stays open until the peer closes it.
+//! The original checks a node by a connection without a request: it stays open until the peer closes it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use super::large_bodies::{LargeBodies, SMALL};
 use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, Limits};
 
-/// How long a large body may wait for its turn. Whoever sends one waits longer for the answer.
-const TURN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout for the permit of a large body. Senders wait longer than that for the answer.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
     connections: 512,
     // Several nodes may live at one address and keep a connection each.
     connections_each: 64,
-    // Whoever still waits for an answer has been told that this node goes.
+    // All peers have been sent `leave`: none needs an answer.
     stop: Duration::ZERO,
 };
 
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits {
 pub(super) struct Served {
     pub(super) from: IpAddr,
     pub(super) request: Request,
-    /// Whether the asker says that it gossips.
+    /// Whether the sender has announced that it gossips.
     pub(super) gossips: bool,
     pub(super) answer: oneshot::Sender<Answer>,
 }
@@ -102,16 +102,16 @@ impl ExchangeServer {
             let body = body(request, kind).await?;
             return parse(kind, &body);
         }
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.large.turn(from)).await;
-        let turn = turn.map_err(|_| {
+        let permit = tokio::time::timeout(PERMIT_TIMEOUT, self.large.permit(from)).await;
+        let permit = permit.map_err(|_| {
             let message = "too many large bodies at a time, try again";
             (StatusCode::SERVICE_UNAVAILABLE, message.to_owned())
         })?;
         let body = body(request, kind).await?;
-        // Other tasks must not wait until so much is read, and the turn is not over before it is.
+        // Parsing a large body would block other tasks. The permit is held until it is parsed.
         let parsing = tokio::task::spawn_blocking(move || {
             let parsed = parse(kind, &body);
-            drop((body, turn));
+            drop((body, permit));
             parsed
         });
         let failed = |_| {

@@ -1,4 +1,4 @@
-//! The exchanges with other nodes that are under way, and the connections that stay open between them.
+//! The exchanges under way, and the connections kept open between them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use super::large_bodies::LargeBodies;
 use super::protocol::{Event, Failure};
 use super::wire::Request;
 
-/// What the state machine asks of another node.
+/// An exchange that the state machine asks for.
 pub(super) struct Asked {
     pub(super) id: u64,
     pub(super) to: SocketAddr,
@@ -26,14 +26,14 @@ pub(super) struct Asked {
 #[derive(Default)]
 pub(super) struct Exchanges {
     tasks: JoinSet<Ended>,
-    /// What each task is to report, and whom it asks.
+    /// The id and the peer of each task.
     started: HashMap<task::Id, (u64, SocketAddr)>,
     idle: IdleConnections,
 }
 
 impl Exchanges {
-    /// Waits until an exchange ends or a node closes its kept connection; says whether the node at that endpoint
-    /// gossips. Can be cancelled.
+    /// Waits until an exchange ends or a peer closes its kept connection. The endpoint is that of a peer that has
+    /// announced that it gossips. Can be cancelled.
     pub(super) async fn next(&mut self) -> Option<(Option<SocketAddr>, Event)> {
         let joined = tokio::select! {
             Some(joined) = self.tasks.join_next_with_id() => joined,
@@ -41,7 +41,7 @@ impl Exchanges {
         };
         let (task, ended) = match joined {
             Ok(ended) => ended,
-            // Its panic has been printed; the state machine must not wait for it for ever.
+            // Its panic has been printed; the state machine must not wait for it forever.
             Err(error) => (error.id(), Ended::failed(Failure::Bad)),
         };
         let (id, to) = self.started.remove(&task)?;
@@ -52,7 +52,7 @@ impl Exchanges {
         Some((ended.gossips.then_some(to), Event::Answered { id, outcome }))
     }
 
-    /// Makes an exchange, on the connection that was kept where there is one.
+    /// Makes an exchange, on the kept connection if there is one.
     pub(super) fn start(
         &mut self,
         own: IpAddr,
@@ -80,7 +80,7 @@ impl Exchanges {
         self.started.insert(task.id(), (id, to));
     }
 
-    /// Closes the idle connections but those to these nodes.
+    /// Closes all idle connections but those to these peers.
     pub(super) fn keep_idle(&mut self, wanted: impl FnMut(SocketAddr) -> bool) {
         self.idle.retain(wanted);
     }

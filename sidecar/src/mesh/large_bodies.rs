@@ -1,4 +1,4 @@
-//! How many large bodies are read at once: each costs its bytes several times over until it is understood.
+//! Limits how many large bodies are read at once: parsing one takes several times its size in memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bodies up to so many bytes are read at any time. Those of a mesh of a few dozen nodes are.
+/// Bodies up to this size, in bytes, bypass the limiter. Those of a mesh of a few dozen nodes do.
 pub(super) const SMALL: u64 = 16 * 1024;
-/// The most large bodies at a time, of one address only one.
+/// Large bodies at a time; each address has at most one of them.
 const AT_ONCE: usize = 3;
 
-/// Gives large bodies their turns.
+/// A semaphore for large bodies.
 #[derive(Debug)]
 pub(super) struct LargeBodies {
     all: Arc<Semaphore>,
-    /// One permit each, for the addresses that have or wait for one.
+    /// A semaphore of one permit for each address that holds or waits for one.
     each: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
-/// The right to hold one large body; over when dropped.
+/// The permit to hold one large body, released when dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct Permit {
     _all: OwnedSemaphorePermit,
     _each: OwnedSemaphorePermit,
 }
@@ -34,19 +34,19 @@ impl LargeBodies {
         }
     }
 
-    /// Waits for the turn of a body from an address. Nothing where it is never to come.
-    pub(super) async fn turn(&self, from: IpAddr) -> Option<Turn> {
-        let each = self.of(from);
-        // First the address's own, lest one address that sends many have others wait.
+    /// Waits for the permit for a body from an address. None if the semaphore is closed.
+    pub(super) async fn permit(&self, from: IpAddr) -> Option<Permit> {
+        let each = self.permit_of(from);
+        // First the address's own: an address that sends many must not occupy the shared queue.
         let each = each.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Turn {
+        Some(Permit {
             _all: all,
             _each: each,
         })
     }
 
-    fn of(&self, from: IpAddr) -> Arc<Semaphore> {
+    fn permit_of(&self, from: IpAddr) -> Arc<Semaphore> {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         // A permit or a waiter holds a second reference.
         each.retain(|_, permit| Arc::strong_count(permit) > 1);

@@ -1,7 +1,7 @@
-//! Who is there and what they offer: discovery between sidecars.
+//! Discovery between sidecars: the nodes of the mesh and the services that they offer.
 //!
-//! [`wire`] is what goes over the network; [`membership`], [`directory`] and [`protocol`] are the pure
-//! state machine; [`agent`] runs it with sockets and a clock.
+//! [`wire`] encodes datagrams and bodies; [`protocol`] and [`directory`] are the pure state machine; [`agent`] runs it
+//! with sockets and a clock; [`settings`] is what users set.
 
 pub mod agent;
 mod connection;

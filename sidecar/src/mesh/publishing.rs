@@ -1,4 +1,4 @@
-//! Tells the balancer and the status page what a node knows.
+//! Publishes what a node knows to the balancer and the status page.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use super::view::View;
 use super::wire::Node;
 use crate::balance::service::Instances;
 
-/// What is known is published anew so rarely that it takes at most one part of so many of the time: in a large
-/// mesh that starts, changes come by the hundred, and each costs as much as the mesh is large.
+/// Publishing takes at most 1 / this of the time: in a large mesh that starts, changes come by the hundred, and the cost
+/// of each grows with the mesh.
 const PUBLISHING_SHARE: u32 = 10;
-/// But a change waits no longer than this.
+/// The longest delay of a change.
 const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
 
-/// What is published, and when it is to be next.
+/// The published state, and when it is next published.
 pub(super) struct Publishing {
     instances: watch::Sender<Arc<Instances>>,
     view: watch::Sender<Arc<View>>,
-    /// Who was up when last published.
+    /// The nodes that were up when last published.
     up: BTreeSet<Node>,
     due: bool,
     not_before: Instant,
@@ -43,12 +43,12 @@ impl Publishing {
         }
     }
 
-    /// There is something new.
+    /// Notes that there is something new.
     pub(super) fn want(&mut self) {
         self.due = true;
     }
 
-    /// When to publish, where there is something new.
+    /// When to publish, if there is something new.
     pub(super) fn due_at(&self) -> Option<Instant> {
         self.due.then_some(self.not_before)
     }

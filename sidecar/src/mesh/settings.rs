@@ -1,4 +1,5 @@
-//! `discovery.conf`: `key = value` lines, `#` comments. The keys are the original's, but for `discovery.address` and `discovery.node_name`.
+//! `discovery.conf`: `key = value` lines, `#` comments. All keys but `discovery.address` and `discovery.node_name` are
+//! the original's.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ pub struct DiscoverySettings {
     pub udp_port: u16,
     /// Where the exchange server listens. 0 takes any free port.
     pub tcp_port: u16,
-    /// The network to search: the node's address under a mask of so many bits.
+    /// Prefix length of the network to search, in bits, applied to the node's address.
     pub search_mask: u8,
     /// The first port searched on every address.
     pub search_min_udp_port: u16,
@@ -67,7 +68,7 @@ const KEYS: [&str; 10] = [
 ];
 
 impl DiscoverySettings {
-    /// The interface with the address that is given for it, where one is.
+    /// The interface with the address that is given for it, if one is.
     #[must_use]
     pub fn pinned(&self) -> Option<Pinned> {
         self.address.map(|address| Pinned {
@@ -79,7 +80,7 @@ impl DiscoverySettings {
     /// Reads the text of a file; what it does not set keeps its default.
     ///
     /// # Errors
-    /// Every mistake in the file, each with its line.
+    /// All errors of the file, each with its line.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let mut reader = Reader {
             file,
@@ -187,14 +188,14 @@ impl Reader<'_> {
         *to = port.get();
     }
 
-    /// The line of the first of these keys that is set: where to mend what they say together.
+    /// The line of the first of these keys that is set, for errors that concern several keys.
     fn line_of(&self, keys: &[&str]) -> usize {
         keys.iter()
             .find_map(|key| self.lines.get(key).copied())
             .unwrap_or(1)
     }
 
-    /// What single lines cannot tell.
+    /// Checks that need several keys.
     fn check_together(&mut self, config: &mut DiscoverySettings) {
         if let Some(address) = config.address {
             let family = if address.is_ipv4() { IpType::V4 } else { IpType::V6 };

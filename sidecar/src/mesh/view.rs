@@ -1,4 +1,4 @@
-//! What a node knows, for people and for the harness: part of the status listener's `/mesh`.
+//! A node's view of the mesh, as shown by the status listener's `/mesh`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -96,7 +96,7 @@ impl From<&Node> for NodeView {
 }
 
 impl View {
-    /// What these know.
+    /// The view that these two make up.
     pub fn of(membership: &Membership, directory: &Directory) -> Self {
         let own = NodeHealth {
             node: membership.own().into(),

@@ -15,10 +15,11 @@ use crate::mesh::wire::{Answer, Node, NodeServices, Request};
 impl Protocol {
     /// Makes the exchange that is due with a peer, if any.
     pub(super) fn exchange_if_due(&mut self, now: Duration, endpoint: SocketAddr) {
-        if self.exchanges.is_nodes_due(now, endpoint) && !self.is_nodes_wanted(now, endpoint) {
-            if let Some(plan) = self.exchanges.plan_mut(endpoint) {
-                plan.nodes_at = None;
-            }
+        if self.exchanges.is_nodes_due(now, endpoint)
+            && !self.is_nodes_wanted(now, endpoint)
+            && let Some(plan) = self.exchanges.plan_mut(endpoint)
+        {
+            plan.nodes_at = None;
         }
         let Some(peer) = self.membership.get(endpoint) else {
             return;

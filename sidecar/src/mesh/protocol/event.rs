@@ -1,4 +1,4 @@
-//! What goes into the state machine and what comes out.
+//! Events that go into the state machine and actions that come out.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::mesh::wire::{Answer, Datagram, Node, Request};
 /// What happens to a node.
 #[derive(Debug)]
 pub enum Event {
-    /// Time has come: see [`super::Protocol::next_deadline`]. The first one starts the node.
+    /// A deadline has passed, see [`super::Protocol::next_deadline`]. The first one starts the node.
     Wake,
-    /// A datagram came.
+    /// A datagram has arrived.
     Datagram {
         /// The packet's source address.
         from: IpAddr,
-        /// What was in it.
+        /// Its content.
         datagram: Datagram,
     },
     /// An exchange that an action asked for has ended.
@@ -25,66 +25,66 @@ pub enum Event {
         /// The answer, or why there is none.
         outcome: Result<Answer, Failure>,
     },
-    /// The node at this endpoint, whose answer comes next, says that it gossips: it is of our own kind.
+    /// The peer at this endpoint, whose answer comes next, has sent the header that says that it gossips.
     Gossips(SocketAddr),
-    /// A node has closed the connection that was kept to it, see [`super::Protocol::keeps_connection`].
+    /// A peer has closed the connection that was kept to it, see [`super::Protocol::keeps_connection`].
     Disconnected(SocketAddr),
-    /// These are the local instances now.
+    /// The local instances have changed to these.
     Offers(Vec<Offer>),
-    /// The node goes: tell everybody, and do nothing more.
+    /// The node leaves: it notifies all known nodes and does nothing more.
     Leave,
 }
 
 /// Why an exchange failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The other side's kernel, or the network, said no: nobody listens there.
+    /// The peer's kernel or the network refused it: nothing listens there.
     Refused,
     /// No answer in time.
     Timeout,
-    /// An answer that is none.
+    /// A malformed answer, or an error status.
     Bad,
 }
 
 /// Why a node that was up is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Departure {
-    /// It said goodbye.
+    /// It sent `leave`.
     Left,
-    /// Its checks failed, the last one so.
+    /// Its checks or probes failed, the last one for this reason.
     Down(Failure),
     /// Another node answers in its place.
     Replaced,
 }
 
-/// What is to be done.
+/// What the caller is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send a datagram.
     Send {
-        /// Where to.
+        /// The receiver.
         to: SocketAddr,
-        /// What.
+        /// The content.
         datagram: Datagram,
     },
     /// Make an exchange, and report its end as [`Event::Answered`].
     Exchange {
-        /// What the report is to carry.
+        /// The id for that event.
         id: u64,
-        /// Whom to ask.
+        /// The peer's endpoint.
         to: SocketAddr,
-        /// What to ask.
+        /// The request.
         request: Request,
-        /// How long it may take in all.
+        /// Timeout for the whole exchange.
         timeout: Duration,
     },
-    /// Say that a node which was up is gone.
+    /// Report that a peer which was up is gone.
     Gone {
-        /// Which one.
+        /// The peer.
         node: Node,
-        /// Why.
+        /// The reason.
         why: Departure,
     },
-    /// What the node knows has changed: take [`super::Protocol::view`] and [`super::Protocol::instances`] anew.
+    /// Membership or directory have changed: publish them again.
     Publish,
 }

@@ -19,11 +19,11 @@ const TYPE: &str = "search, inform or leave";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DatagramKind {
-    /// Who is there?
+    /// Asks any node that receives it to announce itself.
     Search,
-    /// I am here, and know other nodes than you.
+    /// Announces a node that knows others than the receiver.
     Inform,
-    /// I am going.
+    /// Announces that the sender leaves.
     Leave,
 }
 

@@ -14,8 +14,8 @@ use super::{
 /// The path of every exchange, up to its type.
 pub const PATH_PREFIX: &str = "/discovery/api/v1/exchange/";
 
-/// The header, in requests and answers, with which a node says that it gossips (see [`super::Gossip`]). Those of
-/// other kinds pay no heed to headers that they do not know.
+/// The header, in requests and answers, that says that a node gossips (see [`super::Gossip`]). Other implementations
+/// ignore it.
 pub const GOSSIP_HEADER: &str = "mesh-gossip";
 
 /// The types of exchange.
@@ -25,13 +25,13 @@ pub enum ExchangeKind {
     Nodes,
     /// All that one node offers, both ways.
     Local,
-    /// A service node more.
+    /// An added service node.
     Add,
-    /// A service node less.
+    /// A removed service node.
     Remove,
-    /// Do we know the same?
+    /// Hashes of all lists, to compare.
     Hash,
-    /// What differs?
+    /// All lists, to find those that differ.
     Sync,
 }
 
@@ -76,16 +76,16 @@ impl ExchangeKind {
     }
 }
 
-/// What one node asks or tells another.
+/// A request of one node to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// All nodes that the sender knows, itself included.
     Nodes(Vec<NodeState>),
     /// The sender's whole list.
     Local(NodeServices),
-    /// The sender offers one more.
+    /// The sender offers one service node more.
     Add(NodeChange),
-    /// The sender offers one less.
+    /// The sender offers one service node less.
     Remove(NodeChange),
     /// The sender's hash.
     Hash(Arc<str>),
@@ -133,18 +133,18 @@ impl Request {
     }
 }
 
-/// What comes back.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// All nodes that the receiver knows, itself included.
     Nodes(Vec<NodeState>),
     /// The receiver's own list.
     Local(NodeServices),
-    /// Taken note of: 204, no body.
+    /// Accepted: 204, no body.
     Done,
     /// The receiver's hash.
     Hash(Arc<str>),
-    /// The nodes about which the two know different things.
+    /// The nodes whose lists differ between the two.
     Diff(Vec<Node>),
 }
 

@@ -1,7 +1,9 @@
-//! Reading JSON straight into types, with errors that name the key; nothing is kept that a type has no
-//! place for, and the first violation ends the reading, so that a body costs little more than its bytes.
+//! Reads JSON straight into types, with errors that name the key. The first violation ends the reading, so that a body
+//! costs little more than its bytes.
 //!
-//! Derived deserialization would also take an array for an object, which the protocol does not.
+//! Serde's derive is not used for what peers send: it takes an array for an object and refuses a repeated key, while the
+//! original's bodies are objects only and the last of equal keys counts. It also has no bound on an array's length before
+//! it is read, and its errors neither name the place nor say what was found without quoting what a peer wrote.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,21 +16,21 @@ use serde_json::value::RawValue;
 use super::shape::{Place, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
 use super::{MAX_NAME, Malformed};
 
-/// What is read from a JSON object. Keys that are not its own are skipped; of equal keys the last counts.
+/// A type that is read from a JSON object. Unknown keys are skipped; of equal keys the last counts.
 pub(super) trait Object: Sized {
     /// Its keys.
     const KEYS: &'static [&'static str];
-    /// What has been read of it.
+    /// The values read so far.
     type Parts: Default;
 
     /// Reads the value of one of the keys.
     fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error>;
 
-    /// The whole, once the object has ended.
+    /// The value, once the object has ended.
     fn build(parts: Self::Parts) -> Result<Self, Missing>;
 }
 
-/// What an object lacks: the key, and what was expected under it.
+/// A missing key, and what was expected under it.
 pub(super) struct Missing(pub(super) &'static str, pub(super) &'static str);
 
 /// Reads an object.
@@ -36,7 +38,7 @@ pub(super) fn read_object<O: Object>(what: &'static str, json: &[u8]) -> Result<
     read(what, json, Shape(ObjectReader::new(what)))
 }
 
-/// Reads an array of at most so many objects.
+/// Reads an array of at most `most` objects.
 pub(super) fn read_list<O: Object>(
     what: &'static str,
     element: &'static str,
@@ -101,7 +103,7 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         self.checked(check_name)
     }
 
-    /// What can be read from a string.
+    /// A string that is converted.
     pub(super) fn string<T>(
         self,
         expected: &'static str,
@@ -140,18 +142,18 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         })
     }
 
-    /// An object, which errors call by its key.
+    /// An object; errors name it by its key.
     pub(super) fn object<O: Object>(self) -> Result<O, A::Error> {
         self.map.next_value_seed(Shape(ObjectReader::new(self.place.key)))
     }
 
-    /// An array of at most so many objects.
+    /// An array of at most `most` objects.
     pub(super) fn list<O: Object>(self, element: &'static str, most: usize) -> Result<Vec<O>, A::Error> {
         self.map
             .next_value_seed(Shape(ListReader::new(self.place.key, element, most)))
     }
 
-    /// Anything, as it stands; what it makes of it may fail.
+    /// Any value as its raw text, converted by a function that may fail.
     pub(super) fn raw<T>(self, read: impl FnOnce(&'de RawValue) -> Result<T, String>) -> Result<T, A::Error> {
         let place = self.place;
         let raw = self.map.next_value()?;

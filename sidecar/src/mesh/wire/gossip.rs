@@ -68,7 +68,7 @@ impl Gossip {
         text.into()
     }
 
-    /// Reads the hash of a datagram; none where it is a hash, or gossip in another format.
+    /// Reads the hash of a datagram; none if it is a hash, or gossip in another format.
     pub fn parse(hash: &str) -> Option<Self> {
         let mut parts = hash.strip_prefix(PREFIX)?.split(',');
         let mut digest = || u64::from_str_radix(parts.next()?, 16).ok();

@@ -1,4 +1,4 @@
-//! The two hashes by which nodes notice that they know different things.
+//! The two hashes by which nodes detect that they know different things.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +17,7 @@ pub fn membership_hash<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String 
 }
 
 /// The "hash" of `khala.hash`: base64 of the concatenated [`services_text`]s.
-/// Where that is longer than [`MAX_HASH`], of their
-/// SHA-512: between nodes of ours equal still means equal.
+/// If that is longer than [`MAX_HASH`], of their SHA-512: between nodes of our own kind equal still means equal.
 pub fn services_hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let text: String = texts.into_iter().collect();
     if text.len().div_ceil(3) * 4 > MAX_HASH {

@@ -1,4 +1,4 @@
-//! What else is said of a service node, kept as it came.
+//! The `meta` object of a service node, kept as received.
 
 use serde::Serialize;
 use serde::de::MapAccess;
@@ -8,7 +8,7 @@ use serde_json::{Number, json};
 use super::fields::{Missing, Object, Value, read_object};
 use super::{MAX_META, Malformed};
 
-/// The weight of an instance that does not say one, as in the original.
+/// The weight of an instance without one, as in the original.
 const DEFAULT_WEIGHT: u32 = 10;
 
 /// The `meta` object of a service node: its text, so that it costs no more than its bytes and is passed on
@@ -38,7 +38,7 @@ impl Meta {
         Self { text, weight }
     }
 
-    /// The share of connections that it tells: `weight`, 10 where that is no number, 0 where it is negative.
+    /// The share of connections: `weight`, 10 if that is no number, 0 if it is negative.
     pub fn weight(&self) -> u32 {
         self.weight
     }

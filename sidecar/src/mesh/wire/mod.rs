@@ -1,4 +1,4 @@
-//! What goes over the network, bytes to types and back; no sockets.
+//! Datagrams and bodies, bytes to types and back; no sockets.
 //!
 //! The bounds on what a peer may send are here and with [`ExchangeKind`].
 
@@ -31,7 +31,7 @@ pub const MAX_SERVICES: usize = 1024;
 /// The largest `meta` object of a service node, in bytes of JSON.
 pub const MAX_META: usize = 4096;
 
-/// The longest text that is compared as the hash of all services, in bytes: longer ones are told by a digest.
+/// The longest text that is compared as the hash of all services, in bytes; a longer one is replaced by its digest.
 pub const MAX_HASH: usize = 1 << 20;
 
 /// Why bytes from a peer are not a message.

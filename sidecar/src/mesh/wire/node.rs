@@ -47,7 +47,7 @@ impl Node {
         }))
     }
 
-    /// The host name it goes by.
+    /// Its name, by default the host's.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -67,7 +67,7 @@ impl Node {
         self.0.tcp_port
     }
 
-    /// Where its exchange server answers. Only one node can be there at a time.
+    /// The address of its exchange server, which identifies one node at a time.
     pub fn endpoint(&self) -> SocketAddr {
         SocketAddr::new(self.0.address, self.0.tcp_port)
     }
@@ -126,12 +126,12 @@ impl Serialize for Node {
     }
 }
 
-/// A node and whether the teller holds it to be healthy.
+/// A node and whether the sender has it as healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeState {
     /// The node.
     pub node: Node,
-    /// Whether the teller's checks of it succeed.
+    /// Whether the sender has it as up.
     pub healthy: bool,
 }
 

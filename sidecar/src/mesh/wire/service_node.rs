@@ -1,4 +1,4 @@
-//! A service node: one instance of a service, offered behind a node.
+//! A service node: one instance of a service, offered by a node.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,28 +16,28 @@ use crate::balance::service::{Instance, Offer, ServiceId};
 pub struct ServiceNode {
     /// The service's name.
     pub service: String,
-    /// The zone that keeps equal names apart.
+    /// The zone; equal names in other zones are other services.
     pub zone: String,
-    /// Its address, in the teller's words: the hash is taken over them.
+    /// Its address as the sender writes it, because the hash is taken over that text.
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// What else is said of it, the weight among it; passed on unchanged.
+    /// Other properties, among them the weight; passed on unchanged.
     pub meta: Meta,
 }
 
 impl ServiceNode {
-    /// What makes it the same service node, in the order in which lists are sorted.
+    /// Its identity, in the order in which lists are sorted.
     pub fn key(&self) -> (&str, &str, &str, u16) {
         (&self.service, &self.zone, &self.address, self.port)
     }
 
-    /// Its share of connections: `meta.weight`, 10 where that is missing, 0 where it is negative.
+    /// Its share of connections: `meta.weight`, 10 if that is missing, 0 if it is negative.
     pub fn weight(&self) -> u32 {
         self.meta.weight()
     }
 
-    /// What the balancer knows of it; nothing where the address is not an IP address.
+    /// The instance for the balancer; none if the address is not an IP address.
     pub fn instance(&self) -> Option<(ServiceId, Instance)> {
         let address = SocketAddr::new(parse_address(&self.address)?, self.port);
         let id = ServiceId {
@@ -146,13 +146,13 @@ impl ServiceList {
         self.0.is_empty()
     }
 
-    /// The list with this one added, or put in the place of its namesake.
+    /// The list with this one added, or in place of the one of the same identity.
     #[must_use]
     pub fn with(&self, node: ServiceNode) -> Self {
         self.iter().cloned().chain([node]).collect()
     }
 
-    /// The list without the namesake of this one.
+    /// The list without the one of the same identity.
     #[must_use]
     pub fn without(&self, node: &ServiceNode) -> Self {
         self.iter()
@@ -161,7 +161,7 @@ impl ServiceList {
             .collect()
     }
 
-    /// Whether both name the same service nodes, whatever is said of them.
+    /// Whether both hold the same identities, whatever their `meta`.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.iter()
             .map(ServiceNode::key)
@@ -169,7 +169,7 @@ impl ServiceList {
     }
 }
 
-/// Of several of one identity the last one counts.
+/// Of several with one identity the last counts.
 impl FromIterator<ServiceNode> for ServiceList {
     fn from_iter<I: IntoIterator<Item = ServiceNode>>(nodes: I) -> Self {
         let mut nodes: Vec<ServiceNode> = nodes.into_iter().collect();
@@ -180,7 +180,7 @@ impl FromIterator<ServiceNode> for ServiceList {
     }
 }
 
-/// A node and all that it offers: `khala.local`, and an element of `khala.sync`.
+/// A node and its whole list: the body of `khala.local`, and an element of `khala.sync`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeServices {
@@ -191,7 +191,7 @@ pub struct NodeServices {
 }
 
 impl NodeServices {
-    /// How many bytes of JSON it is.
+    /// Its size as JSON, in bytes.
     pub(in crate::mesh) fn size(&self) -> usize {
         struct Count(usize);
         impl io::Write for Count {

@@ -1,4 +1,4 @@
-//! Telling what kind of JSON value was found where another was expected.
+//! Errors that say which kind of JSON value was found instead of the expected one.
 
 use std::fmt;
 
@@ -93,7 +93,7 @@ fn refuse<E: Error>(place: Place, expected: &str, wrong: &Wrong) -> E {
     }
 }
 
-/// Has serde hand whatever it finds to a [`Read`].
+/// A visitor that hands any value to a [`Read`].
 pub(super) struct Shape<R>(pub(super) R);
 
 impl<R> Shape<R> {

@@ -1,4 +1,4 @@
-//! Whether all nodes see the same.
+//! Convergence: whether all nodes know the same.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,32 +8,34 @@ use sidecar::mesh::wire::Node;
 use super::{Place, World};
 
 impl World {
-    /// Runs until all that live and are not frozen agree, and that they know exactly one another; fails
-    /// after the given simulated time.
-    pub(crate) fn agree_within(&mut self, time: Duration) {
+    /// Runs until all nodes that are not frozen know exactly each other and all lists; fails after the given simulated
+    /// time.
+    pub(crate) fn converge_within(&mut self, time: Duration) {
         let end = self.now + time;
         self.changed = true;
         loop {
-            if std::mem::take(&mut self.changed) && self.agree().is_ok() {
+            if std::mem::take(&mut self.changed) && self.converged().is_ok() {
                 return;
             }
             if !self.step(end) {
-                let why = self.agree().expect_err("it was looked at after the last change");
+                let why = self
+                    .converged()
+                    .expect_err("it was looked at after the last change");
                 panic!(
-                    "seed {}: no agreement {time:?} later, at {:?}: {why}",
+                    "seed {}: no convergence {time:?} later, at {:?}: {why}",
                     self.seed, self.now
                 );
             }
         }
     }
 
-    /// Runs until all that live and are not frozen agree, each side of a partition in itself. The time that
-    /// took, to a tenth of a second; none where it took longer than the limit.
-    pub(crate) fn agreed_after(&mut self, limit: Duration) -> Result<Duration, String> {
+    /// Runs until the nodes of each side of a partition have converged. Gives the time that took, to a tenth of a second,
+    /// or what is missing at the limit.
+    pub(crate) fn converged_after(&mut self, limit: Duration) -> Result<Duration, String> {
         const STEP: Duration = Duration::from_millis(100);
         let begin = self.now;
         loop {
-            let Err(why) = self.sides_agree() else {
+            let Err(why) = self.sides_converged() else {
                 return Ok(self.now - begin);
             };
             if self.now - begin >= limit {
@@ -43,7 +45,8 @@ impl World {
         }
     }
 
-    /// How many nodes a node knows and holds to be up, on average, itself included.
+    /// Nodes that a node knows and has as up, on average, itself included.
+    #[allow(dead_code, reason = "the mesh-scale example uses it")]
     pub(crate) fn progress(&self) -> (usize, usize) {
         let memberships = || self.living.values().map(|living| living.protocol.membership());
         let known: usize = memberships().map(|membership| membership.peers().len() + 1).sum();
@@ -52,21 +55,21 @@ impl World {
         (known / nodes, up / nodes)
     }
 
-    /// Checks that each side of a partition agrees in itself.
-    pub(crate) fn agree_per_side(&self) {
-        if let Err(why) = self.sides_agree() {
-            panic!("seed {}: one side disagrees: {why}", self.seed);
+    /// Checks that the nodes of each side of a partition have converged.
+    pub(crate) fn assert_converged_per_side(&self) {
+        if let Err(why) = self.sides_converged() {
+            panic!("seed {}: one side has not converged: {why}", self.seed);
         }
     }
 
-    fn sides_agree(&self) -> Result<(), String> {
+    fn sides_converged(&self) -> Result<(), String> {
         [true, false].into_iter().try_for_each(|side| {
             let of_side = |place: &Place| self.one_side.contains(place) == side;
-            self.agree_among(&self.awake().filter(of_side).collect())
+            self.converged_among(&self.awake().filter(of_side).collect())
         })
     }
 
-    /// Fails where any node still knows one at this place.
+    /// Fails if any node still knows one at this place.
     pub(crate) fn assert_forgotten(&self, place: Place) {
         for (witness, living) in &self.living {
             let mut members = living.protocol.membership().peers();
@@ -92,11 +95,11 @@ impl World {
             .map(|(place, _)| *place)
     }
 
-    fn agree(&self) -> Result<(), String> {
-        self.agree_among(&self.awake().collect())
+    fn converged(&self) -> Result<(), String> {
+        self.converged_among(&self.awake().collect())
     }
 
-    fn agree_among(&self, places: &BTreeSet<Place>) -> Result<(), String> {
+    fn converged_among(&self, places: &BTreeSet<Place>) -> Result<(), String> {
         let nodes: BTreeSet<&Node> = places
             .iter()
             .map(|p| self.living[p].protocol.membership().own())
@@ -110,10 +113,10 @@ impl World {
             if !protocol.membership().healthy().iter().eq(nodes.iter().copied()) {
                 let seen: BTreeSet<&Node> = protocol.membership().healthy().iter().collect();
                 let lacks: Vec<_> = nodes.difference(&seen).collect();
-                let ghosts: Vec<_> = seen.difference(&nodes).collect();
+                let stale: Vec<_> = seen.difference(&nodes).collect();
                 let known: Vec<_> = protocol.membership().peers().filter(|m| !m.is_up()).collect();
                 return Err(format!(
-                    "{place} lacks {lacks:?}, has ghosts {ghosts:?}, holds as down {known:?}"
+                    "{place} lacks {lacks:?}, has stale {stale:?}, has as down {known:?}"
                 ));
             }
             for own in &lists {

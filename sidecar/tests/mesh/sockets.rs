@@ -1,14 +1,11 @@
 //! Nodes with real sockets, each on a loopback address of its own.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh_common::loopback::{Subnet, eventually, eventually_async, eventually_in, offer};
-use mesh_common::original::Original;
+use crate::common::loopback::{Subnet, eventually, eventually_async, eventually_in, offer};
+use crate::common::original::Original;
 use sidecar::mesh::StartError;
 use sidecar::mesh::view::Health;
 use tokio::io::AsyncWriteExt;
@@ -126,8 +123,8 @@ async fn a_node_that_dies_is_down_and_one_in_its_place_is_another() {
             == 1
     })
     .await;
-    let anew = subnet.start_named(2, "made-anew", vec![]).await;
-    for node in [&staying, &anew] {
+    let recreated = subnet.start_named(2, "recreated", vec![]).await;
+    for node in [&staying, &recreated] {
         eventually_in(
             &mut node.mesh.view(),
             "two nodes, the new one among them",
@@ -137,7 +134,7 @@ async fn a_node_that_dies_is_down_and_one_in_its_place_is_another() {
                     .iter()
                     .map(|node| node.node.node_name.as_str())
                     .collect();
-                names == ["node1", "made-anew"] && view.nodes.iter().all(|node| node.health == Health::Up)
+                names == ["node1", "recreated"] && view.nodes.iter().all(|node| node.health == Health::Up)
             },
         )
         .await;
@@ -167,7 +164,7 @@ async fn a_node_that_takes_connections_but_does_not_answer_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_node_of_the_original_that_calls_us_up_late_both_end_with_the_right_lists() {
+async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
     let subnet = Subnet::new();
     let node = subnet
         .start(1, vec![offer("a", subnet.address(1), 8000, 15)])
@@ -221,7 +218,9 @@ async fn malformed_requests_get_400_and_a_check_connection_stays_open() {
             r#"{"node":{"nodeName":"x","address":"1.2.3.4","udpPort":0,"tcpPort":1}}"#,
         ),
     ] {
-        let answer = mesh_common::original::put(at.ip(), at, path, body).await.unwrap();
+        let answer = crate::common::original::put(at.ip(), at, path, body)
+            .await
+            .unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 "), "{path} {body}: {answer}");
         assert!(
             answer.contains("{\"code\":400,\"message\":\""),
@@ -232,12 +231,12 @@ async fn malformed_requests_get_400_and_a_check_connection_stays_open() {
             "{answer}"
         );
     }
-    mesh_common::original::check(at).await;
+    crate::common::original::check(at).await;
     assert_eq!(node.mesh.counters().rejected(), 5);
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_with_its_setting() {
+async fn a_port_in_use_is_reported_with_its_setting() {
     let subnet = Subnet::new();
     let _first = subnet.start(1, vec![]).await;
     let (_offers, offers) = watch::channel(Vec::new());
@@ -257,7 +256,7 @@ async fn a_port_in_use_is_told_with_its_setting() {
 }
 
 #[tokio::test]
-async fn a_host_name_that_the_protocol_cannot_carry_is_told() {
+async fn an_invalid_host_name_is_reported() {
     let subnet = Subnet::new();
     let (_offers, offers) = watch::channel(Vec::new());
     let started = sidecar::mesh::Mesh::start(subnet.config(1), "a,b", offers).await;
@@ -267,8 +266,8 @@ async fn a_host_name_that_the_protocol_cannot_carry_is_told() {
     assert_eq!(cause.as_deref(), Some("nodeName: expected no commas"));
 }
 
-/// Sends a head that promises a large body, and no more.
-async fn promise(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStream {
+/// Sends a request head that announces a large body, and no more.
+async fn announce_body(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     let mut stream = socket.connect(to).await.unwrap();
@@ -278,27 +277,29 @@ async fn promise(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStrea
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_bodies_wait_for_their_turns_and_small_ones_do_not() {
+async fn large_bodies_wait_for_permits_and_small_ones_do_not() {
     let subnet = Subnet::new();
     let node = subnet.start(1, vec![]).await;
     let at = node.mesh.node().endpoint();
     let mut slow = Vec::new();
     // One address has one turn, and three are all there are.
     for host in [2, 2, 3, 4] {
-        slow.push(promise(subnet.address(host), at).await);
+        slow.push(announce_body(subnet.address(host), at).await);
     }
     let late = subnet.address(5);
     let large = format!("[{}]", " ".repeat(100_000));
     eventually_async("a large body has no turn", async || {
-        let answer = mesh_common::original::put(late, at, "node", &large).await;
+        let answer = crate::common::original::put(late, at, "node", &large).await;
         answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 503 "))
     })
     .await;
-    let small = mesh_common::original::put(late, at, "node", "[]").await.unwrap();
+    let small = crate::common::original::put(late, at, "node", "[]")
+        .await
+        .unwrap();
     assert!(small.starts_with("HTTP/1.1 200 "), "{small}");
     drop(slow);
     eventually_async("a large body is read", async || {
-        let answer = mesh_common::original::put(late, at, "node", &large).await;
+        let answer = crate::common::original::put(late, at, "node", &large).await;
         answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
     })
     .await;

@@ -1,20 +1,17 @@
-//! What a node makes of strangers, and of what is forged in the names of its neighbours.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! Unverified nodes, and messages forged in the names of peers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::gossip::{bring_up, says};
-use mesh_common::lone::{Asked, Lone, list, local, ms, node};
+use crate::common::gossip::{bring_up, says};
+use crate::common::lone::{Asked, Lone, list, local, ms, node};
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{
     Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, NodeState, Request,
 };
 
 #[test]
-fn a_strangers_rumours_move_nobody() {
+fn broadcasts_of_an_unverified_node_are_ignored() {
     let mut lone = Lone::new();
     let all: Vec<Node> = (2..14).map(|host| node("n", host)).collect();
     for one in &all {
@@ -40,7 +37,7 @@ fn a_strangers_rumours_move_nobody() {
 }
 
 #[test]
-fn a_strangers_list_of_the_lost_has_nobody_asked_who_was_heard_lately() {
+fn a_list_from_an_unknown_address_probes_no_peer_that_was_heard_lately() {
     let mut lone = Lone::new();
     let all: Vec<Node> = (2..102).map(|host| node("n", host)).collect();
     for one in &all {
@@ -67,7 +64,7 @@ fn a_strangers_list_of_the_lost_has_nobody_asked_who_was_heard_lately() {
 }
 
 #[test]
-fn whom_a_neighbours_list_has_down_is_pinged_first() {
+fn a_peer_that_another_list_has_down_is_probed_first() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
@@ -92,7 +89,7 @@ fn whom_a_neighbours_list_has_down_is_pinged_first() {
 }
 
 #[test]
-fn who_was_made_up_makes_place_for_who_speaks_itself() {
+fn relayed_nodes_make_room_for_direct_ones() {
     let mut lone = Lone::new();
     let (address, stranger) = (node("n", 66).address(), node("stranger", 99));
     let at = |port| Node::new("n", address, 1, port).unwrap();
@@ -137,7 +134,7 @@ fn name(lone: &mut Lone, nodes: &[Node]) {
 }
 
 #[test]
-fn who_speaks_is_asked_soon_however_many_are_named_that_are_not_there() {
+fn direct_nodes_are_asked_soon_however_many_relayed_ones_do_not_answer() {
     let dead: Vec<Node> = (100..200).map(|host| node("dead", host)).collect();
     let original = node("original", 3);
     // Whether it was named after them or was not.
@@ -157,7 +154,7 @@ fn who_speaks_is_asked_soon_however_many_are_named_that_are_not_there() {
 }
 
 #[test]
-fn who_is_named_is_asked_too_however_many_keep_speaking_that_are_not_there() {
+fn relayed_nodes_are_asked_however_many_direct_ones_do_not_answer() {
     let (mut lone, named) = (Lone::new(), node("named", 3));
     let asked = asked_first(&mut lone, &named, |lone, step| {
         let forged = node("forged", 100 + u8::try_from(step % 100).unwrap());
@@ -192,7 +189,7 @@ fn one_address_does_not_fill_the_table() {
 }
 
 #[test]
-fn answers_to_gossip_are_as_few_as_others() {
+fn answers_to_gossip_are_limited() {
     let (mut lone, stranger) = (Lone::new(), node("s", 99));
     for _ in 0..10_000 {
         lone.datagram(DatagramKind::Search, &stranger, "#1,0,0");
@@ -202,7 +199,7 @@ fn answers_to_gossip_are_as_few_as_others() {
 }
 
 #[test]
-fn a_datagram_that_was_not_asked_for_ends_no_connections() {
+fn an_unsolicited_datagram_closes_no_connections() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     lone.datagram(DatagramKind::Search, &node("another", 2), "");
@@ -226,7 +223,7 @@ fn contested(lone: &mut Lone, other: &Node, another: &Node) -> Asked {
 }
 
 #[test]
-fn who_is_said_to_be_another_says_itself_who_it_is() {
+fn a_contested_endpoint_is_asked_who_it_is() {
     let (mut lone, other, another) = (Lone::new(), node("other", 2), node("another", 2));
     let asked = contested(&mut lone, &other, &another);
     let answered = lone.sent.iter().any(|(to, datagram)| {
@@ -251,7 +248,7 @@ fn who_is_said_to_be_another_says_itself_who_it_is() {
 }
 
 #[test]
-fn who_is_said_to_be_another_and_does_not_answer_is_lost() {
+fn a_contested_endpoint_that_does_not_answer_is_down() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     let mut asked = contested(&mut lone, &other, &node("another", 2));
     loop {

@@ -1,4 +1,4 @@
-//! One state machine alone, whose neighbours the test plays.
+//! One state machine, whose peers are played by the test.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl Lone {
         answer
     }
 
-    /// Lets time pass, waking the node when it wants to be.
+    /// Lets time pass, waking the node at its deadlines.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.protocol.next_deadline().filter(|due| *due <= end) {
@@ -122,7 +122,7 @@ impl Lone {
         self.now = end;
     }
 
-    /// Takes the one exchange that it must have asked of a node.
+    /// Takes the one exchange that it must have asked for with a node.
     pub(crate) fn take_asked(&mut self, of: &Node) -> Asked {
         let index = self.asked.iter().position(|asked| asked.to == of.endpoint());
         self.asked

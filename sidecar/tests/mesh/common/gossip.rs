@@ -1,11 +1,11 @@
-//! What a neighbour that gossips says, as the test plays it.
+//! A gossiping peer, played by the test.
 
 use sidecar::mesh::protocol::Event;
 use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Request, Suspect};
 
 use super::lone::{Lone, local};
 
-/// Gossip of a node that knows the same, and misses these.
+/// Gossip of a node that knows the same, and reports these as down.
 fn gossip(lone: &Lone, suspects: &[&Node]) -> String {
     let is_missed = |node: &&Node| Suspect {
         endpoint: node.endpoint(),
@@ -19,15 +19,15 @@ fn gossip(lone: &Lone, suspects: &[&Node]) -> String {
     gossip.text().to_string()
 }
 
-/// A node gossips.
+/// Delivers gossip of a node.
 pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, suspects: &[&Node]) {
     let text = gossip(lone, suspects);
     lone.datagram(kind, node, &text);
 }
 
-/// A node that is up and gossips.
+/// Brings up a peer that gossips.
 pub(crate) fn bring_up(lone: &mut Lone, node: &Node) {
-    // By hearsay: who speaks itself may be left to ask.
+    // Relayed: a node that writes itself may be left to ask first.
     let state = NodeState {
         node: node.clone(),
         healthy: true,

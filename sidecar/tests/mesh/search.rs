@@ -1,15 +1,12 @@
-//! What a node searches: everything once a sweep, every second time the nearest that is left, at a pace that spares
-//! the kernel's neighbour table.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! The order and pace of searches: every place once a sweep, every second time the nearest that is left, at a pace that
+//! spares the kernel's neighbour table.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::lone::ms;
-use mesh_common::world::{Layout, Network, World};
+use crate::common::lone::ms;
+use crate::common::world::{Layout, Network, World};
 use proptest::prelude::*;
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Config;
@@ -233,7 +230,7 @@ fn loopback_mesh(nodes: usize) -> World {
     for _ in 0..nodes {
         world.start();
     }
-    world.agree_within(Duration::from_secs(1));
+    world.converge_within(Duration::from_secs(1));
     world.run_for(Duration::from_secs(2));
     world
 }
@@ -264,10 +261,10 @@ fn settled_meshes_on_loopback_that_are_far_from_each_other_find_each_other() {
     pair(&mut world);
     world.partition(&near);
     world.run_for(Duration::from_secs(30));
-    world.agree_per_side();
+    world.assert_converged_per_side();
     world.heal();
     // Each sweeps the 222 far addresses once a second.
-    world.agree_within(Duration::from_secs(240));
+    world.converge_within(Duration::from_secs(240));
 }
 
 #[test]
@@ -277,5 +274,5 @@ fn a_newcomer_on_loopback_whose_first_sweep_is_lost_is_found_as_soon() {
     world.partition(&[newcomer]);
     world.run_for(ms(200));
     world.heal();
-    world.agree_within(ms(500));
+    world.converge_within(ms(500));
 }

@@ -1,14 +1,11 @@
-//! Rumours of nodes that are down: told to neighbours, each as often as it should be, and no longer than it is true.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! Broadcasts of peers that are down: transmitted a limited number of times, and only while they are true.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::gossip::{bring_up, says};
-use mesh_common::lone::{Lone, list, ms, node};
+use crate::common::gossip::{bring_up, says};
+use crate::common::lone::{Lone, list, ms, node};
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
@@ -33,7 +30,7 @@ fn lose(lone: &mut Lone, third: &Node, other: &Node) {
 }
 
 #[test]
-fn a_stranger_uses_no_rumour_up() {
+fn probes_of_unverified_nodes_use_no_broadcast_up() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
@@ -45,7 +42,7 @@ fn a_stranger_uses_no_rumour_up() {
 }
 
 #[test]
-fn who_is_up_again_is_not_told_to_be_down() {
+fn a_peer_that_is_up_again_is_not_broadcast_as_down() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
@@ -65,7 +62,7 @@ fn who_is_up_again_is_not_told_to_be_down() {
 
 /// A mesh of IPv6, whose longest addresses leave room for four in a datagram.
 #[test]
-fn every_rumour_is_told_as_often_as_any_other() {
+fn all_broadcasts_are_transmitted_equally_often() {
     let at = |host: u16| {
         let ip = Ipv6Addr::new(
             0xfd12,

@@ -1,5 +1,4 @@
-//! What a peer may send costs little: reading ends at the first violation, and what is kept is bounded.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Bounds on what a peer may send: reading ends at the first violation, and what is kept is bounded.
 
 use sidecar::mesh::wire::{Answer, ExchangeKind, MAX_HASH, MAX_NODES, Meta, Request, services_hash};
 
@@ -68,7 +67,7 @@ fn an_element_too_many_ends_the_reading() {
 }
 
 #[test]
-fn what_is_said_of_a_service_node_is_passed_on_as_it_came() {
+fn the_meta_of_a_service_node_is_passed_on_unchanged() {
     let n = r#"{"nodeName":"n","address":"10.0.0.1","udpPort":1,"tcpPort":1}"#;
     let meta = r#"{"b":[1,{"weight":3}], "weight":1e1,"a":null}"#;
     let k = format!(r#"{{"service":"s","zone":"z","address":"10.0.0.1","port":1,"meta":{meta}}}"#);
@@ -84,7 +83,7 @@ fn what_is_said_of_a_service_node_is_passed_on_as_it_came() {
 }
 
 #[test]
-fn a_hash_of_very_much_is_short_and_still_tells_differences() {
+fn the_hash_of_many_services_is_short_and_still_differs() {
     let much = "x,".repeat(MAX_HASH / 2);
     let hash = services_hash([much.as_str()]);
     assert!(hash.len() < 100, "{} bytes", hash.len());

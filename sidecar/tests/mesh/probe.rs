@@ -1,10 +1,7 @@
-//! How nodes of our own kind look after each other, step by step; and that others are left alone with it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Probes between gossiping nodes, step by step; and that other nodes get no gossip.
 
-mod mesh_common;
-
-use mesh_common::gossip::{bring_up, says};
-use mesh_common::lone::{Lone, list, local, ms, node};
+use crate::common::gossip::{bring_up, says};
+use crate::common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
@@ -28,7 +25,7 @@ fn sent_to(lone: &mut Lone, node: &Node) -> Vec<(DatagramKind, Gossip)> {
 }
 
 #[test]
-fn who_does_not_gossip_is_never_sent_any() {
+fn a_peer_that_does_not_gossip_is_sent_no_gossip() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[5]);
     for _ in 0..20 {
@@ -43,7 +40,7 @@ fn who_does_not_gossip_is_never_sent_any() {
 }
 
 #[test]
-fn a_ping_is_answered_with_the_digests() {
+fn a_probe_is_answered_with_the_digests() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     says(&mut lone, DatagramKind::Search, &other, &[]);
@@ -56,7 +53,7 @@ fn a_ping_is_answered_with_the_digests() {
 }
 
 #[test]
-fn a_neighbour_is_pinged_in_turn_and_down_when_it_misses_several() {
+fn a_peer_is_probed_in_turn_and_down_after_missed_probes() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     let mut pings = 0;
@@ -82,7 +79,7 @@ fn a_neighbour_is_pinged_in_turn_and_down_when_it_misses_several() {
 }
 
 #[test]
-fn who_answers_exchanges_is_up_though_datagrams_get_lost() {
+fn a_peer_that_answers_exchanges_is_up_though_datagrams_get_lost() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     for _ in 0..100 {
@@ -96,7 +93,7 @@ fn who_answers_exchanges_is_up_though_datagrams_get_lost() {
 }
 
 #[test]
-fn one_lost_ping_costs_no_exchange_though_the_way_is_long() {
+fn one_lost_probe_costs_no_exchange_despite_a_long_round_trip() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     // The way there and back takes 100 ms.
@@ -119,7 +116,7 @@ fn one_lost_ping_costs_no_exchange_though_the_way_is_long() {
     lone.nothing_asked(&other);
 }
 
-/// Whether one is asked whom it knows that still has these up, which are no longer.
+/// Whether a peer is asked for its nodes that still has these up, which are down.
 fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
@@ -146,14 +143,14 @@ fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
 }
 
 #[test]
-fn who_differs_by_the_one_that_was_lost_last_is_not_asked_whom_it_knows() {
+fn a_peer_that_differs_by_the_last_node_down_is_not_asked_for_nodes() {
     let (one, another) = (node("one", 3), node("another", 4));
     assert!(!asks_for_nodes_after_losing(std::slice::from_ref(&one)));
     assert!(asks_for_nodes_after_losing(&[one, another]));
 }
 
 #[test]
-fn a_doubt_is_looked_into_and_told_to_the_next() {
+fn a_suspicion_is_probed_and_broadcast() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
@@ -187,7 +184,7 @@ fn a_doubt_is_looked_into_and_told_to_the_next() {
 }
 
 #[test]
-fn many_that_were_cut_off_are_asked_at_once_when_they_are_back() {
+fn many_peers_behind_a_healed_partition_are_asked_at_once() {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..42).map(|host| node("other", host)).collect();
     for other in &others {
@@ -211,7 +208,7 @@ fn many_that_were_cut_off_are_asked_at_once_when_they_are_back() {
 }
 
 #[test]
-fn who_no_longer_says_that_it_gossips_is_left_alone_with_it() {
+fn a_peer_that_no_longer_announces_gossip_is_sent_none() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     // The original takes its place under its name, and is found when it does not answer as before.
@@ -245,7 +242,7 @@ fn introduce(lone: &mut Lone, node: &Node, from: &Node) {
 }
 
 #[test]
-fn who_introduces_itself_is_up_at_once() {
+fn a_node_that_sends_its_list_is_up_at_once() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     introduce(&mut lone, &other, &node("third", 3));
     assert!(!lone.protocol.membership().is_up(&other), "somebody else spoke");
@@ -257,7 +254,7 @@ fn who_introduces_itself_is_up_at_once() {
 }
 
 #[test]
-fn who_introduced_itself_is_asked_once_where_connections_are_kept() {
+fn a_node_that_sent_its_list_is_asked_once_in_a_small_mesh() {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..=40).map(|host| node("other", host)).collect();
     for (before, other) in others.iter().enumerate() {
@@ -273,7 +270,7 @@ fn who_introduced_itself_is_asked_once_where_connections_are_kept() {
 
 proptest! {
     #[test]
-    fn gossip_survives_its_text(
+    fn gossip_round_trips(
         nodes in any::<u64>(), services in any::<u64>(), suspects in proptest::collection::vec(any::<(std::net::SocketAddrV4, bool)>(), 0..6),
     ) {
         let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint: endpoint.into(), down }).collect();
@@ -282,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn gossip_of_any_length_goes_into_a_datagram(suspects in proptest::collection::vec(any::<(std::net::SocketAddr, bool)>(), 0..40)) {
+    fn gossip_of_any_length_fits_a_datagram(suspects in proptest::collection::vec(any::<(std::net::SocketAddr, bool)>(), 0..40)) {
         let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint, down }).collect();
         let gossip = Gossip { suspects, ..Gossip::default() };
         let datagram = Datagram {
@@ -296,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn any_other_text_is_no_gossip(text in "[^#].*|#[^1].*|#1,[g-z]*") {
+    fn other_hashes_are_not_gossip(text in "[^#].*|#[^1].*|#1,[g-z]*") {
         prop_assert_eq!(Gossip::parse(&text), None);
     }
 }

@@ -1,19 +1,15 @@
-//! What an idle mesh does not spend: on one node that another misses by chance, and on pings and searches that all make
-//! at the same time.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! An idle mesh: no node lists for a chance difference, and probes and searches that are spread over time.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use mesh_common::gossip::{bring_up, says};
-use mesh_common::lone::{Lone, change, local, ms, node};
+use crate::common::gossip::{bring_up, says};
+use crate::common::lone::{Lone, change, local, ms, node};
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Event;
 use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Node, NodeState, Request, Suspect};
 
-/// Two that are up, and have agreed for a while.
+/// Two that are up, and have converged for a while.
 fn settled() -> (Lone, Node, Node) {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
@@ -42,7 +38,7 @@ fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
     lone.datagram(DatagramKind::Inform, by, &gossip.text());
 }
 
-/// Whether anybody is asked soon whom it knows.
+/// Whether any peer is soon asked for its nodes.
 fn asks_for_nodes(lone: &mut Lone) -> bool {
     lone.pass(ms(50));
     let mut asked = lone.asked.iter();
@@ -50,7 +46,7 @@ fn asks_for_nodes(lone: &mut Lone) -> bool {
 }
 
 #[test]
-fn who_differs_while_most_agree_is_not_asked_whom_it_knows() {
+fn a_peer_that_differs_while_most_match_is_not_asked_for_nodes() {
     let (mut lone, other, third) = settled();
     for _ in 0..2 {
         differs(&mut lone, &other, &[]);
@@ -66,7 +62,7 @@ fn who_differs_while_most_agree_is_not_asked_whom_it_knows() {
 }
 
 #[test]
-fn who_answers_a_search_with_another_hash_while_most_agree_is_not_asked_whom_it_knows() {
+fn an_inform_with_another_hash_while_most_match_asks_for_no_nodes() {
     let (mut lone, other, third) = settled();
     for _ in 0..2 {
         lone.datagram(DatagramKind::Inform, &other, "another");
@@ -77,7 +73,7 @@ fn who_answers_a_search_with_another_hash_while_most_agree_is_not_asked_whom_it_
 }
 
 #[test]
-fn while_nodes_come_and_go_who_differs_is_asked_at_once() {
+fn while_nodes_come_and_go_a_peer_that_differs_is_asked_at_once() {
     let (mut lone, other, _) = settled();
     bring_up(&mut lone, &node("fourth", 4));
     differs(&mut lone, &other, &[]);
@@ -85,7 +81,7 @@ fn while_nodes_come_and_go_who_differs_is_asked_at_once() {
 }
 
 #[test]
-fn who_differs_by_those_that_it_says_are_down_is_not_asked_whom_it_knows() {
+fn a_peer_that_differs_by_nodes_it_reports_down_is_not_asked_for_nodes() {
     let (mut lone, other, third) = settled();
     let fourth = node("fourth", 4);
     bring_up(&mut lone, &fourth);
@@ -95,7 +91,7 @@ fn who_differs_by_those_that_it_says_are_down_is_not_asked_whom_it_knows() {
     assert!(!asks_for_nodes(&mut lone));
 }
 
-/// The gossip sent, which is taken, and to whom.
+/// Takes the gossip that was sent, with its receivers.
 fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
     let gossip = lone
         .sent
@@ -108,7 +104,7 @@ fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
 /// A turn of a hundred neighbours, 15 s, as [`pass_answered`] counts; fewer have shorter ones.
 const TURN: u32 = 750;
 
-/// So many that have just come up.
+/// This many peers that have just come up.
 fn met(count: u8) -> (Lone, Vec<Node>) {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
@@ -118,25 +114,25 @@ fn met(count: u8) -> (Lone, Vec<Node>) {
     (lone, others)
 }
 
-/// So many that are up, and have been for some turns.
+/// This many peers that have been up for some intervals.
 fn many(count: u8) -> (Lone, Vec<Node>) {
     let (mut lone, others) = met(count);
     pass_answered(&mut lone, &others, 3 * TURN);
     (lone, others)
 }
 
-/// Lets a moment pass in which all others answer their pings. Who was pinged.
+/// Lets a moment pass in which all others answer their pings. Who was probed.
 fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
     lone.pass(ms(20));
-    let pings = sent(lone)
+    let probes = sent(lone)
         .into_iter()
         .filter(|(_, kind, _)| *kind == DatagramKind::Search);
-    let pinged = |to| others.iter().find(|other| other.datagram_address() == to);
-    let pinged: Vec<Node> = pings.map(|(to, ..)| pinged(to).unwrap().clone()).collect();
-    for other in &pinged {
+    let probed = |to| others.iter().find(|other| other.datagram_address() == to);
+    let probed: Vec<Node> = probes.map(|(to, ..)| probed(to).unwrap().clone()).collect();
+    for other in &probed {
         says(lone, DatagramKind::Inform, other, &[]);
     }
-    pinged
+    probed
 }
 
 /// Several of those. How many pings there were.
@@ -145,46 +141,48 @@ fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
 }
 
 #[test]
-fn a_doubt_is_passed_on_only_by_who_misses_the_node_itself() {
+fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
     let (mut lone, others) = many(30);
-    let [doubted, teller, ..] = &others[..] else {
+    let [suspected, sender, ..] = &others[..] else {
         panic!("{others:?}")
     };
-    let doubt = Suspect {
-        endpoint: doubted.endpoint(),
+    let suspect = Suspect {
+        endpoint: suspected.endpoint(),
         down: false,
     };
-    while !pass_one(&mut lone, &others).contains(doubted) {}
-    // Later than doubts begin to count, and before its next turn, which takes 4.38 s.
+    while !pass_one(&mut lone, &others).contains(suspected) {}
+    // After the silence from which reports count, and before its next probe, which is due after 4.38 s.
     pass_answered(&mut lone, &others, 3_100 / 20);
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        suspects: vec![doubt],
+        suspects: vec![suspect],
     };
-    lone.datagram(DatagramKind::Inform, teller, &gossip.text());
+    lone.datagram(DatagramKind::Inform, sender, &gossip.text());
     let told = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
         sent.iter()
             .filter(|(.., gossip)| !gossip.suspects.is_empty())
             .count()
     };
-    says(&mut lone, DatagramKind::Search, teller, &[]);
+    says(&mut lone, DatagramKind::Search, sender, &[]);
     lone.pass(ms(150));
     let first = sent(&mut lone);
-    let pings = first.iter().filter(|(to, ..)| *to == doubted.datagram_address());
-    assert_eq!(pings.count(), 2, "{first:?}");
+    let probes = first
+        .iter()
+        .filter(|(to, ..)| *to == suspected.datagram_address());
+    assert_eq!(probes.count(), 2, "{first:?}");
     assert_eq!(told(&first), 0, "{first:?}");
 
     lone.pass(ms(100));
     let next = sent(&mut lone);
     assert!(told(&next) > 1, "some are told at once: {next:?}");
-    says(&mut lone, DatagramKind::Inform, doubted, &[]);
+    says(&mut lone, DatagramKind::Inform, suspected, &[]);
     lone.pass(ms(200));
     assert_eq!(told(&sent(&mut lone)), 0, "it lives");
-    assert!(lone.protocol.membership().is_up(doubted));
+    assert!(lone.protocol.membership().is_up(suspected));
 }
 
-fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
+fn probes_are_spread(lone: &mut Lone, others: &[Node]) {
     let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
     assert!(
         quarters.iter().all(|pings| (15..=35).contains(pings)),
@@ -193,19 +191,19 @@ fn pings_come_evenly(lone: &mut Lone, others: &[Node]) {
 }
 
 #[test]
-fn pings_of_those_that_were_met_at_once_come_evenly() {
+fn probes_of_peers_that_joined_at_once_are_spread() {
     let (mut lone, others) = many(100);
-    pings_come_evenly(&mut lone, &others);
+    probes_are_spread(&mut lone, &others);
 }
 
 #[test]
-fn a_node_that_was_met_while_the_mesh_was_small_waits_for_a_turn_of_the_large_one() {
+fn a_probe_scheduled_in_a_small_mesh_waits_for_the_interval_of_the_large_one() {
     let (mut lone, others) = met(100);
-    pings_come_evenly(&mut lone, &others);
+    probes_are_spread(&mut lone, &others);
 }
 
 #[test]
-fn pings_of_those_that_another_has_down_come_evenly() {
+fn probes_of_peers_that_another_has_down_are_spread() {
     let (mut lone, others) = many(100);
     // Until most were not heard just now.
     pass_answered(&mut lone, &others, TURN / 10);
@@ -215,13 +213,13 @@ fn pings_of_those_that_another_has_down_come_evenly() {
     };
     let states = others.iter().map(down).collect();
     lone.serve(&others[0], Request::Nodes(states));
-    let pinged = pass_one(&mut lone, &others).len();
-    assert!(pinged > 80, "{pinged} are looked for at once");
-    pings_come_evenly(&mut lone, &others);
+    let probed = pass_one(&mut lone, &others).len();
+    assert!(probed > 80, "{probed} are looked for at once");
+    probes_are_spread(&mut lone, &others);
 }
 
 #[test]
-fn pings_of_those_that_were_asked_at_once_come_evenly() {
+fn probes_of_peers_that_were_asked_at_once_are_spread() {
     let (mut lone, others) = many(100);
     for other in &others {
         // Somebody else speaks for it, so that it is asked itself.
@@ -234,7 +232,7 @@ fn pings_of_those_that_were_asked_at_once_come_evenly() {
             lone.answer(&asked, local(other, &[5]));
         }
     }
-    pings_come_evenly(&mut lone, &others);
+    probes_are_spread(&mut lone, &others);
 }
 
 /// Some that are up in a large search network, some time after the first sweep of it.
@@ -253,7 +251,7 @@ fn searching(hosts: std::ops::Range<u8>) -> (Lone, Vec<Node>) {
     (lone, others)
 }
 
-/// The searches that are no pings, in each of so many seconds.
+/// The searches that are no probes, in each of these seconds.
 fn searches(lone: &mut Lone, others: &[Node], seconds: usize) -> Vec<Vec<SocketAddr>> {
     let second = |_| {
         pass_answered(lone, others, 50);
@@ -264,7 +262,7 @@ fn searches(lone: &mut Lone, others: &[Node], seconds: usize) -> Vec<Vec<SocketA
 }
 
 #[test]
-fn nodes_of_a_large_mesh_share_the_search_out() {
+fn nodes_of_a_large_mesh_share_the_search() {
     let places = |count: u8| {
         let (mut lone, others) = searching(2..2 + count);
         let searches = searches(&mut lone, &others, 120);
@@ -301,7 +299,7 @@ fn a_settled_node_searches_evenly() {
 }
 
 #[test]
-fn a_round_that_is_due_when_a_neighbour_comes_up_is_not_drawn_out() {
+fn a_round_under_way_when_a_peer_comes_up_is_not_slowed() {
     let mut lone = Lone::searching(&DiscoverySettings::default());
     lone.pass(ms(30_000));
     let other = node("other", 100);
@@ -344,7 +342,7 @@ fn a_settled_node_that_searches_all_ports_is_slower_than_at_the_start() {
 }
 
 #[test]
-fn who_has_lost_all_of_a_large_mesh_searches_as_at_the_start() {
+fn a_node_that_lost_all_peers_searches_as_at_the_start() {
     let (mut lone, others) = searching(2..202);
     for other in &others {
         lone.datagram(DatagramKind::Leave, other, "");

@@ -1,4 +1,4 @@
-//! What nodes are handed when it arrives, and what becomes of what they do then.
+//! Delivers what arrives to nodes, and carries out their actions.
 
 use std::net::SocketAddr;
 
@@ -29,7 +29,7 @@ impl World {
         }
         let time = self.now - living.started;
         match arrival {
-            // One that was put forward leaves its old event behind.
+            // A deadline that was brought forward leaves its old event in the queue.
             Arrival::Wake if living.wake.is_some_and(|at| at > self.now) => {}
             Arrival::Wake => {
                 living.wake = None;
@@ -125,7 +125,7 @@ impl World {
                     self.arrive(until, place, late);
                     self.under_way.insert((place, incarnation, id));
                     let at = self.asked(place, to, &request).map(|pause| self.now + pause);
-                    // Later it is the request of somebody who has hung up.
+                    // A later one arrives after the timeout of the exchange.
                     if let Some(at) = at.filter(|at| *at < until) {
                         let asked = Arrival::Request {
                             from: place,

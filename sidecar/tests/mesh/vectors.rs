@@ -1,6 +1,5 @@
 //! The recorded traffic of the original (`vectors/`): ours reads it, writes the same bytes, computes the
 //! same hashes, and gives equivalent answers from the same state.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -59,7 +58,8 @@ fn body(message: &str) -> &str {
 }
 
 fn capture() -> Capture {
-    let mut capture: Capture = serde_json::from_str(include_str!("vectors/discovery-capture.json")).unwrap();
+    let mut capture: Capture =
+        serde_json::from_str(include_str!("../vectors/discovery-capture.json")).unwrap();
     capture.exchanges.sort_by(|a, b| a.t.total_cmp(&b.t));
     capture
 }
@@ -80,7 +80,7 @@ fn nodes(capture: &Capture) -> BTreeMap<SocketAddr, Node> {
 }
 
 #[test]
-fn every_datagram_is_read_and_written_again_to_the_byte() {
+fn every_recorded_datagram_round_trips_to_the_byte() {
     let capture = capture();
     assert_eq!(capture.datagrams.len(), 116);
     for packet in &capture.datagrams {
@@ -90,7 +90,7 @@ fn every_datagram_is_read_and_written_again_to_the_byte() {
 }
 
 #[test]
-fn every_hash_in_a_datagram_is_computed_alike() {
+fn every_recorded_hash_is_computed_alike() {
     let capture = capture();
     let nodes = nodes(&capture);
     assert_eq!(nodes.len(), 4);
@@ -108,7 +108,7 @@ fn every_hash_in_a_datagram_is_computed_alike() {
 }
 
 #[test]
-fn every_exchange_is_read_and_written_again_to_the_byte() {
+fn every_recorded_exchange_round_trips_to_the_byte() {
     let capture = capture();
     assert_eq!(capture.exchanges.len(), 48);
     for exchange in &capture.exchanges {
@@ -227,7 +227,7 @@ fn from_the_recorded_state_the_answers_are_the_recorded_ones() {
 }
 
 #[test]
-fn a_search_of_a_stranger_gets_the_recorded_inform() {
+fn a_search_of_an_unknown_node_gets_the_recorded_inform() {
     let capture = capture();
     let nodes = nodes(&capture);
     let informs = capture

@@ -1,5 +1,4 @@
 //! `discovery.conf`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use sidecar::interface::IpType;
@@ -60,7 +59,7 @@ fn every_setting_is_taken() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_with_line_and_key() {
+fn all_errors_are_reported_at_once_with_line_and_key() {
     let text = "discovery.nick = eth0\ndiscovery.udp_port 31000\ndiscovery.tcp_port = 0\n\ndiscovery.udp_port = x\n\
                 discovery.ip_type = v5\ndiscovery.ip_type = v4\ndiscovery.nic =\ndiscovery.address = here\n\
                 discovery.node_name = # nobody";

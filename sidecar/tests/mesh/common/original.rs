@@ -1,5 +1,5 @@
-//! A node that behaves as the original does, written by hand: slow to call others up, and deaf to what
-//! they say until then.
+//! A node that behaves as the original does, written by hand: slow to check others, and ignoring their messages until
+//! then.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,6 @@
 //! A network of state machines in simulated time, with faults from a seed.
 
-mod agreement;
+mod convergence;
 mod delivery;
 mod faults;
 mod network;
@@ -23,12 +23,12 @@ pub(crate) use self::traffic::Traffic;
 
 const PORT: u16 = 31000;
 
-/// A place in the network; who lives there may change.
+/// An address in the network; the node there may change.
 pub(crate) type Place = IpAddr;
 
 struct Living {
     protocol: Protocol,
-    /// Tells apart the programs that live at one place one after the other.
+    /// Distinguishes the programs that run at one place one after the other.
     incarnation: u64,
     started: Duration,
     gossips: bool,
@@ -53,14 +53,14 @@ enum Arrival {
         id: u64,
         request: Request,
         gossips: bool,
-        /// When the asker hangs up.
+        /// When the sender's timeout expires.
         until: Duration,
     },
     Answered {
         incarnation: u64,
         id: u64,
         outcome: Result<Answer, Failure>,
-        /// Who answers says that it gossips.
+        /// The answering node, if it announces that it gossips.
         gossips: Option<SocketAddr>,
     },
     Disconnected(SocketAddr),
@@ -77,12 +77,12 @@ pub(crate) struct World {
     arrivals: BTreeMap<(Duration, u64), (Place, Arrival)>,
     sequence: u64,
     one_side: BTreeSet<Place>,
-    /// Exchanges that have not ended: who asks, and its number there.
+    /// Exchanges that have not ended: the sender's place, incarnation and id.
     under_way: HashSet<(Place, u64, u64)>,
     /// Connections that are kept between exchanges.
     kept: HashSet<(Place, Place)>,
     traffic: BTreeMap<Place, Traffic>,
-    /// Whether any node's view may have changed since agreement was last looked at.
+    /// Whether any node's view may have changed since convergence was last looked at.
     changed: bool,
 }
 
@@ -149,6 +149,7 @@ impl World {
     }
 
     /// The time since the world began.
+    #[allow(dead_code, reason = "the mesh-scale example uses it")]
     pub(crate) fn now(&self) -> Duration {
         self.now
     }
@@ -164,7 +165,7 @@ impl World {
         self.arrivals.insert((at, self.sequence), (place, arrival));
     }
 
-    /// Does what comes next, unless that is after the end.
+    /// Delivers what arrives next, unless that is after the end.
     fn step(&mut self, end: Duration) -> bool {
         match self.arrivals.first_key_value() {
             Some(((at, _), _)) if *at <= end => {}

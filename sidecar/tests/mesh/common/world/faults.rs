@@ -8,7 +8,7 @@ use sidecar::mesh::protocol::Event;
 use super::{Arrival, PORT, Place, World};
 
 impl World {
-    /// Some of the others had a connection open, and are told by the kernel that it is closed.
+    /// Stops a node. Some of the others had a connection to it, which the kernel closes.
     pub(crate) fn kill(&mut self, place: Place) {
         self.living.remove(&place);
         self.kept.retain(|(from, to)| *from != place && *to != place);
@@ -21,13 +21,13 @@ impl World {
         }
     }
 
-    /// Kills what lives there and starts it again at once, knowing nothing.
+    /// Kills a node and starts it again at once, without what it knew.
     pub(crate) fn restart(&mut self, place: Place) {
         self.kill(place);
         self.boot(place);
     }
 
-    /// As a container made anew: another name at the same address.
+    /// As a recreated container: another name at the same address.
     pub(crate) fn restart_as_another(&mut self, place: Place) {
         self.sequence += 1;
         self.names.insert(place, format!("another{}", self.sequence));

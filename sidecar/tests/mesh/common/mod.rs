@@ -1,5 +1,4 @@
-//! What the mesh tests share.
-#![allow(dead_code, reason = "each test binary uses a part")]
+//! Support for the mesh tests.
 
 pub(crate) mod gossip;
 pub(crate) mod lone;

@@ -1,14 +1,11 @@
-//! How a node learns what others offer, tells what it offers, and mends what went wrong, step by step.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Lists of services between nodes, step by step: requests, announcements and repairs.
 
-mod mesh_common;
-
-use mesh_common::lone::{Lone, change, list, local, ms, node, offer};
+use crate::common::lone::{Lone, change, list, local, ms, node, offer};
 use sidecar::mesh::protocol::{Event, Failure};
 use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Request};
 
 #[test]
-fn an_answer_older_than_what_came_meanwhile_is_asked_for_again() {
+fn a_list_older_than_a_message_received_meanwhile_is_requested_again() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[5]);
     lone.pass(ms(300));
@@ -16,7 +13,7 @@ fn an_answer_older_than_what_came_meanwhile_is_asked_for_again() {
     lone.pass(ms(800));
     let check = lone.take_asked(&other);
     lone.answer(&check, Answer::Hash(lone.protocol.directory().hash()));
-    lone.datagram(DatagramKind::Search, &other, "it started anew?");
+    lone.datagram(DatagramKind::Search, &other, "it restarted?");
     let pull = lone.take_asked(&other);
     assert_eq!(pull.request.kind(), ExchangeKind::Local);
     assert_eq!(lone.serve(&other, Request::Add(change(&other, 6))), Answer::Done);
@@ -30,7 +27,7 @@ fn an_answer_older_than_what_came_meanwhile_is_asked_for_again() {
 }
 
 #[test]
-fn changes_are_told_in_order_one_at_a_time_until_they_are_taken() {
+fn changes_are_announced_one_at_a_time_in_order_until_acknowledged() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[]);
     lone.event(Event::Offers(vec![offer(5)]));
@@ -61,7 +58,7 @@ fn changes_are_told_in_order_one_at_a_time_until_they_are_taken() {
 }
 
 #[test]
-fn many_changes_are_told_as_one_list() {
+fn many_changes_are_announced_as_one_list() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[]);
     lone.event(Event::Offers((1..=9).map(offer).collect()));
@@ -75,7 +72,7 @@ fn many_changes_are_told_as_one_list() {
 }
 
 #[test]
-fn a_lasting_difference_is_looked_into_and_mended() {
+fn a_lasting_difference_is_repaired() {
     let mut lone = Lone::new();
     let (other, third, unknown) = (node("other", 2), node("third", 3), node("unknown", 4));
     lone.bring_up(&third, &[]);
@@ -116,7 +113,7 @@ fn a_lasting_difference_is_looked_into_and_mended() {
 }
 
 #[test]
-fn a_message_of_a_node_that_is_not_up_is_not_applied_but_noticed() {
+fn a_message_of_a_peer_that_is_not_up_is_not_applied_but_triggers_a_check() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     lone.serve(&third, Request::Add(change(&other, 5)));
     assert!(!lone.is_known(&other), "another's word about it");
@@ -135,7 +132,7 @@ fn a_message_of_a_node_that_is_not_up_is_not_applied_but_noticed() {
 }
 
 #[test]
-fn a_hint_during_a_check_makes_it_ask_once_more() {
+fn a_sign_of_life_during_a_check_repeats_it() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.datagram(DatagramKind::Search, &other, "");
     let check = lone.take_asked(&other);
@@ -149,7 +146,7 @@ fn a_hint_during_a_check_makes_it_ask_once_more() {
 }
 
 #[test]
-fn a_mesh_too_large_to_tell_whole_is_mended_list_by_list() {
+fn a_directory_too_large_for_one_body_is_repaired_list_by_list() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     for host in 3..=60 {
         lone.bring_up(&node(&"n".repeat(200), host), &(1..=1000).collect::<Vec<u16>>());

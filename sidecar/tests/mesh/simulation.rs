@@ -1,13 +1,9 @@
-//! A mesh of many nodes in simulated time: whatever the network and the nodes went through, once it
-//! stops all views agree. A failing run prints its seed; `MESH_SEED=n` runs that one alone, `MESH_SEEDS=n`
-//! that many of them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! A mesh of many nodes in simulated time: after any faults of the network and the nodes, all views converge. A failing
+//! run prints its seed; `MESH_SEED=n` runs only that one, `MESH_SEEDS=n` that many.
 
 use std::time::Duration;
 
-use mesh_common::world::{Network, World};
+use crate::common::world::{Network, World};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -45,19 +41,19 @@ fn reliable(seed: u64) -> Network {
 }
 
 #[test]
-fn five_nodes_that_start_together_agree_within_a_moment() {
+fn five_nodes_that_start_together_converge_within_a_moment() {
     each_seed(25, |seed| {
         let mut world = World::new(seed, Network::default());
         for index in 0..5 {
             let node = world.start();
             world.offer(node, "a", index + 1);
         }
-        world.agree_within(Duration::from_millis(500));
+        world.converge_within(Duration::from_millis(500));
     });
 }
 
 #[test]
-fn nodes_that_start_one_by_one_agree_soon_after_the_last() {
+fn nodes_that_start_one_by_one_converge_soon_after_the_last() {
     each_seed(15, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let mut rng = StdRng::seed_from_u64(seed);
@@ -66,12 +62,12 @@ fn nodes_that_start_one_by_one_agree_soon_after_the_last() {
             world.offer(node, ["a", "b"][index % 2], 10);
             world.run_for(Duration::from_millis(rng.random_range(0..3000)));
         }
-        world.agree_within(Duration::from_millis(500));
+        world.converge_within(Duration::from_millis(500));
     });
 }
 
 #[test]
-fn a_lossy_network_is_overcome() {
+fn a_mesh_converges_despite_loss() {
     each_seed(15, |seed| {
         let network = Network {
             loss: 0.3,
@@ -88,7 +84,7 @@ fn a_lossy_network_is_overcome() {
         }
         world.run_for(5 * SECOND);
         world.set_network(Network::default());
-        world.agree_within(12 * SECOND);
+        world.converge_within(12 * SECOND);
     });
 }
 
@@ -97,7 +93,7 @@ fn offers_come_and_go_everywhere_at_once() {
     each_seed(15, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         let mut rng = StdRng::seed_from_u64(seed);
         for _ in 0..40 {
             let node = nodes[rng.random_range(0..nodes.len())];
@@ -112,7 +108,7 @@ fn offers_come_and_go_everywhere_at_once() {
             }
             world.run_for(Duration::from_millis(rng.random_range(0..20)));
         }
-        world.agree_within(Duration::from_millis(200));
+        world.converge_within(Duration::from_millis(200));
     });
 }
 
@@ -121,7 +117,7 @@ fn lost_changes_are_repaired() {
     each_seed(20, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         // Half of all answers get lost: a change may have been taken though its teller thinks not.
         world.set_network(Network {
             lost_answers: 0.5,
@@ -132,32 +128,32 @@ fn lost_changes_are_repaired() {
         }
         world.run_for(SECOND);
         world.set_network(Network::default());
-        world.agree_within(4 * SECOND);
+        world.converge_within(4 * SECOND);
     });
 }
 
 #[test]
-fn the_dead_are_dropped_and_the_leaving_at_once() {
+fn crashed_nodes_are_dropped_and_leaving_ones_at_once() {
     each_seed(15, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
         for node in &nodes {
             world.offer(*node, "a", 10);
         }
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         world.leave(nodes[0]);
-        world.agree_within(Duration::from_millis(50));
+        world.converge_within(Duration::from_millis(50));
         // A question of its that arrives after its goodbye is looked into, for a moment.
         world.run_for(Duration::from_millis(300));
         world.assert_forgotten(nodes[0]);
         world.kill(nodes[1]);
         // Where the kernel does not tell those that gossip, their pings do.
         let limit = if gossiping(seed) == 0.0 { 700 } else { 2000 };
-        world.agree_within(Duration::from_millis(limit));
+        world.converge_within(Duration::from_millis(limit));
         world.freeze(nodes[2]);
-        world.agree_within(Duration::from_millis(2600));
+        world.converge_within(Duration::from_millis(2600));
         world.thaw(nodes[2]);
-        world.agree_within(3 * SECOND);
+        world.converge_within(3 * SECOND);
     });
 }
 
@@ -166,27 +162,27 @@ fn a_partition_heals() {
     each_seed(15, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..10).map(|_| world.start()).collect();
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         world.partition(&nodes[..4]);
         world.run_for(20 * SECOND);
         world.offer(nodes[0], "a", 10);
         world.offer(nodes[9], "b", 10);
         world.run_for(Duration::from_millis(200));
-        world.agree_per_side();
+        world.assert_converged_per_side();
         world.heal();
-        world.agree_within(3 * SECOND);
+        world.converge_within(3 * SECOND);
     });
 }
 
 #[test]
-fn a_node_made_anew_under_the_same_address_leaves_no_ghost() {
+fn a_node_recreated_at_its_address_leaves_no_stale_entry() {
     each_seed(15, |seed| {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..5).map(|_| world.start()).collect();
         world.offer(nodes[2], "a", 10);
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         world.restart_as_another(nodes[2]);
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         assert_eq!(
             world.known_names(nodes[0]),
             5,
@@ -194,14 +190,14 @@ fn a_node_made_anew_under_the_same_address_leaves_no_ghost() {
         );
         // And as itself, but with nothing to offer now.
         world.offer(nodes[3], "b", 10);
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
         world.restart(nodes[3]);
-        world.agree_within(SECOND);
+        world.converge_within(SECOND);
     });
 }
 
 #[test]
-fn whatever_happens_all_views_agree_in_the_end() {
+fn all_views_converge_after_any_faults() {
     each_seed(15, |seed| {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
         let network = Network {
@@ -244,6 +240,6 @@ fn whatever_happens_all_views_agree_in_the_end() {
         }
         world.set_network(Network::default());
         // Repairs back off to 8 s while the network is bad.
-        world.agree_within(12 * SECOND);
+        world.converge_within(12 * SECOND);
     });
 }

@@ -51,7 +51,7 @@ impl World {
     pub(crate) fn take_traffic(&mut self) -> Vec<Traffic> {
         let taken = std::mem::take(&mut self.traffic);
         let mut all: Vec<Traffic> = taken.into_values().collect();
-        // Who neither sent nor received is a node as well.
+        // Nodes that neither sent nor received count as well.
         all.resize(self.living.len().max(all.len()), Traffic::default());
         all
     }
@@ -118,7 +118,7 @@ impl World {
         size
     }
 
-    /// How long so many bytes take on a connection.
+    /// Time that this many bytes take on a connection.
     pub(super) fn transfer(&mut self, size: usize) -> Duration {
         let mut time = self.delay();
         if !self.network.tcp {

@@ -1,5 +1,4 @@
-//! Who is known and what they offer, whatever is said in whatever order.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Membership and directory under any sequence of messages.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -96,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn the_changes_after_any_revision_make_the_list_of_now(steps in vec(vec((0_u16..6, 0_u32..3), 0..5), 1..12)) {
+    fn the_changes_after_any_revision_lead_to_the_current_list(steps in vec(vec((0_u16..6, 0_u32..3), 0..5), 1..12)) {
         let mut directory = Directory::new(own());
         let mut known = vec![(directory.revision(), directory.local().khala_nodes)];
         for step in steps {
@@ -138,7 +137,7 @@ fn list(ports: &[u16]) -> ServiceList {
 }
 
 #[test]
-fn what_others_say_neither_brings_back_who_left_nor_unseats_who_is_there() {
+fn relayed_news_neither_revives_a_node_that_left_nor_replaces_one_that_is_there() {
     let mut membership = Membership::new(own(), Arc::default());
     let (old, new) = (node(1, 2), node(2, 2));
     assert_eq!(membership.hear(SECOND, &old, Source::Relayed), Heard::Added);
@@ -158,7 +157,7 @@ fn what_others_say_neither_brings_back_who_left_nor_unseats_who_is_there() {
 }
 
 #[test]
-fn strangers_have_no_more_room_than_the_bound_and_make_place_for_who_speaks_itself() {
+fn unverified_nodes_are_bounded_and_make_room_for_direct_ones() {
     let config = DiscoverySettings::default();
     let search = Search::new(own().datagram_address(), &config);
     let mut protocol = Protocol::new(own(), search, Config::default(), 1);

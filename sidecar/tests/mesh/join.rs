@@ -1,12 +1,9 @@
-//! How a node finds others, checks them and leaves, step by step.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! Search, join, checks and leave, step by step.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use mesh_common::lone::{Lone, change, list, local, ms, node};
+use crate::common::lone::{Lone, change, list, local, ms, node};
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Node, NodeState, Request};
 
@@ -55,7 +52,7 @@ fn a_node_that_searches_is_informed_and_checked_at_once() {
 }
 
 #[test]
-fn informs_are_bounded_whoever_asks_for_them() {
+fn informs_are_limited() {
     let mut lone = Lone::new();
     for n in 0..5_000_u32 {
         let stranger = Node::new("x", Ipv4Addr::from_bits(n + 1).into(), 1, 1).unwrap();
@@ -70,7 +67,7 @@ fn informs_are_bounded_whoever_asks_for_them() {
 }
 
 #[test]
-fn a_new_node_is_checked_again_and_again_until_it_is_up() {
+fn a_new_node_is_checked_until_it_is_up() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.datagram(DatagramKind::Search, &other, "");
     let mut times = Vec::new();
@@ -111,7 +108,7 @@ fn a_frozen_node_is_checked_again_at_once_and_down_after_three_timeouts() {
 }
 
 #[test]
-fn a_refused_node_is_down_within_a_moment() {
+fn a_peer_that_refuses_is_down_within_a_moment() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[]);
     lone.pass(ms(450));
@@ -127,7 +124,7 @@ fn a_refused_node_is_down_within_a_moment() {
 }
 
 #[test]
-fn a_closed_connection_has_a_node_that_is_up_checked_at_once() {
+fn a_closed_connection_triggers_a_check_at_once() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     assert!(!lone.protocol.keeps_connection(other.endpoint()));
     lone.event(Event::Disconnected(other.endpoint()));
@@ -164,7 +161,7 @@ fn connections_are_kept_only_while_the_mesh_is_small() {
 }
 
 #[test]
-fn who_answers_under_another_name_takes_the_place() {
+fn a_node_that_answers_under_another_name_replaces_the_peer() {
     let (mut lone, old, new) = (Lone::new(), node("old", 2), node("new", 2));
     lone.datagram(DatagramKind::Search, &old, "");
     let check = lone.take_asked(&old);
@@ -206,7 +203,7 @@ fn an_inform_leads_to_a_node_exchange_unless_the_difference_is_gone() {
 }
 
 #[test]
-fn leaving_is_told_to_every_known_node_and_is_the_end() {
+fn leave_is_sent_to_every_known_node_and_ends_the_node() {
     let mut lone = Lone::new();
     lone.bring_up(&node("other", 2), &[]);
     lone.datagram(DatagramKind::Search, &node("down", 3), "");
@@ -227,7 +224,7 @@ fn leaving_is_told_to_every_known_node_and_is_the_end() {
 }
 
 #[test]
-fn a_leave_is_believed_only_from_its_own_address_and_name() {
+fn a_leave_counts_only_from_its_own_address_and_name() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[5]);
     lone.datagram(DatagramKind::Leave, &node("other", 3), "");

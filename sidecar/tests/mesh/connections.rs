@@ -1,15 +1,12 @@
 //! Connections kept open between exchanges.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::loopback::{Started, Subnet, eventually, eventually_in, offer};
-use mesh_common::original::{Original, read_message, search};
+use crate::common::loopback::{Started, Subnet, eventually, eventually_in, offer};
+use crate::common::original::{Original, read_message, search};
 use sidecar::mesh::counters::Outcome;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::Failure;
@@ -20,10 +17,10 @@ use sidecar::mesh::wire::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-/// Far longer than anything here takes, and less than a silent connection is borne with.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Far longer than anything here takes, and less than the timeout of an idle connection.
+const DEADLINE: Duration = Duration::from_secs(8);
 
-/// Nodes that are up are asked nothing for an hour unless something happens.
+/// Peers that are up are not checked for an hour unless something happens.
 fn unchecked() -> Config {
     Config {
         check_interval: Duration::from_secs(3600),
@@ -32,8 +29,8 @@ fn unchecked() -> Config {
     }
 }
 
-/// Nor is it suspects when it does not answer pings.
-fn never_missed() -> Config {
+/// As [`unchecked`], and missed probes take no peer down.
+fn never_down() -> Config {
     Config {
         probe_timeout: Duration::from_secs(3600),
         ..unchecked()
@@ -72,7 +69,7 @@ fn instances(of: &Started) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_dies_between_checks_is_noticed_by_its_connection() {
+async fn a_crash_between_checks_is_detected_by_the_kept_connection() {
     let subnet = Subnet::new();
     let staying = subnet.start_with(1, "staying", vec![], unchecked()).await;
     let dying = subnet.start_with(2, "dying", vec![], unchecked()).await;
@@ -109,14 +106,14 @@ async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_of_our_own_kind_that_was_asked_only_once_is_noticed_by_its_connection() {
+async fn a_crash_of_a_gossiping_peer_is_detected_after_a_single_exchange() {
     let subnet = Subnet::new();
-    let staying = subnet.start_with(1, "staying", vec![], never_missed()).await;
+    let staying = subnet.start_with(1, "staying", vec![], never_down()).await;
     let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
     let udp = UdpSocket::bind(dying.datagram_address()).await.unwrap();
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
     search(&udp, &dying, staying.mesh.node().datagram_address()).await;
-    let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
+    let kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &dying))
         .await
         .expect("it is asked for its list");
     other_is(&staying, Health::Up).await;
@@ -154,14 +151,14 @@ async fn ask_for_its_list(node: &Node, of: SocketAddr) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_asked_first_is_noticed_by_a_connection_of_our_own() {
+async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() {
     let subnet = Subnet::new();
-    let staying = subnet.start_with(1, "staying", vec![], never_missed()).await;
+    let staying = subnet.start_with(1, "staying", vec![], never_down()).await;
     let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
     let met = ask_for_its_list(&dying, staying.mesh.node().endpoint()).await;
     assert!(met.starts_with("HTTP/1.1 200 "), "{met}");
-    let kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &dying))
+    let kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &dying))
         .await
         .expect("it is asked, too");
     other_is(&staying, Health::Up).await;
@@ -196,14 +193,14 @@ fn unanswered(to: SocketAddr) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handshake_that_takes_long_is_begun_anew() {
+async fn a_slow_handshake_is_retried() {
     let subnet = Subnet::new();
     // Long enough for all of the kernel's own tries.
-    let patient = Config {
+    let slow = Config {
         join_timeout: Duration::from_secs(3600),
         ..unchecked()
     };
-    let node = subnet.start_with(1, "node", vec![], patient).await;
+    let node = subnet.start_with(1, "node", vec![], slow).await;
     let other = Node::new("other", subnet.address(2), subnet.port, subnet.port).unwrap();
     let udp = UdpSocket::bind(other.datagram_address()).await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -220,14 +217,14 @@ async fn a_handshake_that_takes_long_is_begun_anew() {
     .await;
 
     listener.accept().await.unwrap();
-    let _kept = tokio::time::timeout(PATIENCE, answer_once(&listener, &other))
+    let _kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &other))
         .await
         .expect("it is asked for its list");
     other_is(&node, Health::Up).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_closes_after_every_answer_as_the_original_does_is_asked_no_more_often() {
+async fn a_peer_that_closes_after_each_answer_is_not_checked_more_often() {
     let subnet = Subnet::new();
     let node = subnet.start_with(1, "ours", vec![], unchecked()).await;
     let other = Original::start(&subnet, 2, Duration::ZERO).await;
@@ -257,7 +254,7 @@ async fn a_node_that_closes_after_every_answer_as_the_original_does_is_asked_no_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_address_has_its_share_of_connections_and_all_end_with_the_node() {
+async fn connections_of_one_address_are_limited_and_all_end_with_the_node() {
     let subnet = Subnet::new();
     let node = subnet.start(1, vec![]).await;
     let at = node.mesh.node().endpoint();
@@ -266,7 +263,7 @@ async fn one_address_has_its_share_of_connections_and_all_end_with_the_node() {
         open.push(TcpStream::connect(at).await.unwrap());
     }
     open.push(TcpStream::connect(at).await.unwrap());
-    let closed = tokio::time::timeout(PATIENCE, open[0].read_u8()).await;
+    let closed = tokio::time::timeout(DEADLINE, open[0].read_u8()).await;
     assert!(
         closed
             .expect("the first of them makes room for one too many")
@@ -274,12 +271,12 @@ async fn one_address_has_its_share_of_connections_and_all_end_with_the_node() {
     );
 
     // Another address has its own share.
-    let answer = mesh_common::original::put(subnet.address(2), at, "node", "[]").await;
+    let answer = crate::common::original::put(subnet.address(2), at, "node", "[]").await;
     assert!(answer.unwrap().starts_with("HTTP/1.1 200 "));
 
     drop(node);
     for mut stream in open {
-        let closed = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+        let closed = tokio::time::timeout(DEADLINE, stream.read_u8()).await;
         assert!(closed.expect("a connection ends with the node").is_err());
     }
 }

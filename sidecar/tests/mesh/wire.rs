@@ -1,5 +1,4 @@
 //! What peers may send: round trips, strictness, and no panic whatever comes.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::IpAddr;
 

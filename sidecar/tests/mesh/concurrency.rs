@@ -1,15 +1,11 @@
-//! What a node does about a machine that is too busy to answer in time: it asks fewer, waits longer, and leaves out
-//! what is asked anyway.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod mesh_common;
+//! Behaviour on a machine that is too busy to answer in time: fewer exchanges, longer timeouts, no redundant ones.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mesh_common::gossip::{self, says};
-use mesh_common::lone::{Asked, Lone, local, ms, node, offer};
+use crate::common::gossip::{self, says};
+use crate::common::lone::{Asked, Lone, local, ms, node, offer};
 use sidecar::mesh::protocol::{Event, Failure};
 use sidecar::mesh::wire::{Answer, DatagramKind, ExchangeKind, Node, NodeState, Request};
 
@@ -34,7 +30,7 @@ fn asked_of(lone: &Lone, kind: ExchangeKind) -> BTreeSet<SocketAddr> {
 }
 
 #[test]
-fn more_strangers_are_asked_at_once_the_more_answer() {
+fn the_join_limit_grows_with_answers() {
     let (mut lone, crowd) = (Lone::new(), crowd(60));
     name(&mut lone, &crowd);
     let first = lone.asked.len();
@@ -47,7 +43,7 @@ fn more_strangers_are_asked_at_once_the_more_answer() {
 }
 
 #[test]
-fn who_does_not_answer_in_time_has_others_waited_for_longer_until_answers_come_soon_again() {
+fn late_answers_extend_timeouts_until_answers_are_quick_again() {
     let (mut lone, crowd) = (Lone::new(), crowd(60));
     name(&mut lone, &crowd);
     let usual = lone.asked[0].timeout;
@@ -80,9 +76,9 @@ fn who_does_not_answer_in_time_has_others_waited_for_longer_until_answers_come_s
 }
 
 #[test]
-fn of_two_that_hear_each_other_in_a_large_mesh_one_asks_at_once() {
+fn in_a_large_mesh_only_the_initiator_of_a_pair_asks_at_once() {
     let (mut lone, crowd) = (Lone::new(), crowd(100));
-    // As soon as it knows so many, it is a large mesh.
+    // From this size on, the mesh is large.
     let (known, new) = crowd.split_at(40);
     name(&mut lone, known);
     while let Some(asked) = lone.asked.pop() {
@@ -115,7 +111,7 @@ fn of_two_that_hear_each_other_in_a_large_mesh_one_asks_at_once() {
 }
 
 #[test]
-fn a_node_that_many_answer_at_once_asks_few_of_them_whom_they_know() {
+fn few_of_many_joining_peers_are_asked_for_their_nodes() {
     let (mut lone, crowd) = (Lone::new(), crowd(100));
     for node in &crowd {
         lone.datagram(DatagramKind::Inform, node, "another");
@@ -135,7 +131,7 @@ fn a_node_that_many_answer_at_once_asks_few_of_them_whom_they_know() {
 }
 
 #[test]
-fn neighbours_that_gossip_and_do_not_answer_do_not_hold_up_the_checks_of_another() {
+fn silent_gossiping_peers_do_not_delay_checks_of_others() {
     let mut lone = Lone::new();
     let original = node("original", 2);
     lone.bring_up(&original, &[]);
@@ -188,7 +184,7 @@ fn neighbours_that_gossip_and_do_not_answer_do_not_hold_up_the_checks_of_another
 }
 
 #[test]
-fn neighbours_that_answer_just_in_time_hold_up_neither_the_checks_nor_the_news_of_others() {
+fn slow_peers_delay_neither_checks_nor_changes_of_others() {
     let mut lone = Lone::new();
     let (original, gossiping) = (node("original", 2), node("gossiping", 3));
     lone.bring_up(&original, &[]);
@@ -250,7 +246,7 @@ fn neighbours_that_answer_just_in_time_hold_up_neither_the_checks_nor_the_news_o
 }
 
 #[test]
-fn who_refuses_tells_nothing_about_how_busy_others_are() {
+fn a_refusal_does_not_extend_timeouts() {
     let (mut lone, crowd) = (Lone::new(), crowd(200));
     name(&mut lone, &crowd);
     let (first, usual) = (lone.asked.len(), lone.asked[0].timeout);

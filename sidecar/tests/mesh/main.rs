@@ -1,0 +1,22 @@
+//! Discovery between nodes: each part of the protocol step by step, whole meshes in simulated time, and nodes with
+//! real sockets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod broadcast;
+mod common;
+mod concurrency;
+mod connections;
+mod forgery;
+mod idle;
+mod join;
+mod lists;
+mod membership;
+mod probe;
+mod scale;
+mod search;
+mod settings;
+mod simulation;
+mod sockets;
+mod vectors;
+mod wire;
+mod wire_bounds;
