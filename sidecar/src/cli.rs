@@ -1,4 +1,4 @@
-//! The command line: arguments as typed, then checked once into what the program runs on.
+//! The command line: parses the arguments, and checks them once into [`Settings`].
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::control::credential::Credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::log::LogFormat;
-use crate::settings::{Door, HTTP_TOKEN, RESP_PASSWORD, Settings};
+use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, Settings};
 use crate::text_file::read;
 use crate::{app, http_probe, mesh};
 
@@ -26,7 +26,7 @@ const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own lis
                           SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG \
                           sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
 
-/// The proxy that stands beside every service of the mesh.
+/// The proxy beside every service of the mesh
 #[derive(Debug, Parser)]
 #[command(
     name = "sidecar",
@@ -45,85 +45,85 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Ask a URL and exit 0 if the answer is 2xx, else 1: a health check for images without a shell
+    /// Request a URL and exit with 0 if the answer is 2xx, else with 1: a health check for images without a shell
     Probe(ProbeArgs),
 }
 
 #[derive(Debug, Args)]
 struct ProbeArgs {
-    /// What to ask, for instance http://127.0.0.1:9090/readyz
+    /// URL to request, for instance http://127.0.0.1:9090/readyz
     url: String,
-    /// How long the answer may take, in seconds
+    /// Timeout of the answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     timeout: Duration,
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Config files, one command a line, run in order
+    /// Config files, one command per line, executed in order
     #[arg(long, value_name = "FILE", num_args = 1..)]
     load: Vec<PathBuf>,
-    /// Where the configuration is saved after every change; if the file is there, the sidecar starts from it
-    /// and not from --load
+    /// File to save the configuration to after every change; if it exists, the sidecar starts from it instead of from
+    /// --load
     #[arg(long, value_name = "FILE")]
     autosave: Option<PathBuf>,
     /// Discovery settings; without them the sidecar joins no mesh
     #[arg(long, value_name = "FILE")]
     discovery_config: Option<PathBuf>,
-    /// Where services register themselves over HTTP, for instance 127.0.0.1:18080
+    /// Address for commands over HTTP, for instance 127.0.0.1:18080; services register themselves there
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     http_controller: Option<SocketAddr>,
-    /// A file with the token that requests to --http-controller must bear; or set SIDECAR_HTTP_TOKEN
+    /// File with the token that requests to --http-controller must show; or set SIDECAR_HTTP_TOKEN
     #[arg(long, value_name = "FILE", requires = "http_controller")]
     http_token_file: Option<PathBuf>,
-    /// Where commands are taken over the redis protocol, for instance 127.0.0.1:16379
+    /// Address for commands over the redis protocol, for instance 127.0.0.1:16379
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     resp_controller: Option<SocketAddr>,
-    /// A file with the password for --resp-controller; or set SIDECAR_RESP_PASSWORD
+    /// File with the password for --resp-controller; or set SIDECAR_RESP_PASSWORD
     #[arg(long, value_name = "FILE", requires = "resp_controller")]
     resp_password_file: Option<PathBuf>,
-    /// Let controllers listen on other addresses than loopback without a password or token
+    /// Allow controllers to listen on addresses other than loopback without a password or token
     #[arg(long)]
     allow_open_controllers: bool,
-    /// Where /healthz, /readyz, /mesh and /metrics are served (read-only), for instance 0.0.0.0:9090
+    /// Address of /healthz, /readyz, /mesh and /metrics (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
-    /// Threads that carry connections; by default as many as there are processors
+    /// Number of threads that carry connections; by default the number of processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-    /// What a line of the log is
+    /// Format of the log
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    /// How long the program may take to finish after a signal before it is killed, in seconds
+    /// Time that the program has to exit after a signal before it is killed, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     program_grace: Duration,
-    /// How long connections may take to finish when the sidecar stops, in seconds
+    /// Time that connections have to finish when the sidecar stops, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     drain: Duration,
-    /// Stop as on SIGTERM when standard input ends; what comes there is dropped, and the program's own is empty
+    /// Stop as on SIGTERM when standard input ends; its content is discarded, and the program's own is empty
     #[arg(long)]
     end_with_stdin: bool,
-    /// The program to run beside the sidecar
+    /// Program to run beside the sidecar
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
 }
 
-/// What the command line asks for, checked.
+/// What the command line asks for.
 #[derive(Debug)]
 pub enum Task {
-    /// Ask a URL once.
+    /// Request a URL once.
     Probe {
-        /// What to ask.
+        /// The URL.
         url: String,
-        /// How long the answer may take.
+        /// Timeout of the answer.
         timeout: Duration,
     },
-    /// Be a sidecar.
+    /// Run a sidecar.
     Run(Box<Settings>),
 }
 
 impl Cli {
-    /// What a line of the log is.
+    /// The format of the log.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {
         self.run.log_format
@@ -132,7 +132,7 @@ impl Cli {
     /// Checks the arguments and the files that they name.
     ///
     /// # Errors
-    /// A file that cannot be read; else all the faults of all the files.
+    /// A file that cannot be read; otherwise all errors of all files.
     pub fn into_task(self) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
@@ -142,10 +142,10 @@ impl Cli {
 }
 
 impl Task {
-    /// Does it.
+    /// Runs the task.
     ///
     /// # Errors
-    /// When the probe is not answered well, or the sidecar cannot start.
+    /// When the probe fails, or the sidecar cannot start.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Probe { url, timeout } => http_probe::get(&url, timeout).await.map(|()| ExitCode::SUCCESS),
@@ -154,57 +154,57 @@ impl Task {
     }
 }
 
-/// A door that is no opener than it was said to be. The credential is in the file or the variable.
-fn door(
+/// Reads the credential of a controller from a file or a variable, and refuses an open address without one.
+fn controller(
     (flag, address): (&str, SocketAddr),
     (file_flag, file): (&str, Option<&Path>),
     variable: &str,
     allow_open: bool,
-) -> anyhow::Result<Door> {
+) -> anyhow::Result<ControllerAddress> {
     let found = Credential::read(file, variable);
     let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
     if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
         bail!(
-            "{flag} {address}: whoever reaches this address could command the sidecar. Give it a credential \
+            "{flag} {address}: anyone who can reach this address could command the sidecar. Give it a credential \
              with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
              with --allow-open-controllers"
         );
     }
-    Ok(Door { address, credential })
+    Ok(ControllerAddress { address, credential })
 }
 
 impl RunArgs {
     fn into_settings(self) -> anyhow::Result<Settings> {
-        let mut faults = Vec::new();
-        let script = self.script(&mut faults)?;
+        let mut errors = Vec::new();
+        let script = self.script(&mut errors)?;
         let discovery = match &self.discovery_config {
             None => None,
             Some(path) => mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?)
-                .map_err(|mut found| faults.append(&mut found.0))
+                .map_err(|mut found| errors.append(&mut found.0))
                 .ok(),
         };
-        if !faults.is_empty() {
+        if !errors.is_empty() {
             bail!(
-                "nothing was started, for the configuration has faults:\n{}",
-                Diagnostics(faults)
+                "nothing was started, because the configuration has errors:\n{}",
+                Diagnostics(errors)
             );
         }
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            let door = door(flag, file, HTTP_TOKEN, self.allow_open_controllers)?;
-            if door.credential.as_ref().is_some_and(|token| !token.fits_header()) {
+            let controller = controller(flag, file, HTTP_TOKEN, self.allow_open_controllers)?;
+            if controller.credential.as_ref().is_some_and(|token| !token.fits_header()) {
                 bail!(
-                    "--http-controller has no usable credential: no header can show this token; expected visible \
-                     ASCII, and no space at its ends"
+                    "--http-controller has no usable credential: no header can contain this token; expected visible ASCII \
+                     without leading or trailing spaces"
                 );
             }
-            Ok(door)
+            Ok(controller)
         });
         let resp_controller = self.resp_controller.map(|address| {
             let file = ("--resp-password-file", self.resp_password_file.as_deref());
             let flag = ("--resp-controller", address);
-            door(flag, file, RESP_PASSWORD, self.allow_open_controllers)
+            controller(flag, file, RESP_PASSWORD, self.allow_open_controllers)
         });
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
@@ -224,13 +224,13 @@ impl RunArgs {
 }
 
 impl RunArgs {
-    /// What was saved, or else what the files to load say.
-    fn script(&self, faults: &mut Vec<Diagnostic>) -> anyhow::Result<Script> {
+    /// The saved configuration if there is one, otherwise that of the files to load.
+    fn script(&self, errors: &mut Vec<Diagnostic>) -> anyhow::Result<Script> {
         if let Some(path) = &self.autosave
             && let Some(saved) = autosave::load(path)?
         {
             if !self.load.is_empty() {
-                tracing::info!(file = %path.display(), "starting from what was saved, not from --load");
+                tracing::info!(file = %path.display(), "starting from the saved configuration instead of --load");
             }
             return Ok(saved);
         }
@@ -240,7 +240,7 @@ impl RunArgs {
         }
         let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         Ok(script.unwrap_or_else(|mut found| {
-            faults.append(&mut found.0);
+            errors.append(&mut found.0);
             Script::default()
         }))
     }
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_is_none_is_refused_with_what_one_looks_like() {
+    fn an_invalid_address_is_refused_with_an_example() {
         for flag in ["--http-controller", "--resp-controller", "--status"] {
             for text in ["127.0.0.1:18080", "[::1]:18080"] {
                 assert!(
@@ -274,8 +274,8 @@ mod tests {
             }
             for text in ["localhost:18080", "18080", "127.0.0.1"] {
                 let error = Cli::try_parse_from(["sidecar", flag, text]).unwrap_err();
-                let told = error.to_string();
-                assert!(told.contains("expected an IP address and a port"), "{told}");
+                let message = error.to_string();
+                assert!(message.contains("expected an IP address and a port"), "{message}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the sidecar runs on: what was asked for on its command line, checked.
+//! The checked settings of the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,22 +8,22 @@ use crate::control::Script;
 use crate::control::credential::Credential;
 use crate::mesh;
 
-/// The variable that holds the HTTP controller's token.
+/// The environment variable with the HTTP controller's token.
 pub(crate) const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
-/// The variable that holds the RESP controller's password.
+/// The environment variable with the RESP controller's password.
 pub(crate) const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
 
-/// The variables that hold secrets: they are the sidecar's and not its program's.
+/// The environment variables with secrets, which the program is not given.
 pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 
-/// What the sidecar runs on.
+/// The settings of a sidecar.
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) script: Script,
     pub(crate) autosave: Option<PathBuf>,
     pub(crate) discovery: Option<mesh::DiscoverySettings>,
-    pub(crate) http_controller: Option<Door>,
-    pub(crate) resp_controller: Option<Door>,
+    pub(crate) http_controller: Option<ControllerAddress>,
+    pub(crate) resp_controller: Option<ControllerAddress>,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) workers: usize,
     pub(crate) program_grace: Duration,
@@ -32,9 +32,9 @@ pub struct Settings {
     pub(crate) program: Vec<String>,
 }
 
-/// Where a controller listens, and what it asks of those who come.
+/// The address of a controller, and the credential that its callers must show.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ControllerAddress {
     pub(crate) address: SocketAddr,
     pub(crate) credential: Option<Credential>,
 }

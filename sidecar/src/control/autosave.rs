@@ -1,8 +1,8 @@
-//! The running configuration as a file: written anew after every change, read at the next start.
+//! The running configuration as a file: written after every change, read at the next start.
 //!
-//! The file is a config file between a first line that says whose it is and a last one with a checksum, so that a
-//! torn or foreign one is told from a good one. A new one takes the old one's place in one step: whenever the
-//! process is killed, one of the two is there, whole.
+//! The file is a config file between a first line that identifies it and a last line with a checksum, so that torn and
+//! foreign files are recognised. It is replaced by a rename: if the process is killed, either the old or the new file is
+//! there, complete.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,34 +21,34 @@ use crate::text_file::{self, ReadError};
 const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
 const TAIL: &str = "# sha256 ";
 
-/// How long a change waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout of saving a change. A disk that hangs must not stop the control plane.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a saved configuration cannot be used. Nothing of it is.
+/// Why a saved configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AutosaveError {
     /// It cannot be read.
     #[error(transparent)]
     Unread(#[from] ReadError),
-    /// No sidecar wrote it.
+    /// It was not written by a sidecar.
     #[error(
-        "{file} was not written by --autosave: its first line is another's. Give --autosave a file of its own; to \
-         start from this one, use --load"
+        "{file} was not written by --autosave: its first line differs. Give --autosave a file of its own; to start from \
+         this one, use --load"
     )]
     Foreign {
         /// The file.
         file: String,
     },
-    /// It is not as it was written.
+    /// It was truncated or edited.
     #[error(
-        "{file} is torn or was changed: its last line is not the checksum of the lines before. To start from what \
-         it says now, copy it without its last line and use --load; to start without it, remove it"
+        "{file} is truncated or was edited: its last line is not the checksum of the lines before. To start from it as \
+         it is now, copy it without its last line and use --load; to start without it, remove it"
     )]
     Torn {
         /// The file.
         file: String,
     },
-    /// It is whole, and this sidecar does not understand it.
+    /// It is complete, and this sidecar does not understand it.
     #[error("{0}")]
     Diagnostics(Diagnostics),
 }
@@ -90,10 +90,10 @@ fn checksum(text: &str) -> String {
         .collect()
 }
 
-/// Reads what was saved; `None` where nothing was yet.
+/// Reads a saved configuration; `None` if there is no file.
 ///
 /// # Errors
-/// A file that cannot be read, is torn, or is none of ours.
+/// A file that cannot be read, is truncated, or was not written by a sidecar.
 pub fn load(path: &Path) -> Result<Option<Script>, AutosaveError> {
     match text_file::read(path) {
         Ok(text) => parse(&path.display().to_string(), &text).map(Some),
@@ -102,7 +102,7 @@ pub fn load(path: &Path) -> Result<Option<Script>, AutosaveError> {
     }
 }
 
-/// Why a configuration is not in its file.
+/// Why a configuration could not be saved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot save to {file}: {reason}")]
 pub struct SaveError {
@@ -111,21 +111,21 @@ pub struct SaveError {
 }
 
 impl SaveError {
-    /// The disk has not taken it in time.
+    /// It was not written in time.
     fn late(file: &str) -> Self {
         Self {
             file: file.to_owned(),
-            reason: format!("it is not written after {PATIENCE:?}"),
+            reason: format!("it is not written after {SAVE_TIMEOUT:?}"),
         }
     }
 
-    /// What to tell whose change it was.
+    /// The message to the caller whose change it was.
     pub(super) fn of_a_change(&self) -> String {
         format!("the change is made, but is lost at the next start: {self}")
     }
 }
 
-/// Saves configurations, the latest first: one that is overtaken before it is written is not.
+/// Saves configurations. One that is superseded before it is written is skipped.
 #[derive(Debug)]
 pub(super) struct Autosave {
     file: String,
@@ -139,32 +139,32 @@ struct Revision {
     text: String,
 }
 
-/// How far the revisions have got.
+/// How far saving has got.
 #[derive(Debug, Default)]
 struct Progress {
-    /// The latest that was to be written.
+    /// The latest revision that a write was attempted for.
     tried: u64,
-    /// The latest that is on disk.
+    /// The latest revision on disk.
     saved: u64,
-    /// Why those between are not.
+    /// Why those in between are not.
     fault: Option<SaveError>,
 }
 
 impl Autosave {
-    /// Saves a configuration, and from now on others in its place.
+    /// Saves a configuration, and starts the task that saves later ones.
     ///
     /// # Errors
-    /// When the first cannot be saved: there is no such directory, it is not ours to write to, or the disk hangs.
+    /// When it cannot be saved: there is no such directory, it is not writable, or the disk hangs.
     pub(super) async fn start(path: PathBuf, commands: &[Add]) -> Result<Self, SaveError> {
         let file = path.display().to_string();
-        match tokio::time::timeout(PATIENCE, write(&path, render(commands))).await {
+        match tokio::time::timeout(SAVE_TIMEOUT, write(&path, render(commands))).await {
             Ok(written) => written?,
             Err(_) => return Err(SaveError::late(&file)),
         }
         let wanted = watch::Sender::new(Revision::default());
-        let (tell, progress) = watch::channel(Progress::default());
+        let (report, progress) = watch::channel(Progress::default());
         // Detached: it ends when the sender is dropped, and a save under way is finished by then.
-        tokio::spawn(save_again_and_again(path, wanted.subscribe(), tell));
+        tokio::spawn(save_revisions(path, wanted.subscribe(), report));
         Ok(Self {
             file,
             wanted,
@@ -172,7 +172,7 @@ impl Autosave {
         })
     }
 
-    /// Wants a configuration saved; returns the number to wait for.
+    /// Queues a configuration to be saved; returns the revision to wait for.
     pub(super) fn save(&self, commands: &[Add]) -> u64 {
         let mut number = 0;
         self.wanted.send_modify(|revision| {
@@ -183,15 +183,14 @@ impl Autosave {
         number
     }
 
-    /// Waits until a configuration, or a later one, is on disk; not for longer than [`PATIENCE`], for a disk that
-    /// hangs must not stop the control plane.
+    /// Waits until a revision, or a later one, is on disk, for at most [`SAVE_TIMEOUT`].
     ///
     /// # Errors
-    /// When it is not: it could not be written, or not yet.
+    /// When it could not be written, or not in time.
     pub(super) async fn saved(&self, number: u64) -> Result<(), SaveError> {
         let mut progress = self.progress.clone();
         let tried = progress.wait_for(|progress| progress.tried >= number);
-        match tokio::time::timeout(PATIENCE, tried).await {
+        match tokio::time::timeout(SAVE_TIMEOUT, tried).await {
             Ok(Ok(progress)) if progress.saved >= number => Ok(()),
             Ok(Ok(progress)) => progress.fault.clone().map_or(Ok(()), Err),
             Ok(Err(_)) | Err(_) => {
@@ -203,10 +202,10 @@ impl Autosave {
     }
 }
 
-async fn save_again_and_again(
+async fn save_revisions(
     path: PathBuf,
     mut wanted: watch::Receiver<Revision>,
-    tell: watch::Sender<Progress>,
+    report: watch::Sender<Progress>,
 ) {
     while wanted.changed().await.is_ok() {
         let Revision { number, text } = wanted.borrow_and_update().clone();
@@ -214,7 +213,7 @@ async fn save_again_and_again(
         if let Err(error) = &outcome {
             tracing::error!("{error}");
         }
-        tell.send_modify(|progress| {
+        report.send_modify(|progress| {
             progress.tried = number;
             match outcome {
                 Ok(()) => progress.saved = number,
@@ -236,7 +235,7 @@ async fn write(path: &Path, text: String) -> Result<(), SaveError> {
         })
 }
 
-/// Puts the text in the file's place: the old content or the new is there at any moment, also after a power cut.
+/// Replaces a file's content atomically, also across a power cut.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -270,21 +269,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_written_file_is_read_back() {
         let script = parse("f", &text()).unwrap();
         let lines: Vec<String> = script.lines.iter().map(|l| l.command.to_string()).collect();
         assert_eq!(lines, SAVED);
-        assert_eq!(
-            script.lines[0].number, 2,
-            "faults would name the file's own lines"
-        );
+        assert_eq!(script.lines[0].number, 2, "errors name the file's own lines");
     }
 
     #[test]
-    fn a_file_cut_anywhere_or_changed_is_refused() {
+    fn a_truncated_or_edited_file_is_refused() {
         let text = text();
         for end in 0..text.len() {
-            assert!(parse("f", &text[..end]).is_err(), "cut to {end} bytes");
+            assert!(parse("f", &text[..end]).is_err(), "truncated to {end} bytes");
         }
         let changed = text.replace("deny", "allow");
         assert!(matches!(parse("f", &changed), Err(AutosaveError::Torn { .. })));

@@ -1,5 +1,5 @@
-//! The secret that opens a door of the control plane: read from a file or the environment, never from the command
-//! line, where every process of the machine could see it.
+//! The secret that callers of a controller show. It is read from a file or the environment, never from the command
+//! line, which every process of the machine can read.
 
 use std::fmt;
 use std::fs::File;
@@ -8,17 +8,17 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// The longest secret, in bytes.
+/// Maximum length of a secret, in bytes.
 pub const MAX_SECRET: usize = 1024;
 
-/// A password or token. Only its digest is kept, so that it cannot be told by accident.
+/// A password or token. Only its digest is kept, so that it cannot be logged by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     digest: [u8; 32],
     fits_header: bool,
 }
 
-/// Why there is no credential where one was to be.
+/// Why a credential cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The file cannot be read.
@@ -26,26 +26,26 @@ pub enum CredentialError {
     Read {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Nothing is in it.
+    /// It is empty.
     #[error("{0} is empty; expected one line with the secret")]
     Empty(String),
-    /// It cannot be what was meant.
+    /// It has more than one line.
     #[error("{0} has more than one line; expected one line with the secret")]
     Lines(String),
-    /// It cannot be what was meant.
+    /// It is too long.
     #[error("{0} has more than {MAX_SECRET} bytes; expected one line with the secret")]
     TooLong(String),
 }
 
 impl Credential {
-    /// The secret in the file if one is named, else in the environment variable if that is set. A line end behind
-    /// it does not belong to it.
+    /// Reads the secret from the file if one is named, else from the environment variable if that is set. A trailing
+    /// line end is not part of it.
     ///
     /// # Errors
-    /// When the file cannot be read, or what was found is no secret.
+    /// When the file cannot be read, or its content is not a valid secret.
     pub fn read(file: Option<&Path>, variable: &str) -> Result<Option<Self>, CredentialError> {
         if let Some(path) = file {
             let name = path.display().to_string();
@@ -61,10 +61,10 @@ impl Credential {
             .transpose()
     }
 
-    /// The secret in a text; `name` says in errors where the text is from.
+    /// Reads the secret from a text; errors give `name` as its source.
     ///
     /// # Errors
-    /// When the text is no secret.
+    /// When the text is not a valid secret.
     pub fn from_text(name: &str, text: &[u8]) -> Result<Self, CredentialError> {
         let secret = text.strip_suffix(b"\n").unwrap_or(text);
         let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
@@ -79,19 +79,19 @@ impl Credential {
         }
         Ok(Self {
             digest: Sha256::digest(secret).into(),
-            // Spaces at its ends are not part of a header's value (RFC 9110, section 5.5).
+            // Leading and trailing spaces are not part of a header's value (RFC 9110, section 5.5).
             fits_header: secret.iter().all(|byte| (b' '..=b'~').contains(byte))
                 && secret.trim_ascii().len() == secret.len(),
         })
     }
 
-    /// Whether a caller can show it in a header of HTTP: where not, it opens to nobody.
+    /// Whether an HTTP header can contain it; if not, no caller can show it.
     #[must_use]
     pub fn fits_header(&self) -> bool {
         self.fits_header
     }
 
-    /// Whether this is the secret. How long the answer takes does not depend on how much of it is right.
+    /// Whether this is the secret, in a time that does not depend on how much of it matches.
     #[must_use]
     pub fn matches(&self, given: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
@@ -103,7 +103,7 @@ impl Credential {
     }
 }
 
-/// The file's bytes, up to a few more than a secret may have.
+/// Reads a file up to slightly more than the maximum length of a secret.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut secret = Vec::new();
     let most = MAX_SECRET as u64 + 3;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_not_part_of_it() {
+    fn one_trailing_line_end_is_not_part_of_a_secret() {
         for text in ["secret", "secret\n", "secret\r\n"] {
             let credential = Credential::from_text("x", text.as_bytes()).expect("a secret");
             assert!(credential.matches(b"secret"), "{text:?}");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_in_a_header_is_known() {
+    fn a_secret_that_no_header_can_contain_is_recognised() {
         for (secret, fits) in [
             ("a b~", true),
             (" a", false),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_by_its_place() {
+    fn an_invalid_secret_is_refused_with_its_source() {
         let long = vec![b'x'; MAX_SECRET + 1];
         for (text, says) in [
             (&b""[..], "is empty"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_a_bound() {
+    fn an_endless_file_is_refused() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "from the file\n").expect("written");
         let credential = Credential::read(Some(file.path()), "SIDECAR_NO_SUCH").expect("readable");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_tell_itself() {
+    fn debug_output_does_not_contain_the_secret() {
         let credential = Credential::from_text("x", b"secret").expect("a secret");
         assert_eq!(format!("{credential:?}"), "Credential(..)");
     }

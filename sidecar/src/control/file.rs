@@ -34,12 +34,11 @@ impl Line {
 }
 
 impl Script {
-    /// Reads files, given as (name, text), as if they were one after the other. Empty lines and lines that
-    /// begin with `#` say nothing.
+    /// Parses files, given as (name, text), as if concatenated. Empty lines and lines that begin with `#` are ignored.
     ///
     /// # Errors
-    /// Every fault of every file. A line that refers to something which an earlier faulty line was to make is
-    /// not counted as a fault of its own.
+    /// Every invalid line of every file. Lines that fail only because they refer to a resource of an earlier invalid line
+    /// are not reported.
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Diagnostics> {
         let mut script = Self::default();
         let mut config = Config::default();

@@ -1,11 +1,11 @@
-//! The local instances that the mesh is told of: the one list, and who may change it.
+//! The list of local instances that are announced to the mesh.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::service::Offer;
 
-/// The list of local instances that are announced; clones share it.
+/// The list of local instances that are announced to the mesh; clones share it.
 #[derive(Debug, Clone)]
 pub struct Offers(watch::Sender<Vec<Offer>>);
 
@@ -16,7 +16,7 @@ impl Default for Offers {
 }
 
 impl Offers {
-    /// Nothing announced.
+    /// An empty list.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(Vec::new()))
@@ -28,8 +28,8 @@ impl Offers {
         self.0.subscribe()
     }
 
-    /// Announces an instance, unless its registration has ended: the token is looked at under the list's lock,
-    /// so that nothing is announced after [`Self::withdraw`].
+    /// Announces an instance, unless its registration has ended. The token is checked under the list's lock, so that
+    /// nothing is announced after [`Self::withdraw`].
     pub(super) fn announce(&self, offer: &Offer, ended: &CancellationToken) {
         self.0.send_if_modified(|offers| {
             if ended.is_cancelled() || offers.contains(offer) {
@@ -40,7 +40,7 @@ impl Offers {
         });
     }
 
-    /// Withdraws an instance; says whether it was announced.
+    /// Withdraws an instance; returns whether it was announced.
     pub(super) fn withdraw(&self, offer: &Offer) -> bool {
         self.0.send_if_modified(|offers| {
             let before = offers.len();

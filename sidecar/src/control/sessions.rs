@@ -1,26 +1,26 @@
-//! Which sessions are meant: by an address, or by a regular expression over how they are listed.
+//! Patterns that select sessions: an address, or a regular expression over how sessions are listed.
 
 use std::fmt;
 use std::str::FromStr;
 
 use regex_lite::{Regex, RegexBuilder};
 
-/// The longest pattern, in bytes.
+/// Maximum length of a pattern, in bytes.
 const MAX_PATTERN: usize = 255;
-/// The largest compiled pattern, in bytes.
+/// Maximum size of a compiled pattern, in bytes.
 const MAX_COMPILED: usize = 64 * 1024;
 
-/// Which sessions are meant.
+/// Selects sessions.
 #[derive(Debug, Clone)]
 pub enum SessionPattern {
-    /// Those that have this address at one of their ends, or are listed exactly so.
+    /// Those with this address at one of their ends, and those listed exactly so.
     Address(String),
-    /// Those whose listing this matches; written between slashes.
+    /// Those whose listing matches; written between slashes.
     Regex(Regex),
 }
 
 impl SessionPattern {
-    /// Whether a session is meant, by how it is listed: `CLIENT->INSTANCE`.
+    /// Whether it selects a session that is listed as this: `CLIENT->INSTANCE`.
     #[must_use]
     pub fn matches(&self, listed: &str) -> bool {
         match self {

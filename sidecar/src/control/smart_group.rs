@@ -1,4 +1,4 @@
-//! A smart-group-delegate at work: a server group that is kept filled with the mesh's instances of a service.
+//! Keeps a server group filled with the mesh's instances of a service.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,10 +8,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::balance::ServerGroup;
 use crate::balance::service::{Instances, ServiceId};
 
-/// What the mesh offers, as it changes.
+/// The mesh's instances, as they change.
 pub(super) type MeshInstances = watch::Receiver<Arc<Instances>>;
 
-/// A group that follows the mesh. Dropped, it holds nothing any more that the mesh taught.
+/// A server group that follows the mesh. Dropping it removes the servers learned from the mesh.
 #[derive(Debug)]
 pub(super) struct SmartGroup {
     filled: Arc<Mutex<Filled>>,
@@ -21,7 +21,7 @@ pub(super) struct SmartGroup {
 #[derive(Debug)]
 struct Filled {
     id: ServiceId,
-    /// `None` once the delegate is removed: nothing may be filled in after that.
+    /// `None` once the delegate is removed: nothing is added after that.
     group: Option<Arc<ServerGroup>>,
 }
 

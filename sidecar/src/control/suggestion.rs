@@ -1,13 +1,13 @@
-//! The word that a user may have meant.
+//! Suggestions for misspelt words.
 
 use strsim::osa_distance;
 
-/// A longer word than any of the language is no slip of a letter.
-const LONGEST: usize = 32;
+/// Maximum length of a word to suggest another for, in bytes: longer than any word of the language.
+const MAX_LENGTH: usize = 32;
 
-/// The word that differs least from what was written, where that is a slip: a letter in three at most.
+/// The most similar word, if at most a third of its letters differ.
 fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if written.len() > LONGEST {
+    if written.len() > MAX_LENGTH {
         return None;
     }
     let near = words.into_iter().filter_map(|word| {
@@ -17,7 +17,7 @@ fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Optio
     near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
-/// The question for the user, or nothing.
+/// A question with the most similar word, or nothing.
 pub(super) fn did_you_mean<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> String {
     closest(written, words).map_or_else(String::new, |word| format!("did you mean {word}? "))
 }
@@ -29,7 +29,7 @@ mod tests {
     const WORDS: [&str; 5] = ["address", "server-group", "server-groups", "up", "zone"];
 
     #[test]
-    fn a_slip_leads_to_the_word_that_was_meant() {
+    fn a_misspelt_word_yields_the_most_similar_one() {
         for (written, meant) in [
             ("adress", "address"),
             ("adderss", "address"),
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn another_word_leads_nowhere() {
+    fn a_different_word_yields_none() {
         for written in ["", "u", "down", "port", "banana", &"address".repeat(10_000)] {
             assert_eq!(closest(written, WORDS), None, "{written}");
         }

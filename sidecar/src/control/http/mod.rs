@@ -29,7 +29,7 @@ pub use token::TokenCheck;
 /// Maximum size of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Answers one request; if there is a token, only for callers that show it.
+/// Answers one request. If there is a token, only callers that show it are served.
 pub async fn handle(
     controller: Arc<Controller>,
     token: Option<TokenCheck>,
@@ -39,7 +39,7 @@ pub async fn handle(
         return *answer;
     }
     if request.headers().contains_key(ORIGIN) {
-        // A web page may make its reader's browser send here; browsers say so (Fetch Standard, `Origin` header).
+        // A web page can make its reader's browser send requests here; browsers then add this header (Fetch Standard).
         return from_web_page();
     }
     let (method, path) = (request.method(), request.uri().path());
@@ -83,7 +83,7 @@ async fn execute(
     }
 }
 
-/// The route of a request, and the names in its path.
+/// The route of a request, with the names in its path.
 fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<String>)> {
     let segments = segments(path)?;
     let mut routes = ROUTES.iter().filter(|route| route.method == *method);

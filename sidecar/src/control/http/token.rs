@@ -1,4 +1,4 @@
-//! The bearer token that callers may have to show (RFC 6750, section 2.1).
+//! The bearer token that callers must show if one is configured (RFC 6750, section 2.1).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use super::answers;
 use crate::http::Answer;
 
-/// Whether a token is the right one. It takes the same time for every wrong one.
+/// Checks a token, in the same time for every wrong one.
 pub type TokenCheck = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// How long a caller without the token waits for its answer, so that guessing is slow.
+/// Delay of the answer to a wrong token, so that guessing is slow.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(500);
 
-/// Lets callers in that show the token.
+/// Checks that a request shows the token.
 ///
 /// # Errors
-/// The answer for the others.
+/// The answer to a request that does not.
 pub(super) async fn check(token: Option<&TokenCheck>, headers: &HeaderMap) -> Result<(), Box<Answer>> {
     match token {
         Some(is_right) if !shown(headers).is_some_and(|token| is_right(token)) => {}
@@ -27,7 +27,7 @@ pub(super) async fn check(token: Option<&TokenCheck>, headers: &HeaderMap) -> Re
     tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
     let mut answer = answers::error(
         StatusCode::UNAUTHORIZED,
-        "this door asks for a token; expected the header `authorization: Bearer TOKEN`",
+        "a token is required; expected the header `authorization: Bearer TOKEN`",
     );
     answer
         .headers_mut()

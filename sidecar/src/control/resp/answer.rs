@@ -1,14 +1,14 @@
-//! Answers as bytes, in either version of the protocol.
+//! Encodes answers, in either version of the protocol.
 
 use std::borrow::Cow;
 
-/// The protocol's version; a connection begins with the second.
+/// The protocol's version; a connection starts with RESP2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// RESP2.
     #[default]
     Two,
-    /// RESP3: it has maps and a null of its own.
+    /// RESP3, which adds maps and null.
     Three,
 }
 
@@ -28,7 +28,7 @@ impl Version {
 pub enum Answer {
     /// A word or two, such as `OK`.
     Simple(&'static str),
-    /// A code that programs know, and a line for people.
+    /// A code for programs, and a message for people.
     Error(&'static str, String),
     /// A number.
     Integer(i64),
@@ -36,7 +36,7 @@ pub enum Answer {
     Bulk(Vec<u8>),
     /// Several answers in order.
     Array(Vec<Answer>),
-    /// Pairs; in RESP2 one after the other in an array.
+    /// Pairs; in RESP2 an array of alternating keys and values.
     Map(Vec<(Answer, Answer)>),
     /// Nothing.
     Null,

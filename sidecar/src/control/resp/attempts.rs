@@ -1,24 +1,24 @@
-//! How fast passwords may be tried. Pure: the time is handed in.
+//! Rate limit of wrong passwords, per client address. Pure: the time is passed in.
 //!
-//! What counts is a client's address, not its connection: one that opens many gets no more tries. A wrong password
-//! makes the next one of the same address wait, the longer the more there were; other addresses are not held up.
+//! A wrong password delays the next check for the same address, with exponential backoff. Opening many connections does
+//! not help a client, and other addresses are not delayed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How long the first wrong password is paid for; each further one twice as long.
+/// Delay after the first wrong password; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause for one.
+/// Maximum delay after a wrong password.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Who would have to wait longer for its turn is turned away.
+/// Maximum time that a check is delayed; beyond it the client is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// A wrong password is forgotten after this time without a further one.
+/// Time without a wrong password after which an address starts afresh.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The most addresses that are remembered.
+/// Maximum number of addresses that are remembered.
 const MAX_PEERS: usize = 1024;
 
-/// The wrong passwords of late, by address.
+/// Recent wrong passwords, by address.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     peers: HashMap<IpAddr, Peer>,
@@ -27,35 +27,35 @@ pub(super) struct Attempts {
 #[derive(Debug)]
 struct Peer {
     wrong: u32,
-    /// When the next password may be looked at.
-    turn: Instant,
-    /// When all is forgotten.
+    /// When the next password may be checked.
+    next: Instant,
+    /// When the address starts afresh.
     until: Instant,
 }
 
-/// There are too many of this address waiting for their turn already.
+/// Too many checks of this address are delayed already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
 impl Attempts {
-    /// Takes a turn; returns how long it is until that.
-    pub(super) fn turn(&mut self, peer: IpAddr, now: Instant) -> Result<Duration, TooMany> {
+    /// Schedules a check; returns the delay until then.
+    pub(super) fn schedule(&mut self, peer: IpAddr, now: Instant) -> Result<Duration, TooMany> {
         let Some(peer) = self.peers.get_mut(&group(peer)) else {
             return Ok(Duration::ZERO);
         };
         if peer.until <= now {
             return Ok(Duration::ZERO);
         }
-        let turn = peer.turn.max(now);
-        let wait = turn - now;
+        let next = peer.next.max(now);
+        let wait = next - now;
         if wait > LONGEST_WAIT {
             return Err(TooMany);
         }
-        peer.turn = turn + pause(peer.wrong);
+        peer.next = next + pause(peer.wrong);
         Ok(wait)
     }
 
-    /// A password was wrong; returns how long to let the client wait for that answer.
+    /// Records a wrong password; returns the delay of the answer.
     pub(super) fn wrong(&mut self, peer: IpAddr, now: Instant) -> Duration {
         let key = group(peer);
         if !self.peers.contains_key(&key) && self.peers.len() >= MAX_PEERS {
@@ -63,7 +63,7 @@ impl Attempts {
         }
         let peer = self.peers.entry(key).or_insert(Peer {
             wrong: 0,
-            turn: now,
+            next: now,
             until: now,
         });
         if peer.until <= now {
@@ -71,7 +71,7 @@ impl Attempts {
         }
         peer.wrong = peer.wrong.saturating_add(1);
         let pause = pause(peer.wrong);
-        peer.turn = peer.turn.max(now + pause);
+        peer.next = peer.next.max(now + pause);
         peer.until = now + MEMORY;
         pause
     }
@@ -94,7 +94,7 @@ fn pause(wrong: u32) -> Duration {
     }
 }
 
-/// The addresses that one client may well have all of: in IPv6 those of its network, /64.
+/// The unit that is limited: an IPv4 address, or an IPv6 /64 network, which one client may own entirely.
 fn group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -110,20 +110,20 @@ mod tests {
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
     #[test]
-    fn wrong_passwords_cost_more_and_more_up_to_a_bound() {
+    fn the_delay_after_wrong_passwords_doubles_up_to_a_limit() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         let pauses: Vec<u128> = (0..6).map(|_| attempts.wrong(A, now).as_millis()).collect();
         assert_eq!(pauses, [250, 500, 1000, 2000, 2000, 2000]);
-        assert_eq!(attempts.turn(B, now), Ok(Duration::ZERO));
+        assert_eq!(attempts.schedule(B, now), Ok(Duration::ZERO));
     }
 
     #[test]
-    fn many_connections_at_once_take_turns_and_too_many_are_turned_away() {
+    fn checks_of_one_address_are_queued_and_refused_beyond_the_limit() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         for _ in 0..4 {
             attempts.wrong(A, now);
         }
-        let waits: Vec<_> = (0..6).map(|_| attempts.turn(A, now)).collect();
+        let waits: Vec<_> = (0..6).map(|_| attempts.schedule(A, now)).collect();
         let seconds = |s| Ok(Duration::from_secs(s));
         assert_eq!(
             waits,
@@ -136,27 +136,31 @@ mod tests {
                 Err(TooMany)
             ]
         );
-        assert_eq!(attempts.turn(B, now), Ok(Duration::ZERO), "another's turn");
-        // Who was turned away took no turn.
-        assert_eq!(attempts.turn(A, now + Duration::from_secs(9)), seconds(1));
+        assert_eq!(
+            attempts.schedule(B, now),
+            Ok(Duration::ZERO),
+            "another address is not delayed"
+        );
+        // A refused check takes no slot.
+        assert_eq!(attempts.schedule(A, now + Duration::from_secs(9)), seconds(1));
     }
 
     #[test]
-    fn it_is_forgotten_in_time() {
+    fn an_address_starts_afresh_after_a_while() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         for _ in 0..10 {
             attempts.wrong(A, now);
         }
-        assert_eq!(attempts.turn(A, now + MEMORY), Ok(Duration::ZERO));
+        assert_eq!(attempts.schedule(A, now + MEMORY), Ok(Duration::ZERO));
         assert_eq!(attempts.wrong(A, now + MEMORY), FIRST_PAUSE);
     }
 
     #[test]
-    fn a_network_is_one_client_and_the_memory_is_bounded() {
+    fn an_ipv6_network_is_one_client_and_memory_is_bounded() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         let v6 = |n: u128| IpAddr::V6(n.into());
         attempts.wrong(v6(1 << 64), now);
-        assert_eq!(attempts.turn(v6((1 << 64) + 7), now), Ok(FIRST_PAUSE));
+        assert_eq!(attempts.schedule(v6((1 << 64) + 7), now), Ok(FIRST_PAUSE));
         for n in 0..3 * MAX_PEERS as u128 {
             attempts.wrong(v6((1 << 100) + (n << 64)), now + Duration::from_millis(n as u64));
         }

@@ -1,4 +1,4 @@
-//! One connection: requests in, answers out, in order.
+//! One connection: reads requests and writes their answers in order.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,20 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::attempts::Attempts;
+use super::limits::Limits;
 use super::request::{self, ProtocolError};
-use super::server::Limits;
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
 use crate::control::{Command, Controller, Reply};
 use crate::lingering_close::lingering_close;
 
-/// How many bytes are asked of the system at a time.
+/// Size of a read, in bytes.
 const READ_SIZE: usize = 4 * 1024;
-/// From how many bytes on answers are sent before the next request is looked at.
+/// Size of pending answers, in bytes, at which they are sent before the next request is handled.
 const ANSWERS_SIZE: usize = 32 * 1024;
 
 /// What all connections share.
-pub(super) struct Door {
+pub(super) struct Shared {
     controller: Arc<Controller>,
     credential: Option<Credential>,
     attempts: Mutex<Attempts>,
@@ -36,19 +36,19 @@ pub(super) struct Door {
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// The client left.
+    /// The client closed it.
     Left,
-    /// It said QUIT, or something that is answered with the end.
+    /// The client sent QUIT, or a request that is answered by closing.
     Closed,
-    /// It did not speak the protocol.
+    /// A request violated the protocol.
     Protocol,
-    /// It took too long.
+    /// A timeout expired.
     TooSlow,
     /// The sidecar stops.
     Stopping,
 }
 
-impl Door {
+impl Shared {
     pub(super) fn new(
         controller: Arc<Controller>,
         credential: Option<Credential>,
@@ -74,10 +74,10 @@ impl Door {
         }
     }
 
-    /// Looks at a password when it is its turn. `None` where it was not looked at.
+    /// Checks a password, after the delay that earlier wrong ones cause. `None` if it was not checked.
     async fn check(&self, login: &Login, peer: SocketAddr) -> Option<bool> {
-        let turn = self.attempts(|attempts, now| attempts.turn(peer.ip(), now));
-        tokio::time::sleep(turn.ok()?).await;
+        let delay = self.attempts(|attempts, now| attempts.schedule(peer.ip(), now));
+        tokio::time::sleep(delay.ok()?).await;
         let right = self
             .credential
             .as_ref()
@@ -101,21 +101,21 @@ pub(super) async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
     id: i64,
-    door: Arc<Door>,
+    shared: Arc<Shared>,
 ) -> io::Result<End> {
     stream.set_nodelay(true)?;
     let mut connection = Connection {
-        session: Session::new(id, door.credential.is_some()),
+        session: Session::new(id, shared.credential.is_some()),
         stream,
         peer,
-        door,
+        shared,
         anonymous_since: Instant::now(),
         received: BytesMut::new(),
         answers: Vec::new(),
     };
     let end = connection.run().await?;
     if matches!(end, End::Closed | End::Protocol) {
-        let stop = connection.door.stop.clone();
+        let stop = connection.shared.stop.clone();
         let dismissal = lingering_close(&mut connection.stream, &[]);
         stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
     }
@@ -125,13 +125,13 @@ pub(super) async fn converse(
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    door: Arc<Door>,
+    shared: Arc<Shared>,
     session: Session,
-    /// Since when it is to authenticate, if it is.
+    /// Since when it has not been authenticated.
     anonymous_since: Instant,
-    /// What is received and not yet understood.
+    /// Received bytes that are not yet parsed.
     received: BytesMut,
-    /// What is to be sent.
+    /// Encoded answers that are not yet sent.
     answers: Vec<u8>,
 }
 
@@ -148,10 +148,10 @@ impl Connection {
         }
     }
 
-    /// Answers all requests that are there whole.
+    /// Answers all requests that were received completely.
     async fn answer_received(&mut self) -> io::Result<Option<End>> {
         loop {
-            if self.door.stop.is_cancelled() {
+            if self.shared.stop.is_cancelled() {
                 return Ok(Some(End::Stopping));
             }
             if self.answers.len() >= ANSWERS_SIZE
@@ -185,18 +185,22 @@ impl Connection {
                 answer
             }
             Step::Execute(command) => {
-                let answer = self.door.execute(command).await;
-                // Many of them may be here at once, and discovery has the same thread.
+                let answer = self.shared.execute(command).await;
+                // A pipeline may hold many commands, and discovery runs on the same thread.
                 tokio::task::yield_now().await;
                 answer
             }
             Step::Login(login) => {
-                // What was answered before need not wait for this.
+                // Earlier answers need not wait for the check.
                 if let Some(end) = self.flush().await? {
                     return Ok(Some(end));
                 }
-                let door = Arc::clone(&self.door);
-                match door.stop.run_until_cancelled(door.check(&login, self.peer)).await {
+                let shared = Arc::clone(&self.shared);
+                match shared
+                    .stop
+                    .run_until_cancelled(shared.check(&login, self.peer))
+                    .await
+                {
                     None => return Ok(Some(End::Stopping)),
                     Some(Some(right)) => self.session.logged_in(login, right),
                     Some(None) => {
@@ -223,7 +227,7 @@ impl Connection {
         if self.answers.is_empty() {
             return Ok(None);
         }
-        let sent = timeout(self.door.limits.transfer, self.stream.write_all(&self.answers)).await;
+        let sent = timeout(self.shared.limits.transfer, self.stream.write_all(&self.answers)).await;
         self.answers.clear();
         self.answers.shrink_to(ANSWERS_SIZE);
         match sent {
@@ -232,9 +236,9 @@ impl Connection {
         }
     }
 
-    /// Waits for more of a request, until it could be one whole.
+    /// Receives until there may be a complete request.
     async fn receive(&mut self) -> io::Result<Option<End>> {
-        let limits = &self.door.limits;
+        let limits = &self.shared.limits;
         let now = Instant::now();
         let deadline = match (self.session.authenticated(), self.received.is_empty()) {
             (false, _) => self.anonymous_since + limits.authentication,
@@ -245,7 +249,7 @@ impl Connection {
         loop {
             self.received.reserve(READ_SIZE);
             let read = timeout_at(deadline, self.stream.read_buf(&mut self.received));
-            match self.door.stop.run_until_cancelled(read).await {
+            match self.shared.stop.run_until_cancelled(read).await {
                 None => return Ok(Some(End::Stopping)),
                 Some(Err(_)) => return Ok(Some(End::TooSlow)),
                 Some(Ok(count)) => {
@@ -254,8 +258,7 @@ impl Connection {
                     }
                 }
             }
-            // One that was silent has all the time of a request from its first bytes on; one that is in the midst
-            // of a request has no more for sending it in small pieces.
+            // The transfer timeout of a request starts at its first bytes, and is not extended by further pieces.
             if fresh || !matches!(request::decode(&self.received), Ok(None)) {
                 return Ok(None);
             }

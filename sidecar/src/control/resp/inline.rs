@@ -1,5 +1,5 @@
-//! The words of a line as people type it, quoted as redis has it: within double quotes `\n`, `\r`, `\t`, `\b`, `\a`
-//! and `\xHH` stand for a byte and `\` before anything else for that itself; within single quotes only `\'` does.
+//! Splits a line into words, with the quoting of redis: within double quotes, `\n`, `\r`, `\t`, `\b`, `\a` and `\xHH` stand
+//! for a byte, and `\` escapes any other character; within single quotes, only `\'` is an escape.
 
 use super::request::{MAX_WORD, MAX_WORDS, ProtocolError};
 
@@ -11,31 +11,31 @@ pub(super) fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
         if words.len() == MAX_WORDS {
             return Err(ProtocolError::TooManyWords);
         }
-        let (word, behind) = word(rest)?;
+        let (word, after) = word(rest)?;
         words.push(word);
-        rest = behind.trim_ascii_start();
+        rest = after.trim_ascii_start();
     }
     Ok(words)
 }
 
-/// The word that a text begins with, and the text behind it.
+/// The first word of a text, and the text after it.
 fn word(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), ProtocolError> {
     let mut word = Vec::new();
     loop {
         match rest {
             [] => break,
             [space, ..] if space.is_ascii_whitespace() => break,
-            [quote @ (b'"' | b'\''), behind @ ..] => {
-                rest = quoted(*quote, behind, &mut word)?;
-                // What stands right behind a closing quote was hardly meant so.
+            [quote @ (b'"' | b'\''), after @ ..] => {
+                rest = quoted(*quote, after, &mut word)?;
+                // A closing quote must be followed by a space.
                 if rest.first().is_some_and(|b| !b.is_ascii_whitespace()) {
                     return Err(ProtocolError::Quotes);
                 }
                 break;
             }
-            [byte, behind @ ..] => {
+            [byte, after @ ..] => {
                 word.push(*byte);
-                rest = behind;
+                rest = after;
             }
         }
     }
@@ -45,29 +45,29 @@ fn word(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), ProtocolError> {
     Ok((word, rest))
 }
 
-/// Takes what stands up to the closing quote; returns the text behind that.
+/// Reads up to the closing quote; returns the text after it.
 fn quoted<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     loop {
-        let (byte, behind) = match rest {
+        let (byte, after) = match rest {
             [] => return Err(ProtocolError::Quotes),
-            [end, behind @ ..] if *end == quote => return Ok(behind),
-            [b'\\', b'\'', behind @ ..] if quote == b'\'' => (b'\'', behind),
+            [end, after @ ..] if *end == quote => return Ok(after),
+            [b'\\', b'\'', after @ ..] if quote == b'\'' => (b'\'', after),
             [b'\\', escaped @ ..] if quote == b'"' => escape(escaped)?,
-            [byte, behind @ ..] => (*byte, behind),
+            [byte, after @ ..] => (*byte, after),
         };
         word.push(byte);
-        rest = behind;
+        rest = after;
     }
 }
 
-/// The byte that an escape stands for, from behind its backslash, and the text behind it.
+/// The byte that an escape stands for, given the text after its backslash, and the text after the escape.
 fn escape(text: &[u8]) -> Result<(u8, &[u8]), ProtocolError> {
     Ok(match text {
         [] => return Err(ProtocolError::Quotes),
-        [b'x', high, low, behind @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-            (hex(*high) << 4 | hex(*low), behind)
+        [b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (hex(*high) << 4 | hex(*low), after)
         }
-        [letter, behind @ ..] => {
+        [letter, after @ ..] => {
             let byte = match letter {
                 b'n' => b'\n',
                 b'r' => b'\r',
@@ -76,7 +76,7 @@ fn escape(text: &[u8]) -> Result<(u8, &[u8]), ProtocolError> {
                 b'a' => 0x07,
                 other => *other,
             };
-            (byte, behind)
+            (byte, after)
         }
     })
 }

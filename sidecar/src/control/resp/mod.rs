@@ -1,5 +1,5 @@
-//! The RESP door: commands over the redis protocol, so that `redis-cli` speaks with the sidecar. It has no logic of
-//! its own: apart from a handful of words about the connection itself, every request is a command of the grammar.
+//! The RESP controller: commands over the redis protocol, so that `redis-cli` can be used with the sidecar. Apart from a
+//! few words about the connection itself, every request is a command of the command language.
 //!
 //! RESP2 and, after `HELLO 3`, RESP3 (redis.io, "Redis serialization protocol specification").
 
@@ -7,8 +7,10 @@ pub mod answer;
 mod attempts;
 mod connection;
 mod inline;
+mod limits;
 pub mod request;
 mod server;
 mod session;
 
-pub use server::{Limits, serve};
+pub use limits::Limits;
+pub use server::serve;

@@ -1,59 +1,59 @@
-//! Requests from bytes: an array of bulk strings as programs send it, or a line of words as people type it.
+//! Decodes requests: an array of bulk strings as programs send it, or a line of words as people type it.
 
 use super::inline;
 
-/// The most words that one request may have: as many as a command.
+/// Maximum number of words of a request, the same as of a command.
 pub const MAX_WORDS: usize = 64;
-/// The longest word, in bytes.
+/// Maximum length of a word, in bytes.
 pub const MAX_WORD: usize = 4 * 1024;
-/// The longest request as sent, in bytes.
+/// Maximum length of an encoded request, in bytes.
 pub const MAX_REQUEST: usize = 64 * 1024;
 
-/// The most digits, with their sign, of a number that 64 bits hold.
+/// Maximum length of a 64-bit number, including its sign.
 const MAX_DIGITS: usize = 20;
 
-/// A request and how many bytes it took.
+/// A decoded request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// Its words; none where it says nothing, and is not to be answered.
+    /// Its words; if there are none, it is not answered.
     pub words: Vec<Vec<u8>>,
-    /// How many bytes it took.
+    /// Its encoded length, in bytes.
     pub used: usize,
 }
 
-/// Why bytes are no request. Where the next one would begin is not known then.
+/// Why bytes are not a request. The beginning of the next request is unknown then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// The number of words is none, or too large.
+    /// The number of words is invalid or too large.
     #[error("invalid multibulk length; expected a number up to {MAX_WORDS}")]
     Count,
-    /// The length of a word is none, or too large.
+    /// The length of a word is invalid or too large.
     #[error("invalid bulk length; expected a number up to {MAX_WORD}")]
     Length,
-    /// Something else than a bulk string, such as another array.
+    /// An element is not a bulk string, but for instance another array.
     #[error("expected '$', got '{}'", .0.escape_ascii())]
     NotBulk(u8),
     /// A bulk string is not followed by a line end.
-    #[error("expected a line end behind a bulk string")]
+    #[error("expected a line end after a bulk string")]
     NoLineEnd,
-    /// It is too large as a whole.
-    #[error("too big request; at most {MAX_REQUEST} bytes are taken")]
+    /// The request is too long.
+    #[error("too big request; the limit is {MAX_REQUEST} bytes")]
     TooBig,
-    /// A quote is not closed, or something stands right behind the closing one.
+    /// A quote is not closed, or its end is not followed by a space.
     #[error("unbalanced quotes in request")]
     Quotes,
-    /// Too many words on a line.
-    #[error("too many words in request; at most {MAX_WORDS} are taken")]
+    /// A line has too many words.
+    #[error("too many words in request; the limit is {MAX_WORDS}")]
     TooManyWords,
     /// A word on a line is too long.
-    #[error("too long a word in request; at most {MAX_WORD} bytes are taken")]
+    #[error("too long a word in request; the limit is {MAX_WORD} bytes")]
     WordTooLong,
 }
 
-/// The request at the front; `None` where more bytes are needed to tell.
+/// Decodes the first request; `None` if it is incomplete.
 ///
 /// # Errors
-/// As soon as the bytes cannot become a request.
+/// When the bytes are not the beginning of a request.
 pub fn decode(bytes: &[u8]) -> Result<Option<Decoded>, ProtocolError> {
     match bytes.first() {
         None => Ok(None),
@@ -66,7 +66,7 @@ fn array(bytes: &[u8]) -> Result<Option<Decoded>, ProtocolError> {
     let Some((count, mut at)) = number(bytes, 1, ProtocolError::Count)? else {
         return Ok(None);
     };
-    // None and null say nothing, as to redis.
+    // Empty and null arrays are ignored, as by redis.
     let count = usize::try_from(count).unwrap_or(0);
     if count > MAX_WORDS {
         return Err(ProtocolError::Count);
@@ -82,7 +82,7 @@ fn array(bytes: &[u8]) -> Result<Option<Decoded>, ProtocolError> {
     Ok(Some(Decoded { words, used: at }))
 }
 
-/// The bulk string at a place, and the place behind it.
+/// The bulk string at a position, and the position after it.
 fn bulk(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, ProtocolError> {
     match bytes.get(at) {
         None => return Ok(None),
@@ -107,7 +107,7 @@ fn bulk(bytes: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, ProtocolError
     }
 }
 
-/// The number at a place up to its line end, and the place behind that.
+/// The number at a position up to its line end, and the position after that.
 fn number(bytes: &[u8], at: usize, wrong: ProtocolError) -> Result<Option<(i64, usize)>, ProtocolError> {
     let rest = bytes.get(at..).unwrap_or_default();
     let window = &rest[..rest.len().min(MAX_DIGITS + 1)];

@@ -1,6 +1,6 @@
-//! What one connection has said of itself, and what its next request means. Pure: no sockets, no clock, no secret.
+//! The state of one connection, and the meaning of its next request. Pure: no sockets, no clock, no secret.
 //!
-//! There is one password and there are no users: whatever user name a client gives goes with it.
+//! There is one password and there are no users: any user name is accepted with it.
 
 #[cfg(test)]
 mod tests;
@@ -18,16 +18,16 @@ pub(super) struct Session {
     name: Option<Vec<u8>>,
 }
 
-/// What a request comes to.
+/// What to do with a request.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// It is answered so.
+    /// Send the answer.
     Answer(Answer),
-    /// It is answered so, and the connection ends.
+    /// Send the answer and close the connection.
     Close(Answer),
-    /// It is a command, whose outcome is the answer.
+    /// Execute the command; its outcome is the answer.
     Execute(Command),
-    /// A password is to be looked at, and the outcome given to [`Session::logged_in`].
+    /// Check the password, and pass the outcome to [`Session::logged_in`].
     Login(Login),
 }
 
@@ -36,11 +36,11 @@ pub(super) enum Step {
 pub(super) struct Login {
     /// The password given.
     pub(super) password: Vec<u8>,
-    /// What else was asked for.
+    /// The HELLO that it came with.
     hello: Option<Hello>,
 }
 
-/// What a client says of itself with HELLO.
+/// What a client announces with HELLO.
 #[derive(Debug)]
 struct Hello {
     version: Version,
@@ -67,7 +67,7 @@ impl Session {
         self.version
     }
 
-    /// What a request means.
+    /// Interprets a request.
     pub(super) fn step(&mut self, words: &[Vec<u8>]) -> Step {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let Some((first, arguments)) = words.split_first() else {
@@ -76,7 +76,7 @@ impl Session {
         let word = String::from_utf8_lossy(first).to_ascii_lowercase();
         let answer = match (word.as_str(), arguments) {
             ("quit", _) => return Step::Close(Answer::OK),
-            // A web page can make a browser send these; whatever it makes it send behind them is not looked at.
+            // A web page can make a browser send these; what follows them is ignored.
             ("post" | "host:", _) => return Step::Close(Answer::error("this is no HTTP server")),
             ("auth", [password] | [_, password]) => return self.auth(password, None),
             ("hello", arguments) => return self.hello(arguments),
@@ -88,7 +88,7 @@ impl Session {
             ("command", arguments) => commands(arguments),
             ("client", arguments) => self.client(arguments),
             ("select", [b"0"]) => Answer::OK,
-            ("select", [_]) => Answer::error("DB index is out of range; there is 0 alone"),
+            ("select", [_]) => Answer::error("DB index is out of range; only 0 exists"),
             ("select", _) => wrong_number(&word),
             ("reset", _) => {
                 *self = Self::new(self.id, self.has_password);
@@ -99,7 +99,7 @@ impl Session {
         Step::Answer(answer)
     }
 
-    /// What a password's check has shown.
+    /// Handles the outcome of a password check.
     pub(super) fn logged_in(&mut self, login: Login, right: bool) -> Answer {
         if !right {
             let text = "invalid username-password pair; the password is the one the sidecar was started with";
@@ -138,13 +138,13 @@ impl Session {
         let (mut password, mut name) = (None, None);
         while let [option, values @ ..] = options {
             options = match (option.to_ascii_lowercase().as_slice(), values) {
-                (b"auth", [_, given, behind @ ..]) => {
+                (b"auth", [_, given, rest @ ..]) => {
                     password = Some(*given);
-                    behind
+                    rest
                 }
-                (b"setname", [given, behind @ ..]) => {
+                (b"setname", [given, rest @ ..]) => {
                     name = Some(given.to_vec());
-                    behind
+                    rest
                 }
                 _ => {
                     let option = String::from_utf8_lossy(option);
@@ -181,7 +181,7 @@ impl Session {
         Answer::Map(pairs.into())
     }
 
-    /// What client libraries tell and ask about the connection.
+    /// `CLIENT ...`: what client libraries send about the connection.
     fn client(&mut self, arguments: &[&[u8]]) -> Answer {
         let Some((sub, arguments)) = arguments.split_first() else {
             return wrong_number("client");
@@ -199,7 +199,7 @@ impl Session {
     }
 }
 
-/// `COMMAND ...`: redis' own commands are what clients complete by, and there are none of them here.
+/// `COMMAND ...`: clients use redis' own commands for completion; there are none here.
 fn commands(arguments: &[&[u8]]) -> Answer {
     let Some((sub, _)) = arguments.split_first() else {
         return Answer::Array(Vec::new());
@@ -212,7 +212,7 @@ fn commands(arguments: &[&[u8]]) -> Answer {
     }
 }
 
-/// Anything else is a command of the grammar.
+/// Anything else is a command of the command language.
 fn command(words: &[&[u8]]) -> Step {
     let words: Result<Vec<&str>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
     let Ok(words) = words else {

@@ -1,4 +1,4 @@
-//! What each request means, before and after the password.
+//! The meaning of each request, before and after authentication.
 
 use super::*;
 use crate::control::Resource;
@@ -36,7 +36,7 @@ fn open() -> Session {
 }
 
 #[test]
-fn nothing_is_done_before_the_password() {
+fn only_authentication_is_possible_before_the_password() {
     let mut session = Session::new(1, true);
     for line in [
         "PING",
@@ -60,7 +60,7 @@ fn nothing_is_done_before_the_password() {
 }
 
 #[test]
-fn the_password_comes_with_and_without_a_user_and_with_hello() {
+fn the_password_is_accepted_with_and_without_a_user_and_in_hello() {
     for line in ["AUTH secret", "auth default secret", "AUTH anyone secret"] {
         let mut session = Session::new(1, true);
         let Answer::Error("WRONGPASS", _) = login(&mut session, line, false) else {
@@ -83,7 +83,7 @@ fn the_password_comes_with_and_without_a_user_and_with_hello() {
 }
 
 #[test]
-fn a_wrong_password_later_on_takes_nothing_away() {
+fn a_wrong_password_after_authentication_changes_nothing() {
     let mut session = Session::new(1, true);
     login(&mut session, "AUTH secret", true);
     login(&mut session, "AUTH secret", false);
@@ -93,7 +93,7 @@ fn a_wrong_password_later_on_takes_nothing_away() {
 }
 
 #[test]
-fn without_a_password_none_is_asked_for() {
+fn without_a_password_no_authentication_is_needed() {
     let mut session = open();
     assert!(session.authenticated());
     assert!(error(&mut session, "AUTH secret").contains("no password is set"));
@@ -102,7 +102,7 @@ fn without_a_password_none_is_asked_for() {
 }
 
 #[test]
-fn hello_sets_the_version_and_tells_about_the_server() {
+fn hello_sets_the_version_and_describes_the_server() {
     let mut session = open();
     let Answer::Map(pairs) = answer(&mut session, "hello 3") else {
         panic!("a map");
@@ -130,7 +130,7 @@ fn hello_sets_the_version_and_tells_about_the_server() {
 }
 
 #[test]
-fn words_about_the_connection_are_answered_as_redis_does() {
+fn connection_commands_are_answered_as_by_redis() {
     let mut session = open();
     let empty = || Answer::Array(Vec::new());
     for (line, expected) in [
@@ -166,7 +166,7 @@ fn words_about_the_connection_are_answered_as_redis_does() {
 }
 
 #[test]
-fn anything_else_is_a_command_of_the_grammar() {
+fn any_other_request_is_a_command_of_the_command_language() {
     let mut session = open();
     let Step::Execute(command) = session.step(&words("a sgs x")) else {
         panic!("add server-groups x");
@@ -189,7 +189,7 @@ fn anything_else_is_a_command_of_the_grammar() {
 }
 
 #[test]
-fn what_browsers_send_ends_the_connection() {
+fn http_requests_close_the_connection() {
     for line in ["POST / HTTP/1.1", "Host: localhost:16379"] {
         assert!(matches!(
             open().step(&words(line)),

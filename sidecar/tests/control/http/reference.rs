@@ -1,20 +1,20 @@
-//! The command reference: its examples are run in order, and answered as it shows.
+//! The examples of docs/commands.md, executed in order.
 //!
-//! A block marked `commands` holds commands behind `> `, each with its answer below, as the config file and the
-//! RESP door take them. A block marked `http` holds requests behind `> `, with a body where there is one.
+//! A block marked `commands` has commands after `> `, each followed by its answer. A block marked `http` has requests after
+//! `> `: method, path, and the body if there is one.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sidecar::control::{Command, Reply};
 
-use crate::addresses::Mapped;
-use crate::support::Door;
+use super::addresses::Mapped;
+use super::support::Api;
 
-const REFERENCE: &str = include_str!("../../../docs/commands.md");
-const PATIENCE: Duration = Duration::from_secs(10);
+const REFERENCE: &str = include_str!("../../../../docs/commands.md");
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Something said in the reference, and the answer that it shows.
+/// A command or request of the reference, and the answer that it shows.
 struct Example {
     line: usize,
     is_http: bool,
@@ -44,15 +44,15 @@ fn examples() -> Vec<Example> {
                 answer: Vec::new(),
             }),
             (None, Some(example)) => example.answer.push(line.to_owned()),
-            (None, None) => panic!("line {}: an answer to nothing", number + 1),
+            (None, None) => panic!("line {}: an answer without a command", number + 1),
         }
     }
     examples
 }
 
-async fn execute(door: &Door, said: &str) -> Vec<String> {
+async fn execute(api: &Api, said: &str) -> Vec<String> {
     let outcome = match said.parse::<Command>() {
-        Ok(command) => door.controller.execute(command).await,
+        Ok(command) => api.controller.execute(command).await,
         Err(error) => Err(error),
     };
     match outcome {
@@ -64,10 +64,10 @@ async fn execute(door: &Door, said: &str) -> Vec<String> {
     }
 }
 
-async fn ask(door: &Door, said: &str) -> Vec<String> {
+async fn ask(api: &Api, said: &str) -> Vec<String> {
     let mut parts = said.splitn(3, ' ');
     let mut part = || parts.next().unwrap_or_default();
-    let (status, body) = door.ask(part(), part(), part()).await;
+    let (status, body) = api.ask(part(), part(), part()).await;
     vec![format!("{status} {body}").trim_end().to_owned()]
 }
 
@@ -83,7 +83,7 @@ fn alike(answer: &[String], expected: &[String]) -> bool {
 
 #[tokio::test]
 async fn every_example_is_answered_as_shown() {
-    let door = Door::open().await;
+    let api = Api::open().await;
     let mut mapped = Mapped::default();
     mapped.serve("127.0.0.1:9001", "127.0.0.1").await;
     mapped.serve("127.0.0.1:9002", "127.0.0.1").await;
@@ -101,14 +101,14 @@ async fn every_example_is_answered_as_shown() {
     } in &examples
     {
         let said = mapped.ours(said);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         let answer = loop {
             let answer = match is_http {
-                true => ask(&door, &said).await,
-                false => execute(&door, &said).await,
+                true => ask(&api, &said).await,
+                false => execute(&api, &said).await,
             };
             let answer: Vec<String> = answer.iter().map(|line| mapped.written(line)).collect();
-            // Health checks take a moment to speak; nothing else changes by itself.
+            // Only health checks change answers by themselves.
             let waits = answer.iter().any(|line| line.contains("DOWN"));
             if alike(&answer, expected) || !waits || Instant::now() > deadline {
                 break answer;
@@ -117,7 +117,7 @@ async fn every_example_is_answered_as_shown() {
         };
         assert!(
             alike(&answer, expected),
-            "docs/commands.md, line {line}: {said}\nis answered\n{}\nand not\n{}",
+            "docs/commands.md, line {line}: {said}\nis answered\n{}\ninstead of\n{}",
             answer.join("\n"),
             expected.join("\n")
         );
@@ -133,8 +133,8 @@ async fn every_field_and_path_is_in_the_reference() {
             "`{word}` is not explained"
         );
     };
-    let door = Door::open().await;
-    let document = door.read("/api/v1/openapi.json").await;
+    let api = Api::open().await;
+    let document = api.read("/api/v1/openapi.json").await;
     for (path, item) in document["paths"].as_object().expect("paths") {
         for operation in item.as_object().expect("operations").values() {
             let body = operation.pointer("/requestBody/content/application~1json/schema/properties");

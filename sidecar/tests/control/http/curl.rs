@@ -1,13 +1,13 @@
-//! An empty sidecar becomes a frontend's sidecar, step by step, by curl alone; traffic flows as soon as it should.
+//! Configures an empty sidecar as a frontend's with curl, and checks the traffic after each step.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::clients::{Kept, SERVICE, Sidecar, by_socks5, direct, server, shares};
+use super::clients::{Kept, SERVICE, Sidecar, by_socks5, direct, server, shares};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_sidecar_becomes_a_frontends() {
+async fn curl_configures_a_frontend_step_by_step() {
     let sidecar = Sidecar::start();
     let (one, two) = (server("one").await, server("two").await);
     assert_eq!(sidecar.read("/module/server-groups"), json!([]));

@@ -1,4 +1,4 @@
-//! Every request recorded from the original, and its answer.
+//! The requests recorded from the original, and its answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sidecar::balance::service::{Instance, Instances, ServiceId};
 
-use crate::addresses::Mapped;
-use crate::support::Door;
+use super::addresses::Mapped;
+use super::support::Api;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the sidecar that was recorded was started with.
+/// The configuration of the sidecar that was recorded.
 const START: &str = "
     add server-groups sgs0
     add server-group a.my.service.com:80 timeout 500 period 1000 up 2 down 3
@@ -30,7 +30,7 @@ const MESH: [(&str, &str, u32); 3] = [
     ("my-service-b", "172.18.0.4:19086", 10),
 ];
 
-/// What the message names where the original answers 500 to a caller's mistake, in order.
+/// What the messages contain where the original answers 500 to an invalid request, in order.
 const NAMED: [&str; 5] = [
     "method nope",
     "timeout -5",
@@ -39,7 +39,7 @@ const NAMED: [&str; 5] = [
     "server-groups sgs1 is used by tcp-lb lb1",
 ];
 
-async fn mapped(door: &Door) -> Mapped {
+async fn mapped(api: &Api) -> Mapped {
     let mut mapped = Mapped::default();
     let mut instances = Instances::default();
     for (service, recorded, weight) in MESH {
@@ -59,23 +59,23 @@ async fn mapped(door: &Door) -> Mapped {
             .or_default()
             .push(Instance { address, weight });
     }
-    door.instances.send_replace(Arc::new(instances));
+    api.instances.send_replace(Arc::new(instances));
     mapped.serve("127.0.0.1:8080", "127.0.0.1").await;
     mapped.hold("127.0.0.1:19001");
     mapped.hold("127.0.0.1:19002");
-    mapped.map("127.0.0.1:1080", door.controller.listeners()[0].address);
-    // After the addresses that hold them.
+    mapped.map("127.0.0.1:1080", api.controller.listeners()[0].address);
+    // After the complete addresses with this prefix.
     mapped.pairs.push(("172.18.".to_owned(), "127.18.".to_owned()));
     mapped
 }
 
 #[tokio::test]
-async fn every_recorded_request_is_answered_alike() {
+async fn every_recorded_request_is_answered_as_by_the_original() {
     let recorded: Vec<Value> =
-        serde_json::from_str(include_str!("../vectors/control-http.json")).expect("JSON");
-    let door = Door::open().await;
-    door.run(START).await;
-    let mapped = mapped(&door).await;
+        serde_json::from_str(include_str!("../../vectors/control-http.json")).expect("JSON");
+    let api = Api::open().await;
+    api.run(START).await;
+    let mapped = mapped(&api).await;
     let mut named = NAMED.iter();
     for vector in &recorded {
         let text = |key: &str| vector[key].as_str().map(str::to_owned);
@@ -86,42 +86,45 @@ async fn every_recorded_request_is_answered_alike() {
             Value::String(raw) => raw.clone(),
             json => mapped.ours(&json.to_string()),
         };
-        let told = format!("{method} {path} {body}");
+        let request = format!("{method} {path} {body}");
         let expected = &vector["response"];
         let (status, answer) = if expected["note"].is_string() {
-            let (status, answer) = door.ask(&method, &path, &body).await;
+            let (status, answer) = api.ask(&method, &path, &body).await;
             let named = named.next().expect("a name for each note");
             assert!(
                 answer.starts_with(r#"{"code":400,"message":""#),
-                "{told}: {answer}"
+                "{request}: {answer}"
             );
-            assert!(answer.contains(named), "{told}: {named:?} is not in {answer}");
-            assert_eq!(status, 400, "{told}");
+            assert!(answer.contains(named), "{request}: {named:?} is not in {answer}");
+            assert_eq!(status, 400, "{request}");
             continue;
         } else if method == "GET" {
             let expected = expected_body(expected, &mapped);
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + WAIT_TIMEOUT;
             loop {
-                let (status, answer) = door.ask(&method, &path, &body).await;
-                // Health checks take a moment to speak; nothing else changes by itself.
+                let (status, answer) = api.ask(&method, &path, &body).await;
+                // Only health checks change answers by themselves.
                 if alike(&answer, &expected) || !answer.contains("DOWN") || Instant::now() > deadline {
                     break (status, answer);
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         } else {
-            door.ask(&method, &path, &body).await
+            api.ask(&method, &path, &body).await
         };
         let expected = expected_body(expected, &mapped);
         assert_eq!(
             Some(u64::from(status)),
             vector["status"].as_u64(),
-            "{told}: {answer}"
+            "{request}: {answer}"
         );
-        assert!(alike(&answer, &expected), "{told}:\n{answer}\nis not\n{expected}");
+        assert!(
+            alike(&answer, &expected),
+            "{request}:\n{answer}\nis not\n{expected}"
+        );
     }
-    assert_eq!(named.next(), None, "every note was met");
-    assert!(recorded.len() > 50, "the recording is whole");
+    assert_eq!(named.next(), None, "every note was seen");
+    assert!(recorded.len() > 50, "the recording is complete");
 }
 
 fn expected_body(expected: &Value, mapped: &Mapped) -> String {
@@ -131,7 +134,7 @@ fn expected_body(expected: &Value, mapped: &Mapped) -> String {
     })
 }
 
-/// The same text or the same JSON; of what a parser says, only that it says something.
+/// Whether both are the same text or JSON, apart from the message of a JSON parser.
 fn alike(answer: &str, expected: &str) -> bool {
     match (
         serde_json::from_str::<Value>(answer),

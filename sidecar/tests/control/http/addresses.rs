@@ -1,15 +1,15 @@
-//! Addresses that are written down, and free ones that stand for them.
+//! Replaces the fixed addresses of recordings and examples by free ones.
 
 use std::net::SocketAddr;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Addresses as written, and those that stand for them here.
+/// Pairs of a written address and its replacement.
 #[derive(Default)]
 pub(crate) struct Mapped {
     pub(crate) pairs: Vec<(String, String)>,
-    /// Accept, so that they are up.
+    /// Servers that accept, so that they are up.
     servers: Vec<TcpListener>,
     /// Hold an address without listening, until the sidecar does.
     held: Vec<Socket>,
@@ -20,7 +20,7 @@ impl Mapped {
         self.pairs.push((written.to_owned(), ours.to_string()));
     }
 
-    /// A server that is up.
+    /// Starts a server that is up.
     pub(crate) async fn serve(&mut self, written: &str, ip: &str) -> SocketAddr {
         let server = TcpListener::bind((ip, 0)).await.expect("a free port");
         let address = server.local_addr().expect("an address");
@@ -29,7 +29,7 @@ impl Mapped {
         address
     }
 
-    /// An address that the sidecar will listen on.
+    /// Reserves an address for the sidecar to listen on.
     pub(crate) fn hold(&mut self, written: &str) -> SocketAddr {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("a setting");

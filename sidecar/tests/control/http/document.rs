@@ -1,29 +1,30 @@
-//! The API document against the door that it describes: whoever knows the document alone gets everything done.
+//! The API document against the API that it describes: the document alone suffices to use every operation.
 
 use serde_json::{Map, Value, json};
 
-use crate::support::Door;
+use super::support::Api;
 
 const BODY: &str = "/requestBody/content/application~1json/schema";
 
 struct Operation<'a> {
     method: String,
     path: &'a str,
-    told: &'a Value,
+    described: &'a Value,
 }
 
 impl Operation<'_> {
     /// The schema of an answer's body.
     fn answer(&self, status: u16) -> &Value {
         let pointer = format!("/responses/{status}");
-        let answer = self.told.pointer(&pointer);
-        let answer = answer.unwrap_or_else(|| panic!("{} {}: {status} is not told", self.method, self.path));
+        let answer = self.described.pointer(&pointer);
+        let answer =
+            answer.unwrap_or_else(|| panic!("{} {}: {status} is not documented", self.method, self.path));
         answer
             .pointer("/content/application~1json/schema")
             .unwrap_or(&Value::Null)
     }
 
-    /// The path of things that are all called `new`.
+    /// The path with the name `new` for every resource.
     fn filled(&self, bound: &str) -> String {
         let fill = |part: &str| match part {
             "{bind-server}" => bound.to_owned(),
@@ -41,13 +42,13 @@ fn operations<'a>(document: &'a Value, method: &str) -> Vec<Operation<'a>> {
         Some(Operation {
             method: method.to_owned(),
             path,
-            told: item.get(method.to_ascii_lowercase())?,
+            described: item.get(method.to_ascii_lowercase())?,
         })
     };
     paths.iter().filter_map(under).collect()
 }
 
-/// A value that fits a property.
+/// A value that matches a property's schema.
 fn fitting(name: &str, property: &Value) -> Value {
     if let Some(default) = property.get("default") {
         return default.clone();
@@ -74,63 +75,60 @@ fn whole(schema: &Value) -> Map<String, Value> {
         .collect()
 }
 
-async fn sent(door: &Door, operation: &Operation<'_>, body: &Map<String, Value>) -> (u16, String) {
+async fn sent(api: &Api, operation: &Operation<'_>, body: &Map<String, Value>) -> (u16, String) {
     let body = Value::Object(body.clone()).to_string();
-    door.ask(&operation.method, &operation.filled(""), &body).await
+    api.ask(&operation.method, &operation.filled(""), &body).await
 }
 
-/// Sends the body without each required field, and with one too many.
-async fn refuses_other_fields(door: &Door, operation: &Operation<'_>, schema: &Value) {
+/// Sends the body without each required field, and with an unknown one.
+async fn refuses_other_fields(api: &Api, operation: &Operation<'_>, schema: &Value) {
     for required in schema["required"].as_array().into_iter().flatten() {
         let required = required.as_str().expect("a name");
         let mut body = whole(schema);
         body.remove(required);
-        let (status, answer) = sent(door, operation, &body).await;
+        let (status, answer) = sent(api, operation, &body).await;
         assert_eq!(status, 400, "{} without {required}: {answer}", operation.path);
         assert!(answer.contains(&format!("{required} is required")), "{answer}");
     }
     let mut body = whole(schema);
     body.insert("bogus".to_owned(), json!(1));
-    let (status, answer) = sent(door, operation, &body).await;
+    let (status, answer) = sent(api, operation, &body).await;
     assert_eq!(status, 400, "{}: {answer}", operation.path);
     assert!(answer.contains("input bogus is not recognized"), "{answer}");
 }
 
 #[tokio::test]
-async fn every_documented_request_does_what_is_documented_and_no_other_is_taken() {
-    let door = Door::open().await;
-    let document = door.read("/api/v1/openapi.json").await;
+async fn every_documented_request_works_and_others_are_refused() {
+    let api = Api::open().await;
+    let document = api.read("/api/v1/openapi.json").await;
     for operation in operations(&document, "POST") {
-        let schema = operation.told.pointer(BODY).expect("a body");
-        refuses_other_fields(&door, &operation, schema).await;
+        let schema = operation.described.pointer(BODY).expect("a body");
+        refuses_other_fields(&api, &operation, schema).await;
         assert_eq!(
-            sent(&door, &operation, &whole(schema)).await,
+            sent(&api, &operation, &whole(schema)).await,
             (204, String::new()),
             "{}",
             operation.path
         );
     }
     for operation in operations(&document, "PUT") {
-        let schema = operation.told.pointer(BODY).expect("a body");
-        refuses_other_fields(&door, &operation, schema).await;
+        let schema = operation.described.pointer(BODY).expect("a body");
+        refuses_other_fields(&api, &operation, schema).await;
         for (name, value) in whole(schema) {
             let alone = Map::from_iter([(name.clone(), value)]);
-            let answer = sent(&door, &operation, &alone).await;
+            let answer = sent(&api, &operation, &alone).await;
             assert_eq!(answer, (204, String::new()), "{} {name}", operation.path);
         }
-        let answer = sent(&door, &operation, &whole(schema)).await;
+        let answer = sent(&api, &operation, &whole(schema)).await;
         assert_eq!(answer, (204, String::new()), "{}", operation.path);
     }
     for operation in operations(&document, "GET") {
         let kind = operation.path.split('/').nth(4).unwrap_or_default();
         let bound = match operation.path.contains("{bind-server}") {
-            true => door
-                .read(&format!("/api/v1/channel/{kind}/new/bind-server"))
-                .await[0]["address"]
-                .clone(),
+            true => api.read(&format!("/api/v1/channel/{kind}/new/bind-server")).await[0]["address"].clone(),
             false => Value::Null,
         };
-        let answer = door
+        let answer = api
             .read(&operation.filled(bound.as_str().unwrap_or_default()))
             .await;
         if let Err(fault) = fits(&document, operation.answer(200), &answer) {
@@ -139,7 +137,7 @@ async fn every_documented_request_does_what_is_documented_and_no_other_is_taken(
     }
     for operation in operations(&document, "DELETE").iter().rev() {
         let path = operation.filled("");
-        let (status, answer) = door.ask("DELETE", &format!("{path}?force=true"), "").await;
+        let (status, answer) = api.ask("DELETE", &format!("{path}?force=true"), "").await;
         match operation.path.ends_with("{session}") {
             true => {
                 assert_eq!(status, 400, "there is no session: {answer}");
@@ -156,25 +154,25 @@ async fn every_documented_request_does_what_is_documented_and_no_other_is_taken(
         "socks5-server",
         "security-group",
     ] {
-        assert_eq!(door.read(&format!("/api/v1/module/{path}")).await, json!([]));
+        assert_eq!(api.read(&format!("/api/v1/module/{path}")).await, json!([]));
     }
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_answered_as_documented() {
-    let door = Door::open().await;
-    let document = door.read("/api/v1/openapi.json").await;
+async fn reading_a_missing_resource_is_answered_as_documented() {
+    let api = Api::open().await;
+    let document = api.read("/api/v1/openapi.json").await;
     for operation in operations(&document, "GET") {
         let named = operation.path.contains('{');
         let status = if named { 404 } else { 200 };
-        let (found, answer) = door.ask("GET", &operation.filled("127.0.0.1:1"), "").await;
+        let (found, answer) = api.ask("GET", &operation.filled("127.0.0.1:1"), "").await;
         assert_eq!(found, status, "{}: {answer}", operation.path);
         let answer = serde_json::from_str(&answer).expect("JSON");
         fits(&document, operation.answer(status), &answer).expect("as documented");
     }
 }
 
-/// Whether a value is as a schema says: the part of JSON Schema that the document uses, and no other.
+/// Checks a value against a schema; supports the part of JSON Schema that the document uses.
 fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let object = schema.as_object().ok_or("no schema")?;
     if let Some(Value::String(reference)) = object.get("$ref") {
@@ -211,7 +209,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
         "null" => value.is_null(),
         "array" => value.is_array(),
         "object" => value.is_object(),
-        other => panic!("a type that is not known: {other}"),
+        other => panic!("an unknown type: {other}"),
     };
     let is_a = types.iter().any(|one| is(one));
     if !is_a
@@ -219,7 +217,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             .get("enum")
             .is_some_and(|words| !words.as_array().is_some_and(|w| w.contains(value)))
     {
-        return Err(format!("{value} is not as {schema} says"));
+        return Err(format!("{value} does not match {schema}"));
     }
     if let Value::Array(items) = value {
         if object

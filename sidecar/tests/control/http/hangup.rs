@@ -1,5 +1,5 @@
-//! A caller that is gone before its command is done: it is done whole all the same. One that has only said all is not
-//! gone.
+//! A caller that disconnects before its command is done: the command completes all the same. A caller that only shuts
+//! down its sending side still gets its answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,28 +8,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::Door;
+use super::support::Api;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_removal_that_nobody_waits_for_frees_every_address() {
-    let door = Door::open().await;
-    door.run("add server-groups s").await;
+async fn a_removal_completes_after_its_caller_disconnects() {
+    let api = Api::open().await;
+    api.run("add server-groups s").await;
     for name in ["a", "b", "c", "d", "e"] {
         let add = format!("add tcp-lb {name} address 127.0.0.1:0 server-groups s");
-        door.run(&add).await;
+        api.run(&add).await;
     }
-    let listeners = door.controller.listeners();
+    let listeners = api.controller.listeners();
     let removal = "force-remove server-groups s".parse().expect("a command");
-    // Begun, and dropped at the first thing that it waits for.
+    // Polled once, then dropped at its first await.
     tokio::select! {
         biased;
-        outcome = door.controller.execute(removal) => assert!(outcome.is_ok()),
+        outcome = api.controller.execute(removal) => assert!(outcome.is_ok()),
         () = std::future::ready(()) => {}
     }
-    assert!(door.controller.listeners().is_empty());
-    let deadline = Instant::now() + PATIENCE;
+    assert!(api.controller.listeners().is_empty());
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     for listener in listeners {
         while TcpStream::connect(listener.address).await.is_ok() {
             assert!(Instant::now() < deadline, "{} accepts", listener.address);
@@ -38,14 +38,14 @@ async fn a_removal_that_nobody_waits_for_frees_every_address() {
     }
 }
 
-/// As `nc -N` does, and whoever ends its request with the end of its stream: it waits for the answer.
+/// As `nc -N` does: it shuts down its sending side and waits for the answer.
 #[tokio::test]
-async fn who_has_said_all_gets_its_answer() {
+async fn a_half_closed_connection_gets_its_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let page = async |request| {
         let body = http::body(request, 100).await.expect("a body");
-        // As a command that waits for a disk, or for a listener to end.
+        // As a command that waits for a disk, or for a listener to close.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -60,7 +60,7 @@ async fn who_has_said_all_gets_its_answer() {
         stream.shutdown().await.expect("ended");
         let mut answer = String::new();
         let reading = stream.read_to_string(&mut answer);
-        tokio::time::timeout(PATIENCE, reading)
+        tokio::time::timeout(WAIT_TIMEOUT, reading)
             .await
             .expect("the end in time")
             .expect("an end in order");

@@ -1,9 +1,6 @@
-//! The redis protocol's codec: whatever arrives, in whatever pieces.
+//! The codec of the redis protocol: arbitrary input, arbitrarily split.
 
-#[path = "resp_common/answers.rs"]
-mod answers;
-
-use answers::{Value, parse};
+use super::answers::{Value, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidecar::control::resp::answer::{Answer, Version};
@@ -11,7 +8,7 @@ use sidecar::control::resp::request::{Decoded, MAX_REQUEST, MAX_WORD, MAX_WORDS,
 
 type Words = Vec<Vec<u8>>;
 
-/// As a program sends it.
+/// Encodes a request as programs do.
 fn array(words: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -22,7 +19,7 @@ fn array(words: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// As a person might type it: every word in quotes, every byte that is not a letter or digit escaped.
+/// Encodes a request as a typed line: every word in quotes, every byte other than a letter or digit escaped.
 fn line(words: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in words {
@@ -43,7 +40,7 @@ fn words() -> impl Strategy<Value = Words> {
     vec(vec(any::<u8>(), 0..40), 1..MAX_WORDS)
 }
 
-/// Bytes that look like a request more often than random ones do.
+/// Bytes that resemble a request more often than random ones.
 fn mangled() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         vec(any::<u8>(), 0..20),
@@ -56,7 +53,7 @@ fn mangled() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-/// All that a stream says, up to its first fault.
+/// All requests of a stream, up to its first error.
 fn decode_all(stream: &[u8]) -> (Vec<Words>, Option<ProtocolError>) {
     decode_pieces(&[stream])
 }
@@ -87,7 +84,7 @@ fn decode_pieces(pieces: &[&[u8]]) -> (Vec<Words>, Option<ProtocolError>) {
 
 proptest! {
     #[test]
-    fn what_is_sent_is_understood(requests in vec((words(), any::<bool>()), 0..5)) {
+    fn an_encoded_request_is_decoded(requests in vec((words(), any::<bool>()), 0..5)) {
         let stream: Vec<u8> = requests
             .iter()
             .flat_map(|(words, typed)| if *typed { line(words) } else { array(words) })
@@ -97,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn pieces_say_the_same_as_the_whole(stream in mangled(), cuts in vec(any::<prop::sample::Index>(), 0..8)) {
+    fn a_split_stream_decodes_as_the_whole(stream in mangled(), cuts in vec(any::<prop::sample::Index>(), 0..8)) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
@@ -106,14 +103,14 @@ proptest! {
     }
 
     #[test]
-    fn byte_by_byte_too(words in words(), garbage in vec(any::<u8>(), 0..60)) {
+    fn a_stream_can_be_decoded_byte_by_byte(words in words(), garbage in vec(any::<u8>(), 0..60)) {
         let stream = [array(&words), garbage].concat();
         let pieces: Vec<&[u8]> = stream.chunks(1).collect();
         prop_assert_eq!(decode_pieces(&pieces), decode_all(&stream));
     }
 
     #[test]
-    fn answers_are_read_back(answer in answer(), three in any::<bool>()) {
+    fn answers_are_parsed_by_a_client(answer in answer(), three in any::<bool>()) {
         let version = if three { Version::Three } else { Version::Two };
         let mut bytes = Vec::new();
         answer.encode(version, &mut bytes);
@@ -205,7 +202,7 @@ fn lines_are_quoted_as_in_redis() {
 }
 
 #[test]
-fn what_is_no_flat_array_is_refused_at_once() {
+fn anything_but_a_flat_array_is_refused_at_once() {
     for (bytes, expected) in [
         ("*1\r\n*1\r\n", ProtocolError::NotBulk(b'*')),
         ("*1\r\n:1\r\n", ProtocolError::NotBulk(b':')),
@@ -237,7 +234,7 @@ fn what_is_no_flat_array_is_refused_at_once() {
 }
 
 #[test]
-fn sizes_are_bounded() {
+fn sizes_are_limited() {
     let largest = vec![vec![b'x'; MAX_WORD]; 15];
     assert_eq!(one(&array(&largest)), Ok(Some(largest)));
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The saved configuration: it is on disk when a command is answered, whole whenever the process dies, and the
-//! next start begins from it.
+//! Saving the configuration: it is on disk before a command is answered, complete whenever the process is killed, and
+//! the next start begins from it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use sidecar::control::autosave;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of an answer.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running sidecar with its doors; killed with SIGKILL when dropped.
+/// A running sidecar with its controllers; killed with SIGKILL when dropped.
 struct Sidecar {
     process: Child,
     resp: SocketAddr,
@@ -48,7 +48,7 @@ impl Sidecar {
             resp = resp.or(address(&line, "--resp-controller"));
             http = http.or(address(&line, "--http-controller"));
         }
-        // The log is read on, lest the sidecar's writes fail; there is too little of it to matter.
+        // The pipe stays open, otherwise the sidecar's writes fail; the log is too short to fill it.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self {
             process,
@@ -61,7 +61,7 @@ impl Sidecar {
         BufReader::new(connect(self.resp))
     }
 
-    /// Says a command and waits for its answer.
+    /// Sends a command and waits for its answer.
     fn answer(&self, command: &str) -> String {
         let mut stream = self.connect();
         stream
@@ -73,12 +73,12 @@ impl Sidecar {
         answer
     }
 
-    /// Says a command, which is done.
+    /// Executes a command that succeeds.
     fn run(&self, command: &str) {
         assert_eq!(self.answer(command), "+OK\r\n", "{command}");
     }
 
-    /// Asks the HTTP door; the answer with its head.
+    /// Sends an HTTP request; returns the answer with its head.
     fn post(&self, path: &str, body: &str) -> String {
         let mut stream = connect(self.http);
         let length = body.len();
@@ -93,15 +93,15 @@ impl Sidecar {
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the door is open");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let stream = TcpStream::connect_timeout(&address, WAIT_TIMEOUT).expect("the door is open");
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a socket");
     stream
 }
 
-/// Runs a sidecar that does not start, and returns what it says.
+/// Runs a sidecar that does not start, and returns its error.
 fn not_started(path: &Path) -> String {
     let output = Command::new("timeout")
-        .args(["--kill-after=1", &PATIENCE.as_secs().to_string()])
+        .args(["--kill-after=1", &WAIT_TIMEOUT.as_secs().to_string()])
         .arg(env!("CARGO_BIN_EXE_sidecar"))
         .arg("--autosave")
         .arg(path)
@@ -120,7 +120,7 @@ impl Drop for Sidecar {
     }
 }
 
-/// The commands that are saved.
+/// The saved commands.
 fn saved(path: &Path) -> Vec<String> {
     let script = autosave::load(path)
         .expect("the file is whole")
@@ -129,7 +129,7 @@ fn saved(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_change_that_was_answered_is_there_after_a_crash() {
+fn an_answered_change_survives_a_crash() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("saved.conf");
     let arguments = ["--autosave", path.to_str().expect("UTF-8")];
@@ -157,7 +157,7 @@ fn a_change_that_was_answered_is_there_after_a_crash() {
 }
 
 #[test]
-fn what_is_saved_goes_before_what_is_to_be_loaded() {
+fn the_saved_configuration_takes_precedence_over_load() {
     let directory = tempfile::tempdir().expect("a directory");
     let (path, load) = (
         directory.path().join("saved.conf"),
@@ -177,14 +177,14 @@ fn what_is_saved_goes_before_what_is_to_be_loaded() {
 }
 
 #[test]
-fn whenever_it_is_killed_the_file_is_whole() {
+fn the_file_is_complete_whenever_the_sidecar_is_killed() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("saved.conf");
     let arguments = ["--autosave", path.to_str().expect("UTF-8")];
     for answers in 1..=20 {
         let sidecar = Sidecar::start(&arguments);
         let mut stream = sidecar.connect();
-        // Many changes at once, and a kill while they are made: after one more answer each time.
+        // A pipeline of changes, killed after one answer more in each round.
         let first = saved(&path).len();
         let changes = (first..first + 50).map(|n| format!("add server-groups g{n}\r\n"));
         stream
@@ -210,14 +210,14 @@ fn whenever_it_is_killed_the_file_is_whole() {
 }
 
 #[test]
-fn a_file_that_is_not_what_was_written_is_told_and_nothing_starts() {
+fn an_edited_file_is_reported_and_nothing_starts() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("saved.conf");
     let arguments = ["--autosave", path.to_str().expect("UTF-8")];
     Sidecar::start(&arguments).run("add server-groups x");
     let whole = std::fs::read_to_string(&path).expect("the file");
     for (text, says) in [
-        (&whole[..whole.len() - 10], "is torn or was changed"),
+        (&whole[..whole.len() - 10], "is truncated or was edited"),
         ("add server-groups x\n", "was not written by --autosave"),
         ("", "was not written by --autosave"),
     ] {
@@ -233,7 +233,7 @@ fn a_file_that_is_not_what_was_written_is_told_and_nothing_starts() {
 }
 
 #[test]
-fn what_is_no_file_is_told_and_not_waited_for() {
+fn a_path_that_is_not_a_file_is_reported_without_waiting() {
     let directory = tempfile::tempdir().expect("a directory");
     let pipe = directory.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
@@ -246,10 +246,10 @@ fn what_is_no_file_is_told_and_not_waited_for() {
 }
 
 #[test]
-fn a_disk_that_hangs_is_told_and_does_not_keep_it_from_ending() {
+fn a_disk_that_hangs_is_reported_and_does_not_block_the_exit() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("saved.conf");
-    // Where it is written first. Opening a pipe waits for somebody who reads.
+    // The new file is a named pipe: opening it blocks until there is a reader.
     let hangs = directory.path().join("saved.conf.new");
     let made = Command::new("mkfifo").arg(&hangs).status().expect("mkfifo runs");
     assert!(made.success());
@@ -262,7 +262,7 @@ fn a_disk_that_hangs_is_told_and_does_not_keep_it_from_ending() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_to_is_told_and_nothing_starts() {
+fn an_unwritable_path_is_reported_and_nothing_starts() {
     for directory in ["/no/such/directory", "/proc"] {
         let path = Path::new(directory).join("saved.conf");
         let said = not_started(&path);
@@ -273,7 +273,7 @@ fn a_place_that_cannot_be_written_to_is_told_and_nothing_starts() {
 }
 
 #[test]
-fn a_change_that_could_not_be_saved_is_answered_so_and_saved_with_the_next() {
+fn an_unsaved_change_is_reported_and_saved_with_the_next() {
     let parent = tempfile::tempdir().expect("a directory");
     let directory = parent.path().join("directory");
     let path = directory.join("saved.conf");

@@ -1,4 +1,4 @@
-//! The config file: what it may say, and what its author is told.
+//! The config file: its language and its error messages.
 
 use proptest::prelude::*;
 use sidecar::control::{Command, Script};
@@ -14,17 +14,17 @@ add smart-group-delegate delegate-a service my-service-a zone example server-gro
 add smart-group-delegate delegate-b service my-service-b zone example server-group b.my.service.com:80
 ";
 
-fn faults(text: &str) -> Vec<String> {
-    let faults = Script::parse([("mesh.conf", text)]).expect_err("the file has faults");
-    faults.0.iter().map(ToString::to_string).collect()
+fn errors(text: &str) -> Vec<String> {
+    let errors = Script::parse([("mesh.conf", text)]).expect_err("the file has errors");
+    errors.0.iter().map(ToString::to_string).collect()
 }
 
-/// The only fault of a file that adds what most commands need, then says `line`.
-fn fault(line: &str) -> String {
+/// The only error of a file with two resources that others refer to, followed by `line`.
+fn error(line: &str) -> String {
     let text = format!("add server-groups sgs0\nadd server-group sg0 timeout 1 period 1 up 1 down 1\n{line}");
-    let mut faults = faults(&text);
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    faults.remove(0)
+    let mut errors = errors(&text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.remove(0)
 }
 
 fn command(line: &str) -> Command {
@@ -32,8 +32,8 @@ fn command(line: &str) -> Command {
 }
 
 #[test]
-fn the_original_frontends_file_is_understood() {
-    let script = Script::parse([("frontend.conf", FRONTEND)]).expect("no faults");
+fn the_file_of_the_originals_frontend_is_accepted() {
+    let script = Script::parse([("frontend.conf", FRONTEND)]).expect("no errors");
     assert_eq!(script.lines.len(), 8);
     let commands: Vec<String> = script.lines.iter().map(|line| line.command.to_string()).collect();
     assert_eq!(
@@ -43,7 +43,7 @@ fn the_original_frontends_file_is_understood() {
 }
 
 #[test]
-fn short_words_say_the_same_as_long_ones() {
+fn short_words_mean_the_same_as_long_ones() {
     for (short, long) in [
         ("a sgs x", "add server-groups x"),
         (
@@ -84,30 +84,30 @@ fn keys_come_in_any_order_and_words_that_are_keywords_may_be_names() {
 }
 
 #[test]
-fn empty_lines_and_comments_say_nothing() {
+fn empty_lines_and_comments_are_ignored() {
     let script = Script::parse([(
         "x",
         "\n   \n# a comment\n  # another\n\tadd server-groups sgs0\r\n",
     )]);
-    assert_eq!(script.expect("no faults").lines.len(), 1);
+    assert_eq!(script.expect("no errors").lines.len(), 1);
 }
 
 #[test]
-fn files_are_read_as_one_after_the_other() {
+fn several_files_are_read_as_if_concatenated() {
     let (first, second) = (
         "add server-groups x",
         "add tcp-lb lb address 127.0.0.1:80 server-groups x",
     );
     Script::parse([("1", first), ("2", second)]).expect("the second refers to the first");
-    let faults = Script::parse([("2", second), ("1", first)]).expect_err("the other order does not work");
+    let errors = Script::parse([("2", second), ("1", first)]).expect_err("the other order does not work");
     assert_eq!(
-        faults.to_string(),
+        errors.to_string(),
         "2:1: `x`: there is no server-groups of this name; it must be added on an earlier line"
     );
 }
 
 #[test]
-fn a_fault_names_file_line_and_word_and_what_was_expected() {
+fn an_error_names_file_line_word_and_what_was_expected() {
     for (line, word, says) in [
         ("bogus server-groups x", "bogus", "expected one of add"),
         ("add bogus x", "bogus", "tcp-lb, socks5-server"),
@@ -184,17 +184,17 @@ fn a_fault_names_file_line_and_word_and_what_was_expected() {
         ("add event-loop-group elg0", "event-loop-group", "--workers"),
         ("add tcp-lb x acceptor-elg e", "acceptor-elg", "--workers"),
     ] {
-        let fault = fault(line);
+        let error = error(line);
         assert!(
-            fault.starts_with(&format!("mesh.conf:3: `{word}`: ")),
-            "{line}: {fault}"
+            error.starts_with(&format!("mesh.conf:3: `{word}`: ")),
+            "{line}: {error}"
         );
-        assert!(fault.contains(says), "{line}: {fault}");
+        assert!(error.contains(says), "{line}: {error}");
     }
 }
 
 #[test]
-fn all_faults_are_told_at_once_and_what_follows_from_one_is_not_told_again() {
+fn all_errors_are_reported_at_once_without_their_consequences() {
     let text = "\
 add server-groups sgs0
 add server-group sg0 timeout x period 1 up 1 down 1
@@ -203,9 +203,9 @@ add smart-group-delegate d service s zone z server-group sg0
 frobnicate
 add tcp-lb lb address 127.0.0.1:80 server-groups sgs1
 ";
-    let faults = faults(text);
-    let lines: Vec<&str> = faults.iter().filter_map(|f| f.split(": ").next()).collect();
-    assert_eq!(lines, ["mesh.conf:2", "mesh.conf:5", "mesh.conf:6"], "{faults:?}");
+    let errors = errors(text);
+    let lines: Vec<&str> = errors.iter().filter_map(|f| f.split(": ").next()).collect();
+    assert_eq!(lines, ["mesh.conf:2", "mesh.conf:5", "mesh.conf:6"], "{errors:?}");
 }
 
 #[test]
@@ -216,19 +216,19 @@ add tcp-lb lb address 127.0.0.1:80 server-groups x
 add socks5-server s address 127.0.0.1:80 server-groups x
 ";
     assert_eq!(
-        faults(text),
+        errors(text),
         ["mesh.conf:3: `127.0.0.1:80`: address 127.0.0.1:80 is taken by tcp-lb lb"]
     );
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,200}") {
         let _ = Script::parse([("x", text.as_str())]);
     }
 
     #[test]
-    fn no_heap_of_its_own_words_makes_it_panic(
+    fn arbitrary_words_of_the_language_do_not_panic(
         words in prop::collection::vec(prop::sample::select(vec![
             "add", "remove", "tcp-lb", "server-group", "server", "to", "from", "address", "weight", "x",
             "smart-node-delegate", "127.0.0.1:80", "10", "server-groups", "socks5-server", "allow-non-backend",

@@ -1,9 +1,6 @@
-//! The sidecar's program and a real redis-cli: how it gets in, and what it says.
+//! A sidecar process with redis-cli as its client.
 
-#[path = "resp_common/process.rs"]
-mod process;
-
-use process::{Sidecar, redis_cli, sidecar, text};
+use super::process::{Sidecar, redis_cli, sidecar, text};
 
 const GROUP: &str = "g timeout 500 period 1000 up 2 down 3";
 
@@ -20,7 +17,7 @@ fn with_password() -> (Sidecar, tempfile::NamedTempFile) {
 }
 
 #[test]
-fn one_command_a_call() {
+fn each_call_executes_one_command() {
     let sidecar = Sidecar::start(&[], &[]);
     assert_eq!(sidecar.cli(&["PING"]), "PONG\n");
     assert_eq!(sidecar.cli(&["add", "server-groups", "sgs0"]), "OK\n");
@@ -37,7 +34,7 @@ fn one_command_a_call() {
         sidecar.cli(&["add", "server-groups", "sgs0"]),
         "ERR the resource already exists\n\n"
     );
-    let failed = redis_cli(sidecar.door, &["-e", "foo"], &[], "");
+    let failed = redis_cli(sidecar.server, &["-e", "foo"], &[], "");
     assert_eq!(failed.status.code(), Some(1));
     assert!(
         text(&failed).starts_with("ERR foo is not a valid action"),
@@ -46,7 +43,7 @@ fn one_command_a_call() {
 }
 
 #[test]
-fn a_session_of_typed_lines() {
+fn a_session_executes_typed_lines() {
     let sidecar = Sidecar::start(&[], &[]);
     let said = sidecar.typed(
         &["--no-raw"],
@@ -67,7 +64,7 @@ fn a_session_of_typed_lines() {
 }
 
 #[test]
-fn many_commands_in_one_stream() {
+fn a_pipe_executes_many_commands() {
     let sidecar = Sidecar::start(&[], &[]);
     let lines: String = (0..300)
         .map(|n| format!("add server-groups sgs{n}\r\n"))
@@ -78,7 +75,7 @@ fn many_commands_in_one_stream() {
 }
 
 #[test]
-fn the_password_with_and_without_a_user_name() {
+fn the_password_is_accepted_with_and_without_a_user_name() {
     let (sidecar, _file) = with_password();
     assert_eq!(sidecar.cli(&["PING"]), "NOAUTH Authentication required.\n\n");
     let list = ["--no-auth-warning", "-a", "pass word", "list", "tcp-lb"];
@@ -88,7 +85,10 @@ fn the_password_with_and_without_a_user_name() {
         assert_eq!(sidecar.cli(&line), "PONG\n", "{options:?}");
     }
     let variable = [("REDISCLI_AUTH", "pass word")];
-    assert_eq!(text(&redis_cli(sidecar.door, &["PING"], &variable, "")), "PONG\n");
+    assert_eq!(
+        text(&redis_cli(sidecar.server, &["PING"], &variable, "")),
+        "PONG\n"
+    );
     let said = sidecar.typed(
         &[],
         "PING\nAUTH \"pass word\"\nPING\nAUTH admin 'pass word'\nHELLO 3 AUTH x 'pass word' SETNAME me\nCLIENT GETNAME\n",
@@ -104,7 +104,7 @@ fn the_password_with_and_without_a_user_name() {
 }
 
 #[test]
-fn the_password_from_the_environment() {
+fn the_password_can_come_from_the_environment() {
     let sidecar = Sidecar::start(&[], &[("SIDECAR_RESP_PASSWORD", "secret")]);
     assert!(sidecar.cli(&["PING"]).starts_with("NOAUTH"));
     assert_eq!(
@@ -113,25 +113,25 @@ fn the_password_from_the_environment() {
     );
 }
 
-/// Runs a sidecar that is to refuse its start; returns why it does.
+/// Runs a sidecar that refuses to start; returns its error.
 fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let output = sidecar(arguments, variables).output().expect("it runs");
     assert!(!output.status.success(), "{output:?}");
     text(&output)
 }
 
-/// Callers would have the right one and be told that they have none.
+/// Callers could never authenticate.
 #[test]
-fn a_token_that_no_caller_can_show_is_refused() {
+fn a_token_that_no_header_can_contain_is_refused() {
     let arguments = ["--http-controller", "127.0.0.1:0", "--", "true"];
     for token in ["pässword", "secret "] {
         let why = refused(&arguments, &[("SIDECAR_HTTP_TOKEN", token)]);
-        assert!(why.contains("no header can show this token"), "{why}");
+        assert!(why.contains("no header can contain this token"), "{why}");
     }
 }
 
 #[test]
-fn a_door_that_is_open_to_anyone_is_refused() {
+fn an_open_address_without_a_credential_is_refused() {
     for (flag, file_flag, variable) in [
         (
             "--resp-controller",
@@ -146,7 +146,7 @@ fn a_door_that_is_open_to_anyone_is_refused() {
                 assert!(why.contains(part), "{part} is missing in: {why}");
             }
         }
-        // With a credential it goes on, to the next fault.
+        // With a credential, the start proceeds to the next error.
         for variables in [&[(variable, "secret")][..], &[]] {
             let mut arguments = vec![flag, "0.0.0.0:0", "--", "/no/such/program"];
             if variables.is_empty() {

@@ -1,21 +1,18 @@
-//! An empty sidecar becomes a frontend's sidecar, step by step over redis-cli; traffic flows as soon as it should.
-
-#[path = "resp_common/process.rs"]
-mod process;
+//! Configures an empty sidecar as a frontend's with redis-cli, and checks the traffic after each step.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use process::Sidecar;
+use super::process::Sidecar;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_socks::tcp::Socks5Stream;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const A: &str = "a.my.service.com:80";
 const B: &str = "b.my.service.com:80";
 
-/// A service that says its name, then repeats what it is told.
+/// A service that sends its name, then echoes.
 async fn service(name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -32,7 +29,7 @@ async fn service(name: &'static str) -> SocketAddr {
     address
 }
 
-/// The words of a command; names hold no spaces.
+/// Executes a command.
 fn run(sidecar: &Sidecar, line: &str) -> String {
     sidecar.cli(&line.split(' ').collect::<Vec<_>>())
 }
@@ -58,10 +55,10 @@ fn bound(sidecar: &Sidecar, listener: &str) -> SocketAddr {
         .unwrap_or_else(|_| panic!("{listener}: {said}"))
 }
 
-/// Who answers; what went wrong otherwise.
+/// Reads the name of the service, or returns the error.
 async fn name(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<String, String> {
     let mut name = [0; 1];
-    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut name)).await;
+    let read = tokio::time::timeout(WAIT_TIMEOUT, stream.read_exact(&mut name)).await;
     read.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
@@ -76,9 +73,9 @@ async fn direct(address: SocketAddr) -> Result<String, String> {
     name(&mut stream).await
 }
 
-/// Waits until the destination is answered so.
+/// Waits until a destination is answered as expected.
 async fn answered(proxy: SocketAddr, destination: &str, expected: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
         let got = through_socks(proxy, destination).await;
         if got.as_deref() == Ok(expected) {
@@ -93,7 +90,7 @@ async fn answered(proxy: SocketAddr, destination: &str, expected: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_sidecar_becomes_a_frontends() {
+async fn redis_cli_configures_a_frontend_step_by_step() {
     let (first, second, third) = (service("1").await, service("2").await, service("3").await);
     let sidecar = Sidecar::start(&[], &[]);
     for resource in [
@@ -106,7 +103,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
         assert_eq!(run(&sidecar, &format!("list {resource}")), "\n", "{resource}");
     }
 
-    // Nothing of this leads anywhere yet.
+    // None of this has a server yet.
     done(&sidecar, "add server-groups sgs0");
     let check = "timeout 500 period 20 up 1 down 2";
     done(&sidecar, &format!("add server-group {A} {check}"));
@@ -121,7 +118,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
         through_socks(socks, destination).await.expect_err(destination);
     }
 
-    // One server, one group that answers.
+    // One group has a server.
     done(
         &sidecar,
         &format!("add server one to server-group {A} address {first}"),
@@ -133,14 +130,14 @@ async fn an_empty_sidecar_becomes_a_frontends() {
     );
     through_socks(socks, B).await.expect_err("it is not attached");
 
-    // The other group, in short words typed into one session.
+    // The other group is configured in short words, typed into one session.
     let typed = format!("a svr three to sg {B} addr {third} w 5\na sg {B} to sgs sgs0\nL sg in sgs sgs0\n");
     let listed = [A, B].map(|group| format!("{group} -> {check} method wrr weight 10\n"));
     assert_eq!(sidecar.typed(&[], &typed), format!("OK\nOK\n{}", listed.concat()));
     answered(socks, B, "3").await;
     answered(socks, A, "1").await;
 
-    // A second server takes its share, and all of it once the first has none.
+    // A second server takes its share, and all connections once the first has weight 0.
     done(
         &sidecar,
         &format!("add server two to server-group {A} address {second}"),
@@ -155,7 +152,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
         assert_eq!(through_socks(socks, A).await.as_deref(), Ok("2"));
     }
 
-    // A balancer beside it; it is in use, and says by whom.
+    // A balancer uses the same groups; removing them names it.
     done(&sidecar, "add server-groups sgs1");
     done(&sidecar, &format!("add server-group {B} to server-groups sgs1"));
     done(&sidecar, "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1");
@@ -179,7 +176,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
     refused(&sidecar, "remove tcp-lb lb1", "the resource could not be found");
     assert!(number(&sidecar, "list accepted-conn-count in tcp-lb lb0") >= 1);
 
-    // Who may come is changed while it listens.
+    // Its security group changes while it listens.
     done(&sidecar, "add security-group nobody default deny");
     done(&sidecar, "update tcp-lb lb0 security-group nobody");
     direct(balancer).await.expect_err("nobody may");
@@ -189,7 +186,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
     );
     assert_eq!(direct(balancer).await.as_deref(), Ok("3"));
 
-    // What needs a mesh says so.
+    // Commands that need a mesh are refused.
     let delegate = format!("add smart-group-delegate d service s zone z server-group {A}");
     refused(
         &sidecar,
@@ -212,7 +209,7 @@ async fn an_empty_sidecar_becomes_a_frontends() {
     assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
     done(&sidecar, "remove server-groups sgs1");
 
-    // Detached, a destination is none; the other goes on.
+    // A detached group is no destination any more; the other still is.
     done(
         &sidecar,
         &format!("remove server-group {B} from server-groups sgs0"),

@@ -1,6 +1,4 @@
-//! A door in this process, and a program's connection to it.
-
-#![allow(dead_code, reason = "each of the tests uses its part")]
+//! A RESP controller in this process, and a client of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::{Value, parse};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A door in this process.
-pub(crate) struct Door {
+/// A RESP controller in this process.
+pub(crate) struct Server {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: JoinHandle<()>,
 }
 
-impl Door {
+impl Server {
     pub(crate) async fn open(password: Option<&str>, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -50,7 +48,9 @@ impl Door {
 
     pub(crate) async fn client(&self) -> Client {
         Client {
-            stream: TcpStream::connect(self.address).await.expect("the door is open"),
+            stream: TcpStream::connect(self.address)
+                .await
+                .expect("the server is open"),
             received: Vec::new(),
         }
     }
@@ -64,10 +64,10 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.write_all(bytes.as_ref()).await;
-        sent.expect("the door takes it");
+        sent.expect("the server takes it");
     }
 
-    /// The next answer; `None` at the end.
+    /// The next answer; `None` if the connection ended.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((value, used)) = parse(&self.received) {
@@ -75,7 +75,7 @@ impl Client {
                 return Some(value);
             }
             let read = self.stream.read_buf(&mut self.received);
-            let count = timeout(PATIENCE, read).await.expect("an answer in time");
+            let count = timeout(WAIT_TIMEOUT, read).await.expect("an answer in time");
             if count.expect("a connection that ends in order") == 0 {
                 assert!(self.received.is_empty(), "half an answer: {:?}", self.received);
                 return None;

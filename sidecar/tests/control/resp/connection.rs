@@ -1,14 +1,9 @@
-//! The RESP door as a program meets it: over a socket, with every right and wrong thing it may send.
-
-#[path = "resp_common/answers.rs"]
-mod answers;
-#[path = "resp_common/client.rs"]
-mod client;
+//! The RESP controller over a socket: valid and invalid requests, authentication.
 
 use std::time::Duration;
 
-use answers::Value;
-use client::{Door, PATIENCE};
+use super::answers::Value;
+use super::client::{Server, WAIT_TIMEOUT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
@@ -28,9 +23,9 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn commands_are_answered_in_their_own_shape() {
-    let door = Door::without_password().await;
-    let mut client = door.client().await;
+async fn each_command_is_answered_with_its_type() {
+    let server = Server::without_password().await;
+    let mut client = server.client().await;
     assert_eq!(client.ask("add server-groups sgs0").await, ok());
     assert_eq!(
         client.ask("a sg g timeout 500 period 1000 up 2 down 3").await,
@@ -73,9 +68,9 @@ async fn commands_are_answered_in_their_own_shape() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order_whatever_the_pieces() {
-    let door = Door::without_password().await;
-    let mut client = door.client().await;
+async fn pipelined_requests_are_answered_in_order_however_they_are_split() {
+    let server = Server::without_password().await;
+    let mut client = server.client().await;
     let mut stream = Vec::new();
     for n in 0..500 {
         stream.extend(format!("*2\r\n$4\r\nECHO\r\n$3\r\n{n:03}\r\n").bytes());
@@ -94,13 +89,13 @@ async fn pipelined_requests_are_answered_in_order_whatever_the_pieces() {
     assert_eq!(client.next().await, Some(Value::Simple("PONG".to_owned())));
     assert_eq!(client.next().await, Some(ok()));
     assert_eq!(client.next().await, None);
-    let mut another = door.client().await;
+    let mut another = server.client().await;
     assert!(texts(&another.ask("list server-groups").await).is_empty());
 }
 
 #[tokio::test]
-async fn what_is_not_the_protocol_is_told_and_ends_the_connection() {
-    let door = Door::without_password().await;
+async fn a_protocol_error_is_reported_and_closes_the_connection() {
+    let server = Server::without_password().await;
     for (bytes, says) in [
         ("*1\r\n*1\r\n$4\r\nPING\r\n", "expected '$', got '*'"),
         ("*1000000000\r\n", "invalid multibulk length"),
@@ -108,7 +103,7 @@ async fn what_is_not_the_protocol_is_told_and_ends_the_connection() {
         ("*1\r\n$99999999999999999999\r\n", "invalid bulk length"),
         ("echo \"x\r\n", "unbalanced quotes"),
     ] {
-        let mut client = door.client().await;
+        let mut client = server.client().await;
         client.send(format!("PING\r\n{bytes}PING\r\n")).await;
         assert_eq!(client.next().await, Some(Value::Simple("PONG".to_owned())));
         match client.next().await {
@@ -122,36 +117,36 @@ async fn what_is_not_the_protocol_is_told_and_ends_the_connection() {
     }
     // Deep nesting, and a request without an end.
     for bytes in ["*1\r\n".repeat(100_000), "x".repeat(1 << 20)] {
-        let mut client = door.client().await;
+        let mut client = server.client().await;
         let _ = client.stream.write_all(bytes.as_bytes()).await;
         let mut answer = Vec::new();
-        let _ = timeout(PATIENCE, client.stream.read_to_end(&mut answer))
+        let _ = timeout(WAIT_TIMEOUT, client.stream.read_to_end(&mut answer))
             .await
             .expect("the connection ends");
         assert!(!answer.starts_with(b"+"), "{answer:?}");
     }
     assert_eq!(
-        door.client().await.ask("PING").await,
+        server.client().await.ask("PING").await,
         Value::Simple("PONG".to_owned())
     );
 }
 
 #[tokio::test]
 async fn a_web_page_cannot_send_commands() {
-    let door = Door::without_password().await;
+    let server = Server::without_password().await;
     for head in ["POST / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\n"] {
-        let mut client = door.client().await;
+        let mut client = server.client().await;
         client.send(format!("{head}\r\nadd server-groups evil\r\n")).await;
         while client.next().await.is_some() {}
     }
-    let groups = door.client().await.ask("list server-groups").await;
+    let groups = server.client().await.ask("list server-groups").await;
     assert!(texts(&groups).is_empty(), "{groups:?}");
 }
 
 #[tokio::test]
-async fn the_password_is_asked_for_and_wrong_ones_cost_time() {
-    let door = Door::with_password().await;
-    let mut client = door.client().await;
+async fn the_password_is_required_and_wrong_ones_are_delayed() {
+    let server = Server::with_password().await;
+    let mut client = server.client().await;
     assert_eq!(client.error("PING").await, "NOAUTH Authentication required.");
     assert_eq!(
         client.error("list tcp-lb").await,
@@ -163,12 +158,12 @@ async fn the_password_is_asked_for_and_wrong_ones_cost_time() {
         assert!(text.starts_with("WRONGPASS "), "{text}");
         assert!(!text.contains("nope") && !text.contains("secret"), "{text}");
     }
-    // The delay is what is tested: 250, 500 and 1000 ms, from below.
+    // The delays themselves are tested; they are at least 250, 500 and 1000 ms.
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(1700), "{took:?}");
     assert_eq!(client.ask("AUTH secret").await, ok());
     assert_eq!(client.ask("list tcp-lb").await, Value::Array(Vec::new()));
-    let mut third = door.client().await;
+    let mut third = server.client().await;
     let Value::Map(about) = third.ask("HELLO 3 AUTH default secret").await else {
         panic!("a map");
     };
@@ -177,20 +172,20 @@ async fn the_password_is_asked_for_and_wrong_ones_cost_time() {
 }
 
 #[tokio::test]
-async fn guessing_does_not_hold_up_who_is_in_already() {
-    let door = Door::with_password().await;
-    let mut known = door.client().await;
+async fn guessing_does_not_delay_authenticated_clients() {
+    let server = Server::with_password().await;
+    let mut known = server.client().await;
     assert_eq!(known.ask("AUTH secret").await, ok());
     let mut guessers = Vec::new();
     for _ in 0..40 {
-        let mut guesser = door.client().await;
+        let mut guesser = server.client().await;
         guesser.send("AUTH nope\r\n".repeat(5)).await;
         guessers.push(guesser);
     }
     for _ in 0..50 {
         assert_eq!(known.ask("PING").await, Value::Simple("PONG".to_owned()));
     }
-    // After the first tries they take turns; most are turned away.
+    // After the first attempts, checks are queued, and most are refused.
     for guesser in &mut guessers {
         while let Some(Value::Error(text)) = guesser.next().await {
             if text.contains("too many wrong passwords") {

@@ -1,4 +1,4 @@
-//! A sidecar as its users have it: the program, curl at its door, clients and servers on either side of it.
+//! A sidecar process, curl as its controller, clients and servers on either side of it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -9,14 +9,14 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The destination that SOCKS5 clients ask for, and the group of that name.
 pub(crate) const SERVICE: &str = "a.my.service.com:80";
 
-/// A sidecar without any configuration; killed when dropped.
+/// A sidecar without configuration; killed when dropped.
 pub(crate) struct Sidecar {
     process: Child,
-    door: String,
+    api: String,
 }
 
 impl Sidecar {
@@ -33,7 +33,7 @@ impl Sidecar {
             line.clear();
             assert!(
                 log.read_line(&mut line).expect("a log in UTF-8") > 0,
-                "no door opens:\n{seen}"
+                "no api opens:\n{seen}"
             );
             seen.push_str(&line);
         }
@@ -42,14 +42,14 @@ impl Sidecar {
             .nth(1)
             .expect("an address in the line")
             .trim();
-        let door = format!("http://{address}/api/v1");
-        // The log is read to its end, or the sidecar would wait for its reader.
+        let api = format!("http://{address}/api/v1");
+        // The log is read to its end, otherwise the sidecar would block on it.
         std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
-        Self { process, door }
+        Self { process, api }
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let url = format!("{}{path}", self.door);
+        let url = format!("{}{path}", self.api);
         let mut arguments = vec!["-X", method, "-w", "\n%{http_code}"];
         let body = body.to_string();
         if body != "null" {
@@ -63,7 +63,7 @@ impl Sidecar {
         (status.parse().expect("a status"), body.to_owned())
     }
 
-    /// A change that is made.
+    /// Makes a change that succeeds.
     pub(crate) fn change(&self, method: &str, path: &str, body: &Value) {
         let answer = self.ask(method, path, body);
         assert_eq!(answer, (204, String::new()), "{method} {path} {body}");
@@ -76,7 +76,7 @@ impl Sidecar {
     }
 
     pub(crate) fn up(&self, server: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         let path = format!("/module/server-group/{SERVICE}/server/{server}");
         loop {
             let found = self.read(&path);
@@ -107,7 +107,7 @@ fn curl(arguments: &[&str]) -> Output {
     })
 }
 
-/// What a client of the listener gets: the server's name; `None` where it gets nothing.
+/// The name of the server that answers a client of the listener; `None` if none answers.
 pub(crate) fn direct(address: &str) -> Option<String> {
     got(&[&format!("http://{address}/")])
 }
@@ -124,7 +124,7 @@ fn got(arguments: &[&str]) -> Option<String> {
         .then(|| String::from_utf8(output.stdout).expect("text"))
 }
 
-/// How many of a number of clients, one after the other, each server gets.
+/// The number of clients that each server gets, of `clients` connecting one after the other.
 pub(crate) fn shares(address: &str, clients: usize) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for _ in 0..clients {
@@ -133,7 +133,7 @@ pub(crate) fn shares(address: &str, clients: usize) -> BTreeMap<String, usize> {
     shares
 }
 
-/// An HTTP server that answers with its name, any number of times on a connection.
+/// An HTTP server that answers with its name, and keeps connections open.
 pub(crate) async fn server(name: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -167,17 +167,17 @@ impl Kept {
         kept
     }
 
-    /// Asks once more; false where the connection has ended.
+    /// Sends another request; false if the connection has ended.
     pub(crate) async fn is_answered(&mut self) -> bool {
         let ask = self.0.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let mut answer = [0; 256];
-        let read = tokio::time::timeout(PATIENCE, self.0.read(&mut answer));
+        let read = tokio::time::timeout(WAIT_TIMEOUT, self.0.read(&mut answer));
         let read = read.await.expect("an answer or an end in time");
         ask.is_ok() && read.is_ok_and(|count| count > 0)
     }
 
     pub(crate) async fn has_ended(&mut self) -> bool {
-        let read = tokio::time::timeout(PATIENCE, self.0.read(&mut [0; 16])).await;
+        let read = tokio::time::timeout(WAIT_TIMEOUT, self.0.read(&mut [0; 16])).await;
         read.is_ok_and(|outcome| outcome.map_or(true, |count| count == 0))
     }
 }

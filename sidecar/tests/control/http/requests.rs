@@ -1,10 +1,10 @@
-//! What the recording does not show: refusals in the body's terms, removal by force, sessions, figures.
+//! What the recording does not cover: errors that name the field, removal by force, counters.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::Door;
+use super::support::Api;
 
 const FRONTEND: &str = "
     add server-groups sgs0
@@ -15,15 +15,15 @@ const FRONTEND: &str = "
     add socks5-server socks0 address 127.0.0.1:0 server-groups sgs0
 ";
 
-async fn frontend() -> Door {
-    let door = Door::open().await;
-    door.run(FRONTEND).await;
-    door
+async fn frontend() -> Api {
+    let api = Api::open().await;
+    api.run(FRONTEND).await;
+    api
 }
 
 #[tokio::test]
-async fn a_callers_mistake_is_told_in_the_bodys_terms() {
-    let door = frontend().await;
+async fn an_error_names_the_field() {
+    let api = frontend().await;
     let module = |path: &str| format!("/api/v1/module/{path}");
     let lb = |key: &str, value: serde_json::Value| {
         let mut body = json!({"name": "lb1", "address": "127.0.0.1:0", "backend": "sgs0"});
@@ -174,20 +174,20 @@ async fn a_callers_mistake_is_told_in_the_bodys_terms() {
             r#"query \"force\" is not recognized"#,
         ),
     ] {
-        let (status, answer) = door.ask(method, &module(path), &body.to_string()).await;
+        let (status, answer) = api.ask(method, &module(path), &body.to_string()).await;
         assert_eq!(status, 400, "{method} {path} {body}: {answer}");
         assert!(
             answer.contains(message),
-            "{method} {path} {body}:\n{answer} does not say\n{message}"
+            "{method} {path} {body}:\n{answer} does not contain\n{message}"
         );
     }
     let names = |listeners: Vec<sidecar::control::ListenerView>| listeners.len();
-    assert_eq!(names(door.controller.listeners()), 2, "nothing was changed");
+    assert_eq!(names(api.controller.listeners()), 2, "nothing was changed");
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_not_to_be() {
-    let door = frontend().await;
+async fn reading_a_missing_resource_is_answered_with_404() {
+    let api = frontend().await;
     for (path, resource, name) in [
         ("module/server-group/x", "server-group", "x"),
         ("module/server-group/x/server", "server-group", "x"),
@@ -217,7 +217,7 @@ async fn what_is_not_there_is_said_not_to_be() {
         ),
         ("statistics/server-group/sg0/server/s/bytes-out", "server", "s"),
     ] {
-        let (status, answer) = door.ask("GET", &format!("/api/v1/{path}"), "").await;
+        let (status, answer) = api.ask("GET", &format!("/api/v1/{path}"), "").await;
         let message = format!(r#"{{"code":404,"message":"Cannot find {resource} with name {name}."}}"#);
         assert_eq!((status, answer), (404, message), "{path}");
     }
@@ -230,43 +230,43 @@ async fn what_is_not_there_is_said_not_to_be() {
         ("PUT", "/api/v1/module/server-groups/sgs0"),
         ("PATCH", "/api/v1/module/tcp-lb/lb0"),
     ] {
-        let answer = door.ask(method, path, "").await;
+        let answer = api.ask(method, path, "").await;
         assert_eq!(answer, (404, format!("Cannot {method} {path}\r\n")));
     }
 }
 
 #[tokio::test]
-async fn what_is_in_use_is_removed_only_by_force() {
-    let door = frontend().await;
+async fn a_resource_in_use_is_removed_only_by_force() {
+    let api = frontend().await;
     let path = "/api/v1/module/server-groups/sgs0";
-    let (status, answer) = door.ask("DELETE", path, "").await;
+    let (status, answer) = api.ask("DELETE", path, "").await;
     assert_eq!(status, 400);
     assert!(
         answer.contains("server-groups sgs0 is used by tcp-lb lb0"),
         "{answer}"
     );
+    assert_eq!(api.ask("DELETE", &format!("{path}?force=false"), "").await.0, 400);
     assert_eq!(
-        door.ask("DELETE", &format!("{path}?force=false"), "").await.0,
-        400
-    );
-    assert_eq!(
-        door.ask("DELETE", &format!("{path}?force=true"), "").await,
+        api.ask("DELETE", &format!("{path}?force=true"), "").await,
         (204, String::new())
     );
-    assert!(door.controller.listeners().is_empty(), "its users went with it");
+    assert!(
+        api.controller.listeners().is_empty(),
+        "its users are removed, too"
+    );
 }
 
 #[tokio::test]
-async fn figures_and_addresses_are_those_of_the_traffic() {
-    let door = frontend().await;
+async fn counters_and_addresses_match_the_traffic() {
+    let api = frontend().await;
     let server = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = server.local_addr().expect("an address");
-    door.run(&format!("add server s0 to server-group sg0 address {address}"))
+    api.run(&format!("add server s0 to server-group sg0 address {address}"))
         .await;
-    while door.read("/api/v1/module/server-group/sg0/server/s0").await["status"] != "UP" {
+    while api.read("/api/v1/module/server-group/sg0/server/s0").await["status"] != "UP" {
         tokio::task::yield_now().await;
     }
-    let bound = door.read("/api/v1/channel/tcp-lb/lb0/bind-server").await;
+    let bound = api.read("/api/v1/channel/tcp-lb/lb0/bind-server").await;
     let bound = bound[0]["address"].as_str().expect("an address").to_owned();
     let mut client = TcpStream::connect(&bound).await.expect("the listener accepts");
     client.write_all(b"hello").await.expect("sent");
@@ -276,7 +276,7 @@ async fn figures_and_addresses_are_those_of_the_traffic() {
             let (mut stream, _) = server.accept().await.expect("a connection");
             let mut read = Vec::new();
             stream.read_to_end(&mut read).await.expect("read");
-            // Health checks connect, too, and say nothing.
+            // Health checks connect, too, and send nothing.
             if !read.is_empty() {
                 stream.write_all(b"good day").await.expect("sent");
                 return;
@@ -294,7 +294,7 @@ async fn figures_and_addresses_are_those_of_the_traffic() {
     ] {
         for (figure, value) in [("bytes-in", 5), ("bytes-out", 8), ("accepted-conn-count", 1)] {
             let path = format!("/api/v1/statistics/{of}/{figure}");
-            assert_eq!(door.read(&path).await, json!({"value": value}), "{path}");
+            assert_eq!(api.read(&path).await, json!({"value": value}), "{path}");
         }
     }
 }

@@ -1,33 +1,33 @@
-//! The sidecar's program and redis-cli, as their users run them.
+//! A sidecar process and redis-cli.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-/// How long redis-cli may take, in seconds.
-const PATIENCE: &str = "30";
+/// Timeout of redis-cli, in seconds.
+const WAIT_TIMEOUT: &str = "30";
 
 /// A running sidecar; killed when dropped.
 pub(crate) struct Sidecar {
     process: Child,
     log: BufReader<ChildStderr>,
-    /// Where its RESP door is.
-    pub(crate) door: SocketAddr,
+    /// The address of its RESP controller.
+    pub(crate) server: SocketAddr,
 }
 
 impl Sidecar {
-    /// Starts one with a RESP door and waits until that is open.
+    /// Starts a sidecar and waits until its RESP controller listens.
     pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut process = sidecar(arguments, variables)
             .args(["--resp-controller", "127.0.0.1:0"])
             .spawn()
             .expect("the sidecar starts");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
-        let door = door(&mut log);
-        Self { process, log, door }
+        let server = server(&mut log);
+        Self { process, log, server }
     }
 
-    /// Stops it as its user would; returns the rest of its log.
+    /// Stops it with SIGTERM; returns the rest of its log.
     pub(crate) fn stop(mut self) -> String {
         let id = self.process.id().to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status();
@@ -39,14 +39,14 @@ impl Sidecar {
         log
     }
 
-    /// Runs redis-cli against it with a command's words, as in a shell.
+    /// Runs redis-cli with a command's words.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
-        text(&redis_cli(self.door, arguments, &[], ""))
+        text(&redis_cli(self.server, arguments, &[], ""))
     }
 
-    /// Types lines into redis-cli.
+    /// Runs redis-cli with lines on its standard input.
     pub(crate) fn typed(&self, arguments: &[&str], lines: &str) -> String {
-        text(&redis_cli(self.door, arguments, &[], lines))
+        text(&redis_cli(self.server, arguments, &[], lines))
     }
 }
 
@@ -57,20 +57,20 @@ impl Drop for Sidecar {
     }
 }
 
-/// Reads a log up to where the door is.
-fn door(log: &mut impl BufRead) -> SocketAddr {
+/// Reads a log up to the address of the RESP controller.
+fn server(log: &mut impl BufRead) -> SocketAddr {
     let mut seen = String::new();
     loop {
         let start = seen.len();
         let count = log.read_line(&mut seen).expect("a log in UTF-8");
-        assert!(count > 0, "the log ended without the door's address:\n{seen}");
+        assert!(count > 0, "the log ended without the server's address:\n{seen}");
         if let Some((_, address)) = seen[start..].split_once("--resp-controller address=") {
             return address.trim().parse().expect("an address");
         }
     }
 }
 
-/// The program, with nothing of the environment that it heeds but what is given.
+/// A sidecar, with only the given ones of the environment variables that it reads.
 pub(crate) fn sidecar(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
     command
@@ -85,14 +85,14 @@ pub(crate) fn sidecar(arguments: &[&str], variables: &[(&str, &str)]) -> Command
 
 /// Runs redis-cli to its end, with lines on its standard input.
 pub(crate) fn redis_cli(
-    door: SocketAddr,
+    server: SocketAddr,
     arguments: &[&str],
     variables: &[(&str, &str)],
     lines: &str,
 ) -> Output {
     let mut process = Command::new("timeout")
-        .args([PATIENCE, "redis-cli", "-h", &door.ip().to_string()])
-        .args(["-p", &door.port().to_string()])
+        .args([WAIT_TIMEOUT, "redis-cli", "-h", &server.ip().to_string()])
+        .args(["-p", &server.port().to_string()])
         .args(arguments)
         .env_remove("REDISCLI_AUTH")
         .envs(variables.iter().copied())

@@ -1,4 +1,4 @@
-//! Registering a service over HTTP, as every service does at its own sidecar.
+//! Registration of services over HTTP, as every service does at its own sidecar.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 const PATH: &str = "/api/v1/module/smart-node-delegate";
 
-/// A control plane behind its HTTP door, in a mesh of nobody else.
-struct Door {
+/// An HTTP controller in this process, in a mesh without other nodes.
+struct Api {
     address: SocketAddr,
     offers: watch::Receiver<Vec<Offer>>,
     _instances: watch::Sender<Arc<Instances>>,
     _stop: tokio_util::sync::DropGuard,
 }
 
-impl Door {
+impl Api {
     async fn open() -> Self {
         let offers = Offers::new();
         let announced = offers.subscribe();
@@ -47,7 +47,7 @@ impl Door {
     }
 
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.address).await.expect("the door is open");
+        let stream = TcpStream::connect(self.address).await.expect("the api is open");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .expect("HTTP/1.1");
@@ -74,7 +74,7 @@ impl Door {
         serde_json::from_str(&body).expect("JSON")
     }
 
-    /// Waits until the mesh is told of exactly these ports.
+    /// Waits until exactly these ports are announced to the mesh.
     async fn announced(&mut self, ports: &[u16]) {
         let told = self.offers.wait_for(|offers| {
             let mut told: Vec<u16> = offers.iter().map(|o| o.instance.address.port()).collect();
@@ -104,11 +104,11 @@ fn port(view: &Value) -> u16 {
 }
 
 #[tokio::test]
-async fn a_service_is_given_a_port_and_announced_while_it_listens_there() {
-    let mut door = Door::open().await;
-    assert_eq!(door.post(registration("x")).await, (204, String::new()));
+async fn a_service_gets_a_port_and_is_announced_while_it_listens() {
+    let mut api = Api::open().await;
+    assert_eq!(api.post(registration("x")).await, (204, String::new()));
 
-    let view = door.get("x").await;
+    let view = api.get("x").await;
     let port = port(&view);
     assert!((10_000..30_000).contains(&port), "{view}");
     assert_eq!(
@@ -117,43 +117,43 @@ async fn a_service_is_given_a_port_and_announced_while_it_listens_there() {
             r#"{{"name":"x","service":"my-service-a","zone":"example","nic":"lo","ipType":"v4","exposedPort":{port},"weight":10,"status":"DOWN"}}"#
         )
     );
-    door.announced(&[]).await;
+    api.announced(&[]).await;
 
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .expect("the port is free");
-    door.announced(&[port]).await;
-    assert_eq!(door.get("x").await["status"], "UP");
+    api.announced(&[port]).await;
+    assert_eq!(api.get("x").await["status"], "UP");
 
     drop(listener);
-    door.announced(&[]).await;
-    assert_eq!(door.get("x").await["status"], "DOWN");
+    api.announced(&[]).await;
+    assert_eq!(api.get("x").await["status"], "DOWN");
 
     let _listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .expect("the port is free again");
-    door.announced(&[port]).await;
+    api.announced(&[port]).await;
     assert_eq!(
-        door.ask("DELETE", &format!("{PATH}/x"), "").await,
+        api.ask("DELETE", &format!("{PATH}/x"), "").await,
         (204, String::new())
     );
     assert!(
-        door.offers.borrow().is_empty(),
+        api.offers.borrow().is_empty(),
         "it is withdrawn by the time the answer is there"
     );
 }
 
 #[tokio::test]
 async fn a_given_port_and_weight_are_kept() {
-    let door = Door::open().await;
+    let api = Api::open().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let mut body = registration("x");
     body["exposedPort"] = port.into();
     body["weight"] = 15.into();
     body["ipType"] = "v4".into();
-    assert_eq!(door.post(body).await.0, 204);
-    let view = door.get("x").await;
+    assert_eq!(api.post(body).await.0, 204);
+    let view = api.get("x").await;
     assert_eq!(
         (&view["exposedPort"], &view["weight"]),
         (&json!(port), &json!(15))
@@ -162,12 +162,12 @@ async fn a_given_port_and_weight_are_kept() {
 
 #[tokio::test]
 async fn all_registrations_are_listed_in_order() {
-    let door = Door::open().await;
-    assert_eq!(door.ask("GET", PATH, "").await, (200, "[]".to_owned()));
+    let api = Api::open().await;
+    assert_eq!(api.ask("GET", PATH, "").await, (200, "[]".to_owned()));
     for name in ["z", "a"] {
-        assert_eq!(door.post(registration(name)).await.0, 204);
+        assert_eq!(api.post(registration(name)).await.0, 204);
     }
-    let (_, body) = door.ask("GET", PATH, "").await;
+    let (_, body) = api.ask("GET", PATH, "").await;
     let all: Vec<Value> = serde_json::from_str(&body).expect("JSON");
     let names: Vec<_> = all.iter().map(|v| v["name"].clone()).collect();
     assert_eq!(names, ["z", "a"]);
@@ -175,37 +175,37 @@ async fn all_registrations_are_listed_in_order() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_not_to_be() {
-    let door = Door::open().await;
+async fn reading_a_missing_registration_is_answered_with_404() {
+    let api = Api::open().await;
     let not_found = r#"{"code":404,"message":"Cannot find smart-node-delegate with name nope."}"#;
     assert_eq!(
-        door.ask("GET", &format!("{PATH}/nope"), "").await,
+        api.ask("GET", &format!("{PATH}/nope"), "").await,
         (404, not_found.to_owned())
     );
-    let (status, body) = door.ask("DELETE", &format!("{PATH}/nope"), "").await;
+    let (status, body) = api.ask("DELETE", &format!("{PATH}/nope"), "").await;
     assert_eq!(
         (status, body.as_str()),
         (400, r#"{"code":400,"message":"the resource could not be found"}"#)
     );
     assert_eq!(
-        door.ask("GET", "/nope", "").await,
+        api.ask("GET", "/nope", "").await,
         (404, "Cannot GET /nope\r\n".to_owned())
     );
 }
 
 #[tokio::test]
-async fn a_name_or_a_place_is_given_once() {
-    let door = Door::open().await;
+async fn a_name_or_an_address_is_registered_once() {
+    let api = Api::open().await;
     let mut body = registration("x");
     body["exposedPort"] = 12345.into();
-    assert_eq!(door.post(body.clone()).await.0, 204);
+    assert_eq!(api.post(body.clone()).await.0, 204);
     let exists = (
         400,
         r#"{"code":400,"message":"the resource already exists"}"#.to_owned(),
     );
-    assert_eq!(door.post(registration("x")).await, exists);
+    assert_eq!(api.post(registration("x")).await, exists);
     body["name"] = "y".into();
-    let (status, message) = door.post(body).await;
+    let (status, message) = api.post(body).await;
     assert_eq!(status, 400);
     assert!(
         message.contains("smart-node-delegate x offers the same"),
@@ -214,8 +214,8 @@ async fn a_name_or_a_place_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_callers_mistake_names_the_field() {
-    let door = Door::open().await;
+async fn an_error_names_the_field() {
+    let api = Api::open().await;
     let change = |key: &str, value: Value| {
         let mut body = registration("x");
         body[key] = value;
@@ -251,28 +251,28 @@ async fn a_callers_mistake_names_the_field() {
         ),
         (json!([]), "this api only accepts json object"),
     ] {
-        let (status, message) = door.post(body.clone()).await;
+        let (status, message) = api.post(body.clone()).await;
         assert_eq!(status, 400, "{body}: {message}");
         assert!(message.contains(says), "{body}: {message}");
     }
-    let (status, message) = door.ask("POST", PATH, "{oops").await;
+    let (status, message) = api.ask("POST", PATH, "{oops").await;
     assert_eq!(status, 400);
     assert!(
         message.starts_with(
             r#"{"status":400,"reason":"Bad Request","message":"request body is not valid json: "#
         )
     );
-    let (status, message) = door.ask("POST", PATH, &"x".repeat(100_000)).await;
+    let (status, message) = api.ask("POST", PATH, &"x".repeat(100_000)).await;
     assert_eq!(
         (status, message.contains("larger than 65536 bytes")),
         (400, true),
         "{message}"
     );
-    assert_eq!(door.ask("GET", PATH, "").await.1, "[]", "nothing was registered");
+    assert_eq!(api.ask("GET", PATH, "").await.1, "[]", "nothing was registered");
 }
 
 #[tokio::test]
-async fn an_interface_with_a_given_address_is_not_looked_up() {
+async fn an_interface_with_a_configured_address_is_not_looked_up() {
     let (_instances, learned) = watch::channel(Arc::new(Instances::default()));
     let pinned = Pinned {
         nic: "eth7".to_owned(),

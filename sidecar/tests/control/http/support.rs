@@ -1,4 +1,4 @@
-//! A control plane behind its HTTP door, and somebody who asks it.
+//! An HTTP controller in this process, and a client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A control plane behind its HTTP door, in a mesh of nobody else.
-pub(crate) struct Door {
+/// An HTTP controller in this process, in a mesh without other nodes.
+pub(crate) struct Api {
     pub(crate) controller: Arc<Controller>,
     pub(crate) instances: watch::Sender<Arc<Instances>>,
     address: SocketAddr,
@@ -27,7 +27,7 @@ pub(crate) struct Door {
 /// A status, headers and a body.
 pub(crate) type Answer = hyper::Response<String>;
 
-impl Door {
+impl Api {
     pub(crate) async fn open() -> Self {
         Self::guarded(None).await
     }
@@ -38,8 +38,8 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let behind = Arc::clone(&controller);
-        let handle = move |request| control::http::handle(Arc::clone(&behind), token.clone(), request);
+        let executor = Arc::clone(&controller);
+        let handle = move |request| control::http::handle(Arc::clone(&executor), token.clone(), request);
         tokio::spawn(http::serve(listener, handle, stop.clone()));
         Self {
             controller,
@@ -49,7 +49,7 @@ impl Door {
         }
     }
 
-    /// Executes commands, one a line.
+    /// Executes commands, one per line.
     pub(crate) async fn run(&self, commands: &str) {
         for line in commands.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let command = line.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -66,7 +66,7 @@ impl Door {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let stream = TcpStream::connect(self.address).await.expect("the door is open");
+        let stream = TcpStream::connect(self.address).await.expect("it accepts");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .expect("HTTP/1.1");
@@ -95,7 +95,7 @@ impl Door {
         (answer.status().as_u16(), answer.into_body())
     }
 
-    /// What a path shows, in JSON.
+    /// Reads a path, as JSON.
     pub(crate) async fn read(&self, path: &str) -> Value {
         let (status, body) = self.ask("GET", path, "").await;
         assert_eq!(status, 200, "GET {path}: {body}");

@@ -1,0 +1,12 @@
+//! The HTTP controller: against the recorded original, its API document, and curl.
+
+mod addresses;
+mod clients;
+mod curl;
+mod document;
+mod hangup;
+mod reference;
+mod requests;
+mod support;
+mod token;
+mod vectors;

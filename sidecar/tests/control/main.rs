@@ -1,0 +1,7 @@
+//! The control plane through its controllers: config file, RESP and HTTP.
+
+mod autosave;
+mod config_file;
+mod http;
+mod registration;
+mod resp;
