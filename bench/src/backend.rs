@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::request::Request;
+use super::request::BackendRequest;
 
 /// Stack of a thread, in bytes; the response block is static, so little is needed.
 const STACK: usize = 128 * 1024;
@@ -36,14 +36,14 @@ fn accept_loop(listener: &TcpListener, open: &Mutex<Vec<TcpStream>>) {
         let Ok((mut stream, _)) = listener.accept() else {
             continue;
         };
-        if let Ok(Request { keep_open: true, .. }) = respond(&mut stream) {
+        if let Ok(BackendRequest { keep_open: true, .. }) = respond(&mut stream) {
             open.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
         }
     }
 }
 
-fn respond(stream: &mut TcpStream) -> io::Result<Request> {
-    let request = Request::read(stream)?;
+fn respond(stream: &mut TcpStream) -> io::Result<BackendRequest> {
+    let request = BackendRequest::read(stream)?;
     let mut left = request.response_bytes;
     while left > 0 {
         let length = usize::try_from(left).map_or(BLOCK.len(), |left| left.min(BLOCK.len()));

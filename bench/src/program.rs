@@ -12,14 +12,14 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A program file and its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub struct InstalledProgram {
     /// Its file.
     pub path: PathBuf,
     /// The first line that it prints about its version, or that it is unknown.
     pub version: String,
 }
 
-impl Program {
+impl InstalledProgram {
     /// The program at `path`, run once with `flag` to print its version.
     pub async fn new(path: PathBuf, flag: &str) -> Self {
         let text = output(&path, &[flag]).await;

@@ -8,7 +8,7 @@ const KEEP_OPEN: u64 = 1 << 63;
 
 /// A request to the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct BackendRequest {
     /// Length of the response in bytes, less than 2^63.
     pub(crate) response_bytes: u64,
     /// Whether the connection stays open after the response. Otherwise the backend closes it, so that TIME_WAIT is on
@@ -16,7 +16,7 @@ pub(crate) struct Request {
     pub(crate) keep_open: bool,
 }
 
-impl Request {
+impl BackendRequest {
     /// The only request of a short connection: 64 bytes, then close.
     pub(crate) const SHORT: Self = Self {
         response_bytes: 64,
@@ -47,15 +47,15 @@ mod tests {
     fn a_request_is_read_as_it_was_written() {
         for keep_open in [false, true] {
             for response_bytes in [0, 1, 2_000_000_000, KEEP_OPEN - 1] {
-                let request = Request {
+                let request = BackendRequest {
                     response_bytes,
                     keep_open,
                 };
                 let mut wire = Vec::new();
                 request.write(&mut wire).unwrap();
-                assert_eq!(Request::read(&mut wire.as_slice()).unwrap(), request);
+                assert_eq!(BackendRequest::read(&mut wire.as_slice()).unwrap(), request);
             }
         }
-        assert!(Request::read(&mut [0; 7].as_slice()).is_err());
+        assert!(BackendRequest::read(&mut [0; 7].as_slice()).is_err());
     }
 }

@@ -1,15 +1,15 @@
-//! The bench of the data plane, as short as it can be: are its tables complete? What they say is not judged.
+//! `harness bench data-plane` with the shortest measurements: its tables must be complete; values are not checked.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failed unwrap fails the test, as an assertion does"
 )]
 
 use serde_json::Value;
 
-/// Every part has a row of the sidecar, with a figure for each metric and no failure.
+/// Every part has a row for the sidecar with a value for each metric and no failures.
 #[tokio::test]
-async fn the_data_planes_tables_are_complete() {
+async fn the_tables_of_the_data_plane_are_complete() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
     let arguments = [

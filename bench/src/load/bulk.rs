@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::LoadReport;
 use super::client::{Target, new_block};
-use crate::request::Request;
+use crate::request::BackendRequest;
 
 pub(super) fn run(target: &Target, concurrency: usize, bytes: u64) -> io::Result<LoadReport> {
-    let request = Request {
+    let request = BackendRequest {
         response_bytes: bytes.div_ceil(concurrency.max(1) as u64),
         keep_open: false,
     };
@@ -33,7 +33,7 @@ pub(super) fn run(target: &Target, concurrency: usize, bytes: u64) -> io::Result
     Ok(all)
 }
 
-fn transfer(target: &Target, request: Request) -> LoadReport {
+fn transfer(target: &Target, request: BackendRequest) -> LoadReport {
     let mut report = LoadReport::default();
     match target.exchange(request, &mut new_block()) {
         Ok(_) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
-use crate::request::Request;
+use crate::request::BackendRequest;
 
 /// Timeout for each connect, read and write.
 const IO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ impl Target {
     }
 
     /// Sends `request` on a connection of its own and reads the response into `block`. Returns the connection.
-    pub(super) fn exchange(&self, request: Request, block: &mut [u8]) -> io::Result<TcpStream> {
+    pub(super) fn exchange(&self, request: BackendRequest, block: &mut [u8]) -> io::Result<TcpStream> {
         let mut stream = self.connect()?;
         request.write(&mut stream)?;
         let mut left = request.response_bytes;
@@ -67,7 +67,7 @@ impl Target {
 
     /// Whether the backend answers a short request.
     pub fn answers(&self) -> bool {
-        self.exchange(Request::SHORT, &mut new_block()).is_ok()
+        self.exchange(BackendRequest::SHORT, &mut new_block()).is_ok()
     }
 }
 

@@ -4,14 +4,14 @@ use std::net::TcpStream;
 
 use super::LoadReport;
 use super::client::{Target, new_block};
-use crate::request::Request;
+use crate::request::BackendRequest;
 
 /// Failures after which no more connections are opened.
 const MAX_FAILURES: u64 = 10;
 
 /// Opens `count` connections one after another; each has carried a response of one byte before the next is opened.
 pub(super) fn run(target: &Target, count: usize) -> (LoadReport, Vec<TcpStream>) {
-    let request = Request {
+    let request = BackendRequest {
         response_bytes: 1,
         keep_open: true,
     };

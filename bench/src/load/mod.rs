@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::Request;
+use crate::request::BackendRequest;
 pub use client::{Socks5Destination, Target};
 
 /// A load and what it is put on.
@@ -115,7 +115,8 @@ impl LoadTask {
                 concurrency,
                 duration,
             } => {
-                let exchange = |block: &mut [u8]| self.target.exchange(Request::SHORT, block).map(|_| None);
+                let exchange =
+                    |block: &mut [u8]| self.target.exchange(BackendRequest::SHORT, block).map(|_| None);
                 connections::run(concurrency, duration, exchange).map(ready)
             }
             Workload::Http {

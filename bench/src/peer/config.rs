@@ -76,14 +76,14 @@ fn config_file(spec: &ProxySpec) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::{InstalledPeer, Peer};
+    use super::super::{InstalledPeer, PeerProxy};
     use super::*;
-    use crate::program::Program;
+    use crate::program::InstalledProgram;
 
-    fn plan(peer: Peer, splice: bool, stream_module: Option<&str>) -> (ProxySpec, LaunchPlan) {
+    fn plan(peer: PeerProxy, splice: bool, stream_module: Option<&str>) -> (ProxySpec, LaunchPlan) {
         let installed = InstalledPeer {
             peer,
-            program: Program {
+            program: InstalledProgram {
                 path: PathBuf::from("/bin/proxy"),
                 version: String::new(),
             },
@@ -95,19 +95,19 @@ mod tests {
         (spec, plan)
     }
 
-    fn config(peer: Peer, splice: bool, stream_module: Option<&str>) -> String {
+    fn config(peer: PeerProxy, splice: bool, stream_module: Option<&str>) -> String {
         let (_, plan) = plan(peer, splice, stream_module);
         plan.config.map(|(_, text)| text).unwrap_or_default()
     }
 
     #[test]
     fn each_peer_listens_at_its_address_and_balancers_have_the_backend() {
-        for peer in Peer::ALL {
+        for peer in PeerProxy::ALL {
             let (spec, plan) = plan(peer, false, None);
             let text = plan.config.map(|(_, text)| text).unwrap_or_default();
             let all = format!("{}\n{text}", plan.arguments.join(" "));
             assert!(all.contains(&spec.listen.port().to_string()), "{all}");
-            if matches!(peer, Peer::Nginx | Peer::Haproxy) {
+            if matches!(peer, PeerProxy::Nginx | PeerProxy::Haproxy) {
                 assert!(text.contains("127.0.0.1:2222"), "{text}");
             }
             assert_eq!(text.matches('{').count(), text.matches('}').count(), "{text}");
@@ -116,18 +116,18 @@ mod tests {
 
     #[test]
     fn haproxy_splices_only_if_asked_to() {
-        assert!(config(Peer::Haproxy, true, None).contains("splice"));
-        assert!(!config(Peer::Haproxy, false, None).contains("splice"));
+        assert!(config(PeerProxy::Haproxy, true, None).contains("splice"));
+        assert!(!config(PeerProxy::Haproxy, false, None).contains("splice"));
     }
 
     #[test]
     fn nginx_loads_the_stream_module_unless_it_is_built_in() {
-        let text = config(Peer::Nginx, false, Some("/m/stream.so"));
+        let text = config(PeerProxy::Nginx, false, Some("/m/stream.so"));
         assert!(
             text.starts_with("load_module /m/stream.so;\ndaemon off;\n"),
             "{text}"
         );
-        let text = config(Peer::Nginx, false, None);
+        let text = config(PeerProxy::Nginx, false, None);
         assert!(text.starts_with("daemon off;\n"), "{text}");
     }
 }

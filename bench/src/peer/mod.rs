@@ -4,7 +4,7 @@ mod config;
 
 use std::path::{Path, PathBuf};
 
-use crate::program::{self, Program};
+use crate::program::{self, InstalledProgram};
 use crate::proxy::{LaunchPlan, ProxySpec};
 
 /// Debian's path of nginx's stream module.
@@ -12,7 +12,7 @@ const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// A proxy to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Peer {
+pub enum PeerProxy {
     /// nginx with its stream module.
     Nginx,
     /// HAProxy in tcp mode.
@@ -27,14 +27,14 @@ pub enum Peer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledPeer {
     /// Which one.
-    pub peer: Peer,
+    pub peer: PeerProxy,
     /// Its program.
-    pub program: Program,
+    pub program: InstalledProgram,
     /// nginx: the module to load for TCP, unless that is built in.
     stream_module: Option<PathBuf>,
 }
 
-impl Peer {
+impl PeerProxy {
     /// All peers.
     pub const ALL: [Self; 4] = [Self::Nginx, Self::Haproxy, Self::Microsocks, Self::Dante];
 
@@ -76,11 +76,11 @@ impl Peer {
         };
         let path = program::find(file)?;
         let program = match self {
-            Self::Microsocks => Program {
+            Self::Microsocks => InstalledProgram {
                 path,
                 version: program::package_version("microsocks").await,
             },
-            Self::Nginx | Self::Haproxy | Self::Dante => Program::new(path, "-v").await,
+            Self::Nginx | Self::Haproxy | Self::Dante => InstalledProgram::new(path, "-v").await,
         };
         let stream_module = match self {
             Self::Nginx => stream_module(&program.path).await?,
@@ -99,10 +99,10 @@ impl InstalledPeer {
     /// setting.
     pub fn plan(&self, spec: &ProxySpec, splice: bool) -> LaunchPlan {
         match self.peer {
-            Peer::Nginx => config::nginx(self.stream_module.as_deref(), spec),
-            Peer::Haproxy => config::haproxy(splice, spec),
-            Peer::Microsocks => config::microsocks(spec),
-            Peer::Dante => config::dante(spec),
+            PeerProxy::Nginx => config::nginx(self.stream_module.as_deref(), spec),
+            PeerProxy::Haproxy => config::haproxy(splice, spec),
+            PeerProxy::Microsocks => config::microsocks(spec),
+            PeerProxy::Dante => config::dante(spec),
         }
     }
 }

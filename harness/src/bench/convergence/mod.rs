@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::ValueEnum;
 use futures_util::future::{try_join, try_join_all};
 
-use self::results::Step;
+use self::results::ConvergenceStep;
 use self::status_page::{CHANGE_TIMEOUT, StatusPage};
 use super::BenchMesh;
 use crate::cluster::convergence::group_name;
@@ -21,7 +21,7 @@ use crate::console::Progress;
 use crate::error::Error;
 use crate::verify::conntrack;
 use crate::verify::suite::READY_LIMIT;
-pub use results::{ConvergenceResults, Goal, Summary};
+pub use results::{ConvergenceResults, Goal, StepSummary};
 
 /// Interval at which a starting mesh is checked for readiness.
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -84,7 +84,7 @@ pub async fn run(
         for round in 1..=options.starts {
             progress.note(&format!("{round}/{}", options.starts));
             let (_, took) = bench_mesh.start(READY_POLL_INTERVAL, &Progress::silent()).await?;
-            results.add(Step::Ready, took);
+            results.add(ConvergenceStep::Ready, took);
             bench_mesh.remove().await?;
         }
         progress.done(&format!("{} rounds", options.starts));
@@ -120,7 +120,7 @@ struct Bench {
 
 /// How an instance fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
+enum InstanceFailure {
     Kill,
     Freeze,
 }
@@ -131,8 +131,8 @@ impl Bench {
             Part::Start => Ok(()),
             Part::Join => self.join().await,
             Part::Register => self.register().await,
-            Part::Kill => self.fail(Failure::Kill).await,
-            Part::Freeze => self.fail(Failure::Freeze).await,
+            Part::Kill => self.fail(InstanceFailure::Kill).await,
+            Part::Freeze => self.fail(InstanceFailure::Freeze).await,
         }
     }
 
@@ -150,8 +150,9 @@ impl Bench {
             )
             .await?;
         let (up, answered) = self.usable(&mut balancers, announced.value, &host).await?;
-        self.results.add(Step::JoinedUp, up - announced.after);
-        self.results.add(Step::Joined, answered - announced.after);
+        self.results.add(ConvergenceStep::JoinedUp, up - announced.after);
+        self.results
+            .add(ConvergenceStep::Joined, answered - announced.after);
         self.mesh.remove(ADDED).await?;
         self.wait_until_ready().await
     }
@@ -175,12 +176,12 @@ impl Bench {
         let begun = Instant::now();
         registration.post().await?;
         let (_, answered) = self.usable(&mut balancers, address, &host).await?;
-        self.results.add(Step::Registered, answered - begun);
+        self.results.add(ConvergenceStep::Registered, answered - begun);
         self.wait_until_ready().await
     }
 
     /// Makes an instance fail and brings it back.
-    async fn fail(&mut self, failure: Failure) -> Result<(), Error> {
+    async fn fail(&mut self, failure: InstanceFailure) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         let address = announced(&mut StatusPage::of(self.mesh.node(CHANGED)?)?).await?;
         let group = group_name(SERVICE);
@@ -190,19 +191,19 @@ impl Bench {
             .map(|page| page.until_up(false, &group, address));
         let failing = async {
             match failure {
-                Failure::Kill => self.mesh.kill(CHANGED).await,
-                Failure::Freeze => self.mesh.pause(CHANGED).await,
+                InstanceFailure::Kill => self.mesh.kill(CHANGED).await,
+                InstanceFailure::Freeze => self.mesh.pause(CHANGED).await,
             }
         };
         let ((), out) = try_join(failing, try_join_all(out)).await?;
         let took = latest(begun, out) - begun;
         match failure {
-            Failure::Kill => {
-                self.results.add(Step::Killed, took);
+            InstanceFailure::Kill => {
+                self.results.add(ConvergenceStep::Killed, took);
                 self.mesh.start_again(CHANGED).await?;
             }
-            Failure::Freeze => {
-                self.results.add(Step::Frozen, took);
+            InstanceFailure::Freeze => {
+                self.results.add(ConvergenceStep::Frozen, took);
                 self.mesh.unpause(CHANGED).await?;
             }
         }

@@ -18,14 +18,14 @@ const fn ms(n: u64) -> Duration {
 
 /// An interval that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum ConvergenceStep {
     /// From the last container's start until every instance has answered on every path.
     Ready,
     /// From a new instance's registration until it is up at every balancing sidecar.
     JoinedUp,
     /// From the same registration until the instance has also answered on every path.
     Joined,
-    /// As [`Step::Joined`], of an instance that a known node registers again.
+    /// As [`ConvergenceStep::Joined`], of an instance that a known node registers again.
     Registered,
     /// From an instance's SIGKILL until it is up at no balancing sidecar.
     Killed,
@@ -42,7 +42,7 @@ pub struct Goal {
     pub limit: Duration,
 }
 
-impl Step {
+impl ConvergenceStep {
     /// Its name in JSON.
     pub fn key(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl Step {
 
 /// Statistics of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
+pub struct StepSummary {
     /// Number of measurements, at least one.
     pub count: usize,
     /// Median.
@@ -100,7 +100,7 @@ pub struct ConvergenceResults {
     pub began: SystemTime,
     /// The runtime and the options, in a sentence.
     pub setting: String,
-    samples: BTreeMap<Step, Vec<Duration>>,
+    samples: BTreeMap<ConvergenceStep, Vec<Duration>>,
 }
 
 impl ConvergenceResults {
@@ -114,15 +114,15 @@ impl ConvergenceResults {
     }
 
     /// Adds one round's time.
-    pub fn add(&mut self, step: Step, took: Duration) {
+    pub fn add(&mut self, step: ConvergenceStep, took: Duration) {
         self.samples.entry(step).or_default().push(took);
     }
 
     /// One step's statistics. `None` if it was not measured.
-    pub fn summary(&self, step: Step) -> Option<Summary> {
+    pub fn summary(&self, step: ConvergenceStep) -> Option<StepSummary> {
         let mut sorted = self.samples.get(&step)?.clone();
         sorted.sort_unstable();
-        Some(Summary {
+        Some(StepSummary {
             count: sorted.len(),
             p50: percentile(&sorted, 50.0)?,
             p99: percentile(&sorted, 99.0)?,
@@ -158,8 +158,8 @@ impl ConvergenceResults {
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        let row = |step: &Step| {
-            let Summary { count, p50, p99, max } = self.summary(*step)?;
+        let row = |step: &ConvergenceStep| {
+            let StepSummary { count, p50, p99, max } = self.summary(*step)?;
             let goal = step
                 .goal()
                 .map(|goal| format!("p{} {} ms", goal.percent, goal.limit.as_millis()));
@@ -171,9 +171,9 @@ impl ConvergenceResults {
         self.samples.keys().filter_map(row).collect()
     }
 
-    fn step_json(&self, step: Step) -> Value {
+    fn step_json(&self, step: ConvergenceStep) -> Value {
         let summary = self.summary(step);
-        let of = |value: fn(Summary) -> Duration| summary.map(value).map(micros);
+        let of = |value: fn(StepSummary) -> Duration| summary.map(value).map(micros);
         let goal = step
             .goal()
             .map(|goal| json!({"percent": goal.percent, "limit_us": micros(goal.limit)}));
@@ -208,22 +208,22 @@ mod tests {
     fn results() -> ConvergenceResults {
         let mut results = ConvergenceResults::new(SystemTime::UNIX_EPOCH, "3 rounds.".to_owned());
         for sample in [900, 100, 300] {
-            results.add(Step::Killed, ms(sample));
+            results.add(ConvergenceStep::Killed, ms(sample));
         }
-        results.add(Step::JoinedUp, Duration::from_micros(12_345));
+        results.add(ConvergenceStep::JoinedUp, Duration::from_micros(12_345));
         results
     }
 
     #[test]
     fn percentiles_are_times_that_were_measured() {
-        let expected = Summary {
+        let expected = StepSummary {
             count: 3,
             p50: ms(300),
             p99: ms(900),
             max: ms(900),
         };
-        assert_eq!(results().summary(Step::Killed), Some(expected));
-        assert_eq!(results().summary(Step::Frozen), None);
+        assert_eq!(results().summary(ConvergenceStep::Killed), Some(expected));
+        assert_eq!(results().summary(ConvergenceStep::Frozen), None);
     }
 
     #[test]
@@ -233,11 +233,14 @@ mod tests {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        let killed = format!("{} 3 300.0 ms 900.0 ms 900.0 ms p99 200 ms", Step::Killed.name());
-        assert_eq!(line(Step::Killed.name()), killed);
-        let up = format!("{} 1 12.3 ms 12.3 ms 12.3 ms", Step::JoinedUp.name());
-        assert_eq!(line(Step::JoinedUp.name()), up);
-        assert!(!text.contains(Step::Frozen.name()), "{text}");
+        let killed = format!(
+            "{} 3 300.0 ms 900.0 ms 900.0 ms p99 200 ms",
+            ConvergenceStep::Killed.name()
+        );
+        assert_eq!(line(ConvergenceStep::Killed.name()), killed);
+        let up = format!("{} 1 12.3 ms 12.3 ms 12.3 ms", ConvergenceStep::JoinedUp.name());
+        assert_eq!(line(ConvergenceStep::JoinedUp.name()), up);
+        assert!(!text.contains(ConvergenceStep::Frozen.name()), "{text}");
         let markdown = results().markdown();
         assert!(
             markdown.contains("| step | count | p50 | p99 | max | goal |\n|---|---:|---:|---:|---:|---:|\n")

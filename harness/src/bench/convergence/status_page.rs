@@ -25,7 +25,7 @@ pub(super) struct StatusPage {
 
 /// A value that a page came to show between two requests.
 #[derive(Debug)]
-pub(super) struct Change<T> {
+pub(super) struct PageChange<T> {
     /// The value.
     pub(super) value: T,
     /// When the last request without it was sent.
@@ -60,14 +60,14 @@ impl StatusPage {
         mut after: Instant,
         what: &str,
         find: impl Fn(&View) -> Option<T>,
-    ) -> Result<Change<T>, Error> {
+    ) -> Result<PageChange<T>, Error> {
         let begun = Instant::now();
         loop {
             let asked = Instant::now();
             let view = mesh_view::fetch_again(&mut self.session, PAGE_TIMEOUT).await;
             if let Some(value) = view.as_ref().ok().and_then(&find) {
                 let by = Instant::now();
-                return Ok(Change { value, after, by });
+                return Ok(PageChange { value, after, by });
             }
             after = asked;
             if begun.elapsed() > CHANGE_TIMEOUT {

@@ -6,7 +6,7 @@ use bench::load::{LoadReport, Workload};
 use bench::results::{Aggregate, Better, Metric, Section, Unit};
 
 use super::candidate::Candidate;
-use super::rounds::{Comparison, Measurement};
+use super::rounds::{Measurement, ProxyBench};
 use crate::error::Error;
 
 /// Numbers of concurrent connections that are measured.
@@ -42,7 +42,7 @@ const MIN_THROUGHPUT: u64 = 20_000_000;
 /// Added to every transfer's timeout.
 const GRACE: Duration = Duration::from_secs(30);
 
-impl Comparison<'_> {
+impl ProxyBench<'_> {
     pub(super) async fn bulk(&self, candidates: &[Candidate]) -> Result<Vec<Section>, Error> {
         let bytes = self.options.bulk;
         let mut sections = Vec::new();

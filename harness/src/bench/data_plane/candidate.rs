@@ -6,18 +6,18 @@ use std::path::Path;
 use bench::load::Target;
 use bench::peer::InstalledPeer;
 use bench::process_usage::ProcessTree;
-use bench::program::Program;
+use bench::program::InstalledProgram;
 use bench::proxy::{ProxySpec, RunningProxy};
 use bench::results::{Row, RowKind};
 
-use super::proxy_setup::{ProxyProgram, ProxySetup};
+use super::proxy_setup::{ProxyKind, ProxySetup};
 use super::sidecar_plan;
 use crate::error::Error;
 
 /// The programs that are compared.
 #[derive(Debug)]
 pub(super) struct Programs {
-    pub(super) sidecar: Program,
+    pub(super) sidecar: InstalledProgram,
     pub(super) peers: Vec<InstalledPeer>,
 }
 
@@ -56,13 +56,13 @@ impl Candidate {
         let directory = directory.join(format!("{}-{:?}", setup.name, setup.protocol));
         let spec = ProxySpec::new(backend, connections, directory)
             .map_err(|error| Error::environment(format!("no port can be reserved: {error}"), "try again"))?;
-        let (kind, program, plan) = match setup.program {
-            ProxyProgram::Sidecar => (
+        let (kind, program, plan) = match setup.kind {
+            ProxyKind::Sidecar => (
                 RowKind::Subject,
                 &programs.sidecar,
                 sidecar_plan::plan(setup.protocol, &spec),
             ),
-            ProxyProgram::Peer(peer) => {
+            ProxyKind::Peer(peer) => {
                 let Some(installed) = programs.peers.iter().find(|installed| installed.peer == peer) else {
                     return Ok(None);
                 };

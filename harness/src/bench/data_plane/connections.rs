@@ -6,7 +6,7 @@ use bench::load::{LoadReport, Workload};
 use bench::results::{Aggregate, Better, Metric, Section, Unit};
 
 use super::candidate::Candidate;
-use super::rounds::{Comparison, Measurement};
+use super::rounds::{Measurement, ProxyBench};
 use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
@@ -62,7 +62,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Before the first round, each candidate is loaded for the duration divided by this.
 const WARM_UP_DIVISOR: u32 = 8;
 
-impl Comparison<'_> {
+impl ProxyBench<'_> {
     pub(super) async fn connections(&self, key: &str, candidates: &[Candidate]) -> Result<Section, Error> {
         let (concurrency, duration) = (self.options.concurrency, self.options.duration);
         self.progress.stage(key);

@@ -9,7 +9,7 @@ use bench::results::{Aggregate, Better, Metric, Section, Unit};
 
 use super::candidate::Candidate;
 use super::proxy_setup::ProxySetup;
-use super::rounds::Comparison;
+use super::rounds::ProxyBench;
 use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
@@ -67,7 +67,7 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-impl Comparison<'_> {
+impl ProxyBench<'_> {
     /// Measures each proxy once, freshly started: memory depends on what a process has done before.
     pub(super) async fn memory(&self, key: &str, setups: &[ProxySetup]) -> Result<Section, Error> {
         let count = self.options.idle.min(max_connections(descriptor_limit::raise()));

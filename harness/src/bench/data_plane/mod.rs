@@ -12,16 +12,16 @@ mod sidecar_plan;
 use std::time::{Duration, SystemTime};
 
 use bench::descriptor_limit;
-use bench::peer::{InstalledPeer, Peer};
-use bench::program::Program;
+use bench::peer::{InstalledPeer, PeerProxy};
+use bench::program::InstalledProgram;
 use bench::results::Results;
 use bench::worker::WorkerLauncher;
 use clap::ValueEnum;
 use tempfile::TempDir;
 
 use self::candidate::Programs;
-use self::proxy_setup::{BULK, IDLE_SOCKS5, ProxyProgram, ProxySetup, SOCKS5, TCP};
-use self::rounds::Comparison;
+use self::proxy_setup::{BULK, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP};
+use self::rounds::ProxyBench;
 use crate::console::Progress;
 use crate::error::Error;
 use crate::verify::conntrack;
@@ -42,7 +42,7 @@ pub enum Part {
 impl Part {
     const ALL: [Self; 4] = [Self::TcpLb, Self::Socks5, Self::Bulk, Self::Memory];
 
-    fn compares_with(self, peer: Peer) -> bool {
+    fn compares_with(self, peer: PeerProxy) -> bool {
         let lists: &[&[ProxySetup]] = match self {
             Self::TcpLb => &[TCP],
             Self::Socks5 => &[SOCKS5],
@@ -50,7 +50,7 @@ impl Part {
             Self::Memory => &[TCP, IDLE_SOCKS5],
         };
         let mut all = lists.iter().copied().flatten();
-        all.any(|setup| setup.program == ProxyProgram::Peer(peer))
+        all.any(|setup| setup.kind == ProxyKind::Peer(peer))
     }
 }
 
@@ -70,14 +70,18 @@ pub struct Options {
     /// Parts to measure; empty for all.
     pub parts: Vec<Part>,
     /// Proxies to compare the sidecar with.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerProxy>,
 }
 
 /// Measures `sidecar` and its peers. If dropped, kills all processes that it has started.
 ///
 /// # Errors
 /// The sidecar cannot be started, or the machine is out of a resource.
-pub async fn run(options: &Options, sidecar: Program, progress: &Progress) -> Result<Results, Error> {
+pub async fn run(
+    options: &Options,
+    sidecar: InstalledProgram,
+    progress: &Progress,
+) -> Result<Results, Error> {
     let began = SystemTime::now();
     conntrack::check()?;
     descriptor_limit::raise();
@@ -94,7 +98,7 @@ pub async fn run(options: &Options, sidecar: Program, progress: &Progress) -> Re
     };
     let (peers, missing) = find_peers(&options.peers, &parts, progress).await;
     let programs = Programs { sidecar, peers };
-    let comparison = Comparison {
+    let bench = ProxyBench {
         options,
         programs: &programs,
         launcher: WorkerLauncher::new(&["bench"])?,
@@ -103,7 +107,7 @@ pub async fn run(options: &Options, sidecar: Program, progress: &Progress) -> Re
     };
     let mut sections = Vec::new();
     for part in parts {
-        sections.extend(comparison.measure(part).await?);
+        sections.extend(bench.measure(part).await?);
     }
     let peers = programs.peers.iter();
     let versions = std::iter::once(("sidecar", &programs.sidecar))
@@ -125,9 +129,13 @@ pub async fn run(options: &Options, sidecar: Program, progress: &Progress) -> Re
 }
 
 /// Those of `peers` that take part in `parts`: the installed ones, and the others.
-async fn find_peers(peers: &[Peer], parts: &[Part], progress: &Progress) -> (Vec<InstalledPeer>, Vec<Peer>) {
+async fn find_peers(
+    peers: &[PeerProxy],
+    parts: &[Part],
+    progress: &Progress,
+) -> (Vec<InstalledPeer>, Vec<PeerProxy>) {
     let (mut installed, mut missing) = (Vec::new(), Vec::new());
-    let takes_part = |peer: &&Peer| parts.iter().any(|part| part.compares_with(**peer));
+    let takes_part = |peer: &&PeerProxy| parts.iter().any(|part| part.compares_with(**peer));
     for peer in peers.iter().filter(takes_part) {
         if let Some(found) = peer.find().await {
             installed.push(found);
@@ -155,8 +163,10 @@ mod tests {
     #[test]
     fn a_part_needs_only_the_peers_that_it_compares() {
         let peers = |part: Part| {
-            let peers = Peer::ALL.into_iter().filter(|peer| part.compares_with(*peer));
-            peers.map(Peer::name).collect::<Vec<_>>().join(" ")
+            let peers = PeerProxy::ALL
+                .into_iter()
+                .filter(|peer| part.compares_with(*peer));
+            peers.map(PeerProxy::name).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(peers(Part::TcpLb), "nginx haproxy");
         assert_eq!(peers(Part::Bulk), "nginx haproxy");

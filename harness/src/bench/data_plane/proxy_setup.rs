@@ -1,10 +1,10 @@
 //! The proxies of each part, in the configurations that are compared.
 
-use bench::peer::Peer;
+use bench::peer::PeerProxy;
 
 /// How clients use a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Protocol {
+pub(super) enum ClientProtocol {
     /// TCP; the proxy forwards to its backend.
     Tcp,
     /// SOCKS5, with the backend's address as the destination.
@@ -13,11 +13,11 @@ pub(super) enum Protocol {
     Socks5Name,
 }
 
-/// The program of a proxy.
+/// Which proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum ProxyProgram {
+pub(super) enum ProxyKind {
     Sidecar,
-    Peer(Peer),
+    Peer(PeerProxy),
 }
 
 /// A proxy in one of its configurations.
@@ -25,24 +25,28 @@ pub(super) enum ProxyProgram {
 pub(super) struct ProxySetup {
     /// Its name in reports.
     pub(super) name: &'static str,
-    pub(super) program: ProxyProgram,
-    pub(super) protocol: Protocol,
+    pub(super) kind: ProxyKind,
+    pub(super) protocol: ClientProtocol,
     /// Whether HAProxy moves bytes within the kernel.
     pub(super) splice: bool,
 }
 
-const fn setup(name: &'static str, program: ProxyProgram, protocol: Protocol) -> ProxySetup {
+const fn setup(name: &'static str, kind: ProxyKind, protocol: ClientProtocol) -> ProxySetup {
     ProxySetup {
         name,
-        program,
+        kind,
         protocol,
         splice: false,
     }
 }
 
-const SIDECAR: ProxySetup = setup("sidecar", ProxyProgram::Sidecar, Protocol::Tcp);
-const NGINX: ProxySetup = setup("nginx", ProxyProgram::Peer(Peer::Nginx), Protocol::Tcp);
-const HAPROXY: ProxySetup = setup("haproxy", ProxyProgram::Peer(Peer::Haproxy), Protocol::Tcp);
+const SIDECAR: ProxySetup = setup("sidecar", ProxyKind::Sidecar, ClientProtocol::Tcp);
+const NGINX: ProxySetup = setup("nginx", ProxyKind::Peer(PeerProxy::Nginx), ClientProtocol::Tcp);
+const HAPROXY: ProxySetup = setup(
+    "haproxy",
+    ProxyKind::Peer(PeerProxy::Haproxy),
+    ClientProtocol::Tcp,
+);
 
 /// TCP load balancers.
 pub(super) const TCP: &[ProxySetup] = &[SIDECAR, NGINX, HAPROXY];
@@ -59,18 +63,18 @@ pub(super) const BULK: &[ProxySetup] = &[
     },
 ];
 
-const SIDECAR_SOCKS5: ProxySetup = setup("sidecar", ProxyProgram::Sidecar, Protocol::Socks5);
+const SIDECAR_SOCKS5: ProxySetup = setup("sidecar", ProxyKind::Sidecar, ClientProtocol::Socks5);
 const MICROSOCKS: ProxySetup = setup(
     "microsocks",
-    ProxyProgram::Peer(Peer::Microsocks),
-    Protocol::Socks5,
+    ProxyKind::Peer(PeerProxy::Microsocks),
+    ClientProtocol::Socks5,
 );
-const DANTE: ProxySetup = setup("dante", ProxyProgram::Peer(Peer::Dante), Protocol::Socks5);
+const DANTE: ProxySetup = setup("dante", ProxyKind::Peer(PeerProxy::Dante), ClientProtocol::Socks5);
 
 /// SOCKS5 servers.
 pub(super) const SOCKS5: &[ProxySetup] = &[
     SIDECAR_SOCKS5,
-    setup("sidecar-name", ProxyProgram::Sidecar, Protocol::Socks5Name),
+    setup("sidecar-name", ProxyKind::Sidecar, ClientProtocol::Socks5Name),
     MICROSOCKS,
     DANTE,
 ];

@@ -9,7 +9,7 @@ use bench::results::{Metric, Section};
 use bench::worker::WorkerLauncher;
 
 use super::candidate::{Candidate, Programs};
-use super::proxy_setup::{BULK, IDLE_SOCKS5, ProxyProgram, ProxySetup, SOCKS5, TCP};
+use super::proxy_setup::{BULK, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP};
 use super::{Options, Part, bulk};
 use crate::console::Progress;
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::error::Error;
 const SPARE_THREADS: usize = 64;
 
 /// What all measurements share.
-pub(super) struct Comparison<'a> {
+pub(super) struct ProxyBench<'a> {
     pub(super) options: &'a Options,
     pub(super) programs: &'a Programs,
     pub(super) launcher: WorkerLauncher,
@@ -36,7 +36,7 @@ pub(super) struct Measurement {
     pub(super) failure: Option<String>,
 }
 
-impl Comparison<'_> {
+impl ProxyBench<'_> {
     pub(super) async fn measure(&self, part: Part) -> Result<Vec<Section>, Error> {
         let setups = match part {
             Part::TcpLb => TCP,
@@ -75,7 +75,7 @@ impl Comparison<'_> {
     ) -> Result<Option<Candidate>, Error> {
         let started = Candidate::start(setup, self.programs, backend, connections, self.directory);
         match started.await {
-            Err(error @ Error::Environment { .. }) if setup.program != ProxyProgram::Sidecar => {
+            Err(error @ Error::Environment { .. }) if setup.kind != ProxyKind::Sidecar => {
                 self.progress.say(&format!("{} is left out: {error}", setup.name));
                 Ok(None)
             }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use bench::load::Socks5Destination;
 use bench::proxy::{LaunchPlan, ProxySpec, WORKERS};
 
-use super::proxy_setup::Protocol;
+use super::proxy_setup::ClientProtocol;
 
-/// Host and port by which clients of [`Protocol::Socks5Name`] ask for the backend.
+/// Host and port by which clients of [`ClientProtocol::Socks5Name`] ask for the backend.
 const GROUP: (&str, u16) = ("backend.bench", 80);
 
 /// How the sidecar is started for `spec`.
-pub(super) fn plan(protocol: Protocol, spec: &ProxySpec) -> LaunchPlan {
+pub(super) fn plan(protocol: ClientProtocol, spec: &ProxySpec) -> LaunchPlan {
     let ProxySpec { listen, backend, .. } = spec;
     let (host, port) = GROUP;
     let group = format!("{host}:{port}");
@@ -23,12 +23,12 @@ pub(super) fn plan(protocol: Protocol, spec: &ProxySpec) -> LaunchPlan {
     );
     // Writing to a String does not fail.
     let _ = match protocol {
-        Protocol::Tcp => writeln!(config, "add tcp-lb lb0 address {listen} server-groups sgs0"),
-        Protocol::Socks5 => writeln!(
+        ClientProtocol::Tcp => writeln!(config, "add tcp-lb lb0 address {listen} server-groups sgs0"),
+        ClientProtocol::Socks5 => writeln!(
             config,
             "add socks5-server socks0 address {listen} server-groups sgs0 allow-non-backend"
         ),
-        Protocol::Socks5Name => writeln!(
+        ClientProtocol::Socks5Name => writeln!(
             config,
             "add socks5-server socks0 address {listen} server-groups sgs0"
         ),
@@ -38,11 +38,11 @@ pub(super) fn plan(protocol: Protocol, spec: &ProxySpec) -> LaunchPlan {
 }
 
 /// What clients of any proxy with `protocol` ask it for.
-pub(super) fn destination(protocol: Protocol, spec: &ProxySpec) -> Option<Socks5Destination> {
+pub(super) fn destination(protocol: ClientProtocol, spec: &ProxySpec) -> Option<Socks5Destination> {
     match protocol {
-        Protocol::Tcp => None,
-        Protocol::Socks5 => Some(Socks5Destination::Address(spec.backend)),
-        Protocol::Socks5Name => Some(Socks5Destination::Name(GROUP.0.to_owned(), GROUP.1)),
+        ClientProtocol::Tcp => None,
+        ClientProtocol::Socks5 => Some(Socks5Destination::Address(spec.backend)),
+        ClientProtocol::Socks5Name => Some(Socks5Destination::Name(GROUP.0.to_owned(), GROUP.1)),
     }
 }
 
@@ -54,7 +54,11 @@ mod tests {
 
     #[test]
     fn the_sidecar_listens_at_its_address_and_has_the_backend() {
-        for protocol in [Protocol::Tcp, Protocol::Socks5, Protocol::Socks5Name] {
+        for protocol in [
+            ClientProtocol::Tcp,
+            ClientProtocol::Socks5,
+            ClientProtocol::Socks5Name,
+        ] {
             let backend = "127.0.0.1:2222".parse().unwrap();
             let spec = ProxySpec::new(backend, 100, PathBuf::from("/tmp/x")).unwrap();
             let (_, config) = plan(protocol, &spec).config.unwrap();

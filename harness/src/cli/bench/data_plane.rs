@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bench::peer::Peer;
-use bench::program::Program;
+use bench::peer::PeerProxy;
+use bench::program::InstalledProgram;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use harness::bench::data_plane::{self, Options, Part};
 use harness::cluster::checkout::Checkout;
@@ -39,7 +39,7 @@ pub(super) struct Args {
     only: Vec<Part>,
     /// Compare only with these, separated by commas [default: all that are installed]
     #[arg(long, value_name = "PROGRAM", value_parser = peer(), value_delimiter = ',')]
-    peers: Vec<Peer>,
+    peers: Vec<PeerProxy>,
     /// Measure only the sidecar
     #[arg(long, conflicts_with = "peers")]
     alone: bool,
@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args, interrupts: &Interrupts) -> Result<ExitCode,
         parts: args.only,
         peers: match (args.alone, args.peers.is_empty()) {
             (true, _) => Vec::new(),
-            (false, true) => Peer::ALL.to_vec(),
+            (false, true) => PeerProxy::ALL.to_vec(),
             (false, false) => args.peers,
         },
     };
@@ -74,7 +74,7 @@ pub(super) async fn run(args: Args, interrupts: &Interrupts) -> Result<ExitCode,
         if !sidecar.is_file() {
             return Err(unusable(&sidecar, &std::io::ErrorKind::NotFound.into()));
         }
-        let sidecar = Program::new(sidecar, "--version").await;
+        let sidecar = InstalledProgram::new(sidecar, "--version").await;
         data_plane::run(&options, sidecar, &progress).await
     };
     // Dropping the work kills all processes that it has started.
@@ -103,10 +103,10 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
     )
 }
 
-fn peer() -> impl TypedValueParser<Value = Peer> {
-    let value = |peer: Peer| PossibleValue::new(peer.name()).help(peer.description());
-    PossibleValuesParser::new(Peer::ALL.map(value)).try_map(|name| {
-        let found = Peer::ALL.into_iter().find(|peer| peer.name() == name);
+fn peer() -> impl TypedValueParser<Value = PeerProxy> {
+    let value = |peer: PeerProxy| PossibleValue::new(peer.name()).help(peer.description());
+    PossibleValuesParser::new(PeerProxy::ALL.map(value)).try_map(|name| {
+        let found = PeerProxy::ALL.into_iter().find(|peer| peer.name() == name);
         found.ok_or("unknown program")
     })
 }
