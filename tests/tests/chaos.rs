@@ -1,8 +1,8 @@
-//! `harness chaos`: the same faults, again.
+//! `harness chaos`: seeds, replays, and refused schedules.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use harness::engine::EngineChoice;
@@ -10,11 +10,11 @@ use serde_json::Value;
 use tests::Finished;
 
 #[tokio::test]
-async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() {
+async fn a_seeded_schedule_is_written_to_a_file_and_can_be_replayed() {
     let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let arguments = ["chaos", "--seed", "1", "--duration", "5s"];
     let first = tests::harness(&processes, &arguments).await.unwrap();
-    held(&first);
+    assert_recovered(&first);
     let named = first.errors.split("written to ").nth(1);
     let file = named.and_then(|rest| rest.lines().next()).unwrap();
     let text = std::fs::read_to_string(file).unwrap();
@@ -22,31 +22,31 @@ async fn a_seed_makes_the_same_faults_and_what_was_written_down_is_done_again() 
     assert_eq!(schedule["seed"], 1, "{text}");
     let faults = schedule["steps"].as_array().unwrap().len();
     assert!(faults > 0, "{text}");
-    let told = format!("It held: {faults} faults;");
-    assert!(first.output.contains(&told), "{first:#?}");
+    let message = format!("It recovered from {faults} faults:");
+    assert!(first.output.contains(&message), "{first:#?}");
 
     let again = tests::harness(&processes, &["chaos", "--replay", file])
         .await
         .unwrap();
-    held(&again);
+    assert_recovered(&again);
     assert!(again.errors.contains(&format!("read from {file}")), "{again:#?}");
-    assert!(again.output.contains(&told), "{again:#?}");
+    assert!(again.output.contains(&message), "{again:#?}");
     assert_eq!(
         std::fs::read_to_string(file).unwrap(),
         text,
-        "a replay leaves it as it is"
+        "a replay does not change the file"
     );
 }
 
 #[tokio::test]
-async fn a_schedule_for_another_runtime_or_mesh_is_refused_before_anything_is_built() {
+async fn a_schedule_for_another_engine_or_mesh_is_refused_before_the_image_is_built() {
     let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let members = r#"{"frontend": null, "lb": null, "service-a": "a", "service-a2": "a", "service-b": "b"}"#;
     let cut = r#"{"at_ms": 0, "fault": {"cut-node": {"member": "lb"}}, "heal_after_ms": 1000}"#;
     let kill = r#"{"at_ms": 0, "fault": {"kill": {"member": "lb"}}, "heal_after_ms": 1000}"#;
     let directory = tempfile::tempdir().unwrap();
     for (members, step, why) in [
-        (members, cut, "it cannot cut-node"),
+        (members, cut, "it does not support cut-node"),
         (
             r#"{"lb": null, "other": "a"}"#,
             kill,
@@ -66,7 +66,7 @@ async fn a_schedule_for_another_runtime_or_mesh_is_refused_before_anything_is_bu
     }
 }
 
-fn held(result: &Finished) {
+fn assert_recovered(result: &Finished) {
     assert_eq!(result.code, Some(0), "{result:#?}");
     assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
 }

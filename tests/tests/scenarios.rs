@@ -1,8 +1,8 @@
-//! `harness test`: what it says, writes and leaves. That all scenarios hold is what it is run for elsewhere.
+//! `harness test`: its output, its reports, and its clean-up. The scenarios themselves run elsewhere.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use tokio::process::Child;
 use tokio::sync::Mutex;
 
 const NOTHING: Vec<String> = Vec::new();
-/// Time that a run may take until its mesh is there.
+/// Timeout for a run to start its mesh.
 const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(20);
 
@@ -25,7 +25,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
-async fn a_run_beside_another_mesh_holds_and_is_written_down() {
+async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
     let _alone = ALONE.lock().await;
     on_each(async |engine| {
         let other = Mesh::on(engine.clone()).await.unwrap();
@@ -35,8 +35,8 @@ async fn a_run_beside_another_mesh_holds_and_is_written_down() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let (junit, json, markdown) = (file("junit.xml"), file("report.json"), file("summary.md"));
-        let begun = "What was there before.\n";
-        std::fs::write(&markdown, begun).unwrap();
+        let existing = "Existing text.\n";
+        std::fs::write(&markdown, existing).unwrap();
         let arguments = [
             "test",
             "--filter",
@@ -67,23 +67,19 @@ async fn a_run_beside_another_mesh_holds_and_is_written_down() {
         let missed = check_json(&read(&json), engine.name());
         check_junit(&read(&junit), engine.name(), missed);
         assert_eq!(result.code, Some(i32::from(missed)), "{result:#?}");
-        let told = read(&markdown);
-        let told = told.strip_prefix(begun).expect("it is appended");
+        let summary = read(&markdown);
+        let summary = summary.strip_prefix(existing).expect("the report is appended");
         for part in [
             &format!("## Mesh on {}", engine.name()),
             "\n| alternation | ",
             "\n| kill | ",
             "All 2 scenarios held.",
         ] {
-            assert!(told.contains(part), "no `{part}` in {told}");
+            assert!(summary.contains(part), "no `{part}` in {summary}");
         }
 
         let status = other.harness(&["status"]).await.unwrap();
-        assert_eq!(
-            status.code,
-            Some(0),
-            "the mesh beside it was touched: {status:#?}"
-        );
+        assert_eq!(status.code, Some(0), "the other mesh was changed: {status:#?}");
         let down = other.harness(&["down"]).await.unwrap();
         assert_eq!(down.code, Some(0), "{down:#?}");
         assert_eq!(other.leftovers().await.unwrap(), NOTHING);
@@ -109,7 +105,7 @@ fn check_json(text: &str, engine: &str) -> bool {
         );
     }
     let objectives = report["objectives"].as_array().unwrap();
-    // What these two scenarios measure; the rest is there and was not measured.
+    // These two scenarios measure two objectives; the others are listed as not measured.
     for name in ["ready", "kill_to_last_error"] {
         let objective = objectives
             .iter()
@@ -141,7 +137,7 @@ fn check_junit(text: &str, engine: &str, missed: bool) {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_listed_and_what_there_is_not_is_refused() {
+async fn list_shows_the_selected_scenarios_and_an_unmatched_filter_is_refused() {
     let engine = EngineChoice::Auto.connect().await.unwrap().engine;
     let list = tests::harness(&engine, &["test", "--list"]).await.unwrap();
     assert_eq!(list.code, Some(0), "{list:#?}");
@@ -195,11 +191,11 @@ async fn a_report_that_cannot_be_written_is_refused_before_anything_is_started()
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_required() {
+async fn a_scenario_that_needs_docker_is_skipped_on_processes_and_fails_if_docker_is_required() {
     let _alone = ALONE.lock().await;
     let processes = EngineChoice::Process.connect().await.unwrap().engine;
-    let asked = ["test", "--filter", "partition"];
-    let skipped = tests::harness(&processes, &asked).await.unwrap();
+    let arguments = ["test", "--filter", "partition"];
+    let skipped = tests::harness(&processes, &arguments).await.unwrap();
     assert_eq!(skipped.code, Some(0), "{skipped:#?}");
     assert!(
         skipped.errors.contains("skipped: it needs Docker"),
@@ -207,7 +203,7 @@ async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_req
     );
     assert!(skipped.output.contains("1 skipped"), "{skipped:#?}");
 
-    let required = [&asked[..], &["--require", "docker"]].concat();
+    let required = [&arguments[..], &["--require", "docker"]].concat();
     let failed = tests::harness(&processes, &required).await.unwrap();
     assert_eq!(failed.code, Some(1), "{failed:#?}");
     assert!(
@@ -218,25 +214,25 @@ async fn what_needs_docker_is_skipped_on_processes_and_fails_where_docker_is_req
     );
     assert!(
         !failed.errors.contains(": failed ("),
-        "what went well before is said to have failed: {failed:#?}"
+        "a stage that succeeded is reported as failed: {failed:#?}"
     );
 }
 
 #[tokio::test]
-async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_asked_for() {
+async fn a_failed_scenario_has_a_timeline_and_keep_leaves_its_mesh_running() {
     let _alone = ALONE.lock().await;
     on_each(async |engine| {
         let (failed, run) = with_an_instance_killed(&engine, &[]).await;
         assert!(failed.errors.contains("removing: nothing is left"), "{failed:#?}");
         assert_eq!(labelled(&engine, label::RUN, &run).await.unwrap(), NOTHING);
         let why = why_file(&failed);
-        let told = tests::harness_on_no_runtime(&["why", why.to_str().unwrap()])
+        let printed = tests::harness_on_no_runtime(&["why", why.to_str().unwrap()])
             .await
             .unwrap();
-        assert_eq!(told.code, Some(0), "{told:#?}");
-        assert_eq!(told.output, std::fs::read_to_string(&why).unwrap());
+        assert_eq!(printed.code, Some(0), "{printed:#?}");
+        assert_eq!(printed.output, std::fs::read_to_string(&why).unwrap());
         for part in ["alternation", "service-a2"] {
-            assert!(told.output.contains(part), "no `{part}`: {told:#?}");
+            assert!(printed.output.contains(part), "no `{part}`: {printed:#?}");
         }
 
         let (kept, run) = with_an_instance_killed(&engine, &["--keep"]).await;
@@ -247,7 +243,7 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
             kept.errors.contains(&format!("The mesh `{project}` stays up.")),
             "{kept:#?}"
         );
-        // It tells to take it away so.
+        // The output has the command that removes it.
         let down = ["down", "-p", project];
         assert!(kept.errors.contains(&down.join(" ")), "{kept:#?}");
         let down = tests::harness(&engine, &down).await.unwrap();
@@ -259,19 +255,19 @@ async fn a_scenario_that_does_not_hold_is_told_and_its_mesh_kept_where_that_is_a
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_is_red() {
+async fn an_unwritten_report_does_not_hide_a_failed_suite() {
     let _alone = ALONE.lock().await;
     on_each(async |engine| {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("report.json");
-        let asked = [
+        let arguments = [
             "test",
             "--filter",
             "alternation",
             "--json",
             gone.to_str().unwrap(),
         ];
-        let test = tests::spawn(&engine, &asked).await.unwrap();
+        let test = tests::spawn(&engine, &arguments).await.unwrap();
         let (_, instance) = running_instance(&engine, &test).await;
         directory.close().unwrap();
         let result = with_one_killed(&engine, test, &instance).await;
@@ -285,14 +281,14 @@ async fn a_report_that_cannot_be_written_any_more_does_not_hide_that_the_suite_i
 }
 
 #[tokio::test]
-async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
+async fn an_interrupted_run_reports_its_results_so_far() {
     let _alone = ALONE.lock().await;
     on_each(async |engine| {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let (junit, json) = (file("junit.xml"), file("report.json"));
-        let asked = ["test", "--filter", "alternation", "--repeat", "50"];
-        let arguments = [&asked[..], &["--junit", &junit, "--json", &json]].concat();
+        let test = ["test", "--filter", "alternation", "--repeat", "50"];
+        let arguments = [&test[..], &["--junit", &junit, "--json", &json]].concat();
         let test = tests::spawn(&engine, &arguments).await.unwrap();
         let (run, _) = running_instance(&engine, &test).await;
         tests::signal(&test, "TERM").await.unwrap();
@@ -302,13 +298,13 @@ async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
         assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
         assert_eq!(labelled(&engine, label::RUN, &run).await.unwrap(), NOTHING);
 
-        let told: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
         assert_eq!(
-            (&told["interrupted"], &told["exit_code"]),
+            (&report["interrupted"], &report["exit_code"]),
             (&true.into(), &130.into())
         );
-        let scenarios = told["scenarios"].as_array().unwrap();
-        assert!(!scenarios.is_empty() && scenarios.len() < 50, "{told}");
+        let scenarios = report["scenarios"].as_array().unwrap();
+        assert!(!scenarios.is_empty() && scenarios.len() < 50, "{report}");
         let junit = std::fs::read_to_string(&junit).unwrap();
         let junit = quick_junit::Report::deserialize_from_str(&junit).unwrap();
         assert_eq!(junit.errors, 1, "{junit:#?}");
@@ -317,8 +313,8 @@ async fn an_interrupted_run_tells_what_was_done_and_writes_its_reports() {
     .unwrap();
 }
 
-/// A run of one scenario in which one of two equal instances is killed as soon as it runs. Answers with what came of
-/// it and the run's label.
+/// Runs one scenario, and kills one of its two equal instances as soon as it is running. Returns the result and the run's
+/// label.
 async fn with_an_instance_killed(engine: &Engine, options: &[&str]) -> (Finished, String) {
     let arguments = [&["test", "--filter", "alternation"], options].concat();
     let test = tests::spawn(engine, &arguments).await.unwrap();
@@ -357,17 +353,17 @@ async fn containers(engine: &Engine, run: &str) -> Vec<Container> {
     engine.containers(&filter).await.unwrap()
 }
 
-/// The file that a failure names.
+/// The timeline file named in a failure message.
 fn why_file(failed: &Finished) -> PathBuf {
     let words = failed.errors.split_whitespace();
     let mut files = words.filter(|word| word.contains("/harness/why/") && word.ends_with(".txt"));
     files
         .next()
-        .unwrap_or_else(|| panic!("no file is named: {failed:#?}"))
+        .unwrap_or_else(|| panic!("no timeline file: {failed:#?}"))
         .into()
 }
 
-/// The names of what belongs to a harness process.
+/// Names of the containers and networks owned by a harness process.
 async fn of_process(engine: &Engine, pid: u32) -> Vec<String> {
     let containers = engine.containers(label::OWNER).await.unwrap();
     let networks = engine.networks(label::OWNER).await.unwrap();

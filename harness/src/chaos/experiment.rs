@@ -16,13 +16,13 @@ use crate::verify::suite::READY_LIMIT;
 /// Everything that an experiment needs to start its mesh.
 #[derive(Debug, Clone)]
 pub struct Experiment {
-    /// The runtime of all containers.
+    /// The engine that runs all containers.
     pub engine: Engine,
     /// The mesh's topology.
     pub topology: Topology,
     /// The image of all containers.
     pub image: Image,
-    /// The image of the netcut helper; `None` if the runtime does not support network faults.
+    /// The image of the netcut helper; `None` if the engine does not support network faults.
     pub netcut: Option<Image>,
     /// Labels of everything that is started.
     pub ownership: Ownership,
@@ -31,7 +31,7 @@ pub struct Experiment {
 }
 
 /// The constraints of a schedule for a mesh of `topology`.
-pub fn plan(engine: &Engine, topology: &Topology, duration: Duration) -> ScheduleSpec {
+pub fn schedule_spec(engine: &Engine, topology: &Topology, duration: Duration) -> ScheduleSpec {
     ScheduleSpec {
         members: members(topology),
         kinds: kinds(engine),
@@ -42,7 +42,7 @@ pub fn plan(engine: &Engine, topology: &Topology, duration: Duration) -> Schedul
 /// Checks that `schedule` can be executed on a mesh of `topology`, before the mesh is started.
 ///
 /// # Errors
-/// It was made for another mesh, or has faults that the runtime does not support.
+/// It was made for another mesh, or has faults that the engine does not support.
 pub fn accepts(engine: &Engine, topology: &Topology, schedule: &Schedule) -> Result<(), Error> {
     match refusal(schedule, &members(topology), &kinds(engine)) {
         None => Ok(()),
@@ -56,7 +56,7 @@ pub fn accepts(engine: &Engine, topology: &Topology, schedule: &Schedule) -> Res
     }
 }
 
-/// The kinds of faults that the runtime supports.
+/// The kinds of faults that the engine supports.
 fn kinds(engine: &Engine) -> BTreeSet<FaultKind> {
     let mut kinds = BTreeSet::from(FaultKind::ALL);
     kinds.retain(|kind| !kind.needs_network() || engine.can_cut_network());

@@ -29,7 +29,7 @@ const TRIES: usize = 8;
 pub struct ScheduleSpec {
     /// The members of the mesh, each with the service of which it is an instance.
     pub members: BTreeMap<String, Option<String>>,
-    /// The kinds of faults that the runtime supports.
+    /// The kinds of faults that the engine supports.
     pub kinds: BTreeSet<FaultKind>,
     /// Milliseconds until every fault is healed.
     pub duration_ms: u64,

@@ -15,7 +15,7 @@ pub mod schedule;
 pub mod shrink;
 
 pub use execute::{FaultEvent, InjectedFault, Injector, execute};
-pub use experiment::{Experiment, accepts, plan};
+pub use experiment::{Experiment, accepts, schedule_spec};
 pub use failure_count::FailureCount;
 pub use fault::{Fault, FaultKind};
 pub use generate::{ScheduleSpec, generate};

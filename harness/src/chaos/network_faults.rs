@@ -60,7 +60,7 @@ impl NetworkFaults {
     /// Injects a network fault.
     ///
     /// # Errors
-    /// The runtime does not support network faults, or the engine's.
+    /// The engine does not support network faults, or the engine's.
     pub async fn inject(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |wanted| wanted.faults.push(fault.clone()));
         self.update(mesh).await

@@ -54,7 +54,7 @@ pub(super) async fn image(
     Ok(ready)
 }
 
-/// The image of the netcut helper; `None` if the runtime does not support network faults.
+/// The image of the netcut helper; `None` if the engine does not support network faults.
 pub(super) async fn netcut(
     engine: &Engine,
     checkout: &Checkout,

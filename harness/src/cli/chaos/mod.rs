@@ -130,7 +130,7 @@ async fn make(
     checkout: &Checkout,
 ) -> Result<(Schedule, PathBuf), Error> {
     let seed = args.seed.unwrap_or_else(rand::random);
-    let spec = chaos::plan(engine, topology, args.duration);
+    let spec = chaos::schedule_spec(engine, topology, args.duration);
     let schedule = generate(seed, &mut StdRng::seed_from_u64(seed), &spec);
     let path = file::generated(checkout, seed);
     file::write(&path, &schedule).await?;

@@ -56,7 +56,7 @@ struct Notes {
 }
 
 impl Context {
-    /// A context for meshes of `topology`, whose containers run `image` and carry the labels of `belonging`.
+    /// A context for meshes of `topology`, whose containers run `image` and carry the labels of `ownership`.
     pub fn new(
         engine: Engine,
         topology: Topology,
@@ -86,7 +86,7 @@ impl Context {
         self.up_since = Some(begun);
     }
 
-    /// The runtime of all containers.
+    /// The engine that runs all containers.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }

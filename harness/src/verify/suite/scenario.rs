@@ -29,17 +29,17 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Any runtime.
+    /// Any engine.
     pub const NOTHING: Self = Self {
         docker: false,
         compose: false,
     };
-    /// The Docker runtime.
+    /// The Docker engine.
     pub const DOCKER: Self = Self {
         docker: true,
         compose: false,
     };
-    /// The Docker runtime and Compose.
+    /// The Docker engine and Compose.
     pub const COMPOSE: Self = Self {
         docker: true,
         compose: true,
