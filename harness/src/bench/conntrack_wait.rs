@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::Progress;
 use crate::error::Error;
-use crate::verify::conntrack::{self, Room};
+use crate::verify::conntrack::{self, Capacity};
 
 /// Longer than the kernel keeps closed connections (120 s in TIME_WAIT).
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -16,11 +16,13 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The table is too small, or has too few free entries when the wait times out.
 pub(super) async fn wait_for_entries(connections: u64, progress: &Progress) -> Result<(), Error> {
     let begun = Instant::now();
-    while let Some(Room { whole, left }) = conntrack::room().filter(|room| room.left < connections) {
-        if whole < connections {
+    while let Some(Capacity { total, free }) =
+        conntrack::capacity().filter(|capacity| capacity.free < connections)
+    {
+        if total < connections {
             return Err(Error::environment(
                 format!(
-                    "the next step needs {connections} connections, and the kernel can track {whole} without dropping any"
+                    "the next step needs {connections} connections, and the kernel can track {total} without dropping any"
                 ),
                 "use a shorter --duration, or raise /proc/sys/net/netfilter/nf_conntrack_max",
             ));
@@ -28,14 +30,14 @@ pub(super) async fn wait_for_entries(connections: u64, progress: &Progress) -> R
         if begun.elapsed() > TIMEOUT {
             return Err(Error::environment(
                 format!(
-                    "the kernel can track {left} more connections, and the next step needs {connections}"
+                    "the kernel can track {free} more connections, and the next step needs {connections}"
                 ),
                 "stop other programs that make connections, use a shorter --duration, or raise \
                  /proc/sys/net/netfilter/nf_conntrack_max",
             ));
         }
         progress.note(&format!(
-            "waiting until the kernel has dropped closed connections ({left} of {connections} entries free)"
+            "waiting until the kernel has dropped closed connections ({free} of {connections} entries free)"
         ));
         tokio::time::sleep(POLL_INTERVAL).await;
     }

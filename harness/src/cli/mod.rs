@@ -77,7 +77,7 @@ enum Command {
     /// Start a private mesh, inject random faults under traffic, and check that it recovers
     Chaos(chaos::ChaosArgs),
     /// Measure the data plane, a whole mesh, or the convergence of a mesh
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
     /// Remove what a killed run left behind; started by the harness itself
     #[command(hide = true)]
     Watchdog(watchdog::WatchdogArgs),

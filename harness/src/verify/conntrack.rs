@@ -25,25 +25,25 @@ pub fn check() -> Result<(), Error> {
 
 /// Connections that fit into the table before [`check`] fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// In the empty table.
-    pub whole: u64,
+    pub total: u64,
     /// Now.
-    pub left: u64,
+    pub free: u64,
 }
 
-/// The room in the table; `None` without connection tracking.
-pub fn room() -> Option<Room> {
+/// The capacity of the table; `None` without connection tracking.
+pub fn capacity() -> Option<Capacity> {
     let read = |path| std::fs::read_to_string(path).ok();
-    room_of(&read(COUNT)?, &read(MAX)?)
+    capacity_of(&read(COUNT)?, &read(MAX)?)
 }
 
-fn room_of(count: &str, max: &str) -> Option<Room> {
+fn capacity_of(count: &str, max: &str) -> Option<Capacity> {
     let (count, max): (u64, u64) = (count.trim().parse().ok()?, max.trim().parse().ok()?);
-    let whole = max.saturating_mul(MAX_PERCENT) / 100;
-    (max > 0).then(|| Room {
-        whole,
-        left: whole.saturating_sub(count),
+    let total = max.saturating_mul(MAX_PERCENT) / 100;
+    (max > 0).then(|| Capacity {
+        total,
+        free: total.saturating_sub(count),
     })
 }
 
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn room_ends_where_the_check_fails() {
-        let room = |whole, left| Some(Room { whole, left });
-        assert_eq!(room_of("20\n", "100\n"), room(85, 65));
-        assert_eq!(room_of("90", "100"), room(85, 0));
-        assert_eq!(room_of("20", "0"), None);
-        assert_eq!(room_of("", "100"), None);
+        let capacity = |total, free| Some(Capacity { total, free });
+        assert_eq!(capacity_of("20\n", "100\n"), capacity(85, 65));
+        assert_eq!(capacity_of("90", "100"), capacity(85, 0));
+        assert_eq!(capacity_of("20", "0"), None);
+        assert_eq!(capacity_of("", "100"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use harness::bench::BenchMesh;
 use harness::bench::convergence::{self, Options, Part};
 use harness::console::Progress;
@@ -11,8 +12,8 @@ use harness::interrupt::Interrupts;
 use super::super::mesh_args::{EngineArgs, MeshArgs};
 
 /// Arguments of `bench convergence`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
+#[derive(Debug, Args)]
+pub(super) struct ConvergenceArgs {
     #[command(flatten)]
     build: super::super::prepare::BuildArgs,
     /// How many times to measure each part
@@ -30,7 +31,11 @@ pub(super) struct Args {
     engine: EngineArgs,
 }
 
-pub(super) async fn run(args: Args, before: &MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: ConvergenceArgs,
+    before: &MeshArgs,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
     args.output.check_writable()?;
     let options = Options {
         rounds: usize::from(args.rounds),

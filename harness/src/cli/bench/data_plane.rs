@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bench::peer::PeerProxy;
 use bench::program::InstalledProgram;
+use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use harness::bench::data_plane::{self, Options, Part};
 use harness::cluster::checkout::Checkout;
@@ -17,8 +18,8 @@ use harness::interrupt::Interrupts;
 use super::output::Output;
 
 /// Arguments of `bench data-plane`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
+#[derive(Debug, Args)]
+pub(super) struct DataPlaneArgs {
     /// How many times to measure each proxy
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
@@ -50,7 +51,7 @@ pub(super) struct Args {
     output: Output,
 }
 
-pub(super) async fn run(args: Args, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: DataPlaneArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     args.output.check_writable()?;
     let progress = Progress::new();
     let options = Options {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::results::Results;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use harness::bench::BenchMesh;
 use harness::bench::mesh::{self, Options};
 use harness::cluster::topology;
@@ -19,8 +19,8 @@ use super::super::mesh_args::{EngineArgs, MeshArgs, valid};
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Arguments of `bench mesh`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
+#[derive(Debug, Args)]
+pub(super) struct MeshBenchArgs {
     #[command(flatten)]
     build: super::super::prepare::BuildArgs,
     /// How many times to measure each path
@@ -65,7 +65,11 @@ impl Via {
     }
 }
 
-pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: MeshBenchArgs,
+    before: MeshArgs,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
     args.output.check_writable()?;
     let options = Options {
         rounds: usize::from(args.rounds),

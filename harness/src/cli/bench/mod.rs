@@ -10,20 +10,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::worker;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
 use super::mesh_args::{Accepts, MeshArgs};
 
 /// Arguments of `bench`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
     #[command(subcommand)]
     command: Command,
 }
 
-impl Args {
+impl BenchArgs {
     /// The options before the subcommand that it uses.
     pub(super) fn needs(&self) -> Accepts {
         match self.command {
@@ -37,11 +37,11 @@ impl Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compare the sidecar with nginx, HAProxy, microsocks and Dante on loopback
-    DataPlane(data_plane::Args),
+    DataPlane(data_plane::DataPlaneArgs),
     /// Load a whole mesh from outside, path by path: a new one, or with -p one that is running
-    Mesh(mesh::Args),
+    Mesh(mesh::MeshBenchArgs),
     /// Measure how fast a mesh converges: at start, and when an instance joins, is killed or freezes
-    Convergence(convergence::Args),
+    Convergence(convergence::ConvergenceArgs),
     /// The backend of a bench, started by the harness itself
     #[command(hide = true)]
     Backend {
@@ -56,7 +56,11 @@ enum Command {
     },
 }
 
-pub(super) async fn run(args: Args, before: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    args: BenchArgs,
+    before: MeshArgs,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
     match args.command {
         Command::Convergence(args) => convergence::run(args, &before, interrupts).await,
         Command::Mesh(args) => mesh::run(args, before, interrupts).await,

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use bench::results::Results;
+use clap::Args;
 use harness::bench::convergence::ConvergenceResults;
 use harness::error::Error;
 
 use super::super::output;
 
 /// Files for the results, besides standard output.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Args)]
 pub(super) struct Output {
     /// Write the results as JSON, including every round
     #[arg(long, value_name = "FILE")]
