@@ -1,8 +1,8 @@
-//! What is counted of connections, wherever they are counted: a listener, a server, a server group.
+//! Counters of connections and bytes, for a listener, a server or a server group.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Which way bytes flow through a proxied connection.
+/// Direction of bytes in a proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the instance.
@@ -11,7 +11,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// Connections and bytes, counted as they happen. Reading them takes no lock.
+/// Connections and bytes. Reading them takes no lock.
 #[derive(Debug, Default)]
 pub struct Counters {
     active: AtomicU64,
@@ -20,12 +20,12 @@ pub struct Counters {
     to_client: AtomicU64,
 }
 
-/// What [`Counters`] showed at one moment.
+/// A snapshot of [`Counters`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Connections open now, those being established included.
+    /// Open connections, including those being established.
     pub active: u64,
-    /// Connections established (by a listener: accepted) since the beginning.
+    /// Connections established (by a listener: accepted) since the start.
     pub connections: u64,
     /// Bytes passed from clients to instances.
     pub to_instance: u64,
@@ -44,7 +44,7 @@ impl Counters {
         }
     }
 
-    /// Connections open now.
+    /// Open connections.
     pub fn active(&self) -> u64 {
         self.active.load(Ordering::Relaxed)
     }

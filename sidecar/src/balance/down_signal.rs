@@ -1,4 +1,4 @@
-//! How the holders of connections to a server hear that it is lost.
+//! Tells the holders of connections to a server that it went down.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,40 +7,43 @@ use std::task::{Poll, Waker};
 
 use tokio::sync::Notify;
 
-/// How often a server was lost, and who waits for the next time.
+/// Counts how often a server went down, and wakes the tasks that wait for the next time.
 #[derive(Debug, Default)]
 pub(super) struct DownSignal {
     count: AtomicU64,
-    told: Notify,
+    notify: Notify,
 }
 
 impl DownSignal {
-    /// How often it was lost so far.
+    /// Times the server went down so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Says that it is lost.
-    pub(super) fn tell(&self) {
+    /// Signals that the server is down.
+    pub(super) fn send(&self) {
         self.count.fetch_add(1, Ordering::Release);
-        self.told.notify_waiters();
+        self.notify.notify_waiters();
     }
 
-    /// Waits until it is lost more often than `seen`. A task that waits while its bytes flow takes the lock
-    /// that all waiters share only once; polled again, it just looks at the count.
-    pub(super) async fn beyond(&self, seen: u64) {
-        // Made before the count is looked at, so that no loss falls in between.
-        let mut told = pin!(self.told.notified());
-        let mut waiting: Option<Waker> = None;
+    /// Waits until the count differs from `seen`. A task that polls this often, because bytes flow on its connection, takes
+    /// the lock shared by all waiters only once: later polls only read the count.
+    pub(super) async fn after(&self, seen: u64) {
+        // Created before the count is read, so that no signal falls in between.
+        let mut notified = pin!(self.notify.notified());
+        let mut registered: Option<Waker> = None;
         poll_fn(|cx| {
             if self.count() != seen {
                 return Poll::Ready(());
             }
-            if waiting.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if registered
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
                 return Poll::Pending;
             }
-            waiting = Some(cx.waker().clone());
-            told.as_mut().poll(cx)
+            registered = Some(cx.waker().clone());
+            notified.as_mut().poll(cx)
         })
         .await;
     }

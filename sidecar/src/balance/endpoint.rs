@@ -1,68 +1,96 @@
-//! A server's place in its group: its share, its health, and whether it is a candidate.
+//! A server's slot in its group: its weight, its health, and whether it is a candidate.
 
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::connects::Connects;
+use super::connect_failures::Connects;
 use super::counters::Totals;
-use super::health::{Checks, Health};
-use super::lease::Tried;
+use super::health_check::{Checks, Health};
 use super::server::Server;
 use super::wrr;
 
-/// One server as it shows from outside.
+/// The addresses that one connection has tried already. Allocates nothing while empty.
+#[derive(Debug, Default)]
+pub struct Tried(Vec<SocketAddr>);
+
+impl Tried {
+    /// Nothing tried yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves the address out of this connection's further picks.
+    pub fn add(&mut self, address: SocketAddr) {
+        self.0.push(address);
+    }
+
+    /// Whether the address was tried.
+    pub fn contains(&self, address: SocketAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Whether this is the connection's first pick.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A server of a group, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerView {
     /// Unique within its group.
     pub name: String,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// Its share relative to its siblings; 0 takes no connections.
+    /// Its share of connections relative to the group's other servers; 0 takes none.
     pub weight: u32,
     /// Whether it may take connections.
     pub up: bool,
-    /// Whether the mesh taught it (otherwise it was configured).
+    /// Whether it was learned from the mesh; otherwise it was configured.
     pub learned: bool,
-    /// Connections to it and the bytes they carried.
+    /// Connections to it, and the bytes they carried.
     pub totals: Totals,
-    /// How connecting to it failed.
+    /// Failed attempts to connect to it.
     pub connects: Connects,
-    /// How its checks went.
+    /// Its health checks.
     pub checks: Checks,
 }
 
-/// How well a candidate stands: an ejected one is chosen only if there is no other.
+/// How good a candidate an endpoint is; of several, only those with the best standing are picked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
+    /// Up, but a connection to it failed after its last health check.
     Ejected,
+    /// Up.
     Good,
 }
 
-/// A server's place in its group.
+/// A server's slot in its group.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) server: Arc<Server>,
     pub(super) weight: u32,
     pub(super) health: Health,
-    /// A client's connection failed since the last check that passed.
+    /// Whether a client's connection failed since the last health check that passed.
     pub(super) ejected: bool,
     pub(super) learned: bool,
-    pub(super) credit: i64,
+    /// See [`wrr`].
+    pub(super) current_weight: i64,
 }
 
-impl wrr::Turns for Endpoint {
+impl wrr::Weighted for Endpoint {
     fn weight(&self) -> u32 {
         self.weight
     }
 
-    fn credit(&mut self) -> &mut i64 {
-        &mut self.credit
+    fn current_weight(&mut self) -> &mut i64 {
+        &mut self.current_weight
     }
 }
 
 impl Endpoint {
-    /// Whether and how well it is a candidate.
+    /// Its standing for a connection's next pick; `None` if it is no candidate.
     pub(super) fn standing(&self, tried: &Tried) -> Option<Standing> {
         if !self.health.is_up() || self.weight == 0 || tried.contains(self.server.address()) {
             None
@@ -73,7 +101,7 @@ impl Endpoint {
         }
     }
 
-    /// How busy it is for its weight.
+    /// Its load, for least connections.
     pub(super) fn load(&self) -> Load {
         Load {
             active: self.server.counters().active(),

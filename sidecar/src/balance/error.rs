@@ -1,4 +1,4 @@
-//! Why a change to a group or a set of groups was refused.
+//! Errors of changes to a group or a set of groups.
 
 /// Why a group's servers were not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ServerError {
         /// The name asked for.
         name: String,
     },
-    /// The server is the mesh's, which would bring it back as it was.
+    /// The server was learned from the mesh, which would restore it.
     #[error("server {name} of server-group {group} is learned from the mesh: change it where it is offered")]
     Learned {
         /// The group.

@@ -1,27 +1,26 @@
-//! An ordered, weighted set of server groups: what a listener takes connections to.
+//! An ordered, weighted set of server groups: the backends of a listener. Picks the group, which picks the server.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::endpoint::Standing;
+use super::endpoint::{Standing, Tried};
 use super::error::AttachError;
-use super::group::ServerGroup;
-use super::lease::{Lease, Tried};
+use super::group::{Lease, ServerGroup};
 use super::wrr;
 
-/// A set of groups, shared by the listeners in front of it and whoever changes it.
+/// A set of groups, shared by the listeners that pick from it and the control plane that changes it.
 #[derive(Debug)]
 pub struct ServerGroups {
     name: Arc<str>,
     attached: Mutex<Vec<Attached>>,
 }
 
-/// One group's place in a set.
+/// A group of a set.
 #[derive(Debug, Clone)]
 pub struct Attachment {
     /// The group.
     pub group: Arc<ServerGroup>,
-    /// Its share of connections relative to the other groups; 0 takes none but those that name the group.
+    /// Its share of connections relative to the other groups; 0 takes only connections that name the group.
     pub weight: u32,
 }
 
@@ -29,20 +28,21 @@ pub struct Attachment {
 struct Attached {
     group: Arc<ServerGroup>,
     weight: u32,
-    credit: i64,
-    /// How well its best candidate stands, as of the pick going on.
+    /// See [`wrr`].
+    current_weight: i64,
+    /// The standing of its best candidate, as of the current pick.
     standing: Option<Standing>,
-    /// Whether it took part in the last turn that was a connection's first.
-    took_part: bool,
+    /// Whether it was eligible in the last first pick of a connection.
+    was_eligible: bool,
 }
 
-impl wrr::Turns for Attached {
+impl wrr::Weighted for Attached {
     fn weight(&self) -> u32 {
         self.weight
     }
 
-    fn credit(&mut self) -> &mut i64 {
-        &mut self.credit
+    fn current_weight(&mut self) -> &mut i64 {
+        &mut self.current_weight
     }
 }
 
@@ -60,7 +60,7 @@ impl ServerGroups {
         &self.name
     }
 
-    /// Its name, for a connection to keep without a copy.
+    /// Its name, shared with its connections.
     pub(crate) fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }
@@ -80,14 +80,14 @@ impl ServerGroups {
         attached.push(Attached {
             group,
             weight,
-            credit: 0,
+            current_weight: 0,
             standing: None,
-            took_part: false,
+            was_eligible: false,
         });
         Ok(())
     }
 
-    /// Takes a group out. Its connections live on.
+    /// Removes a group. Its connections live on.
     ///
     /// # Errors
     /// When it is not in the set.
@@ -122,13 +122,13 @@ impl ServerGroups {
         attached.iter().map(view).collect()
     }
 
-    /// Picks a server for a client: the group by smooth weighted round robin among those that have a
-    /// candidate, the server by that group's method. `None` where no group has a candidate.
+    /// Picks a server for a client: the group by smooth weighted round robin among those whose best candidate has the best
+    /// standing, the server by that group's method. `None` if no group has a candidate.
     pub fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease> {
         let mut attached = self.attached();
-        // A group's last candidate may go between the two looks at it: then others get their turn.
+        // A group's last candidate may go between the two locks of the group: then pick another group.
         for _ in 0..=attached.len() {
-            let group = Self::turn(&mut attached, tried)?;
+            let group = Self::next_group(&mut attached, tried)?;
             if let Some(lease) = group.pick(client, tried) {
                 return Some(lease);
             }
@@ -136,7 +136,7 @@ impl ServerGroups {
         None
     }
 
-    fn turn<'a>(attached: &'a mut [Attached], tried: &Tried) -> Option<&'a Arc<ServerGroup>> {
+    fn next_group<'a>(attached: &'a mut [Attached], tried: &Tried) -> Option<&'a Arc<ServerGroup>> {
         for one in &mut *attached {
             one.standing = if one.weight == 0 {
                 None
@@ -148,8 +148,8 @@ impl ServerGroups {
         if tried.is_empty() {
             let mut changed = false;
             for one in &mut *attached {
-                let takes_part = one.standing == Some(best);
-                changed |= std::mem::replace(&mut one.took_part, takes_part) != takes_part;
+                let eligible = one.standing == Some(best);
+                changed |= std::mem::replace(&mut one.was_eligible, eligible) != eligible;
             }
             if changed {
                 wrr::restart(attached);
@@ -159,8 +159,8 @@ impl ServerGroups {
         Some(&attached[index].group)
     }
 
-    /// The group that a destination names, written `host:port`. Host names are compared as DNS does:
-    /// without case, and a dot at the host's end means nothing.
+    /// The group named by a destination, written `host:port`. Host names are compared as in DNS: without case, and without
+    /// a dot at the end of the host.
     pub fn group_named(&self, destination: &str) -> Option<Arc<ServerGroup>> {
         let attached = self.attached();
         let named = attached
@@ -169,8 +169,8 @@ impl ServerGroups {
         Some(Arc::clone(&named.group))
     }
 
-    /// A claim on the server that has exactly this address, whatever its health: who asks for an address
-    /// gets that one or none. Of several groups that have it, the first.
+    /// Picks the server with exactly this address, whatever its health: a client that asks for an address gets that one or
+    /// none. Of several groups that have it, the first.
     pub fn server_at(&self, address: SocketAddr) -> Option<Lease> {
         self.attached().iter().find_map(|a| a.group.lease_at(address))
     }
@@ -184,7 +184,7 @@ impl ServerGroups {
     }
 
     fn attached(&self) -> MutexGuard<'_, Vec<Attached>> {
-        // Nothing under this lock leaves the set half changed, so a panic elsewhere does not spoil it.
+        // A panic while the lock is held leaves no change half made.
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,37 +1,41 @@
-//! Which instance a connection goes to. Pure: no sockets, no clock, no randomness.
+//! Decides which server a connection goes to. Pure: no sockets, no clock, no randomness.
 //!
-//! A [`ServerGroup`] is a set of servers with one balancing [`Method`] and one health check; a
-//! [`ServerGroups`] is an ordered, weighted set of groups. Both are shared as `Arc`s and changed in
-//! place: a change decides the very next pick. A pick is a [`Lease`], which counts the connection as
-//! active on its server for as long as it lives.
+//! Three words, as in pingora's load balancing:
+//! * discovery: [`service`] is what the mesh offers and what is offered to it, and all that the control plane and the mesh
+//!   know of each other; `group/servers.rs` takes it into a group;
+//! * health check: `health_check.rs` turns the outcomes of checks into up or down;
+//! * selection: `selection.rs` picks one of a group's endpoints, by the methods in `wrr.rs` and `rendezvous.rs`.
 //!
-//! This is also where the control plane and the mesh meet: the types in [`service`] are all that one
-//! knows of the other.
+//! A connection picks its endpoint with [`ServerGroups::pick`]: first the group, then the server within it
+//! ([`ServerGroup::pick`]). It gets a [`Lease`], which counts the connection as active on its server until it is dropped. If
+//! connecting fails, [`FailedLease::eject`] makes the endpoint the last choice of all connections until a health check
+//! passes, and the connection picks again, with its [`Tried`] addresses left out. [`crate::proxy::connect`] is that loop.
+//!
+//! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
+//! set of groups. Both are shared and changed in place: a change applies from the next pick on.
 
-mod connect_times;
-mod connects;
+mod connect_failures;
+mod connect_latency;
 mod counters;
 mod down_signal;
 mod endpoint;
 mod error;
 mod group;
 mod groups;
-mod health;
-mod lease;
-mod method;
+mod health_check;
+mod rendezvous;
+mod selection;
 mod server;
 pub mod service;
-mod source;
 mod wrr;
 
-pub use connect_times::{CONNECT_TIME_BOUNDS, ConnectTimes};
-pub use connects::{Connects, Failure, Failures};
+pub use connect_failures::{Connects, Failure, Failures};
+pub use connect_latency::{CONNECT_TIME_BOUNDS, ConnectTimes};
 pub use counters::{Counters, Direction, Totals};
-pub use endpoint::ServerView;
+pub use endpoint::{ServerView, Tried};
 pub use error::{AttachError, ServerError};
-pub use group::ServerGroup;
+pub use group::{FailedLease, Lease, ServerGroup};
 pub use groups::{Attachment, ServerGroups};
-pub use health::{CheckConfig, CheckOutcome, Checks};
-pub use lease::{FailedLease, Lease, Tried};
-pub use method::{Method, UnknownMethod};
+pub use health_check::{CheckConfig, CheckOutcome, Checks};
+pub use selection::{Method, UnknownMethod};
 pub use server::Server;

@@ -1,23 +1,22 @@
-//! Who a server is and what went through it.
+//! A server: its identity and its counters.
 
 use std::net::SocketAddr;
 
 use tokio::sync::Notify;
 
-use super::connects::{ConnectCounters, Connects};
+use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::counters::Counters;
 use super::down_signal::DownSignal;
-use super::health::{CheckCounters, Checks};
+use super::health_check::{CheckCounters, Checks};
 
-/// One server of a group. It outlives its removal from the group for as long as
-/// connections to it last.
+/// A server of a group. It outlives its removal from the group while connections to it last.
 #[derive(Debug)]
 pub struct Server {
     pub(super) id: u64,
     name: String,
     address: SocketAddr,
     counters: Counters,
-    pub(super) connects: ConnectCounters,
+    pub(super) connects: ConnectFailureCounters,
     pub(super) checks: CheckCounters,
     pub(super) recheck: Notify,
     pub(super) down_signal: DownSignal,
@@ -30,14 +29,14 @@ impl Server {
             name,
             address,
             counters: Counters::default(),
-            connects: ConnectCounters::default(),
+            connects: ConnectFailureCounters::default(),
             checks: CheckCounters::default(),
             recheck: Notify::new(),
             down_signal: DownSignal::default(),
         }
     }
 
-    /// Its identity within its group, never used again for another.
+    /// Its identity within its group, never reused.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -47,42 +46,42 @@ impl Server {
         &self.name
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What went through it.
+    /// Connections to it and the bytes they carried.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How connecting to it failed.
+    /// Failed attempts to connect to it.
     pub fn connects(&self) -> Connects {
         self.connects.read()
     }
 
-    /// How its checks went.
+    /// Its health checks.
     pub fn checks(&self) -> Checks {
         self.checks.read()
     }
 
-    /// Ends the connections to it, because nothing will come over them any more.
+    /// Ends the connections to it: nothing will come over them any more.
     pub(super) fn mark_down(&self, group: &str) {
         let connections = self.counters.active();
-        self.down_signal.tell();
+        self.down_signal.send();
         if connections > 0 {
             tracing::info!(
                 group,
                 server = self.name,
                 address = %self.address,
                 connections,
-                "server is lost: its connections are ended"
+                "server is down: its connections are reset"
             );
         }
     }
 
-    /// Waits until a connection to it failed, so that a check is due at once.
+    /// Waits until a health check is due at once, because a connection to it failed.
     pub async fn recheck_wanted(&self) {
         self.recheck.notified().await;
     }

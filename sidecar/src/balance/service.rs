@@ -1,4 +1,4 @@
-//! What the mesh offers and what is offered to it.
+//! Discovery: the service instances that the mesh offers, and those offered to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,16 +12,16 @@ pub struct ServiceId {
     pub zone: String,
 }
 
-/// One place where a service answers.
+/// An instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instance {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// Its share of connections relative to its siblings; 0 takes none.
+    /// Its share of connections relative to the service's other instances; 0 takes none.
     pub weight: u32,
 }
 
-/// A local instance that the mesh is to announce.
+/// A local instance for the mesh to announce.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offer {
     /// The service that the instance belongs to.
@@ -30,11 +30,11 @@ pub struct Offer {
     pub instance: Instance,
 }
 
-/// What the mesh knows of instances at one moment.
+/// A snapshot of the instances that the mesh knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instances {
-    /// Every instance that is offered, the local ones included, sorted by address.
+    /// All offered instances, including the local ones, sorted by address.
     pub offered: BTreeMap<ServiceId, Vec<Instance>>,
-    /// Where those were that are gone without having been withdrawn, because their node was called down.
+    /// Addresses of instances that were not withdrawn but whose node is down.
     pub down: BTreeSet<SocketAddr>,
 }

@@ -1,39 +1,39 @@
-//! Smooth weighted round robin: each turn everybody gains their weight, the richest is chosen and pays
-//! what all gained. So a cycle of as many turns as the weights' sum gives each exactly its weight, spread
-//! evenly, and equal weights alternate strictly.
+//! Smooth weighted round robin, as in nginx. Each pick adds every item's weight to its current weight, takes the item with
+//! the highest, and subtracts the total from that one. In a cycle of as many picks as the weights add up to, each item is
+//! picked exactly its weight's times, spread evenly; equal weights alternate strictly.
 
-/// Somebody who takes turns.
-pub(super) trait Turns {
-    /// The share of turns relative to the others.
+/// An item that is picked in turn.
+pub(super) trait Weighted {
+    /// Its share of picks relative to the other items.
     fn weight(&self) -> u32;
-    /// What has been gained and not yet paid.
-    fn credit(&mut self) -> &mut i64;
+    /// Its current weight, kept between picks.
+    fn current_weight(&mut self) -> &mut i64;
 }
 
-/// Takes one turn among the eligible: the index of whose it is, the earlier one where credits are equal.
-pub(super) fn next<T: Turns>(all: &mut [T], eligible: impl Fn(&T) -> bool) -> Option<usize> {
+/// Picks the next of the eligible items: its index, the lowest one of equals.
+pub(super) fn next<T: Weighted>(items: &mut [T], eligible: impl Fn(&T) -> bool) -> Option<usize> {
     let mut total = 0;
-    let mut richest: Option<(usize, i64)> = None;
-    for (index, one) in all.iter_mut().enumerate() {
-        if !eligible(one) {
+    let mut highest: Option<(usize, i64)> = None;
+    for (index, item) in items.iter_mut().enumerate() {
+        if !eligible(item) {
             continue;
         }
-        let weight = i64::from(one.weight());
+        let weight = i64::from(item.weight());
         total += weight;
-        let credit = one.credit();
-        *credit += weight;
-        if richest.is_none_or(|(_, most)| *credit > most) {
-            richest = Some((index, *credit));
+        let current = item.current_weight();
+        *current += weight;
+        if highest.is_none_or(|(_, most)| *current > most) {
+            highest = Some((index, *current));
         }
     }
-    let (index, _) = richest?;
-    *all[index].credit() -= total;
+    let (index, _) = highest?;
+    *items[index].current_weight() -= total;
     Some(index)
 }
 
-/// Starts a fresh cycle, so that shares are exact from the first turn after a change.
-pub(super) fn restart<T: Turns>(all: &mut [T]) {
-    for one in all {
-        *one.credit() = 0;
+/// Starts a new cycle, so that shares are exact from the first pick after a change.
+pub(super) fn restart<T: Weighted>(items: &mut [T]) {
+    for item in items {
+        *item.current_weight() = 0;
     }
 }

@@ -1,10 +1,10 @@
-//! How long connecting took: a histogram with fixed buckets.
+//! Latency of successful attempts to connect: a histogram with fixed buckets.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The buckets' upper bounds, inclusive: from half a millisecond, a neighbour's answer, to the 4 seconds that
-/// a client's connection may take. What takes longer is in one more bucket.
+/// Upper bounds of the buckets, inclusive: from half a millisecond, an answer from the same network, to 4 seconds, the most a
+/// client's connection may take. One more bucket has what takes longer.
 pub const CONNECT_TIME_BOUNDS: [Duration; 13] = [
     Duration::from_micros(500),
     Duration::from_millis(1),
@@ -23,7 +23,7 @@ pub const CONNECT_TIME_BOUNDS: [Duration; 13] = [
 
 const BUCKETS: usize = CONNECT_TIME_BOUNDS.len() + 1;
 
-/// How long the attempts that succeeded took, as counted at one moment.
+/// A snapshot of the latencies of successful attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectTimes {
     buckets: [u64; BUCKETS],
@@ -31,7 +31,7 @@ pub struct ConnectTimes {
 }
 
 impl ConnectTimes {
-    /// For each bound, how many took at most that long; the last, without a bound, counts all.
+    /// Attempts that took at most each bound; the last, without a bound, counts all.
     pub fn cumulative(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         let bounds = CONNECT_TIME_BOUNDS.into_iter().map(Some).chain([None]);
         let sums = self.buckets.into_iter().scan(0, |sum, count| {
@@ -41,27 +41,27 @@ impl ConnectTimes {
         bounds.zip(sums)
     }
 
-    /// How many there were.
+    /// Number of attempts.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// How long they took together.
+    /// Sum of their latencies.
     #[must_use]
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
 }
 
-/// [`ConnectTimes`] as they happen.
+/// Collects [`ConnectTimes`].
 #[derive(Debug, Default)]
-pub(super) struct ConnectTimer {
+pub(super) struct ConnectLatency {
     buckets: [AtomicU64; BUCKETS],
     nanos: AtomicU64,
 }
 
-impl ConnectTimer {
+impl ConnectLatency {
     pub(super) fn observe(&self, took: Duration) {
         let bucket = CONNECT_TIME_BOUNDS.partition_point(|bound| *bound < took);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! Source affinity by weighted rendezvous hashing: every server bids for a client with a score that depends
-//! on these two alone, and the highest bid wins. A server that leaves loses only its own clients, one that
-//! comes takes only what it wins, and shares follow the weights.
+//! Source affinity by weighted rendezvous hashing: each server has a score for each client that depends on these two alone,
+//! and the server with the highest score gets the client. A server that leaves moves only its own clients, a new one takes
+//! only the clients it scores highest for, and shares follow the weights.
 //!
 //! The score is `-weight / ln(h)`, where `h` in (0, 1) is made of the upper 53 bits of a 64-bit hash:
 //! FNV-1a over the client's address, the server's address (4 or 16 bytes each) and the server's port
@@ -8,10 +8,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// What the server bids for the client: positive and finite where the weight is not 0.
+/// The server's score for the client: positive and finite unless the weight is 0.
 pub(super) fn score(client: IpAddr, server: SocketAddr, weight: u32) -> f64 {
     let hash = mix(fnv1a(client, server));
-    // Half a step off both ends keeps the logarithm away from 0 and infinity.
+    // The half keeps `h` away from 0 and 1, whose logarithms are infinite and 0.
     let h = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     -f64::from(weight) / h.ln()
 }

@@ -1,42 +1,42 @@
-//! Whether a server is up, from the outcomes of its checks.
+//! Whether a server is up, from the outcomes of its health checks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How a group's servers are checked.
+/// Configuration of a group's health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckConfig {
-    /// How long a check, and an attempt to connect for a client, may take.
+    /// Timeout of a check, and of an attempt to connect for a client.
     pub timeout: Duration,
-    /// From the start of one check to the start of the next.
+    /// Time from the start of one check to the start of the next.
     pub period: Duration,
-    /// How many checks in a row must pass until a server that is down is up; 0 counts as 1.
+    /// Consecutive passed checks after which a server that is down is up; 0 counts as 1.
     pub up: u32,
-    /// How many checks in a row must fail until a server that is up is down; 0 counts as 1.
+    /// Consecutive failed checks after which a server that is up is down; 0 counts as 1.
     pub down: u32,
 }
 
-/// How a check ended.
+/// Outcome of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckOutcome {
     /// The server answered.
     Passed,
-    /// Its machine answered that nobody listens there.
+    /// Its machine refused the connection: nothing listens on the port.
     Refused,
     /// It did not answer in time or could not be reached.
     Failed,
 }
 
-/// A server's checks, as counted at one moment.
+/// A snapshot of a server's health checks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checks {
-    /// Those that it passed.
+    /// Passed checks.
     pub passed: u64,
-    /// Those that it failed.
+    /// Failed checks.
     pub failed: u64,
 }
 
-/// [`Checks`] as they happen.
+/// Collects [`Checks`].
 #[derive(Debug, Default)]
 pub(super) struct CheckCounters {
     passed: AtomicU64,
@@ -64,28 +64,28 @@ impl CheckCounters {
 #[derive(Debug)]
 pub(super) struct Health {
     up: bool,
-    /// No check has spoken yet and nobody vouched: the first outcome decides alone.
-    undecided: bool,
-    /// Outcomes in a row that speak against the present state.
-    against: u32,
+    /// Not checked yet, and not announced by the mesh: the first outcome alone decides.
+    unchecked: bool,
+    /// Consecutive outcomes that contradict the present state.
+    contrary: u32,
 }
 
 impl Health {
-    /// Down until its first check says otherwise.
-    pub(super) fn undecided() -> Self {
+    /// Down until its first check passes.
+    pub(super) fn unchecked() -> Self {
         Self {
             up: false,
-            undecided: true,
-            against: 0,
+            unchecked: true,
+            contrary: 0,
         }
     }
 
-    /// Up on somebody's word.
-    pub(super) fn vouched() -> Self {
+    /// Up because the mesh announces it.
+    pub(super) fn announced() -> Self {
         Self {
             up: true,
-            undecided: false,
-            against: 0,
+            unchecked: false,
+            contrary: 0,
         }
     }
 
@@ -93,26 +93,26 @@ impl Health {
         self.up
     }
 
-    /// Takes in an outcome. Returns the new state where it changed.
+    /// Records an outcome. Returns whether the server is up, if that changed.
     pub(super) fn observe(&mut self, outcome: CheckOutcome, config: &CheckConfig) -> Option<bool> {
         let passed = outcome == CheckOutcome::Passed;
         if passed == self.up {
-            self.against = 0;
-            self.undecided = false;
+            self.contrary = 0;
+            self.unchecked = false;
             return None;
         }
-        self.against = self.against.saturating_add(1);
-        let needed = match (self.undecided, passed) {
+        self.contrary = self.contrary.saturating_add(1);
+        let needed = match (self.unchecked, passed) {
             (true, _) => 1,
             (false, true) => config.up,
             (false, false) => config.down,
         };
-        self.undecided = false;
-        if self.against < needed {
+        self.unchecked = false;
+        if self.contrary < needed {
             return None;
         }
         self.up = passed;
-        self.against = 0;
+        self.contrary = 0;
         Some(passed)
     }
 }
@@ -133,24 +133,24 @@ mod tests {
     }
 
     #[test]
-    fn the_first_outcome_alone_decides() {
-        let mut health = Health::undecided();
+    fn the_first_check_alone_decides() {
+        let mut health = Health::unchecked();
         assert!(!health.is_up());
         assert_eq!(health.observe(Passed, &config(2, 3)), Some(true));
 
-        let mut health = Health::undecided();
+        let mut health = Health::unchecked();
         assert_eq!(health.observe(Failed, &config(2, 3)), None);
         assert_eq!(
             health.observe(Passed, &config(2, 3)),
             None,
-            "from the second on, `up` counts"
+            "the second check is subject to `up`"
         );
         assert_eq!(health.observe(Passed, &config(2, 3)), Some(true));
     }
 
     #[test]
-    fn who_is_vouched_for_is_up_until_checks_fail_in_a_row() {
-        let mut health = Health::vouched();
+    fn an_announced_server_is_up_until_enough_checks_fail_in_a_row() {
+        let mut health = Health::announced();
         for outcome in [Failed, Failed, Passed, Failed, Failed] {
             assert_eq!(health.observe(outcome, &config(2, 3)), None);
         }
@@ -158,13 +158,13 @@ mod tests {
     }
 
     proptest! {
-        /// The state is what the last run of equal outcomes that was long enough says.
+        /// The state follows the last run of equal outcomes that was long enough.
         #[test]
-        fn it_changes_exactly_after_enough_in_a_row(
+        fn the_state_changes_exactly_at_the_threshold(
             outcomes in prop::collection::vec(any::<bool>(), 1..200), up in 0u32..5, down in 0u32..5,
         ) {
             let config = config(up, down);
-            let mut health = Health::vouched();
+            let mut health = Health::announced();
             let mut expected = true;
             for end in 1..=outcomes.len() {
                 let last = outcomes[end - 1];

@@ -1,4 +1,4 @@
-//! How connecting to servers went: what failed and why, and how often that cost nothing but another try.
+//! Failed attempts to connect to servers, by reason, and failovers.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Why an attempt to connect failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// Nobody listens there.
+    /// The address refuses connections.
     Refused,
-    /// No answer in time.
+    /// No answer before the timeout.
     TimedOut,
-    /// There is no way there, or the connection broke while it was made.
+    /// There is no route, or the connection broke while it was made.
     Unreachable,
-    /// We have no descriptor, memory or port left for it.
+    /// This process or the system has no descriptor, memory or local port left.
     OutOfRoom,
 }
 
@@ -20,7 +20,7 @@ impl Failure {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Refused, Self::TimedOut, Self::Unreachable, Self::OutOfRoom];
 
-    /// The word for it where counts are labelled.
+    /// The value of the `reason` label in metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -38,17 +38,17 @@ impl fmt::Display for Failure {
             Self::Refused => "refused",
             Self::TimedOut => "timed out",
             Self::Unreachable => "unreachable",
-            Self::OutOfRoom => "not tried for lack of room",
+            Self::OutOfRoom => "not tried for lack of descriptors, memory or ports",
         })
     }
 }
 
-/// Failed attempts by reason, as counted at one moment.
+/// A snapshot of failed attempts by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures([u64; Failure::ALL.len()]);
 
 impl Failures {
-    /// Those that failed for this reason.
+    /// Attempts that failed for this reason.
     #[must_use]
     pub fn of(&self, failure: Failure) -> u64 {
         self.0[failure as usize]
@@ -60,24 +60,24 @@ impl Failures {
     }
 }
 
-/// What went wrong while connecting to a server, or to the servers of a group; what went well is
-/// [`Totals::connections`](super::Totals::connections).
+/// Failed attempts to connect to a server, or to the servers of a group. [`Totals::connections`](super::Totals::connections)
+/// counts the successful ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Connects {
     /// Attempts that failed.
     pub failed: Failures,
-    /// Of these, the ones after which the connection went on to another candidate.
+    /// Failed attempts after which the connection went on to another candidate.
     pub failovers: u64,
 }
 
-/// [`Connects`] as they happen.
+/// Collects [`Connects`].
 #[derive(Debug, Default)]
-pub(super) struct ConnectCounters {
+pub(super) struct ConnectFailureCounters {
     failed: [AtomicU64; Failure::ALL.len()],
     failovers: AtomicU64,
 }
 
-impl ConnectCounters {
+impl ConnectFailureCounters {
     pub(super) fn failed(&self, failure: Failure) {
         self.failed[failure as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -1,0 +1,110 @@
+//! A connection's claim on the server that it picked.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ServerGroup;
+use crate::balance::connect_failures::Failure;
+use crate::balance::counters::Direction;
+use crate::balance::server::Server;
+
+/// A picked server. The connection counts as active on it, and on its group, until this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    group: Arc<ServerGroup>,
+    server: Arc<Server>,
+    /// Times the server had gone down when it was picked.
+    downs: u64,
+}
+
+impl Lease {
+    pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>) -> Self {
+        server.counters().open();
+        group.counters().open();
+        let downs = server.down_signal.count();
+        Self { group, server, downs }
+    }
+
+    /// The address to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Timeout for connecting: that of the group's health checks.
+    pub fn connect_timeout(&self) -> Duration {
+        self.group.check_config().timeout
+    }
+
+    /// The server picked.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The group it was picked from.
+    pub fn group(&self) -> &Arc<ServerGroup> {
+        &self.group
+    }
+
+    /// Waits until the server is down, because its node is or its health checks get no answer. From then on nothing comes
+    /// from it. A server that was withdrawn or removed is not down.
+    pub async fn down(&self) {
+        self.server.down_signal.after(self.downs).await;
+    }
+
+    /// Counts the connection as established.
+    pub fn established(&self, took: Duration) {
+        self.group.connect_latency.observe(took);
+        self.server.counters().established();
+        self.group.counters().established();
+    }
+
+    /// Counts a failed attempt to connect.
+    pub fn failed(self, failure: Failure) -> FailedLease {
+        self.server.connects.failed(failure);
+        self.group.connects.failed(failure);
+        FailedLease {
+            group: Arc::clone(&self.group),
+            server: Arc::clone(&self.server),
+            failure,
+        }
+    }
+
+    /// Counts bytes passed.
+    pub fn moved(&self, direction: Direction, bytes: u64) {
+        self.server.counters().moved(direction, bytes);
+        self.group.counters().moved(direction, bytes);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.counters().close();
+        self.group.counters().close();
+    }
+}
+
+/// A server that could not be connected to. The connection is not active on it any more.
+#[derive(Debug)]
+pub struct FailedLease {
+    group: Arc<ServerGroup>,
+    server: Arc<Server>,
+    failure: Failure,
+}
+
+impl FailedLease {
+    /// Ejects the endpoint and has its health checked at once: until a check passes, it is picked only if no other candidate
+    /// is left. Does nothing if the failure was ours.
+    pub fn eject(&self) {
+        if self.failure != Failure::OutOfRoom {
+            self.group.eject(&self.server);
+            self.server.recheck.notify_one();
+        }
+    }
+
+    /// Counts that the connection went on to another candidate.
+    pub fn failed_over(self) {
+        self.server.connects.failed_over();
+        self.group.connects.failed_over();
+    }
+}

@@ -1,0 +1,153 @@
+//! Which servers a group has: configured ones are added and removed one by one, learned ones are replaced as a whole.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{ServerGroup, State};
+use crate::balance::endpoint::{Endpoint, ServerView};
+use crate::balance::error::ServerError;
+use crate::balance::health_check::Health;
+use crate::balance::server::Server;
+use crate::balance::wrr;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Configured,
+    Learned,
+}
+
+impl ServerGroup {
+    /// Adds a configured server. It is down until its first health check.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn add(&self, name: &str, address: SocketAddr, weight: u32) -> Result<(), ServerError> {
+        let mut state = self.state();
+        if state.endpoints.iter().any(|e| e.server.name() == name) {
+            return Err(ServerError::Exists {
+                group: self.name.clone(),
+                name: name.to_owned(),
+            });
+        }
+        let endpoint = state.new_endpoint(name.to_owned(), address, weight, Origin::Configured);
+        let index = state.configured_count();
+        state.endpoints.insert(index, endpoint);
+        drop(state);
+        self.membership.send_replace(());
+        Ok(())
+    }
+
+    /// Changes a configured server's weight, from the next pick on.
+    ///
+    /// # Errors
+    /// When there is no such server, or it is learned.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), ServerError> {
+        let mut state = self.state();
+        let index = self.configured(&state, name)?;
+        if std::mem::replace(&mut state.endpoints[index].weight, weight) != weight {
+            wrr::restart(&mut state.endpoints);
+        }
+        Ok(())
+    }
+
+    /// Removes a configured server. Its connections live on.
+    ///
+    /// # Errors
+    /// When there is no such server, or it is learned.
+    pub fn remove(&self, name: &str) -> Result<(), ServerError> {
+        let mut state = self.state();
+        let index = self.configured(&state, name)?;
+        state.endpoints.remove(index);
+        wrr::restart(&mut state.endpoints);
+        drop(state);
+        self.membership.send_replace(());
+        Ok(())
+    }
+
+    /// Replaces the servers learned from the mesh. A new one is up at once, because its own sidecar checks it; one with the
+    /// same name and address as before keeps its health and counters. A name that is taken by a configured server or an
+    /// earlier one of the list is skipped. Connections to servers that are gone live on.
+    pub fn set_learned(&self, servers: Vec<(String, SocketAddr, u32)>) {
+        self.set_learned_marking_down(servers, |_| false);
+    }
+
+    /// As [`Self::set_learned`], but the servers that are gone and for which `is_down` holds are marked as down, which ends
+    /// their connections.
+    pub fn set_learned_marking_down(
+        &self,
+        servers: Vec<(String, SocketAddr, u32)>,
+        is_down: impl Fn(SocketAddr) -> bool,
+    ) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let old = state.endpoints.split_off(state.configured_count());
+        let before: Vec<(u64, u32)> = old.iter().map(|e| (e.server.id(), e.weight)).collect();
+        let identity = |e: Endpoint| ((e.server.name().to_owned(), e.server.address()), e);
+        let mut old: HashMap<_, _> = old.into_iter().map(identity).collect();
+        let mut names: HashSet<_> = state
+            .endpoints
+            .iter()
+            .map(|e| e.server.name().to_owned())
+            .collect();
+        for (name, address, weight) in servers {
+            if !names.insert(name.clone()) {
+                continue;
+            }
+            let key = (name, address);
+            let endpoint = match old.remove(&key) {
+                Some(known) => Endpoint { weight, ..known },
+                None => state.new_endpoint(key.0, address, weight, Origin::Learned),
+            };
+            state.endpoints.push(endpoint);
+        }
+        for gone in old.into_values().filter(|gone| is_down(gone.server.address())) {
+            gone.server.mark_down(&self.name);
+        }
+        let now = state.endpoints[state.configured_count()..].iter();
+        if now.map(|e| (e.server.id(), e.weight)).eq(before) {
+            return;
+        }
+        wrr::restart(&mut state.endpoints);
+        drop(guard);
+        self.membership.send_replace(());
+    }
+
+    /// Its servers: the configured ones in the order they were added, then the learned ones.
+    pub fn servers(&self) -> Vec<ServerView> {
+        self.state().endpoints.iter().map(Endpoint::view).collect()
+    }
+
+    fn configured(&self, state: &State, name: &str) -> Result<usize, ServerError> {
+        let index = state.endpoints.iter().position(|e| e.server.name() == name);
+        let (group, name) = (self.name.clone(), name.to_owned());
+        match index {
+            None => Err(ServerError::Unknown { group, name }),
+            Some(index) if state.endpoints[index].learned => Err(ServerError::Learned { group, name }),
+            Some(index) => Ok(index),
+        }
+    }
+}
+
+impl State {
+    /// Number of configured servers, which come first.
+    fn configured_count(&self) -> usize {
+        self.endpoints.partition_point(|e| !e.learned)
+    }
+
+    fn new_endpoint(&mut self, name: String, address: SocketAddr, weight: u32, origin: Origin) -> Endpoint {
+        let id = self.next_id;
+        self.next_id += 1;
+        Endpoint {
+            server: Arc::new(Server::new(id, name, address)),
+            weight,
+            health: match origin {
+                Origin::Configured => Health::unchecked(),
+                Origin::Learned => Health::announced(),
+            },
+            ejected: false,
+            learned: origin == Origin::Learned,
+            current_weight: 0,
+        }
+    }
+}
