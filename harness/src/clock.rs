@@ -1,15 +1,15 @@
-//! Times of the machine's clock as text, in UTC, and back.
+//! Times as text in UTC, and back.
 
 use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// Hours to milliseconds, such as `05:38:07.123`.
+/// The time of day to milliseconds, such as `05:38:07.123`.
 pub fn time_of_day(time: SystemTime) -> String {
     utc(time).format("%H:%M:%S%.3f").to_string()
 }
 
-/// Year to day, such as `2026-11-24`.
+/// The date, such as `2026-11-24`.
 pub fn date(time: SystemTime) -> String {
     utc(time).format("%Y-%m-%d").to_string()
 }
@@ -19,13 +19,12 @@ pub fn rfc3339(time: SystemTime) -> String {
     utc(time).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// RFC 3339 to nanoseconds, such as `2026-11-24T05:38:07.123456789Z`: all of a length, so that the order of texts is
-/// the order of times.
+/// RFC 3339 to nanoseconds, such as `2026-11-24T05:38:07.123456789Z`. All have the same length, so they sort as text.
 pub fn rfc3339_whole(time: SystemTime) -> String {
     utc(time).to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-/// Reads RFC 3339 in UTC (`Z`), with any number of digits behind the second; none where it is something else.
+/// Parses RFC 3339 in UTC (`Z`) with any number of fractional digits.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
     text.ends_with('Z').then(|| time.into())
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_times_are_read_and_written() {
+    fn known_times_are_parsed_and_formatted() {
         for (text, seconds) in [
             ("1970-01-01T00:00:00.000Z", 0),
             ("2000-02-29T23:59:59.000Z", 951_868_799),
@@ -57,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_digits_is_read() {
+    fn any_number_of_fractional_digits_is_parsed() {
         let at = |nanoseconds| Some(UNIX_EPOCH + Duration::from_nanos(nanoseconds));
         assert_eq!(parse("1970-01-01T00:00:01Z"), at(1_000_000_000));
         assert_eq!(parse("1970-01-01T00:00:00.5Z"), at(500_000_000));
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_in_utc_is_refused() {
+    fn a_text_that_is_not_a_time_in_utc_is_refused() {
         for text in [
             "",
             "Z",

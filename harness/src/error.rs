@@ -1,36 +1,36 @@
-//! How a command can end other than well, and the exit code of each.
+//! How a command fails, and its exit code then.
 
 use std::fmt;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The machine, the engine or a file would not let it: nothing is said of the mesh.
+    /// The machine, the engine or a file prevented it; nothing is known about the mesh.
     #[error("{what}\n  what to do: {advice}")]
     Environment {
-        /// What is in the way.
+        /// The obstacle.
         what: String,
         /// What the user can do about it.
         advice: String,
     },
-    /// The mesh did not do what it should.
+    /// The mesh does not behave as it should.
     #[error("the mesh did not behave as it should\n{0}")]
     Check(Box<CheckFailure>),
-    /// The user stopped it before it was done.
+    /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Something about the mesh that should hold and does not.
+/// An expectation of the mesh that does not hold.
 #[derive(Debug, Default)]
 pub struct CheckFailure {
-    /// What should hold.
+    /// What was expected.
     pub expected: String,
-    /// What is there instead.
+    /// What was seen instead.
     pub seen: String,
-    /// The last log lines of each container, by its name; empty where they were not collected yet.
+    /// The last log lines of each container, by its name; empty until they are collected.
     pub logs: Vec<(String, Vec<String>)>,
-    /// Containers whose logs are left out, because others have ended and it is about those.
+    /// Containers whose logs are left out because others have ended, which is the likely cause.
     pub unshown: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ fn indented(text: &str) -> String {
 }
 
 impl Error {
-    /// An obstacle and the way around it.
+    /// An obstacle, and what the user can do about it.
     pub fn environment(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Environment {
             what: what.into(),
@@ -71,7 +71,7 @@ impl Error {
         }
     }
 
-    /// Something about the mesh that should hold and does not.
+    /// An expectation of the mesh that does not hold.
     pub fn unmet(expected: impl Into<String>, seen: impl Into<String>) -> Self {
         Self::Check(Box::new(CheckFailure {
             expected: expected.into(),
@@ -80,21 +80,21 @@ impl Error {
         }))
     }
 
-    /// The exit code that tells it apart.
+    /// The exit code of the command.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Check(_) => 1,
             Self::Environment { .. } => 2,
-            // What shells report of a process that SIGINT ended.
+            // As shells report a process that SIGINT ended.
             Self::Interrupted => 130,
         }
     }
 }
 
-/// Holds, or says what was expected and what is there.
+/// Checks that `holds`.
 ///
 /// # Errors
-/// [`Error::Check`] where it does not hold.
+/// [`Error::Check`] with what was `expected` and `seen`, if it does not.
 pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) -> Result<(), Error> {
     if holds {
         Ok(())
@@ -114,17 +114,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_of_what_has_ended_stands_last_and_alone() {
+    fn a_failed_check_shows_the_logs_last_and_names_those_left_out() {
         let failure = CheckFailure {
             expected: "a\nb".to_owned(),
             seen: "gave up after 0.9 s: container m-b has ended (exit code 3)".to_owned(),
             logs: vec![("m-b".to_owned(), vec!["one".to_owned(), "two".to_owned()])],
             unshown: vec!["m-a".to_owned(), "m-lb".to_owned()],
         };
-        let told = "  expected: a\n            b\n\
+        let text = "  expected: a\n            b\n\
             \x20 seen:     gave up after 0.9 s: container m-b has ended (exit code 3)\n\
             \x20 not shown: the logs of m-a, m-lb\n\
             \x20 last log lines of m-b:\n    one\n    two";
-        assert_eq!(failure.to_string(), told);
+        assert_eq!(failure.to_string(), text);
     }
 }

@@ -1,26 +1,25 @@
-//! Ctrl-C, and what ends a process more politely than a kill.
+//! Interrupts by the user: SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 
 use tokio_util::sync::CancellationToken;
 
-/// What the user has asked for so far; cheap to clone.
+/// What the user has asked for; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts {
-    /// Stop in good order.
+    /// Stop gracefully.
     pub stop: CancellationToken,
-    /// Stop at once.
+    /// Stop immediately.
     pub force: CancellationToken,
 }
 
 impl Interrupts {
-    /// Listens from now on: the first signal asks to stop, the second to stop at once.
+    /// Listens for signals: the first one cancels `stop`, the second one `force`.
     ///
     /// # Errors
-    /// The system's, when it does not let signals be heard.
+    /// Signal handlers cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let interrupts = Self::default();
         let heard = interrupts.clone();
         let mut signals = Signals::new()?;
-        // Detached: it ends with the process, which it has no part of but to be told of its end.
         tokio::spawn(async move {
             signals.next().await;
             heard.stop.cancel();
@@ -65,7 +64,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
-        // An error means that there is nothing to hear: then it never comes.
+        // An error means that no signal can be received.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

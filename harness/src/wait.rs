@@ -1,24 +1,24 @@
-//! Waiting for a condition: polled to a deadline, never slept through, with what is still missing at hand.
+//! Waiting for a condition, which is polled until a deadline; the error says what was missing.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A condition did not come true in time.
+/// A condition that did not hold in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not within {limit:?}: {}", missing.join("; "))]
 pub struct Expired {
-    /// How long was waited.
+    /// The timeout.
     pub limit: Duration,
-    /// What was still missing at the last attempt.
+    /// What was missing at the last attempt.
     pub missing: Vec<String>,
 }
 
-/// Calls `attempt` every `period` until it answers with a value; `missing` hears what each failed attempt lacked.
-/// An attempt that runs into the deadline is ended there.
+/// Calls `attempt` every `period` until it returns a value; passes to `missing` what each failed attempt lacked. An attempt
+/// that is running at the deadline is dropped.
 ///
 /// # Errors
-/// What the last whole attempt lacked, when `limit` is over.
+/// What the last complete attempt lacked, after `limit`.
 pub async fn until<T, A>(
     limit: Duration,
     period: Duration,
@@ -53,7 +53,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn ends_as_soon_as_the_condition_holds() {
+    async fn a_wait_ends_as_soon_as_the_condition_holds() {
         let mut attempts = 0;
         let mut heard = Vec::new();
         let start = Instant::now();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_tells_what_was_missing_last() {
+    async fn an_expired_wait_says_what_was_missing_last() {
         let mut attempts = 0;
         let attempt = async || {
             attempts += 1;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_attempt_that_hangs_is_ended_at_the_deadline() {
+    async fn an_attempt_that_hangs_is_dropped_at_the_deadline() {
         let start = Instant::now();
         let expired = until(SECOND, SECOND, std::future::pending::<Result<(), _>>, |_| {}).await;
         assert!(expired.is_err());

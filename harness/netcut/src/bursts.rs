@@ -1,9 +1,9 @@
-//! When packets are lost: time goes by in equal slices, and each is lost or not by chance.
+//! Bursts of loss: time is divided into equal slices, and each is lost with a given probability.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// The slices of one direction.
+/// The slices of one destination.
 #[derive(Debug)]
 pub(crate) struct Bursts {
     chance: f64,
@@ -12,7 +12,7 @@ pub(crate) struct Bursts {
 }
 
 impl Bursts {
-    /// Loses `percent` of all slices; nothing is lost before the first.
+    /// Loses `percent` of all slices, and nothing before the first.
     pub(crate) fn new(percent: u8, seed: u64) -> Self {
         Self {
             chance: f64::from(percent.min(100)) / 100.0,
@@ -21,7 +21,7 @@ impl Bursts {
         }
     }
 
-    /// Draws the next slice: whether it is lost, or nothing where it is as the last one was.
+    /// Draws the next slice: whether it is lost; none if that did not change.
     pub(crate) fn next_slice(&mut self) -> Option<bool> {
         let lost = self.random.random_bool(self.chance);
         let changes = lost != self.lost;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Which of so many slices are lost.
+    /// Draws `count` slices: whether each is lost.
     fn slices(percent: u8, seed: u64, count: usize) -> Vec<bool> {
         let mut bursts = Bursts::new(percent, seed);
         let mut lost = false;
@@ -48,14 +48,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_share_that_is_lost_is_the_one_that_was_asked_for(percent in 0..=100_u8, seed: u64) {
+        fn the_lost_share_is_the_given_percentage(percent in 0..=100_u8, seed: u64) {
             let lost = slices(percent, seed, 4000).into_iter().filter(|lost| *lost).count();
             // Six standard deviations of 4000 draws are less than 5 in a hundred.
             prop_assert!((lost as f64 / 40.0 - f64::from(percent)).abs() < 5.0, "{lost} of 4000");
         }
 
         #[test]
-        fn a_change_is_told_only_where_there_is_one(percent in 0..=100_u8, seed: u64) {
+        fn only_changes_are_returned(percent in 0..=100_u8, seed: u64) {
             let mut bursts = Bursts::new(percent, seed);
             let mut last = false;
             for _ in 0..200 {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn no_loss_is_none_and_all_is_all() {
+    fn zero_percent_loses_nothing_and_a_hundred_everything() {
         assert!(slices(0, 7, 1000).iter().all(|lost| !lost));
         assert!(slices(100, 7, 1000).iter().all(|lost| *lost));
     }

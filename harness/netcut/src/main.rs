@@ -1,13 +1,13 @@
-//! Cuts the way from one container to others. It runs in the first one's network namespace, and needs the capability
-//! NET_ADMIN there and nothing else.
+//! Cuts the network from one container to others. It runs in the first one's network namespace and needs only the
+//! capability NET_ADMIN there.
 //!
-//! `netcut block ADDRESS...` makes packets to these addresses vanish; `netcut lose PERCENT ADDRESS...` does so for
-//! PERCENT of the time, in short bursts. It says `ready` once that is so. On SIGTERM or SIGINT, and with
-//! `--end-with-stdin` at the end of its standard input, it mends what it cut and ends.
+//! `netcut block ADDRESS...` drops all packets to these addresses; `netcut lose PERCENT ADDRESS...` drops them during
+//! PERCENT of the time, in short bursts. It writes `ready` when the cut is in force. On SIGTERM or SIGINT, or with
+//! `--end-with-stdin` at the end of standard input, it heals the network and exits.
 
+mod arguments;
 mod bursts;
 mod neighbours;
-mod order;
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -18,18 +18,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
+use arguments::{Action, Arguments};
 use bursts::Bursts;
 use neighbours::Neighbours;
-use order::{Action, Order};
 
-/// How long a burst of loss lasts at least.
+/// The shortest burst of loss.
 const BURST: Duration = Duration::from_millis(20);
 
-/// Why the way could not be cut, or not be mended.
+/// Why the network could not be cut or healed.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum Error {
     #[error(transparent)]
-    Order(#[from] order::OrderError),
+    Arguments(#[from] arguments::ArgumentsError),
     #[error(transparent)]
     Neighbour(#[from] neighbours::NeighbourError),
     #[error("{0}")]
@@ -40,20 +40,20 @@ enum Fault {
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            // Nothing is left to tell it to where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "netcut: {fault}");
+        Err(error) => {
+            // If standard error is closed, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "netcut: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run() -> Result<(), Fault> {
-    let order = Order::read(std::env::args().skip(1))?;
+async fn run() -> Result<(), Error> {
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let input_ends = input_ends(order.end_with_stdin)?;
-    let told_to_end = async {
+    let input_ends = input_ends(arguments.end_with_stdin)?;
+    let stopped = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -61,28 +61,28 @@ async fn run() -> Result<(), Fault> {
         }
     };
 
-    let mut neighbours = Neighbours::of(&order.addresses).await?;
+    let mut neighbours = Neighbours::of(&arguments.addresses).await?;
     let done = tokio::select! {
-        done = cut(&mut neighbours, &order) => done,
-        () = told_to_end => Ok(()),
+        done = cut(&mut neighbours, &arguments) => done,
+        () = stopped => Ok(()),
     };
-    let mended = neighbours.restore_all().await;
-    done.and(mended).map_err(Fault::from)
+    let healed = neighbours.restore_all().await;
+    done.and(healed).map_err(Error::from)
 }
 
-/// Cuts the way until it is dropped.
-async fn cut(neighbours: &mut Neighbours, order: &Order) -> Result<(), neighbours::NeighbourError> {
-    let mut bursts = match order.action {
+/// Cuts the network until it is dropped.
+async fn cut(neighbours: &mut Neighbours, arguments: &Arguments) -> Result<(), neighbours::NeighbourError> {
+    let mut bursts = match arguments.action {
         Action::Block => Vec::new(),
-        Action::Lose { percent } => order
+        Action::Lose { percent } => arguments
             .addresses
             .iter()
             .map(|address| (*address, Bursts::new(percent, rand::random())))
             .collect::<Vec<_>>(),
     };
-    if order.action == Action::Block {
-        for address in &order.addresses {
-            neighbours.mislead(*address).await?;
+    if arguments.action == Action::Block {
+        for address in &arguments.addresses {
+            neighbours.cut_off(*address).await?;
         }
     }
     ready();
@@ -94,19 +94,19 @@ async fn cut(neighbours: &mut Neighbours, order: &Order) -> Result<(), neighbour
         }
         slices.tick().await;
         for (address, bursts) in &mut bursts {
-            turn(neighbours, *address, bursts).await?;
+            step(neighbours, *address, bursts).await?;
         }
     }
 }
 
-/// Begins or ends a burst for one address, where the next slice of time differs from the last.
-async fn turn(
+/// Begins or ends a burst for one address, if the next slice of time differs from the last.
+async fn step(
     neighbours: &mut Neighbours,
     address: Ipv4Addr,
     bursts: &mut Bursts,
 ) -> Result<(), neighbours::NeighbourError> {
     match bursts.next_slice() {
-        Some(true) => neighbours.mislead(address).await,
+        Some(true) => neighbours.cut_off(address).await,
         Some(false) => neighbours.restore(address).await,
         None => Ok(()),
     }
@@ -114,15 +114,15 @@ async fn turn(
 
 fn ready() {
     let mut out = std::io::stdout();
-    // Whoever started this may have gone; then its standard input has ended too.
+    // If the parent has ended, the end of standard input follows.
     let _ = writeln!(out, "ready").and_then(|()| out.flush());
 }
 
-/// Returns at the end of standard input; never where that does not count.
-fn input_ends(counts: bool) -> std::io::Result<impl Future<Output = ()>> {
+/// Returns at the end of standard input if that is `watched`, else never.
+fn input_ends(watched: bool) -> std::io::Result<impl Future<Output = ()>> {
     let (ended, end) = oneshot::channel();
-    let waiting = if counts {
-        // A thread that nobody waits for: a read cannot be cancelled, and the program must end without it.
+    let waiting = if watched {
+        // A thread that is never joined, because its read cannot be cancelled.
         std::thread::Builder::new().spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             let _ = ended.send(());

@@ -1,4 +1,5 @@
-//! The kernel's table of neighbours: which hardware address a packet to an address on this network is sent to.
+//! The kernel's neighbour table (ARP): it maps an address on this network to the hardware address that packets are
+//! sent to. An entry with an unused hardware address drops them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,19 +10,21 @@ use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, N
 use rtnetlink::packet_route::route::{RouteAttribute, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
-/// A hardware address of the locally administered kind that nobody has: the engine's own begin with 02:42.
-const NOBODY: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x00];
+/// A locally administered hardware address that no interface has: the engine's own begin with 02:42.
+const UNUSED: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x00];
 
+/// ENOENT.
 const ENTRY_GONE: i32 = -2;
+/// ENODEV.
 const INTERFACE_GONE: i32 = -19;
 
-/// Why the table of neighbours was not changed.
+/// Why the neighbour table was not changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NeighbourError {
     #[error("the kernel's routing socket cannot be opened: {0}")]
     Socket(std::io::Error),
     #[error("{address} is not another machine on a network of this container")]
-    NotBeside { address: Ipv4Addr },
+    NotNeighbour { address: Ipv4Addr },
     #[error("{what} {address}: {source}")]
     Kernel {
         what: &'static str,
@@ -30,23 +33,25 @@ pub(crate) enum NeighbourError {
     },
 }
 
-/// The neighbours that are to be misled about, with the index of the interface that each is reached by.
+/// The neighbours to cut off.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     kernel: Handle,
+    /// The index of each neighbour's interface.
     interfaces: BTreeMap<Ipv4Addr, u32>,
-    misled: BTreeSet<Ipv4Addr>,
+    /// The neighbours that are cut off now.
+    cut: BTreeSet<Ipv4Addr>,
     connection: tokio::task::JoinHandle<()>,
 }
 
 impl Neighbours {
-    /// Finds the interface that each of the addresses is reached by.
+    /// Looks up the interface of each address.
     pub(crate) async fn of(addresses: &[Ipv4Addr]) -> Result<Self, NeighbourError> {
         let (connection, kernel, _) = rtnetlink::new_connection().map_err(NeighbourError::Socket)?;
         let mut neighbours = Self {
             kernel,
             interfaces: BTreeMap::new(),
-            misled: BTreeSet::new(),
+            cut: BTreeSet::new(),
             connection: tokio::spawn(connection),
         };
         for address in addresses {
@@ -63,12 +68,12 @@ impl Neighbours {
         let answer = self.kernel.route().get(request).execute().try_next().await;
         let route = answer
             .map_err(|source| NeighbourError::Kernel {
-                what: "finding the way to",
+                what: "finding the route to",
                 address,
                 source,
             })?
             .filter(|route| route.header.kind == RouteType::Unicast);
-        // Behind a gateway, the gateway's entry decides, and it is everybody's.
+        // Through a gateway, the gateway's entry would apply, which other destinations share.
         let attributes = route.map(|route| route.attributes).unwrap_or_default();
         let direct = !attributes
             .iter()
@@ -79,36 +84,36 @@ impl Neighbours {
                 RouteAttribute::Oif(index) if direct => Some(index),
                 _ => None,
             })
-            .ok_or(NeighbourError::NotBeside { address })
+            .ok_or(NeighbourError::NotNeighbour { address })
     }
 
-    /// Sends all packets to `address` to nobody from now on, those of open connections too.
-    pub(crate) async fn mislead(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
+    /// Drops all packets to `address`, those of open connections included.
+    pub(crate) async fn cut_off(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let Some(interface) = self.interfaces.get(&address) else {
-            return Err(NeighbourError::NotBeside { address });
+            return Err(NeighbourError::NotNeighbour { address });
         };
-        // Before the kernel's answer, which nobody may wait for.
-        self.misled.insert(address);
-        // The kernel neither asks for nor learns what a permanent entry says.
+        // Noted first, because this future may be dropped before the kernel answers.
+        self.cut.insert(address);
+        // The kernel does not update a permanent entry.
         let added = self
             .kernel
             .neighbours()
             .add(*interface, IpAddr::V4(address))
-            .link_layer_address(&NOBODY)
+            .link_layer_address(&UNUSED)
             .replace()
             .execute()
             .await;
         added.map_err(|source| NeighbourError::Kernel {
-            what: "misleading about",
+            what: "cutting off",
             address,
             source,
         })
     }
 
-    /// Lets the kernel ask for the hardware address of `address` again.
+    /// Removes the entry of `address`, so that the kernel resolves it again.
     pub(crate) async fn restore(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let Some(interface) = self.interfaces.get(&address) else {
-            return Err(NeighbourError::NotBeside { address });
+            return Err(NeighbourError::NotNeighbour { address });
         };
         let mut entry = NeighbourMessage::default();
         entry.header.family = AddressFamily::Inet;
@@ -121,21 +126,21 @@ impl Neighbours {
                 if matches!(error.raw_code(), ENTRY_GONE | INTERFACE_GONE) => {}
             Err(source) => {
                 return Err(NeighbourError::Kernel {
-                    what: "asking anew for",
+                    what: "restoring",
                     address,
                     source,
                 });
             }
             Ok(()) => {}
         }
-        self.misled.remove(&address);
+        self.cut.remove(&address);
         Ok(())
     }
 
-    /// Does so for all that it was misled about; each is tried, and the first failure told.
+    /// Restores all neighbours that are cut off; tries each, and returns the first error.
     pub(crate) async fn restore_all(mut self) -> Result<(), NeighbourError> {
         let mut result = Ok(());
-        for address in std::mem::take(&mut self.misled) {
+        for address in std::mem::take(&mut self.cut) {
             result = result.and(self.restore(address).await);
         }
         result

@@ -1,4 +1,4 @@
-//! The Compose program that is installed, old or new.
+//! The installed Compose program: `docker compose`, or the older `docker-compose`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// Time that one of its commands may take; the old one is slow to start.
+/// Timeout for one of its commands; the older program is slow to start.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A file that is nowhere and so is left nowhere.
+/// A Compose file given on standard input, so that no file is left behind.
 const STDIN: &str = "/dev/stdin";
 
 /// `docker compose` or `docker-compose`.
@@ -20,7 +20,7 @@ pub struct ComposeCli {
 }
 
 impl ComposeCli {
-    /// The newer of those that are installed; none where neither is.
+    /// The newer one that is installed, if any.
     pub async fn find() -> Option<Self> {
         let new = Self {
             name: "docker",
@@ -45,11 +45,11 @@ impl ComposeCli {
         None
     }
 
-    /// Runs it on `files`, and on `more` as the last of them, as `project` with its own `variables`; answers with what
-    /// it printed.
+    /// Runs it on `files`, the last of them with the text `more`, as `project`, with `variables` in its environment.
+    /// Returns its standard output.
     ///
     /// # Errors
-    /// It cannot be run, takes more than a minute, or does not end well: with its own words.
+    /// It cannot be run, takes more than a minute, or fails: with its own words.
     pub async fn run(
         self,
         files: &[&Path],

@@ -1,28 +1,28 @@
-//! What can be wrong with a Compose file and with the variables in it.
+//! Faults in a Compose file and in the variables that it uses.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::Error;
 
-/// What is wrong with a Compose file, a line each.
+/// The faults of a Compose file, a line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ComposeError {
     pub(super) path: PathBuf,
     pub(super) faults: Vec<Fault>,
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// What stands in the file.
+    /// In the file's text.
     Text {
-        /// Where; 0 where that is the whole file.
+        /// The line; 0 for the whole file.
         line: u64,
-        /// What was expected there.
+        /// What was found and what was expected.
         message: String,
     },
-    /// What variables make of it; the file itself is sound.
+    /// In a variable's value; the file itself is correct.
     Variable(String),
 }
 

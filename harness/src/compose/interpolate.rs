@@ -1,28 +1,28 @@
-//! Variables in a Compose file's values, by the Compose specification's "Interpolation" section.
+//! Variables in a Compose file's values, as in the Compose specification, "Interpolation".
 
 use std::cell::RefCell;
 
 use super::fault::Fault;
 
-/// Where variables come from: a name to its value, or nothing where it is unset.
+/// The source of variables: returns the value of a name, if it is set.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A variable in a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) name: String,
-    /// What it is set to; none where it is unset or empty.
+    /// Its value; none if it is unset or empty.
     pub(super) value: Option<String>,
 }
 
 impl Variable {
-    /// Its name, and whether the file's own default stands for it.
+    /// Its name, with a remark if the file's default is used.
     pub(super) fn named(&self) -> String {
         let default = if self.value.is_some() { "" } else { " (by default)" };
         format!("{}{default}", self.name)
     }
 
-    /// It is set, and not to a port.
+    /// The fault of a value that is not a port; none if the variable is not set.
     pub(super) fn refused(&self) -> Option<Fault> {
         let value = self.value.as_ref()?;
         Some(Fault::Variable(format!(
@@ -32,7 +32,7 @@ impl Variable {
     }
 }
 
-/// The variables in `text`, in its order.
+/// The variables in `text`, in order.
 pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
     let found = RefCell::new(Vec::new());
     let recorded = |name: &str| {
@@ -43,7 +43,7 @@ pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
         });
         value
     };
-    // What is wrong with the text is told where its value is asked for.
+    // The caller interpolates the text again and reports its errors then.
     let _ = interpolate(text, &recorded);
     found.into_inner()
 }
@@ -51,7 +51,7 @@ pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`; `$$` is a dollar sign.
 ///
 /// # Errors
-/// A variable without value or default, or a form that is none of these; the message says which.
+/// A variable without value or default, or another form, which the message names.
 pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_gives_what_compose_gives() {
+    fn every_form_gives_the_value_that_compose_gives() {
         for (text, expected) in [
             ("plain", "plain"),
             ("${SET}", "value"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_what_was_expected() {
+    fn an_error_says_what_was_expected() {
         for (text, part) in [
             ("${UNSET}", "UNSET is not set"),
             ("${SET", "closing brace"),

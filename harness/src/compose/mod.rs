@@ -1,5 +1,5 @@
-//! The subset of the Compose file format that the mesh is described in. A key outside it is refused with its
-//! line: nothing in the file is silently left out of what runs.
+//! The subset of the Compose file format that describes a mesh. Any other key is refused with its line, so that nothing
+//! in the file is ignored silently.
 
 pub mod cli;
 mod fault;
@@ -25,10 +25,10 @@ use raw::Text;
 /// Compose's own default for `stop_grace_period`.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-/// A Compose file, read and with its variables replaced.
+/// A Compose file with its variables replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComposeFile {
-    /// Where it was read from.
+    /// Its path.
     pub path: PathBuf,
     /// Its services, sorted by name.
     pub services: Vec<Service>,
@@ -53,24 +53,24 @@ pub struct Service {
     pub ports: Vec<PublishedPort>,
     /// The networks that it is attached to.
     pub networks: Vec<String>,
-    /// How the engine checks that it works.
+    /// How the engine checks its health.
     pub healthcheck: Option<HealthCheck>,
-    /// How long a stop may take before the engine kills it.
+    /// Time between SIGTERM and SIGKILL when it is stopped.
     pub stop_grace_period: Duration,
     /// Whether its file system is read-only.
     pub read_only: bool,
-    /// Capabilities that it runs without.
+    /// Capabilities that are dropped.
     pub cap_drop: Vec<String>,
     /// Security options, as the engine takes them.
     pub security_opt: Vec<String>,
 }
 
-/// A TCP port of a container made reachable on the host.
+/// A TCP port of a container that is published on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublishedPort {
     /// The host's address that it is bound to.
     pub host_ip: Ipv4Addr,
-    /// The host's port; none where the engine picks a free one (an empty field, or 0).
+    /// The host's port; none if the engine picks a free one (an empty field, or 0).
     pub host_port: Option<u16>,
     /// The container's port.
     pub container_port: u16,
@@ -83,17 +83,17 @@ pub struct HealthCheck {
     pub test: Vec<String>,
     /// Time between checks.
     pub interval: Duration,
-    /// Time a check may take.
+    /// Timeout for a check.
     pub timeout: Duration,
-    /// Failures in a row that make it unhealthy.
+    /// Consecutive failures before it is unhealthy.
     pub retries: u32,
 }
 
 impl ComposeFile {
-    /// Reads the file at `path`; variables come from `lookup`.
+    /// Reads the file at `path`, with variables from `lookup`.
     ///
     /// # Errors
-    /// The file cannot be read, or it says something that is not understood here; with lines.
+    /// The file cannot be read, or has a key or value that is not supported; each with its line.
     pub fn read(path: &Path, lookup: Lookup<'_>) -> Result<Self, ComposeError> {
         let text = std::fs::read_to_string(path).map_err(|error| ComposeError {
             path: path.to_owned(),
@@ -102,7 +102,7 @@ impl ComposeFile {
         Self::parse(path, &text, lookup)
     }
 
-    /// Reads `text` as the content of `path`.
+    /// Parses `text` as the content of `path`.
     ///
     /// # Errors
     /// As [`ComposeFile::read`].
@@ -140,7 +140,7 @@ impl ComposeFile {
     }
 }
 
-/// Turns what is written into what is meant, and collects every fault on the way.
+/// Interpolates and parses all values, and collects all faults.
 struct Reader<'a> {
     lookup: Lookup<'a>,
     faults: Vec<Fault>,
@@ -224,7 +224,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// A variable that makes a port of what is none is blamed by its name, and the file is not.
+    /// Parses a port. If a variable's value makes it invalid, the fault names the variable instead of the file.
     fn port(&mut self, text: Text) -> Option<PublishedPort> {
         let variables = interpolate::variables(&text.value, self.lookup);
         let bad: Vec<Fault> = variables

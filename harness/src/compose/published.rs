@@ -1,4 +1,4 @@
-//! The host ports that a file publishes, and the variables that they are made of.
+//! The host ports that a file publishes, and the variables in them.
 
 use super::fault::Fault;
 use super::interpolate::Variable;
@@ -8,12 +8,12 @@ use super::interpolate::Variable;
 pub(super) struct Published(Vec<(u16, Vec<Variable>)>);
 
 impl Published {
-    /// Adds one, where it is fixed.
+    /// Adds a port, if it is fixed.
     pub(super) fn add(&mut self, port: Option<u16>, variables: Vec<Variable>) {
         self.0.extend(port.map(|port| (port, variables)));
     }
 
-    /// Ports that variables make equal. Those that the file itself makes equal are not told here.
+    /// Ports that are equal because of variables. `Topology` reports those that are equal in the file itself.
     pub(super) fn clashes(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (i, (port, variables)) in self.0.iter().enumerate() {

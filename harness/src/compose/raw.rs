@@ -1,4 +1,4 @@
-//! The file as it is written: exactly the keys that are understood, every other one refused by serde.
+//! The file as it is written, for serde: the supported keys, with any other one refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A scalar with the line that it stands on.
+/// A scalar with its line.
 pub(super) type Text = Spanned<String>;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Service {
     pub(super) image: Option<Text>,
-    /// For people who build with Compose; the harness builds the image itself.
+    /// Used by Compose only; the harness builds the image itself.
     #[serde(rename = "build")]
     pub(super) _build: Option<IgnoredAny>,
     pub(super) container_name: Option<Text>,
@@ -55,7 +55,7 @@ pub(super) struct HealthCheck {
 #[serde(deny_unknown_fields)]
 pub(super) struct Network {}
 
-/// By hand because keys that begin with `x-` are anybody's, which `deny_unknown_fields` cannot say.
+/// By hand, because `deny_unknown_fields` has no exception for the extension keys `x-*`.
 impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct FileVisitor;
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for File {
                     match key.as_str() {
                         "services" => services = Some(map.next_value()?),
                         "networks" => networks = Some(map.next_value()?),
-                        // Compose's older form asks for it and the newer ignores it.
+                        // Required by older versions of Compose, ignored by newer ones.
                         "version" => drop(map.next_value::<IgnoredAny>()?),
                         extension if extension.starts_with("x-") => drop(map.next_value::<IgnoredAny>()?),
                         _ => {

@@ -31,7 +31,7 @@ networks:
 "#;
 
 #[test]
-fn a_service_takes_what_it_merges_and_its_variables() {
+fn a_service_has_its_merged_keys_and_interpolated_values() {
     let file = parse(SMALL).unwrap();
     let [service] = &file.services[..] else {
         panic!("one service: {file:?}")
@@ -67,7 +67,7 @@ fn a_service_takes_what_it_merges_and_its_variables() {
 }
 
 #[test]
-fn a_key_that_is_not_understood_is_refused_with_its_line() {
+fn an_unsupported_key_is_refused_with_its_line() {
     let message = fault("services:\n  one:\n    image: x\n    container_name: y\n    restart: always\n");
     assert!(message.starts_with("mesh.yaml:5: "), "{message}");
     assert!(message.contains("restart"), "{message}");
@@ -78,7 +78,7 @@ fn a_key_that_is_not_understood_is_refused_with_its_line() {
 }
 
 #[test]
-fn all_bad_values_are_told_at_once_with_their_lines() {
+fn all_invalid_values_are_reported_at_once_with_their_lines() {
     let message = fault(
         "services:\n  one:\n    image: ${NOWHERE}\n    container_name: one\n    stop_grace_period: soon\n    \
          ports:\n      - 80-90:80\n",
@@ -94,7 +94,7 @@ fn all_bad_values_are_told_at_once_with_their_lines() {
 }
 
 #[test]
-fn what_a_container_cannot_be_without_is_asked_for() {
+fn an_image_and_a_container_name_are_required() {
     let message = fault("services:\n  one:\n    command: []\n");
     assert!(
         message.contains("service `one`: expected an `image`"),
@@ -108,7 +108,7 @@ fn what_a_container_cannot_be_without_is_asked_for() {
 }
 
 #[test]
-fn durations_are_read_or_refused() {
+fn durations_are_parsed_or_refused() {
     for (text, expected) in [
         ("10s", 10_000),
         ("500ms", 500),
@@ -134,7 +134,7 @@ fn durations_are_read_or_refused() {
     }
 }
 
-/// What is said of two ports, by default 80 and 81, with these variables.
+/// Parses a file with two ports, by default 80 and 81, with these variables.
 fn ports(variables: &[(&str, &str)]) -> Result<(), String> {
     let text = "services:\n  one:\n    image: x\n    container_name: one\n    \
                 ports: [\"127.0.0.1:${ONE:-80}:80\", \"127.0.0.1:${TWO:-81}:81\"]\n";
@@ -148,7 +148,7 @@ fn ports(variables: &[(&str, &str)]) -> Result<(), String> {
 }
 
 #[test]
-fn a_variable_that_is_no_port_is_named_and_the_file_is_not_blamed() {
+fn an_invalid_port_in_a_variable_is_blamed_on_the_variable() {
     for value in ["abc", "99999", "-1", "80:80"] {
         let message = ports(&[("ONE", value)]).unwrap_err();
         let expected =
@@ -170,7 +170,7 @@ fn a_variable_that_is_no_port_is_named_and_the_file_is_not_blamed() {
 }
 
 #[test]
-fn variables_that_make_ports_equal_are_named() {
+fn variables_that_make_two_ports_equal_are_named() {
     let message = ports(&[("ONE", "9000"), ("TWO", "9000")]).unwrap_err();
     assert!(
         message.starts_with("ONE and TWO are both `9000`: expected"),

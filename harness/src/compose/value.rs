@@ -1,11 +1,11 @@
-//! Compose's written forms of ports and durations.
+//! Compose's syntax for ports and durations.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::PublishedPort;
 
-/// Reads `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; an empty or zero host port is a free one.
+/// Parses `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; for an empty or zero host port the engine picks a free one.
 pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
     let expected = || {
         format!("port `{text}`: expected [[IP:]HOST-PORT:]CONTAINER-PORT[/tcp], one port, an IPv4 address")
@@ -35,7 +35,7 @@ pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
     })
 }
 
-/// Reads a duration such as `10s`, `500ms` or `1m30s`.
+/// Parses a duration such as `10s`, `500ms` or `1m30s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("duration `{text}`: expected a form such as 10s, 500ms or 1m30s");
     let mut total = Duration::ZERO;

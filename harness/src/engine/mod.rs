@@ -1,4 +1,4 @@
-//! What runs the mesh's containers: the Docker Engine, or processes of this machine behind the same interface.
+//! Engines, which run the mesh's containers: the Docker Engine, or processes of this machine with the same interface.
 //! [`docker`] is the only module that names bollard.
 
 mod docker;
@@ -137,7 +137,7 @@ impl Engine {
     /// Kills all processes of a container (SIGKILL), paused or not; returns when it has ended.
     ///
     /// # Errors
-    /// [`EngineError::Missing`].
+    /// [`EngineError::Missing`]; or it does not run, which is no error with Docker.
     pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.kill(id).await)
     }
@@ -145,7 +145,7 @@ impl Engine {
     /// Pauses all processes of a container.
     ///
     /// # Errors
-    /// It does not run, or [`EngineError::Missing`].
+    /// [`EngineError::Missing`]; it does not run; or it is paused, which is no error with Docker.
     pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.pause(id).await)
     }
@@ -153,7 +153,7 @@ impl Engine {
     /// Resumes a paused container.
     ///
     /// # Errors
-    /// [`EngineError::Missing`].
+    /// [`EngineError::Missing`]; or it is not paused, which is no error with Docker.
     pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.unpause(id).await)
     }

@@ -1,5 +1,4 @@
-//! Who a mesh belongs to, written into its containers' labels: so that a later run can tell the leftovers of a
-//! crashed one from a mesh that somebody uses.
+//! The owner of a mesh, in its containers' labels: it tells the leftovers of a crashed run from a mesh in use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,29 +10,29 @@ use crate::engine::proc_stat::Stat;
 pub enum Owner {
     /// A harness process: the mesh ends with it.
     Process(Process),
-    /// Nobody: it runs until somebody takes it down. So from the first moment on, as labels cannot be changed.
+    /// No process: it runs until it is taken down. Fixed at the start, because labels cannot be changed.
     Detached,
 }
 
-/// A process, identified so that no later process is mistaken for it.
+/// A process, identified so that a later one with the same id differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// The machine, the system's run since it started, and the process namespace, as one word.
-    pub place: String,
-    /// The process id there.
+    /// The machine's boot and the process namespace, as one word.
+    pub system: String,
+    /// The process id.
     pub pid: u32,
-    /// When it started, in whatever unit the system counts.
+    /// When it started, in the system's own unit.
     pub started: String,
 }
 
-/// What can be said of a process from here.
+/// What is known of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     /// It runs.
     Running,
-    /// It is over.
+    /// It has ended.
     Ended,
-    /// It belongs to another machine or container: nothing can be said.
+    /// It belongs to another machine or container, so nothing is known.
     Elsewhere,
 }
 
@@ -46,7 +45,7 @@ impl Process {
     /// The process that has this id now.
     pub fn of(pid: u32) -> Self {
         Self {
-            place: place(),
+            system: system(),
             pid,
             started: started(pid).unwrap_or_else(|| "0".to_owned()),
         }
@@ -54,7 +53,7 @@ impl Process {
 
     /// Whether it still runs.
     pub fn life(&self) -> Life {
-        if self.place != place() {
+        if self.system != system() {
             return Life::Elsewhere;
         }
         if started(self.pid).is_some_and(|started| started == self.started) {
@@ -68,7 +67,7 @@ impl Process {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process(process) => write!(f, "{} {} {}", process.pid, process.started, process.place),
+            Self::Process(process) => write!(f, "{} {} {}", process.pid, process.started, process.system),
             Self::Detached => f.write_str("detached"),
         }
     }
@@ -83,20 +82,20 @@ impl FromStr for Owner {
         }
         let words: Vec<&str> = text.split(' ').collect();
         let expected = || format!("`{text}`: expected `detached` or `PID START PLACE`");
-        let [pid, started, place] = words[..] else {
+        let [pid, started, system] = words[..] else {
             return Err(expected());
         };
         let pid = pid.parse().map_err(|_| expected())?;
         Ok(Self::Process(Process {
-            place: place.to_owned(),
+            system: system.to_owned(),
             pid,
             started: started.to_owned(),
         }))
     }
 }
 
-/// Two processes with the same place see each other's ids.
-fn place() -> String {
+/// The system that this process is in. Processes in the same system see each other's ids.
+fn system() -> String {
     let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned());
     let boot = read("/proc/sys/kernel/random/boot_id")
         .or_else(|_| std::env::var("HOSTNAME"))
@@ -107,7 +106,7 @@ fn place() -> String {
     format!("{boot}/{namespace}").replace(' ', "_")
 }
 
-/// When the process started; none where there is no such process, or only its remains.
+/// When the process started; none if it has ended, even if it was not waited for.
 fn started(pid: u32) -> Option<String> {
     if let Some(stat) = Stat::of(pid) {
         return (!stat.ended).then(|| stat.started.to_string());
@@ -115,7 +114,7 @@ fn started(pid: u32) -> Option<String> {
     if Stat::available() {
         return None;
     }
-    // `ps` of every other Unix says the same in words.
+    // On other Unixes, `ps` prints the start time.
     let output = std::process::Command::new("ps")
         .args(["-o", "lstart=", "-p", &pid.to_string()])
         .output()
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_runs_and_an_earlier_one_with_its_id_is_over() {
+    fn this_process_runs_and_an_earlier_one_with_its_id_has_ended() {
         let this = Process::this();
         assert_eq!(this.life(), Life::Running);
         assert_eq!(
@@ -142,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             Process {
-                place: "elsewhere".to_owned(),
+                system: "elsewhere".to_owned(),
                 ..this
             }
             .life(),
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_reads_back_as_the_owner() {
+    fn an_owner_survives_its_label() {
         for owner in [Owner::Detached, Owner::Process(Process::this())] {
             assert_eq!(owner.to_string().parse(), Ok(owner));
         }

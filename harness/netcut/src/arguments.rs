@@ -1,36 +1,36 @@
-//! What the command line says.
+//! The command line.
 
 use std::net::Ipv4Addr;
 
 const USAGE: &str =
     "netcut [--end-with-stdin] block [ADDRESS...] | netcut [--end-with-stdin] lose PERCENT [ADDRESS...]";
 
-/// What is to be done, and until when.
+/// The parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Whether it is over when standard input ends.
+pub(crate) struct Arguments {
+    /// Whether to stop at the end of standard input.
     pub(crate) end_with_stdin: bool,
-    /// What is done to packets.
+    /// What happens to packets.
     pub(crate) action: Action,
-    /// Where they go to; none twice.
+    /// Their destinations, without duplicates.
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
-/// What is done to packets.
+/// What happens to packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// None arrives.
+    /// All are lost.
     Block,
-    /// None arrives for this share of the time, 0 to 100.
+    /// All are lost during a share of the time.
     Lose {
-        /// The share in percent.
+        /// The share in percent, 0 to 100.
         percent: u8,
     },
 }
 
-/// Why the command line is not understood.
+/// Why the command line is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum OrderError {
+pub(crate) enum ArgumentsError {
     #[error("expected {USAGE}")]
     Usage,
     #[error("`{0}` is no IPv4 address")]
@@ -39,9 +39,9 @@ pub(crate) enum OrderError {
     Percent(String),
 }
 
-impl Order {
-    /// Reads the arguments after the program's name.
-    pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, OrderError> {
+impl Arguments {
+    /// Parses the arguments after the program's name.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, ArgumentsError> {
         let mut arguments = arguments.into_iter().peekable();
         let end_with_stdin = arguments
             .next_if(|argument| argument == "--end-with-stdin")
@@ -49,16 +49,16 @@ impl Order {
         let action = match arguments.next().as_deref() {
             Some("block") => Action::Block,
             Some("lose") => {
-                let text = arguments.next().ok_or(OrderError::Usage)?;
+                let text = arguments.next().ok_or(ArgumentsError::Usage)?;
                 let percent = text.parse().ok().filter(|percent| *percent <= 100);
                 Action::Lose {
-                    percent: percent.ok_or(OrderError::Percent(text))?,
+                    percent: percent.ok_or(ArgumentsError::Percent(text))?,
                 }
             }
-            _ => return Err(OrderError::Usage),
+            _ => return Err(ArgumentsError::Usage),
         };
         let mut addresses = arguments
-            .map(|text| text.parse().map_err(|_| OrderError::Address(text)))
+            .map(|text| text.parse().map_err(|_| ArgumentsError::Address(text)))
             .collect::<Result<Vec<Ipv4Addr>, _>>()?;
         addresses.sort_unstable();
         addresses.dedup();
@@ -74,42 +74,42 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Order, OrderError> {
-        Order::read(line.split_whitespace().map(str::to_owned))
+    fn parse(line: &str) -> Result<Arguments, ArgumentsError> {
+        Arguments::parse(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn both_orders_are_understood_and_an_address_counts_once() {
-        let block = read("block 10.0.0.3 10.0.0.2 10.0.0.3").unwrap();
+    fn both_actions_are_parsed_and_duplicate_addresses_dropped() {
+        let block = parse("block 10.0.0.3 10.0.0.2 10.0.0.3").unwrap();
         assert_eq!(block.action, Action::Block);
         assert!(!block.end_with_stdin);
         assert_eq!(
             block.addresses,
             ["10.0.0.2", "10.0.0.3"].map(|a| a.parse::<Ipv4Addr>().unwrap())
         );
-        assert!(read("block").unwrap().addresses.is_empty());
-        let lose = read("--end-with-stdin lose 30 10.0.0.2").unwrap();
+        assert!(parse("block").unwrap().addresses.is_empty());
+        let lose = parse("--end-with-stdin lose 30 10.0.0.2").unwrap();
         assert_eq!(lose.action, Action::Lose { percent: 30 });
         assert!(lose.end_with_stdin);
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn an_invalid_argument_is_named() {
         for line in ["", "lose", "cut 10.0.0.2", "block --end-with-stdin"] {
-            let error = read(line).unwrap_err();
+            let error = parse(line).unwrap_err();
             let expected = match line {
-                "block --end-with-stdin" => OrderError::Address("--end-with-stdin".to_owned()),
-                _ => OrderError::Usage,
+                "block --end-with-stdin" => ArgumentsError::Address("--end-with-stdin".to_owned()),
+                _ => ArgumentsError::Usage,
             };
             assert_eq!(error, expected, "{line}");
         }
         for text in ["101", "-1", "x", "10.0.0.2", "256"] {
-            let error = read(&format!("lose {text} 10.0.0.2")).unwrap_err();
-            assert_eq!(error, OrderError::Percent(text.to_owned()));
+            let error = parse(&format!("lose {text} 10.0.0.2")).unwrap_err();
+            assert_eq!(error, ArgumentsError::Percent(text.to_owned()));
         }
         assert_eq!(
-            read("block ::1").unwrap_err(),
-            OrderError::Address("::1".to_owned())
+            parse("block ::1").unwrap_err(),
+            ArgumentsError::Address("::1".to_owned())
         );
     }
 }
