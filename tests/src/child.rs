@@ -1,11 +1,11 @@
-//! A harness process in a test's hands.
+//! Signals to a harness process, its end, and its watchdog.
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
 use crate::program::LIMIT;
 
-/// Sends a signal to a child, by the name that kill(1) knows it by.
+/// Sends a signal to a child, by its name for kill(1).
 ///
 /// # Errors
 /// The child has ended, or there is no `kill`.
@@ -36,17 +36,17 @@ pub async fn end(child: &mut Child) -> Result<std::process::ExitStatus> {
     Ok(ended.context("the child did not end in time")??)
 }
 
-/// The process that takes away what a run leaves when its own process is killed.
+/// The process that removes what a run leaves when its own process is killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watchdog {
     /// Its process id.
     pub pid: u32,
-    /// The run, as the labels of all that it made have it.
+    /// The run, as in the labels of all that it created.
     pub run: String,
 }
 
 impl Watchdog {
-    /// The one that `child` has started; none where it has not come so far.
+    /// The watchdog of `child`; none if it has not been started yet.
     ///
     /// # Errors
     /// The child has ended, or the system's processes cannot be listed.

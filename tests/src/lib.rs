@@ -1,9 +1,9 @@
-//! What the end-to-end tests share: a mesh under a name of its own, driven through the `harness` program as a user
-//! drives it, and looked at through the engine.
+//! Helpers of the end-to-end tests: a mesh with a name of its own, driven by the `harness` program as a user drives it,
+//! and inspected through the engine.
 
 mod child;
+mod engines;
 mod program;
-mod runtimes;
 
 use std::process::Stdio;
 
@@ -13,12 +13,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 pub use child::{Watchdog, end, signal, signal_to};
+pub use engines::{docker, on_each};
 pub use program::{Finished, compiled, finished};
-pub use runtimes::{docker, on_each};
 
 use program::LIMIT;
 
-/// Starts a command of the harness that makes meshes of its own, such as `test`.
+/// Starts a command of the harness that starts meshes of its own, such as `test`.
 ///
 /// # Errors
 /// It cannot be run.
@@ -36,7 +36,7 @@ pub async fn harness(engine: &Engine, arguments: &[&str]) -> Result<Finished> {
     finished(spawn(engine, arguments).await?).await
 }
 
-/// Runs a command that is about no runtime, such as `why`, to its end.
+/// Runs a command without `--runtime`, such as `why`, to its end.
 ///
 /// # Errors
 /// It cannot be run, or takes too long.
@@ -58,29 +58,29 @@ pub async fn labelled(engine: &Engine, key: &str, value: &str) -> Result<Vec<Str
     Ok(names.chain(networks.map(|network| network.name)).collect())
 }
 
-/// A mesh that belongs to one test. Whatever is left of it goes when this is dropped.
+/// A mesh of one test, removed when it is dropped.
 #[derive(Debug)]
 pub struct Mesh {
-    /// Its project's name, which no other test has.
+    /// Its project's name, unique to the test.
     pub project: String,
-    /// What runs it.
+    /// The engine that it runs on.
     pub engine: Engine,
-    /// Whether the commands are told the runtime.
-    told: bool,
+    /// Whether commands get `--runtime`.
+    runtime_flag: bool,
     environment: Vec<(String, String)>,
 }
 
 impl Mesh {
-    /// A name for a mesh on free ports, on the runtime that the harness finds by itself; nothing runs yet. Builds the
-    /// harness and the image where that was not done.
+    /// Prepares a mesh on free ports, on the engine that the harness selects; nothing runs yet. Builds the harness and
+    /// the image if needed.
     ///
     /// # Errors
-    /// No runtime, or something does not compile.
+    /// There is no engine, or something does not compile.
     pub async fn prepare() -> Result<Self> {
         Self::on(EngineChoice::Auto.connect().await?.engine).await
     }
 
-    /// The same on Docker; nothing where no engine answers, which is told on standard error.
+    /// The same on Docker; none, with a line on standard error, if no engine answers.
     ///
     /// # Errors
     /// As [`docker`] and [`Mesh::prepare`].
@@ -91,7 +91,7 @@ impl Mesh {
         }
     }
 
-    /// The same on a runtime.
+    /// The same on an engine.
     ///
     /// # Errors
     /// As [`Mesh::prepare`].
@@ -102,15 +102,15 @@ impl Mesh {
         Ok(Self {
             project,
             engine,
-            told: true,
+            runtime_flag: true,
             environment: free.into(),
         })
     }
 
-    /// The same without telling the commands what runtime it is on.
+    /// The same without `--runtime` for its commands.
     #[must_use]
-    pub fn untold(mut self) -> Self {
-        self.told = false;
+    pub fn without_runtime_flag(mut self) -> Self {
+        self.runtime_flag = false;
         self
     }
 
@@ -167,13 +167,13 @@ impl Mesh {
         let ready = tokio::time::timeout(LIMIT, ready)
             .await
             .context("`up` was not ready in time")??;
-        // From here on both streams are read and dropped, so that the child never waits for a reader.
+        // Both streams are read and dropped, so that the child never blocks on a full pipe.
         let rest = tokio::spawn(async move {
-            let mut told = Vec::new();
+            let mut read = Vec::new();
             while let Ok(Some(line)) = errors.next_line().await {
-                told.push(line);
+                read.push(line);
             }
-            told.join("\n")
+            read.join("\n")
         });
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         if !ready {
@@ -210,7 +210,7 @@ impl Mesh {
             .args(rest)
             .envs(self.environment.clone())
             .stdin(Stdio::null());
-        if self.told {
+        if self.runtime_flag {
             command.args(["--runtime", self.engine.name()]);
         }
         Ok(command)
@@ -219,7 +219,7 @@ impl Mesh {
 
 impl Drop for Mesh {
     fn drop(&mut self) {
-        // A test that held has removed it; for the others this is the last chance, and its outcome changes nothing.
+        // For a test that failed; one that passed has removed it.
         if let Some(program) = program::path() {
             let mut down = std::process::Command::new(program);
             let _ = down

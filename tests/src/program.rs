@@ -1,4 +1,4 @@
-//! Other packages' programs: built, and run to their end; the `harness` once for all tests of a process.
+//! Building and running other packages' programs; the `harness` is built once per test process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,17 +9,17 @@ use harness::engine::EngineChoice;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
-/// Time that building everything may take on a slow machine.
+/// Timeout for building everything, on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
-/// Time that one command may take; what it needs is built before the first.
+/// Timeout for one command; what it needs is built before.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// How a command ended and what it said.
+/// How a command ended, and its output.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none where a signal ended it.
+    /// Its exit code; none if a signal ended it.
     pub code: Option<i32>,
     /// Its standard output.
     pub output: String,
@@ -27,17 +27,18 @@ pub struct Finished {
     pub errors: String,
 }
 
-/// The program's path where it was built already.
+/// The program's path, if it was built already.
 pub(crate) fn path() -> Option<&'static PathBuf> {
     PROGRAM.get()
 }
 
-/// Builds the program, and the image for each runtime.
+/// Builds the program, and the image for each engine.
 pub(crate) async fn built() -> Result<&'static PathBuf> {
     PROGRAM.get_or_try_init(build).await
 }
 
-/// Compiles another package's program, and returns its path: a package's tests are given the paths of its own programs only.
+/// Compiles another package's program and returns its path: cargo gives a package's tests the paths of its own programs
+/// only.
 ///
 /// # Errors
 /// It does not compile.
@@ -70,11 +71,11 @@ pub async fn compiled(package: &str) -> Result<PathBuf> {
 
 async fn build() -> Result<PathBuf> {
     let program = compiled("harness").await?;
-    // The first start makes the image, which takes minutes; no test should wait for that within its own limits.
+    // Building the image takes minutes, which the tests' timeouts do not allow for.
     let checkout = harness::cluster::checkout::Checkout::find()?;
     let image = checkout.topology("example")?.image;
     for choice in [EngineChoice::Docker, EngineChoice::Process] {
-        // A runtime that is not there is told by the tests that ask for it.
+        // The tests that need an engine report that it is missing.
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::console::Progress::silent();
             let kind = harness::cluster::image::Kind::Mesh;
@@ -84,24 +85,24 @@ async fn build() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Starts a command, with nothing to read and both outputs kept for [`finished`].
+/// Starts a command with empty input and both outputs piped for [`finished`].
 pub(crate) fn spawn(mut command: Command) -> Result<Child> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let told = format!("{:?}", command.as_std());
-    command.spawn().with_context(|| format!("{told} cannot be run"))
+    let line = format!("{:?}", command.as_std());
+    command.spawn().with_context(|| format!("{line} cannot be run"))
 }
 
 /// Runs a command to its end.
 pub(crate) async fn finish(command: Command, limit: Duration) -> Result<Finished> {
-    let told = format!("{:?}", command.as_std());
-    ended(spawn(command)?, limit).await.with_context(|| told)
+    let line = format!("{:?}", command.as_std());
+    ended(spawn(command)?, limit).await.with_context(|| line)
 }
 
-/// Reads what a child says until its end.
+/// Reads a child's output until its end.
 ///
 /// # Errors
 /// It takes too long.

@@ -1,8 +1,8 @@
-//! The harness's commands, as a user meets them.
+//! The harness's commands, run as a user runs them.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use std::net::Ipv4Addr;
@@ -18,7 +18,7 @@ const NOTHING: Vec<String> = Vec::new();
 const NOWHERE: &str = "unix:///no/such/docker.sock";
 
 #[tokio::test]
-async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
+async fn up_runs_until_it_is_interrupted_and_leaves_nothing() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
@@ -50,7 +50,7 @@ async fn up_stays_until_it_is_interrupted_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn up_ends_when_somebody_else_has_removed_its_mesh() {
+async fn up_ends_when_another_command_has_removed_its_mesh() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
@@ -64,10 +64,10 @@ async fn up_ends_when_somebody_else_has_removed_its_mesh() {
 }
 
 #[tokio::test]
-async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
+async fn only_one_of_two_concurrent_starts_of_a_mesh_succeeds() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
-        // What is built is built before, so that both come to the start together.
+        // Builds everything first, so that both start at the same time.
         let arguments = ["up", "--detach", "--no-build"];
         let image = image::Kind::Mesh;
         let checkout = Checkout::find().unwrap();
@@ -84,8 +84,8 @@ async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
         };
         assert_eq!(first.code, Some(0), "{first:#?}\n{second:#?}");
         assert_eq!(second.code, Some(2), "{second:#?}");
-        let told = format!("the mesh `{}` is ", mesh.project);
-        assert!(second.errors.contains(&told), "{second:#?}");
+        let refused = format!("the mesh `{}` is ", mesh.project);
+        assert!(second.errors.contains(&refused), "{second:#?}");
         let down = mesh.harness(&["down"]).await.unwrap();
         assert_eq!(down.code, Some(0), "{down:#?}");
         assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
@@ -95,7 +95,7 @@ async fn of_two_that_start_the_same_mesh_at_once_one_has_it() {
 }
 
 #[tokio::test]
-async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
+async fn status_logs_and_down_find_a_detached_mesh() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
         let up = mesh.harness(&["up", "--detach"]).await.unwrap();
@@ -122,11 +122,11 @@ async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
             !logs.output.is_empty() && logs.output.lines().all(|line| line.starts_with(&prefix)),
             "{logs:#?}"
         );
-        let nobody = mesh.harness(&["logs", "service-z"]).await.unwrap();
-        assert_eq!(nobody.code, Some(2), "{nobody:#?}");
+        let unknown = mesh.harness(&["logs", "service-z"]).await.unwrap();
+        assert_eq!(unknown.code, Some(2), "{unknown:#?}");
         assert!(
-            nobody.errors.contains("service-a2"),
-            "it should name those that are there: {nobody:#?}"
+            unknown.errors.contains("service-a2"),
+            "it names the services: {unknown:#?}"
         );
 
         let stopped = mesh.container("service-b").await.unwrap();
@@ -153,7 +153,7 @@ async fn a_detached_mesh_is_shown_by_status_and_logs_and_goes_with_down() {
 }
 
 #[tokio::test]
-async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is_not() {
+async fn the_next_start_sweeps_what_a_killed_up_left_but_no_detached_mesh() {
     on_each(async |engine| {
         let detached = Mesh::on(engine.clone()).await.unwrap();
         let up = detached.harness(&["up", "--detach"]).await.unwrap();
@@ -161,13 +161,13 @@ async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is
 
         let crashed = Mesh::on(engine.clone()).await.unwrap();
         let mut up = crashed.up().await.unwrap();
-        // The watchdog would be first.
+        // The watchdog would remove it first.
         let watchdog = Watchdog::of(&up).await.unwrap().expect("`up` has one");
         signal_to(watchdog.pid, "KILL").await.unwrap();
         signal(&up, "KILL").await.unwrap();
         assert_eq!(end(&mut up).await.unwrap().code(), None);
 
-        // Were it not swept, this would be a second `up`. (Another test's harness may have swept it first.)
+        // If it were not swept, this would be a second `up`. (Another test's harness may sweep it first.)
         let next = crashed.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(next.code, Some(0), "{next:#?}");
         assert_eq!(
@@ -185,10 +185,10 @@ async fn what_a_killed_up_left_is_swept_at_the_next_start_and_a_detached_mesh_is
 }
 
 #[tokio::test]
-async fn a_port_that_is_held_is_told_with_its_holder() {
+async fn a_host_port_that_is_taken_is_reported_with_its_holder() {
     on_each(async |engine| {
-        let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = squatter.local_addr().unwrap().port();
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = holder.local_addr().unwrap().port();
         let mesh = Mesh::on(engine.clone())
             .await
             .unwrap()
@@ -202,7 +202,7 @@ async fn a_port_that_is_held_is_told_with_its_holder() {
         );
         assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
 
-        drop(squatter);
+        drop(holder);
         let first = mesh.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(first.code, Some(0), "{first:#?}");
         let second = Mesh::on(engine.clone())
@@ -220,11 +220,11 @@ async fn a_port_that_is_held_is_told_with_its_holder() {
 }
 
 #[tokio::test]
-async fn without_an_engine_it_says_what_to_do() {
+async fn without_a_docker_engine_the_error_says_what_to_do() {
     let mesh = Mesh::prepare()
         .await
         .unwrap()
-        .untold()
+        .without_runtime_flag()
         .with("DOCKER_HOST", NOWHERE);
     for command in ["up", "down", "status", "logs"] {
         let result = mesh.harness(&[command, "--runtime", "docker"]).await.unwrap();
@@ -241,12 +241,12 @@ async fn without_an_engine_it_says_what_to_do() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
+async fn without_a_docker_engine_and_a_flag_it_runs_processes_and_says_why() {
     let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let mesh = Mesh::on(processes)
         .await
         .unwrap()
-        .untold()
+        .without_runtime_flag()
         .with("DOCKER_HOST", NOWHERE);
     let up = mesh.harness(&["up", "--detach"]).await.unwrap();
     assert_eq!(up.code, Some(0), "{up:#?}");
@@ -260,7 +260,7 @@ async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
     assert_eq!(down.code, Some(0), "{down:#?}");
     assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
 
-    // The engine that was named may run one: it cannot be said that there is none.
+    // The engine that DOCKER_HOST names may run one.
     for command in ["down", "status", "logs"] {
         let result = mesh.harness(&[command]).await.unwrap();
         assert_eq!(result.code, Some(2), "{result:#?}");
@@ -272,8 +272,8 @@ async fn without_an_engine_and_without_a_wish_it_runs_processes_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
-    // The image has the program, and lacks the files that its command lines name; whose end is seen first is open.
+async fn a_mesh_that_does_not_start_says_why_and_leaves_nothing() {
+    // The image has the sidecar but no config files; any container may be the first to end.
     let Some(mesh) = Mesh::on_docker().await.unwrap() else {
         return;
     };
@@ -308,7 +308,7 @@ async fn a_mesh_that_does_not_come_up_tells_why_and_leaves_nothing() {
     assert!(up.errors.contains("compose/Dockerfile"), "{up:#?}");
 }
 
-/// A file system with nothing but the image's sidecar.
+/// A file system with only the sidecar.
 async fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
     let program = image::sidecar(&Checkout::find()?, image::Kind::Mesh, &Progress::silent()).await?;
     let mut archive = tar::Builder::new(Vec::new());

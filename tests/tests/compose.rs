@@ -1,8 +1,8 @@
-//! What the commands say of a mesh that Compose had a hand in.
+//! The harness's commands on a mesh that Compose started or changed.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use std::time::Duration;
@@ -28,12 +28,12 @@ async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
         ("LB_B_PORT", "0"),
     ];
     let files = [file.as_path()];
-    let ran = program.run(&files, None, &mesh.project, &variables, arguments);
-    ran.await.map(drop).map_err(|said| anyhow!(said))
+    let output = program.run(&files, None, &mesh.project, &variables, arguments);
+    output.await.map(drop).map_err(|error| anyhow!(error))
 }
 
 #[tokio::test]
-async fn status_tells_what_compose_has_stopped() {
+async fn status_reports_a_container_that_compose_stopped() {
     let Some(mesh) = Mesh::on_docker().await.unwrap() else {
         return;
     };
@@ -52,13 +52,13 @@ async fn status_tells_what_compose_has_stopped() {
 }
 
 #[tokio::test]
-async fn what_compose_started_is_shown_not_replaced_and_taken_down() {
+async fn a_mesh_that_compose_started_is_shown_refused_to_up_and_removed_by_down() {
     let Some(mesh) = Mesh::on_docker().await.unwrap() else {
         return;
     };
     compose(&mesh, &["up", "-d", "--no-build"]).await.unwrap();
 
-    let agrees = async || {
+    let converged = async || {
         let status = mesh
             .harness(&["status"])
             .await
@@ -70,7 +70,9 @@ async fn what_compose_started_is_shown_not_replaced_and_taken_down() {
         }
     };
     let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
-    harness::wait::until(limit, period, agrees, |_| {}).await.unwrap();
+    harness::wait::until(limit, period, converged, |_| {})
+        .await
+        .unwrap();
 
     let second = mesh.harness(&["up"]).await.unwrap();
     assert_eq!(second.code, Some(2), "{second:#?}");

@@ -1,9 +1,9 @@
-//! What the harness asks of the engine, tried on single containers. Where a container needs a neighbour, this machine
-//! is it: it has an address on every bridge network.
+//! The Docker engine's operations on single containers. A container's neighbour is this machine, which has an address
+//! on every bridge network.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "the fixture is part of every test here, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ use tokio::net::TcpStream;
 const LIMIT: Duration = Duration::from_secs(15);
 const PERIOD: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(5);
-/// Tells the part of this program that is killed what to start.
+/// The variable with the container that the process to be killed starts.
 const HELD: &str = "ENGINE_TEST_HELD";
 
-/// One container on a network of its own. It does nothing but wait for the end of its input, or for SIGTERM.
-struct Lone {
+/// A container on a network of its own, which waits for SIGTERM or the end of its standard input.
+struct Fixture {
     docker: Engine,
     netcut: Image,
     run: String,
@@ -37,8 +37,8 @@ struct Lone {
     gateway: IpAddr,
 }
 
-impl Lone {
-    /// Nothing where there is no Docker.
+impl Fixture {
+    /// Creates the container; none without Docker.
     async fn create() -> Option<Self> {
         let docker = tests::docker().await.unwrap()?;
         let checkout = Checkout::find().unwrap();
@@ -71,18 +71,18 @@ impl Lone {
         })
     }
 
-    /// The same, and it runs.
+    /// The same, started.
     async fn start() -> Option<Self> {
-        let mut lone = Self::create().await?;
-        lone.docker.start(&lone.id, &lone.run).await.unwrap();
-        lone.until_ready().await;
-        let IpAddr::V4(address) = lone.address().await else {
+        let mut fixture = Self::create().await?;
+        fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
+        fixture.until_ready().await;
+        let IpAddr::V4(address) = fixture.address().await else {
             panic!("an IPv4 network");
         };
-        // The engine takes a network's first address for this machine.
+        // This machine has the first address of each network.
         let [a, b, c, _] = address.octets();
-        lone.gateway = IpAddr::from([a, b, c, 1]);
-        Some(lone)
+        fixture.gateway = IpAddr::from([a, b, c, 1]);
+        Some(fixture)
     }
 
     async fn until_ready(&self) {
@@ -122,13 +122,13 @@ impl Lone {
         BTreeMap::from([(label::RUN.to_owned(), self.run.clone())])
     }
 
-    async fn cut_network(&self, action: &NetworkCut) -> String {
+    async fn cut_network(&self, cut: &NetworkCut) -> String {
         let labels = self.labels();
-        let result = self.docker.cut_network(&self.netcut, &self.id, action, &labels);
+        let result = self.docker.cut_network(&self.netcut, &self.id, cut, &labels);
         result.await.unwrap()
     }
 
-    /// Whether a packet from the container comes back within `limit`: it refuses a connection to a closed port.
+    /// Whether a packet from the container arrives within `limit`: the refusal of a connection to a closed port.
     async fn answers(&self, limit: Duration) -> bool {
         let port = SocketAddr::new(self.address().await, 9);
         match tokio::time::timeout(limit, TcpStream::connect(port)).await {
@@ -145,7 +145,7 @@ impl Lone {
     }
 }
 
-/// A container that blocks nothing, and so needs no capability.
+/// A container that blocks no address, and so needs no capability.
 fn service(name: &str, image: &Image) -> Service {
     Service {
         name: name.to_owned(),
@@ -160,100 +160,116 @@ fn service(name: &str, image: &Image) -> Service {
 }
 
 #[tokio::test]
-async fn a_killed_container_has_ended_at_once_and_killing_it_again_is_no_error() {
-    let Some(lone) = Lone::start().await else { return };
-    lone.docker.kill(&lone.id).await.unwrap();
-    let killed = lone.docker.container(&lone.id).await.unwrap();
+async fn kill_returns_when_a_container_has_ended_and_can_be_repeated() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
+    fixture.docker.kill(&fixture.id).await.unwrap();
+    let killed = fixture.docker.container(&fixture.id).await.unwrap();
     assert_eq!(killed.state, "exited");
     assert!(killed.status.contains("(137)"), "{}", killed.status);
-    lone.docker.kill(&lone.id).await.unwrap();
-    lone.docker.remove(&lone.id).await.unwrap();
-    assert!(lone.docker.kill(&lone.id).await.is_err(), "it is gone");
-    lone.end().await;
+    fixture.docker.kill(&fixture.id).await.unwrap();
+    fixture.docker.remove(&fixture.id).await.unwrap();
+    assert!(fixture.docker.kill(&fixture.id).await.is_err(), "it is gone");
+    fixture.end().await;
 }
 
 #[tokio::test]
-async fn a_paused_container_goes_on_and_can_be_stopped_killed_and_removed() {
-    let Some(lone) = Lone::start().await else { return };
+async fn a_paused_container_can_be_resumed_stopped_killed_and_removed() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
     for _ in 0..2 {
-        lone.docker.pause(&lone.id).await.unwrap();
-        assert_eq!(lone.state().await, "paused");
+        fixture.docker.pause(&fixture.id).await.unwrap();
+        assert_eq!(fixture.state().await, "paused");
     }
     for _ in 0..2 {
-        lone.docker.unpause(&lone.id).await.unwrap();
-        assert_eq!(lone.state().await, "running");
+        fixture.docker.unpause(&fixture.id).await.unwrap();
+        assert_eq!(fixture.state().await, "running");
     }
-    lone.docker.pause(&lone.id).await.unwrap();
-    let code = lone.docker.stop(&lone.id, GRACE).await.unwrap();
+    fixture.docker.pause(&fixture.id).await.unwrap();
+    let code = fixture.docker.stop(&fixture.id, GRACE).await.unwrap();
     assert_eq!(code, 0, "it got the time to end by itself");
 
-    lone.docker.start(&lone.id, &lone.run).await.unwrap();
-    lone.docker.pause(&lone.id).await.unwrap();
-    lone.docker.kill(&lone.id).await.unwrap();
-    assert_eq!(lone.state().await, "exited");
-    assert!(lone.docker.pause(&lone.id).await.is_err(), "it does not run");
+    fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
+    fixture.docker.pause(&fixture.id).await.unwrap();
+    fixture.docker.kill(&fixture.id).await.unwrap();
+    assert_eq!(fixture.state().await, "exited");
+    assert!(
+        fixture.docker.pause(&fixture.id).await.is_err(),
+        "it does not run"
+    );
 
-    lone.docker.start(&lone.id, &lone.run).await.unwrap();
-    lone.docker.pause(&lone.id).await.unwrap();
-    lone.docker.remove(&lone.id).await.unwrap();
-    assert!(lone.docker.container(&lone.id).await.is_err(), "it is gone");
-    lone.end().await;
+    fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
+    fixture.docker.pause(&fixture.id).await.unwrap();
+    fixture.docker.remove(&fixture.id).await.unwrap();
+    assert!(fixture.docker.container(&fixture.id).await.is_err(), "it is gone");
+    fixture.end().await;
 }
 
 #[tokio::test]
-async fn a_lifeline_holds_over_a_restart_and_its_end_ends_the_container() {
-    let Some(lone) = Lone::start().await else { return };
-    assert_eq!(lone.docker.stop(&lone.id, GRACE).await.unwrap(), 0);
-    assert_eq!(lone.docker.container(&lone.id).await.unwrap().address, None);
+async fn a_container_ends_with_the_connection_that_last_started_it() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
+    assert_eq!(fixture.docker.stop(&fixture.id, GRACE).await.unwrap(), 0);
+    assert_eq!(fixture.docker.container(&fixture.id).await.unwrap().address, None);
 
-    // Another connection to the engine holds it now, and is dropped.
+    // Another connection to the engine holds the lifeline now.
     let other = tests::docker().await.unwrap().expect("it is there");
-    other.start(&lone.id, &lone.run).await.unwrap();
-    lone.until_ready().await;
-    assert_eq!(lone.state().await, "running");
+    other.start(&fixture.id, &fixture.run).await.unwrap();
+    fixture.until_ready().await;
+    assert_eq!(fixture.state().await, "running");
     drop(other);
-    lone.until_state("exited").await;
-    let ended = lone.docker.container(&lone.id).await.unwrap();
+    fixture.until_state("exited").await;
+    let ended = fixture.docker.container(&fixture.id).await.unwrap();
     assert!(
         ended.status.contains("(0)"),
         "it ended by itself: {}",
         ended.status
     );
-    lone.end().await;
+    fixture.end().await;
 }
 
 #[tokio::test]
 async fn a_container_ends_with_the_process_that_started_it() {
-    let Some(lone) = Lone::create().await else { return };
+    let Some(fixture) = Fixture::create().await else {
+        return;
+    };
     let mut holder = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["holds_what_it_is_told_to", "--exact", "--ignored", "--nocapture"])
-        .env(HELD, &lone.id)
+        .args([
+            "process_that_starts_a_container",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(HELD, &fixture.id)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     while lines.next_line().await.unwrap().expect("it ended") != "holding" {}
-    lone.until_ready().await;
-    assert_eq!(lone.state().await, "running");
+    fixture.until_ready().await;
+    assert_eq!(fixture.state().await, "running");
 
     // SIGKILL.
     holder.kill().await.unwrap();
     let killed = Instant::now();
-    lone.until_state("exited").await;
+    fixture.until_state("exited").await;
     println!("ended {:?} after the process", killed.elapsed());
-    let ended = lone.docker.container(&lone.id).await.unwrap();
+    let ended = fixture.docker.container(&fixture.id).await.unwrap();
     assert!(
         ended.status.contains("(0)"),
         "it ended by itself: {}",
         ended.status
     );
-    lone.end().await;
+    fixture.end().await;
 }
 
 #[tokio::test]
-#[ignore = "it is the process that another test kills"]
-async fn holds_what_it_is_told_to() {
+#[ignore = "the process that another test kills"]
+async fn process_that_starts_a_container() {
     let Ok(id) = std::env::var(HELD) else { return };
     let docker = tests::docker().await.unwrap().expect("it is there");
     docker.start(&id, "held").await.unwrap();
@@ -262,35 +278,41 @@ async fn holds_what_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_cut_is_in_force_at_once_and_mended_at_once() {
-    let Some(lone) = Lone::start().await else { return };
+async fn a_cut_is_in_force_when_it_returns_and_so_is_its_healing() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
     let quick = Duration::from_millis(500);
-    assert!(lone.answers(LIMIT).await);
+    assert!(fixture.answers(LIMIT).await);
     for _ in 0..2 {
         let begun = Instant::now();
-        let helper = lone.cut_network(&NetworkCut::Block(vec![lone.gateway])).await;
+        let helper = fixture
+            .cut_network(&NetworkCut::Block(vec![fixture.gateway]))
+            .await;
         println!("cut after {:?}", begun.elapsed());
-        assert!(!lone.answers(quick).await);
+        assert!(!fixture.answers(quick).await);
         let begun = Instant::now();
-        lone.docker.heal_network(&helper).await.unwrap();
-        println!("mended after {:?}", begun.elapsed());
-        assert!(lone.answers(LIMIT).await);
-        assert!(lone.docker.container(&helper).await.is_err(), "it is gone");
+        fixture.docker.heal_network(&helper).await.unwrap();
+        println!("healed after {:?}", begun.elapsed());
+        assert!(fixture.answers(LIMIT).await);
+        assert!(fixture.docker.container(&helper).await.is_err(), "it is gone");
     }
-    lone.end().await;
+    fixture.end().await;
 }
 
 #[tokio::test]
-async fn loss_comes_and_goes() {
-    let Some(lone) = Lone::start().await else { return };
+async fn packets_are_lost_in_bursts() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
     let action = NetworkCut::Lose {
         percent: 50,
-        addresses: vec![lone.gateway],
+        addresses: vec![fixture.gateway],
     };
-    let helper = lone.cut_network(&action).await;
-    // An answer of an untouched container takes less than a millisecond; a lost one comes a second later.
+    let helper = fixture.cut_network(&action).await;
+    // Without loss a response takes less than a millisecond; after a loss, TCP sends again a second later.
     for expected in [true, false, true, false] {
-        let seen = async || match lone.answers(Duration::from_millis(50)).await {
+        let seen = async || match fixture.answers(Duration::from_millis(50)).await {
             answer if answer == expected => Ok(()),
             answer => Err(vec![format!("answered: {answer}")]),
         };
@@ -298,61 +320,67 @@ async fn loss_comes_and_goes() {
             .await
             .unwrap();
     }
-    lone.docker.heal_network(&helper).await.unwrap();
-    assert!(lone.answers(LIMIT).await);
-    lone.end().await;
+    fixture.docker.heal_network(&helper).await.unwrap();
+    assert!(fixture.answers(LIMIT).await);
+    fixture.end().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_cut_is_told_and_leaves_nothing() {
-    let Some(lone) = Lone::start().await else { return };
+async fn a_cut_that_fails_names_the_address_and_leaves_no_helper() {
+    let Some(fixture) = Fixture::start().await else {
+        return;
+    };
     let elsewhere = NetworkCut::Block(vec!["203.0.113.1".parse().unwrap()]);
-    let result = lone
+    let result = fixture
         .docker
-        .cut_network(&lone.netcut, &lone.id, &elsewhere, &lone.labels())
+        .cut_network(&fixture.netcut, &fixture.id, &elsewhere, &fixture.labels())
         .await;
     let error = result.unwrap_err().to_string();
     assert!(error.contains("203.0.113.1 is not another machine"), "{error}");
-    lone.docker.stop(&lone.id, GRACE).await.unwrap();
-    let result = lone
+    fixture.docker.stop(&fixture.id, GRACE).await.unwrap();
+    let result = fixture
         .docker
         .cut_network(
-            &lone.netcut,
-            &lone.id,
+            &fixture.netcut,
+            &fixture.id,
             &NetworkCut::Block(Vec::new()),
-            &lone.labels(),
+            &fixture.labels(),
         )
         .await;
     result.unwrap_err();
-    let left = lone
+    let left = fixture
         .docker
-        .containers(&format!("{}={}", label::RUN, lone.run))
+        .containers(&format!("{}={}", label::RUN, fixture.run))
         .await
         .unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
-    lone.end().await;
+    fixture.end().await;
 }
 
 #[tokio::test]
-async fn the_engine_tells_what_happened_to_a_run() {
+async fn the_engine_reports_the_events_of_a_run() {
     let before = SystemTime::now();
-    let Some(lone) = Lone::create().await else { return };
-    let Some(other) = Lone::start().await else { return };
-    // Told of what happens after this call, not after the first read.
-    let events = lone.docker.events(&lone.run);
-    lone.docker.start(&lone.id, &lone.run).await.unwrap();
-    lone.until_ready().await;
-    lone.docker.pause(&lone.id).await.unwrap();
-    lone.docker.kill(&lone.id).await.unwrap();
-    lone.docker.remove(&lone.id).await.unwrap();
-    let mut told = Vec::new();
+    let Some(fixture) = Fixture::create().await else {
+        return;
+    };
+    let Some(other) = Fixture::start().await else {
+        return;
+    };
+    // Events count from this call, not from the first read.
+    let events = fixture.docker.events(&fixture.run);
+    fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
+    fixture.until_ready().await;
+    fixture.docker.pause(&fixture.id).await.unwrap();
+    fixture.docker.kill(&fixture.id).await.unwrap();
+    fixture.docker.remove(&fixture.id).await.unwrap();
+    let mut actions = Vec::new();
     let mut events = std::pin::pin!(events);
     let read = async {
         while let Some(event) = events.next().await {
             let event = event.unwrap();
             assert!(event.at > before, "{event:?}");
-            assert_eq!((&event.id, &event.name), (&lone.id, &lone.run));
-            told.push(event.action.to_string());
+            assert_eq!((&event.id, &event.name), (&fixture.id, &fixture.run));
+            actions.push(event.action.to_string());
             if event.action == Action::Destroy {
                 break;
             }
@@ -360,8 +388,11 @@ async fn the_engine_tells_what_happened_to_a_run() {
     };
     tokio::time::timeout(LIMIT, read).await.unwrap();
     for expected in ["start", "pause", "kill (signal 9)", "die (exit code 137)"] {
-        assert!(told.iter().any(|text| text == expected), "{expected} in {told:?}");
+        assert!(
+            actions.iter().any(|text| text == expected),
+            "{expected} in {actions:?}"
+        );
     }
-    lone.end().await;
+    fixture.end().await;
     other.end().await;
 }

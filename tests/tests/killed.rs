@@ -1,9 +1,9 @@
-//! What becomes of what the harness has started when the harness itself is killed: it goes, and no later command is
-//! needed for that. Alone in this file, and one after the other: any other start of the harness would sweep it.
+//! A killed harness: all that it started is removed without a later command. One test alone in this file, because any
+//! other start of the harness would sweep the leftovers.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is part of each, and fails it as an assertion does"
+    reason = "a failing helper fails its test, as an assertion does"
 )]
 
 use std::time::Duration;
@@ -12,23 +12,23 @@ use harness::engine::{Engine, label};
 use harness::wait;
 use tests::{Mesh, Watchdog, end, labelled, on_each, signal};
 
-/// Time in which all must be gone.
+/// Timeout for the removal.
 const LIMIT: Duration = Duration::from_secs(15);
-/// Time that a run may take until its mesh is there.
+/// Timeout for a run to start its mesh.
 const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn nothing_stays_of_what_a_killed_harness_ran() {
+async fn nothing_is_left_of_the_mesh_of_a_killed_harness() {
     on_each(async |engine| {
-        of_up(engine.clone()).await;
-        of_test(engine).await;
+        kill_up(engine.clone()).await;
+        kill_test(engine).await;
     })
     .await
     .unwrap();
 }
 
-async fn of_up(engine: Engine) {
+async fn kill_up(engine: Engine) {
     let mesh = Mesh::on(engine.clone()).await.unwrap();
     let mut up = mesh.up().await.unwrap();
     assert_eq!(mesh.leftovers().await.unwrap().len(), 6);
@@ -37,7 +37,7 @@ async fn of_up(engine: Engine) {
     until_gone(&engine, label::PROJECT, &mesh.project).await;
 }
 
-async fn of_test(engine: Engine) {
+async fn kill_test(engine: Engine) {
     let arguments = ["test", "--filter", "alternation", "--repeat", "50"];
     let mut test = tests::spawn(&engine, &arguments).await.unwrap();
     let begun = async || match Watchdog::of(&test).await.unwrap() {

@@ -1,4 +1,4 @@
-//! A service beside a sidecar whose controller asks for a token.
+//! A service that registers with a sidecar whose controller requires a token.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
@@ -10,15 +10,15 @@ use tests::{compiled, end, signal};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
-/// An address of loopback for this test's node alone.
+/// A loopback address that only this test uses.
 const NODE: &str = "127.61.9.1";
 
-/// An address that nobody listens on now.
+/// An address without a listener.
 fn free_address() -> SocketAddr {
     TcpListener::bind((NODE, 0)).unwrap().local_addr().unwrap()
 }
 
-/// A sidecar with the service beside it, and what both log.
+/// Starts a sidecar with the service; returns the log of both.
 async fn start(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
     let discovery = directory.join("discovery.conf");
     let text = format!("discovery.nic = lo\ndiscovery.address = {NODE}\ndiscovery.search.mask = 32\n");
@@ -45,7 +45,7 @@ async fn start(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<
     (child, log)
 }
 
-/// Reads the log up to a line with the text; else panics with all of it.
+/// Reads the log up to a line with the text; panics with the log if there is none.
 async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) {
     let mut all = String::new();
     while let Some(line) = log.next_line().await.unwrap() {

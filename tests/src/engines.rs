@@ -1,14 +1,14 @@
-//! The runtimes that this machine has. Docker may be missing: what needs it is skipped then, and says so.
+//! The engines of this machine. Tests that need Docker are skipped, with a message, if it is missing.
 
 use std::io::Write;
 
 use anyhow::{Result, bail};
 use harness::engine::{Engine, EngineChoice, EngineError};
 
-/// Set to `docker`, it makes a test fail that would be skipped for lack of Docker.
+/// The variable that, set to `docker`, makes tests fail instead of being skipped without Docker.
 const REQUIRE: &str = "MESH_REQUIRE";
 
-/// Docker, or nothing where no engine answers, which is told on standard error.
+/// Docker; none, with a line on standard error, if no engine answers.
 ///
 /// # Errors
 /// No engine answers, and `MESH_REQUIRE` is `docker`.
@@ -25,10 +25,10 @@ pub async fn docker() -> Result<Option<Engine>> {
     }
 }
 
-/// Runs a test's body on each runtime that this machine has.
+/// Runs a test's body on each engine of this machine.
 ///
 /// # Errors
-/// It has none, or lacks Docker where that is required.
+/// There is none, or Docker is required and missing.
 pub async fn on_each(body: impl AsyncFn(Engine)) -> Result<()> {
     let mut all: Vec<Engine> = docker().await?.into_iter().collect();
     match EngineChoice::Process.connect().await {
@@ -42,7 +42,7 @@ pub async fn on_each(body: impl AsyncFn(Engine)) -> Result<()> {
     Ok(())
 }
 
-/// Not through `eprintln`, which libtest keeps to itself for a test that passes.
+/// Writes directly, because libtest captures `eprintln` of a test that passes.
 fn skipped(what: &str, reason: &EngineError) {
     let _ = writeln!(std::io::stderr(), "skipped: it needs {what}: {reason}");
 }
