@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::execute::InjectedFault;
-use crate::verify::traffic::{FaultWindow, Record};
+use crate::verify::traffic::{FaultWindow, TrafficRecord};
 
 /// Time after a fault's healing in which requests may still fail.
 pub const RECOVERY_GRACE: Duration = Duration::from_secs(3);
@@ -28,7 +28,7 @@ pub struct FailureCount {
 
 impl FailureCount {
     /// Classifies the failures of a record. The times of `injected` are on the record's clock.
-    pub fn new(record: &Record, injected: &[InjectedFault]) -> Self {
+    pub fn new(record: &TrafficRecord, injected: &[InjectedFault]) -> Self {
         let spans = |after: Duration| -> Vec<FaultWindow> {
             let span = |fault: &InjectedFault| FaultWindow {
                 from: fault.from,

@@ -21,4 +21,4 @@ pub use fault::{Fault, FaultKind};
 pub use generate::{ScheduleSpec, generate};
 pub use run::ExperimentResult;
 pub use schedule::{Schedule, ScheduleError, Step};
-pub use shrink::{Ended, Limits, Shrunk, shrink};
+pub use shrink::{SearchEnd, Shrunk, TrialBudget, shrink};

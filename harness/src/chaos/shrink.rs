@@ -10,7 +10,7 @@ const SHORTEST_MS: u64 = 250;
 
 /// Limits of the search.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct TrialBudget {
     /// Maximum number of trials.
     pub runs: usize,
     /// Deadline after which no trial starts.
@@ -19,7 +19,7 @@ pub struct Limits {
 
 /// Why the search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum SearchEnd {
     /// No shorter candidate fails.
     Shortest,
     /// The limit of trials is reached.
@@ -38,23 +38,23 @@ pub struct Shrunk {
     /// Number of trials.
     pub runs: usize,
     /// Why the search ended.
-    pub ended: Ended,
+    pub ended: SearchEnd,
 }
 
 /// Shrinks `failing` while `fails` confirms that the result still fails: first removes ever smaller groups of steps, from
 /// one half down to single steps, then idle time, then shortens the faults. Ends if `fails` returns `None`.
-pub async fn shrink<F>(failing: &Schedule, limits: Limits, fails: F) -> Shrunk
+pub async fn shrink<F>(failing: &Schedule, budget: TrialBudget, fails: F) -> Shrunk
 where
     F: AsyncFnMut(&Schedule) -> Option<bool>,
 {
-    let mut search = Search {
+    let mut search = Shrinker {
         best: failing.clone(),
         passed: Vec::new(),
         runs: 0,
-        limits,
+        budget,
         fails,
     };
-    let ended = search.all().await.err().unwrap_or(Ended::Shortest);
+    let ended = search.all().await.err().unwrap_or(SearchEnd::Shortest);
     Shrunk {
         schedule: search.best,
         runs: search.runs,
@@ -62,17 +62,17 @@ where
     }
 }
 
-struct Search<F> {
+struct Shrinker<F> {
     best: Schedule,
     /// Candidates that did not fail.
     passed: Vec<Schedule>,
     runs: usize,
-    limits: Limits,
+    budget: TrialBudget,
     fails: F,
 }
 
-impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
-    async fn all(&mut self) -> Result<(), Ended> {
+impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Shrinker<F> {
+    async fn all(&mut self) -> Result<(), SearchEnd> {
         self.steps().await?;
         let compact = compacted(&self.best);
         self.attempt(compact).await?;
@@ -81,7 +81,7 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
     }
 
     /// Removes steps until none can be removed.
-    async fn steps(&mut self) -> Result<(), Ended> {
+    async fn steps(&mut self) -> Result<(), SearchEnd> {
         let mut size = self.best.steps.len().div_ceil(2);
         while size > 0 {
             let before = self.best.steps.len();
@@ -101,18 +101,18 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Search<F> {
     }
 
     /// Tries `candidate` unless it is known or invalid, and makes it the best if it fails. Returns whether it does.
-    async fn attempt(&mut self, candidate: Schedule) -> Result<bool, Ended> {
+    async fn attempt(&mut self, candidate: Schedule) -> Result<bool, SearchEnd> {
         if candidate == self.best || self.passed.contains(&candidate) || !candidate.violations().is_empty() {
             return Ok(false);
         }
-        if self.runs >= self.limits.runs {
-            return Err(Ended::Runs);
+        if self.runs >= self.budget.runs {
+            return Err(SearchEnd::Runs);
         }
-        if Instant::now() >= self.limits.until {
-            return Err(Ended::Time);
+        if Instant::now() >= self.budget.until {
+            return Err(SearchEnd::Time);
         }
         self.runs += 1;
-        let fails = (self.fails)(&candidate).await.ok_or(Ended::Inconclusive)?;
+        let fails = (self.fails)(&candidate).await.ok_or(SearchEnd::Inconclusive)?;
         if fails {
             self.best = candidate;
         } else {

@@ -14,8 +14,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress: &Progress) {
     let filter = format!("{}={run}", label::RUN);
     let nodes = mesh.nodes().iter();
-    let mut known: BTreeMap<String, State> = nodes
-        .map(|node| (node.container.name.clone(), State::Running))
+    let mut known: BTreeMap<String, ContainerState> = nodes
+        .map(|node| (node.container.name.clone(), ContainerState::Running))
         .collect();
     loop {
         // An engine's error is ignored until the next poll.
@@ -23,7 +23,7 @@ pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress
             for change in changes(&mut known, &listed) {
                 progress.say(&change);
             }
-            if known.values().all(|state| *state == State::Removed) {
+            if known.values().all(|state| *state == ContainerState::Removed) {
                 return;
             }
         }
@@ -32,7 +32,7 @@ pub(super) async fn containers(engine: &Engine, mesh: &Mesh, run: &str, progress
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+enum ContainerState {
     Running,
     Paused,
     Ended,
@@ -40,15 +40,15 @@ enum State {
 }
 
 /// Updates `known`, and describes each change.
-fn changes(known: &mut BTreeMap<String, State>, listed: &[Container]) -> Vec<String> {
+fn changes(known: &mut BTreeMap<String, ContainerState>, listed: &[Container]) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, known) in known {
         let container = listed.iter().find(|container| container.name == *name);
         let (state, what) = match container.map(|container| (container.state.as_str(), container)) {
-            None => (State::Removed, "has been removed".to_owned()),
-            Some(("running", _)) => (State::Running, "is running again".to_owned()),
-            Some(("paused", _)) => (State::Paused, "is paused".to_owned()),
-            Some((_, container)) if container.ended() => (State::Ended, container.failure()),
+            None => (ContainerState::Removed, "has been removed".to_owned()),
+            Some(("running", _)) => (ContainerState::Running, "is running again".to_owned()),
+            Some(("paused", _)) => (ContainerState::Paused, "is paused".to_owned()),
+            Some((_, container)) if container.ended() => (ContainerState::Ended, container.failure()),
             // In transition.
             Some(_) => continue,
         };
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn each_change_is_reported_once() {
         let mut known = BTreeMap::from([
-            ("lb".to_owned(), State::Running),
-            ("b".to_owned(), State::Running),
+            ("lb".to_owned(), ContainerState::Running),
+            ("b".to_owned(), ContainerState::Running),
         ]);
         let up = || container("lb", "running", "Up 3 seconds");
         assert!(changes(&mut known, &[up(), container("b", "running", "Up")]).is_empty());

@@ -21,7 +21,7 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct Inner {
-    output: Output,
+    output: Sink,
     color: bool,
     stage: String,
     /// Whether the stage has started and not ended.
@@ -32,7 +32,7 @@ struct Inner {
 }
 
 #[derive(Debug)]
-enum Output {
+enum Sink {
     Live(ProgressBar),
     Plain,
     Silent,
@@ -43,21 +43,21 @@ impl Progress {
     pub fn new() -> Self {
         let live = std::io::stderr().is_terminal();
         Self::with(if live {
-            Output::Live(ProgressBar::hidden())
+            Sink::Live(ProgressBar::hidden())
         } else {
-            Output::Plain
+            Sink::Plain
         })
     }
 
     /// No output.
     pub fn silent() -> Self {
-        Self::with(Output::Silent)
+        Self::with(Sink::Silent)
     }
 
-    fn with(output: Output) -> Self {
+    fn with(output: Sink) -> Self {
         let now = Instant::now();
         let inner = Inner {
-            color: colored(matches!(output, Output::Live(_))),
+            color: colored(matches!(output, Sink::Live(_))),
             output,
             stage: String::new(),
             running: false,
@@ -78,7 +78,7 @@ impl Progress {
             inner.since = Instant::now();
             inner.noted = inner.since;
             inner.note.clear();
-            if let Output::Live(bar) = &mut inner.output {
+            if let Sink::Live(bar) = &mut inner.output {
                 bar.finish_and_clear();
                 *bar = ProgressBar::new_spinner();
                 if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:12} {wide_msg:.dim}")
@@ -94,13 +94,13 @@ impl Progress {
     /// Shows the current step of the stage.
     pub fn note(&self, text: &str) {
         self.change(|inner| match &inner.output {
-            Output::Live(bar) => bar.set_message(text.to_owned()),
-            Output::Plain if inner.note != text && inner.noted.elapsed() >= PLAIN_PERIOD => {
+            Sink::Live(bar) => bar.set_message(text.to_owned()),
+            Sink::Plain if inner.note != text && inner.noted.elapsed() >= PLAIN_PERIOD => {
                 line(&format!("{}: {text}", inner.stage));
                 inner.note = text.to_owned();
                 inner.noted = Instant::now();
             }
-            Output::Plain | Output::Silent => {}
+            Sink::Plain | Sink::Silent => {}
         });
     }
 
@@ -110,7 +110,7 @@ impl Progress {
             let took = seconds(inner.since.elapsed());
             inner.running = false;
             match &inner.output {
-                Output::Live(bar) => {
+                Sink::Live(bar) => {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {text} {}",
@@ -119,8 +119,8 @@ impl Progress {
                         inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
-                Output::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
-                Output::Silent => {}
+                Sink::Plain => line(&format!("{}: {text} ({took})", inner.stage)),
+                Sink::Silent => {}
             }
         });
     }
@@ -133,7 +133,7 @@ impl Progress {
             }
             let took = seconds(inner.since.elapsed());
             match &inner.output {
-                Output::Live(bar) => {
+                Sink::Live(bar) => {
                     bar.finish_and_clear();
                     line(&format!(
                         "{} {:12} {}",
@@ -142,8 +142,8 @@ impl Progress {
                         inner.painted(&format!("({took})"), Style::new().dimmed())
                     ));
                 }
-                Output::Plain => line(&format!("{}: failed ({took})", inner.stage)),
-                Output::Silent => {}
+                Sink::Plain => line(&format!("{}: failed ({took})", inner.stage)),
+                Sink::Silent => {}
             }
         });
     }
@@ -151,9 +151,9 @@ impl Progress {
     /// Prints a message.
     pub fn say(&self, text: &str) {
         self.change(|inner| match &inner.output {
-            Output::Live(bar) => bar.suspend(|| line(text)),
-            Output::Plain => line(text),
-            Output::Silent => {}
+            Sink::Live(bar) => bar.suspend(|| line(text)),
+            Sink::Plain => line(text),
+            Sink::Silent => {}
         });
     }
 

@@ -5,8 +5,8 @@ use crate::chaos::Fault;
 use crate::verify::traffic::RequestOutcome;
 
 /// A record of failed requests, each given by its start and end in seconds.
-fn record(failed: &[(f64, f64)]) -> Record {
-    let mut record = Record::new(Vec::new(), SystemTime::UNIX_EPOCH);
+fn record(failed: &[(f64, f64)]) -> TrafficRecord {
+    let mut record = TrafficRecord::new(Vec::new(), SystemTime::UNIX_EPOCH);
     for (at, end) in failed {
         record.add(RequestOutcome {
             at: Duration::from_secs_f64(*at),
@@ -79,7 +79,7 @@ fn routes_without_an_answer_after_the_last_fault_are_listed() {
         container_port: 80,
         target: "/".to_owned(),
     };
-    let mut record = Record::new(vec![route("one"), route("two")], SystemTime::UNIX_EPOCH);
+    let mut record = TrafficRecord::new(vec![route("one"), route("two")], SystemTime::UNIX_EPOCH);
     for (at, route) in [(5, 0), (5, 1), (21, 0)] {
         let answer = crate::cluster::answer::Answer {
             service: "a".to_owned(),

@@ -9,8 +9,8 @@ use crate::chaos::{Fault, FaultKind, ScheduleSpec, Step, generate};
 
 const MANY: usize = 10_000;
 
-fn limits(runs: usize) -> Limits {
-    Limits {
+fn limits(runs: usize) -> TrialBudget {
+    TrialBudget {
         runs,
         until: Instant::now() + Duration::from_secs(3600),
     }
@@ -59,7 +59,7 @@ proptest! {
             .collect();
         let shrunk = block_on(shrink(&schedule, limits(MANY), async |some| Some(holds(some, &matter))));
         prop_assert_eq!(faults(&shrunk.schedule), matter);
-        prop_assert_eq!(shrunk.ended, Ended::Shortest);
+        prop_assert_eq!(shrunk.ended, SearchEnd::Shortest);
         prop_assert_eq!(shrunk.schedule.violations(), [""; 0]);
         // At most the lead, two faults, and a pause.
         prop_assert!(shrunk.schedule.duration_ms <= 2 * (REST_MS + 3_000 + SHORTEST_MS), "{:?}", shrunk.schedule);
@@ -88,7 +88,7 @@ proptest! {
         prop_assert!(shrunk.schedule.duration_ms <= schedule.duration_ms);
         prop_assert_eq!(shrunk.runs, tried);
         prop_assert!(tried <= runs);
-        prop_assert!(shrunk.ended == Ended::Runs || shrunk.ended == Ended::Shortest);
+        prop_assert!(shrunk.ended == SearchEnd::Runs || shrunk.ended == SearchEnd::Shortest);
     }
 
     #[test]
@@ -116,13 +116,13 @@ fn a_schedule_that_always_fails_shrinks_to_no_steps() {
 fn a_schedule_that_no_longer_fails_is_not_shrunk() {
     let schedule = of_seed(3, 30_000);
     let shrunk = block_on(shrink(&schedule, limits(MANY), async |_| Some(false)));
-    assert_eq!((shrunk.schedule, shrunk.ended), (schedule, Ended::Shortest));
+    assert_eq!((shrunk.schedule, shrunk.ended), (schedule, SearchEnd::Shortest));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_trial_starts_after_the_deadline() {
     let begun = Instant::now();
-    let limits = Limits {
+    let limits = TrialBudget {
         runs: MANY,
         until: begun + Duration::from_secs(60),
     };
@@ -133,7 +133,7 @@ async fn no_trial_starts_after_the_deadline() {
         Some(false)
     })
     .await;
-    assert_eq!((shrunk.runs, shrunk.ended), (3, Ended::Time));
+    assert_eq!((shrunk.runs, shrunk.ended), (3, SearchEnd::Time));
     assert_eq!(last - begun, Duration::from_secs(50));
 }
 
@@ -145,7 +145,7 @@ fn an_inconclusive_trial_ends_the_search_with_the_best_so_far() {
         tried += 1;
         (tried == 1).then_some(true)
     }));
-    assert_eq!((shrunk.runs, shrunk.ended), (2, Ended::Inconclusive));
+    assert_eq!((shrunk.runs, shrunk.ended), (2, SearchEnd::Inconclusive));
     let left: Vec<Step> = schedule.steps[schedule.steps.len().div_ceil(2)..].to_vec();
     assert_eq!(shrunk.schedule.steps, left);
 }

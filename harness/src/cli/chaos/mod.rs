@@ -18,7 +18,7 @@ use harness::interrupt::Interrupts;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use self::trial::Trial;
+use self::trial::ScheduleTrial;
 use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::{EngineArgs, MeshArgs};
 use super::prepare;
@@ -101,7 +101,7 @@ pub(super) async fn run(
             progress: progress.clone(),
         };
         progress.say(&announced(&schedule, &file, args.replay.is_some()));
-        let trial = Trial {
+        let trial = ScheduleTrial {
             experiment,
             schedule,
             file,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::chaos::{Ended, Experiment, ExperimentResult, Limits, Schedule, shrink};
+use harness::chaos::{Experiment, ExperimentResult, Schedule, SearchEnd, TrialBudget, shrink};
 use harness::console::{Progress, seconds};
 use harness::error::Error;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ const TRIALS: usize = 12;
 const TRIAL_TIME: Duration = Duration::from_secs(10 * 60);
 
 /// One schedule to run.
-pub(super) struct Trial {
+pub(super) struct ScheduleTrial {
     pub(super) experiment: Experiment,
     pub(super) schedule: Schedule,
     pub(super) file: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Trial {
     pub(super) shrunk: Option<PathBuf>,
 }
 
-impl Trial {
+impl ScheduleTrial {
     /// Runs the schedule. Returns whether the mesh recovered; if not, prints the failure and the command for a replay.
     pub(super) async fn run(&self) -> Result<bool, Error> {
         let progress = &self.experiment.progress;
@@ -74,12 +74,12 @@ impl Trial {
     /// Searches for a shorter failing schedule and writes it to `path`. Returns the file of the shortest one found.
     async fn shorter<'a>(&'a self, path: &'a PathBuf) -> &'a PathBuf {
         let progress = &self.experiment.progress;
-        let limits = Limits {
+        let budget = TrialBudget {
             runs: TRIALS,
             until: Instant::now() + TRIAL_TIME,
         };
         let mut trials = 0;
-        let shrunk = shrink(&self.schedule, limits, async |candidate| {
+        let shrunk = shrink(&self.schedule, budget, async |candidate| {
             trials += 1;
             progress.stage("shrinking");
             progress.note(&format!(
@@ -97,10 +97,10 @@ impl Trial {
         })
         .await;
         let why = match shrunk.ended {
-            Ended::Shortest => "no shorter candidate fails",
-            Ended::Runs => "the limit of trials is reached",
-            Ended::Time => "the time for trials is over",
-            Ended::Inconclusive => "the last trial was inconclusive",
+            SearchEnd::Shortest => "no shorter candidate fails",
+            SearchEnd::Runs => "the limit of trials is reached",
+            SearchEnd::Time => "the time for trials is over",
+            SearchEnd::Inconclusive => "the last trial was inconclusive",
         };
         if shrunk.schedule == self.schedule {
             progress.say(&format!("No shorter failing schedule found: {why}."));

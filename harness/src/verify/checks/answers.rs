@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
-use crate::verify::traffic::{Record, Traffic};
+use crate::verify::traffic::{Traffic, TrafficRecord};
 use crate::wait;
 
 /// Requests on one route to show that its instances alternate.
@@ -82,7 +82,7 @@ pub async fn traffic_flows(traffic: &Traffic) -> Result<(), Error> {
 }
 
 /// The routes with fewer than [`ANSWERS`] answers to requests sent at `since` or later, one line each.
-fn unanswered(record: &Record, since: Duration) -> Vec<String> {
+fn unanswered(record: &TrafficRecord, since: Duration) -> Vec<String> {
     let mut answers = vec![0_usize; record.routes().len()];
     for (outcome, _) in record.answers().filter(|(outcome, _)| outcome.at >= since) {
         if let Some(count) = answers.get_mut(outcome.route) {

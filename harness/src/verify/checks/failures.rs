@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::error::{Error, check};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::Context;
-use crate::verify::traffic::{FaultWindow, Pace, Record, RequestOutcome};
+use crate::verify::traffic::{FaultWindow, Pace, RequestOutcome, TrafficRecord};
 
 /// Checks that every request was answered, and that there was at least one answer on every route.
-pub fn no_request_failed(record: &Record) -> Result<(), Error> {
+pub fn no_request_failed(record: &TrafficRecord) -> Result<(), Error> {
     let unanswered = record.unanswered_routes(Duration::ZERO);
     check(
         record.failed() == 0 && record.sent() > 0 && unanswered.is_empty(),
@@ -22,7 +22,7 @@ pub fn no_request_failed(record: &Record) -> Result<(), Error> {
 /// of clients.
 pub fn only_requests_in_flight_failed(
     ctx: &Context,
-    record: &Record,
+    record: &TrafficRecord,
     service: &str,
     fault: FaultWindow,
     objective: Objective,
@@ -53,7 +53,7 @@ pub fn only_requests_in_flight_failed(
 
 /// Splits the failed requests into those in flight on the faulty instance of `service` and all others.
 fn split<'a>(
-    record: &'a Record,
+    record: &'a TrafficRecord,
     service: &str,
     fault: FaultWindow,
 ) -> (Vec<&'a RequestOutcome>, Vec<&'a RequestOutcome>) {
@@ -63,7 +63,7 @@ fn split<'a>(
 }
 
 /// The most requests that can be in flight on one instance: each client has one request in flight at a time.
-fn max_in_flight(record: &Record, service: &str) -> usize {
+fn max_in_flight(record: &TrafficRecord, service: &str) -> usize {
     let routes = record.routes().iter().filter(|route| route.service == service);
     routes.count() * Pace::default().clients
 }
@@ -85,7 +85,7 @@ pub(super) mod tests {
         until: ms(150),
     };
 
-    pub(in crate::verify::checks) fn record(outcomes: &[(u64, usize, bool)]) -> Record {
+    pub(in crate::verify::checks) fn record(outcomes: &[(u64, usize, bool)]) -> TrafficRecord {
         let route = |service: &str| Route {
             way: LB,
             service: service.to_owned(),
@@ -93,7 +93,7 @@ pub(super) mod tests {
             container_port: 80,
             target: "/".to_owned(),
         };
-        let mut record = Record::new(vec![route("a"), route("b")], SystemTime::UNIX_EPOCH);
+        let mut record = TrafficRecord::new(vec![route("a"), route("b")], SystemTime::UNIX_EPOCH);
         for &(at, route, answered) in outcomes {
             let answer = Answer {
                 service: "a".to_owned(),

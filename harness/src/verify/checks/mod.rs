@@ -9,4 +9,4 @@ mod refusal;
 pub use answers::{alternates, hosts_of, time_to_answer, traffic_flows};
 pub use failures::{no_request_failed, only_requests_in_flight_failed};
 pub use instances::{ended_cleanly, kill, ready, restart};
-pub use refusal::is_refused;
+pub use refusal::{FrontendError, is_refused};

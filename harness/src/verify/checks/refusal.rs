@@ -14,11 +14,15 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// The frontend's body for a request that it cannot answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Refused {
-    error: String,
-    service: String,
-    via: String,
-    reason: String,
+pub struct FrontendError {
+    /// The status in words.
+    pub error: String,
+    /// The requested service.
+    pub service: String,
+    /// How the frontend requested it: `socks5` or `lb`.
+    pub via: String,
+    /// What went wrong.
+    pub reason: String,
 }
 
 /// Checks that a request to a service without an instance fails within a second: the frontend answers with a JSON error,
@@ -41,7 +45,7 @@ pub async fn is_refused((route, address): &(Route, SocketAddr)) -> Result<(), St
 fn check_body(route: &Route, response: &Response) -> Result<(), String> {
     let text = String::from_utf8_lossy(&response.body);
     let seen = || format!("status {}: {}", response.status, text.trim_end());
-    let refused: Refused = serde_json::from_slice(&response.body).map_err(|_| seen())?;
+    let refused: FrontendError = serde_json::from_slice(&response.body).map_err(|_| seen())?;
     // SOCKS5 reports that no instance is up; a TCP load balancer can only close the connection.
     let (status, error, via, reason) = if route.way == VIA_LB {
         (502, "bad gateway", "lb", "")

@@ -13,9 +13,9 @@ pub struct Measurements {
     pub in_flight: usize,
 }
 
-/// Summary of one objective's measured values.
+/// ObjectiveSummary of one objective's measured values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
+pub struct ObjectiveSummary {
     /// The objective.
     pub objective: Objective,
     /// Number of measured values, at least 1.
@@ -28,7 +28,7 @@ pub struct Summary {
     pub max: Value,
 }
 
-impl Summary {
+impl ObjectiveSummary {
     /// Whether no value exceeds the limit.
     pub fn met(&self) -> bool {
         self.max <= self.objective.limit()
@@ -50,10 +50,10 @@ impl Measurements {
     }
 
     /// The summary of one objective; `None` if it was not measured.
-    pub fn summary(&self, objective: Objective) -> Option<Summary> {
+    pub fn summary(&self, objective: Objective) -> Option<ObjectiveSummary> {
         let mut sorted = self.samples.get(&objective)?.clone();
         sorted.sort_unstable();
-        Some(Summary {
+        Some(ObjectiveSummary {
             objective,
             count: sorted.len(),
             p50: percentile(&sorted, 50)?,
@@ -63,7 +63,7 @@ impl Measurements {
     }
 
     /// The summaries of all measured objectives, in the order of [`Objective::ALL`].
-    pub fn summaries(&self) -> Vec<Summary> {
+    pub fn summaries(&self) -> Vec<ObjectiveSummary> {
         Objective::ALL
             .into_iter()
             .filter_map(|objective| self.summary(objective))
@@ -71,7 +71,7 @@ impl Measurements {
     }
 
     /// The measured objectives that were not met.
-    pub fn missed(&self) -> Vec<Summary> {
+    pub fn missed(&self) -> Vec<ObjectiveSummary> {
         let mut summaries = self.summaries();
         summaries.retain(|summary| !summary.met());
         summaries

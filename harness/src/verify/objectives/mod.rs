@@ -5,7 +5,7 @@ mod measurements;
 use std::fmt;
 use std::time::Duration;
 
-pub use self::measurements::{Measurements, Summary};
+pub use self::measurements::{Measurements, ObjectiveSummary};
 
 const MEGABYTE: u64 = 1_000_000;
 

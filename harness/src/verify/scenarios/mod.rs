@@ -1,8 +1,8 @@
 //! The scenarios of `harness test`, one file each.
 //!
-//! To add a scenario, copy a short one such as [`paths`] to a new file: its `SCENARIO` has the name, the property, the
-//! requirements, and the check. Then register it below: a `mod` line, and its place in [`ALL`], the order of the run.
-//! The compiler reports a scenario that is not registered.
+//! To add a scenario, copy a short one such as `alternation.rs` to a new file: its `SCENARIO` has the name, the property,
+//! the requirements, and the check. Then register it here: a `mod` line, and its place in [`ALL`], the order of the run.
+//! A unit test fails for a file that is not registered. No other file changes.
 //!
 //! A check gets a [`Context`](super::suite::Context): `mesh()` is the shared mesh, which must be left as it was found;
 //! `own_mesh()` starts a private one with another topology; `traffic()` sends constant requests; `measure()` records an
@@ -55,3 +55,34 @@ pub static ALL: &[&Scenario] = &[
     &side_by_side::SCENARIO,
     &compose_interop::SCENARIO,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_file_here_is_registered_under_its_name() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verify/scenarios");
+        let files: BTreeSet<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .filter(|name| name != "mod")
+            .collect();
+        let names: BTreeSet<String> = super::ALL
+            .iter()
+            .map(|scenario| scenario.name.to_owned())
+            .collect();
+        assert_eq!(files, names);
+        assert_eq!(names.len(), super::ALL.len(), "names are unique");
+    }
+}

@@ -10,7 +10,7 @@ use crate::error::{Error, check};
 use crate::verify::checks::{alternates, is_refused, ready, traffic_flows};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::{Record, RequestOutcome, Traffic};
+use crate::verify::traffic::{RequestOutcome, Traffic, TrafficRecord};
 use crate::wait;
 
 /// The two sides of the partition.
@@ -146,7 +146,7 @@ async fn answers_alone(mesh: &Mesh, route: &(Route, SocketAddr), member: &str) -
 
 /// Checks that requests failed only between the cut and the convergence after it and, on a path that is served
 /// throughout, only until its side had settled.
-fn check_failures(record: &Record, phases: &Phases) -> Result<(), Error> {
+fn check_failures(record: &TrafficRecord, phases: &Phases) -> Result<(), Error> {
     let failures: Vec<&RequestOutcome> = record
         .failures()
         .filter(|outcome| !excused(record, phases, outcome))
@@ -162,7 +162,7 @@ fn check_failures(record: &Record, phases: &Phases) -> Result<(), Error> {
     )
 }
 
-fn excused(record: &Record, phases: &Phases, outcome: &RequestOutcome) -> bool {
+fn excused(record: &TrafficRecord, phases: &Phases, outcome: &RequestOutcome) -> bool {
     let until = match record.routes().get(outcome.route) {
         Some(route) if server(route).is_some() => phases.settled,
         Some(_) => phases.converged,
@@ -189,7 +189,7 @@ mod tests {
             target: "/".to_owned(),
         };
         let routes = vec![route(LB, "lb", "b"), route(SOCKS5, "frontend", "b")];
-        let record = Record::new(routes, SystemTime::UNIX_EPOCH);
+        let record = TrafficRecord::new(routes, SystemTime::UNIX_EPOCH);
         let phases = Phases {
             cut: ms(100),
             settled: ms(200),

@@ -6,7 +6,7 @@ use crate::cluster::mesh::{Cut, Mesh};
 use crate::error::{Error, check};
 use crate::verify::checks::{ready, traffic_flows};
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::{FaultWindow, Record, RequestOutcome, Traffic};
+use crate::verify::traffic::{FaultWindow, RequestOutcome, Traffic, TrafficRecord};
 use crate::wait;
 
 /// The member that is cut off from the instance.
@@ -84,7 +84,7 @@ async fn is_detected(mesh: &Mesh) -> Result<(), Error> {
 }
 
 /// Checks that only requests in flight on the instance during the cut failed.
-fn check_failures(record: &Record, fault: FaultWindow) -> Result<(), Error> {
+fn check_failures(record: &TrafficRecord, fault: FaultWindow) -> Result<(), Error> {
     let excused = |outcome: &RequestOutcome| {
         let route = record.routes().get(outcome.route);
         let through = route.is_some_and(|route| route.member == MEMBER && route.service == SERVICE);

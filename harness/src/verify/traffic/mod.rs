@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::answer;
 use crate::cluster::topology::Route;
 use crate::timeline::{Entry, EntryKind};
-pub use record::{Classified, FaultWindow, Record, RequestOutcome};
+pub use record::{Classified, FaultWindow, RequestOutcome, TrafficRecord};
 
 /// Timeout for a request; above the frontend's own timeout of 5 s.
 const REQUEST_LIMIT: Duration = Duration::from_secs(7);
@@ -64,13 +64,13 @@ pub struct Traffic {
 /// A handle to a record, valid after the traffic has ended. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    record: Arc<Mutex<Record>>,
+    record: Arc<Mutex<TrafficRecord>>,
     start: Instant,
 }
 
 impl Recording {
     /// Reads the record so far. `look` must be quick: it holds the lock that recording needs.
-    pub fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+    pub fn read<T>(&self, look: impl FnOnce(&TrafficRecord) -> T) -> T {
         look(&self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -111,7 +111,7 @@ impl Traffic {
     pub fn start(routes: &[(Route, SocketAddr)], pace: Pace) -> Self {
         let start = Instant::now();
         let (routes, addresses): (Vec<Route>, Vec<SocketAddr>) = routes.iter().cloned().unzip();
-        let record = Record::new(routes.clone(), SystemTime::now());
+        let record = TrafficRecord::new(routes.clone(), SystemTime::now());
         let recording = Recording {
             record: Arc::new(Mutex::new(record)),
             start,
@@ -145,7 +145,7 @@ impl Traffic {
     }
 
     /// Reads the record so far.
-    pub fn read<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+    pub fn read<T>(&self, look: impl FnOnce(&TrafficRecord) -> T) -> T {
         self.recording.read(look)
     }
 
@@ -176,10 +176,10 @@ impl Traffic {
     }
 
     /// Ends the traffic, waits for the requests in flight, and returns the record.
-    pub async fn finish(mut self) -> Record {
+    pub async fn finish(mut self) -> TrafficRecord {
         self.stop.cancel();
         while self.clients.join_next().await.is_some() {}
-        self.read(Record::clone)
+        self.read(TrafficRecord::clone)
     }
 }
 

@@ -21,7 +21,7 @@ pub struct RequestOutcome {
     pub at: Duration,
     /// Time from sending to the result.
     pub took: Duration,
-    /// Index of its route in [`Record::routes`].
+    /// Index of its route in [`TrafficRecord::routes`].
     pub route: usize,
     /// The answer, or the error.
     pub result: Result<Answer, String>,
@@ -36,7 +36,7 @@ impl RequestOutcome {
 
 /// All requests: every one is counted, and the latest are kept with their outcomes.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct TrafficRecord {
     routes: Vec<Route>,
     began: SystemTime,
     sent: usize,
@@ -71,7 +71,7 @@ pub struct Classified<'a> {
     pub others: Vec<&'a RequestOutcome>,
 }
 
-impl Record {
+impl TrafficRecord {
     /// An empty record of traffic on `routes` that started at `began`.
     pub fn new(routes: Vec<Route>, began: SystemTime) -> Self {
         Self {

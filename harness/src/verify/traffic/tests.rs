@@ -50,7 +50,7 @@ async fn listening(flaky: bool, host: &'static str) -> (SocketAddr, JoinSet<()>)
     (address, server)
 }
 
-async fn until_read(traffic: &Traffic, enough: impl Fn(&Record) -> bool) {
+async fn until_read(traffic: &Traffic, enough: impl Fn(&TrafficRecord) -> bool) {
     let attempt = async || {
         traffic.read(|record| {
             if enough(record) {

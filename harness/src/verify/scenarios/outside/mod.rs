@@ -4,13 +4,12 @@ mod addresses;
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::cluster::mesh::{Mesh, Node};
 use crate::cluster::topology::{FRONTEND_PORT, Role, Topology};
 use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::http;
+use crate::verify::checks::FrontendError;
 use crate::verify::suite::{Context, Requirements, Scenario};
 
 /// An additional service of the frontend. The name that it requests from its sidecar has no server group.
@@ -22,14 +21,6 @@ const LIMIT: Duration = Duration::from_secs(7);
 /// The SOCKS5 reply's name and number (RFC 1928, section 6).
 const NOT_ALLOWED: &str = "connection not allowed by its rules (0x02)";
 const REQUESTS: usize = 5;
-
-/// The frontend's body for a failed request.
-#[derive(Debug, Deserialize)]
-struct Refusal {
-    service: String,
-    via: String,
-    reason: String,
-}
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "outside",
@@ -92,7 +83,7 @@ async fn name_is_refused(mesh: &Mesh, request: usize) -> Result<(), Error> {
     let took = begun.elapsed();
     let response = answered.map_err(|error| Error::unmet(&expected, error.to_string()))?;
     let text = String::from_utf8_lossy(&response.body);
-    let refusal = serde_json::from_str::<Refusal>(&text);
+    let refusal = serde_json::from_str::<FrontendError>(&text);
     let explained = refusal.is_ok_and(|refusal| {
         refusal.service == OUTSIDE && refusal.via == "socks5" && refusal.reason.ends_with(NOT_ALLOWED)
     });

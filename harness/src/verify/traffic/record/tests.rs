@@ -21,7 +21,7 @@ fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> RequestOutcome {
     }
 }
 
-fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> Record {
+fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> TrafficRecord {
     let route = Route {
         way: "frontend",
         service: "a".to_owned(),
@@ -29,7 +29,7 @@ fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> Record {
         container_port: 8080,
         target: "/service-a".to_owned(),
     };
-    let mut record = Record::new(vec![route], UNIX_EPOCH + Duration::from_secs(3600));
+    let mut record = TrafficRecord::new(vec![route], UNIX_EPOCH + Duration::from_secs(3600));
     for outcome in outcomes {
         record.add(outcome);
     }
