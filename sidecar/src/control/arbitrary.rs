@@ -12,9 +12,9 @@ use super::resources::{Given, Key, Resource};
 use super::sentence::Action;
 use super::values::{ALLOW_ALL, Guard, Json, Value};
 
-/// What a command says.
+/// A command, before it is written as words or as JSON.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
+pub(super) struct Statement {
     pub(super) action: Action,
     pub(super) resource: Resource,
     /// Empty if the action is to list.
@@ -25,7 +25,7 @@ pub(super) struct Said {
     pub(super) keys: Vec<(Key, Vec<String>)>,
 }
 
-impl Said {
+impl Statement {
     pub(super) fn words(&self) -> String {
         let Self { action, resource, .. } = self;
         let mut words = vec![action.to_string(), resource.to_string(), self.name.clone()];
@@ -131,17 +131,17 @@ fn places(
     })
 }
 
-fn said(
+fn statement(
     actions: &'static [Action],
     resources: impl Iterator<Item = Resource>,
     keys: fn(Action, Resource) -> BoxedStrategy<Vec<Key>>,
-) -> impl Strategy<Value = Said> {
+) -> impl Strategy<Value = Statement> {
     (select(actions), places(resources), name()).prop_flat_map(move |(action, (resource, places), name)| {
         let values = keys(action, resource).prop_flat_map(|keys| {
             let values = keys.into_iter().map(|key| (Just(key), words(key)));
             values.collect::<Vec<_>>()
         });
-        values.prop_map(move |keys| Said {
+        values.prop_map(move |keys| Statement {
             action,
             resource,
             name: name.clone(),
@@ -183,42 +183,42 @@ fn keys_to_update(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
 }
 
 /// A command that changes the configuration.
-pub(super) fn change() -> impl Strategy<Value = Said> {
+pub(super) fn change() -> impl Strategy<Value = Statement> {
     let updatable = configured().filter(|resource| resource.spec().updatable().count() > 0);
     prop_oneof![
-        6 => said(&[Action::Add], configured(), keys_to_add),
-        2 => said(&[Action::Update], updatable, keys_to_update),
-        2 => said(&[Action::Remove, Action::ForceRemove], configured(), no_keys),
+        6 => statement(&[Action::Add], configured(), keys_to_add),
+        2 => statement(&[Action::Update], updatable, keys_to_update),
+        2 => statement(&[Action::Remove, Action::ForceRemove], configured(), no_keys),
     ]
 }
 
-fn session() -> impl Strategy<Value = Said> {
+fn session() -> impl Strategy<Value = Statement> {
     let which = select(vec![
         "127.0.0.1:5000",
         "/^10\\./",
         "127.0.0.1:1->10.0.0.1:2",
         "//",
     ]);
-    let said = said(
+    let statement = statement(
         &[Action::ForceRemove],
         std::iter::once(Resource::Session),
         no_keys,
     );
-    (which, said).prop_map(|(which, said)| Said {
+    (which, statement).prop_map(|(which, statement)| Statement {
         name: which.to_owned(),
-        ..said
+        ..statement
     })
 }
 
-fn list() -> impl Strategy<Value = Said> {
+fn list() -> impl Strategy<Value = Statement> {
     let all = Resource::ALL.iter().copied();
-    said(&[Action::List, Action::ListDetail], all, no_keys).prop_map(|said| Said {
+    statement(&[Action::List, Action::ListDetail], all, no_keys).prop_map(|statement| Statement {
         name: String::new(),
-        ..said
+        ..statement
     })
 }
 
 /// Any command.
-pub(super) fn any_command() -> impl Strategy<Value = Said> {
+pub(super) fn any_command() -> impl Strategy<Value = Statement> {
     prop_oneof![8 => change(), 1 => session(), 4 => list()]
 }

@@ -119,7 +119,7 @@ impl SaveError {
         }
     }
 
-    /// The message to the caller whose change it was.
+    /// The message to the caller that made the change.
     pub(super) fn of_a_change(&self) -> String {
         format!("the change is made, but is lost at the next start: {self}")
     }

@@ -108,9 +108,9 @@ fn not_started(path: &Path) -> String {
         .args(["--", "true"])
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    said
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    message
 }
 
 impl Drop for Sidecar {
@@ -216,14 +216,17 @@ fn an_edited_file_is_reported_and_nothing_starts() {
     let arguments = ["--autosave", path.to_str().expect("UTF-8")];
     Sidecar::start(&arguments).run("add server-groups x");
     let whole = std::fs::read_to_string(&path).expect("the file");
-    for (text, says) in [
+    for (text, expected) in [
         (&whole[..whole.len() - 10], "is truncated or was edited"),
         ("add server-groups x\n", "was not written by --autosave"),
         ("", "was not written by --autosave"),
     ] {
         std::fs::write(&path, text).expect("written");
-        let said = not_started(&path);
-        assert!(said.contains(says) && said.contains(arguments[1]), "{said}");
+        let message = not_started(&path);
+        assert!(
+            message.contains(expected) && message.contains(arguments[1]),
+            "{message}"
+        );
         assert_eq!(
             std::fs::read_to_string(&path).expect("the file"),
             text,
@@ -239,9 +242,9 @@ fn a_path_that_is_not_a_file_is_reported_without_waiting() {
     let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
     assert!(made.success());
     for path in [pipe.as_path(), directory.path(), Path::new("/dev/null")] {
-        let said = not_started(path);
-        let says = format!("{} is not a regular file", path.display());
-        assert!(said.contains(&says), "{said}");
+        let message = not_started(path);
+        let expected = format!("{} is not a regular file", path.display());
+        assert!(message.contains(&expected), "{message}");
     }
 }
 
@@ -253,22 +256,22 @@ fn a_disk_that_hangs_is_reported_and_does_not_block_the_exit() {
     let hangs = directory.path().join("saved.conf.new");
     let made = Command::new("mkfifo").arg(&hangs).status().expect("mkfifo runs");
     assert!(made.success());
-    let said = not_started(&path);
-    let says = format!(
+    let message = not_started(&path);
+    let expected = format!(
         "--autosave: cannot save to {}: it is not written after",
         path.display()
     );
-    assert!(said.contains(&says), "{said}");
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[test]
 fn an_unwritable_path_is_reported_and_nothing_starts() {
     for directory in ["/no/such/directory", "/proc"] {
         let path = Path::new(directory).join("saved.conf");
-        let said = not_started(&path);
-        let says = format!("--autosave: cannot save to {}: ", path.display());
-        assert!(said.contains(&says), "{said}");
-        assert!(!said.contains("ready"), "{said}");
+        let message = not_started(&path);
+        let expected = format!("--autosave: cannot save to {}: ", path.display());
+        assert!(message.contains(&expected), "{message}");
+        assert!(!message.contains("ready"), "{message}");
     }
 }
 
@@ -281,15 +284,15 @@ fn an_unsaved_change_is_reported_and_saved_with_the_next() {
     let sidecar = Sidecar::start(&["--autosave", path.to_str().expect("UTF-8")]);
     std::fs::remove_dir_all(&directory).expect("removed");
 
-    let says = format!(
+    let expected = format!(
         "the change is made, but is lost at the next start: cannot save to {}: No such file",
         path.display()
     );
     let answer = sidecar.answer("add server-groups a");
-    assert!(answer.starts_with(&format!("-UNSAVED {says}")), "{answer}");
+    assert!(answer.starts_with(&format!("-UNSAVED {expected}")), "{answer}");
     let answer = sidecar.post("server-groups", r#"{"name":"b"}"#);
     assert!(
-        answer.starts_with("HTTP/1.1 500 ") && answer.contains(&says),
+        answer.starts_with("HTTP/1.1 500 ") && answer.contains(&expected),
         "{answer}"
     );
 

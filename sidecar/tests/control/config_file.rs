@@ -108,7 +108,7 @@ fn several_files_are_read_as_if_concatenated() {
 
 #[test]
 fn an_error_names_file_line_word_and_what_was_expected() {
-    for (line, word, says) in [
+    for (line, word, expected) in [
         ("bogus server-groups x", "bogus", "expected one of add"),
         ("add bogus x", "bogus", "tcp-lb, socks5-server"),
         ("add", "add", "a resource is expected"),
@@ -189,7 +189,7 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             error.starts_with(&format!("mesh.conf:3: `{word}`: ")),
             "{line}: {error}"
         );
-        assert!(error.contains(says), "{line}: {error}");
+        assert!(error.contains(expected), "{line}: {error}");
     }
 }
 

@@ -221,7 +221,7 @@ async fn an_error_names_the_field() {
         body[key] = value;
         body
     };
-    for (body, says) in [
+    for (body, expected) in [
         (
             json!({"name": "x", "service": "s", "nic": "lo"}),
             "zone is required by this api",
@@ -253,7 +253,7 @@ async fn an_error_names_the_field() {
     ] {
         let (status, message) = api.post(body.clone()).await;
         assert_eq!(status, 400, "{body}: {message}");
-        assert!(message.contains(says), "{body}: {message}");
+        assert!(message.contains(expected), "{body}: {message}");
     }
     let (status, message) = api.ask("POST", PATH, "{oops").await;
     assert_eq!(status, 400);

@@ -47,7 +47,7 @@ pub(super) fn no_such_path(method: &Method, path: &str) -> Answer {
     http::text(StatusCode::NOT_FOUND, format!("Cannot {method} {path}\r\n"))
 }
 
-/// The answer to a reader whose command is refused.
+/// The answer to a refused read.
 pub(super) fn not_read(error_: &CommandError) -> Answer {
     match error_ {
         CommandError::NotFound { resource, name } => error(

@@ -1,5 +1,4 @@
-//! Reads a request's body: a JSON object that has the fields of a specification. Messages are the original's where it
-//! has some.
+//! Reads a request's body: a JSON object with the fields of a specification. Messages are the original's if it has them.
 
 use std::fmt;
 

@@ -124,13 +124,13 @@ impl Route {
 
 fn of(resource: Resource) -> Vec<Route> {
     match resource.api() {
-        Api::Module { .. } => module(resource),
-        Api::Reading { root, last, .. } => reading(resource, root, last),
+        Api::Module { short, detail } => module(resource, short, detail),
+        Api::Reading { root, last, answer } => reading(resource, root, last, &answer),
     }
 }
 
 /// The routes of a resource that commands configure.
-fn module(resource: Resource) -> Vec<Route> {
+fn module(resource: Resource, short: Answer, detail: Answer) -> Vec<Route> {
     let within = resource.place();
     let (all, about) = match within {
         Some(place) => (
@@ -146,18 +146,12 @@ fn module(resource: Resource) -> Vec<Route> {
         within,
         fields,
     };
-    // Each route owns its answer.
-    let answers = || match resource.api() {
-        Api::Module { short, detail } => (short, detail),
-        Api::Reading { .. } => unreachable!("{resource} is configured"),
-    };
-    let (short, detail) = answers();
     let spec = resource.spec();
     let mut routes = vec![
         Route::read(
             all.clone(),
             format!("list {about}"),
-            whole(&[within], answers().0),
+            whole(within.into_iter().collect(), short.clone()),
         ),
         Route::change(Method::POST, &all, change(Action::Add, Some(spec.add_fields()))),
         Route::read(one.clone(), format!("read one {about}"), one_of(resource, short)),
@@ -180,28 +174,24 @@ fn module(resource: Resource) -> Vec<Route> {
 }
 
 /// The routes of a resource that is only listed; sessions can also be removed.
-fn reading(resource: Resource, root: &str, last: &str) -> Vec<Route> {
+fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<Route> {
     let mut routes = Vec::new();
     for places in resource.places() {
-        let Api::Reading { answer, .. } = resource.api() else {
-            continue;
-        };
         // The path begins with the outermost place.
         let outermost = places.iter().rev();
         let at: String = outermost.map(|place| format!("/{place}/{{{place}}}")).collect();
         let about: String = places.iter().map(|place| format!(" in {place}")).collect();
-        let places: Vec<Option<Resource>> = places.iter().copied().map(Some).collect();
         let path = format!("{root}{at}/{last}");
         routes.push(Route::read(
             path.clone(),
             format!("list {resource}{about}"),
-            whole(&places, answer),
+            whole(places.to_vec(), answer.clone()),
         ));
         if resource == Resource::Session {
             let change = Change {
                 action: Action::ForceRemove,
                 resource,
-                within: places.first().copied().flatten(),
+                within: places.first().copied(),
                 fields: None,
             };
             routes.push(Route::change(
@@ -215,8 +205,7 @@ fn reading(resource: Resource, root: &str, last: &str) -> Vec<Route> {
 }
 
 /// All of an answer, for a path that names these places.
-fn whole(places: &[Option<Resource>], answer: Answer) -> Reading {
-    let places: Vec<Resource> = places.iter().copied().flatten().collect();
+fn whole(places: Vec<Resource>, answer: Answer) -> Reading {
     let Answer {
         read,
         describe,

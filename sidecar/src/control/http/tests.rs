@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::routes::{Leads, ROUTES};
 use super::{Change, find, openapi};
-use crate::control::arbitrary::{self, Said};
+use crate::control::arbitrary::{self, Statement};
 use crate::control::resources::{BodyField, Given, Resource};
 use crate::control::sentence::Action;
 use crate::control::values::Json;
@@ -26,48 +26,48 @@ fn fields() -> impl Iterator<Item = &'static BodyField> {
 }
 
 /// The request that a command stands for: its method and path.
-fn request(said: &Said) -> (Method, String) {
-    let root = match said.resource {
+fn request(statement: &Statement) -> (Method, String) {
+    let root = match statement.resource {
         Resource::BytesIn | Resource::BytesOut | Resource::AcceptedConnCount => "statistics",
         Resource::Connection | Resource::Session | Resource::BindServer => "channel",
         _ => "module",
     };
-    let last = match said.resource {
+    let last = match statement.resource {
         Resource::Connection => "conn",
         other => other.word(),
     };
     let mut path = format!("/api/v1/{root}");
-    for (place, name) in said.places.iter().rev() {
+    for (place, name) in statement.places.iter().rev() {
         path += &format!("/{place}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     }
     path += &format!("/{last}");
-    let method = match said.action {
+    let method = match statement.action {
         Action::Add => Method::POST,
         Action::Update => Method::PUT,
         Action::Remove | Action::ForceRemove => Method::DELETE,
         Action::List | Action::ListDetail => Method::GET,
     };
     if matches!(method, Method::PUT | Method::DELETE) {
-        path += &format!("/{}", utf8_percent_encode(&said.name, NON_ALPHANUMERIC));
+        path += &format!("/{}", utf8_percent_encode(&statement.name, NON_ALPHANUMERIC));
     }
     (method, path)
 }
 
 proptest! {
     #[test]
-    fn a_request_means_what_the_words_mean(said in arbitrary::any_command()) {
-        let (method, path) = request(&said);
+    fn a_request_means_what_the_words_mean(statement in arbitrary::any_command()) {
+        let (method, path) = request(&statement);
         let Some((route, names)) = find(&method, &path) else {
-            return Err(TestCaseError::fail(format!("{}: no route for {method} {path}", said.words())));
+            return Err(TestCaseError::fail(format!("{}: no route for {method} {path}", statement.words())));
         };
         match &route.leads {
             Leads::Change(change) => {
-                let force = change.removes().then_some(said.action == Action::ForceRemove);
-                let body = said.json().to_string();
+                let force = change.removes().then_some(statement.action == Action::ForceRemove);
+                let body = statement.json().to_string();
                 let command = change
                     .command(&names, force, body.as_bytes())
                     .map_err(|error| TestCaseError::fail(format!("{method} {path} {body}: {error:?}")))?;
-                prop_assert_eq!(command, said.command(), "{} {} {}", method, path, body);
+                prop_assert_eq!(command, statement.command(), "{} {} {}", method, path, body);
             }
             _ => prop_assert_eq!(method, Method::GET),
         }

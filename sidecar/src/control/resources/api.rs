@@ -1,5 +1,7 @@
 //! What HTTP shows of a resource: its answers, and their schemas for the API document.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -23,8 +25,9 @@ pub(in crate::control) enum Api {
 type Reader = dyn Fn(&Read<'_>, &[Place]) -> Result<Value, CommandError> + Send + Sync;
 
 /// Reads something, and describes how it looks.
+#[derive(Clone)]
 pub(in crate::control) struct Answer {
-    pub(in crate::control) read: Box<Reader>,
+    pub(in crate::control) read: Arc<Reader>,
     /// Describes one.
     pub(in crate::control) describe: fn() -> Description,
     /// Whether it is a list of them.
@@ -61,7 +64,7 @@ impl Answer {
         read: impl Fn(&Read<'_>, &[Place]) -> Result<Vec<T>, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            read: Box::new(move |at, places| value(&read(at, places)?)),
+            read: Arc::new(move |at, places| value(&read(at, places)?)),
             describe: describe::<T>,
             is_list: true,
         }
@@ -72,7 +75,7 @@ impl Answer {
         read: impl Fn(&Read<'_>, &[Place]) -> Result<T, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            read: Box::new(move |at, places| value(&read(at, places)?)),
+            read: Arc::new(move |at, places| value(&read(at, places)?)),
             describe: describe::<T>,
             is_list: false,
         }

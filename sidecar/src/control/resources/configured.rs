@@ -61,7 +61,7 @@ pub(in crate::control) trait Configured {
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError>;
 
-    /// Stops it. A listener is returned, whose address is free once it is closed.
+    /// Stops it. Returns a listener that must be closed before its address is free.
     fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError>;
 }
 

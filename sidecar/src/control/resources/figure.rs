@@ -1,4 +1,4 @@
-//! What `bytes-in`, `bytes-out` and `accepted-conn-count` share: where they are counted.
+//! What `bytes-in`, `bytes-out` and `accepted-conn-count` share: the places that have counters.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use super::{Answer, Api, Listing, Place, Read, Resource, server};
 use crate::balance::Totals;
 use crate::control::error::CommandError;
 
-/// Where figures are counted.
+/// The places that have counters.
 pub(super) const COUNTED: &[&[Resource]] = &[
     &[Resource::TcpLb],
     &[Resource::Socks5Server],
@@ -58,7 +58,7 @@ pub(super) fn api(last: &'static str, figure: fn(Totals) -> u64) -> Api {
     }
 }
 
-/// Something counted.
+/// A counter.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Figure {

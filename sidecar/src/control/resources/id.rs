@@ -66,7 +66,7 @@ impl Id {
 }
 
 impl Resource {
-    /// Tells the resources apart that share a word, by what the nearest place is; checks the places.
+    /// The resource of this word that is in these places: a `server-group` in `server-groups` is an attachment.
     ///
     /// # Errors
     /// When a place is missing, or one does not fit.

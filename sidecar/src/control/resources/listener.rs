@@ -46,7 +46,7 @@ pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource:
 pub struct ListenerView {
     /// Its kind and name.
     pub name: ListenerName,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     /// The server groups that it takes connections to.
     pub backend: String,

@@ -1,7 +1,7 @@
 //! What the original has and this sidecar has not: its threads, its buffers' sizes, its certificates.
 //!
-//! The original's clients read these from every answer, so they are answered as the original answers them when
-//! nobody configures them. They cannot be set: a body that names one is refused and told why.
+//! The original's clients read these from every answer, so answers contain the
+//! original's defaults. They cannot be set: a body that names one is refused with the reason.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use super::args::{Args, Words};
 use super::security_group_rule::{self, SecurityGroupRule};
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
+use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
 use crate::control::values::{ALLOW_ALL, json};
-use crate::proxy::access::{Policy, Rule, SecurityGroup as Running, Verdict};
+use crate::proxy::access::{Rule, SecurityGroup as Running, Verdict};
 
 pub(super) const SPEC: Spec = Spec {
     word: "security-group",
@@ -64,7 +64,7 @@ impl Configured for Add {
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
-        let group = Running::new(policy(at.config, &self.name, self.default));
+        let group = Running::new(security_group_rule::policy(at.config, &self.name, self.default));
         at.running.security_groups.insert(self.name.clone(), group);
         Ok(())
     }
@@ -100,26 +100,8 @@ impl Change for Update {
     }
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
-        refresh(at, &self.name);
+        security_group_rule::refresh(at, &self.name);
         Ok(())
-    }
-}
-
-fn policy(config: &Config, name: &str, default: Verdict) -> Policy {
-    let rules = security_group_rule::of(config, name).map(|add| add.rule());
-    Policy {
-        default,
-        rules: rules.collect(),
-    }
-}
-
-/// Gives the running group the policy that is configured, for new connections.
-pub(super) fn refresh(at: &Apply<'_>, name: &str) {
-    let configured = at.config.get(&Id::new(Resource::SecurityGroup, name));
-    if let (Some(group), Some(super::Add::SecurityGroup(add))) =
-        (at.running.security_groups.get(name), configured)
-    {
-        group.set(policy(at.config, name, add.default));
     }
 }
 

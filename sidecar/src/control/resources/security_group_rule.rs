@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::args::{Args, Words};
-use super::security_group;
 use super::spec::{Field, Key, Spec};
 use super::{Api, Apply, Config, Configured, Id, Listing, Place, Read, Resource, Unchangeable, place_name};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
 use crate::control::values::{PortRange, json};
-use crate::proxy::access::{Protocol, Rule, Verdict};
+use crate::proxy::access::{Policy, Protocol, Rule, Verdict};
 
 pub(super) const SPEC: Spec = Spec {
     word: "security-group-rule",
@@ -119,12 +118,12 @@ impl Configured for Add {
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
-        security_group::refresh(at, &self.group);
+        refresh(at, &self.group);
         Ok(())
     }
 
     fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError> {
-        security_group::refresh(at, &self.group);
+        refresh(at, &self.group);
         Ok(None)
     }
 }
@@ -136,6 +135,25 @@ pub(super) fn of<'a>(config: &'a Config, group: &str) -> impl Iterator<Item = &'
         super::Add::SecurityGroupRule(rule) => Some(rule),
         _ => None,
     })
+}
+
+/// The policy of a group, with its rules in order.
+pub(super) fn policy(config: &Config, name: &str, default: Verdict) -> Policy {
+    let rules = of(config, name).map(|add| add.rule());
+    Policy {
+        default,
+        rules: rules.collect(),
+    }
+}
+
+/// Gives the running group the policy that is configured, for new connections.
+pub(super) fn refresh(at: &Apply<'_>, name: &str) {
+    let configured = at.config.get(&Id::new(Resource::SecurityGroup, name));
+    if let (Some(group), Some(super::Add::SecurityGroup(add))) =
+        (at.running.security_groups.get(name), configured)
+    {
+        group.set(policy(at.config, name, add.default));
+    }
 }
 
 fn existing<'a>(read: &Read<'a>, group: &str) -> Result<Vec<&'a Add>, CommandError> {

@@ -173,7 +173,7 @@ pub(super) fn api() -> Api {
 pub(super) struct Server {
     /// Its name within the group.
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
     /// Its share of the group's connections.
     weight: u32,

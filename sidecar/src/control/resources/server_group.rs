@@ -44,7 +44,7 @@ pub(super) const SPEC: Spec = Spec {
 
 /// `add server-group NAME timeout .. period .. up .. down .. [method ..]`
 ///
-/// A SOCKS5 server knows a group whose name is written `host:port` as a destination.
+/// SOCKS5 clients reach a group named `host:port` by asking for that destination.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Add {
     #[serde(deserialize_with = "json")]

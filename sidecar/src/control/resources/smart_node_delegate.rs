@@ -168,13 +168,13 @@ pub struct RegistrationView {
     pub service: String,
     /// The service's zone.
     pub zone: String,
-    /// The interface whose address it listens on.
+    /// The network interface that it listens on.
     pub nic: String,
     /// Which of the interface's addresses.
     pub ip_type: IpType,
     /// Its share of the service's connections.
     pub weight: u32,
-    /// Where the instance listens, or is to listen.
+    /// The address that the instance listens on, or is to listen on.
     pub address: SocketAddr,
     /// Whether it is announced to the mesh now.
     pub announced: bool,

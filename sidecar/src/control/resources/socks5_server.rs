@@ -249,7 +249,7 @@ pub(super) fn api() -> Api {
 struct Socks5Server {
     /// Its name.
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
     /// The server-groups that it takes connections to.
     backend: String,
@@ -273,7 +273,7 @@ struct Socks5Server {
 struct Socks5ServerDetail {
     /// Its name.
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
     /// The server-groups that it takes connections to.
     backend: ServerGroupsDetail,

@@ -50,7 +50,7 @@ pub(in crate::control) struct Field {
     pub(in crate::control) help: &'static str,
     pub(in crate::control) json: Json,
     pub(in crate::control) expected: &'static str,
-    /// A number that makes sense, shown to a caller who left the field out.
+    /// An example, shown in the error for a body without the field.
     pub(in crate::control) sample: Option<u32>,
 }
 
@@ -147,7 +147,7 @@ impl Key {
         }
     }
 
-    /// A number that makes sense, shown to a caller who left the field out.
+    /// An example, shown in the error for a body without the field.
     pub(super) const fn sample(self, sample: u32) -> Self {
         let [Some(field), second] = self.fields else {
             return self;

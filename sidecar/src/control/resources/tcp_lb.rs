@@ -201,7 +201,7 @@ pub(super) fn api() -> Api {
 struct TcpLb {
     /// Its name.
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
     /// The server-groups that it takes connections to.
     backend: String,
@@ -228,7 +228,7 @@ struct TcpLb {
 struct TcpLbDetail {
     /// Its name.
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
     /// Always tcp.
     protocol: &'static str,

@@ -6,7 +6,6 @@
 pub mod answer;
 mod attempts;
 mod connection;
-mod inline;
 mod limits;
 pub mod request;
 mod server;

@@ -1,6 +1,6 @@
 //! Decodes requests: an array of bulk strings as programs send it, or a line of words as people type it.
 
-use super::inline;
+mod inline;
 
 /// Maximum number of words of a request, the same as of a command.
 pub const MAX_WORDS: usize = 64;

@@ -68,7 +68,11 @@ fn weights_and_methods(sidecar: &Sidecar, lb: &str, servers: &str, two: &str) {
     sidecar.change("PUT", &group, &json!({"method": "source"}));
     assert_eq!(shares(lb, 10).len(), 1, "one client keeps its server");
     sidecar.change("PUT", &group, &json!({"method": "wlc"}));
-    assert_eq!(shares(lb, 10).len(), 2, "nobody is connected: they take turns");
+    assert_eq!(
+        shares(lb, 10).len(),
+        2,
+        "without connections the servers alternate"
+    );
     sidecar.change("PUT", &group, &json!({"method": "wrr", "up": 2}));
     assert_eq!(sidecar.read(&group)["up"], 2);
     let accepted = sidecar.read("/statistics/tcp-lb/lb0/accepted-conn-count");

@@ -18,7 +18,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 struct Example {
     line: usize,
     is_http: bool,
-    said: String,
+    request: String,
     answer: Vec<String>,
 }
 
@@ -37,10 +37,10 @@ fn examples() -> Vec<Example> {
             continue;
         }
         match (line.strip_prefix("> "), examples.last_mut()) {
-            (Some(said), _) => examples.push(Example {
+            (Some(request), _) => examples.push(Example {
                 line: number + 1,
                 is_http: block == Some("http"),
-                said: said.to_owned(),
+                request: request.to_owned(),
                 answer: Vec::new(),
             }),
             (None, Some(example)) => example.answer.push(line.to_owned()),
@@ -50,8 +50,8 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-async fn execute(api: &Api, said: &str) -> Vec<String> {
-    let outcome = match said.parse::<Command>() {
+async fn execute(api: &Api, request: &str) -> Vec<String> {
+    let outcome = match request.parse::<Command>() {
         Ok(command) => api.controller.execute(command).await,
         Err(error) => Err(error),
     };
@@ -64,8 +64,8 @@ async fn execute(api: &Api, said: &str) -> Vec<String> {
     }
 }
 
-async fn ask(api: &Api, said: &str) -> Vec<String> {
-    let mut parts = said.splitn(3, ' ');
+async fn ask(api: &Api, request: &str) -> Vec<String> {
+    let mut parts = request.splitn(3, ' ');
     let mut part = || parts.next().unwrap_or_default();
     let (status, body) = api.ask(part(), part(), part()).await;
     vec![format!("{status} {body}").trim_end().to_owned()]
@@ -96,16 +96,16 @@ async fn every_example_is_answered_as_shown() {
     for Example {
         line,
         is_http,
-        said,
+        request,
         answer: expected,
     } in &examples
     {
-        let said = mapped.ours(said);
+        let request = mapped.ours(request);
         let deadline = Instant::now() + WAIT_TIMEOUT;
         let answer = loop {
             let answer = match is_http {
-                true => ask(&api, &said).await,
-                false => execute(&api, &said).await,
+                true => ask(&api, &request).await,
+                false => execute(&api, &request).await,
             };
             let answer: Vec<String> = answer.iter().map(|line| mapped.written(line)).collect();
             // Only health checks change answers by themselves.
@@ -117,7 +117,7 @@ async fn every_example_is_answered_as_shown() {
         };
         assert!(
             alike(&answer, expected),
-            "docs/commands.md, line {line}: {said}\nis answered\n{}\ninstead of\n{}",
+            "docs/commands.md, line {line}: {request}\nis answered\n{}\ninstead of\n{}",
             answer.join("\n"),
             expected.join("\n")
         );

@@ -96,7 +96,7 @@ async fn pipelined_requests_are_answered_in_order_however_they_are_split() {
 #[tokio::test]
 async fn a_protocol_error_is_reported_and_closes_the_connection() {
     let server = Server::without_password().await;
-    for (bytes, says) in [
+    for (bytes, expected) in [
         ("*1\r\n*1\r\n$4\r\nPING\r\n", "expected '$', got '*'"),
         ("*1000000000\r\n", "invalid multibulk length"),
         ("*1\r\n$1000000000\r\n", "invalid bulk length"),
@@ -109,7 +109,7 @@ async fn a_protocol_error_is_reported_and_closes_the_connection() {
         match client.next().await {
             Some(Value::Error(text)) => {
                 assert!(text.starts_with("ERR Protocol error: "), "{text}");
-                assert!(text.contains(says), "{text}");
+                assert!(text.contains(expected), "{text}");
             }
             other => panic!("{bytes:?}: {other:?}"),
         }
@@ -193,5 +193,5 @@ async fn guessing_does_not_delay_authenticated_clients() {
             }
         }
     }
-    panic!("nobody was turned away");
+    panic!("no check was refused");
 }

@@ -38,21 +38,28 @@ fn done(sidecar: &Sidecar, line: &str) {
     assert_eq!(run(sidecar, line), "OK\n", "{line}");
 }
 
-fn refused(sidecar: &Sidecar, line: &str, says: &str) {
-    let said = run(sidecar, line);
-    assert!(said.starts_with("ERR ") && said.contains(says), "{line}: {said}");
+fn refused(sidecar: &Sidecar, line: &str, expected: &str) {
+    let answer = run(sidecar, line);
+    assert!(
+        answer.starts_with("ERR ") && answer.contains(expected),
+        "{line}: {answer}"
+    );
 }
 
 fn number(sidecar: &Sidecar, line: &str) -> u64 {
-    let said = run(sidecar, line);
-    said.trim().parse().unwrap_or_else(|_| panic!("{line}: {said}"))
+    let answer = run(sidecar, line);
+    answer
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{line}: {answer}"))
 }
 
 fn bound(sidecar: &Sidecar, listener: &str) -> SocketAddr {
-    let said = run(sidecar, &format!("list bind-server in {listener}"));
-    said.trim()
+    let answer = run(sidecar, &format!("list bind-server in {listener}"));
+    answer
+        .trim()
         .parse()
-        .unwrap_or_else(|_| panic!("{listener}: {said}"))
+        .unwrap_or_else(|_| panic!("{listener}: {answer}"))
 }
 
 /// Reads the name of the service, or returns the error.
@@ -179,7 +186,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     // Its security group changes while it listens.
     done(&sidecar, "add security-group nobody default deny");
     done(&sidecar, "update tcp-lb lb0 security-group nobody");
-    direct(balancer).await.expect_err("nobody may");
+    direct(balancer).await.expect_err("no client is allowed");
     done(
         &sidecar,
         "add security-group-rule local to security-group nobody network 127.0.0.0/8 protocol TCP port-range 1,65535 default allow",
@@ -204,7 +211,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     let mut kept = TcpStream::connect(balancer).await.expect("it listens");
     assert_eq!(name(&mut kept).await.as_deref(), Ok("3"));
     done(&sidecar, "remove tcp-lb lb0");
-    direct(balancer).await.expect_err("nobody listens there any more");
+    direct(balancer).await.expect_err("the listener is closed");
     kept.write_all(b"x").await.expect("it still leads to the service");
     assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
     done(&sidecar, "remove server-groups sgs1");

@@ -45,13 +45,13 @@ fn each_call_executes_one_command() {
 #[test]
 fn a_session_executes_typed_lines() {
     let sidecar = Sidecar::start(&[], &[]);
-    let said = sidecar.typed(
+    let output = sidecar.typed(
         &["--no-raw"],
         "add server-groups \"sgs0\"\nlist server-groups\nfoo\n\nCOMMAND DOCS\nselect 0\necho 'a b'\nquit\nPING\n",
     );
-    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = output.lines().filter(|line| !line.is_empty()).collect();
     let [done, list, error, docs, selected, echo] = lines.as_slice() else {
-        panic!("{said}");
+        panic!("{output}");
     };
     assert_eq!(
         [*done, *list, *docs, *selected, *echo],
@@ -69,8 +69,8 @@ fn a_pipe_executes_many_commands() {
     let lines: String = (0..300)
         .map(|n| format!("add server-groups sgs{n}\r\n"))
         .collect();
-    let said = sidecar.typed(&["--pipe"], &lines);
-    assert!(said.contains("errors: 0, replies: 300"), "{said}");
+    let output = sidecar.typed(&["--pipe"], &lines);
+    assert!(output.contains("errors: 0, replies: 300"), "{output}");
     assert_eq!(sidecar.cli(&["list", "server-groups"]).lines().count(), 300);
 }
 
@@ -89,12 +89,12 @@ fn the_password_is_accepted_with_and_without_a_user_name() {
         text(&redis_cli(sidecar.server, &["PING"], &variable, "")),
         "PONG\n"
     );
-    let said = sidecar.typed(
+    let output = sidecar.typed(
         &[],
         "PING\nAUTH \"pass word\"\nPING\nAUTH admin 'pass word'\nHELLO 3 AUTH x 'pass word' SETNAME me\nCLIENT GETNAME\n",
     );
     for expected in ["NOAUTH", "OK\n", "PONG\n", "proto", "me\n"] {
-        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+        assert!(output.contains(expected), "{expected} is missing in:\n{output}");
     }
     let wrong = sidecar.cli(&["--no-auth-warning", "-a", "pass", "PING"]);
     assert!(wrong.contains("WRONGPASS") && wrong.contains("NOAUTH"), "{wrong}");

@@ -1,7 +1,7 @@
 //! Splits a line into words, with the quoting of redis: within double quotes, `\n`, `\r`, `\t`, `\b`, `\a` and `\xHH` stand
 //! for a byte, and `\` escapes any other character; within single quotes, only `\'` is an escape.
 
-use super::request::{MAX_WORD, MAX_WORDS, ProtocolError};
+use super::{MAX_WORD, MAX_WORDS, ProtocolError};
 
 /// Splits a line into its words.
 pub(super) fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
