@@ -50,7 +50,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         }
         words => {
             let start = || Program::start(words, &SECRETS, settings.end_with_stdin);
-            Some(files.as_given(start)?)
+            Some(files.with_inherited_limit(start)?)
         }
     };
     sidecar.phase.send_replace(Phase::Ready);

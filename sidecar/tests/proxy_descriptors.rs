@@ -106,7 +106,7 @@ async fn it_waits_for_descriptors_and_goes_on() {
     assert_eq!(OpenFiles::raise().limit(), most);
 
     // What is started has what was given.
-    let within = files.as_given(|| getrlimit(Resource::Nofile).current);
+    let within = files.with_inherited_limit(|| getrlimit(Resource::Nofile).current);
     assert_eq!(within, Some(100));
     assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
 }

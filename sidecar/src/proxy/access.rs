@@ -7,16 +7,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ipnet::IpNet;
 
-/// Whether a client is served.
+/// A security group's decision on a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// It is served.
     Allow,
-    /// It is not: its connection is closed as soon as it is accepted.
+    /// It is not served: its connection is reset as soon as it is accepted.
     Deny,
 }
 
-/// What a rule is about. Listeners here are TCP alone; a rule about UDP is kept and never matches.
+/// The protocol of a rule. All listeners are TCP; a rule for UDP is kept and never matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// TCP.
@@ -25,31 +25,31 @@ pub enum Protocol {
     Udp,
 }
 
-/// Clients of a network, at some of the ports that are listened on.
+/// A rule: clients of a network, at a range of listening ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The clients.
+    /// The clients' network.
     pub network: IpNet,
     /// The protocol.
     pub protocol: Protocol,
-    /// The first and the last of the ports.
+    /// The first and the last port.
     pub ports: (u16, u16),
-    /// Whether they are served.
+    /// Whether these clients are served.
     pub verdict: Verdict,
 }
 
-/// Rules in order: the first that matches decides, else the default. Shared by listeners and changed in place.
+/// Rules in order: the first that matches decides, otherwise the default. Shared by listeners and changed in place.
 #[derive(Debug)]
 pub struct SecurityGroup {
     policy: RwLock<Policy>,
 }
 
-/// What a security group says.
+/// The rules of a security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// For clients that no rule matches.
     pub default: Verdict,
-    /// In order.
+    /// The rules, in order.
     pub rules: Vec<Rule>,
 }
 
@@ -74,7 +74,7 @@ impl Policy {
 }
 
 impl SecurityGroup {
-    /// A group that says so.
+    /// A group with this policy.
     #[must_use]
     pub fn new(policy: Policy) -> Arc<Self> {
         Arc::new(Self {
@@ -82,7 +82,7 @@ impl SecurityGroup {
         })
     }
 
-    /// Says something else from the next connection on.
+    /// Replaces the policy for new connections.
     pub fn set(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_about_udp_never_matches() {
+    fn a_rule_for_udp_never_matches() {
         let mut udp = rule("0.0.0.0/0", (1, 65535), Verdict::Deny);
         udp.protocol = Protocol::Udp;
         let policy = Policy {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_counts_at_once() {
+    fn a_new_policy_applies_at_once() {
         let group = SecurityGroup::new(Policy {
             default: Verdict::Allow,
             rules: Vec::new(),

@@ -1,4 +1,4 @@
-//! One attempt to connect, in as few system calls and packets as it takes.
+//! One attempt to connect to an address, with few system calls and packets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,33 +12,34 @@ use crate::balance::Failure;
 use crate::self_connect::is_self_connect;
 use crate::serve::is_exhaustion;
 
-/// A connection, and how many of the first bytes went with it.
+/// An established connection.
 pub(super) struct Established {
     pub(super) stream: TcpStream,
+    /// Bytes of the initial data that were sent.
     pub(super) sent: usize,
 }
 
-/// Connects, and sends as much of the first bytes as the connection takes at once.
+/// Connects, and sends as much of the initial data as the socket takes at once.
 ///
-/// Where there are such bytes they confirm the handshake themselves, instead of a packet that does nothing else. A
-/// destination on this machine or the next has answered by the time connect(2) returns, and then nothing is waited for.
+/// The initial data carries the handshake's ACK, which saves a packet. A destination on this machine or network has answered
+/// by the time connect(2) returns, and then nothing is waited for.
 pub(super) async fn attempt(
     address: SocketAddr,
     deadline: Instant,
-    first: &[u8],
+    initial: &[u8],
 ) -> Result<Established, Failure> {
-    let begun = begin(address, first).and_then(TcpStream::from_std);
-    finish(begun.map_err(|e| failure_of(&e))?, address, deadline, first).await
+    let begun = begin(address, initial).and_then(TcpStream::from_std);
+    finish(begun.map_err(|e| failure_of(&e))?, address, deadline, initial).await
 }
 
 async fn finish(
     stream: TcpStream,
     address: SocketAddr,
     deadline: Instant,
-    first: &[u8],
+    initial: &[u8],
 ) -> Result<Established, Failure> {
-    // Only now that all else is done: who has been sent something may act on it, and nobody else is to get it too.
-    let sent = send(&stream, first).map_err(|e| failure_of(&e))?;
+    // After everything else that can fail: the instance may act on the data, so no other instance may get it too.
+    let sent = send(&stream, initial).map_err(|e| failure_of(&e))?;
     if sent == 0 && stream.peer_addr().is_err() {
         match timeout_at(deadline, stream.writable()).await {
             Ok(Ok(())) => {}
@@ -49,19 +50,19 @@ async fn finish(
             return Err(failure_of(&error));
         }
     }
-    // Whatever was sent then has reached nobody.
+    // Data sent to ourselves has reached no instance.
     if is_self_connect(&stream, address) {
         return Err(Failure::Refused);
     }
     Ok(Established { stream, sent })
 }
 
-fn begin(address: SocketAddr, first: &[u8]) -> io::Result<std::net::TcpStream> {
+fn begin(address: SocketAddr, initial: &[u8]) -> io::Result<std::net::TcpStream> {
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    if !first.is_empty() {
-        // Without it there is a packet more, and no harm.
+    if !initial.is_empty() {
+        // On failure there is one packet more.
         let _ = socket.set_tcp_quickack(false);
     }
     match socket.connect(&address.into()) {
@@ -70,11 +71,11 @@ fn begin(address: SocketAddr, first: &[u8]) -> io::Result<std::net::TcpStream> {
     }
 }
 
-/// Sends what the connection takes at once, which is nothing where it does not stand yet.
-fn send(stream: &TcpStream, first: &[u8]) -> io::Result<usize> {
-    match first {
+/// Sends what the socket takes at once; nothing if it is not connected yet.
+fn send(stream: &TcpStream, initial: &[u8]) -> io::Result<usize> {
+    match initial {
         [] => Ok(0),
-        _ => match SockRef::from(stream).send(first) {
+        _ => match SockRef::from(stream).send(initial) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             outcome => outcome,
         },
@@ -85,7 +86,7 @@ fn failure_of(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Failure::Refused,
         io::ErrorKind::TimedOut => Failure::TimedOut,
-        // No free local port to this destination, see connect(2).
+        // EADDRNOTAVAIL: no free local port to this destination, see connect(2).
         _ if is_exhaustion(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
             Failure::OutOfRoom
         }
@@ -105,28 +106,27 @@ mod tests {
     use super::*;
     use crate::self_connect::tests::self_connected;
 
-    /// What it says would come back to it.
     #[tokio::test]
-    async fn a_client_is_not_connected_to_itself() {
-        for first in [&b""[..], b"hello"] {
+    async fn a_self_connect_counts_as_refused() {
+        for initial in [&b""[..], b"hello"] {
             let stream = self_connected().await;
             let address = stream.local_addr().unwrap();
             let deadline = Instant::now() + Duration::from_secs(1);
-            let outcome = finish(stream, address, deadline, first).await;
-            assert_eq!(outcome.map(|made| made.sent), Err(Failure::Refused));
+            let outcome = finish(stream, address, deadline, initial).await;
+            assert_eq!(outcome.map(|established| established.sent), Err(Failure::Refused));
         }
     }
 
-    /// The next one would get them, too.
+    /// Otherwise two instances could get the data.
     #[test]
-    fn an_attempt_that_fails_has_sent_nothing() {
+    fn a_failed_attempt_has_sent_nothing() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        // Gone, it takes no socket any more, as one that has no room.
+        // A runtime that is shut down registers no sockets, as one that is out of descriptors.
         let handle = runtime.handle().clone();
         drop(runtime);
         let _within = handle.enter();
@@ -136,9 +136,9 @@ mod tests {
         assert!(matches!(outcome, Poll::Ready(Err(_))), "the attempt did not fail");
 
         let (mut instance, _) = listener.accept().unwrap();
-        let mut heard = Vec::new();
-        // It may also end with a reset.
-        let _ = instance.read_to_end(&mut heard);
-        assert_eq!(heard, b"");
+        let mut received = Vec::new();
+        // The stream may end with a reset.
+        let _ = instance.read_to_end(&mut received);
+        assert_eq!(received, b"");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a listener's new connections go, which may change while it runs.
+//! The server groups that a listener's new connections pick from; they may be replaced while it runs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,4 +1,4 @@
-//! Takes a client's connection to an instance: the one picked, or the next where that one does not answer.
+//! Connects a client to an instance: picks an endpoint, connects, and on failure ejects it and picks the next candidate.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use super::attempt::{Established, attempt};
 pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
 
-/// How long all attempts for one client may take together.
+/// Timeout for all attempts of one client's connection together.
 pub const BUDGET: Duration = Duration::from_secs(4);
 
-/// What a client's connection does after a failed attempt.
+/// What a connection does after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFailure {
     /// Ejects the endpoint and tries the next candidate.
@@ -29,31 +29,31 @@ pub enum OnFailure {
 pub struct Connected {
     /// The connection.
     pub stream: TcpStream,
-    /// Where it goes.
+    /// The instance's address.
     pub address: SocketAddr,
-    /// The claim on the server; none where the destination is no backend.
+    /// The claim on the server; `None` if the destination is not a backend.
     pub lease: Option<Lease>,
-    /// How many of the first bytes have been sent to it.
+    /// Bytes of the initial data that were sent.
     pub sent: usize,
 }
 
-/// One attempt that failed.
+/// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The server's name; empty where the destination is no backend.
+    /// The server's name; empty if the destination is not a backend.
     pub server: String,
-    /// Where to.
+    /// The address tried.
     pub address: SocketAddr,
     /// Why it failed.
     pub failure: Failure,
 }
 
-/// Why a client's connection could not be taken anywhere.
+/// Why a client's connection could not be connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError {
-    /// The reason in a word.
+    /// The overall reason.
     pub reason: Reason,
-    /// What was tried, in order.
+    /// The failed attempts, in order.
     pub attempts: Vec<Attempt>,
 }
 
@@ -64,18 +64,18 @@ pub enum Reason {
     NoInstance,
     /// The name could not be resolved.
     Unresolved,
-    /// Everyone tried refused.
+    /// All endpoints tried refused.
     Refused,
-    /// At least one did not answer in time.
+    /// At least one endpoint did not answer before the timeout.
     TimedOut,
-    /// There is no way to at least one; the others refused.
+    /// At least one endpoint is unreachable; the others refused.
     Unreachable,
-    /// We have no descriptor, memory or port left.
+    /// This process or the system has no descriptor, memory or local port left.
     OutOfRoom,
 }
 
 impl Reason {
-    /// The word for it in logs.
+    /// The text for logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoInstance => "no instance is up",
@@ -104,16 +104,15 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Connects to the first server that `pick` names and that answers, and sends it as many of the first bytes as it
-/// takes at once. Each attempt may take as long as the
-/// server's group allows, all together as long as [`BUDGET`]; one to a server that is lost meanwhile is given up
-/// at once. A server that failed is told so.
+/// Connects to the first endpoint of `pick` that answers, and sends it as much of the initial data as the socket takes at
+/// once. The timeout of an attempt is that of the server's group, of all attempts [`BUDGET`]; an attempt ends at once if the
+/// server goes down meanwhile. A failed endpoint is ejected, and left out of this connection's further picks.
 ///
 /// # Errors
-/// When no server that `pick` named could be connected to, or it named none.
+/// When no endpoint could be connected to, or there is no candidate.
 pub async fn connect(
     mut pick: impl FnMut(&Tried) -> Option<Lease>,
-    first: &[u8],
+    initial: &[u8],
     on_failure: OnFailure,
 ) -> Result<Connected, ConnectError> {
     let mut began = Instant::now();
@@ -126,11 +125,11 @@ pub async fn connect(
             failed.failed_over();
         }
         let address = lease.address();
-        let patience = deadline.min(began + lease.connect_timeout());
+        let attempt_deadline = deadline.min(began + lease.connect_timeout());
         let outcome = tokio::select! {
             biased;
             () = lease.down() => Err(Failure::Unreachable),
-            outcome = attempt(address, patience, first) => outcome,
+            outcome = attempt(address, attempt_deadline, initial) => outcome,
         };
         let failure = match outcome {
             Ok(Established { stream, sent }) => {
@@ -167,8 +166,8 @@ pub async fn connect(
     Err(ConnectError::after(attempts))
 }
 
-/// Connects to the first of the addresses that answers; each may take its share of what is left until the
-/// deadline.
+/// Connects to the first of the addresses that answers. The time left until the deadline is shared evenly by the addresses
+/// that are left.
 pub(super) async fn connect_direct(
     addresses: &[SocketAddr],
     deadline: Instant,

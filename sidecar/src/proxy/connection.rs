@@ -1,4 +1,4 @@
-//! One accepted connection from its beginning to the one line about it at its end.
+//! An accepted connection, from its start to the log line at its end.
 
 use std::fmt::Display;
 use std::future::{Future, pending};
@@ -15,14 +15,14 @@ use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
 use crate::balance::Direction;
 
-/// An accepted connection, owned by its task; it counts as active until this is dropped.
+/// An accepted connection, owned by its task. It counts as active until this is dropped.
 pub(super) struct Connection {
     session: Arc<Session>,
     listener: Arc<Shared>,
 }
 
 impl Connection {
-    /// Counts it as active from now on; the permit that it was accepted with is returned at its end.
+    /// Starts a connection. Its permit is returned when this is dropped.
     pub(super) fn begin(client: SocketAddr, local: SocketAddr, listener: Arc<Shared>) -> Self {
         listener.counters.open();
         Self {
@@ -36,17 +36,17 @@ impl Connection {
         self.session.client
     }
 
-    /// Notes where the client wants to go.
+    /// Records the destination.
     pub(super) fn set_destination(&self, destination: Arc<str>) {
         self.session.set_destination(destination);
     }
 
-    /// Where the client wants to go; empty until that is known.
+    /// The destination; empty until it is known.
     pub(super) fn destination(&self) -> &str {
         self.session.destination()
     }
 
-    /// Does the work unless the connection is cut before it is done.
+    /// Runs `work` to its end unless the connection is aborted before.
     pub(super) async fn unless_aborted<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         tokio::select! {
             biased;
@@ -55,10 +55,10 @@ impl Connection {
         }
     }
 
-    /// Relays to the end.
+    /// Relays bytes until the connection ends.
     ///
-    /// Everything is taken apart before the future begins, which would else keep it twice for as long as it lasts.
-    pub(super) fn carry(
+    /// The arguments are taken apart outside of the future, which would otherwise hold them twice.
+    pub(super) fn relay(
         self,
         client: TcpStream,
         to: Connected,
@@ -71,12 +71,12 @@ impl Connection {
             sent,
         } = to;
         let instance = Arc::new(stream);
-        self.session.set_reached(&instance, address, lease.as_ref());
+        self.session.set_connected(&instance, address, lease.as_ref());
         let initial = InitialData { bytes: initial, sent };
         async move {
             let (session, lease) = (&*self.session, lease.as_ref());
-            let cut = pin!(async {
-                let lost = async {
+            let abort = pin!(async {
+                let down = async {
                     match lease {
                         Some(lease) => lease.down().await,
                         None => pending().await,
@@ -85,7 +85,7 @@ impl Connection {
                 tokio::select! {
                     biased;
                     () = session.aborted() => End::Aborted,
-                    () = lost => End::EndpointDown,
+                    () = down => End::EndpointDown,
                 }
             });
             let idle = self.listener.limits.idle;
@@ -95,7 +95,7 @@ impl Connection {
                     lease.moved(direction, bytes);
                 }
             };
-            let summary = relay(&client, &instance, initial, idle, cut, meter).await;
+            let summary = relay(&client, &instance, initial, idle, abort, meter).await;
             drop((client, instance));
             let Summary {
                 to_instance,
@@ -116,15 +116,15 @@ impl Connection {
         }
     }
 
-    /// Ends a connection that got nowhere with a reset.
+    /// Refuses the connection with a reset.
     pub(super) fn reset(self, client: TcpStream, refusal: Refusal, why: &impl Display) {
-        // Where it fails, the client is gone already.
+        // On failure the client is gone already.
         let _ = client.set_zero_linger();
         drop(client);
         self.refused(refusal, why);
     }
 
-    /// Counts and logs that it got nowhere.
+    /// Counts and logs a refusal.
     pub(super) fn refused(self, refusal: Refusal, why: &impl Display) {
         self.listener.refusals.count(refusal);
         tracing::debug!(
@@ -132,7 +132,7 @@ impl Connection {
             destination = %self.session.destination(),
             duration_ms = self.age_ms(),
             reason = %why,
-            "connection got nowhere"
+            "connection refused"
         );
     }
 

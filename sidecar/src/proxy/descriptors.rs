@@ -1,41 +1,40 @@
-//! File descriptors: every proxied connection takes two.
+//! The limit of open files: every proxied connection takes two descriptors.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How many files this process may have open: the limit that it was started with, and the one that it goes by.
+/// The limit of open files (RLIMIT_NOFILE) of this process: as inherited, and as raised.
 #[derive(Debug)]
 pub struct OpenFiles {
-    given: Rlimit,
-    own: Rlimit,
+    inherited: Rlimit,
+    raised: Rlimit,
 }
 
 impl OpenFiles {
-    /// Raises this process's soft limit to its hard limit, where the system lets it.
+    /// Raises this process's soft limit to its hard limit, if the system allows it.
     pub fn raise() -> Self {
-        let given = getrlimit(Resource::Nofile);
-        let raised = Rlimit {
-            current: given.maximum,
-            maximum: given.maximum,
+        let inherited = getrlimit(Resource::Nofile);
+        let highest = Rlimit {
+            current: inherited.maximum,
+            maximum: inherited.maximum,
         };
-        let own = if set(&raised) { raised } else { given };
-        Self { given, own }
+        let raised = if set(&highest) { highest } else { inherited };
+        Self { inherited, raised }
     }
 
-    /// The limit that holds now, [`u64::MAX`] where there is none.
+    /// The present limit; [`u64::MAX`] if there is none.
     pub fn limit(&self) -> u64 {
-        self.own.current.unwrap_or(u64::MAX)
+        self.raised.current.unwrap_or(u64::MAX)
     }
 
-    /// Starts a program under the limit that this process was given: one that uses `select`, or closes all the files that
-    /// it could have, does badly with a high one.
+    /// Starts a program with the inherited limit: programs that use `select`, or close all possible descriptors, do badly
+    /// with a high one.
     ///
-    /// A child has its parent's limit from its first moment on, and may look at it in the next, so that changing the
-    /// child's would come late. It is ours that is lowered meanwhile. Who opens a file just then fares as if there were
-    /// none left, but only if we have more open than we were given, before the program has even begun.
-    pub fn as_given<T>(&self, start: impl FnOnce() -> T) -> T {
-        set(&self.given);
+    /// A child reads its parent's limit as soon as it starts, so changing the child's limit would be too late: ours is
+    /// lowered meanwhile. Opening a file then fails only if more files are open than the inherited limit.
+    pub fn with_inherited_limit<T>(&self, start: impl FnOnce() -> T) -> T {
+        set(&self.inherited);
         let started = start();
-        set(&self.own);
+        set(&self.raised);
         started
     }
 }
@@ -43,7 +42,7 @@ impl OpenFiles {
 fn set(limit: &Rlimit) -> bool {
     let set = setrlimit(Resource::Nofile, *limit);
     if let Err(error) = &set {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot change the limit of open files");
     }
     set.is_ok()
 }

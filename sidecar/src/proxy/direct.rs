@@ -1,4 +1,4 @@
-//! Connections to destinations that are no backends, where a server allows them.
+//! Connections to destinations that are not backends, for SOCKS5 servers that allow them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +10,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connect::{BUDGET, ConnectError, Connected, Reason, connect_direct};
 
-/// How many names may be looked up at once: a lookup blocks a thread and cannot be called off.
-const LOOKUPS: usize = 32;
+/// Maximum number of concurrent name lookups: a lookup blocks a thread and cannot be cancelled.
+const MAX_LOOKUPS: usize = 32;
 
-/// How many addresses of one name are tried.
-const ADDRESSES: usize = 8;
+/// Maximum number of addresses tried for one name.
+const MAX_ADDRESSES: usize = 8;
 
 /// Connects to an address.
 pub(super) async fn connect_to(address: SocketAddr) -> Result<Connected, ConnectError> {
     connect_direct(&[address], Instant::now() + BUDGET).await
 }
 
-/// Looks up names, a bounded number at once.
+/// Looks up names, at most [`MAX_LOOKUPS`] at once.
 #[derive(Debug)]
 pub(super) struct Resolver {
     lookups: Arc<Semaphore>,
@@ -30,13 +30,13 @@ pub(super) struct Resolver {
 impl Default for Resolver {
     fn default() -> Self {
         Self {
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
         }
     }
 }
 
 impl Resolver {
-    /// Connects to the first address of the name that answers; looking it up counts against the same budget.
+    /// Connects to the first address of the name that answers. The lookup counts against the same budget.
     pub(super) async fn connect_to(&self, name: &str, port: u16) -> Result<Connected, ConnectError> {
         let deadline = Instant::now() + BUDGET;
         match timeout_at(deadline, self.look_up(name.to_owned(), port)).await {
@@ -50,11 +50,11 @@ impl Resolver {
             .acquire_owned()
             .await
             .map_err(io::Error::other)?;
-        // Detached on purpose: when we stop waiting, the lookup goes on, and so must hold its permit.
+        // Detached: the lookup goes on after the timeout, and must hold its permit until it ends.
         let lookup = tokio::spawn(async move {
             let found = lookup_host((name, port))
                 .await
-                .map(|found| found.take(ADDRESSES).collect());
+                .map(|found| found.take(MAX_ADDRESSES).collect());
             drop(permit);
             found
         });

@@ -14,105 +14,106 @@ use tokio::net::TcpStream;
 
 use super::pipe::Pipe;
 
-/// The most that is read at once, and so the most that is kept for a receiver who cannot take it.
+/// Maximum number of bytes read at once, and so of bytes buffered for a receiver that does not take them.
 const CHUNK: usize = 32 * 1024;
 
-/// The most that is read of a client before it is connected, and kept until then: all connections together may wait.
+/// Maximum number of bytes read from a client before it is connected. Small, because all connections may wait at once.
 const MAX_INITIAL: usize = 4 * 1024;
 
-/// Chunks per direction and turn, so that a bulk transfer lets other connections have theirs.
-const CHUNKS_A_TURN: usize = 8;
+/// Chunks per direction and poll, so that a bulk transfer does not starve other connections.
+const CHUNKS_PER_POLL: usize = 8;
 
-/// A flow that has moved so many bytes and still fills chunks is long: its bytes go through a pipe.
-const LONG: u64 = 256 * 1024;
+/// Bytes moved after which a flow that still fills chunks is spliced through a pipe. Splicing costs set-up, and pays on bulk
+/// transfers only.
+const LONG_FLOW: u64 = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
 }
 
-/// An error, told by where it was met.
-pub(super) enum Fault {
+/// An error of one direction, by the side it occurred on.
+pub(super) enum FlowError {
     Read(io::Error),
     Write(io::Error),
 }
 
 /// One direction.
 pub(super) struct Flow {
-    /// What was read and could not be written yet; its first `written` bytes have been.
-    kept: Vec<u8>,
+    /// Bytes read but not all written; the first `written` of them are.
+    buffer: Vec<u8>,
     written: usize,
-    /// What is on its way through a pipe, in a long flow.
+    /// The pipe with bytes read but not written, in a long flow.
     pipe: Option<Pipe>,
     long: bool,
-    /// The source's first bytes are still to be confirmed at once.
-    confirms: bool,
+    /// Whether the source's first bytes are still to be acknowledged at once.
+    quick_ack: bool,
     moved: u64,
     source_ended: bool,
     done: bool,
 }
 
 impl Flow {
-    /// A flow that begins with bytes that were read already, and of which so many have been written.
-    pub(super) fn new(kept: Vec<u8>, written: usize) -> Self {
+    /// A flow that begins with bytes already read, of which the first `written` are already written.
+    pub(super) fn new(buffer: Vec<u8>, written: usize) -> Self {
         Self {
-            kept,
+            buffer,
             written,
             pipe: None,
             long: false,
-            confirms: false,
+            quick_ack: false,
             moved: written as u64,
             source_ended: false,
             done: false,
         }
     }
 
-    /// Confirms the source's first bytes at once, unless they are its last, too. The system would wait (`TCP_QUICKACK`
-    /// is off where first bytes went with the handshake), and a source that sends in pieces with us: until one is
-    /// confirmed, it may hold back the next (Nagle's algorithm, RFC 896).
-    pub(super) fn confirming(self) -> Self {
-        let confirms = true;
-        Self { confirms, ..self }
+    /// Acknowledges the source's first bytes at once, unless they are also its last. Otherwise the kernel delays the ACK
+    /// (`TCP_QUICKACK` is off if initial data went with the handshake), and a source with Nagle's algorithm (RFC 896) waits
+    /// for it before it sends more.
+    pub(super) fn with_quick_ack(self) -> Self {
+        let quick_ack = true;
+        Self { quick_ack, ..self }
     }
 
-    /// How many bytes the sink has taken.
+    /// Bytes written to the sink.
     pub(super) fn moved(&self) -> u64 {
         self.moved
     }
 
-    /// Whether the source's end of stream has been passed on.
+    /// Whether the source's end of stream was passed on.
     pub(super) fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Whether it waits for its source, and so hears of the source's errors.
+    /// Whether it waits for its source, and so notices the source's errors.
     pub(super) fn reads(&self) -> bool {
-        !self.source_ended && self.kept.is_empty() && self.pipe.is_none()
+        !self.source_ended && self.buffer.is_empty() && self.pipe.is_none()
     }
 
-    /// Moves what can be moved now; ready when the source's end of stream has been passed on, or is left to the closing
-    /// of the sink, which is so where the flow is the `last` of its connection.
+    /// Moves the bytes that can be moved now. Ready when the source's end of stream was passed on; if the flow is the `last`
+    /// of its connection, closing the sink will do that.
     pub(super) fn pump(
         &mut self,
         cx: &mut Context<'_>,
         source: &TcpStream,
         sink: &TcpStream,
         last: bool,
-    ) -> Poll<Result<(), Fault>> {
+    ) -> Poll<Result<(), FlowError>> {
         if self.done {
             return Poll::Ready(Ok(()));
         }
-        for _ in 0..CHUNKS_A_TURN {
-            ready!(self.flush(cx, sink)).map_err(Fault::Write)?;
+        for _ in 0..CHUNKS_PER_POLL {
+            ready!(self.flush(cx, sink)).map_err(FlowError::Write)?;
             if self.source_ended {
                 if !last {
                     SockRef::from(sink)
                         .shutdown(Shutdown::Write)
-                        .map_err(Fault::Write)?;
+                        .map_err(FlowError::Write)?;
                 }
                 self.done = true;
                 return Poll::Ready(Ok(()));
             }
-            ready!(source.poll_read_ready(cx)).map_err(Fault::Read)?;
+            ready!(source.poll_read_ready(cx)).map_err(FlowError::Read)?;
             match self.long.then(Pipe::take).flatten() {
                 Some(pipe) => self.splice(source, sink, pipe)?,
                 None => SCRATCH.with_borrow_mut(|scratch| self.pass(source, sink, scratch))?,
@@ -122,16 +123,16 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Writes what was kept, and lets go of its memory once all is written.
+    /// Writes the buffered bytes, and frees the buffer once it is written.
     fn flush(&mut self, cx: &mut Context<'_>, sink: &TcpStream) -> Poll<io::Result<()>> {
-        while self.written < self.kept.len() {
+        while self.written < self.buffer.len() {
             ready!(sink.poll_write_ready(cx))?;
-            let count = write(sink, &self.kept[self.written..], SendFlags::empty())?;
+            let count = write(sink, &self.buffer[self.written..], SendFlags::empty())?;
             self.written += count;
             self.moved += count as u64;
         }
-        if !self.kept.is_empty() {
-            self.kept = Vec::new();
+        if !self.buffer.is_empty() {
+            self.buffer = Vec::new();
             self.written = 0;
         }
         while let Some(pipe) = &mut self.pipe {
@@ -146,18 +147,18 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 
-    /// Passes once what is there through a pipe, leaving there what the sink does not take.
-    fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), Fault> {
+    /// Splices once through a pipe, which keeps the bytes that the sink does not take.
+    fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), FlowError> {
         let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
         match filled {
-            // A read tells whether that is the end.
+            // The next read finds out whether that is the end of the stream.
             Ok(0) => self.long = false,
             Ok(count) => {
                 self.long = count >= CHUNK;
-                self.moved += drain(&mut pipe, sink).map_err(Fault::Write)? as u64;
+                self.moved += drain(&mut pipe, sink).map_err(FlowError::Write)? as u64;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Fault::Read(error)),
+            Err(error) => return Err(FlowError::Read(error)),
         }
         if pipe.held() == 0 {
             pipe.give_back();
@@ -167,87 +168,87 @@ impl Flow {
         Ok(())
     }
 
-    /// Reads once and writes what came, keeping what the sink does not take.
-    fn pass(&mut self, source: &TcpStream, sink: &TcpStream, scratch: &mut [u8]) -> Result<(), Fault> {
+    /// Reads once and writes, buffering the bytes that the sink does not take.
+    fn pass(&mut self, source: &TcpStream, sink: &TcpStream, scratch: &mut [u8]) -> Result<(), FlowError> {
         let closed = has_closed(source);
-        let Some(mut count) = read(source, scratch).map_err(Fault::Read)? else {
+        let Some(mut count) = read(source, scratch).map_err(FlowError::Read)? else {
             return Ok(());
         };
         self.source_ended = count == 0;
-        self.long = count == scratch.len() && self.moved >= LONG;
+        self.long = count == scratch.len() && self.moved >= LONG_FLOW;
         let mut flags = SendFlags::empty();
         let mut broken = None;
         if closed && 0 < count && count < scratch.len() {
-            // The end of the stream is there too, behind these bytes, so that they can leave in one packet with it.
+            // The end of the stream follows these bytes: with MSG_MORE both leave in one packet.
             match receive(source, &mut scratch[count..]) {
                 Ok(rest) => {
                     self.source_ended = rest == Some(0);
                     count += rest.unwrap_or(0);
                     flags.set(SendFlags::MORE, self.source_ended);
                 }
-                // A reset comes behind what was read before it, which is handed on first.
+                // A reset follows the bytes read before it, which are passed on first.
                 Err(error) => broken = Some(error),
             }
         }
         if count > 0 {
-            if std::mem::take(&mut self.confirms) && !closed {
-                // Where it fails, the system confirms when it likes.
+            if std::mem::take(&mut self.quick_ack) && !closed {
+                // On failure the kernel delays the ACK.
                 let _ = SockRef::from(source).set_tcp_quickack(true);
             }
-            let taken = write(sink, &scratch[..count], flags).map_err(Fault::Write)?;
+            let taken = write(sink, &scratch[..count], flags).map_err(FlowError::Write)?;
             self.moved += taken as u64;
-            self.kept.extend_from_slice(&scratch[taken..count]);
+            self.buffer.extend_from_slice(&scratch[taken..count]);
         }
-        broken.map_or(Ok(()), |error| Err(Fault::Read(error)))
+        broken.map_or(Ok(()), |error| Err(FlowError::Read(error)))
     }
 }
 
-/// What a client has sent already. It is not said whether that is all, or whether its stream has ended.
-pub(super) fn waiting(client: &TcpStream) -> Vec<u8> {
+/// Reads the initial data: what a client has sent so far. More may follow, or the end of the stream.
+pub(super) fn read_initial_data(client: &TcpStream) -> Vec<u8> {
     SCRATCH.with_borrow_mut(|scratch| {
         let scratch = &mut scratch[..MAX_INITIAL];
-        // Of a connection this young the system may not have told yet what is there.
+        // The runtime may not have registered the readiness of a connection this young.
         let count = match read(client, scratch) {
             Ok(None) => receive(client, scratch),
             known => known,
         };
-        // An error is met again by who reads next.
+        // The next read meets the error again.
         let count = count.ok().flatten().unwrap_or(0);
         scratch[..count].to_vec()
     })
 }
 
-/// Hands the sink what it takes now of what is in the pipe, which may be nothing.
+/// Writes the pipe's bytes that the sink takes now; 0 if it would block.
 fn drain(pipe: &mut Pipe, sink: &TcpStream) -> io::Result<usize> {
-    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || pipe.drain(sink)))
+    zero_if_blocked(sink.try_io(Interest::WRITABLE, || pipe.drain(sink)))
 }
 
-/// Writes what the socket takes now, which may be nothing.
+/// Writes the bytes that the socket takes now; 0 if it would block.
 fn write(sink: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
     let flags = flags | SendFlags::NOSIGNAL;
-    nothing_if_blocked(sink.try_io(Interest::WRITABLE, || {
+    zero_if_blocked(sink.try_io(Interest::WRITABLE, || {
         send(sink, bytes, flags).map_err(io::Error::from)
     }))
 }
 
-fn nothing_if_blocked(sent: io::Result<usize>) -> io::Result<usize> {
+fn zero_if_blocked(sent: io::Result<usize>) -> io::Result<usize> {
     match sent {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         outcome => outcome,
     }
 }
 
-/// Whether the source has ended its stream, as of the last that the system told of it.
+/// Whether the source has ended its stream, according to the last readiness event.
 fn has_closed(source: &TcpStream) -> bool {
     let mut state = pin!(source.ready(Interest::READABLE));
     let known = state.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     matches!(known, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
-/// Reads what is there: `None` where nothing is, 0 at the end of the stream.
+/// Reads the available bytes: `None` if it would block, 0 at the end of the stream.
 ///
-/// A read that does not fill the buffer has emptied the socket, and what comes later is told anew (epoll(7),
-/// edge-triggered): saying "would block" along with it saves the read that would only find that out.
+/// A read that does not fill the buffer has emptied the socket, and a new event follows when more arrives (epoll(7),
+/// edge-triggered). Reporting "would block" to the runtime then saves a read that would return just that.
 fn read(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     let mut count = None;
     let outcome = source.try_io(Interest::READABLE, || {
@@ -263,7 +264,7 @@ fn read(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     }
 }
 
-/// Reads what is there, whatever is known of it.
+/// Reads the available bytes, regardless of readiness.
 fn receive(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match (&*SockRef::from(source)).read(buffer) {
         Ok(count) => Ok(Some(count)),
@@ -291,19 +292,19 @@ mod tests {
         (near.unwrap(), far.unwrap().0)
     }
 
-    /// The first of several pieces of an answer, behind which the instance may wait for it to be confirmed.
+    /// The first of several pieces of an answer: the instance may wait for the ACK before it sends the next.
     #[tokio::test]
-    async fn a_first_piece_is_confirmed_at_once() {
+    async fn the_first_bytes_are_acknowledged_at_once() {
         let (source, mut instance) = connected().await;
         let (sink, _client) = connected().await;
         let socket = SockRef::from(&source);
         socket.set_tcp_quickack(false).unwrap();
         assert!(
             !socket.tcp_quickack().unwrap(),
-            "confirmations are not delayed to begin with"
+            "ACKs are not delayed to begin with"
         );
 
-        let mut flow = Flow::new(Vec::new(), 0).confirming();
+        let mut flow = Flow::new(Vec::new(), 0).with_quick_ack();
         instance.write_all(b"one of two").await.unwrap();
         let passed = poll_fn(|cx| match flow.pump(cx, &source, &sink, false) {
             Poll::Pending if flow.moved() == 0 => Poll::Pending,
@@ -311,7 +312,7 @@ mod tests {
         });
         tokio::time::timeout(Duration::from_secs(10), passed)
             .await
-            .expect("the piece is passed on");
-        assert!(socket.tcp_quickack().unwrap(), "confirmations are delayed still");
+            .expect("the bytes were not passed on");
+        assert!(socket.tcp_quickack().unwrap(), "ACKs are still delayed");
     }
 }

@@ -1,4 +1,4 @@
-//! A listener: it owns its connections, shows them, and ends them in order.
+//! A listener: accepts connections, lists them, and drains them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +21,10 @@ use super::workers::Workers;
 use crate::balance::{Counters, Totals};
 use crate::serve::{drained, serve, serve_backlog};
 
-/// Connections that the kernel may hold for us; it has a limit of its own, `net.core.somaxconn`.
+/// Backlog: connections that the kernel may hold for us, up to its own limit `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// After the cut, connections end at once; this bounds the wait for that.
+/// Timeout for connections to end after they were aborted, which takes them one poll.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An address that cannot be listened on.
@@ -33,18 +33,18 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct BindError {
     /// The address asked for.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// Binds a listening socket, ready for [`TcpLb::start`](super::tcp_lb::TcpLb::start) and its like.
+/// Binds a listening socket, for [`TcpLb::start`](super::tcp_lb::TcpLb::start) and the SOCKS5 server.
 ///
 /// # Errors
-/// What the system says, with the address.
+/// The system's error, with the address.
 pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        // Otherwise connections of an earlier run, closed but remembered by the kernel, hold the address.
+        // Otherwise connections of an earlier run in TIME_WAIT hold the address.
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -53,8 +53,8 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
     listen().map_err(|source| BindError { address, source })
 }
 
-/// A listener that accepts until it is closed or dropped. Its connections live on after that, until they end
-/// or are cut by [`Listener::drain`].
+/// A listener that accepts until it is closed or dropped. Its connections live on after that, until they end or are aborted
+/// by [`Listener::drain`].
 #[derive(Debug)]
 pub struct Listener {
     local: SocketAddr,
@@ -64,7 +64,7 @@ pub struct Listener {
     shared: Arc<Shared>,
 }
 
-/// What the listener and its connections share.
+/// State shared by the listener and its connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
@@ -86,7 +86,7 @@ impl Shared {
 }
 
 impl Listener {
-    /// Begins to accept on a bound listener, on each of the workers.
+    /// Starts to accept on a bound listener, on each of the workers.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -98,7 +98,7 @@ impl Listener {
         workers: &Workers,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Accepted connections inherit it, which saves a system call on each.
+        // Inherited by accepted connections, which saves a system call on each.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         let this = Self {
             local: listener.local_addr()?,
@@ -135,33 +135,33 @@ impl Listener {
         Ok(this)
     }
 
-    /// The address it is bound to.
+    /// The address that it is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Connections open now.
+    /// Open connections.
     pub fn active(&self) -> usize {
         usize::try_from(self.shared.counters.active()).unwrap_or(usize::MAX)
     }
 
-    /// What it accepted, those turned away included, and passed on.
+    /// Connections accepted, including refused ones, and bytes passed.
     pub fn totals(&self) -> Totals {
         self.shared.counters.totals()
     }
 
-    /// Those of the accepted that got nowhere.
+    /// Accepted connections that were refused.
     pub fn refusals(&self) -> Refusals {
         self.shared.refusals.read()
     }
 
-    /// Which clients are served; all where there is none.
+    /// The security group; `None` serves all clients.
     pub fn security_group(&self) -> Option<Arc<SecurityGroup>> {
         let group = self.shared.security_group.read();
         group.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Serves other clients from the next connection on; established ones stay.
+    /// Replaces the security group for new connections; established ones stay.
     pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
         *self
             .shared
@@ -170,45 +170,44 @@ impl Listener {
             .unwrap_or_else(PoisonError::into_inner) = group;
     }
 
-    /// Its connections, in the order in which they were accepted.
+    /// Its open connections, in the order they were accepted.
     pub fn sessions(&self) -> Vec<SessionView> {
         self.shared.sessions.all().iter().map(|s| s.view()).collect()
     }
 
-    /// Ends the connections that match, at once and with a reset on both sides. Returns how many.
+    /// Aborts the connections that match, with a reset on both sides. Returns their number.
     pub fn abort_sessions(&self, matches: impl Fn(&SessionView) -> bool) -> usize {
         let all = self.shared.sessions.all();
         all.iter().filter(|s| matches(&s.view()) && s.abort()).count()
     }
 
-    /// Stops accepting, soon and whoever waits for it. Connections live on, those included that were still waiting in
-    /// the backlog, as far as the cap has room for them.
+    /// Stops accepting soon, without waiting for it. Open connections live on; those in the backlog are still served, up to
+    /// the limit of connections.
     pub fn stop_accepting(&self) {
         self.stop.cancel();
     }
 
-    /// Stops accepting; when this returns, the address is free.
+    /// Stops accepting. When this returns, the address is free.
     pub async fn close(&self) {
         self.stop_accepting();
         self.accepting.wait().await;
     }
 
-    /// Whether it accepts no more, not even what waits in the backlog, and has no connections any more.
+    /// Whether it has stopped accepting and its last connection has ended.
     pub fn is_over(&self) -> bool {
         self.accepting.is_empty() && self.active() == 0
     }
 
-    /// Stops accepting, lets connections end until the deadline, and then cuts those that are left: returns
-    /// how many. Takes at most a second longer than the deadline.
-    pub async fn drain(&self, deadline: Duration) -> usize {
+    /// Stops accepting, waits until connections have ended, and after the timeout aborts those that are left. Returns their
+    /// number. Takes at most a second longer than the timeout.
+    pub async fn drain(&self, timeout: Duration) -> usize {
         self.close().await;
-        if drained(&self.connections, deadline).await {
+        if drained(&self.connections, timeout).await {
             return 0;
         }
-        let cut = self.shared.sessions.all().iter().filter(|s| s.abort()).count();
-        // The cut ends every wait of a connection's task; one that had not ended would be busy, not stuck.
+        let aborted = self.shared.sessions.all().iter().filter(|s| s.abort()).count();
         drained(&self.connections, ABORT_TIMEOUT).await;
-        cut
+        aborted
     }
 }
 

@@ -1,8 +1,12 @@
-//! Bytes: listeners, SOCKS5, and the relay between client and instance.
+//! The data plane: listeners, SOCKS5, and the relay between client and instance.
 //!
-//! A [`listener`] accepts and owns the connections, [`access`] says whose. [`tcp_lb`] and [`socks5`] decide
-//! where a connection goes, [`connect`] takes it there, [`relay`] passes the bytes until the end. All of it happens
-//! on the [`workers`].
+//! A connection's path, file by file:
+//! * [`listener`] owns the connections, [`access`] decides which clients are served, `admission.rs` starts a task for each;
+//! * [`tcp_lb`] and [`socks5`] know the backends, of which [`crate::balance`] picks an endpoint;
+//! * [`connect`] connects to the endpoint; if that fails it ejects the endpoint and picks the next candidate;
+//! * [`relay`] passes the bytes in both directions to the end.
+//!
+//! All of it runs on the [`workers`].
 
 pub mod access;
 mod admission;
@@ -29,19 +33,19 @@ use connect::OnFailure;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
 
-/// To the client and to the instance.
-const FILES_A_CONNECTION: u64 = 2;
-/// Room for what else is open: listeners, health checks, neighbours, the control plane.
-const OTHER_FILES: u64 = 64;
+/// Descriptors of a connection: one to the client, one to the instance.
+const FILES_PER_CONNECTION: u64 = 2;
+/// Descriptors reserved for listeners, health checks, mesh peers and controllers.
+const RESERVED_FILES: u64 = 64;
 
-/// What one listener and each of its connections may take.
+/// Limits and policy of a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections open at once; while there are as many, further ones wait in the kernel's backlog.
+    /// Maximum number of open connections; further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// How long a SOCKS5 client may take to say where it wants to go.
+    /// Timeout for a SOCKS5 client's handshake.
     pub handshake: Duration,
-    /// How long a connection may live without a byte in either direction.
+    /// Idle timeout: a connection without a byte in either direction for this time is closed.
     pub idle: Duration,
     /// What a connection does after a failed attempt to connect to an endpoint.
     pub on_connect_failure: OnFailure,
@@ -60,15 +64,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same for a process that may open so many files: only as many connections as there are descriptors to carry
-    /// them, as long as the process's other listeners have few. One more could be accepted and go nowhere; so it waits
-    /// in the backlog.
+    /// Lowers the number of connections to what a process with this limit of open files can relay, if its other listeners
+    /// have few. A connection beyond that could be accepted but not connected, so it waits in the backlog.
     #[must_use]
     pub fn within_files(self, files: u64) -> Self {
-        let carried = files.saturating_sub(OTHER_FILES) / FILES_A_CONNECTION;
-        let carried = usize::try_from(carried).unwrap_or(usize::MAX);
+        let relayed = files.saturating_sub(RESERVED_FILES) / FILES_PER_CONNECTION;
+        let relayed = usize::try_from(relayed).unwrap_or(usize::MAX);
         Self {
-            connections: self.connections.min(carried.max(1)),
+            connections: self.connections.min(relayed.max(1)),
             ..self
         }
     }

@@ -1,5 +1,4 @@
-//! Pipes, through which the kernel passes the bytes of long flows from socket to socket without copying them
-//! (splice(2)).
+//! Pipes, through which the kernel moves the bytes of long flows from socket to socket without copying (splice(2)).
 
 use std::cell::RefCell;
 use std::io;
@@ -10,14 +9,14 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// What one pipe may hold. It is what a flow may have on its way, and so what a slow receiver costs at most.
-const SIZE: usize = 256 * 1024;
+/// Capacity of a pipe in bytes, and so the most that a slow receiver's flow holds.
+const CAPACITY: usize = 256 * 1024;
 
-/// The most pipes of the process: each takes two descriptors. Flows that get none are copied.
-const MOST: usize = 256;
+/// Maximum number of pipes of the process, each of which takes two descriptors. Flows that get none are copied.
+const MAX_PIPES: usize = 256;
 
-/// The most empty ones that a thread keeps at hand.
-const AT_HAND: usize = 4;
+/// Maximum number of empty pipes that a thread keeps for reuse.
+const MAX_IDLE_PER_THREAD: usize = 4;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
@@ -34,13 +33,13 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// An empty one, unless there are too many already or the system has no room.
+    /// An empty pipe; `None` if there are [`MAX_PIPES`] already or the system has no descriptors.
     pub(super) fn take() -> Option<Self> {
         EMPTY.with_borrow_mut(Vec::pop).or_else(Self::open)
     }
 
     fn open() -> Option<Self> {
-        let count = |count| (count < MOST).then_some(count + 1);
+        let count = |count| (count < MAX_PIPES).then_some(count + 1);
         PIPES
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
             .ok()?;
@@ -48,8 +47,8 @@ impl Pipe {
             PIPES.fetch_sub(1, Ordering::Relaxed);
             return None;
         };
-        // Where the system allows no more, it is as large as pipes are by default.
-        let _ = fcntl_setpipe_size(&entrance, SIZE);
+        // On failure it keeps the default capacity.
+        let _ = fcntl_setpipe_size(&entrance, CAPACITY);
         Some(Self {
             entrance,
             exit,
@@ -57,24 +56,24 @@ impl Pipe {
         })
     }
 
-    /// Gives an empty one back, for the next flow.
+    /// Returns an empty pipe for reuse.
     pub(super) fn give_back(self) {
         EMPTY.with_borrow_mut(|empty| {
-            if self.held == 0 && empty.len() < AT_HAND {
+            if self.held == 0 && empty.len() < MAX_IDLE_PER_THREAD {
                 empty.push(self);
             }
         });
     }
 
-    /// How many bytes are in it.
+    /// Bytes in it.
     pub(super) fn held(&self) -> usize {
         self.held
     }
 
-    /// Takes in what the socket has and the pipe has room for; 0 where only a read goes on: at the end of the stream
-    /// and before an urgent byte. To be called when it is empty: then "would block" is about the socket.
+    /// Moves the socket's available bytes into the pipe; 0 if only a read makes progress: at the end of the stream, and
+    /// before an urgent byte. To be called on an empty pipe: then "would block" is about the socket.
     pub(super) fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
-        let taken = match moved(&source, &self.entrance, SIZE) {
+        let taken = match moved(&source, &self.entrance, CAPACITY) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && can_be_read(&source) => 0,
             outcome => outcome?,
         };
@@ -82,7 +81,7 @@ impl Pipe {
         Ok(taken)
     }
 
-    /// Hands what is in it to the socket, as much as that takes.
+    /// Moves its bytes to the socket, as many as that takes.
     pub(super) fn drain(&mut self, sink: impl AsFd) -> io::Result<usize> {
         let taken = moved(&self.exit, sink, self.held)?;
         self.held -= taken;
@@ -96,7 +95,7 @@ impl Drop for Pipe {
     }
 }
 
-/// Whether a read would not block. It passes over an urgent byte, before which splice(2) stops for good.
+/// Whether a read would not block. Unlike splice(2), a read skips an urgent byte.
 fn can_be_read(source: impl AsFd) -> bool {
     recv(source, &mut [0], RecvFlags::PEEK).is_ok()
 }

@@ -1,15 +1,15 @@
-//! Why a listener's connections got nowhere, in a closed set of reasons, and how many did for each.
+//! Refused connections of a listener, counted by reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::connect::Reason;
 
-/// Why a connection got nowhere.
+/// Why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The security group denies its client.
     Denied,
-    /// SOCKS5: the handshake broke the protocol, asked for what is not served, or was broken off.
+    /// SOCKS5: the handshake violated the protocol, asked for something not supported, or was not finished.
     Handshake,
     /// SOCKS5: the handshake took too long.
     HandshakeTimeout,
@@ -19,15 +19,15 @@ pub enum Refusal {
     NoInstance,
     /// The destination's name could not be resolved.
     Unresolved,
-    /// Everyone tried refused.
+    /// All endpoints tried refused.
     Refused,
-    /// At least one did not answer in time.
+    /// At least one endpoint did not answer before the timeout.
     TimedOut,
-    /// There is no way to at least one; the others refused.
+    /// At least one endpoint is unreachable; the others refused.
     Unreachable,
-    /// We have no descriptor, memory or port left.
+    /// This process or the system has no descriptor, memory or local port left.
     OutOfRoom,
-    /// It was cut before it got anywhere.
+    /// It was aborted before it was connected.
     Aborted,
 }
 
@@ -47,7 +47,7 @@ impl Refusal {
         Self::Aborted,
     ];
 
-    /// The word for it where counts are labelled.
+    /// The value of the `reason` label in metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -79,12 +79,12 @@ impl From<Reason> for Refusal {
     }
 }
 
-/// Connections that got nowhere, by reason, as counted at one moment.
+/// A snapshot of refused connections by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusals([u64; Refusal::ALL.len()]);
 
 impl Refusals {
-    /// Those that got nowhere for this reason.
+    /// Connections refused for this reason.
     #[must_use]
     pub fn of(&self, refusal: Refusal) -> u64 {
         self.0[refusal as usize]
@@ -96,7 +96,7 @@ impl Refusals {
     }
 }
 
-/// [`Refusals`] as they happen.
+/// Collects [`Refusals`].
 #[derive(Debug, Default)]
 pub(super) struct RefusalCounters([AtomicU64; Refusal::ALL.len()]);
 

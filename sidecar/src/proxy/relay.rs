@@ -1,9 +1,8 @@
-//! Passes bytes between client and instance until both are done.
+//! Relays bytes between client and instance until both are done.
 //!
-//! Each direction ends on its own: an end of stream on one side is passed on to the other, which may go on
-//! sending. A reset is passed on as a reset. A connection without bytes in flight holds no buffer: bytes go
-//! through a scratch buffer of the worker thread, and only what the receiver cannot take now is kept, until
-//! it does; meanwhile nothing more is read from the sender.
+//! Each direction ends on its own: the end of one side's stream is passed on to the other side, which may go on sending. A
+//! reset is passed on as a reset. A connection without bytes in flight holds no buffer: bytes go through a scratch buffer of
+//! the worker thread, and only bytes that the receiver does not take are kept; until it does, no more is read.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,15 +15,15 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::flow::{Fault, Flow};
+use super::flow::{Flow, FlowError};
 use crate::balance::Direction;
 
-/// One of the two ends of a proxied connection.
+/// A side of a proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who connected to us.
+    /// The client, which connected to us.
     Client,
-    /// Whom we connected to.
+    /// The instance, which we connected to.
     Instance,
 }
 
@@ -33,15 +32,15 @@ pub enum Side {
 pub enum End {
     /// Both sides ended their streams.
     Finished,
-    /// This side reset the connection, or went away so that writing to it failed.
+    /// This side reset the connection, or writing to it failed because it is gone.
     Reset(Side),
-    /// The connection to this side broke in another way.
+    /// The connection to this side failed in another way.
     Broken(Side, ErrorKind),
-    /// The instance is lost: nothing would come from it any more.
+    /// The instance is down.
     EndpointDown,
-    /// Nothing came from either side for the idle timeout.
+    /// No bytes in either direction for the idle timeout.
     Idle,
-    /// We were told to end it.
+    /// Aborted on request.
     Aborted,
 }
 
@@ -55,46 +54,46 @@ impl fmt::Display for End {
             Self::Finished => f.write_str("finished"),
             Self::Reset(side) => write!(f, "reset by {}", name(side)),
             Self::Broken(side, kind) => write!(f, "connection to {} broke: {kind}", name(side)),
-            Self::EndpointDown => f.write_str("instance is lost"),
+            Self::EndpointDown => f.write_str("instance is down"),
             Self::Idle => f.write_str("idle for too long"),
-            Self::Aborted => f.write_str("cut"),
+            Self::Aborted => f.write_str("aborted"),
         }
     }
 }
 
-/// What a relay did.
+/// Result of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// Bytes handed to the instance's socket, however the relay ended.
+    /// Bytes written to the instance's socket, however the relay ended.
     pub to_instance: u64,
-    /// Bytes handed to the client's socket, however the relay ended.
+    /// Bytes written to the client's socket, however the relay ended.
     pub to_client: u64,
     /// Why it ended.
     pub end: End,
 }
 
-/// What the client sent before the relay began. The instance gets it first.
+/// Data that the client sent before the relay began. The instance gets it first.
 #[derive(Debug, Default)]
 pub struct InitialData {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// How many of them the instance has been sent already.
+    /// Bytes of it that were already sent to the instance.
     pub sent: usize,
 }
 
-/// Passes bytes until both sides are done, nothing came for the idle time, `cut` says why to end at once, or the
-/// connection ends in another way. Both streams are to be dropped then: that closes them orderly after
-/// [`End::Finished`], else with a reset, which tells a peer from a complete stream.
+/// Relays until both sides are done, the idle timeout passes, `abort` returns a reason, or the connection fails. The caller
+/// then drops both streams: that closes them in order after [`End::Finished`], and otherwise with a reset, by which a peer
+/// tells the end from that of a complete stream.
 ///
-/// `meter` is told of bytes as they are handed on, those included that were sent with the initial data.
+/// `meter` gets the bytes written, including the initial data sent before.
 ///
-/// The flows are made before the future begins, which would else keep what they are made of for as long as it lasts.
+/// The flows are created outside of the future, which would otherwise hold their arguments too.
 pub fn relay(
     client: &TcpStream,
     instance: &TcpStream,
     initial: InitialData,
     idle: Duration,
-    mut cut: Pin<&mut impl Future<Output = End>>,
+    mut abort: Pin<&mut impl Future<Output = End>>,
     meter: impl Fn(Direction, u64),
 ) -> impl Future<Output = Summary> {
     if initial.sent > 0 {
@@ -102,22 +101,22 @@ pub fn relay(
     }
     let mut downstream = Flow::new(Vec::new(), 0);
     if !initial.bytes.is_empty() {
-        downstream = downstream.confirming();
+        downstream = downstream.with_quick_ack();
     }
     let mut upstream = Flow::new(initial.bytes, initial.sent);
     async move {
         let end = {
-            // A side that has ended its stream, or whose bytes nobody can take now, is not read: then only this
-            // tells of its reset. Few connections come to that, so the others do not hold the room for it.
+            // A side that is not read, because its stream has ended or its bytes cannot be written now, reports a reset
+            // only as an error event. Boxed when first needed: few connections need it.
             let (mut client_error, mut instance_error) = (None, None);
-            // One timer for both directions: activity only notes the time, and the timer is set anew when it fires.
+            // One timer for both directions: activity only records the time, and the timer is reset when it fires.
             let mut last = Instant::now();
             let mut timer = pin!(sleep_until(last + idle));
             poll_fn(|cx| {
                 let before = (upstream.moved(), downstream.moved());
                 let up = upstream.pump(cx, client, instance, downstream.is_done());
-                // A reset is told once, and to whom it is told is chance: where a write has met it, a read finds the stream
-                // ended, and that end is not to be passed on.
+                // The kernel reports a reset once, to the first read or write. After a failed write, a read finds the end
+                // of the stream, which must not be passed on.
                 let failed = matches!(up, Poll::Ready(Err(_)));
                 let down = downstream.pump(cx, instance, client, upstream.is_done() || failed);
                 let now = (upstream.moved(), downstream.moved());
@@ -128,11 +127,11 @@ pub fn relay(
                     meter(Direction::ToClient, now.1 - before.1);
                 }
                 match (up, down) {
-                    (Poll::Ready(Err(fault)), _) => {
-                        return Poll::Ready(end_of(&fault, Side::Client, Side::Instance));
+                    (Poll::Ready(Err(error)), _) => {
+                        return Poll::Ready(end_of(&error, Side::Client, Side::Instance));
                     }
-                    (_, Poll::Ready(Err(fault))) => {
-                        return Poll::Ready(end_of(&fault, Side::Instance, Side::Client));
+                    (_, Poll::Ready(Err(error))) => {
+                        return Poll::Ready(end_of(&error, Side::Instance, Side::Client));
                     }
                     (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
                     _ => {}
@@ -150,7 +149,7 @@ pub fn relay(
                         return Poll::Ready(pending_error(instance, Side::Instance));
                     }
                 }
-                if let Poll::Ready(end) = cut.as_mut().poll(cx) {
+                if let Poll::Ready(end) = abort.as_mut().poll(cx) {
                     return Poll::Ready(end);
                 }
                 if now != before {
@@ -168,7 +167,7 @@ pub fn relay(
         };
         if end != End::Finished {
             for stream in [client, instance] {
-                // Where it fails, the connection is gone already.
+                // On failure the connection is gone already.
                 let _ = stream.set_zero_linger();
             }
         }
@@ -182,12 +181,12 @@ pub fn relay(
 
 fn pending_error(stream: &TcpStream, side: Side) -> End {
     match stream.take_error() {
-        Ok(Some(error)) => broken(side, &error),
+        Ok(Some(error)) => end_on(side, &error),
         _ => End::Reset(side),
     }
 }
 
-fn broken(side: Side, error: &io::Error) -> End {
+fn end_on(side: Side, error: &io::Error) -> End {
     match error.kind() {
         ErrorKind::ConnectionReset
         | ErrorKind::BrokenPipe
@@ -197,10 +196,10 @@ fn broken(side: Side, error: &io::Error) -> End {
     }
 }
 
-/// Why it ends, where the flow from `source` to `sink` broke.
-fn end_of(fault: &Fault, source: Side, sink: Side) -> End {
-    match fault {
-        Fault::Read(error) => broken(source, error),
-        Fault::Write(error) => broken(sink, error),
+/// Why the relay ends after the flow from `source` to `sink` failed.
+fn end_of(error: &FlowError, source: Side, sink: Side) -> End {
+    match error {
+        FlowError::Read(error) => end_on(source, error),
+        FlowError::Write(error) => end_on(sink, error),
     }
 }

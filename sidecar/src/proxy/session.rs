@@ -1,4 +1,4 @@
-//! A connection while it lasts: who, where to, how much so far, and how to end it.
+//! An open connection: its addresses, its counters, and a way to abort it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,32 +11,32 @@ use tokio::time::Instant;
 
 use crate::balance::{Direction, Lease, Server, ServerGroup};
 
-/// A connection as it shows from outside.
+/// An open connection, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
     /// The client's address.
     pub client: SocketAddr,
     /// Our address on the client's side.
     pub local: SocketAddr,
-    /// Our address on the instance's side; none while it is not connected.
+    /// Our address on the instance's side; `None` until it is connected.
     pub instance_local: Option<SocketAddr>,
-    /// The instance's address; none while it is not connected.
+    /// The instance's address; `None` until it is connected.
     pub instance: Option<SocketAddr>,
-    /// The backends' name, or what a SOCKS5 client asked for; empty until that is known.
+    /// The backends' name, or the destination that a SOCKS5 client asked for; empty until it is known.
     pub destination: String,
-    /// The group of the instance; none while it is not connected, or where it is no backend.
+    /// The instance's group; `None` until it is connected, or if it is not a backend.
     pub group: Option<String>,
-    /// The instance's name within its group; none where there is no group.
+    /// The instance's name within its group; `None` if there is no group.
     pub server: Option<String>,
     /// Bytes passed to the instance so far.
     pub to_instance: u64,
     /// Bytes passed to the client so far.
     pub to_client: u64,
-    /// Since it was accepted.
+    /// Time since it was accepted.
     pub age: Duration,
 }
 
-/// What is known of one connection. Written by its own task, read by whoever asks.
+/// The state of an open connection. Written by its own task, read by others.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: u64,
@@ -44,17 +44,16 @@ pub(super) struct Session {
     pub(super) local: SocketAddr,
     accepted: Instant,
     destination: OnceLock<Arc<str>>,
-    reached: OnceLock<Reached>,
+    connected: OnceLock<Connected>,
     to_instance: AtomicU64,
     to_client: AtomicU64,
     is_aborted: AtomicBool,
-    abort_notice: Notify,
+    abort: Notify,
 }
 
 #[derive(Debug)]
-struct Reached {
-    /// The connection, which alone knows our address on this side. It is looked up when asked for, because that
-    /// is a system call.
+struct Connected {
+    /// The connection. Our address on this side is read from it only when listed, because that is a system call.
     stream: Weak<TcpStream>,
     instance: SocketAddr,
     backend: Option<(Arc<ServerGroup>, Arc<Server>)>,
@@ -68,41 +67,41 @@ impl Session {
             local,
             accepted: Instant::now(),
             destination: OnceLock::new(),
-            reached: OnceLock::new(),
+            connected: OnceLock::new(),
             to_instance: AtomicU64::new(0),
             to_client: AtomicU64::new(0),
             is_aborted: AtomicBool::new(false),
-            abort_notice: Notify::new(),
+            abort: Notify::new(),
         }
     }
 
-    /// Notes where the client wants to go.
+    /// Records the destination.
     pub(super) fn set_destination(&self, destination: Arc<str>) {
-        // It is known once and does not change.
+        // Set once; it does not change.
         let _ = self.destination.set(destination);
     }
 
-    /// Where the client wants to go; empty until that is known.
+    /// The destination; empty until it is known.
     pub(super) fn destination(&self) -> &str {
         self.destination.get().map_or("", |destination| destination)
     }
 
-    /// Notes where it got.
-    pub(super) fn set_reached(&self, stream: &Arc<TcpStream>, instance: SocketAddr, lease: Option<&Lease>) {
-        let _ = self.reached.set(Reached {
+    /// Records the instance that it is connected to.
+    pub(super) fn set_connected(&self, stream: &Arc<TcpStream>, instance: SocketAddr, lease: Option<&Lease>) {
+        let _ = self.connected.set(Connected {
             stream: Arc::downgrade(stream),
             instance,
             backend: lease.map(|lease| (Arc::clone(lease.group()), Arc::clone(lease.server()))),
         });
     }
 
-    /// Counts bytes passed, from the connection's own task alone.
+    /// Counts bytes passed. Called by the connection's own task only.
     pub(super) fn moved(&self, direction: Direction, bytes: u64) {
         let count = match direction {
             Direction::ToInstance => &self.to_instance,
             Direction::ToClient => &self.to_client,
         };
-        // There is one writer, so this loses nothing and needs no locked instruction.
+        // A single writer needs no atomic addition.
         count.store(count.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }
 
@@ -110,29 +109,29 @@ impl Session {
         self.accepted.elapsed()
     }
 
-    /// Ends the connection at once. Returns whether it was not told so before.
+    /// Aborts the connection. Returns false if it was aborted before.
     pub(super) fn abort(&self) -> bool {
         let first = !self.is_aborted.swap(true, Ordering::Relaxed);
         if first {
-            // One task waits, or will: it finds the notice when it does.
-            self.abort_notice.notify_one();
+            // The one task that waits, now or later, gets this permit.
+            self.abort.notify_one();
         }
         first
     }
 
-    /// Waits until it is to end at once; for the connection's own task alone, and told once.
+    /// Waits until the connection is aborted. Called by the connection's own task only; returns once.
     pub(super) async fn aborted(&self) {
-        self.abort_notice.notified().await;
+        self.abort.notified().await;
     }
 
     pub(super) fn view(&self) -> SessionView {
-        let reached = self.reached.get();
-        let backend = reached.and_then(|r| r.backend.as_ref());
+        let connected = self.connected.get();
+        let backend = connected.and_then(|r| r.backend.as_ref());
         SessionView {
             client: self.client,
             local: self.local,
-            instance_local: reached.and_then(|r| r.stream.upgrade()?.local_addr().ok()),
-            instance: reached.map(|r| r.instance),
+            instance_local: connected.and_then(|r| r.stream.upgrade()?.local_addr().ok()),
+            instance: connected.map(|r| r.instance),
             destination: self.destination().to_owned(),
             group: backend.map(|(group, _)| group.name().to_owned()),
             server: backend.map(|(_, server)| server.name().to_owned()),

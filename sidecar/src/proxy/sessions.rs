@@ -1,4 +1,4 @@
-//! The connections of a listener while they last. As many as the listener's cap lets in, no more.
+//! The open connections of a listener. The listener's permits bound their number.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::session::Session;
 
-/// Connections end on all worker threads at once: with so many locks they rarely meet at one.
+/// Number of locks: connections start and end on all worker threads, and with this many they rarely contend.
 const SHARDS: usize = 16;
 
 type Shard = HashMap<u64, Arc<Session>>;
@@ -19,7 +19,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Begins one.
+    /// Adds a connection.
     pub(super) fn begin(&self, client: SocketAddr, local: SocketAddr) -> Arc<Session> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(Session::new(id, client, local));
@@ -31,7 +31,7 @@ impl Sessions {
         self.shard(session.id).remove(&session.id);
     }
 
-    /// Those that last, in the order in which they began. They are looked at without a lock.
+    /// The open connections, in the order they were accepted, as a copy that holds no lock.
     pub(super) fn all(&self) -> Vec<Arc<Session>> {
         let mut all = Vec::new();
         for shard in &self.shards {
@@ -47,6 +47,6 @@ impl Sessions {
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // Insert and remove leave a map whole, so a panic elsewhere does not spoil it.
+    // A panic while the lock is held leaves no change half made.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The TCP load balancer: every connection goes to an instance of its backends.
+//! The TCP load balancer: connects every client to an instance of its backends.
 
 use std::io;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use super::admission::Handle;
 use super::backends::Backends;
 use super::connect::{OnFailure, connect};
 use super::connection::Connection;
-use super::flow::waiting;
+use super::flow::read_initial_data;
 use super::listener::Listener;
 use super::relay::End;
 use super::workers::Workers;
@@ -32,8 +32,8 @@ struct Service {
 }
 
 impl TcpLb {
-    /// Begins to take connections from a bound listener to the backends: those of all clients, or of whom the
-    /// security group allows.
+    /// Starts to connect the clients of a bound listener to the backends. Serves all clients, or those that the security
+    /// group allows.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -52,12 +52,12 @@ impl TcpLb {
         Ok(Self { listener, service })
     }
 
-    /// The listener: its address, its counters, and how to end it.
+    /// The listener: its address, counters and connections.
     pub fn listener(&self) -> &Listener {
         &self.listener
     }
 
-    /// Takes new connections elsewhere from now on.
+    /// Replaces the backends of new connections.
     pub fn set_backends(&self, backends: Arc<ServerGroups>) {
         self.service.backends.set(backends);
     }
@@ -68,15 +68,15 @@ impl Handle for Service {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
         let from = connection.peer().ip();
-        let initial = waiting(&client);
+        let initial = read_initial_data(&client);
         let reached = {
             let pick = |tried: &Tried| backends.pick(from, tried);
             let connecting = pin!(connect(pick, &initial, self.on_failure));
             connection.unless_aborted(connecting).await
         };
         match reached {
-            Some(Ok(connected)) => connection.carry(client, connected, initial).await,
-            // There is no instance to end this connection, so it ends as one that refuses does.
+            Some(Ok(connected)) => connection.relay(client, connected, initial).await,
+            // The client sees what it would see if the instance refused.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
             None => connection.reset(client, Refusal::Aborted, &End::Aborted),
         }

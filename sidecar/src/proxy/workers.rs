@@ -1,6 +1,5 @@
-//! The threads that carry connections. Each has a runtime of its own, and a connection stays on the one that
-//! accepted it: nothing of it is handed from thread to thread, and what the mesh and the control plane do on
-//! theirs does not hold it up.
+//! Worker threads, which relay connections. Each has a runtime of its own, and a connection stays on the worker that accepted
+//! it: nothing is handed from thread to thread, and the mesh and the control plane, on their own thread, do not delay it.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -9,14 +8,14 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// Per worker; they resolve names for SOCKS5 servers that allow any destination.
+/// Blocking threads per worker, for the name lookups of SOCKS5 servers that allow any destination.
 const BLOCKING_THREADS: usize = 2;
 
-/// Where listeners carry their connections. By default that is the runtime on which they are started.
+/// The runtimes on which listeners serve their connections; by default the runtime on which a listener is started.
 #[derive(Debug, Clone, Default)]
 pub struct Workers(Option<Arc<[Handle]>>);
 
-/// The threads of [`Workers`]. Dropped, they end, and what is still carried there ends with them.
+/// The threads of [`Workers`]. Dropping this ends them and the connections that are left.
 #[derive(Debug)]
 pub struct WorkerThreads {
     stop: CancellationToken,
@@ -24,7 +23,7 @@ pub struct WorkerThreads {
 }
 
 impl Workers {
-    /// So many threads, at least one.
+    /// Starts `count` threads, at least one.
     ///
     /// # Errors
     /// When the system gives no thread or no epoll instance.
@@ -38,20 +37,21 @@ impl Workers {
         for index in 0..count.max(1) {
             let (built, building) = mpsc::channel();
             let stop = stop.clone();
-            // Built there: where there is no thread for it, it would end on a thread of another, which a runtime must not.
+            // Built on its thread: a runtime must not be dropped on a thread of another runtime, as would happen if no
+            // thread could be started.
             let run = move || {
                 let runtime = Builder::new_current_thread()
                     .max_blocking_threads(BLOCKING_THREADS)
                     .enable_all()
                     .build();
-                // Who started this waits for what is sent.
+                // The starter waits for this message.
                 let runtime = match runtime {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(built.send(Err(error))),
                 };
                 let _ = built.send(Ok(runtime.handle().clone()));
                 runtime.block_on(stop.cancelled());
-                // Its tasks end here and now. A lookup of a name cannot be called off, and is not waited for.
+                // Ends the tasks at once. A name lookup cannot be cancelled, and is not waited for.
                 runtime.shutdown_background();
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
@@ -61,7 +61,7 @@ impl Workers {
         Ok((Self(Some(handles.into())), owner))
     }
 
-    /// The runtimes to accept on.
+    /// The runtimes to accept connections on.
     pub(super) fn runtimes(&self) -> Vec<Handle> {
         match &self.0 {
             Some(handles) => handles.to_vec(),
@@ -74,8 +74,7 @@ impl Drop for WorkerThreads {
     fn drop(&mut self) {
         self.stop.cancel();
         for thread in self.threads.drain(..) {
-            // Nothing on a worker blocks, so this takes no longer than one turn of a task. A worker that
-            // panicked has said so already.
+            // Tasks do not block, so this takes at most one poll. A panic of the worker was reported already.
             let _ = thread.join();
         }
     }

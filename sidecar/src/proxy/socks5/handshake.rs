@@ -1,4 +1,4 @@
-//! What is said before the bytes flow: greeting, method, request, reply.
+//! The SOCKS5 handshake: greeting, method, request.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,18 +13,18 @@ use super::wire::{
     Request, WireError, encode_method,
 };
 
-/// Room for the longest greeting and the longest request, which are 257 and 262 bytes.
-const ROOM: usize = 520;
+/// Buffer size, in bytes: the longest greeting has 257, the longest request 262.
+const BUFFER: usize = 520;
 
-/// What a client asked for.
+/// The result of a handshake.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Negotiated {
     pub(super) destination: Destination,
-    /// Bytes that it sent behind its request already.
+    /// Data that the client sent after its request.
     pub(super) initial: Vec<u8>,
 }
 
-/// Why a handshake came to nothing.
+/// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error("the client left during the handshake")]
@@ -44,7 +44,7 @@ pub(super) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// What the client is to hear of it, if anything: who speaks no SOCKS5 would not understand.
+    /// The reply to the client; `None` if it does not speak SOCKS5 or is gone.
     pub(super) fn reply(&self) -> Option<Vec<u8>> {
         match self {
             Self::Left | Self::Broke(_) | Self::TooSlow(_) | Self::Greeting(_) => None,
@@ -56,20 +56,20 @@ impl HandshakeError {
     }
 }
 
-/// A reply that says no.
+/// A reply that reports a failure.
 pub(super) fn refusal(code: ReplyCode) -> Vec<u8> {
     let bound = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     Reply { code, bound }.encode()
 }
 
-/// Hears what the client wants, within the limit.
-pub(super) async fn hear(client: &mut TcpStream, limit: Duration) -> Result<Asked, HandshakeError> {
-    let heard = timeout(limit, converse(client)).await;
-    heard.unwrap_or(Err(HandshakeError::TooSlow(limit)))
+/// Performs the handshake up to the client's request, before the timeout.
+pub(super) async fn negotiate(client: &mut TcpStream, limit: Duration) -> Result<Negotiated, HandshakeError> {
+    let outcome = timeout(limit, exchange(client)).await;
+    outcome.unwrap_or(Err(HandshakeError::TooSlow(limit)))
 }
 
-async fn converse(client: &mut TcpStream) -> Result<Asked, HandshakeError> {
-    let mut bytes = Vec::with_capacity(ROOM);
+async fn exchange(client: &mut TcpStream) -> Result<Negotiated, HandshakeError> {
+    let mut bytes = Vec::with_capacity(BUFFER);
     let greeting = message(client, &mut bytes, Greeting::decode, HandshakeError::Greeting).await?;
     if !greeting.methods.contains(&NO_AUTHENTICATION) {
         return Err(HandshakeError::Method);
@@ -80,14 +80,14 @@ async fn converse(client: &mut TcpStream) -> Result<Asked, HandshakeError> {
         return Err(HandshakeError::Command(request.command));
     }
     bytes.shrink_to_fit();
-    Ok(Asked {
+    Ok(Negotiated {
         destination: request.destination,
         initial: bytes,
     })
 }
 
-/// Reads until there is a whole message and takes it off the front. A message that cannot be completed by as
-/// many bytes as its length field allows is an error of the decoder, so `bytes` stays small.
+/// Reads until `bytes` holds a whole message, and removes it. The decoder rejects a message as soon as it cannot become
+/// valid, so `bytes` stays small.
 async fn message<T>(
     client: &mut TcpStream,
     bytes: &mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! Serves SOCKS5 clients: decides where each may go, takes it there, and says how it went.
+//! Serves SOCKS5 clients: decides whether a destination is allowed, connects, and replies.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::handshake::{self, Asked, HandshakeError};
+use super::handshake::{self, HandshakeError, Negotiated};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
 use crate::lingering_close::lingering_close;
@@ -39,13 +39,13 @@ struct Service {
     allow_non_backend: AtomicBool,
     resolver: direct::Resolver,
     on_failure: OnFailure,
-    /// How long a client may take to say where it wants to go, and to hear that it got there.
-    patience: Duration,
+    /// Timeout for the handshake, and for sending the reply.
+    handshake_timeout: Duration,
 }
 
 impl Socks5Server {
-    /// Begins to serve clients of a bound listener: all, or whom the security group allows. They may go to the
-    /// backends' groups by name and to the backends' addresses; elsewhere only where `allow_non_backend`.
+    /// Starts to serve the clients of a bound listener: all, or those that the security group allows. Destinations are the
+    /// names of the backends' groups and the addresses of their servers; any other only with `allow_non_backend`.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -62,34 +62,34 @@ impl Socks5Server {
             allow_non_backend: AtomicBool::new(allow_non_backend),
             resolver: direct::Resolver::default(),
             on_failure: limits.on_connect_failure,
-            patience: limits.handshake,
+            handshake_timeout: limits.handshake,
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
     }
 
-    /// The listener: its address, its counters, and how to end it.
+    /// The listener: its address, counters and connections.
     pub fn listener(&self) -> &Listener {
         &self.listener
     }
 
-    /// Takes new connections elsewhere from now on.
+    /// Replaces the backends of new connections.
     pub fn set_backends(&self, backends: Arc<ServerGroups>) {
         self.service.backends.set(backends);
     }
 
-    /// Whether clients may go to destinations that are no backends.
+    /// Whether destinations that are not backends are allowed.
     pub fn allow_non_backend(&self) -> bool {
         self.service.allow_non_backend.load(Ordering::Relaxed)
     }
 
-    /// Allows or forbids destinations that are no backends from now on.
+    /// Allows or forbids destinations that are not backends, for new connections.
     pub fn set_allow_non_backend(&self, allow: bool) {
         self.service.allow_non_backend.store(allow, Ordering::Relaxed);
     }
 }
 
-/// Why a request was turned down.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("the destination is not a backend")]
@@ -101,7 +101,7 @@ enum Failed {
 }
 
 impl Failed {
-    /// What the client is to hear of it.
+    /// The reply to the client, if any.
     fn reply(&self) -> Option<Vec<u8>> {
         let code = match self {
             Self::NotAllowed => ReplyCode::NotAllowed,
@@ -127,7 +127,7 @@ impl Failed {
 }
 
 impl Service {
-    /// Hears a client and takes it where it wants to go; or tells it why not, and that is all.
+    /// Performs the handshake and connects the client. On failure replies and closes the connection.
     async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
         let reached = {
             let reaching = pin!(self.reach(&mut client, &connection));
@@ -144,9 +144,9 @@ impl Service {
             }
             Some(Err(failed)) => {
                 if let Some(reply) = failed.reply() {
-                    // Whatever goes wrong now is the client's affair: it is on its way out.
-                    let dismissal = pin!(lingering_close(&mut client, &reply));
-                    let _ = connection.unless_aborted(dismissal).await;
+                    // Errors do not matter: the connection is closed anyway.
+                    let closing = pin!(lingering_close(&mut client, &reply));
+                    let _ = connection.unless_aborted(closing).await;
                 }
                 connection.refused(failed.refusal(), &failed);
             }
@@ -155,35 +155,39 @@ impl Service {
         None
     }
 
-    /// Hears where a client wants to go, connects, and tells it so. Returns also what the client sent behind
-    /// its request already.
+    /// Reads the request, connects, and replies. Returns also the data that the client sent after its request.
     async fn reach(
         &self,
         client: &mut TcpStream,
         connection: &Connection,
     ) -> Result<(Connected, Vec<u8>), Failed> {
-        let Asked { destination, initial } = handshake::hear(client, self.patience).await?;
+        let Negotiated { destination, initial } =
+            handshake::negotiate(client, self.handshake_timeout).await?;
         connection.set_destination(destination.to_string().into());
         let from = connection.peer().ip();
         let connected = self.connect(from, &destination, connection.destination()).await?;
-        self.welcome(client, &connected).await?;
+        self.reply_success(client, &connected).await?;
         Ok((connected, initial))
     }
 
-    /// Says that the connection stands.
-    async fn welcome(&self, client: &mut TcpStream, connected: &Connected) -> Result<(), HandshakeError> {
+    /// Sends the reply that reports success.
+    async fn reply_success(
+        &self,
+        client: &mut TcpStream,
+        connected: &Connected,
+    ) -> Result<(), HandshakeError> {
         let reply = Reply {
             code: ReplyCode::Succeeded,
             bound: connected.stream.local_addr()?,
         };
-        let limit = self.patience;
+        let limit = self.handshake_timeout;
         match timeout(limit, client.write_all(&reply.encode())).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(HandshakeError::TooSlow(limit)),
         }
     }
 
-    /// Takes a connection where the client wants to go, if it may. `name` is the destination, written out.
+    /// Connects to the destination, if it is allowed. `name` is the destination as text.
     async fn connect(
         &self,
         client: IpAddr,
@@ -212,8 +216,8 @@ impl Service {
     }
 }
 
-/// The address that a destination is, also one that a client wrote out as a name, and without the IPv6 dress
-/// of an IPv4 address; else the name and port.
+/// The destination's address, also if the client sent it as a domain name, with IPv4-mapped IPv6 converted to IPv4;
+/// otherwise its name and port.
 fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
     let (ip, port) = match destination {
         Destination::Address(address) => (address.ip(), address.port()),
@@ -222,18 +226,18 @@ fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
     Ok(SocketAddr::new(ip.to_canonical(), port))
 }
 
-/// A client that got where it wanted to go.
+/// A client that is connected to its destination.
 struct Opened {
     client: TcpStream,
     connected: Connected,
-    /// What it sent behind its request already.
+    /// Data that it sent after its request.
     initial: Vec<u8>,
     connection: Connection,
 }
 
 impl Handle for Service {
     async fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) {
-        // Boxed, so that the handshake's memory is free again while the bytes flow.
+        // Boxed, so that the handshake's memory is freed before the relay begins.
         let Some(opened) = Box::pin(self.open(client, connection)).await else {
             return;
         };
@@ -243,6 +247,6 @@ impl Handle for Service {
             initial,
             connection,
         } = opened;
-        connection.carry(client, connected, initial).await;
+        connection.relay(client, connected, initial).await;
     }
 }

@@ -1,7 +1,7 @@
-//! The messages of SOCKS5 as RFC 1928 lays them out: bytes to types and back, no sockets.
+//! The messages of SOCKS5 (RFC 1928): bytes to types and back, no sockets.
 //!
-//! Decoders look at the bytes that have come so far, from a message's beginning. They return the message and
-//! its length, or `None` while it is incomplete, and fail as soon as it cannot become valid any more.
+//! Decoders get the bytes received so far, from the beginning of a message. They return the message and its length, or
+//! `None` while it is incomplete, and fail as soon as it cannot become valid any more.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,12 +11,12 @@ const RESERVED: u8 = 0;
 
 /// The method "no authentication required" (RFC 1928, 3).
 pub const NO_AUTHENTICATION: u8 = 0x00;
-/// The answer where no method offered is acceptable (RFC 1928, 3).
+/// The answer if no method offered is acceptable (RFC 1928, 3).
 pub const NO_ACCEPTABLE_METHOD: u8 = 0xff;
 /// The command CONNECT (RFC 1928, 4).
 pub const CONNECT: u8 = 0x01;
 
-/// Bytes that are no message of the protocol.
+/// Why bytes are not a message of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// Another protocol, or another version of it.
@@ -25,7 +25,7 @@ pub enum WireError {
     /// An address type that RFC 1928 does not know.
     #[error("the address type is {0}, expected 1, 3 or 4")]
     AddressType(u8),
-    /// A domain name that cannot be one: empty, or with bytes that are not visible ASCII.
+    /// The domain name is empty or has bytes that are not visible ASCII.
     #[error("the domain name is empty or not visible ASCII")]
     Domain,
 }
@@ -37,7 +37,7 @@ pub struct Greeting {
     pub methods: Vec<u8>,
 }
 
-/// Where a client wants to go.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// An address and port.
@@ -46,39 +46,39 @@ pub enum Destination {
     Domain(String, u16),
 }
 
-/// What the client wants (RFC 1928, 4).
+/// The client's request (RFC 1928, 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The command; only [`CONNECT`] is served.
     pub command: u8,
-    /// Where to.
+    /// The destination.
     pub destination: Destination,
 }
 
 /// The server's last message (RFC 1928, 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// How it went.
+    /// The result.
     pub code: ReplyCode,
-    /// The address that the instance sees; all zeros where there is none.
+    /// Our address on the instance's side; all zeros if there is no connection.
     pub bound: SocketAddr,
 }
 
-/// How a request went (RFC 1928, 6), as far as this server says so.
+/// Result of a request (RFC 1928, 6): the codes that this server uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ReplyCode {
-    /// The connection stands.
+    /// The connection is established.
     Succeeded = 0x00,
     /// A failure that no other code names.
     GeneralFailure = 0x01,
-    /// The destination is not one that this server takes connections to.
+    /// The destination is not allowed.
     NotAllowed = 0x02,
-    /// No instance is up, or there is no way to one.
+    /// No instance is up, or none is reachable.
     HostUnreachable = 0x04,
     /// All instances refused.
     ConnectionRefused = 0x05,
-    /// An instance did not answer in time; of all the codes this one is about time.
+    /// An instance did not answer before the timeout; the only code about time.
     TtlExpired = 0x06,
     /// Only CONNECT is served.
     CommandNotSupported = 0x07,
@@ -86,14 +86,14 @@ pub enum ReplyCode {
     AddressTypeNotSupported = 0x08,
 }
 
-/// What a decoder makes of the bytes so far: the message and its length, or nothing yet.
+/// A decoder's result: the message and its length, or `None` while it is incomplete.
 pub type Decoded<T> = Result<Option<(T, usize)>, WireError>;
 
 impl Greeting {
     /// Reads a greeting.
     ///
     /// # Errors
-    /// When the bytes are no greeting.
+    /// When the bytes are not a greeting.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut reader = Reader::new(bytes);
         reader.version()?;
@@ -122,14 +122,14 @@ impl Request {
     /// Reads a request.
     ///
     /// # Errors
-    /// When the bytes are no request.
+    /// When the bytes are not a request.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut reader = Reader::new(bytes);
         reader.version()?;
         let Some(command) = reader.byte() else {
             return Ok(None);
         };
-        // The reserved byte: RFC 1928 wants 0, and nothing hangs on it.
+        // The reserved byte should be 0 (RFC 1928, 4); its value does not matter here.
         reader.byte();
         let Some(destination) = reader.destination()? else {
             return Ok(None);
@@ -138,7 +138,7 @@ impl Request {
         Ok(Some((request, reader.position)))
     }
 
-    /// Writes the request as a client does; a domain is cut at 255 bytes.
+    /// Writes the request as a client does; a domain is truncated to 255 bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION, self.command, RESERVED];
         match &self.destination {
@@ -186,7 +186,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Takes bytes off the front; `None` where there are too few.
+/// Reads from the front; `None` if there are too few bytes.
 struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,
