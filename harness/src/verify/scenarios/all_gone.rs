@@ -13,7 +13,7 @@ const REQUESTS: usize = 5;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "all_gone",
-    about: "requests to a service without instances fail at once and say why, and the other service is unaffected",
+    about: "requests to a service without instances fail at once with the reason, and the other service is unaffected",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

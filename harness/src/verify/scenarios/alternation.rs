@@ -6,7 +6,7 @@ use crate::verify::suite::{Context, Requirements, Scenario};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "alternation",
-    about: "two equal instances take turns on every path",
+    about: "two equal instances alternate on every path",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

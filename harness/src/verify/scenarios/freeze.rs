@@ -17,7 +17,7 @@ const DETECTION_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "freeze",
-    about: "an instance freezes under constant traffic and only the requests sent to it before that was noticed fail",
+    about: "only the requests sent to a frozen instance before its failure is detected fail",
     requires: Requirements::NOTHING,
     allows: &["discovery: lost"],
     run: |ctx| Box::pin(run(ctx)),

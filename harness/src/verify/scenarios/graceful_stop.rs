@@ -12,7 +12,7 @@ const STOPPED: &str = "service-a2";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "graceful_stop",
-    about: "an instance is stopped under constant traffic and no request fails",
+    about: "no request fails while an instance stops under constant traffic",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -11,7 +11,7 @@ const KILLED: &str = "service-a2";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "kill",
-    about: "an instance is killed under constant traffic and only the requests in flight on it fail",
+    about: "only the requests in flight on an instance fail when it is killed under constant traffic",
     requires: Requirements::NOTHING,
     allows: &["discovery: lost"],
     run: |ctx| Box::pin(run(ctx)),

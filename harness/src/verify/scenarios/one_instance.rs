@@ -16,7 +16,7 @@ const REQUESTS: usize = 20;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "one_instance",
-    about: "a service with one instance is answered by it on every path",
+    about: "the only instance of a service answers on every path",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -39,7 +39,7 @@ struct Phases {
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "partition",
-    about: "each side of a mesh cut in two serves what it has, and the mesh is whole again after the cut",
+    about: "each side of a partitioned mesh serves what it has, and the mesh is whole again afterwards",
     requires: Requirements::DOCKER,
     allows: &["discovery: lost"],
     run: |ctx| Box::pin(run(ctx)),

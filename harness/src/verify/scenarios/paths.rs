@@ -15,7 +15,7 @@ const LIST_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "paths",
-    about: "every path answers with the service that was asked for, from one of its containers",
+    about: "every path answers with the requested service, from one of its containers",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -15,7 +15,7 @@ const REPLACE_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "recreate",
-    about: "a container recreated under its old name takes its turns, and the old one is forgotten",
+    about: "a container recreated under its old name gets its share, and the old node is forgotten",
     requires: Requirements::NOTHING,
     allows: &["discovery: lost"],
     run: |ctx| Box::pin(run(ctx)),

@@ -10,7 +10,7 @@ const STOPPED: &str = "service-a2";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "rejoin",
-    about: "a stopped instance comes back under constant traffic, takes its turns, and no request fails",
+    about: "no request fails while a stopped instance rejoins under constant traffic, and it gets its share",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -14,7 +14,7 @@ const ONLY: &str = "service-b";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "rolling_restart",
-    about: "every service container is restarted under constant traffic and no request fails",
+    about: "no request fails while every service container is restarted under constant traffic",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -16,7 +16,7 @@ const TEMPLATE: &str = "service-a";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "scale",
-    about: "an instance is added and removed under constant traffic, takes strict turns, and no request fails",
+    about: "no request fails while an instance is added and removed under constant traffic, and it gets its share",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

@@ -24,7 +24,7 @@ const PAGE_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "side_by_side",
-    about: "two meshes side by side never meet, and each serves only its own instances",
+    about: "two meshes on one machine never join, and each serves only its own instances",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

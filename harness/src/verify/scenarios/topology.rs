@@ -7,7 +7,7 @@ use crate::verify::suite::{Context, Requirements, Scenario};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "topology",
-    about: "five containers from one image, the sidecar as the first process of each, ports as described",
+    about: "five containers run from one image, each with the sidecar as its first process and the described ports",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),

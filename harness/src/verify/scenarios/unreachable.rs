@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_millis(25);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "unreachable",
-    about: "an instance that one member can no longer reach is skipped there, and no request fails",
+    about: "an instance that one member cannot reach is skipped there, and no request fails",
     requires: Requirements::DOCKER,
     allows: &["discovery: lost"],
     run: |ctx| Box::pin(run(ctx)),
