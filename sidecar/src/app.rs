@@ -1,5 +1,5 @@
-//! Builds the sidecar, runs it, and takes it down in order. The one place where mesh, control plane, proxy and
-//! program know of each other.
+//! Builds the sidecar, runs it, and shuts it down in order. The one place that wires mesh, control plane, proxy and program
+//! together.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -27,10 +27,10 @@ use crate::signals::{Signals, StopReason};
 use crate::status::{MeshStatus, Phase, Status};
 use crate::supervise::{self, Program};
 
-/// How long the farewell to the mesh may take.
+/// Timeout for leaving the mesh.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Runs the sidecar until it is told to stop or its program ends.
+/// Runs the sidecar until it is asked to stop or its program ends.
 ///
 /// # Errors
 /// When something of it cannot be started; nothing is left running then.
@@ -58,8 +58,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let code = match program {
         Some(program) => sidecar.beside(program, &mut signals, &settings).await,
         None => {
-            let told = signals.next().await;
-            sidecar.draining(told);
+            let reason = signals.next().await;
+            sidecar.draining(reason);
             0
         }
     };
@@ -74,7 +74,7 @@ struct Sidecar {
     /// The control plane's and the status listener's servers.
     servers: TaskTracker,
     stop_servers: CancellationToken,
-    /// What connections are carried on.
+    /// The threads that relay connections.
     workers: WorkerThreads,
 }
 
@@ -189,9 +189,9 @@ impl Sidecar {
                 program.end_group();
                 status
             }
-            told = signals.next() => {
-                self.draining(told);
-                program.signal(told.signal());
+            reason = signals.next() => {
+                self.draining(reason);
+                program.signal(reason.signal());
                 finish(&mut program, signals, settings.program_grace).await
             }
         };
@@ -199,20 +199,20 @@ impl Sidecar {
         supervise::exit_code(status)
     }
 
-    fn draining(&self, told: StopReason) {
-        tracing::info!(by = %told, "stopping");
+    fn draining(&self, reason: StopReason) {
+        tracing::info!(by = %reason, "stopping");
         self.phase.send_replace(Phase::Draining);
     }
 
-    /// Lets connections finish, says farewell to the mesh, and stops; bounded in all its parts.
+    /// Drains connections, leaves the mesh, and stops. Each step has a timeout.
     async fn stop(self, drain: Duration, signals: &mut Signals) {
         tokio::select! {
-            cut = self.controller.drain(drain) => {
-                if cut > 0 {
-                    tracing::warn!(connections = cut, "cut connections that did not finish in time");
+            aborted = self.controller.drain(drain) => {
+                if aborted > 0 {
+                    tracing::warn!(connections = aborted, "aborted connections that did not finish in time");
                 }
             }
-            told = signals.next() => tracing::warn!(by = %told, "stopping at once"),
+            reason = signals.next() => tracing::warn!(by = %reason, "stopping at once"),
         }
         let mesh = self.mesh;
         #[cfg(feature = "failpoints")]
@@ -228,14 +228,14 @@ impl Sidecar {
     }
 }
 
-/// Waits for a program that was told to stop; kills it after the grace, or when told a second time.
+/// Waits for a program that was asked to stop. Kills it after the grace period, or at a second signal.
 async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -> std::process::ExitStatus {
     tokio::select! {
         status = program.ended() => return status,
         () = tokio::time::sleep(grace) => {
             tracing::warn!(?grace, "the program did not finish in time and is killed");
         }
-        told = signals.next() => tracing::warn!(by = %told, "told again: the program is killed"),
+        reason = signals.next() => tracing::warn!(by = %reason, "second signal: the program is killed"),
     }
     program.kill();
     program.ended().await

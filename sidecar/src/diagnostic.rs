@@ -1,15 +1,15 @@
-//! Mistakes in the files that people write, told so that they can be mended.
+//! Errors in configuration files, with file and line.
 
 use std::fmt;
 
-/// One mistake in a file: where it is, what was found there, and what was expected.
+/// An error in a file: its place, what was found and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file as its user named it.
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,
-    /// The word or key at fault; empty where the line as a whole is.
+    /// The offending word or key; empty if it is the whole line.
     pub word: String,
     /// What is wrong and what was expected instead.
     pub message: String,
@@ -25,17 +25,17 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All the mistakes of one or more files, a line each.
+/// The errors of one or more files, one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, fault) in self.0.iter().enumerate() {
+        for (i, diagnostic) in self.0.iter().enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{fault}")?;
+            write!(f, "{diagnostic}")?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Active health checks that feed the balancer: is a TCP connection accepted in time?
+//! Active health checks of a group's servers: a TCP connection must be accepted before the timeout. The outcomes go to the
+//! balancer.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -15,21 +16,21 @@ use tokio_util::sync::CancellationToken;
 use crate::balance::{CheckOutcome, Server, ServerGroup};
 use crate::self_connect::is_self_connect;
 
-/// How many checks of one group may be under way at once.
-const AT_ONCE: usize = 64;
+/// Maximum number of concurrent checks of one group.
+const MAX_CONCURRENT: usize = 64;
 
-/// The shortest time between two checks of a server, however many connections to it fail.
-const SPACING: Duration = Duration::from_millis(50);
+/// Minimum time between two checks of a server, even if connections to it fail.
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Checks the group's servers in a task of their own until `stop`; see [`run`].
+/// Spawns [`run`].
 pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(run(group, stop))
 }
 
-/// Checks the group's servers until `stop`: each by its own timing, a new one at once, one that a connection
-/// just failed on at once too, a removed one no longer.
+/// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one to which
+/// a connection just failed; a removed one is not checked any more.
 pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
     let mut membership = group.watch_membership();
     let mut running: HashMap<u64, AbortHandle> = HashMap::new();
     let mut checks = JoinSet::new();
@@ -37,42 +38,40 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
         membership.mark_unchanged();
         let servers = group.checked();
         running.retain(|id, check| {
-            let stays = servers.iter().any(|s| s.id() == *id);
-            if !stays {
+            let listed = servers.iter().any(|s| s.id() == *id);
+            if !listed {
                 check.abort();
             }
-            stays
+            listed
         });
         for server in servers {
             running.entry(server.id()).or_insert_with(|| {
-                checks.spawn(check_again_and_again(
-                    Arc::clone(&group),
-                    server,
-                    Arc::clone(&slots),
-                ))
+                checks.spawn(check_repeatedly(Arc::clone(&group), server, Arc::clone(&permits)))
             });
         }
         while checks.try_join_next().is_some() {}
         tokio::select! {
             () = stop.cancelled() => break,
-            // It cannot fail: the group, which holds the sender, is ours as well.
+            // Cannot fail: `group` holds the sender.
             _ = membership.changed() => {}
         }
     }
     checks.shutdown().await;
 }
 
-async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slots: Arc<Semaphore>) {
+async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
     let mut config = group.watch_check_config();
     loop {
         let limit = config.borrow_and_update().timeout;
-        let Ok(slot) = slots.acquire().await else { return };
+        let Ok(permit) = permits.acquire().await else {
+            return;
+        };
         let started = Instant::now();
         let (outcome, why) = match check(server.address(), limit).await {
             Ok(()) => (CheckOutcome::Passed, None),
             Err(Failed { outcome, why }) => (outcome, Some(why)),
         };
-        drop(slot);
+        drop(permit);
         #[cfg(feature = "failpoints")]
         let outcome = crate::failpoints::check_outcome(outcome);
         let change = group.report(&server, outcome);
@@ -87,12 +86,12 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
             );
         }
         loop {
-            // No setting makes checks follow each other without a pause.
+            // A period of 0 does not make checks follow each other without a pause.
             let next = started + config.borrow_and_update().period.max(Duration::from_millis(1));
             tokio::select! {
                 () = sleep_until(next) => break,
                 () = server.recheck_wanted() => {
-                    sleep_until(next.min(started + SPACING)).await;
+                    sleep_until(next.min(started + MIN_INTERVAL)).await;
                     break;
                 }
                 _ = config.changed() => {}
@@ -101,7 +100,7 @@ async fn check_again_and_again(group: Arc<ServerGroup>, server: Arc<Server>, slo
     }
 }
 
-/// A check that did not pass.
+/// A failed check.
 struct Failed {
     outcome: CheckOutcome,
     why: String,
@@ -110,7 +109,7 @@ struct Failed {
 async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
     let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
         Ok(Ok(stream)) if is_self_connect(&stream, address) => {
-            (CheckOutcome::Refused, "nobody listens there".to_owned())
+            (CheckOutcome::Refused, "nothing listens there".to_owned())
         }
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {

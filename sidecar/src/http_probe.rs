@@ -1,4 +1,4 @@
-//! `sidecar probe URL`: asks once, for health checks in an image that has no shell.
+//! `sidecar probe URL`: one HTTP GET, as the health check of an image that has no shell.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Asks the URL.
+/// Requests the URL once.
 ///
 /// # Errors
-/// When there is no answer in time, or one that is not 2xx.
+/// When there is no answer before the timeout, or its status is not 2xx.
 pub async fn get(url: &str, timeout: Duration) -> anyhow::Result<()> {
     match tokio::time::timeout(timeout, ask(url)).await {
         Ok(outcome) => outcome.with_context(|| format!("{url} did not answer well")),

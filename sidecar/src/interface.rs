@@ -1,10 +1,10 @@
-//! Network interfaces: from a name to an address.
+//! Finds the address of a network interface.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Which family of addresses is meant.
+/// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IpType {
     /// IPv4.
@@ -35,13 +35,13 @@ impl fmt::Display for IpType {
     }
 }
 
-/// Why an interface has no address for us.
+/// Why an interface's address was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
-    /// The system would not list its interfaces.
+    /// The system does not list its interfaces.
     #[error("the network interfaces cannot be listed")]
     List(#[from] std::io::Error),
-    /// There is no such interface; the ones that are there are named.
+    /// There is no such interface; lists those that exist.
     #[error("there is no network interface {nic}; there are: {there}")]
     Unknown {
         /// The name asked for.
@@ -59,7 +59,7 @@ pub enum InterfaceError {
     },
 }
 
-/// The first address of the family on the interface; link-local IPv6 only where there is no other.
+/// The first address of the family on the interface; a link-local IPv6 address only if there is no other.
 ///
 /// # Errors
 /// When the interface is not there or has no such address.
@@ -93,17 +93,18 @@ pub fn address_of(nic: &str, ip_type: IpType) -> Result<IpAddr, InterfaceError> 
         })
 }
 
-/// An interface whose address is given and not looked up: one of many that several sidecars of a machine share.
+/// An interface with a configured address, instead of one that is looked up: for several sidecars that share a machine's
+/// interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
     /// The interface's name.
     pub nic: String,
-    /// The address that counts as its own here.
+    /// The configured address.
     pub address: IpAddr,
 }
 
 impl Pinned {
-    /// The address, where it is of the family.
+    /// The address, if it is of the family.
     ///
     /// # Errors
     /// When it is not.

@@ -1,4 +1,4 @@
-//! The log: lines on standard error, for people or for machines.
+//! The log: lines of text or JSON on standard error.
 
 use std::io::IsTerminal;
 
@@ -9,46 +9,43 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What a line of the log is.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Text, for people.
+    /// Plain text.
     #[default]
     Text,
-    /// A JSON object, for machines.
+    /// A JSON object.
     Json,
 }
 
-/// Begins to log. RUST_LOG says what, as targets and levels: `debug`, or `info,sidecar::mesh=debug`; without it, or
-/// where it says nothing that can be understood, it is `info`, and the latter is said.
+/// Starts logging. RUST_LOG selects targets and levels: `debug`, or `info,sidecar::mesh=debug`. The default is `info`; a value
+/// that cannot be parsed is reported and replaced by it.
 pub fn init(format: LogFormat) {
-    let asked = std::env::var("RUST_LOG")
+    let filter = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.trim().is_empty())
-        .map(|text| asked_for(&text).map_err(|e| (text, e)));
-    let (filter, misunderstood) = match asked {
+        .map(|text| parse_filter(&text).map_err(|e| (text, e)));
+    let (filter, invalid) = match filter {
         None => (info(), None),
         Some(Ok(targets)) => (targets, None),
-        Some(Err(fault)) => (info(), Some(fault)),
+        Some(Err(invalid)) => (info(), Some(invalid)),
     };
     tracing_subscriber::registry()
         .with(filter)
         .with(lines(format))
         .init();
-    if let Some((text, error)) = misunderstood {
+    if let Some((text, error)) = invalid {
         tracing::warn!(
             "RUST_LOG={text} is not understood ({error}); expected levels such as debug or sidecar::mesh=debug"
         );
     }
 }
 
-/// Tells why the program ends: also where the log is to leave out errors, and to machines as a line of theirs.
+/// Reports why the process fails, in the log's format, even if RUST_LOG filters errors out.
 pub fn failure(format: LogFormat, error: &anyhow::Error) {
     match format {
-        #[expect(
-            clippy::print_stderr,
-            reason = "the one place where a failure is told to people"
-        )]
+        #[expect(clippy::print_stderr, reason = "the one place that prints a failure")]
         LogFormat::Text => eprintln!("sidecar: {error:#}"),
         LogFormat::Json => {
             let unfiltered = tracing_subscriber::registry().with(lines(format));
@@ -63,16 +60,16 @@ where
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        // Coloured, but where NO_COLOR asks for none.
+        // Coloured unless NO_COLOR is set.
         LogFormat::Text if std::io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
 
-/// What RUST_LOG asks for. A word that is no level is taken for a target that has nothing to say, so that a misspelt
-/// level would silence all there is.
-fn asked_for(text: &str) -> Result<Targets, String> {
+/// Parses RUST_LOG. Rejects a value with neither a default level nor a target of ours: the parser takes a misspelt level for
+/// a target, which would silence the whole log.
+fn parse_filter(text: &str) -> Result<Targets, String> {
     let targets: Targets = text
         .parse()
         .map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())?;
@@ -92,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_nothing_of_the_sidecar_is_not_understood() {
+    fn a_filter_that_would_silence_the_sidecar_is_rejected() {
         for text in [
             "debug",
             "off",
@@ -102,10 +99,10 @@ mod tests {
             "sidecar=warn",
             "hyper=debug,warn",
         ] {
-            assert!(asked_for(text).is_ok(), "{text}");
+            assert!(parse_filter(text).is_ok(), "{text}");
         }
         for text in ["wran", "hyper=debug", "sidecar=wran", "[["] {
-            assert!(asked_for(text).is_err(), "{text}");
+            assert!(parse_filter(text).is_err(), "{text}");
         }
     }
 }

@@ -7,11 +7,11 @@ use clap::Parser;
 use sidecar::cli::Cli;
 use sidecar::log;
 
-/// These do what must not hold up the others: read large discovery messages and save the configuration.
+/// Blocking threads of the main runtime: they parse large discovery messages and save the configuration.
 const BLOCKING_THREADS: usize = 4;
 
-/// How long they may take to finish at the end. A disk that hangs is not waited for.
-const BLOCKED: Duration = Duration::from_secs(1);
+/// Timeout for blocking threads at the end, lest a hanging disk keep the process.
+const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,12 +30,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     sidecar::failpoints::activate()?;
     let task = cli.into_task()?;
-    // Connections have threads of their own, see `proxy::workers`.
+    // Connections are relayed on other threads, see `proxy::workers`.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(task.run());
-    runtime.shutdown_timeout(BLOCKED);
+    runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     outcome
 }

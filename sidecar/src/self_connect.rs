@@ -1,14 +1,14 @@
-//! Connections that go to themselves. To a port of this machine where nobody listens that comes about once in some
-//! 28,000 times, when the system happens to choose that very port for our side: both ends then open at once (RFC 9293,
-//! section 3.5), and what is sent comes back.
+//! Detects self-connects. A connection to a local port without a listener succeeds once in about 28,000 times, when the kernel
+//! chooses that port for our side: both ends are then the same socket (simultaneous open, RFC 9293, section 3.5), and what is
+//! sent comes back.
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-/// Whether a connection that was made to this address goes to itself.
+/// Whether a connection to this address is connected to itself.
 pub(crate) fn is_self_connect(stream: &TcpStream, to: SocketAddr) -> bool {
-    // The port tells in nearly every case, at the cost of one system call.
+    // The port alone decides nearly every case, with one system call.
     let own = stream.local_addr().ok().filter(|own| own.port() == to.port());
     own.is_some_and(|own| stream.peer_addr().is_ok_and(|peer| peer == own))
 }
@@ -21,7 +21,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A connection that goes to itself.
+    /// A connection to itself.
     pub(crate) async fn self_connected() -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -30,7 +30,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn who_reached_itself_reached_nobody() {
+    async fn a_self_connect_is_told_from_a_connection_to_a_listener() {
         let stream = self_connected().await;
         assert!(is_self_connect(&stream, stream.peer_addr().unwrap()));
 

@@ -1,4 +1,4 @@
-//! What tells the sidecar to stop: signals and, where that is asked for, the end of standard input.
+//! Requests to stop: signals and, if enabled, the end of standard input.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::oneshot;
 
-/// What told the sidecar to stop.
+/// Why the sidecar stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// SIGTERM.
     Terminate,
-    /// SIGINT: a person at the terminal.
+    /// SIGINT, for instance Ctrl-C in a terminal.
     Interrupt,
     /// SIGQUIT.
     Quit,
-    /// SIGHUP: the terminal is gone.
+    /// SIGHUP: the terminal was closed.
     HangUp,
-    /// Standard input has ended.
+    /// The end of standard input.
     InputEnd,
 }
 
 impl StopReason {
-    /// The signal that passes it on to the program.
+    /// The signal to send to the program.
     #[must_use]
     pub fn signal(self) -> Signal {
         match self {
@@ -47,23 +47,23 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// Listens for all of them.
+/// Listens for all reasons to stop.
 #[derive(Debug)]
 pub struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     quit: unix::Signal,
     hang_up: unix::Signal,
-    /// Notified when standard input ends, where that counts; taken once it was told.
+    /// Resolves at the end of standard input, if that counts; `None` after it did.
     input: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
-    /// Begins to listen; from now on none of the signals ends the process by itself. With `to_input` standard input is
-    /// read to its end, too.
+    /// Starts to listen; from now on none of the signals ends the process by itself. With `to_input`, also reads standard
+    /// input to its end.
     ///
     /// # Errors
-    /// When the system does not let us listen, or gives no thread to read standard input.
+    /// When a signal handler or the thread that reads standard input cannot be created.
     pub fn listen(to_input: bool) -> anyhow::Result<Self> {
         Ok(Self {
             input: to_input.then(input_end).transpose()?,
@@ -74,7 +74,7 @@ impl Signals {
         })
     }
 
-    /// Waits to be told; cancellation-safe.
+    /// Waits for the next reason to stop. Cancellation-safe.
     pub async fn next(&mut self) -> StopReason {
         tokio::select! {
             _ = self.terminate.recv() => StopReason::Terminate,
@@ -86,16 +86,16 @@ impl Signals {
     }
 }
 
-/// Reads standard input to its end, drops what comes, and tells.
+/// Reads and drops standard input in a thread, and resolves at its end.
 fn input_end() -> anyhow::Result<oneshot::Receiver<()>> {
-    let (told, end) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
     let read = move || {
-        // An input that cannot be read any more has ended too.
+        // A read error counts as the end.
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        let _ = told.send(());
+        let _ = ended.send(());
     };
-    // Detached: nothing can end a read but the input's end, and a blocking task of the runtime would keep the process
-    // from exiting until then.
+    // Detached: only the end of the input ends the read, and a blocking task of the runtime would keep the process until
+    // then.
     let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
     thread.context("cannot start the thread that reads standard input")?;
     Ok(end)

@@ -1,5 +1,5 @@
-//! The program beside the sidecar: started once, given its signals, and never left a zombie. The sidecar is
-//! PID 1's equal here: orphans become its children and are reaped too.
+//! Runs the program beside the sidecar: starts it, signals it, and reaps it. As a child subreaper, like PID 1, the sidecar also
+//! reaps orphaned descendants.
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -19,7 +19,7 @@ pub struct StartError {
     source: io::Error,
 }
 
-/// The program and how it ended.
+/// The running program.
 #[derive(Debug)]
 pub struct Program {
     pid: Pid,
@@ -27,9 +27,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program in a process group of its own, without the variables that are the sidecar's `secrets`, and
-    /// from now on reaps whatever ends under this process. With `own_input` standard input is the sidecar's alone, and
-    /// the program's is empty.
+    /// Starts the program in its own process group, without the environment variables in `secrets`, and from now on reaps
+    /// all children of this process. With `own_input` the sidecar reads standard input, and the program's is empty.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -54,45 +53,45 @@ impl Program {
         let child = command.spawn().map_err(failed)?;
         let pid = Pid::from_child(&child);
         let (sender, ended) = watch::channel(None);
-        // Detached: it lives as long as the process, whose children it reaps.
+        // Detached: lives as long as the process.
         tokio::spawn(reap(signals, Some((pid, sender))));
         Ok(Self { pid, ended })
     }
 
-    /// Sends a signal to the program; one that has ended does not mind.
+    /// Sends a signal to the program, unless it has ended.
     pub fn signal(&self, signal: Signal) {
         if self.ended.borrow().is_none() {
             let _ = kill_process(self.pid, signal);
         }
     }
 
-    /// Tells what the program left behind in its process group to end.
+    /// Sends SIGTERM to the processes that the program left in its process group.
     pub fn end_group(&self) {
         let _ = kill_process_group(self.pid, Signal::TERM);
     }
 
-    /// Ends the program and its process group without further ado.
+    /// Kills the program and its process group.
     pub fn kill(&self) {
         let _ = kill_process_group(self.pid, Signal::KILL);
     }
 
-    /// Waits until the program has ended; cancellation-safe.
+    /// Waits until the program has ended. Cancellation-safe.
     pub async fn ended(&mut self) -> ExitStatus {
         match self.ended.wait_for(Option::is_some).await {
             Ok(status) => status.unwrap_or_default(),
-            // The reaper is gone only when the runtime is; nobody waits then.
+            // The reaper ends only with the runtime.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// Reaps the orphans that come to PID 1 where there is no program to start.
+/// Reaps the orphans that PID 1 inherits, if there is no program.
 ///
 /// # Errors
-/// When the system does not let us listen for the signal.
+/// When the handler of SIGCHLD cannot be installed.
 pub fn reap_orphans() -> io::Result<()> {
     let signals = signal(SignalKind::child())?;
-    // Detached: it lives as long as the process, whose children it reaps.
+    // Detached: lives as long as the process.
     tokio::spawn(reap(signals, None));
     Ok(())
 }
@@ -113,7 +112,7 @@ async fn reap(
     }
 }
 
-/// The exit code that tells how a program ended: its own, or 128 and the number of the signal that ended it.
+/// The exit code of a program: its own, or 128 plus the number of the signal that ended it.
 #[must_use]
 pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status

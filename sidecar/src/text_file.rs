@@ -1,43 +1,43 @@
-//! Reads the text files that configure the sidecar: regular ones, and no more of them than a configuration takes.
+//! Reads configuration files: regular files, up to a size limit.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The largest file that is read, in bytes: more than the largest configuration takes when it is saved.
+/// Maximum size in bytes, above that of the largest configuration that can be saved.
 pub const MAX_FILE: u64 = 8 * 1024 * 1024;
 
-/// Why a file is not read.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system says no.
+    /// The system's error.
     #[error("cannot read {file}")]
     Io {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Opening a pipe would wait for a writer, and a device has no end.
+    /// Not a regular file: opening a pipe would wait for a writer, and a device has no end.
     #[error("{0} is not a regular file")]
     NotRegular(String),
     /// It is larger than [`MAX_FILE`].
     #[error("{0} is larger than {MAX_FILE} bytes, the most that a config file may have")]
     TooLarge(String),
-    /// It is no text.
+    /// Not UTF-8.
     #[error("{file}:{line}: the line is not UTF-8")]
     NotText {
         /// The file.
         file: String,
-        /// The first line that is none, counted from 1.
+        /// The first line that is not UTF-8, counted from 1.
         line: usize,
     },
 }
 
-/// Reads a file.
+/// Reads a configuration file.
 ///
 /// # Errors
-/// When it cannot be read, or is none that configures anything.
+/// When it cannot be read, or is not a regular UTF-8 file of at most [`MAX_FILE`] bytes.
 pub fn read(path: &Path) -> Result<String, ReadError> {
     let name = || path.display().to_string();
     let failed = |source| ReadError::Io { file: name(), source };

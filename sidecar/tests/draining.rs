@@ -1,4 +1,4 @@
-//! The control plane while the sidecar stops: it keeps what it has, and adds nothing.
+//! The control plane while the sidecar drains: resources stay and can be removed, and none can be added.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 async fn run(controller: &Controller, line: &str) -> Result<(), String> {
     let command = line.parse().expect("a command");
-    let outcome = tokio::time::timeout(PATIENCE, controller.execute(command)).await;
+    let outcome = tokio::time::timeout(DEADLINE, controller.execute(command)).await;
     outcome
         .expect("an outcome")
         .map(drop)
@@ -22,14 +22,14 @@ async fn run(controller: &Controller, line: &str) -> Result<(), String> {
 }
 
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what} does not come");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// An instance that takes what it is sent.
+/// An instance that reads and drops.
 async fn instance() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -42,7 +42,7 @@ async fn instance() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
+async fn resources_can_be_removed_but_not_added_while_draining() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("saved.conf");
     let offers = Offers::new();
@@ -71,7 +71,7 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
 
     let draining = {
         let controller = Arc::clone(&controller);
-        tokio::spawn(async move { controller.drain(PATIENCE * 2).await })
+        tokio::spawn(async move { controller.drain(DEADLINE * 2).await })
     };
     let is_free = || std::net::TcpListener::bind(listener).is_ok();
     eventually("the end of accepting", is_free).await;
@@ -84,10 +84,10 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
     let stopping = Err("the sidecar is stopping: nothing is added any more".to_owned());
     assert_eq!(run(&controller, "add server-groups late").await, stopping);
     assert_eq!(run(&controller, "remove smart-node-delegate d").await, Ok(()));
-    assert!(offered.borrow().is_empty(), "it is withdrawn at once");
+    assert!(offered.borrow().is_empty(), "not withdrawn at once");
 
     drop(client);
-    let drained = tokio::time::timeout(PATIENCE, draining).await;
+    let drained = tokio::time::timeout(DEADLINE, draining).await;
     assert_eq!(drained.expect("the end").expect("no panic"), 0);
     let saved = autosave::load(&file).expect("whole").expect("there");
     let saved: Vec<String> = saved.lines.iter().map(|l| l.command.to_string()).collect();
@@ -95,7 +95,7 @@ async fn what_is_there_stays_and_can_be_removed_and_nothing_is_added() {
 }
 
 #[tokio::test]
-async fn listeners_that_are_removed_together_are_all_drained() {
+async fn listeners_removed_together_are_all_drained() {
     let controller = Controller::new(Offers::new(), None);
     let at = instance().await;
     for line in [
@@ -110,11 +110,12 @@ async fn listeners_that_are_removed_together_are_all_drained() {
     }
     eventually("the server", || controller.groups()[0].servers[0].up).await;
     let first = controller.listeners()[0].address;
-    // On one thread, nothing is accepted until we wait for something: it is there when the listener is removed.
+    // On one thread, nothing is accepted until this task waits: the connection is in the backlog when the listener is
+    // removed.
     let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     client.connect(&first.into()).expect("it accepts");
     assert_eq!(run(&controller, "force-remove server-groups s").await, Ok(()));
-    let cut = tokio::time::timeout(PATIENCE, controller.drain(Duration::from_millis(50))).await;
-    assert_eq!(cut.expect("the end"), 1, "the connection is waited for");
+    let cut = tokio::time::timeout(DEADLINE, controller.drain(Duration::from_millis(50))).await;
+    assert_eq!(cut.expect("the end"), 1, "the connection was not waited for");
     drop(client);
 }

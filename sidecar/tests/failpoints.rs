@@ -1,8 +1,8 @@
-//! Only a build with the feature can be broken on purpose, and it says so.
+//! Failpoints exist only in builds with the feature, which warn about them.
 
 use std::process::Command;
 
-/// Starts the program beside `true` with this to be broken: whether it ended well, and its log.
+/// Runs the sidecar with this failpoint and the program `true`: whether it succeeded, and its log.
 fn start_with(failpoint: &str) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sidecar"))
         .args(["--", "true"])
@@ -16,7 +16,7 @@ fn start_with(failpoint: &str) -> (bool, String) {
 
 #[cfg(not(feature = "failpoints"))]
 #[test]
-fn a_build_without_the_feature_does_not_even_look_at_the_variable() {
+fn a_build_without_the_feature_ignores_the_variable() {
     for failpoint in ["no-failover", "nonsense"] {
         let (well, log) = start_with(failpoint);
         assert!(well && log.contains("stopped"), "{log}");
@@ -26,7 +26,7 @@ fn a_build_without_the_feature_does_not_even_look_at_the_variable() {
 
 #[cfg(feature = "failpoints")]
 #[test]
-fn a_build_with_the_feature_warns_of_what_is_broken_and_knows_what_can_be() {
+fn a_build_with_the_feature_warns_of_the_failpoint_and_rejects_unknown_ones() {
     let (well, log) = start_with("no-failover");
     assert!(well, "{log}");
     assert!(

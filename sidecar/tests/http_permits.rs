@@ -1,4 +1,4 @@
-//! Callers who say nothing do not keep others out.
+//! Silent and slow clients do not keep others out.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn ask_over(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn the_silent_and_the_slow_make_room() {
+async fn silent_and_slow_clients_are_evicted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
@@ -43,11 +43,11 @@ async fn the_silent_and_the_slow_make_room() {
         }
         others.push(stream);
     }
-    // They would be waited for much longer than this.
+    // Their own timeouts are much longer.
     let answer = tokio::time::timeout(Duration::from_secs(5), ask(address)).await;
     assert!(
         answer
-            .expect("an answer in spite of all the others")
+            .expect("an answer despite the other connections")
             .starts_with("HTTP/1.1 200 OK")
     );
     stop.cancel();
@@ -55,7 +55,7 @@ async fn the_silent_and_the_slow_make_room() {
 }
 
 #[tokio::test]
-async fn one_address_does_not_push_out_the_others() {
+async fn one_address_does_not_evict_the_others() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let page = async |_| http::text(hyper::StatusCode::OK, "here");
@@ -69,12 +69,12 @@ async fn one_address_does_not_push_out_the_others() {
         other.bind(elsewhere).expect("a port");
         others.push(other.connect(address).await.expect("it listens"));
     }
-    // The last of them is answered after all have been taken.
+    // The last of them is answered after all were accepted.
     let last = others.pop().expect("one of them");
     assert!(ask_over(last).await.starts_with("HTTP/1.1 200 OK"));
     assert!(
         ask_over(silent).await.starts_with("HTTP/1.1 200 OK"),
-        "it was there first"
+        "the silent client was evicted"
     );
     stop.cancel();
     served.await.expect("it ends");

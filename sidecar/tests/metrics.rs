@@ -1,4 +1,4 @@
-//! The metrics page, read by a parser of its format.
+//! The metrics page, parsed as Prometheus does.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use sidecar::status::{Phase, Status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A sidecar's control plane and status listener; it is in no mesh.
+/// A sidecar's control plane and status listener, without a mesh.
 struct Sidecar {
     controller: Arc<Controller>,
     status: SocketAddr,
@@ -98,7 +98,7 @@ fn value(scrape: &Scrape, metric: &str, labels: &[(&str, &str)]) -> f64 {
     }
 }
 
-/// Answers each connection with 5 bytes once 3 have come.
+/// Answers each connection with 5 bytes after 3 bytes.
 fn backend() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -106,7 +106,7 @@ fn backend() -> SocketAddr {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let mut asked = [0; 3];
-            // A health check asks nothing.
+            // A health check sends nothing.
             if stream.read_exact(&mut asked).is_ok() {
                 stream.write_all(b"hello").expect("the client waits");
             }
@@ -123,7 +123,7 @@ fn ask(lb: SocketAddr) -> std::io::Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happened_is_what_is_counted() {
+async fn the_counters_match_the_traffic() {
     let sidecar = Sidecar::start().await;
     sidecar.run("add server-groups sgs0").await;
     sidecar
@@ -159,7 +159,7 @@ async fn what_happened_is_what_is_counted() {
         .expect("no panic");
     assert!(denied.is_err() || denied.is_ok_and(|answer| answer.is_empty()));
 
-    // The sessions end a moment after their clients have seen the end.
+    // Sessions end shortly after their clients have seen the end.
     let of_listener = [("kind", "tcp-lb"), ("listener", "lb0")];
     let scrape = loop {
         let scrape = parse(&sidecar.page().await);

@@ -1,11 +1,11 @@
-//! The sidecar's own program where the system has little to give.
+//! The sidecar's executable under low resource limits.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running program; killed when dropped.
 struct Running(Child);
@@ -17,25 +17,25 @@ impl Drop for Running {
     }
 }
 
-/// An address of loopback that nobody listens on now.
+/// A free loopback address.
 fn free_address() -> SocketAddr {
     let held = TcpListener::bind("127.0.0.1:0").expect("a free port");
     held.local_addr().expect("an address")
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
     Ok(stream)
 }
 
-/// Whether a byte comes back.
+/// Whether a byte is echoed.
 fn is_served(mut client: &TcpStream) -> std::io::Result<()> {
     client.write_all(b"x")?;
     client.read_exact(&mut [0])
 }
 
-/// Echoes each client's bytes, for as long as the test runs.
+/// Echoes each client's bytes until the test ends.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -48,7 +48,7 @@ fn echo() -> SocketAddr {
 }
 
 #[test]
-fn connections_that_there_are_no_descriptors_for_wait() {
+fn connections_without_free_descriptors_wait() {
     const FILES: usize = 96;
     let (backend, address) = (echo(), free_address());
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -72,27 +72,27 @@ fn connections_that_there_are_no_descriptors_for_wait() {
             .spawn()
             .expect("a shell runs"),
     );
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     while !connect(address).is_ok_and(|client| is_served(&client).is_ok()) {
         assert!(
             Instant::now() < deadline,
-            "the sidecar at {address} serves nobody"
+            "the sidecar at {address} does not serve"
         );
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    // Each would take two.
+    // Each takes two descriptors.
     let clients: Vec<TcpStream> = (0..FILES)
         .map(|_| connect(address).expect("a connection"))
         .collect();
-    // Those that were accepted first go first, and make room.
+    // Those accepted first are served first, and free their descriptors.
     for (number, client) in clients.into_iter().enumerate() {
         is_served(&client).unwrap_or_else(|error| panic!("client {number} was not served: {error}"));
     }
 }
 
 #[test]
-fn its_program_has_the_limit_of_files_that_it_was_itself_given() {
-    // The program waits until the sidecar's own limit, the fourth word of its line, is the hard one behind it.
+fn the_program_gets_the_limit_of_files_that_the_sidecar_inherited() {
+    // The program waits until the sidecar's soft limit (the fourth word of its line) equals the hard limit after it.
     let program = "[ $(ulimit -Sn) = 200 ] && [ $(ulimit -Hn) = 300 ] || exit 1
         until set -- $(grep '^Max open files' /proc/$PPID/limits) && [ $4 = $5 ]; do sleep 0.01; done";
     let script = format!(
@@ -100,21 +100,21 @@ fn its_program_has_the_limit_of_files_that_it_was_itself_given() {
         env!("CARGO_BIN_EXE_sidecar")
     );
     let output = Command::new("timeout")
-        .args([&PATIENCE.as_secs().to_string(), "sh", "-c", &script, program])
+        .args([&DEADLINE.as_secs().to_string(), "sh", "-c", &script, program])
         .output()
         .expect("a shell runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{log}");
 }
 
 #[test]
-fn too_few_threads_for_the_workers_are_told() {
+fn workers_that_cannot_be_started_are_reported() {
     let sidecar = env!("CARGO_BIN_EXE_sidecar");
-    // Room for the stacks of some workers, and far from all.
+    // Memory for the stacks of some workers, but not of all.
     let script = format!("ulimit -v 300000 && exec '{sidecar}' --workers 256");
     let output = Command::new("sh").args(["-c", &script]).output();
     let output = output.expect("a shell runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("cannot start the workers"), "{said}");
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("cannot start the workers"), "{log}");
+    assert_eq!(output.status.code(), Some(1), "{log}");
 }

@@ -1,5 +1,5 @@
-//! A lack of file descriptors: it passes, and costs nobody more than the wait. A process of its own, because
-//! the limit is the process's.
+//! Connections wait while the process has no free file descriptors. In a test binary of its own, because the limit is that of
+//! the process.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 use std::fs::File;
@@ -18,13 +18,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// Takes every descriptor but some.
+/// Opens files until only `left` descriptors are free.
 fn all_but(left: usize) -> Vec<File> {
     let mut taken = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
@@ -36,7 +36,7 @@ fn all_but(left: usize) -> Vec<File> {
 }
 
 #[tokio::test]
-async fn it_waits_for_descriptors_and_goes_on() {
+async fn connections_wait_for_free_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -76,21 +76,21 @@ async fn it_waits_for_descriptors_and_goes_on() {
         }
     });
 
-    // One for the client, none to accept it with.
+    // One descriptor for the client, none to accept it.
     let taken = all_but(1);
     let mut waits = TcpStream::connect(address).await.unwrap();
     let early = timeout(Duration::from_millis(200), waits.read_u8()).await;
     assert!(early.is_err(), "served without a descriptor: {early:?}");
     drop(taken);
-    let served = timeout(PATIENCE, waits.read_u8())
+    let served = timeout(DEADLINE, waits.read_u8())
         .await
-        .expect("served once there is room");
+        .expect("served once a descriptor is free");
     assert_eq!(served.unwrap(), b'x');
 
-    // One for the client, one to accept it with, none to connect with.
+    // One descriptor for the client, one to accept it, none to connect.
     let taken = all_but(2);
     let mut refused = TcpStream::connect(address).await.unwrap();
-    let outcome = timeout(PATIENCE, refused.read_u8()).await.expect("an answer");
+    let outcome = timeout(DEADLINE, refused.read_u8()).await.expect("an answer");
     assert_eq!(outcome.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     drop(taken);
     assert_eq!(group.counters().totals().connections, 1);
@@ -98,14 +98,14 @@ async fn it_waits_for_descriptors_and_goes_on() {
     assert_eq!(lb.listener().refusals().of(Refusal::OutOfRoom), 1);
     assert!(group.servers()[0].up);
 
-    // What this needed can be raised again.
+    // The limit can be raised again.
     let most = limit.maximum.unwrap_or(u64::MAX);
     let files = OpenFiles::raise();
     assert_eq!(files.limit(), most);
     assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
     assert_eq!(OpenFiles::raise().limit(), most);
 
-    // What is started has what was given.
+    // A child has the inherited limit.
     let within = files.with_inherited_limit(|| getrlimit(Resource::Nofile).current);
     assert_eq!(within, Some(100));
     assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);

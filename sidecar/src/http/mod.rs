@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 server for all that the sidecar itself answers: everything about a caller is bounded.
+//! The HTTP/1.1 server of the sidecar's own endpoints: controller, status listener and discovery exchanges. Bounds the
+//! connections, times and sizes of its clients.
 
 mod permits;
 
@@ -23,35 +24,35 @@ use permits::{ConnectionPermit, ConnectionPermits};
 
 use crate::serve::{self, Serve};
 
-/// How long a caller may take to send a request's head, the first as well as the next.
+/// Timeout for a request's head, on a new connection as well as after an answer.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller may take to send a request's body.
+/// Timeout for a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer whose body is whole.
+/// A response with a complete body.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Why a request has no body for us.
+/// Why a request's body cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is larger than allowed.
+    /// Larger than the limit.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
-    /// It did not arrive in time, or the caller went away.
+    /// It did not arrive before the timeout, or the client is gone.
     #[error("the request body did not arrive")]
     Incomplete,
 }
 
-/// What one listener gives its callers together.
+/// Limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most connections at a time; when there are as many, the caller who was heard or answered the longest
-    /// ago makes room for the next. 128.
+    /// Maximum number of connections; at the limit the least recently active one is closed to make room for the next.
+    /// Default 128.
     pub connections: usize,
-    /// The most of them from one address, whose own make room for each other; fewer than all, lest one address push out
-    /// everybody else. 64.
+    /// Maximum per client address; at the limit the address's least recently active connection is closed. Below
+    /// `connections`, so that one address cannot displace all others. Default 64.
     pub connections_each: usize,
-    /// How long answers under way may take once the server is told to stop. 1 s.
+    /// Timeout for requests in flight when the server stops. Default 1 s.
     pub stop: Duration,
 }
 
@@ -65,8 +66,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves a listener within the default limits until the token is cancelled, then finishes the answers
-/// under way.
+/// Serves a listener with the default limits until the token is cancelled, then finishes the requests in flight.
 pub async fn serve<H, F>(listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
@@ -81,7 +81,7 @@ where
     .await;
 }
 
-/// As [`serve`], within other limits; the handler is also given the caller's address.
+/// As [`serve`], with other limits; the handler also gets the client's address.
 pub async fn serve_within<H, F>(limits: Limits, listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
@@ -155,9 +155,9 @@ async fn connection<H, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024)
-        // Who ends its stream with its request waits for the answer.
+        // A client that ends its stream after the request still gets the answer.
         .half_close(true)
-        // As the original's answers are; who reads them by hand may count on it.
+        // As in the original's answers, on which hand-written clients may depend.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -169,14 +169,14 @@ async fn connection<H, F>(
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(%from, %error, "an HTTP caller went away");
+        tracing::debug!(%from, %error, "an HTTP connection failed");
     }
 }
 
-/// Reads a request's body, up to a number of bytes.
+/// Reads a request's body, up to `max` bytes.
 ///
 /// # Errors
-/// When it is larger, or does not arrive in time.
+/// When it is larger, or does not arrive before the timeout.
 pub async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, BodyError> {
     let collect = Limited::new(request.into_body(), max).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collect).await {
@@ -186,7 +186,7 @@ pub async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, BodyE
     }
 }
 
-/// An answer with a body of the given type.
+/// A response with a body of the given content type.
 #[must_use]
 pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
@@ -197,7 +197,7 @@ pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<By
     answer
 }
 
-/// An answer in JSON.
+/// A response in JSON.
 #[must_use]
 pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Answer {
     match serde_json::to_vec(value) {
@@ -206,13 +206,13 @@ pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Answer {
     }
 }
 
-/// An answer in plain text.
+/// A response in plain text.
 #[must_use]
 pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer(status, "text/plain; charset=utf-8", body)
 }
 
-/// An answer without a body.
+/// A response without a body.
 #[must_use]
 pub fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::new()));

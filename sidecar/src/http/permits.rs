@@ -1,5 +1,5 @@
-//! The permits that a listener has for callers. When all are taken, a newcomer gets that of the caller who was last
-//! heard or answered the longest ago: who is silent or slow must not keep others out.
+//! Connection permits of an HTTP listener. At the limit, the least recently active connection is closed to make room for a new
+//! one, so that silent or slow clients cannot keep others out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -10,69 +10,67 @@ use tokio_util::sync::CancellationToken;
 /// The permits of one listener.
 #[derive(Debug)]
 pub(super) struct ConnectionPermits {
-    most: usize,
-    most_each: usize,
-    taken: Mutex<Taken>,
+    max: usize,
+    max_per_address: usize,
+    held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Held {
     count: usize,
     by_address: HashMap<IpAddr, usize>,
-    /// Everybody, who was heard or answered the longest ago first.
-    callers: BTreeMap<u64, Caller>,
-    next: u64,
+    /// The connections that have not been evicted, least recently active first.
+    connections: BTreeMap<u64, Holder>,
+    next_key: u64,
 }
 
 #[derive(Debug)]
-struct Caller {
+struct Holder {
     address: IpAddr,
     abort: CancellationToken,
 }
 
-/// One caller's permit; given back when dropped.
+/// The permit of one connection, returned when dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     permits: Arc<ConnectionPermits>,
     address: IpAddr,
-    /// Told when the connection is to end at once.
+    /// Cancelled when the connection is evicted.
     pub(super) abort: CancellationToken,
-    /// Its key among the callers.
+    /// Its key among the connections.
     key: Mutex<u64>,
 }
 
 impl ConnectionPermits {
-    pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
+    pub(super) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
-            most,
-            most_each,
-            taken: Mutex::default(),
+            max,
+            max_per_address,
+            held: Mutex::default(),
         })
     }
 
-    /// A permit for a caller. Where its address has enough, another of that address makes room; where all are taken,
-    /// anybody. `None` where those who made room have not gone yet.
+    /// A permit for a connection from `address`. At a limit, evicts the least recently active connection: of that address if
+    /// the address is at its limit, otherwise of any. `None` if all of them are evicted but have not ended yet.
     pub(super) fn take(
         self: &Arc<Self>,
         address: IpAddr,
         abort: CancellationToken,
     ) -> Option<ConnectionPermit> {
-        let mut guard = self.taken();
-        let taken = &mut *guard;
-        let enough = taken
-            .by_address
-            .get(&address)
-            .is_some_and(|count| *count >= self.most_each);
-        if enough || taken.count >= self.most {
-            // Its permit is counted until its task has ended; for that moment there is one more.
-            let mut callers = taken.callers.iter();
-            let (key, _) = callers.find(|(_, caller)| !enough || caller.address == address)?;
+        let mut guard = self.held();
+        let held = &mut *guard;
+        let of_address = held.by_address.get(&address);
+        let address_full = of_address.is_some_and(|count| *count >= self.max_per_address);
+        if address_full || held.count >= self.max {
+            // An evicted connection holds its permit until its task has ended, so the limit is exceeded by one for a moment.
+            let mut connections = held.connections.iter();
+            let (key, _) = connections.find(|(_, holder)| !address_full || holder.address == address)?;
             let key = *key;
-            taken.callers.remove(&key)?.abort.cancel();
+            held.connections.remove(&key)?.abort.cancel();
         }
-        taken.count += 1;
-        *taken.by_address.entry(address).or_default() += 1;
-        let key = Mutex::new(taken.line_up(Caller {
+        held.count += 1;
+        *held.by_address.entry(address).or_default() += 1;
+        let key = Mutex::new(held.push(Holder {
             address,
             abort: abort.clone(),
         }));
@@ -85,28 +83,29 @@ impl ConnectionPermits {
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn line_up(&mut self, caller: Caller) -> u64 {
-        let key = self.next;
-        self.next += 1;
-        self.callers.insert(key, caller);
+impl Held {
+    /// Adds a connection as the most recently active one.
+    fn push(&mut self, holder: Holder) -> u64 {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.connections.insert(key, holder);
         key
     }
 }
 
 impl ConnectionPermit {
-    /// The caller was heard, or answered.
+    /// Marks the connection as active now.
     pub(super) fn refresh(&self) {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.permits.taken();
-        // Who had to make room already is not lined up again.
-        if let Some(caller) = taken.callers.remove(&key) {
-            *key = taken.line_up(caller);
+        let mut held = self.permits.held();
+        // An evicted connection is not in the list any more.
+        if let Some(holder) = held.connections.remove(&key) {
+            *key = held.push(holder);
         }
     }
 }
@@ -114,13 +113,13 @@ impl ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let key = *self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = self.permits.taken();
-        taken.callers.remove(&key);
-        taken.count -= 1;
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
+        let mut held = self.permits.held();
+        held.connections.remove(&key);
+        held.count -= 1;
+        if let Some(count) = held.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                taken.by_address.remove(&self.address);
+                held.by_address.remove(&self.address);
             }
         }
     }
@@ -130,56 +129,54 @@ impl Drop for ConnectionPermit {
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
-        [127, 0, 0, last].into()
-    }
-
     fn take(permits: &Arc<ConnectionPermits>, last: u8) -> Option<ConnectionPermit> {
-        permits.take(address(last), CancellationToken::new())
+        permits.take([127, 0, 0, last].into(), CancellationToken::new())
     }
 
     #[test]
-    fn who_was_heard_the_longest_ago_makes_room() {
+    fn the_least_recently_active_connection_is_evicted() {
         let permits = ConnectionPermits::new(3, 3);
-        let all: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
-        all[0].refresh();
-        let newcomers = (take(&permits, 4).unwrap(), take(&permits, 5).unwrap());
-        let abort: Vec<bool> = all.iter().map(|permit| permit.abort.is_cancelled()).collect();
-        assert_eq!(abort, [false, true, true]);
-        all[1].refresh();
-        drop(all);
-        assert!(!newcomers.0.abort.is_cancelled() && !newcomers.1.abort.is_cancelled());
-        let taken = permits.taken();
-        assert_eq!((taken.count, taken.callers.len()), (2, 2));
-        drop(taken);
+        let first: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
+        first[0].refresh();
+        let (fourth, fifth) = (take(&permits, 4).unwrap(), take(&permits, 5).unwrap());
+        let evicted: Vec<bool> = first.iter().map(|permit| permit.abort.is_cancelled()).collect();
+        assert_eq!(evicted, [false, true, true]);
+        first[1].refresh();
+        drop(first);
+        assert!(!fourth.abort.is_cancelled() && !fifth.abort.is_cancelled());
+        let held = permits.held();
+        assert_eq!((held.count, held.connections.len()), (2, 2));
+        drop(held);
     }
 
     #[test]
-    fn an_address_that_has_enough_makes_room_for_itself() {
+    fn an_address_at_its_limit_evicts_its_own_connection() {
         let permits = ConnectionPermits::new(10, 2);
         let other = take(&permits, 2).unwrap();
-        let both = (take(&permits, 1).unwrap(), take(&permits, 1).unwrap());
+        let (first, second) = (take(&permits, 1).unwrap(), take(&permits, 1).unwrap());
         let third = take(&permits, 1).unwrap();
-        assert!(both.0.abort.is_cancelled() && !both.1.abort.is_cancelled() && !other.abort.is_cancelled());
-        drop((both, other, third));
+        assert!(first.abort.is_cancelled());
+        assert!(!second.abort.is_cancelled() && !other.abort.is_cancelled());
+        drop((first, second, other, third));
         assert!(
-            permits.taken().by_address.is_empty(),
-            "nothing is kept of who is gone"
+            permits.held().by_address.is_empty(),
+            "addresses without connections are kept"
         );
     }
 
     #[test]
-    fn who_made_room_takes_a_place_until_gone() {
+    fn an_evicted_connection_holds_its_permit_until_it_ends() {
         let permits = ConnectionPermits::new(2, 2);
-        let all: Vec<ConnectionPermit> = (1..=2).map(|n| take(&permits, n).unwrap()).collect();
-        let newcomers: Vec<ConnectionPermit> = (3..=4).map(|n| take(&permits, n).unwrap()).collect();
-        let more: Vec<ConnectionPermit> = (5..=6).filter_map(|n| take(&permits, n)).collect();
+        let first: Vec<ConnectionPermit> = (1..=2).map(|n| take(&permits, n).unwrap()).collect();
+        let second: Vec<ConnectionPermit> = (3..=4).map(|n| take(&permits, n).unwrap()).collect();
+        let third: Vec<ConnectionPermit> = (5..=6).filter_map(|n| take(&permits, n)).collect();
         assert!(
-            all.iter()
-                .chain(&newcomers)
+            first
+                .iter()
+                .chain(&second)
                 .all(|permit| permit.abort.is_cancelled())
         );
-        drop((all, newcomers, more));
-        assert_eq!(permits.taken().count, 0);
+        drop((first, second, third));
+        assert_eq!(permits.held().count, 0);
     }
 }

@@ -5,14 +5,14 @@ use std::fmt::{Display, Write};
 /// The format's media type.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What a metric's values do.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// They only grow.
+pub(super) enum MetricType {
+    /// A value that only grows.
     Counter,
-    /// They come and go.
+    /// A value that goes up and down.
     Gauge,
-    /// They are counted in buckets.
+    /// Observations counted in buckets.
     Histogram,
 }
 
@@ -31,13 +31,15 @@ pub(super) struct Metric<'a> {
 
 impl Page {
     /// Begins a metric.
-    pub(super) fn metric(&mut self, name: &'static str, kind: Kind, help: &str) -> Metric<'_> {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+    pub(super) fn metric(&mut self, name: &'static str, metric_type: MetricType, help: &str) -> Metric<'_> {
+        let metric_type = match metric_type {
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
+            MetricType::Histogram => "histogram",
         };
-        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        self.push(format_args!(
+            "# HELP {name} {help}\n# TYPE {name} {metric_type}\n"
+        ));
         Metric { page: self, name }
     }
 
@@ -58,8 +60,7 @@ impl Metric<'_> {
         self.suffixed("", labels, value)
     }
 
-    /// Writes a histogram's samples: its cumulative buckets with their upper bounds, of which the last has none, and
-    /// its sum.
+    /// Writes a histogram's samples: its cumulative buckets with their upper bounds (none for the last), and its sum.
     pub(super) fn histogram(
         &mut self,
         labels: &[(&str, &str)],
@@ -102,13 +103,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_format() {
+    fn pages_are_in_the_text_format() {
         let mut page = Page::default();
-        page.metric("x_total", Kind::Counter, "How many.")
+        page.metric("x_total", MetricType::Counter, "How many.")
             .sample(&[], 3)
             .sample(&[("a", "b\"c\\d\ne"), ("f", "g")], 1.5);
         let buckets = [(Some(0.5), 1), (None, 2)].into_iter();
-        page.metric("y_seconds", Kind::Histogram, "How long.")
+        page.metric("y_seconds", MetricType::Histogram, "How long.")
             .histogram(&[("a", "b")], buckets, 2.5);
         let expected = r#"# HELP x_total How many.
 # TYPE x_total counter

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::control::{Controller, GroupView, RegistrationView};
 use crate::mesh;
 
-/// The page for a view.
+/// The page of a view.
 pub(super) fn page(view: &mesh::View, controller: &Controller) -> Page {
     let groups = controller.groups();
     let learned: HashMap<SocketAddr, State> = groups
@@ -17,7 +17,7 @@ pub(super) fn page(view: &mesh::View, controller: &Controller) -> Page {
         .filter(|s| s.learned)
         .map(|s| (s.address, State::of(s.up)))
         .collect();
-    // What no group here checks is up on its own sidecar's word.
+    // An instance that no group here checks is up: its own sidecar checks it.
     let state = |i: &mesh::InstanceView| -> State {
         let address = i.address.parse().map(|ip| SocketAddr::new(ip, i.port));
         address

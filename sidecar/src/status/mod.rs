@@ -1,4 +1,4 @@
-//! The read-only status listener: is it alive, is it ready, what does it see, what has it counted.
+//! The read-only status listener: liveness, readiness, the view of the mesh, metrics.
 
 mod exposition;
 mod mesh_page;
@@ -15,23 +15,23 @@ use crate::control::Controller;
 use crate::http::{self, Answer};
 use crate::mesh;
 
-/// What the sidecar is doing with its life.
+/// The sidecar's phase of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Its listeners are being bound.
     Starting,
-    /// It takes connections.
+    /// It accepts connections.
     Ready,
-    /// It finishes what it has.
+    /// It stops: open connections finish.
     Draining,
 }
 
-/// What the pages show of the mesh.
+/// The mesh, as shown on the pages.
 #[derive(Debug)]
 pub struct MeshStatus {
-    /// What the node knows.
+    /// The node's view.
     pub view: watch::Receiver<Arc<mesh::View>>,
-    /// What went over the network.
+    /// Its traffic counters.
     pub counters: Arc<mesh::Counters>,
 }
 
@@ -44,7 +44,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Pages on this phase, control plane and mesh.
+    /// Pages about this phase, control plane and mesh.
     #[must_use]
     pub fn new(phase: watch::Receiver<Phase>, controller: Arc<Controller>, mesh: Option<MeshStatus>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Status {
         }
     }
 
-    /// Answers one request.
+    /// Answers a request.
     #[must_use]
     pub fn answer(&self, request: &Request<Incoming>) -> Answer {
         if request.method() != Method::GET && request.method() != Method::HEAD {

@@ -1,23 +1,23 @@
-//! This process in figures, from /proc.
+//! Figures of this process, from /proc.
 
 use std::path::Path;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
 
-/// What the system says of this process; what it does not say is `None`.
+/// Figures of this process; `None` if the system does not report one.
 #[derive(Debug, Default)]
 pub(super) struct Process {
     pub(super) resident_bytes: Option<u64>,
     pub(super) virtual_bytes: Option<u64>,
     pub(super) threads: Option<u64>,
     pub(super) open_files: Option<u64>,
-    pub(super) most_open_files: Option<u64>,
+    pub(super) max_open_files: Option<u64>,
     pub(super) cpu_seconds: Option<f64>,
 }
 
 impl Process {
-    /// Reads the figures. These are reads of memory: /proc has no disk behind it to wait for.
+    /// Reads the figures. Does not block: /proc has no disk behind it.
     pub(super) fn read() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -26,14 +26,13 @@ impl Process {
             virtual_bytes: field(&status, "VmSize:").map(|kib| kib * 1024),
             threads: field(&status, "Threads:"),
             open_files: open_files(),
-            most_open_files: getrlimit(Resource::Nofile).current,
+            max_open_files: getrlimit(Resource::Nofile).current,
             cpu_seconds: cpu_ticks(&stat).map(|ticks| ticks as f64 / clock_ticks_per_second() as f64),
         }
     }
 }
 
-/// The directory's size tells it since Linux 6.2 (proc_pid_fd(5)); before, only counting them all does, which takes the
-/// longer the more there are.
+/// Number of open descriptors: the directory's size since Linux 6.2 (proc_pid_fd(5)), before that a count of its entries.
 fn open_files() -> Option<u64> {
     let directory = Path::new("/proc/self/fd");
     match directory.metadata().ok()?.len() {

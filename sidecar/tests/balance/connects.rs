@@ -1,4 +1,4 @@
-//! What groups and servers count of connecting, from leases alone.
+//! Counters of connecting to groups and servers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sidecar::balance::{CONNECT_TIME_BOUNDS, CheckOutcome, Checks, Failure, Metho
 use super::{CLIENT, address, config};
 
 #[test]
-fn a_lack_of_our_own_makes_nobody_a_suspect() {
+fn running_out_of_descriptors_ejects_no_endpoint() {
     let group = ServerGroup::new("g", config(), Method::Wrr);
     group.set_learned(vec![
         ("s0".to_owned(), address(0), 10),
@@ -22,15 +22,11 @@ fn a_lack_of_our_own_makes_nobody_a_suspect() {
     assert_eq!(group.servers()[0].connects, group.connects());
     assert_eq!(group.counters().active(), 0);
     let order: Vec<_> = (0..4).map(|_| pick().server().name().to_owned()).collect();
-    assert_eq!(
-        order,
-        ["s1", "s0", "s1", "s0"],
-        "turns go on as if nothing had happened"
-    );
+    assert_eq!(order, ["s1", "s0", "s1", "s0"], "the rotation changed");
 }
 
 #[test]
-fn counts_outlive_servers_in_their_group() {
+fn a_groups_counters_include_removed_servers() {
     let group = ServerGroup::new("g", config(), Method::Wrr);
     group.set_learned(vec![("s0".to_owned(), address(0), 10)]);
     let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
@@ -58,16 +54,15 @@ fn checks_are_counted_by_outcome() {
 }
 
 #[test]
-fn bounds_are_inclusive_and_go_from_half_a_millisecond_to_four_seconds() {
+fn the_buckets_span_half_a_millisecond_to_four_seconds() {
     let ends = (CONNECT_TIME_BOUNDS[0], *CONNECT_TIME_BOUNDS.last().unwrap());
     assert_eq!(ends, (Duration::from_micros(500), Duration::from_secs(4)));
     assert!(CONNECT_TIME_BOUNDS.is_sorted());
 }
 
 proptest! {
-    /// Each bucket counts what a look at every single time would, and the sum is the sum.
     #[test]
-    fn the_histogram_agrees_with_every_single_time(
+    fn the_histogram_matches_the_observed_times(
         times in prop::collection::vec(
             prop_oneof![0u64..6_000_000_000, prop::sample::select(&CONNECT_TIME_BOUNDS[..]).prop_map(|d| d.as_nanos() as u64)],
             0..100,

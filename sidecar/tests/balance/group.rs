@@ -1,4 +1,4 @@
-//! A group's servers: who is in it, who is up, and what changes do.
+//! A group's servers: adding, learning, health, ejection.
 
 use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, ServerError, ServerGroup, Tried};
 
@@ -38,7 +38,7 @@ fn a_learned_server_takes_connections_at_once_and_checks_can_take_it_down() {
 }
 
 #[test]
-fn what_stays_learned_keeps_health_counters_and_connections() {
+fn a_server_that_is_learned_again_keeps_health_counters_and_connections() {
     let group = ServerGroup::new("group", config(), Method::Wrr);
     group.set_learned(learned(&[("one", 1, 10), ("two", 2, 10), ("three", 3, 10)]));
     set_up(&group, "two", false);
@@ -69,7 +69,7 @@ fn what_stays_learned_keeps_health_counters_and_connections() {
 }
 
 #[test]
-fn what_the_mesh_teaches_leaves_configured_servers_alone() {
+fn learning_servers_leaves_configured_ones_alone() {
     let group = group(Method::Wrr, &[10]);
     group.set_learned(learned(&[("s0", 7, 5), ("other", 8, 5), ("other", 9, 5)]));
     let servers = group.servers();
@@ -81,7 +81,7 @@ fn what_the_mesh_teaches_leaves_configured_servers_alone() {
 }
 
 #[test]
-fn teaching_the_same_again_does_not_disturb_the_turns() {
+fn learning_the_same_servers_again_keeps_the_rotation() {
     let group = ServerGroup::new("group", config(), Method::Wrr);
     let servers = learned(&[("one", 1, 10), ("two", 2, 10)]);
     group.set_learned(servers.clone());
@@ -97,7 +97,7 @@ fn teaching_the_same_again_does_not_disturb_the_turns() {
 }
 
 #[test]
-fn a_suspect_is_picked_last_until_a_check_passes() {
+fn an_ejected_endpoint_is_picked_last_until_a_check_passes() {
     let group = group(Method::Wrr, &[10, 10, 10]);
     let lease = group.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.server().name(), "s0");
@@ -105,7 +105,7 @@ fn a_suspect_is_picked_last_until_a_check_passes() {
     assert_eq!(shares(&group, 3, 20), [0, 10, 10]);
     set_up(&group, "s1", false);
     set_up(&group, "s2", false);
-    assert_eq!(next(&group), "s0", "better a suspect than nobody");
+    assert_eq!(next(&group), "s0", "an ejected endpoint is better than none");
     set_up(&group, "s1", true);
     assert_eq!(shares(&group, 3, 5), [0, 5, 0]);
     let suspect = group.checked().remove(0);
@@ -116,7 +116,7 @@ fn a_suspect_is_picked_last_until_a_check_passes() {
 }
 
 #[test]
-fn changes_to_servers_that_are_not_there_or_not_ours_say_so() {
+fn changing_an_unknown_or_learned_server_is_an_error() {
     let group = group(Method::Wrr, &[10]);
     group.set_learned(learned(&[("mesh", 5, 10)]));
     let (in_group, of) = ("group".to_owned(), str::to_owned);
@@ -148,7 +148,7 @@ fn changes_to_servers_that_are_not_there_or_not_ours_say_so() {
 }
 
 #[test]
-fn a_removed_server_is_gone_for_picks_and_reports_but_not_for_its_connections() {
+fn a_removed_server_gets_no_picks_or_reports_but_keeps_its_connections() {
     let group = group(Method::Wrr, &[10, 10]);
     let lease = group.pick(CLIENT, &Tried::new()).unwrap();
     let server = group.checked().remove(0);
@@ -156,7 +156,7 @@ fn a_removed_server_is_gone_for_picks_and_reports_but_not_for_its_connections() 
     assert_eq!(shares(&group, 2, 4), [0, 4]);
     assert_eq!(lease.address(), address(0));
     assert_eq!(server.counters().active(), 1);
-    // The same name again is another server: it starts down, and the old one's checks do not speak for it.
+    // The same name again is another server: it starts down, and the old one's checks do not count for it.
     group.add("s0", address(0), 10).unwrap();
     assert_eq!(group.report(&server, CheckOutcome::Passed), None);
     assert_eq!(up(&group), [("s1".to_owned(), true), ("s0".to_owned(), false)]);
@@ -177,7 +177,7 @@ fn check_settings_and_method_change_live() {
 }
 
 #[test]
-fn methods_are_named_as_the_commands_name_them() {
+fn methods_have_the_names_used_in_commands() {
     for (word, method) in [
         ("wrr", Method::Wrr),
         ("wlc", Method::Wlc),

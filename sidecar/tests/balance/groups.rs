@@ -1,4 +1,4 @@
-//! A set of groups: which group gets a connection, and which one a destination means.
+//! A set of groups: which group gets a connection, and which one a destination names.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn share(groups: &ServerGroups, count: usize, name: &str) -> usize {
 }
 
 #[test]
-fn groups_take_turns_by_weight_as_far_as_they_have_somebody() {
+fn groups_with_candidates_take_turns_by_weight() {
     let groups = ServerGroups::new("set");
     assert_eq!(next(&groups), None);
     let (a, b) = (one_server("a", 1), one_server("b", 2));
@@ -47,7 +47,7 @@ fn groups_take_turns_by_weight_as_far_as_they_have_somebody() {
 }
 
 #[test]
-fn a_group_of_suspects_is_last_and_what_was_tried_is_left_out_in_all_groups() {
+fn a_group_of_ejected_endpoints_is_last_and_tried_addresses_are_left_out_of_all_groups() {
     let groups = ServerGroups::new("set");
     groups.attach(one_server("a", 1), 10).unwrap();
     groups.attach(one_server("b", 2), 10).unwrap();
@@ -65,7 +65,7 @@ fn a_group_of_suspects_is_last_and_what_was_tried_is_left_out_in_all_groups() {
 }
 
 #[test]
-fn a_destination_names_a_group_as_dns_compares_names() {
+fn a_destination_matches_a_groups_name_as_in_dns() {
     let groups = ServerGroups::new("set");
     groups.attach(one_server("a.my.service.com:80", 1), 10).unwrap();
     groups.attach(one_server("[::1]:80", 2), 10).unwrap();
@@ -91,7 +91,7 @@ fn a_destination_names_a_group_as_dns_compares_names() {
 }
 
 #[test]
-fn an_address_means_the_server_that_has_it_even_if_down() {
+fn an_address_selects_its_server_even_if_it_is_down() {
     let groups = ServerGroups::new("set");
     let group = one_server("a", 1);
     set_up(&group, "a-1", false);
@@ -105,7 +105,7 @@ fn an_address_means_the_server_that_has_it_even_if_down() {
 }
 
 #[test]
-fn a_group_is_in_a_set_once_or_not_at_all() {
+fn a_group_is_attached_to_a_set_at_most_once() {
     let groups = ServerGroups::new("set");
     groups.attach(one_server("a", 1), 10).unwrap();
     let (set, group) = ("set".to_owned(), "a".to_owned());

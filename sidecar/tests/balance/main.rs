@@ -55,7 +55,7 @@ fn set_up(group: &ServerGroup, name: &str, up: bool) {
     }
 }
 
-/// The name of the server that the next connection, over at once, gets.
+/// The server picked for the next connection, which ends at once.
 fn next(group: &Arc<ServerGroup>) -> String {
     next_for(group, CLIENT)
 }
@@ -65,7 +65,7 @@ fn next_for(group: &Arc<ServerGroup>, client: IpAddr) -> String {
     lease.server().name().to_owned()
 }
 
-/// How many of the next `count` connections each server gets.
+/// The number of the next `count` connections that each server gets.
 fn shares(group: &Arc<ServerGroup>, servers: usize, count: usize) -> Vec<u32> {
     let mut shares = vec![0; servers];
     for _ in 0..count {

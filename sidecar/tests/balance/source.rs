@@ -1,4 +1,4 @@
-//! Source affinity: a client keeps its server, and changes move as few clients as they can.
+//! Source affinity: a client keeps its server, and changes move as few clients as possible.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ fn shares_follow_the_weights() {
     assert!((1_850..2_150).contains(&share("s2")), "{}", share("s2"));
 }
 
-/// Computed apart from this program, from the hash as it is documented: whoever changes the hash moves every
-/// client of every mesh at its next update.
+/// Expected values computed by another program from the documented hash. Changing the hash would move every client of every
+/// mesh at its next update.
 #[test]
 fn the_hash_is_the_documented_one() {
     let group = group(Method::Source, &[10, 20, 10]);
@@ -67,7 +67,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn only_the_clients_of_one_that_goes_move_and_they_return_with_it(
+    fn only_a_lost_servers_clients_move_and_they_return_with_it(
         weights in prop::collection::vec(1u32..20, 2..8), gone in any::<prop::sample::Index>(),
     ) {
         let group = group(Method::Source, &weights);
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn one_that_comes_takes_clients_and_nobody_else_moves(
+    fn a_new_server_takes_clients_and_no_others_move(
         weights in prop::collection::vec(1u32..20, 1..8), weight in 1u32..20,
     ) {
         let group = group(Method::Source, &weights);

@@ -6,16 +6,15 @@ use sidecar::balance::{Lease, Method, Tried};
 use super::{CLIENT, group, index_of, shares};
 
 proptest! {
-    /// Whatever connections are open, the next goes to a server with the least per weight.
     #[test]
-    fn the_least_busy_for_its_weight_is_next(
+    fn the_server_with_the_least_connections_per_weight_is_next(
         weights in prop::collection::vec(1u32..10, 1..6), ends in prop::collection::vec(any::<u16>(), 1..80),
     ) {
         let group = group(Method::Wlc, &weights);
         let mut open: Vec<Lease> = Vec::new();
         let mut active = vec![0u32; weights.len()];
         for end in ends {
-            // Two connections begin for each that ends, so that load builds up.
+            // Two connections start for each that ends, so that load builds up.
             for _ in 0..2 {
                 let lease = group.pick(CLIENT, &Tried::new()).unwrap();
                 let chosen = index_of(lease.server().name());
@@ -37,7 +36,7 @@ proptest! {
     fn equals_take_turns(weights in prop::collection::vec(1u32..20, 1..6)) {
         let group = group(Method::Wlc, &weights);
         let total = weights.iter().sum::<u32>() as usize;
-        // Each connection is over before the next begins: nobody is busier than another.
+        // Each connection ends before the next starts, so all loads are equal.
         prop_assert_eq!(shares(&group, weights.len(), total), weights);
     }
 }

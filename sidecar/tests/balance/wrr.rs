@@ -1,4 +1,4 @@
-//! Weighted round robin: exact over a cycle, smooth within it, whatever happened before.
+//! Weighted round robin: exact over a cycle, smooth within it.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -47,7 +47,7 @@ fn all_threads_share_one_cycle() {
             });
         }
     });
-    // 10,000 picks are 200 whole cycles: the next one begins as the first did.
+    // 10,000 picks are 200 whole cycles: the next one starts as the first did.
     assert_eq!(shares(&group, 4, 50), [15, 10, 0, 25]);
 }
 
@@ -76,9 +76,9 @@ proptest! {
         }
     }
 
-    /// After any number of picks nobody is ahead of their share by a whole connection.
+    /// After any number of picks no server is ahead of its share by a whole connection.
     #[test]
-    fn it_is_smooth(weights in weights()) {
+    fn picks_are_spread_evenly(weights in weights()) {
         let group = group(Method::Wrr, &weights);
         let total = weights.iter().sum::<u32>();
         let mut counts = vec![0; weights.len()];
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn a_weight_changed_live_counts_from_the_next_pick(
+    fn a_new_weight_applies_from_the_next_pick(
         before in weights(), after in prop::collection::vec(1u32..40, 6), picks in 0usize..100,
     ) {
         let group = group(Method::Wrr, &before);
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn those_that_are_up_share_exactly(
+    fn servers_that_are_up_share_exactly(
         weights in prop::collection::vec(0u32..20, 2..7), up in prop::collection::vec(any::<bool>(), 7), picks in 0usize..50,
     ) {
         let group = group(Method::Wrr, &weights);
@@ -128,7 +128,6 @@ proptest! {
         }
     }
 
-    /// What one connection tried is left out for that connection, and every other candidate gets a chance.
     #[test]
     fn a_connection_tries_each_candidate_once(weights in weights()) {
         let group = group(Method::Wrr, &weights);

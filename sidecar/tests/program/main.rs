@@ -1,6 +1,6 @@
-//! The sidecar's own program, run as its user would: with a program beside it, with faulty files, as a probe.
+//! The sidecar's executable, run as a user would: with a program, with invalid files, as a probe.
 
-mod faults;
+mod config_errors;
 mod log;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running sidecar; killed when dropped.
 struct Sidecar {
@@ -28,7 +28,7 @@ impl Sidecar {
         }
     }
 
-    /// Beside a shell script.
+    /// A sidecar with a shell script as its program.
     fn beside(script: &str) -> Self {
         Self::start(&["--program-grace", "2", "--", "sh", "-c", script])
     }
@@ -54,7 +54,7 @@ impl Sidecar {
     }
 
     fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.process.try_wait().expect("a child of ours") {
                 return status;
@@ -89,7 +89,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a sidecar that ends by itself: its exit code and what it said.
+/// Runs a sidecar to its end: its exit code and its log.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = command(arguments).output().expect("the sidecar runs");
     (
@@ -105,14 +105,14 @@ fn address(line: &str) -> SocketAddr {
 }
 
 #[test]
-fn it_exits_with_its_programs_code() {
+fn the_sidecar_exits_with_its_programs_code() {
     assert_eq!(Sidecar::beside("exit 42").code(), Some(42));
     assert_eq!(Sidecar::beside("exit 0").code(), Some(0));
     assert_eq!(Sidecar::beside("kill -9 $$").code(), Some(128 + 9));
 }
 
 #[test]
-fn its_secrets_are_not_its_programs() {
+fn the_program_does_not_get_the_sidecars_secrets() {
     let mut command = command(&[
         "--",
         "sh",
@@ -126,7 +126,7 @@ fn its_secrets_are_not_its_programs() {
 }
 
 #[test]
-fn its_program_gets_the_signal_and_may_finish() {
+fn the_program_gets_the_signal_and_time_to_finish() {
     for (signal, name) in [("-TERM", "TERM"), ("-INT", "INT")] {
         let script =
             format!("trap 'echo got it >&2; exit 7' {name}; echo set >&2; while :; do sleep 0.05; done");
@@ -148,7 +148,7 @@ fn a_program_that_does_not_finish_is_killed() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_for_the_grace() {
+fn a_second_signal_kills_the_program_at_once() {
     let mut sidecar = Sidecar::start(&[
         "--program-grace",
         "3600",
@@ -166,8 +166,8 @@ fn a_second_signal_does_not_wait_for_the_grace() {
 
 #[test]
 fn orphans_are_reaped() {
-    // The inner shell leaves its child behind; the script then waits until that is gone altogether: a
-    // zombie would still have a directory in /proc.
+    // The inner shell orphans its child; the script then waits until the child is gone from /proc, where a zombie would
+    // still have a directory.
     let mut sidecar = Sidecar::beside(
         "orphan=$(sh -c 'sleep 0.2 >/dev/null & echo $!'); \
          while [ -d /proc/$orphan ]; do sleep 0.05; done; exit 5",
@@ -176,7 +176,7 @@ fn orphans_are_reaped() {
 }
 
 #[test]
-fn without_a_program_it_runs_until_it_is_told() {
+fn without_a_program_the_sidecar_runs_until_a_signal() {
     let mut sidecar = Sidecar::start(&[]);
     sidecar.logged("ready");
     sidecar.signal("-TERM");
@@ -184,7 +184,7 @@ fn without_a_program_it_runs_until_it_is_told() {
 }
 
 #[test]
-fn where_it_is_asked_to_it_stops_with_its_input_which_is_not_its_programs() {
+fn with_end_with_stdin_the_sidecar_stops_at_the_end_of_its_input() {
     let script = "trap 'exit 7' TERM; wc -c >&2; echo set >&2; while :; do sleep 0.05; done";
     let mut process = command(&["--end-with-stdin", "--", "sh", "-c", script])
         .stdin(Stdio::piped())
@@ -210,7 +210,7 @@ fn where_it_is_asked_to_it_stops_with_its_input_which_is_not_its_programs() {
 }
 
 #[test]
-fn an_input_that_stays_open_does_not_keep_it_from_stopping() {
+fn an_open_input_does_not_keep_the_sidecar_from_stopping() {
     let mut process = command(&["--end-with-stdin"])
         .stdin(Stdio::piped())
         .spawn()
@@ -229,11 +229,8 @@ fn an_input_that_stays_open_does_not_keep_it_from_stopping() {
 }
 
 #[test]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "no runtime, and so no worker that it could block"
-)]
-fn a_node_has_the_name_that_its_file_gives_it() {
+#[allow(clippy::disallowed_methods, reason = "there is no runtime to block")]
+fn a_node_has_the_configured_name() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let text = "discovery.nic = lo\ndiscovery.address = 127.61.7.2\ndiscovery.node_name = somebody\n";
     std::fs::write(file.path(), text).expect("written");
@@ -250,41 +247,41 @@ fn a_node_has_the_name_that_its_file_gives_it() {
 }
 
 #[test]
-fn a_program_that_cannot_be_started_is_named() {
-    let (code, said) = run(&["--", "/no/such/program"]);
+fn an_error_names_the_program_that_cannot_be_started() {
+    let (code, output) = run(&["--", "/no/such/program"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("cannot start /no/such/program: No such file or directory"),
-        "{said}"
+        output.contains("cannot start /no/such/program: No such file or directory"),
+        "{output}"
     );
 }
 
 #[test]
-fn its_pages_tell_and_the_probe_asks() {
+fn the_probe_succeeds_if_the_status_page_does() {
     let mut sidecar = Sidecar::start(&["--status", "127.0.0.1:0"]);
     let address = address(&sidecar.logged("--status"));
     sidecar.logged("ready");
     for (path, code) in [("healthz", 0), ("readyz", 0), ("mesh", 1), ("nope", 1)] {
-        let (probed, said) = run(&["probe", &format!("http://{address}/{path}")]);
-        assert_eq!(probed, Some(code), "{path}: {said}");
+        let (probed, output) = run(&["probe", &format!("http://{address}/{path}")]);
+        assert_eq!(probed, Some(code), "{path}: {output}");
     }
     sidecar.signal("-TERM");
     assert_eq!(sidecar.code(), Some(0));
-    let (probed, said) = run(&["probe", &format!("http://{address}/healthz")]);
+    let (probed, output) = run(&["probe", &format!("http://{address}/healthz")]);
     assert_eq!(probed, Some(1));
-    assert!(said.contains("cannot connect"), "{said}");
+    assert!(output.contains("cannot connect"), "{output}");
 }
 
 #[test]
-fn a_probe_that_is_not_answered_ends() {
+fn a_probe_without_an_answer_times_out() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/", silent.local_addr().expect("an address"));
-    let (code, said) = run(&["probe", "--timeout", "0.2", &url]);
+    let (code, output) = run(&["probe", "--timeout", "0.2", &url]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("did not answer within 0.2 s"), "{said}");
-    let (code, said) = run(&["probe", "nonsense"]);
+    assert!(output.contains("did not answer within 0.2 s"), "{output}");
+    let (code, output) = run(&["probe", "nonsense"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("http://"), "{said}");
+    assert!(output.contains("http://"), "{output}");
 }
 
 #[test]

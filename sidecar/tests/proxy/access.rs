@@ -1,4 +1,4 @@
-//! A security group at the door: whom it turns away, from when on, and what of that is seen.
+//! Security groups: which clients a listener refuses, and how that is counted.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ fn only(default: Verdict) -> Policy {
     Policy { default, rules }
 }
 
-async fn is_turned_away(lb: &TcpLb) {
+async fn expect_denied(lb: &TcpLb) {
     match TcpStream::connect(lb.listener().local_addr()).await {
         Ok(mut stream) => expect_reset(&mut stream).await,
-        // It may come before we look whether we are connected.
+        // The reset may arrive before connect returns.
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
 }
 
 #[tokio::test]
-async fn a_change_counts_from_the_next_connection_on_and_leaves_established_ones() {
+async fn a_new_security_group_applies_from_the_next_connection_on() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     assert!(lb.listener().security_group().is_none());
@@ -36,7 +36,7 @@ async fn a_change_counts_from_the_next_connection_on_and_leaves_established_ones
     let group = SecurityGroup::new(only(Verdict::Deny));
     lb.listener().set_security_group(Some(Arc::clone(&group)));
     assert!(Arc::ptr_eq(&lb.listener().security_group().unwrap(), &group));
-    is_turned_away(&lb).await;
+    expect_denied(&lb).await;
     established.write_all(b"still\n").await.unwrap();
     assert_eq!(read_line(&mut established).await, "still");
 
@@ -55,14 +55,14 @@ async fn a_change_counts_from_the_next_connection_on_and_leaves_established_ones
     group.set(allowing(port));
     assert_eq!(ask(&lb).await, "a");
     group.set(allowing(if port == 1 { 2 } else { port - 1 }));
-    is_turned_away(&lb).await;
+    expect_denied(&lb).await;
 
     lb.listener().set_security_group(None);
     assert_eq!(ask(&lb).await, "a");
 }
 
 #[tokio::test]
-async fn who_is_turned_away_is_counted_and_takes_no_place() {
+async fn a_denied_client_is_counted_and_takes_no_permit() {
     let (groups, group) = backends("g", &[(instance("a").await, 10)]);
     let limits = Limits {
         connections: 1,
@@ -71,7 +71,7 @@ async fn who_is_turned_away_is_counted_and_takes_no_place() {
     let denying = SecurityGroup::new(only(Verdict::Deny));
     let lb = TcpLb::start(bind(), groups, Some(denying), limits, &Workers::default()).unwrap();
     for _ in 0..5 {
-        is_turned_away(&lb).await;
+        expect_denied(&lb).await;
     }
     let totals = lb.listener().totals();
     assert_eq!((totals.connections, totals.active), (5, 0));

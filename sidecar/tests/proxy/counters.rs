@@ -1,4 +1,4 @@
-//! What is counted, exact after known traffic.
+//! Counters are exact after known traffic.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ async fn at_rest(listener: &Listener) {
     eventually(|| (listener.active() != 0).then(|| format!("{} active", listener.active()))).await;
 }
 
-/// Exactly these, and as many accepted as these and the ones that got somewhere.
+/// Asserts exactly these refusals, and as many accepted connections as refused and served ones.
 fn expect_refusals(listener: &Listener, expected: &[(Refusal, u64)], served: u64) {
     let refusals = listener.refusals();
     let seen: Vec<_> = refusals.iter().filter(|(_, count)| *count > 0).collect();
@@ -32,7 +32,7 @@ fn expect_failed(connects: Connects, expected: &[(Failure, u64)], failovers: u64
     assert_eq!(connects.failovers, failovers);
 }
 
-/// Every connection established since then took its time, and the histogram knows it.
+/// Asserts that the histogram has every connection established since `began`.
 fn expect_times(group: &ServerGroup, began: Instant) {
     let times = group.connect_times();
     let established = group.counters().totals().connections;
@@ -45,13 +45,13 @@ fn expect_times(group: &ServerGroup, began: Instant) {
 }
 
 #[tokio::test]
-async fn failures_are_counted_where_they_happened_and_failovers_with_them() {
+async fn failures_and_failovers_are_counted_for_the_server_that_failed() {
     let began = Instant::now();
     let (_held, refusing) = refusing();
     let (_also_held, silent) = silent().await;
     let (groups, group) = backends("g", &[(refusing, 10), (silent, 10), (instance("c").await, 10)]);
     let lb = lb(groups, Limits::default());
-    // The first tries all in turn; then two of them are suspects.
+    // The first connection tries all three; then two of them are ejected.
     for _ in 0..5 {
         assert_eq!(ask(&lb).await, "c");
     }
@@ -72,7 +72,7 @@ async fn failures_are_counted_where_they_happened_and_failovers_with_them() {
 }
 
 #[tokio::test]
-async fn the_last_failure_is_no_failover() {
+async fn the_last_failure_counts_no_failover() {
     let (_held, one) = refusing();
     let (_also_held, two) = refusing();
     let (groups, group) = backends("g", &[(one, 10), (two, 10)]);
@@ -86,7 +86,7 @@ async fn the_last_failure_is_no_failover() {
 }
 
 #[tokio::test]
-async fn a_load_balancer_says_why_it_refused() {
+async fn a_load_balancer_counts_refusals_by_reason() {
     let (_held, silent) = silent().await;
     let (groups, group) = backends("g", &[(silent, 10)]);
     let lb = lb(groups, Limits::default());
@@ -127,7 +127,7 @@ async fn a_socks5_server_says_why_it_refused() {
         .await
         .unwrap();
     assert_eq!(reply(&mut stream).await.0, 4);
-    // One that leaves, one that speaks another protocol.
+    // One client leaves, one speaks another protocol.
     drop(greet(&server).await);
     let mut foreign = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     foreign.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -144,7 +144,7 @@ async fn a_socks5_server_says_why_it_refused() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_takes_too_long_is_told_from_a_wrong_one() {
+async fn a_handshake_timeout_is_counted_apart_from_a_protocol_error() {
     let (groups, _) = backends(NAME, &[]);
     let limits = Limits {
         handshake: Duration::from_millis(50),
@@ -162,7 +162,7 @@ async fn a_handshake_that_takes_too_long_is_told_from_a_wrong_one() {
 }
 
 #[tokio::test]
-async fn what_is_cut_at_the_end_got_somewhere_or_is_counted() {
+async fn an_unconnected_client_that_is_aborted_counts_as_refused() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     let _greeted = greet(&server).await;

@@ -1,4 +1,4 @@
-//! Connections to an instance that is lost end at once, those to one that was removed in order live on.
+//! Connections to an instance that goes down are reset; those to one that was withdrawn or removed live on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -34,13 +34,13 @@ async fn expect_echo(stream: &mut TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_relays_of_a_lost_server_are_reset_on_both_sides_and_no_others() {
-    let lost = TcpListener::bind(loopback()).await.unwrap();
-    let (gone, stays) = (lost.local_addr().unwrap(), instance("stays").await);
+async fn only_the_relays_of_a_server_that_goes_down_are_reset_on_both_sides() {
+    let victim = TcpListener::bind(loopback()).await.unwrap();
+    let (gone, stays) = (victim.local_addr().unwrap(), instance("stays").await);
     let (groups, group) = backends("g", &[(gone, 10), (stays, 10)]);
     let lb = lb(groups, Limits::default());
     let mut through = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
-    let (mut at_instance, _) = within("connection", lost.accept()).await.unwrap();
+    let (mut at_instance, _) = within("connection", victim.accept()).await.unwrap();
     let (mut other, name) = open(&lb).await;
     assert_eq!(name, "stays");
     group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
@@ -93,20 +93,20 @@ async fn checks_without_an_answer_end_the_relays_and_refused_ones_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connecting_to_a_lost_server_is_given_up_for_the_next_one() {
+async fn connecting_to_a_server_that_goes_down_moves_on_to_the_next() {
     let (_held, gone) = silent().await;
     let stays = instance("stays").await;
-    let patient = CheckConfig {
+    let slow_timeout = CheckConfig {
         timeout: Duration::from_secs(60),
         ..config()
     };
-    let group = ServerGroup::new("g", patient, Method::Wrr);
+    let group = ServerGroup::new("g", slow_timeout, Method::Wrr);
     group.set_learned(learned(&[("s0", gone), ("s1", stays)]));
     let connecting = tokio::spawn({
         let group = Arc::clone(&group);
         async move { connect(|tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext).await }
     });
-    eventually(|| (group.counters().active() != 1).then(|| "nobody connects".to_owned())).await;
+    eventually(|| (group.counters().active() != 1).then(|| "no connection attempt".to_owned())).await;
     group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
     let connected = within("connection", connecting).await.unwrap().unwrap();
     assert_eq!(connected.address, stays);

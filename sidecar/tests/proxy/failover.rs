@@ -1,4 +1,4 @@
-//! An instance that does not answer is passed over before the client notices.
+//! Failover: an instance that refuses or does not answer is skipped without the client noticing.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::support::{ask, backends, config, expect_reset, instance, lb, refusing
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[tokio::test]
-async fn a_refusing_instance_is_passed_over() {
+async fn a_refusing_instance_is_skipped() {
     let (_held, refusing) = refusing();
     let (groups, group) = backends("g", &[(refusing, 10), (instance("b").await, 10)]);
     let lb = lb(groups, Limits::default());
@@ -25,12 +25,12 @@ async fn a_refusing_instance_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_silent_instance_is_passed_over_within_the_groups_timeout() {
+async fn a_silent_instance_is_skipped_after_the_groups_timeout() {
     let (_held, silent) = silent().await;
     let (groups, _) = backends("g", &[(silent, 10), (instance("b").await, 10)]);
     let lb = lb(groups, Limits::default());
     assert_eq!(ask(&lb).await, "b");
-    // It is a suspect now: the next ones do not wait for it. (A try each would take 20 s.)
+    // It is ejected now: the next connections do not try it, which would take 20 s.
     let started = Instant::now();
     for _ in 0..100 {
         assert_eq!(ask(&lb).await, "b");
@@ -43,7 +43,7 @@ async fn a_silent_instance_is_passed_over_within_the_groups_timeout() {
 }
 
 #[tokio::test]
-async fn the_error_says_what_was_tried_and_why() {
+async fn the_error_lists_the_attempts_and_their_failures() {
     let (_held, refusing) = refusing();
     let (_also_held, silent) = silent().await;
     let (groups, group) = backends("g", &[(refusing, 10), (silent, 10)]);
@@ -71,7 +71,7 @@ async fn the_error_says_what_was_tried_and_why() {
 }
 
 #[tokio::test]
-async fn all_attempts_together_are_bounded() {
+async fn all_attempts_share_one_time_budget() {
     let (_held, silent) = silent().await;
     let slow = sidecar::balance::CheckConfig {
         timeout: Duration::from_secs(60),
@@ -92,7 +92,7 @@ async fn all_attempts_together_are_bounded() {
 }
 
 #[tokio::test]
-async fn where_all_refuse_the_client_is_reset() {
+async fn the_client_is_reset_if_all_instances_refuse() {
     let (_held, one) = refusing();
     let (_also_held, two) = refusing();
     let (groups, group) = backends("g", &[(one, 10), (two, 10)]);

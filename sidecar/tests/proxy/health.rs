@@ -29,7 +29,7 @@ async fn becomes(group: &ServerGroup, name: &str, up: bool) {
     .await;
 }
 
-/// A server that only counts who connects.
+/// A server that counts connections.
 async fn counting() -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -65,7 +65,7 @@ async fn a_server_goes_up_down_and_up_with_its_listener() {
 }
 
 #[tokio::test]
-async fn the_first_check_comes_at_once_and_decides() {
+async fn the_first_check_runs_at_once_and_decides() {
     let rarely = CheckConfig {
         period: RARELY,
         ..config()
@@ -85,7 +85,7 @@ async fn a_server_without_an_answer_goes_down() {
 }
 
 #[tokio::test]
-async fn a_failed_connection_brings_the_check_forward() {
+async fn a_failed_connection_triggers_a_check() {
     let (_held, address) = refusing();
     let rarely = CheckConfig {
         period: RARELY,
@@ -113,7 +113,7 @@ async fn a_failed_connection_brings_the_check_forward() {
 }
 
 #[tokio::test]
-async fn a_storm_of_failed_connections_is_not_a_storm_of_checks() {
+async fn checks_triggered_by_failed_connections_are_rate_limited() {
     let (address, count) = counting().await;
     let rarely = CheckConfig {
         period: RARELY,
@@ -136,7 +136,7 @@ async fn a_storm_of_failed_connections_is_not_a_storm_of_checks() {
 }
 
 #[tokio::test]
-async fn settings_change_for_checks_that_wait_already() {
+async fn a_new_configuration_applies_to_checks_already_scheduled() {
     let (address, count) = counting().await;
     let rarely = CheckConfig {
         period: RARELY,
@@ -150,7 +150,7 @@ async fn settings_change_for_checks_that_wait_already() {
 }
 
 #[tokio::test]
-async fn a_removed_server_is_checked_no_longer_and_the_others_are() {
+async fn a_removed_server_is_not_checked_any_more() {
     let (gone, gone_count) = counting().await;
     let (stays, stays_count) = counting().await;
     let (group, _stop) = checked(config());
@@ -158,7 +158,7 @@ async fn a_removed_server_is_checked_no_longer_and_the_others_are() {
     group.add("stays", stays, 10).unwrap();
     reaches(&gone_count, 2).await;
     group.remove("gone").unwrap();
-    // One check may have been under way.
+    // One check may have been in flight.
     let most = gone_count.load(Ordering::Relaxed) + 1;
     reaches(&stays_count, stays_count.load(Ordering::Relaxed) + 10).await;
     let checks = gone_count.load(Ordering::Relaxed);
@@ -166,7 +166,7 @@ async fn a_removed_server_is_checked_no_longer_and_the_others_are() {
 }
 
 #[tokio::test]
-async fn it_ends_when_told() {
+async fn checks_end_when_they_are_stopped() {
     let (address, count) = counting().await;
     let group = ServerGroup::new("g", config(), Method::Wrr);
     group.add("s", address, 10).unwrap();

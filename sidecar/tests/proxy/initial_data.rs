@@ -1,4 +1,4 @@
-//! What a client says before its connection has got anywhere goes to the instance that it gets to, whole.
+//! Initial data, sent before the connection to the instance is established, arrives whole.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::relay::pattern;
 use super::support::{backends, lb, loopback, refusing, within};
 
-/// An instance that keeps what one client says until its end, and then answers and closes in one go.
+/// An instance that reads one client's stream to its end, then answers and closes at once.
 async fn listening(answer: &'static [u8]) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind(loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -25,7 +25,7 @@ async fn listening(answer: &'static [u8]) -> (SocketAddr, JoinHandle<Vec<u8>>) {
 }
 
 #[tokio::test]
-async fn what_is_said_at_once_arrives_whole_and_so_does_the_answer() {
+async fn initial_data_and_the_answer_arrive_whole() {
     for length in [0, 1, 100, 32 * 1024, 300_000] {
         let (address, heard) = listening(b"thank you").await;
         let (groups, group) = backends("g", &[(address, 10)]);
@@ -50,7 +50,7 @@ async fn what_is_said_at_once_arrives_whole_and_so_does_the_answer() {
 }
 
 #[tokio::test]
-async fn what_was_said_goes_on_to_the_next_where_the_first_refuses() {
+async fn initial_data_goes_to_the_next_instance_if_the_first_refuses() {
     let (_held, refusing) = refusing();
     let (address, heard) = listening(b"hello").await;
     let (groups, group) = backends("g", &[(refusing, 10), (address, 10)]);

@@ -1,4 +1,4 @@
-//! A listener's life: its bounds, its end, and what becomes of its connections.
+//! A listener's life: its limit, closing, draining.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::support::{
-    PATIENCE, ask, backends, eventually, expect_reset, instance, lb, loopback, open, read_line, within,
+    DEADLINE, ask, backends, eventually, expect_reset, instance, lb, loopback, open, read_line, within,
 };
 
 #[test]
-fn an_address_in_use_is_named() {
+fn an_error_names_the_address_in_use() {
     let taken = bind(loopback()).unwrap();
     let address = taken.local_addr().unwrap();
     let error = bind(address).unwrap_err();
@@ -44,7 +44,7 @@ async fn connections_in_the_backlog_are_served_although_the_listener_closes() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     let address = lb.listener().local_addr();
-    // On one thread, nothing is accepted until we wait for something.
+    // On one thread, nothing is accepted until this task waits.
     let waiting: Vec<TcpStream> = (0..5)
         .map(|_| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -78,24 +78,24 @@ async fn draining_waits_for_connections_that_end() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     let (mut stream, _) = open(&lb).await;
-    let (cut, ()) = tokio::join!(lb.listener().drain(PATIENCE), async {
+    let (aborted, ()) = tokio::join!(lb.listener().drain(DEADLINE), async {
         stream.write_all(b"last words\n").await.unwrap();
         assert_eq!(read_line(&mut stream).await, "last words");
         drop(stream);
     });
-    assert_eq!(cut, 0);
+    assert_eq!(aborted, 0);
 }
 
 #[tokio::test]
-async fn draining_cuts_at_the_deadline() {
+async fn draining_aborts_connections_at_the_timeout() {
     let (groups, group) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     let mut streams = Vec::new();
     for _ in 0..3 {
         streams.push(open(&lb).await.0);
     }
-    let cut = within("drain", lb.listener().drain(Duration::from_millis(50))).await;
-    assert_eq!(cut, 3);
+    let aborted = within("drain", lb.listener().drain(Duration::from_millis(50))).await;
+    assert_eq!(aborted, 3);
     for mut stream in streams {
         expect_reset(&mut stream).await;
     }
@@ -104,7 +104,7 @@ async fn draining_cuts_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn at_the_cap_further_connections_wait() {
+async fn connections_above_the_limit_wait_in_the_backlog() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let limits = Limits {
         connections: 2,
@@ -114,12 +114,12 @@ async fn at_the_cap_further_connections_wait() {
     let (first, _) = open(&lb).await;
     let (_second, _) = open(&lb).await;
     let mut third = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
-    let initial = timeout(Duration::from_millis(200), third.read_u8()).await;
-    assert!(initial.is_err(), "a third connection is served: {initial:?}");
+    let early = timeout(Duration::from_millis(200), third.read_u8()).await;
+    assert!(early.is_err(), "a third connection is served: {early:?}");
     assert_eq!(lb.listener().active(), 2);
     drop(first);
     assert_eq!(read_line(&mut third).await, "a");
-    // A waiting listener still stops.
+    // A listener that waits for a permit still stops.
     within("close", lb.listener().close()).await;
 }
 
@@ -131,7 +131,7 @@ async fn no_delay_is_set_on_both_sides() {
     socket2::SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
     let address = listener.local_addr().unwrap();
     let _client = TcpStream::connect(address).await.unwrap();
-    // What the listener has, the accepted connection has: this is what saves the call on each.
+    // Accepted connections inherit the option from the listener, which saves a system call on each.
     let (accepted, _) = listener.accept().unwrap();
     assert!(socket2::SockRef::from(&accepted).tcp_nodelay().unwrap());
     let connected = connect(
@@ -144,7 +144,7 @@ async fn no_delay_is_set_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_at_once_are_all_served() {
+async fn many_concurrent_connections_are_all_served() {
     let (groups, _) = backends("g", &[(instance("a").await, 10), (instance("b").await, 10)]);
     let lb = std::sync::Arc::new(lb(groups, Limits::default()));
     let started = Instant::now();

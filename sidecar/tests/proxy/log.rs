@@ -1,4 +1,4 @@
-//! What is logged of a connection: one line at its end, and never a complaint about a peer.
+//! A connection's log: one line at its end, and nothing above debug.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
-/// Captures what this thread logs, and so what a test on one thread does.
+/// Captures the log of this thread, and so of a test on one thread.
 fn capture(most: Level) -> (Captured, tracing::subscriber::DefaultGuard) {
     let captured = Captured::default();
     let subscriber = tracing_subscriber::fmt()
@@ -73,13 +73,13 @@ fn expect_parts(line: &str, parts: &[&str]) {
     }
 }
 
-/// The connection's span, as it stands before what is said within it.
+/// The connection's span, as logged before the message.
 fn span(peer: SocketAddr, listener: &Listener) -> String {
     format!("connection{{peer={peer} listener={}}}", listener.local_addr())
 }
 
 #[tokio::test]
-async fn a_connection_leaves_one_line_with_what_matters() {
+async fn a_relayed_connection_leaves_one_line() {
     let (captured, _guard) = capture(Level::TRACE);
     let address = instance("a").await;
     let (groups, _) = backends("g", &[(address, 10)]);
@@ -104,7 +104,7 @@ async fn a_connection_leaves_one_line_with_what_matters() {
 }
 
 #[tokio::test]
-async fn so_does_one_that_gets_nowhere() {
+async fn a_refused_connection_leaves_one_line() {
     let (captured, _guard) = capture(Level::TRACE);
     let lb = lb(ServerGroups::new("empty"), Limits::default());
     let mut stream = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
@@ -122,7 +122,7 @@ async fn so_does_one_that_gets_nowhere() {
 }
 
 #[tokio::test]
-async fn so_does_one_that_is_turned_away() {
+async fn a_denied_connection_leaves_one_line() {
     let (captured, _guard) = capture(Level::TRACE);
     let lb = lb(ServerGroups::new("empty"), Limits::default());
     let (default, rules) = (Verdict::Deny, Vec::new());
@@ -209,7 +209,7 @@ async fn so_does_a_socks5_connection_that_is_refused_or_makes_no_sense() {
 }
 
 #[tokio::test]
-async fn above_debug_connections_leave_no_line_however_they_end() {
+async fn connections_leave_no_line_above_debug() {
     let (captured, _guard) = capture(Level::INFO);
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());

@@ -1,25 +1,25 @@
-//! Long flows go through pipes, which flows use one after the other: none sees another's bytes.
+//! Long flows go through pipes, which are reused: no flow gets another's bytes.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::relay::{finish, pattern, relayed, stalled};
-use super::support::{PATIENCE, within};
+use super::support::{DEADLINE, within};
 
-/// On one thread, so that the flows find the same pipes.
+/// On one thread, so that the flows reuse the same pipes.
 #[tokio::test]
-async fn what_a_flow_leaves_behind_reaches_no_other() {
+async fn bytes_of_an_aborted_flow_reach_no_other() {
     for round in 0..8 {
-        // Broken off while its receiver takes nothing, so that bytes of it are on their way.
-        let broken = relayed(b"", PATIENCE).await;
+        // Aborted while its receiver reads nothing, so that bytes are left in its pipe.
+        let broken = relayed(b"", DEADLINE).await;
         let (_reader, mut client) = broken.client.into_split();
         let sending = tokio::spawn(async move { client.write_all(&pattern(16 << 20, 0xaa)).await });
         let passed = stalled(&broken.to_instance).await;
         assert!(passed > 256 * 1024, "{passed} bytes make no long flow");
-        broken.cut.cancel();
+        broken.abort.cancel();
         finish(broken.summary).await;
         let _ = within("end of the sender", sending).await;
 
-        let relayed = relayed(b"", PATIENCE).await;
+        let relayed = relayed(b"", DEADLINE).await;
         let sent = pattern(4 << 20, round);
         let (mut client, mut instance) = (relayed.client, relayed.instance);
         let sending = {
@@ -48,7 +48,7 @@ async fn what_a_flow_leaves_behind_reaches_no_other() {
 
 #[tokio::test]
 async fn short_messages_after_a_long_one_arrive_at_once() {
-    let relayed = relayed(b"", PATIENCE).await;
+    let relayed = relayed(b"", DEADLINE).await;
     let (mut client, mut instance) = (relayed.client, relayed.instance);
     let long = pattern(3 << 20, 9);
     let (sent, received) = tokio::join!(

@@ -1,4 +1,4 @@
-//! The relay passes bytes as they come, keeps little, and rests when there is nothing to do.
+//! The relay passes bytes, buffers little, and does not wake up without work.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,14 +16,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::support::{PATIENCE, eventually, loopback, within};
+use super::support::{DEADLINE, eventually, loopback, within};
 
-/// A relay between two sockets that the test holds the other ends of.
+/// A relay between two sockets whose other ends the test holds.
 pub(crate) struct Relayed {
     pub(crate) client: TcpStream,
     pub(crate) instance: TcpStream,
     pub(crate) summary: JoinHandle<Summary>,
-    pub(crate) cut: CancellationToken,
+    pub(crate) abort: CancellationToken,
     pub(crate) to_instance: Arc<AtomicU64>,
     pub(crate) to_client: Arc<AtomicU64>,
     pub(crate) polls: Arc<AtomicU64>,
@@ -32,11 +32,11 @@ pub(crate) struct Relayed {
 pub(crate) async fn relayed(initial: &[u8], idle: Duration) -> Relayed {
     let (client, inner_client) = pair().await;
     let (inner_instance, instance) = pair().await;
-    let cut = CancellationToken::new();
+    let abort = CancellationToken::new();
     let [to_instance, to_client, polls] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
     let initial = initial.to_vec();
     let summary = {
-        let cut = cut.clone();
+        let abort = abort.clone();
         let (to_instance, to_client) = (Arc::clone(&to_instance), Arc::clone(&to_client));
         let polls = Arc::clone(&polls);
         tokio::spawn(async move {
@@ -51,11 +51,11 @@ pub(crate) async fn relayed(initial: &[u8], idle: Duration) -> Relayed {
                 bytes: initial,
                 sent: 0,
             };
-            let cut = pin!(async {
-                cut.cancelled().await;
+            let abort = pin!(async {
+                abort.cancelled().await;
                 End::Aborted
             });
-            let mut relay = pin!(relay(&inner_client, &inner_instance, initial, idle, cut, meter));
+            let mut relay = pin!(relay(&inner_client, &inner_instance, initial, idle, abort, meter));
             std::future::poll_fn(|cx| -> Poll<Summary> {
                 polls.fetch_add(1, Ordering::Relaxed);
                 relay.as_mut().poll(cx)
@@ -67,7 +67,7 @@ pub(crate) async fn relayed(initial: &[u8], idle: Duration) -> Relayed {
         client,
         instance,
         summary,
-        cut,
+        abort,
         to_instance,
         to_client,
         polls,
@@ -102,7 +102,7 @@ pub(crate) async fn finish(summary: JoinHandle<Summary>) -> Summary {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_arrive_whole_in_both_directions_at_once() {
-    let relayed = relayed(b"", PATIENCE).await;
+    let relayed = relayed(b"", DEADLINE).await;
     let (up, down) = (pattern(5_000_000, 1), pattern(7_000_003, 2));
     let exchange = |stream: TcpStream, send: Vec<u8>| async move {
         let (mut reader, mut writer) = stream.into_split();
@@ -136,7 +136,7 @@ async fn bytes_arrive_whole_in_both_directions_at_once() {
 
 #[tokio::test]
 async fn initial_data_goes_first_and_is_counted() {
-    let mut relayed = relayed(b"hello ", PATIENCE).await;
+    let mut relayed = relayed(b"hello ", DEADLINE).await;
     relayed.client.write_all(b"late").await.unwrap();
     relayed.client.shutdown().await.unwrap();
     let mut received = String::new();
@@ -149,8 +149,8 @@ async fn initial_data_goes_first_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_read_stops_the_other_from_sending() {
-    let mut relayed = relayed(b"", PATIENCE).await;
+async fn backpressure_reaches_the_sender() {
+    let mut relayed = relayed(b"", DEADLINE).await;
     let sent = pattern(32 << 20, 3);
     let (_client_reader, mut client) = relayed.client.into_split();
     let sending = {
@@ -162,7 +162,7 @@ async fn who_does_not_read_stops_the_other_from_sending() {
     };
     let passed = stalled(&relayed.to_instance).await;
     assert!(!sending.is_finished());
-    // Far above what two connections' buffers hold, far below what was to be sent.
+    // Far above what two connections' buffers hold, far below what is sent.
     assert!(
         passed < 4 << 20,
         "{passed} bytes were taken for an instance that reads none"
@@ -177,7 +177,7 @@ async fn who_does_not_read_stops_the_other_from_sending() {
     sending.await.unwrap();
 }
 
-/// Waits until a counter has grown and then rested for a while.
+/// Waits until a counter has grown and then stays the same for a while.
 pub(crate) async fn stalled(counter: &AtomicU64) -> u64 {
     let mut last = (0, Instant::now());
     eventually(|| {
@@ -193,9 +193,9 @@ pub(crate) async fn stalled(counter: &AtomicU64) -> u64 {
 }
 
 #[tokio::test]
-async fn a_half_closed_connection_at_rest_wakes_nobody() {
+async fn an_idle_half_closed_connection_does_not_wake_the_relay() {
     for client_first in [true, false] {
-        let mut relayed = relayed(b"", PATIENCE).await;
+        let mut relayed = relayed(b"", DEADLINE).await;
         let (first, second) = match client_first {
             true => (&mut relayed.client, &mut relayed.instance),
             false => (&mut relayed.instance, &mut relayed.client),

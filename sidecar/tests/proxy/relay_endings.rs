@@ -1,4 +1,4 @@
-//! How a relay ends: resets are passed on, idleness and cuts end it, and bytes count all the same.
+//! How a relay ends: resets are passed on, and the idle timeout and aborts end it.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::relay::{Relayed, finish, relayed, stalled};
-use super::support::{PATIENCE, expect_reset, reset, within};
+use super::support::{DEADLINE, expect_reset, reset, within};
 
-/// The two outer ends: the one of the side, then the other.
+/// The two outer ends: that of `side`, then the other.
 fn ends(relayed: Relayed, side: Side) -> (TcpStream, TcpStream, Relay) {
     let (one, other) = match side {
         Side::Client => (relayed.client, relayed.instance),
@@ -38,7 +38,7 @@ async fn error_at_rest(stream: &TcpStream) -> ErrorKind {
 #[tokio::test]
 async fn a_reset_is_passed_on() {
     for side in [Side::Client, Side::Instance] {
-        let (mut one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        let (mut one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
         one.write_all(b"before").await.unwrap();
         let mut received = [0; 6];
         within("bytes", other.read_exact(&mut received)).await.unwrap();
@@ -50,16 +50,16 @@ async fn a_reset_is_passed_on() {
             Side::Client => summary.to_instance,
             Side::Instance => summary.to_client,
         };
-        assert_eq!(counted, 6, "bytes count however it ends");
+        assert_eq!(counted, 6, "bytes are counted however the relay ends");
     }
 }
 
-/// As a server does that answers and closes without having read all: its answer arrives without a proxy, too.
+/// As of a server that answers and closes without having read everything.
 #[tokio::test]
-async fn what_comes_right_before_a_reset_arrives() {
+async fn bytes_sent_right_before_a_reset_arrive() {
     for side in [Side::Client, Side::Instance] {
-        let (one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
-        // Both before the relay has its turn.
+        let (one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
+        // Both before the relay is polled.
         assert_eq!(one.try_write(b"last words").unwrap(), 10);
         reset(one);
         let mut received = [0; 10];
@@ -70,15 +70,15 @@ async fn what_comes_right_before_a_reset_arrives() {
     }
 }
 
-/// The system tells of a reset once, here whoever writes; to who reads then the stream just ends.
+/// The kernel reports a reset once, here to the write; a read then finds the end of the stream.
 #[tokio::test]
-async fn a_reset_is_none_the_less_one_where_a_write_meets_it() {
+async fn a_reset_found_by_a_write_is_passed_on() {
     for side in [Side::Client, Side::Instance] {
-        let (mut one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        let (mut one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
         // Once around, so that the relay waits.
         one.write_all(b"before").await.unwrap();
         within("bytes", other.read_exact(&mut [0; 6])).await.unwrap();
-        // Both before the relay has its turn.
+        // Both before the relay is polled.
         assert_eq!(other.try_write(b"too late").unwrap(), 8);
         reset(one);
         expect_reset(&mut other).await;
@@ -89,7 +89,7 @@ async fn a_reset_is_none_the_less_one_where_a_write_meets_it() {
 #[tokio::test]
 async fn a_reset_after_the_end_of_stream_is_passed_on() {
     for side in [Side::Client, Side::Instance] {
-        let (mut one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        let (mut one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
         one.shutdown().await.unwrap();
         assert_eq!(within("end of stream", other.read(&mut [0; 8])).await.unwrap(), 0);
         reset(one);
@@ -103,9 +103,9 @@ async fn a_reset_after_the_end_of_stream_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_reset_by_who_was_told_the_end_of_stream_is_passed_on() {
+async fn a_reset_by_the_side_that_got_the_end_of_stream_is_passed_on() {
     for side in [Side::Client, Side::Instance] {
-        let (one, mut other, (summary, _)) = ends(relayed(b"", PATIENCE).await, side);
+        let (one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
         other.shutdown().await.unwrap();
         let mut one = one;
         assert_eq!(within("end of stream", one.read(&mut [0; 8])).await.unwrap(), 0);
@@ -118,7 +118,7 @@ async fn a_reset_by_who_was_told_the_end_of_stream_is_passed_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_is_noticed_while_the_other_side_does_not_read() {
     for side in [Side::Client, Side::Instance] {
-        let (one, other, (summary, counter)) = ends(relayed(b"", PATIENCE).await, side);
+        let (one, other, (summary, counter)) = ends(relayed(b"", DEADLINE).await, side);
         loop {
             match one.try_write(&[7; 16 * 1024]) {
                 Ok(_) => {}
@@ -142,7 +142,7 @@ async fn a_reset_is_noticed_while_the_other_side_does_not_read() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_ended_with_a_reset() {
+async fn an_idle_connection_is_reset() {
     let mut relayed = relayed(b"", Duration::from_millis(50)).await;
     expect_reset(&mut relayed.client).await;
     expect_reset(&mut relayed.instance).await;
@@ -150,7 +150,7 @@ async fn an_idle_connection_is_ended_with_a_reset() {
 }
 
 #[tokio::test]
-async fn bytes_in_either_direction_keep_a_connection_from_being_idle() {
+async fn bytes_in_either_direction_restart_the_idle_timeout() {
     let idle = Duration::from_secs(1);
     let mut relayed = relayed(b"", idle).await;
     let started = Instant::now();
@@ -170,13 +170,13 @@ async fn bytes_in_either_direction_keep_a_connection_from_being_idle() {
 }
 
 #[tokio::test]
-async fn a_cut_ends_it_at_once_with_a_reset() {
-    let mut relayed = relayed(b"", PATIENCE).await;
+async fn an_abort_resets_both_sides_at_once() {
+    let mut relayed = relayed(b"", DEADLINE).await;
     relayed.client.write_all(b"x").await.unwrap();
     within("byte", relayed.instance.read_exact(&mut [0; 1]))
         .await
         .unwrap();
-    relayed.cut.cancel();
+    relayed.abort.cancel();
     expect_reset(&mut relayed.client).await;
     expect_reset(&mut relayed.instance).await;
     let summary = finish(relayed.summary).await;

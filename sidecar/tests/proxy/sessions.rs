@@ -1,4 +1,4 @@
-//! A listener's connections, seen from outside and ended from outside.
+//! Listing and aborting a listener's connections.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::support::{
 };
 
 #[tokio::test]
-async fn a_connection_shows_its_ends_its_way_and_its_bytes() {
+async fn a_connection_is_listed_with_addresses_destination_and_bytes() {
     let upstream = TcpListener::bind(loopback()).await.unwrap();
     let address = upstream.local_addr().unwrap();
     let (groups, _) = backends("g", &[(address, 10)]);
@@ -51,7 +51,7 @@ async fn a_connection_shows_its_ends_its_way_and_its_bytes() {
 }
 
 #[tokio::test]
-async fn behind_an_unspecified_address_the_real_one_shows() {
+async fn a_listener_on_any_address_lists_the_actual_local_address() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let listener = sidecar::proxy::listener::bind("[::]:0".parse().unwrap()).unwrap();
     let lb =
@@ -87,7 +87,7 @@ async fn a_socks5_connection_shows_what_is_known_so_far() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn those_that_match_are_cut_and_the_others_live_on() {
+async fn matching_connections_are_aborted_and_others_live_on() {
     let (groups, group) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     let mut streams = Vec::new();
@@ -96,7 +96,7 @@ async fn those_that_match_are_cut_and_the_others_live_on() {
     }
     let clients: Vec<_> = lb.listener().sessions().iter().map(|s| s.client).collect();
     let accepted: Vec<_> = streams.iter().map(|s| s.local_addr().unwrap()).collect();
-    assert_eq!(clients, accepted, "in the order in which they were accepted");
+    assert_eq!(clients, accepted, "not in the order they were accepted");
     let meant = accepted[17];
     assert_eq!(lb.listener().abort_sessions(|s| s.client == meant), 1);
     expect_reset(&mut streams.remove(17)).await;
@@ -112,11 +112,11 @@ async fn those_that_match_are_cut_and_the_others_live_on() {
     }
     eventually(|| (group.counters().active() != 0).then(|| "still active".to_owned())).await;
     assert_eq!(lb.listener().sessions(), []);
-    assert_eq!(ask(&lb).await, "a", "the listener goes on");
+    assert_eq!(ask(&lb).await, "a", "the listener stopped");
 }
 
 #[tokio::test]
-async fn the_instance_of_a_cut_connection_is_reset_too() {
+async fn an_abort_also_resets_the_instances_side() {
     let upstream = TcpListener::bind(loopback()).await.unwrap();
     let (groups, _) = backends("g", &[(upstream.local_addr().unwrap(), 10)]);
     let lb = lb(groups, Limits::default());
@@ -135,7 +135,7 @@ async fn the_instance_of_a_cut_connection_is_reset_too() {
 }
 
 #[tokio::test]
-async fn a_connection_on_its_way_is_cut_too() {
+async fn a_connection_being_established_is_aborted_too() {
     let (_held, silent) = silent().await;
     let (groups, group) = backends("g", &[(silent, 10)]);
     let patient = sidecar::balance::CheckConfig {

@@ -1,4 +1,4 @@
-//! SOCKS5 clients that get where they want to go.
+//! SOCKS5 clients that are connected.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) fn request(destination: Destination) -> Vec<u8> {
     Request { command, destination }.encode()
 }
 
-/// Greets as a client that offers "no authentication", and hears that it is chosen.
+/// Performs the method negotiation of a client that offers no authentication.
 pub(crate) async fn greet(server: &Socks5Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     stream.write_all(&[5, 2, 2, 0]).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_backends_address_leads_there_in_either_family_and_as_a_name() {
 }
 
 #[tokio::test]
-async fn bytes_behind_the_request_are_not_lost() {
+async fn bytes_sent_after_the_request_are_not_lost() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
@@ -133,7 +133,7 @@ async fn bytes_behind_the_request_are_not_lost() {
     let mut echoed = Vec::new();
     within("echo", stream.read_to_end(&mut echoed)).await.unwrap();
     assert_eq!(echoed, payload);
-    // The handshake is not payload.
+    // The handshake is not counted as payload.
     eventually(|| (server.listener().active() > 0).then(|| "still active".to_owned())).await;
     let totals = server.listener().totals();
     assert_eq!((totals.to_instance, totals.to_client), (3_000, 3_002));
@@ -157,7 +157,7 @@ async fn a_handshake_byte_by_byte_is_understood() {
 }
 
 #[tokio::test]
-async fn an_instance_that_refuses_is_passed_over() {
+async fn an_instance_that_refuses_is_skipped() {
     let (_held, refusing) = refusing();
     let (groups, _) = backends(NAME, &[(refusing, 10), (instance("b").await, 10)]);
     let server = server(groups, false);
@@ -167,7 +167,7 @@ async fn an_instance_that_refuses_is_passed_over() {
 }
 
 #[tokio::test]
-async fn silent_clients_delay_nobody() {
+async fn silent_clients_do_not_delay_others() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     let mut silent = Vec::new();
@@ -180,7 +180,7 @@ async fn silent_clients_delay_nobody() {
 }
 
 #[tokio::test]
-async fn elsewhere_only_where_it_is_allowed_and_that_changes_live() {
+async fn other_destinations_need_allow_non_backend_which_can_be_changed() {
     let elsewhere = instance("elsewhere").await;
     let (groups, _) = backends(NAME, &[]);
     let server = server(groups, false);
@@ -213,7 +213,7 @@ async fn backends_change_live() {
 }
 
 #[tokio::test]
-async fn draining_cuts_clients_in_every_phase() {
+async fn draining_aborts_clients_in_every_phase() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     let mut silent = TcpStream::connect(server.listener().local_addr()).await.unwrap();

@@ -1,4 +1,4 @@
-//! SOCKS5 clients that do not get there hear why, and hear it whole.
+//! SOCKS5 clients that are refused get a complete reply with the reason.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn ends_in_order(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn destinations_that_are_no_backends_are_not_allowed() {
+async fn destinations_that_are_not_backends_are_not_allowed() {
     let backend = instance("a").await;
     let other_port = instance("elsewhere").await.port();
     let (groups, _) = backends(NAME, &[(backend, 10)]);
@@ -54,7 +54,7 @@ async fn destinations_that_are_no_backends_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn where_all_instances_refuse_the_connection_is_refused() {
+async fn the_connection_is_refused_if_all_instances_refuse() {
     let (_held, one) = refusing();
     let (_also_held, two) = refusing();
     let (groups, _) = backends(NAME, &[(one, 10), (two, 10)]);
@@ -73,7 +73,7 @@ async fn where_all_instances_refuse_the_connection_is_refused() {
 }
 
 #[tokio::test]
-async fn without_an_instance_that_is_up_the_host_is_unreachable() {
+async fn the_host_is_unreachable_if_no_instance_is_up() {
     let (groups, group) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     let down = group.checked().remove(0);
@@ -92,7 +92,7 @@ async fn without_an_instance_that_is_up_the_host_is_unreachable() {
 }
 
 #[tokio::test]
-async fn an_instance_without_an_answer_is_given_up_in_time() {
+async fn an_instance_that_does_not_answer_times_out() {
     let (_held, silent) = silent().await;
     let (groups, _) = backends(NAME, &[(silent, 10)]);
     let server = server(groups, false);
@@ -114,7 +114,7 @@ async fn a_name_that_cannot_be_resolved_is_unreachable() {
 }
 
 #[tokio::test]
-async fn commands_and_address_types_that_are_not_served_are_named() {
+async fn unsupported_commands_and_address_types_get_their_codes() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let server = server(groups, false);
     for command in [0, 2, 3, 9] {
@@ -135,7 +135,7 @@ async fn commands_and_address_types_that_are_not_served_are_named() {
 }
 
 #[tokio::test]
-async fn a_client_without_an_acceptable_method_is_told() {
+async fn a_client_without_an_acceptable_method_gets_a_reply() {
     let (groups, _) = backends(NAME, &[]);
     let server = server(groups, false);
     for greeting in [&[5, 2, 1, 2][..], &[5, 0]] {
@@ -147,7 +147,7 @@ async fn a_client_without_an_acceptable_method_is_told() {
 }
 
 #[tokio::test]
-async fn who_speaks_another_protocol_is_left_without_a_word() {
+async fn a_client_of_another_protocol_gets_no_reply() {
     let (groups, _) = backends(NAME, &[]);
     let server = server(groups, false);
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_refusal_arrives_although_the_client_sent_more_than_was_read() {
         let mut stream = greet(&server).await;
         stream.write_all(&bytes).await.unwrap();
         stream.shutdown().await.unwrap();
-        // Only now: if there were a reset, it would have overtaken the reply.
+        // Read only now: a reset would have overtaken the reply.
         eventually(|| (server.listener().active() > 0).then(|| "no end".to_owned())).await;
         assert_eq!(reply(&mut stream).await.0, 0x02);
         ends_in_order(&mut stream).await;
@@ -175,7 +175,7 @@ async fn a_refusal_arrives_although_the_client_sent_more_than_was_read() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_over_in_time_or_not_at_all() {
+async fn a_slow_handshake_times_out() {
     let (groups, _) = backends(NAME, &[(instance("a").await, 10)]);
     let limits = Limits {
         handshake: Duration::from_millis(100),
@@ -189,7 +189,7 @@ async fn a_handshake_is_over_in_time_or_not_at_all() {
     for stream in [&mut silent, &mut greeted, &mut halfway] {
         ends_in_order(stream).await;
     }
-    // Who was in time is not held to it afterwards.
+    // The timeout does not apply after the handshake.
     let mut served = greet(&server).await;
     served
         .write_all(&request(domain("a.my.service.com", 80)))

@@ -1,4 +1,4 @@
-//! The SOCKS5 messages: what is written is read again, wherever the bytes are split, and nothing panics.
+//! SOCKS5 messages: encoded ones decode again, however they are split, and no input panics.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,7 @@ fn destination() -> impl Strategy<Value = Destination> {
 
 proptest! {
     #[test]
-    fn a_greeting_is_read_as_written_as_soon_as_it_is_whole(
+    fn a_greeting_decodes_as_soon_as_it_is_complete(
         methods in prop::collection::vec(any::<u8>(), 0..=255), behind in prop::collection::vec(any::<u8>(), 0..20),
     ) {
         let greeting = Greeting { methods };
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn a_request_is_read_as_written_as_soon_as_it_is_whole(
+    fn a_request_decodes_as_soon_as_it_is_complete(
         command in any::<u8>(), destination in destination(), behind in prop::collection::vec(any::<u8>(), 0..20),
     ) {
         let request = Request { command, destination };
@@ -45,15 +45,14 @@ proptest! {
         prop_assert_eq!(Request::decode(&bytes), Ok(Some((request, length))));
     }
 
-    /// Whatever comes, a decoder decides by the longest message's length, and never changes its mind.
     #[test]
-    fn any_bytes_are_decided_in_bounded_space(bytes in prop::collection::vec(any::<u8>(), 262..300)) {
+    fn any_input_is_decided_within_the_longest_messages_length(bytes in prop::collection::vec(any::<u8>(), 262..300)) {
         prop_assert_ne!(Greeting::decode(&bytes), Ok(None));
         prop_assert_ne!(Request::decode(&bytes), Ok(None));
     }
 
     #[test]
-    fn a_decision_stands_when_more_bytes_come(
+    fn more_bytes_do_not_change_a_decision(
         first in prop::sample::select(vec![5u8, 5, 5, 4, 0]), kind in prop::sample::select(vec![0u8, 1, 2, 3, 4, 5]),
         mut bytes in prop::collection::vec(any::<u8>(), 4..80), end in any::<prop::sample::Index>(),
     ) {
@@ -73,9 +72,9 @@ fn drop_message<T>(decoded: Option<(T, usize)>) -> Option<usize> {
     decoded.map(|(_, length)| length)
 }
 
-/// The bytes as RFC 1928 lays them out, written out by hand.
+/// Bytes written by hand from RFC 1928.
 #[test]
-fn the_layout_is_the_standards() {
+fn the_layout_is_that_of_rfc_1928() {
     assert_eq!(Greeting { methods: vec![0, 2] }.encode(), [5, 2, 0, 2]);
     assert_eq!(encode_method(0xff), [5, 0xff]);
     let v4 = [5, 1, 0, 1, 127, 0, 0, 1, 0x1f, 0x90];
@@ -106,7 +105,7 @@ fn the_layout_is_the_standards() {
 }
 
 #[test]
-fn what_cannot_be_a_message_is_refused_at_its_first_wrong_byte() {
+fn an_invalid_message_is_rejected_at_its_first_wrong_byte() {
     assert_eq!(Greeting::decode(b"G"), Err(WireError::Version(b'G')));
     assert_eq!(Request::decode(&[4]), Err(WireError::Version(4)));
     assert_eq!(Request::decode(&[5, 1, 0, 2]), Err(WireError::AddressType(2)));

@@ -1,4 +1,4 @@
-//! Instances, groups and peers for the tests.
+//! Instances, groups and clients for the tests.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long anything may take that happens at once when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Deadline for anything that happens at once on success.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
@@ -30,23 +30,23 @@ pub(crate) fn config() -> CheckConfig {
     }
 }
 
-/// Waits for what a future yields; says what did not come.
+/// Awaits a future; panics with `what` after the deadline.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future)
+    timeout(DEADLINE, future)
         .await
-        .unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
+        .unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
 }
 
-/// Polls until the condition holds; else fails with what it said was missing.
+/// Polls until nothing is missing; panics with what is missing after the deadline.
 pub(crate) async fn eventually(mut missing: impl FnMut() -> Option<String>) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     while let Some(what) = missing() {
-        assert!(Instant::now() < deadline, "after {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "after {DEADLINE:?}: {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// An instance that says its name to whoever connects, echoes what it gets, and ends when the client does.
+/// An instance that sends its name, echoes what it gets, and ends when the client does.
 pub(crate) async fn instance(name: &'static str) -> SocketAddr {
     instance_on(TcpListener::bind(loopback()).await.unwrap(), name)
 }
@@ -66,7 +66,7 @@ pub(crate) fn instance_on(listener: TcpListener, name: &'static str) -> SocketAd
     address
 }
 
-/// An address that refuses connections for as long as the socket is held.
+/// An address that refuses connections while the socket is held.
 pub(crate) fn refusing() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&loopback().into()).unwrap();
@@ -74,8 +74,7 @@ pub(crate) fn refusing() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-/// An address that leaves connections without an answer for as long as the sockets are held: its backlog is
-/// full.
+/// An address that does not answer connections while the sockets are held, because its backlog is full.
 pub(crate) async fn silent() -> (Vec<Socket>, SocketAddr) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&loopback().into()).unwrap();
@@ -97,7 +96,7 @@ pub(crate) async fn silent() -> (Vec<Socket>, SocketAddr) {
     }
 }
 
-/// A group of learned servers, all up, and a set of it alone.
+/// A group of learned servers, all up, and a set of only this group.
 pub(crate) fn backends(name: &str, servers: &[(SocketAddr, u32)]) -> (Arc<ServerGroups>, Arc<ServerGroup>) {
     let group = ServerGroup::new(name, config(), Method::Wrr);
     let named =

@@ -1,4 +1,4 @@
-//! The load balancer's promises, through real connections and several worker threads.
+//! The load balancer over real connections, on several worker threads.
 
 use sidecar::balance::ServerGroups;
 use sidecar::proxy::Limits;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::support::{ask, backends, eventually, expect_reset, instance, lb, open, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_equals_alternate_strictly() {
+async fn two_equal_servers_alternate_strictly() {
     let (groups, _) = backends("g", &[(instance("a").await, 10), (instance("b").await, 10)]);
     let lb = lb(groups, Limits::default());
     for round in 0..50 {
@@ -56,7 +56,7 @@ async fn bytes_and_connections_are_counted_everywhere() {
 }
 
 #[tokio::test]
-async fn without_an_instance_the_client_is_reset() {
+async fn the_client_is_reset_if_there_is_no_instance() {
     let lb = lb(ServerGroups::new("empty"), Limits::default());
     let mut stream = tokio::net::TcpStream::connect(lb.listener().local_addr())
         .await

@@ -1,16 +1,16 @@
-//! An urgent byte is no part of the stream (tcp(7)) and gets lost; what comes behind it does not.
+//! An urgent byte is not part of the stream (tcp(7)) and is dropped; the bytes after it are not.
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::relay::{finish, pattern, relayed};
-use super::support::{PATIENCE, within};
+use super::support::{DEADLINE, within};
 
-/// Sends so much, an urgent byte, and the rest, and compares what arrives.
-async fn arrives(before: usize, behind: usize) {
-    let relayed = relayed(b"", PATIENCE * 2).await;
+/// Sends `before` bytes, an urgent byte and `after` more, and compares what arrives.
+async fn arrives(before: usize, after: usize) {
+    let relayed = relayed(b"", DEADLINE * 2).await;
     let (mut client, mut instance) = (relayed.client, relayed.instance);
-    let sent = pattern(before + behind, 1);
+    let sent = pattern(before + after, 1);
     let sending = {
         let sent = sent.clone();
         tokio::spawn(async move {
@@ -32,11 +32,11 @@ async fn arrives(before: usize, behind: usize) {
 }
 
 #[tokio::test]
-async fn a_long_flow_goes_on_behind_an_urgent_byte() {
+async fn a_long_flow_goes_on_after_an_urgent_byte() {
     arrives(1 << 20, 4 << 20).await;
 }
 
 #[tokio::test]
-async fn a_long_flow_does_not_end_before_what_is_behind_an_urgent_byte() {
+async fn a_long_flow_passes_the_bytes_after_an_urgent_byte_at_its_end() {
     arrives(1 << 20, 1000).await;
 }

@@ -1,4 +1,4 @@
-//! Listeners on several workers: they share turns, counts and the end.
+//! Listeners on several workers share rotation, counters and shutdown.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::support::{ask, backends, bind, eventually, instance, open, within};
 
 #[tokio::test]
-async fn turns_are_strict_across_all_workers() {
+async fn servers_alternate_strictly_across_workers() {
     let (groups, group) = backends("g", &[(instance("a").await, 15), (instance("b").await, 10)]);
     let (workers, _threads) = Workers::start(3).unwrap();
     let lb = TcpLb::start(bind(), groups, None, Limits::default(), &workers).unwrap();
@@ -26,7 +26,7 @@ async fn turns_are_strict_across_all_workers() {
 }
 
 #[tokio::test]
-async fn a_listener_ends_its_connections_on_every_worker() {
+async fn draining_a_listener_ends_its_connections_on_every_worker() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let (workers, _threads) = Workers::start(3).unwrap();
     let lb = TcpLb::start(bind(), groups, None, Limits::default(), &workers).unwrap();

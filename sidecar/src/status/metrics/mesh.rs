@@ -1,29 +1,29 @@
-//! What discovery has counted.
+//! Metrics of discovery.
 
 use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
 use crate::status::MeshStatus;
-use crate::status::exposition::{Kind, Page};
+use crate::status::exposition::{MetricType, Page};
 
 pub(super) fn nodes(page: &mut Page, mesh: &MeshStatus) {
     let view = mesh.view.borrow().clone();
     let up = view.nodes.iter().filter(|n| n.health == Health::Up).count();
     page.metric(
         "sidecar_mesh_nodes",
-        Kind::Gauge,
-        "Sidecars that are known, this one included, by state.",
+        MetricType::Gauge,
+        "Known sidecars, including this one, by state.",
     )
     .sample(&[("state", "up")], up)
     .sample(&[("state", "down")], view.nodes.len() - up);
     let instances: usize = view.services.iter().map(|s| s.instances.len()).sum();
     page.metric(
         "sidecar_mesh_services",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Services that the mesh offers.",
     )
     .sample(&[], view.services.len());
     page.metric(
         "sidecar_mesh_instances",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Instances of all services that the mesh offers.",
     )
     .sample(&[], instances);
@@ -33,8 +33,8 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     let counters = &mesh.counters;
     let mut metric = page.metric(
         "sidecar_mesh_datagrams_total",
-        Kind::Counter,
-        "Discovery datagrams, by type and what became of them.",
+        MetricType::Counter,
+        "Discovery datagrams, by type and outcome.",
     );
     for kind in DatagramKind::ALL {
         metric.sample(&[("type", kind.name()), ("outcome", "sent")], counters.sent(kind));
@@ -45,20 +45,20 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     }
     metric.sample(&[("type", "unknown"), ("outcome", "dropped")], counters.dropped());
     metric.sample(&[("type", "unknown"), ("outcome", "unsent")], counters.unsent());
-    let help = "Exchanges that this sidecar asked others for, by type and outcome.";
-    let mut metric = page.metric("sidecar_mesh_exchanges_total", Kind::Counter, help);
+    let help = "Exchanges that this sidecar requested from peers, by type and outcome.";
+    let mut metric = page.metric("sidecar_mesh_exchanges_total", MetricType::Counter, help);
     for kind in ExchangeKind::ALL {
         for outcome in Outcome::ALL {
             let labels = [("type", kind.name()), ("outcome", outcome.name())];
             metric.sample(&labels, counters.made(kind, outcome));
         }
     }
-    let help = "Exchanges that others asked this sidecar for and were answered, by type.";
-    let mut metric = page.metric("sidecar_mesh_served_total", Kind::Counter, help);
+    let help = "Exchanges that peers requested and this sidecar answered, by type.";
+    let mut metric = page.metric("sidecar_mesh_served_total", MetricType::Counter, help);
     for kind in ExchangeKind::ALL {
         metric.sample(&[("type", kind.name())], counters.served(kind));
     }
     let help = "Requests to the discovery port that were rejected: not of the protocol, or malformed.";
-    page.metric("sidecar_mesh_rejected_total", Kind::Counter, help)
+    page.metric("sidecar_mesh_rejected_total", MetricType::Counter, help)
         .sample(&[], counters.rejected());
 }

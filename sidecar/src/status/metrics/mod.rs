@@ -1,29 +1,27 @@
-//! `/metrics`: what the sidecar has counted, for Prometheus. Names and labels follow its conventions: base units,
-//! `_total` on counters.
+//! `/metrics`, for Prometheus. Names and labels follow its conventions: base units, `_total` on counters.
 
 mod mesh;
 
 use std::time::Duration;
 
 use super::MeshStatus;
-use super::exposition::{Kind, Page};
+use super::exposition::{MetricType, Page};
 use super::process::Process;
 use crate::balance::{Connects, ServerView, Totals};
 use crate::control::{Controller, GroupView, ListenerView};
 
-/// The most of a kind that are shown one by one, so that the page stays readable whatever is configured and
-/// whatever the mesh offers.
-const MOST: usize = 512;
+/// Maximum number of listeners, groups and servers that are shown one by one, which bounds the page.
+const MAX_SHOWN: usize = 512;
 
 /// The page.
 pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String {
     let mut page = Page::default();
-    page.metric("sidecar_build_info", Kind::Gauge, "The sidecar's version.")
+    page.metric("sidecar_build_info", MetricType::Gauge, "The sidecar's version.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     let all = controller.listeners();
-    listeners(&mut page, &all[..all.len().min(MOST)]);
+    listeners(&mut page, &all[..all.len().min(MAX_SHOWN)]);
     let groups = controller.groups();
-    self::groups(&mut page, &groups[..groups.len().min(MOST)]);
+    self::groups(&mut page, &groups[..groups.len().min(MAX_SHOWN)]);
     servers(&mut page, &groups);
     registrations(&mut page, controller);
     if let Some(mesh) = mesh {
@@ -41,24 +39,24 @@ fn listeners(page: &mut Page, listeners: &[ListenerView]) {
         [("kind", l.name.resource().word()), ("listener", l.name.name())]
     }
     let help = "Connections accepted from clients.";
-    let mut metric = page.metric("sidecar_listener_accepted_total", Kind::Counter, help);
+    let mut metric = page.metric("sidecar_listener_accepted_total", MetricType::Counter, help);
     for l in listeners {
         metric.sample(&labels(l), l.totals.connections);
     }
     let help = "Clients' connections open now.";
-    let mut metric = page.metric("sidecar_listener_active_connections", Kind::Gauge, help);
+    let mut metric = page.metric("sidecar_listener_active_connections", MetricType::Gauge, help);
     for l in listeners {
         metric.sample(&labels(l), l.totals.active);
     }
-    let help = "Connections that got nowhere, by reason.";
-    let mut metric = page.metric("sidecar_listener_refused_total", Kind::Counter, help);
+    let help = "Connections refused, by reason.";
+    let mut metric = page.metric("sidecar_listener_refused_total", MetricType::Counter, help);
     for l in listeners {
         for (reason, count) in l.refusals.iter() {
             metric.sample(&with(&labels(l), ("reason", reason.label())), count);
         }
     }
     let help = "Bytes passed on, by direction.";
-    let mut metric = page.metric("sidecar_listener_bytes_total", Kind::Counter, help);
+    let mut metric = page.metric("sidecar_listener_bytes_total", MetricType::Counter, help);
     for l in listeners {
         for (direction, count) in directions(&l.totals) {
             metric.sample(&with(&labels(l), direction), count);
@@ -66,14 +64,14 @@ fn listeners(page: &mut Page, listeners: &[ListenerView]) {
     }
 }
 
-/// A group's or a server's row of figures.
+/// The figures of a group or server.
 struct Row<'a> {
     labels: Vec<(&'a str, &'a str)>,
     totals: &'a Totals,
     connects: &'a Connects,
 }
 
-/// The names of the figures that groups and servers have in common.
+/// Names of the metrics that groups and servers have in common.
 struct Names {
     connects: &'static str,
     failures: &'static str,
@@ -101,7 +99,7 @@ const SERVER: Names = Names {
 fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
     let mut metric = page.metric(
         names.connects,
-        Kind::Counter,
+        MetricType::Counter,
         "Connections established for clients.",
     );
     for row in rows {
@@ -109,7 +107,7 @@ fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
     }
     let mut metric = page.metric(
         names.failures,
-        Kind::Counter,
+        MetricType::Counter,
         "Attempts to connect that failed, by reason.",
     );
     for row in rows {
@@ -118,15 +116,15 @@ fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
         }
     }
     let help = "Failed attempts after which the connection went on to another server.";
-    let mut metric = page.metric(names.failovers, Kind::Counter, help);
+    let mut metric = page.metric(names.failovers, MetricType::Counter, help);
     for row in rows {
         metric.sample(&row.labels, row.connects.failovers);
     }
-    let mut metric = page.metric(names.active, Kind::Gauge, "Connections open now.");
+    let mut metric = page.metric(names.active, MetricType::Gauge, "Connections open now.");
     for row in rows {
         metric.sample(&row.labels, row.totals.active);
     }
-    let mut metric = page.metric(names.bytes, Kind::Counter, "Bytes passed on, by direction.");
+    let mut metric = page.metric(names.bytes, MetricType::Counter, "Bytes passed on, by direction.");
     for row in rows {
         for (direction, count) in directions(row.totals) {
             metric.sample(&with(&row.labels, direction), count);
@@ -144,8 +142,12 @@ fn groups(page: &mut Page, groups: &[GroupView]) {
         })
         .collect();
     rows(page, &GROUP, &all);
-    let help = "How long connecting to a server took, where it succeeded.";
-    let mut metric = page.metric("sidecar_group_connect_duration_seconds", Kind::Histogram, help);
+    let help = "Latency of successful attempts to connect to a server.";
+    let mut metric = page.metric(
+        "sidecar_group_connect_duration_seconds",
+        MetricType::Histogram,
+        help,
+    );
     for g in groups {
         let buckets = g
             .connect_times
@@ -161,7 +163,7 @@ fn groups(page: &mut Page, groups: &[GroupView]) {
 
 fn servers(page: &mut Page, groups: &[GroupView]) {
     let all = groups.iter().flat_map(|g| g.servers.iter().map(move |s| (g, s)));
-    let shown: Vec<(&GroupView, &ServerView)> = all.take(MOST).collect();
+    let shown: Vec<(&GroupView, &ServerView)> = all.take(MAX_SHOWN).collect();
     let all: Vec<Row<'_>> = shown
         .iter()
         .map(|(g, s)| Row {
@@ -173,7 +175,7 @@ fn servers(page: &mut Page, groups: &[GroupView]) {
     rows(page, &SERVER, &all);
     let mut metric = page.metric(
         "sidecar_server_up",
-        Kind::Gauge,
+        MetricType::Gauge,
         "Whether the server may take connections.",
     );
     for (row, (_, s)) in all.iter().zip(&shown) {
@@ -181,7 +183,7 @@ fn servers(page: &mut Page, groups: &[GroupView]) {
     }
     let mut metric = page.metric(
         "sidecar_server_checks_total",
-        Kind::Counter,
+        MetricType::Counter,
         "Health checks, by outcome.",
     );
     for (row, (_, s)) in all.iter().zip(&shown) {
@@ -191,8 +193,8 @@ fn servers(page: &mut Page, groups: &[GroupView]) {
     let count: usize = groups.iter().map(|g| g.servers.len()).sum();
     page.metric(
         "sidecar_servers",
-        Kind::Gauge,
-        "Servers of all groups, those that are not shown included.",
+        MetricType::Gauge,
+        "Servers of all groups, including those that are not shown.",
     )
     .sample(&[], count);
 }
@@ -202,8 +204,8 @@ fn registrations(page: &mut Page, controller: &Controller) {
     let announced = all.iter().filter(|r| r.announced).count();
     page.metric(
         "sidecar_registrations",
-        Kind::Gauge,
-        "Local instances, by whether the mesh is told of them.",
+        MetricType::Gauge,
+        "Local instances, by whether they are announced to the mesh.",
     )
     .sample(&[("state", "up")], announced)
     .sample(&[("state", "down")], all.len() - announced);
@@ -213,7 +215,7 @@ fn process(page: &mut Page) {
     let process = Process::read();
     let mut gauge = |name, help, value: Option<u64>| {
         if let Some(value) = value {
-            page.metric(name, Kind::Gauge, help).sample(&[], value);
+            page.metric(name, MetricType::Gauge, help).sample(&[], value);
         }
     };
     gauge(
@@ -230,13 +232,13 @@ fn process(page: &mut Page) {
     gauge("process_open_fds", "Open file descriptors.", process.open_files);
     gauge(
         "process_max_fds",
-        "The most file descriptors that may be open.",
-        process.most_open_files,
+        "Maximum number of open file descriptors.",
+        process.max_open_files,
     );
     if let Some(seconds) = process.cpu_seconds {
         page.metric(
             "process_cpu_seconds_total",
-            Kind::Counter,
+            MetricType::Counter,
             "User and system time.",
         )
         .sample(&[], seconds);

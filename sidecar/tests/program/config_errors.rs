@@ -1,9 +1,9 @@
-//! What it says of files and addresses that it cannot use.
+//! Errors about files and addresses that cannot be used.
 
 use crate::run;
 
 #[test]
-fn all_faults_of_all_files_are_told_and_nothing_starts() {
+fn all_errors_of_all_files_are_reported_and_nothing_starts() {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -14,7 +14,7 @@ fn all_faults_of_all_files_are_told_and_nothing_starts() {
     let second = write("second.conf", "add server-groups sgs0\n");
     let discovery = write("discovery.conf", "discovery.tcp_port = many\n");
     let started = directory.path().join("started");
-    let (code, said) = run(&[
+    let (code, output) = run(&[
         "--load",
         &first,
         &second,
@@ -30,33 +30,33 @@ fn all_faults_of_all_files_are_told_and_nothing_starts() {
         format!("{second}:1: `sgs0`"),
         format!("{discovery}:1: "),
     ] {
-        assert!(said.contains(&fault), "{fault} is missing in: {said}");
+        assert!(output.contains(&fault), "{fault} is missing in: {output}");
     }
     assert!(!started.exists());
 }
 
 #[test]
-fn an_address_in_use_names_the_line() {
+fn an_address_in_use_is_reported_with_its_line() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = held.local_addr().expect("an address");
     let file = tempfile::NamedTempFile::new().expect("a file");
     let text = format!("add server-groups x\nadd tcp-lb lb address {address} server-groups x\n");
     std::fs::write(file.path(), text).expect("written");
     let name = file.path().display().to_string();
-    let (code, said) = run(&["--load", &name]);
+    let (code, output) = run(&["--load", &name]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains(&format!("{name}:2: `{address}`: cannot listen on address")),
-        "{said}"
+        output.contains(&format!("{name}:2: `{address}`: cannot listen on address")),
+        "{output}"
     );
 }
 
 #[test]
-fn a_missing_file_is_named() {
-    let (code, said) = run(&["--load", "/no/such/file.conf"]);
+fn an_error_names_the_missing_file() {
+    let (code, output) = run(&["--load", "/no/such/file.conf"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("cannot read /no/such/file.conf: No such file or directory"),
-        "{said}"
+        output.contains("cannot read /no/such/file.conf: No such file or directory"),
+        "{output}"
     );
 }
