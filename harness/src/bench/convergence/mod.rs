@@ -42,7 +42,7 @@ pub enum Part {
     Start,
     /// An instance joins, on a node of its own.
     Join,
-    /// A node of the mesh registers its instance again (processes only).
+    /// A known node registers its instance again (only with --runtime process).
     Register,
     /// An instance is killed.
     Kill,
