@@ -12,6 +12,8 @@ use serde_json::Value;
 async fn the_tables_of_the_data_plane_are_complete() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
+    // Built here: the release profile takes longer than a command's timeout.
+    let sidecar = tests::compiled("sidecar").await.unwrap();
     let arguments = [
         "bench",
         "data-plane",
@@ -26,6 +28,8 @@ async fn the_tables_of_the_data_plane_are_complete() {
         "20MB",
         "--idle",
         "50",
+        "--sidecar",
+        sidecar.to_str().unwrap(),
         "--json",
         json.to_str().unwrap(),
     ];
