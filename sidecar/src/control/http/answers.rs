@@ -13,6 +13,7 @@ use crate::http::{self, Answer};
 #[serde(deny_unknown_fields)]
 pub(super) struct Refused {
     /// The HTTP status.
+    #[schema(maximum = 65535)]
     code: u16,
     /// What is wrong, and what was expected.
     message: String,
@@ -23,6 +24,7 @@ pub(super) struct Refused {
 #[serde(deny_unknown_fields)]
 pub(super) struct NotJson {
     /// The HTTP status.
+    #[schema(maximum = 65535)]
     status: u16,
     /// The HTTP status in words.
     reason: &'static str,

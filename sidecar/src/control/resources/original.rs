@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::spec::Unsupported;
 
@@ -39,6 +40,14 @@ pub(super) struct EventLoopGroup {
 struct EventLoop {
     /// Its name.
     name: &'static str,
+}
+
+/// The schema of a field that is always null.
+pub(super) fn null() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Null)
+        .description(Some("For the original's clients; always null."))
+        .build()
 }
 
 fn threads(name: &'static str, threads: &[&'static str]) -> EventLoopGroup {

@@ -195,8 +195,10 @@ pub(super) struct SecurityGroupRule {
     /// TCP or UDP.
     protocol: String,
     /// The first of the listeners' ports that it matches.
+    #[schema(maximum = 65535)]
     server_port_min: u16,
     /// The last of them.
+    #[schema(maximum = 65535)]
     server_port_max: u16,
     /// Whether these clients are served there: allow or deny.
     rule: String,

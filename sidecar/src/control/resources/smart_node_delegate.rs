@@ -241,6 +241,7 @@ struct SmartNode {
     /// Which of the interface's addresses: v4 or v6.
     ip_type: String,
     /// The port that the instance listens on, or is to listen on.
+    #[schema(maximum = 65535)]
     exposed_port: u16,
     /// Its share of the service's connections.
     weight: u32,

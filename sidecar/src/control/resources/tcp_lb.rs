@@ -216,8 +216,8 @@ struct TcpLb {
     /// For the original's clients; always the same.
     out_buffer_size: u32,
     /// For the original's clients; always null.
-    #[schema(required)]
-    list_of_cert_key: Option<String>,
+    #[schema(schema_with = original::null)]
+    list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: String,
 }
@@ -243,8 +243,8 @@ struct TcpLbDetail {
     /// For the original's clients; always the same.
     out_buffer_size: u32,
     /// For the original's clients; always null.
-    #[schema(required)]
-    list_of_cert_key: Option<String>,
+    #[schema(schema_with = original::null)]
+    list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: SecurityGroupDetail,
 }
@@ -260,7 +260,7 @@ impl From<ListenerView> for TcpLb {
             worker_loop_group: original::WORKER,
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
-            list_of_cert_key: None,
+            list_of_cert_key: (),
             security_group: Guard(view.security_group).to_string(),
         }
     }
@@ -278,7 +278,7 @@ impl TcpLbDetail {
             worker_loop_group: original::worker(),
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
-            list_of_cert_key: None,
+            list_of_cert_key: (),
             security_group,
         })
     }
