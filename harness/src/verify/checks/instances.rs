@@ -45,6 +45,6 @@ pub async fn restart(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<D
 
 /// Checks the exit code of a gracefully stopped member.
 pub fn ended_cleanly(name: &str, (code, took): (i64, Duration)) -> Result<(), Error> {
-    let seen = format!("{code}, after {took:.1?}");
+    let seen = format!("exit code {code}, after {took:.1?}");
     check(code == 0, format!("{name} ends with exit code 0"), seen)
 }
