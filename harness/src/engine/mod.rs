@@ -1,5 +1,5 @@
 //! Engines, which run the mesh's containers: the Docker Engine, or processes of this machine with the same interface.
-//! [`docker`] is the only module that names bollard.
+//! Only `docker` names bollard.
 
 mod docker;
 mod error;

@@ -1,4 +1,4 @@
-//! The owner of a mesh, in its containers' labels: it tells the leftovers of a crashed run from a mesh in use.
+//! The owner of a mesh, in its containers' labels: it distinguishes the leftovers of a crashed run from a mesh in use.
 
 use std::fmt;
 use std::str::FromStr;

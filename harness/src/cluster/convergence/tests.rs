@@ -187,8 +187,8 @@ fn with_foreign_node() -> Value {
 fn a_foreign_node_that_all_views_agree_on_is_no_disagreement() {
     let all = nodes_with(|_| with_foreign_node());
     let found = foreign_nodes(&all);
-    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["more at 10.0.0.9, offers services a, c"]);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["more at 10.0.0.9, offers services a, c"]);
     assert_eq!(disagreements(&all, &found), Vec::<String>::new());
     // Compared with the topology alone, it is one.
     assert!(

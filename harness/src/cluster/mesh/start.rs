@@ -216,11 +216,11 @@ mod tests {
         };
         let cut = NetworkCut::Block(Vec::new());
         let error = spec.cut_network(&engine, "container", &cut).await.unwrap_err();
-        let told = error.to_string();
+        let text = error.to_string();
         let expected = format!("the image {} has been removed", image::NETCUT_IMAGE);
         assert!(
-            told.starts_with(&expected) && !told.contains("--no-build"),
-            "{told}"
+            text.starts_with(&expected) && !text.contains("--no-build"),
+            "{text}"
         );
     }
 }

@@ -112,11 +112,11 @@ impl Topology {
         if faults.is_empty() {
             topology.coverage(&mut faults);
         }
-        let told = |fault| format!("{}: {fault}", topology.file.display());
+        let in_file = |fault| format!("{}: {fault}", topology.file.display());
         if faults.is_empty() {
             Ok(topology)
         } else {
-            Err(TopologyError(faults.into_iter().map(told).collect()))
+            Err(TopologyError(faults.into_iter().map(in_file).collect()))
         }
     }
 
@@ -206,23 +206,23 @@ impl Role {
 }
 
 fn member(service: Service) -> Result<Member, String> {
-    let told = |fault: String| format!("service `{}`: {fault}", service.name);
+    let in_service = |fault: String| format!("service `{}`: {fault}", service.name);
     let (sidecar, program) = match service.command.iter().position(|word| word == "--") {
         Some(at) => (&service.command[..at], &service.command[at + 1..]),
         None => (&service.command[..], &[][..]),
     };
-    let role = role(program).map_err(told)?;
+    let role = role(program).map_err(in_service)?;
     let status_port = sidecar
         .windows(2)
         .find(|pair| pair[0] == "--status")
         .and_then(|pair| pair[1].rsplit_once(':')?.1.parse().ok())
-        .ok_or_else(|| told("expected `--status ADDRESS:PORT` in its command".to_owned()))?;
+        .ok_or_else(|| in_service("expected `--status ADDRESS:PORT` in its command".to_owned()))?;
     if !service
         .ports
         .iter()
         .any(|port| port.container_port == status_port)
     {
-        return Err(told(format!(
+        return Err(in_service(format!(
             "expected its status port {status_port} among its `ports`"
         )));
     }

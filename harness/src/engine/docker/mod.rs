@@ -3,10 +3,10 @@
 //!
 //! What is special here:
 //! * Dropping a future of bollard's drops its request, but the engine may have carried it out: requests that create or
-//!   start something run to their end in a task ([`Docker::finish`]), so that nothing appears after its removal.
-//! * A container with a lifeline ends with this process, see [`lifeline`].
-//! * Networks are cut by helper containers, see [`netcut`].
-//! * Errors are told apart by status code, and a taken host port by the engine's words, as it has no code for that.
+//!   start something run to their end in a task (`Docker::finish`), so that nothing appears after its removal.
+//! * A container with a lifeline ends with this process, see `lifeline.rs`.
+//! * Networks are cut by helper containers, see `netcut.rs`.
+//! * Errors are distinguished by status code, and a taken host port by the engine's words, as it has no code for that.
 
 mod container;
 mod creation;

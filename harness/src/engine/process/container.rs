@@ -184,7 +184,7 @@ impl Core {
         };
         store::write(&fresh.join("container.json"), &record)?;
         fs::rename(fresh, &home.0)?;
-        self.events.tell(&id, &record, Action::Create);
+        self.events.emit(&id, &record, Action::Create);
         Ok(id)
     }
 
@@ -198,7 +198,7 @@ impl Core {
             let _lock = self.store.lock()?;
             self.store.discard(&home.0)?;
         }
-        self.events.tell(id, record, Action::Destroy);
+        self.events.emit(id, record, Action::Destroy);
         Ok(())
     }
 }

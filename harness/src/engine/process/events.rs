@@ -11,7 +11,7 @@ use super::super::{Action, EngineError, Event, label};
 use super::Processes;
 use super::record::Record;
 
-/// Events kept for a slow reader; if it falls further behind, it is told how many it missed.
+/// Events kept for a slow reader; if it lags by more, it gets an error with the number that it missed.
 const CAPACITY: usize = 1024;
 
 /// The events of this process.
@@ -35,7 +35,7 @@ impl Default for Events {
 
 impl Events {
     /// Reports what happened to a container just now.
-    pub(super) fn tell(&self, id: &str, record: &Record, action: Action) {
+    pub(super) fn emit(&self, id: &str, record: &Record, action: Action) {
         if let Some(run) = record.labels.get(label::RUN) {
             let event = Event {
                 at: SystemTime::now(),
@@ -51,7 +51,7 @@ impl Events {
     pub(super) fn start(&self, id: &str, record: &Record, mark: &str) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.insert(mark.to_owned(), (id.to_owned(), record.clone()));
-        self.tell(id, record, Action::Start);
+        self.emit(id, record, Action::Start);
     }
 
     /// Reports the end of a run, once.
@@ -60,7 +60,7 @@ impl Events {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((id, record)) = running.remove(mark) {
             let exit_code = Some(exit_code);
-            self.tell(&id, &record, Action::Die { exit_code });
+            self.emit(&id, &record, Action::Die { exit_code });
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_reader_is_told_how_many_events_it_missed_and_reads_on() {
+    async fn a_slow_reader_gets_the_number_of_missed_events_and_reads_on() {
         let events = Events::default();
         let mut listening = std::pin::pin!(events.listen("r"));
         let event = |number: usize| Event {

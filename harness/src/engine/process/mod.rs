@@ -4,7 +4,7 @@
 //! There is no other isolation. No process of the engine runs beside the nodes: each harness process opens the same
 //! state directory, and what it does not find there it reads from `/proc`.
 //!
-//! **On disk**, in `$TMPDIR/service-mesh-UID` (mode 0700), see [`store`]:
+//! **On disk**, in `$TMPDIR/service-mesh-UID` (mode 0700), see `store.rs`:
 //!
 //! ```text
 //! lock                           held (flock) by a process that changes anything here

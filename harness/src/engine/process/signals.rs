@@ -35,20 +35,20 @@ impl Processes {
                 if !terminated {
                     terminated = self.terminate(&run, shell).await?;
                     if terminated {
-                        self.tell(id, &record, "kill (signal 15)");
+                        self.emit(id, &record, "kill (signal 15)");
                     }
                 }
                 sleep(PERIOD).await;
             }
             self.end_run(id, &run).await?;
-            self.tell(id, &record, "stop");
+            self.emit(id, &record, "stop");
         }
         Ok(self.core.home(id).exit_code_or_killed())
     }
 
     pub(crate) async fn kill(&self, id: &str) -> Result<(), EngineError> {
         let Running { run, record, .. } = self.must_run(id, "killing").await?;
-        self.tell(id, &record, "kill (signal 9)");
+        self.emit(id, &record, "kill (signal 9)");
         self.end_run(id, &run).await
     }
 
@@ -59,7 +59,7 @@ impl Processes {
         }
         self.until(&[run.mark], Signal::STOP, |process| process.stat.stopped)
             .await?;
-        self.core.events.tell(id, &record, Action::Pause);
+        self.core.events.emit(id, &record, Action::Pause);
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl Processes {
         }
         self.until(&[run.mark], Signal::CONT, |process| !process.stat.stopped)
             .await?;
-        self.core.events.tell(id, &record, Action::Unpause);
+        self.core.events.emit(id, &record, Action::Unpause);
         Ok(())
     }
 
@@ -128,8 +128,8 @@ impl Processes {
         .await
     }
 
-    fn tell(&self, id: &str, record: &Record, what: &str) {
-        self.core.events.tell(id, record, Action::Other(what.to_owned()));
+    fn emit(&self, id: &str, record: &Record, what: &str) {
+        self.core.events.emit(id, record, Action::Other(what.to_owned()));
     }
 
     async fn signal(&self, mark: &str, signal: Signal) -> Result<(), EngineError> {

@@ -21,15 +21,15 @@ async fn the_events_of_a_run_come_in_their_order() {
     fixture.engine.kill(&id).await.unwrap();
     fixture.engine.start(&id, "one").await.unwrap();
     fixture.engine.remove(&id).await.unwrap();
-    let mut told = Vec::new();
-    while told.last().is_none_or(|last| last != "destroy") {
+    let mut actions = Vec::new();
+    while actions.last().is_none_or(|last| last != "destroy") {
         let event = tokio::time::timeout(GRACE, events.next()).await.unwrap();
         let event = event.unwrap().unwrap();
         assert_eq!((&event.id, event.name.as_str()), (&id, "one"));
-        told.push(event.action.to_string());
+        actions.push(event.action.to_string());
     }
     assert_eq!(
-        told,
+        actions,
         [
             "create",
             "start",
