@@ -6,12 +6,11 @@ use bench::load::{LoadReport, Workload};
 use bench::results::{Aggregate, Better, Metric, Section, Unit};
 
 use super::candidate::Candidate;
-use super::rounds::{Measurement, ProxyBench};
+use super::rounds::{MAX_BULK_CONNECTIONS, Measurement, ProxyBench};
 use crate::error::Error;
 
 /// Numbers of concurrent connections that are measured.
-const CONNECTIONS: [usize; 2] = [1, MAX_CONNECTIONS];
-pub(super) const MAX_CONNECTIONS: usize = 8;
+const CONNECTIONS: [usize; 2] = [1, MAX_BULK_CONNECTIONS];
 
 const METRICS: &[Metric] = &[
     Metric {

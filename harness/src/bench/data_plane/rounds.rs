@@ -10,13 +10,15 @@ use bench::worker::WorkerLauncher;
 
 use super::candidate::{Candidate, Programs};
 use super::proxy_setup::{BULK, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP};
-use super::{Options, Part, bulk};
+use super::{Options, Part};
 use crate::console::Progress;
 use crate::error::Error;
 
 /// Backend threads beyond one per concurrent connection: health checks, and connections that a proxy is still closing,
 /// occupy some.
 const SPARE_THREADS: usize = 64;
+/// Most concurrent connections of bulk transfers; proxies are started for at least this number.
+pub(super) const MAX_BULK_CONNECTIONS: usize = 8;
 
 /// What all measurements share.
 pub(super) struct ProxyBench<'a> {
@@ -49,7 +51,7 @@ impl ProxyBench<'_> {
                 ]);
             }
         };
-        let connections = self.options.concurrency.max(bulk::MAX_CONNECTIONS);
+        let connections = self.options.concurrency.max(MAX_BULK_CONNECTIONS);
         let (_backend, address) = self.launcher.backend(connections + SPARE_THREADS).await?;
         let mut candidates = vec![Candidate::direct(address)];
         for setup in setups {
