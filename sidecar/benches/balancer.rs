@@ -1,4 +1,4 @@
-//! What choosing an instance costs a connection.
+//! The cost of picking an endpoint.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerGroup, ServerGro
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// A group of this many servers that are up, with weights that differ.
+/// A group of servers that are up, with different weights.
 fn group(name: &str, method: Method, servers: u8) -> Arc<ServerGroup> {
     let config = CheckConfig {
         timeout: Duration::from_millis(500),
@@ -49,7 +49,7 @@ fn pick(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// The same where several groups are attached, as to a listener.
+/// The same with several groups attached, as in a listener's backends.
 fn pick_of_groups(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("pick-of-groups");
     for count in [1, 4] {

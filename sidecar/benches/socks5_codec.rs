@@ -1,4 +1,4 @@
-//! What SOCKS5's messages cost a connection.
+//! The cost of decoding and encoding SOCKS5 messages.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 use std::hint::black_box;

@@ -36,7 +36,11 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// When something of it cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
-    let settings = failpoints::settings(settings);
+    let settings = Settings {
+        program_grace: failpoints::grace(settings.program_grace),
+        drain: failpoints::grace(settings.drain),
+        ..settings
+    };
     let files = OpenFiles::raise();
     let mut signals = Signals::listen(settings.end_with_stdin)?;
     let limits = Limits::default().within_files(files.limit());

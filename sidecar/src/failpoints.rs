@@ -1,23 +1,22 @@
 //! Failpoints: faults injected on purpose, to prove that the end-to-end tests notice them.
 //!
 //! Compiled in only with the cargo feature `failpoints`, which no shipped image has. `SIDECAR_FAILPOINT` then names the one
-//! that is active for the life of the process. Faults are injected where the parts are wired together (what the mesh tells
-//! the balancer and the status page, settings, limits), so that the parts themselves do not know of them.
+//! that is active for the life of the process. Faults are injected where the parts are wired together (what the mesh
+//! publishes to the balancer and the status page, settings, limits), so that the parts themselves do not know of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::watch;
 
 use crate::balance::service::{Instance, Instances, ServiceId};
-use crate::balance::{CheckOutcome, ServerGroups, Tried};
+use crate::balance::{Attachment, CheckOutcome, ServerGroup, ServerGroups, Tried};
 use crate::mesh::{Health, NodeHealth, View};
 use crate::proxy::Limits;
 use crate::proxy::connect::OnFailure;
-use crate::settings::Settings;
 
 /// The environment variable that names the active failpoint.
 pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
@@ -28,7 +27,7 @@ const MAX_SKIPPED_TURNS: u8 = 4;
 /// A fault that can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// All instances of a service get the same weight.
+    /// All servers of a group get the same share of connections.
     IgnoreWeights,
     /// A connection gives up after the first failed attempt, and the endpoint is not ejected.
     NoFailover,
@@ -110,15 +109,12 @@ pub fn activate() -> Result<(), UnknownFailpoint> {
     Ok(())
 }
 
-/// The settings to run with: no time to finish with [`Failpoint::SkipDrain`].
-pub(crate) fn settings(settings: Settings) -> Settings {
-    if !Failpoint::SkipDrain.is_active() {
-        return settings;
-    }
-    Settings {
-        program_grace: Duration::ZERO,
-        drain: Duration::ZERO,
-        ..settings
+/// The time that the program or connections get to finish: none with [`Failpoint::SkipDrain`].
+pub(crate) fn grace(configured: Duration) -> Duration {
+    if Failpoint::SkipDrain.is_active() {
+        Duration::ZERO
+    } else {
+        configured
     }
 }
 
@@ -152,11 +148,36 @@ pub(crate) fn leaves() -> bool {
     !Failpoint::NoLeave.is_active()
 }
 
-/// Skips a random number of turns in each group, as if other threads' connections had not been counted.
-pub(crate) fn skip_turns(groups: &ServerGroups) {
-    if !Failpoint::ThreadLocalBalancing.is_active() {
-        return;
+/// The backends that a new connection picks from.
+pub(crate) fn backends(groups: Arc<ServerGroups>) -> Arc<ServerGroups> {
+    if Failpoint::IgnoreWeights.is_active() {
+        return with_equal_weights(&groups);
     }
+    if Failpoint::ThreadLocalBalancing.is_active() {
+        skip_turns(&groups);
+    }
+    groups
+}
+
+/// Copies of the groups in which all servers that are up have the same weight. Listings still show the real weights.
+fn with_equal_weights(groups: &ServerGroups) -> Arc<ServerGroups> {
+    static COPIES: Mutex<BTreeMap<String, Arc<ServerGroup>>> = Mutex::new(BTreeMap::new());
+    let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let equal = ServerGroups::new(groups.name());
+    for Attachment { group, weight } in groups.groups() {
+        let copy = copies
+            .entry(group.name().to_owned())
+            .or_insert_with(|| ServerGroup::new(group.name(), group.check_config(), group.method()));
+        let up = group.servers().into_iter().filter(|server| server.up);
+        copy.set_learned(up.map(|s| (s.name, s.address, s.weight.min(1))).collect());
+        // The names are those of a set, and so are unique.
+        let _ = equal.attach(Arc::clone(copy), weight);
+    }
+    equal
+}
+
+/// Skips a random number of turns in each group, as if other threads' connections had not been counted.
+fn skip_turns(groups: &ServerGroups) {
     for attachment in groups.groups() {
         for _ in 0..rand::rng().random_range(0..MAX_SKIPPED_TURNS) {
             attachment
@@ -166,16 +187,9 @@ pub(crate) fn skip_turns(groups: &ServerGroups) {
     }
 }
 
-/// What the mesh tells the balancer.
+/// The instances that the mesh publishes to the balancer.
 pub(crate) fn instances(from: watch::Receiver<Arc<Instances>>) -> watch::Receiver<Arc<Instances>> {
-    if Failpoint::IgnoreWeights.is_active() {
-        map(from, |mut now| {
-            for instance in now.offered.values_mut().flatten() {
-                instance.weight = instance.weight.min(1);
-            }
-            now
-        })
-    } else if Failpoint::StalePort.is_active() {
+    if Failpoint::StalePort.is_active() {
         let mut first_ports: BTreeMap<IpAddr, u16> = BTreeMap::new();
         map(from, move |mut now| {
             for Instance { address, .. } in now.offered.values_mut().flatten() {
@@ -203,7 +217,7 @@ pub(crate) fn instances(from: watch::Receiver<Arc<Instances>>) -> watch::Receive
     }
 }
 
-/// What the mesh tells the status page: with [`Failpoint::StaleNode`], every node that has ever been up.
+/// The view that the mesh publishes to the status page: with [`Failpoint::StaleNode`], of every node that has ever been up.
 pub(crate) fn view(from: watch::Receiver<Arc<View>>) -> watch::Receiver<Arc<View>> {
     if !Failpoint::StaleNode.is_active() {
         return from;

@@ -2,7 +2,7 @@
 //! and discovery exchanges.
 //!
 //! Each connection is served by a task of its own, spawned before anything is awaited from the peer, so that a slow client
-//! delays nobody. A server says how many connections it has room for ([`Serve::permits`]) and turns down single ones
+//! does not delay others. A server says how many connections it has room for ([`Serve::permits`]) and turns down single ones
 //! ([`Serve::admit`]).
 
 use std::future::Future;

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::connection::Connection;
-use super::listener::Shared;
 use super::refusal::Refusal;
+use super::shared::Shared;
 use crate::serve::Serve;
 
 /// What is done with the connections of a listener.

@@ -15,7 +15,7 @@ impl Backends {
     pub(super) fn get(&self) -> Arc<ServerGroups> {
         let groups = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
         #[cfg(feature = "failpoints")]
-        crate::failpoints::skip_turns(&groups);
+        let groups = crate::failpoints::backends(groups);
         groups
     }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::connect::Connected;
-use super::listener::Shared;
 use super::refusal::Refusal;
 use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
+use super::shared::Shared;
 use crate::balance::Direction;
 
 /// An accepted connection, owned by its task. It counts as active until this is dropped.

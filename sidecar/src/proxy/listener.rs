@@ -1,24 +1,23 @@
 //! A listener: accepts connections, lists them, and drains them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
-use super::access::{SecurityGroup, Verdict};
+use super::access::SecurityGroup;
 use super::admission::{Admission, Handle};
-use super::refusal::{RefusalCounters, Refusals};
+use super::refusal::Refusals;
 use super::session::SessionView;
-use super::sessions::Sessions;
+use super::shared::Shared;
 use super::workers::Workers;
-use crate::balance::{Counters, Totals};
+use crate::balance::Totals;
 use crate::serve::{drained, serve, serve_backlog};
 
 /// Backlog: connections that the kernel may hold for us, up to its own limit `net.core.somaxconn`.
@@ -64,27 +63,6 @@ pub struct Listener {
     shared: Arc<Shared>,
 }
 
-/// State shared by the listener and its connections.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) limits: Limits,
-    pub(super) permits: Semaphore,
-    pub(super) counters: Counters,
-    pub(super) refusals: RefusalCounters,
-    pub(super) sessions: Sessions,
-    security_group: RwLock<Option<Arc<SecurityGroup>>>,
-}
-
-impl Shared {
-    /// Whether the security group denies a client at a port.
-    pub(super) fn denies(&self, client: IpAddr, port: u16) -> bool {
-        let group = self.security_group.read().unwrap_or_else(PoisonError::into_inner);
-        group
-            .as_ref()
-            .is_some_and(|group| group.verdict(client, port) == Verdict::Deny)
-    }
-}
-
 impl Listener {
     /// Starts to accept on a bound listener, on each of the workers.
     ///
@@ -105,14 +83,7 @@ impl Listener {
             stop: CancellationToken::new(),
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
-            shared: Arc::new(Shared {
-                limits,
-                permits: Semaphore::new(limits.connections),
-                counters: Counters::default(),
-                refusals: RefusalCounters::default(),
-                sessions: Sessions::default(),
-                security_group: RwLock::new(security_group),
-            }),
+            shared: Arc::new(Shared::new(limits, security_group)),
         };
         for runtime in workers.runtimes() {
             let listener = {
@@ -157,17 +128,12 @@ impl Listener {
 
     /// The security group; `None` serves all clients.
     pub fn security_group(&self) -> Option<Arc<SecurityGroup>> {
-        let group = self.shared.security_group.read();
-        group.unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.security_group()
     }
 
     /// Replaces the security group for new connections; established ones stay.
     pub fn set_security_group(&self, group: Option<Arc<SecurityGroup>>) {
-        *self
-            .shared
-            .security_group
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = group;
+        self.shared.set_security_group(group);
     }
 
     /// Its open connections, in the order they were accepted.

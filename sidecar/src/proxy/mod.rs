@@ -23,6 +23,7 @@ mod refusal;
 pub mod relay;
 mod session;
 mod sessions;
+mod shared;
 pub mod socks5;
 pub mod tcp_lb;
 pub mod workers;

@@ -18,7 +18,7 @@ fn destination() -> impl Strategy<Value = Destination> {
 proptest! {
     #[test]
     fn a_greeting_decodes_as_soon_as_it_is_complete(
-        methods in prop::collection::vec(any::<u8>(), 0..=255), behind in prop::collection::vec(any::<u8>(), 0..20),
+        methods in prop::collection::vec(any::<u8>(), 0..=255), after in prop::collection::vec(any::<u8>(), 0..20),
     ) {
         let greeting = Greeting { methods };
         let mut bytes = greeting.encode();
@@ -26,13 +26,13 @@ proptest! {
         for end in 0..length {
             prop_assert_eq!(Greeting::decode(&bytes[..end]), Ok(None));
         }
-        bytes.extend(behind);
+        bytes.extend(after);
         prop_assert_eq!(Greeting::decode(&bytes), Ok(Some((greeting, length))));
     }
 
     #[test]
     fn a_request_decodes_as_soon_as_it_is_complete(
-        command in any::<u8>(), destination in destination(), behind in prop::collection::vec(any::<u8>(), 0..20),
+        command in any::<u8>(), destination in destination(), after in prop::collection::vec(any::<u8>(), 0..20),
     ) {
         let request = Request { command, destination };
         let mut bytes = request.encode();
@@ -41,7 +41,7 @@ proptest! {
         for end in 0..length {
             prop_assert_eq!(Request::decode(&bytes[..end]), Ok(None));
         }
-        bytes.extend(behind);
+        bytes.extend(after);
         prop_assert_eq!(Request::decode(&bytes), Ok(Some((request, length))));
     }
 

@@ -1,8 +1,7 @@
 //! Metrics of discovery.
 
+use super::{MeshStatus, MetricType, Page};
 use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
-use crate::status::MeshStatus;
-use crate::status::exposition::{MetricType, Page};
 
 pub(super) fn nodes(page: &mut Page, mesh: &MeshStatus) {
     let view = mesh.view.borrow().clone();
