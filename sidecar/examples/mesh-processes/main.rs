@@ -1,5 +1,5 @@
-//! A mesh of many sidecar processes on loopback addresses of this machine (Linux): how soon all agree, how soon
-//! all notice that one was killed or stands still, and what an idle one costs.
+//! A mesh of many sidecar processes on loopback addresses of this machine (Linux): time to convergence
+//! at the start, after a kill and after a freeze, and the cost of an idle sidecar.
 //!
 //!     cargo build --release -p sidecar
 //!     cargo run --release -p sidecar --example mesh-processes -- --nodes 200
@@ -17,10 +17,10 @@ use rustix::process::Signal;
 
 use self::node::Node;
 
-/// Starts many sidecars, and prints how soon they agree and what they cost.
+/// Starts many sidecars, and prints their time to convergence and their cost.
 #[derive(Debug, Parser)]
 struct Options {
-    /// How many.
+    /// Number of sidecars.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u8).range(2..=250))]
     nodes: u8,
     /// Service instances of each.
@@ -29,16 +29,16 @@ struct Options {
     /// The sidecar's program; by default the one built beside this one.
     #[arg(long)]
     sidecar: Option<PathBuf>,
-    /// The third number of their addresses 127.83.N.x.
+    /// The N of their addresses 127.83.N.x.
     #[arg(long, default_value_t = 1)]
     network: u8,
-    /// Seconds to wait for an convergence.
+    /// Timeout for convergence, in seconds.
     #[arg(long, default_value_t = 120)]
     limit: u64,
-    /// Seconds over which the idle mesh is measured, and before that.
+    /// Seconds for which the idle mesh is measured, and for which it rests before that.
     #[arg(long, default_value_t = 20)]
     idle: u64,
-    /// Only until all agree; prints what all have counted together until then.
+    /// Stop at convergence, and print the sums of all counters until then.
     #[arg(long)]
     start_only: bool,
 }
@@ -75,12 +75,12 @@ fn main() -> anyhow::Result<()> {
     let started = begin.elapsed();
     let (count, each) = (f64::from(options.nodes), f64::from(options.instances));
     let instances = count * each;
-    let cold = agree(&nodes, count, instances, limit);
+    let cold = converge(&nodes, count, instances, limit);
     let start = usage(&nodes)?;
     let per_start = start.processor / count;
     if options.start_only {
         println!(
-            "{count} sidecars: all started after {:.1} s, all agree after {}, {per_start:.2} s of processor time each",
+            "{count} sidecars: all started after {:.1} s, converged after {}, {per_start:.2} s of processor time each",
             started.as_secs_f64(),
             seconds(&cold.map(|time| time + started))
         );
@@ -95,10 +95,10 @@ fn main() -> anyhow::Result<()> {
 
     let victim = nodes.remove(nodes.len() / 3);
     drop(victim);
-    let killed = agree(&nodes, count - 1.0, instances - each, limit);
+    let killed = converge(&nodes, count - 1.0, instances - each, limit);
     let still = nodes.remove(nodes.len() / 3);
     still.signal(Signal::STOP)?;
-    let frozen = agree(&nodes, count - 2.0, instances - 2.0 * each, limit);
+    let frozen = converge(&nodes, count - 2.0, instances - 2.0 * each, limit);
 
     let mut table = vec![
         (
@@ -106,7 +106,7 @@ fn main() -> anyhow::Result<()> {
             format!("{:.1} s", started.as_secs_f64()),
         ),
         (
-            "all agree, from the first start".to_owned(),
+            "convergence, from the first start".to_owned(),
             seconds(&cold.map(|time| time + started)),
         ),
         (
@@ -156,7 +156,7 @@ fn seconds(time: &Result<Duration, String>) -> String {
     }
 }
 
-/// What all of them together have counted, where it is not nothing.
+/// Prints the sums of all counters that are not zero.
 fn print_counters(nodes: &[Node]) -> anyhow::Result<()> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for node in nodes {
@@ -170,9 +170,9 @@ fn print_counters(nodes: &[Node]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How long it takes until each of these sees so many nodes and instances. One is looked at after the other, so that
-/// looking takes them little time.
-fn agree(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<Duration, String> {
+/// Time until each of these reports `up` nodes and `instances` instances. One is asked after the other, so that
+/// asking takes them little time.
+fn converge(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<Duration, String> {
     let begin = Instant::now();
     for (number, node) in nodes.iter().enumerate() {
         while !node.sees().is_ok_and(|seen| seen == (up, instances)) {
@@ -185,7 +185,7 @@ fn agree(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<Dur
     Ok(begin.elapsed())
 }
 
-/// What all of them together have used.
+/// Resources used by all sidecars together.
 #[derive(Default)]
 struct Usage {
     processor: f64,

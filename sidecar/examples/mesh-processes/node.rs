@@ -1,4 +1,4 @@
-//! One sidecar process, and what it says of itself.
+//! One sidecar process, its status and its resources.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ impl Node {
         )?;
         let mut offers = String::new();
         for number in 0..instances {
-            // What is offered must accept connections: the discovery port does.
+            // Offered instances must accept connections: the discovery port does.
             writeln!(
                 offers,
                 "add smart-node-delegate n{number} service s{number} zone scale nic lo port {DISCOVERY}"
@@ -67,7 +67,7 @@ impl Node {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// How many nodes and instances it sees.
+    /// Numbers of nodes and instances that it reports as up.
     pub(crate) fn sees(&self) -> anyhow::Result<(f64, f64)> {
         let nodes = self.counted("sidecar_mesh_nodes{", "state=\"up\"")?;
         Ok((nodes, self.counted("sidecar_mesh_instances ", "")?))
@@ -82,7 +82,7 @@ impl Node {
         Ok(labelled.map(|(_, value)| value).sum())
     }
 
-    /// Every sample whose name begins so.
+    /// All samples whose name begins with this.
     pub(crate) fn counters(&self, name: &str) -> anyhow::Result<Vec<(String, f64)>> {
         let page = self.get("/metrics")?;
         let lines = page.lines().filter(|line| line.starts_with(name));

@@ -18,7 +18,7 @@ fn told(lone: &mut Lone, by: &Node) -> Vec<Suspect> {
     Gossip::parse(&sent.unwrap().1.hash).unwrap().suspects
 }
 
-/// Takes `third` down with `other` looking on.
+/// Takes `third` down while `other` is up.
 fn lose(lone: &mut Lone, third: &Node, other: &Node) {
     while lone.protocol.membership().is_up(third) {
         lone.pass(ms(50));
@@ -38,7 +38,11 @@ fn probes_of_unverified_nodes_use_no_broadcast_up() {
     for host in 50..80 {
         says(&mut lone, DatagramKind::Search, &node("stranger", host), &[]);
     }
-    assert_eq!(told(&mut lone, &other).len(), 1, "the neighbour was never told");
+    assert_eq!(
+        told(&mut lone, &other).len(),
+        1,
+        "the peer has not been sent it before"
+    );
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn a_peer_that_is_up_again_is_not_broadcast_as_down() {
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
     lose(&mut lone, &third, &other);
-    // It introduces itself, as one does that was started again.
+    // It sends its list, as a restarted node does.
     let introduction = Request::Local(NodeServices {
         node: third.clone(),
         khala_nodes: list(&[5]),
@@ -143,7 +147,10 @@ fn all_broadcasts_are_transmitted_equally_often() {
             }
         }
     }
-    assert_eq!(protocol.membership().healthy().len(), 2, "they are down");
+    assert_eq!(protocol.membership().healthy().len(), 2, "both are down");
     let counts: Vec<usize> = told.values().copied().collect();
-    assert!(counts.iter().all(|count| *count >= 7), "told as down: {counts:?}");
+    assert!(
+        counts.iter().all(|count| *count >= 7),
+        "broadcast as down: {counts:?}"
+    );
 }

@@ -15,7 +15,7 @@ fn crowd(size: u8) -> Vec<Node> {
         .collect()
 }
 
-/// Names these to the node.
+/// Relays these nodes to the node under test.
 fn name(lone: &mut Lone, nodes: &[Node]) {
     let states = nodes.iter().map(|node| NodeState {
         node: node.clone(),
@@ -56,7 +56,7 @@ fn late_answers_extend_timeouts_until_answers_are_quick_again() {
         }
         lone.pass(ms(100));
         let longest = lone.asked.iter().map(|asked| asked.timeout).max().unwrap();
-        // However many did not come.
+        // However many others were late.
         assert!(
             (2 * before..3 * before).contains(&longest),
             "{longest:?} after {before:?}"
@@ -90,14 +90,14 @@ fn in_a_large_mesh_only_the_initiator_of_a_pair_asks_at_once() {
         lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
         let asked = std::mem::take(&mut lone.asked);
         for asked in asked.iter().filter(|asked| asked.to == node.endpoint()) {
-            // All others of this crowd come after it.
+            // All others of this crowd have higher addresses.
             assert!(asked.to.ip().to_string().ends_with(['1', '3', '5', '7', '9']));
             lone.answer(asked, local(node, &[]));
         }
     }
     let up = |lone: &Lone| lone.protocol.membership().healthy().len();
     assert_eq!(up(&lone), 1 + 40 + 30);
-    // The others do not ask; they are not waited for for ever.
+    // The others do not ask, and the wait for them ends.
     for _ in 0..30 {
         lone.pass(ms(50));
         for asked in std::mem::take(&mut lone.asked) {
@@ -170,7 +170,7 @@ fn silent_gossiping_peers_do_not_delay_checks_of_others() {
         for (_, asked) in over {
             lone.fail(&asked, Failure::Timeout);
         }
-        // They live, as their pings tell.
+        // They live, as their probes show.
         for (to, datagram) in std::mem::take(&mut lone.sent) {
             if datagram.kind == DatagramKind::Search
                 && let Some(slow) = slow.iter().find(|slow| slow.datagram_address() == to)
@@ -209,7 +209,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
         if step % 100 == 0 {
             says(&mut lone, DatagramKind::Inform, &gossiping, &[]);
             for slow in &slow {
-                // They live, and have themselves asked who they are.
+                // They live, as their requests show.
                 says(&mut lone, DatagramKind::Inform, slow, &[]);
                 let another = Node::new("another", slow.address(), slow.udp_port(), slow.tcp_port()).unwrap();
                 lone.datagram(DatagramKind::Search, &another, "");
@@ -242,7 +242,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
     }
     longest = longest.max(lone.now - checked);
     assert!(longest < ms(1000), "not checked for {longest:?}");
-    assert!(told, "not told of an instance for 15 s");
+    assert!(told, "no instance was announced for 15 s");
 }
 
 #[test]

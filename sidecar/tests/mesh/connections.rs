@@ -47,7 +47,7 @@ async fn other_is(node: &Started, health: Health) {
     .await;
 }
 
-/// Offers one instance after the other, each once the one before is told and acknowledged.
+/// Offers one instance after the other, each once the one before is acknowledged.
 async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(usize) -> bool) {
     let counters = node.mesh.counters();
     let mut offers = node.offers.borrow().clone();
@@ -55,7 +55,7 @@ async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(
         offers.push(offer("a", subnet.address(host), port, 10));
         node.offers.send_replace(offers.clone());
         let count = u64::try_from(offers.len()).unwrap();
-        eventually("a new instance is told and acknowledged", || {
+        eventually("a new instance is announced and acknowledged", || {
             told(offers.len()) && counters.made(ExchangeKind::Add, Outcome::Answered) == count
         })
         .await;
@@ -80,12 +80,12 @@ async fn a_crash_between_checks_is_detected_by_the_kept_connection() {
         .await;
     }
     tell_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
-    // Dropped: its sockets close without a goodbye.
+    // Dropped: its sockets close without a `leave`.
     drop(dying);
     other_is(&staying, Health::Down).await;
 }
 
-/// Answers the first question as a node of our own kind does, and keeps the connection.
+/// Answers the first request as a gossiping node does, and keeps the connection.
 async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
     let (mut stream, _) = listener.accept().await.unwrap();
     read_message(&mut stream).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_crash_of_a_gossiping_peer_is_detected_after_a_single_exchange() {
     other_is(&staying, Health::Down).await;
 }
 
-/// Asks as a node of our own kind does that has no instances; gives the answer.
+/// Makes a request as a gossiping node without instances does; gives the answer.
 async fn ask_for_its_list(node: &Node, of: SocketAddr) -> String {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(node.address(), 0)).unwrap();
@@ -162,7 +162,7 @@ async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() 
         .await
         .expect("it is asked, too");
     other_is(&staying, Health::Up).await;
-    eventually("its answer is heard", || {
+    eventually("its answer is taken in", || {
         staying
             .mesh
             .counters()
@@ -195,7 +195,7 @@ fn unanswered(to: SocketAddr) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_handshake_is_retried() {
     let subnet = Subnet::new();
-    // Long enough for all of the kernel's own tries.
+    // Long enough for all retries of the kernel.
     let slow = Config {
         join_timeout: Duration::from_secs(3600),
         ..unchecked()
@@ -206,7 +206,7 @@ async fn a_slow_handshake_is_retried() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(other.endpoint()).unwrap();
     let listener = socket.listen(0).unwrap();
-    // Takes the one place in its queue: what comes after is dropped, as if it were lost.
+    // Fills its accept queue: later handshakes are dropped, as if they were lost.
     let _first = TcpStream::connect(other.endpoint()).await.unwrap();
     search(&udp, &other, node.mesh.node().datagram_address()).await;
     let seen = RefCell::new(BTreeSet::new());
@@ -266,11 +266,11 @@ async fn connections_of_one_address_are_limited_and_all_end_with_the_node() {
     let closed = tokio::time::timeout(DEADLINE, open[0].read_u8()).await;
     assert!(
         closed
-            .expect("the first of them makes room for one too many")
+            .expect("the first is closed for one over the limit")
             .is_err()
     );
 
-    // Another address has its own share.
+    // Another address has its own limit.
     let answer = crate::common::original::put(subnet.address(2), at, "node", "[]").await;
     assert!(answer.unwrap().starts_with("HTTP/1.1 200 "));
 

@@ -32,7 +32,7 @@ fn broadcasts_of_an_unverified_node_are_ignored() {
     assert_eq!(
         (pings, lone.asked.len()),
         (0, 0),
-        "datagrams and exchanges for one datagram of a stranger"
+        "datagrams and exchanges for one datagram of an unverified node"
     );
 }
 
@@ -105,7 +105,7 @@ fn relayed_nodes_make_room_for_direct_ones() {
     assert_eq!(lone.protocol.membership().peers().len(), 64);
 }
 
-/// When a node is first asked, while nobody answers; `happens` every 10 ms, for ten seconds.
+/// When a node is first asked while no node answers; calls `happens` every 10 ms for ten seconds.
 fn asked_first(lone: &mut Lone, of: &Node, mut happens: impl FnMut(&mut Lone, u32)) -> Option<Duration> {
     let mut under_way: Vec<(Duration, Asked)> = Vec::new();
     for step in 0..1000 {
@@ -137,7 +137,7 @@ fn name(lone: &mut Lone, nodes: &[Node]) {
 fn direct_nodes_are_asked_soon_however_many_relayed_ones_do_not_answer() {
     let dead: Vec<Node> = (100..200).map(|host| node("dead", host)).collect();
     let original = node("original", 3);
-    // Whether it was named after them or was not.
+    // Whether it was relayed before or not.
     for named in [true, false] {
         let mut lone = Lone::new();
         name(&mut lone, &dead);
@@ -207,7 +207,7 @@ fn an_unsolicited_datagram_closes_no_connections() {
     assert!(down.is_empty(), "{down:?}");
 }
 
-/// A neighbour that a datagram says to be another is asked, and this is its question.
+/// The request to a peer in whose place a datagram claims another node.
 fn contested(lone: &mut Lone, other: &Node, another: &Node) -> Asked {
     bring_up(lone, other);
     for _ in 0..5 {
@@ -229,7 +229,7 @@ fn a_contested_endpoint_is_asked_who_it_is() {
     let answered = lone.sent.iter().any(|(to, datagram)| {
         *to == another.datagram_address() && *datagram.hash == *lone.protocol.membership().hash()
     });
-    assert!(answered, "one that does search there is informed as ever");
+    assert!(answered, "a search from there is still answered");
     lone.event(Event::Gossips(other.endpoint()));
     lone.answer(&asked, local(&other, &[5]));
     assert!(lone.protocol.membership().is_up(&other));

@@ -9,7 +9,7 @@ use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Event;
 use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Node, NodeState, Request, Suspect};
 
-/// Two that are up, and have converged for a while.
+/// A node with two peers that are up and have the same digests for a while.
 fn settled() -> (Lone, Node, Node) {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
@@ -20,7 +20,7 @@ fn settled() -> (Lone, Node, Node) {
     (lone, other, third)
 }
 
-/// A node says that it knows others, and misses these.
+/// Delivers gossip with a digest that differs, reporting these as down.
 fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
     let told = lost.iter().map(|node| Suspect {
         endpoint: node.endpoint(),
@@ -101,7 +101,7 @@ fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
         .collect()
 }
 
-/// A turn of a hundred neighbours, 15 s, as [`pass_answered`] counts; fewer have shorter ones.
+/// The probe interval for a hundred peers, 15 s, in steps of [`pass_answered`]; fewer peers have a shorter one.
 const TURN: u32 = 750;
 
 /// This many peers that have just come up.
@@ -121,7 +121,7 @@ fn many(count: u8) -> (Lone, Vec<Node>) {
     (lone, others)
 }
 
-/// Lets a moment pass in which all others answer their pings. Who was probed.
+/// Lets a moment pass in which all others answer their probes. Gives the peers that were probed.
 fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
     lone.pass(ms(20));
     let probes = sent(lone)
@@ -135,7 +135,7 @@ fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
     probed
 }
 
-/// Several of those. How many pings there were.
+/// Several of those moments. Gives the number of probes.
 fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
     (0..steps).map(|_| pass_one(lone, others).len()).sum()
 }
@@ -175,7 +175,7 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
 
     lone.pass(ms(100));
     let next = sent(&mut lone);
-    assert!(told(&next) > 1, "some are told at once: {next:?}");
+    assert!(told(&next) > 1, "it is broadcast to some at once: {next:?}");
     says(&mut lone, DatagramKind::Inform, suspected, &[]);
     lone.pass(ms(200));
     assert_eq!(told(&sent(&mut lone)), 0, "it lives");
@@ -205,7 +205,7 @@ fn a_probe_scheduled_in_a_small_mesh_waits_for_the_interval_of_the_large_one() {
 #[test]
 fn probes_of_peers_that_another_has_down_are_spread() {
     let (mut lone, others) = many(100);
-    // Until most were not heard just now.
+    // Until most have been silent for a while.
     pass_answered(&mut lone, &others, TURN / 10);
     let down = |other: &Node| NodeState {
         node: other.clone(),
@@ -222,7 +222,7 @@ fn probes_of_peers_that_another_has_down_are_spread() {
 fn probes_of_peers_that_were_asked_at_once_are_spread() {
     let (mut lone, others) = many(100);
     for other in &others {
-        // Somebody else speaks for it, so that it is asked itself.
+        // Another address writes in its name, so that it is asked itself.
         lone.serve(&node("stranger", 250), Request::Add(change(other, 6)));
     }
     while !lone.asked.is_empty() {
@@ -235,7 +235,7 @@ fn probes_of_peers_that_were_asked_at_once_are_spread() {
     probes_are_spread(&mut lone, &others);
 }
 
-/// Some that are up in a large search network, some time after the first sweep of it.
+/// Peers that are up in a large search network, after its first sweep.
 fn searching(hosts: std::ops::Range<u8>) -> (Lone, Vec<Node>) {
     let mut lone = Lone::searching(&DiscoverySettings {
         search_mask: 23,
@@ -269,13 +269,13 @@ fn nodes_of_a_large_mesh_share_the_search() {
         searches.concat().into_iter().collect::<BTreeSet<_>>().len()
     };
     let (few, many) = (places(5), places(200));
-    // All 32 that are near, and one of the others a second.
+    // All 32 near places, and one of the others per second.
     assert!(few > 132, "{few} places in two minutes");
     // A sixth of them.
     assert!((20..40).contains(&many), "{many} places in two minutes");
 }
 
-/// The places nearest to a node at 10.0.0.1.
+/// The near addresses of a node at 10.0.0.1.
 fn near() -> BTreeSet<SocketAddr> {
     (2..=31)
         .map(|host| node("near", host).datagram_address())
@@ -284,7 +284,7 @@ fn near() -> BTreeSet<SocketAddr> {
 
 #[test]
 fn a_settled_node_searches_evenly() {
-    // Many others share the far addresses out, but not the near ones, where nobody else is.
+    // Many others share the far addresses, but none is near to share those.
     for hosts in [2..7, 40..240] {
         let (mut lone, others) = searching(hosts);
         let searches = searches(&mut lone, &others, 70);
@@ -305,7 +305,7 @@ fn a_round_under_way_when_a_peer_comes_up_is_not_slowed() {
     let other = node("other", 100);
     bring_up(&mut lone, &other);
     lone.sent.clear();
-    // While nobody is up, rounds begin at most about ten seconds after each other.
+    // While no peer is up, rounds begin at most about ten seconds after each other.
     let searches = searches(&mut lone, &[other], 12).concat();
     let all: BTreeSet<SocketAddr> = searches.into_iter().collect();
     let near = near();
@@ -352,6 +352,6 @@ fn a_node_that_lost_all_peers_searches_as_at_the_start() {
         let times = searches.iter().filter(|to| **to == place).count();
         assert!(times >= 2, "{place} is visited {times} times: {searches:?}");
     }
-    // The 32 that are near twice, and 20 of the others a second.
+    // The 32 near places twice, and 20 of the others per second.
     assert!(searches.len() > 64 + 30, "{searches:?}");
 }

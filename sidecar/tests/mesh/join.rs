@@ -24,13 +24,13 @@ fn the_first_round_goes_out_at_once_and_a_second_soon_after() {
     assert_eq!(
         lone.sent.len(),
         30,
-        "the first round may have been lost, neighbour or not"
+        "the first round may have been lost, whether a peer is up or not"
     );
     lone.pass(ms(48_000));
     let later = lone.sent.len() - 30;
     assert!(
         (10..15).contains(&later),
-        "with a neighbour up each address has its turn once a minute: {later} in 48 s"
+        "with a peer up each address is searched once a minute: {later} in 48 s"
     );
 }
 
@@ -156,7 +156,7 @@ fn connections_are_kept_only_while_the_mesh_is_small() {
         lone.bring_up(&node("other", host), &[]);
     }
     assert!(lone.protocol.keeps_connection(first.endpoint()));
-    lone.bring_up(&node("one too many", 34), &[]);
+    lone.bring_up(&node("one over the limit", 34), &[]);
     assert!(!lone.protocol.keeps_connection(first.endpoint()));
 }
 
@@ -174,7 +174,7 @@ fn a_node_that_answers_under_another_name_replaces_the_peer() {
     assert_eq!(lone.services(&new), Some(&list(&[6])));
 
     lone.datagram(DatagramKind::Search, &node("newer", 2), "");
-    assert!(lone.is_known(&new), "anybody can write a datagram");
+    assert!(lone.is_known(&new), "a datagram may be forged");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_leave_counts_only_from_its_own_address_and_name() {
     assert!(!lone.is_known(&other));
     assert_eq!(lone.services(&other), None);
     assert_eq!(lone.gone, [(other.clone(), Departure::Left)]);
-    // Others have not heard yet.
+    // Others have not heard of it yet.
     lone.serve(
         &node("third", 3),
         Request::Nodes(vec![NodeState {

@@ -83,7 +83,7 @@ fn a_lasting_difference_is_repaired() {
         assert_eq!(check.request.kind(), ExchangeKind::Hash);
         lone.answer(&check, Answer::Hash("differs".into()));
     }
-    // The third is busy with its check meanwhile.
+    // An exchange with the third is under way meanwhile.
     let check = lone.take_asked(&third);
     lone.answer(&check, Answer::Hash(lone.protocol.directory().hash()));
     let sync = lone.take_asked(&other);
@@ -116,13 +116,13 @@ fn a_lasting_difference_is_repaired() {
 fn a_message_of_a_peer_that_is_not_up_is_not_applied_but_triggers_a_check() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     lone.serve(&third, Request::Add(change(&other, 5)));
-    assert!(!lone.is_known(&other), "another's word about it");
+    assert!(!lone.is_known(&other), "relayed by another");
     assert_eq!(lone.serve(&other, Request::Add(change(&other, 5))), Answer::Done);
     assert_eq!(lone.services(&other), None);
     let check = lone.take_asked(&other);
     lone.answer(&check, local(&other, &[5]));
     assert_eq!(lone.services(&other), Some(&list(&[5])));
-    // Somebody else speaks in its name: it is asked itself.
+    // Another address writes in its name: it is asked itself.
     lone.pass(ms(1100));
     let check = lone.take_asked(&other);
     lone.answer(&check, Answer::Hash("".into()));

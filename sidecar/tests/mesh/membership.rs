@@ -111,7 +111,7 @@ proptest! {
                 };
                 revision += 1;
             }
-            // Too far behind for single changes, or now the same.
+            // Too far behind for single changes, or already the same.
             prop_assert!(revision < directory.revision() || list == directory.local().khala_nodes);
         }
     }
@@ -172,7 +172,10 @@ fn unverified_nodes_are_bounded_and_make_room_for_direct_ones() {
             .iter()
             .filter(|action| matches!(action, Action::Exchange { .. }))
             .count();
-        assert!(n <= 64 || asked == 0, "more than 64 strangers are asked at once");
+        assert!(
+            n <= 64 || asked == 0,
+            "more than 64 unverified nodes are asked at once"
+        );
     }
     assert_eq!(protocol.membership().peers().count(), MAX_NODES - 1);
     let speaker = named(20_000);

@@ -9,7 +9,7 @@ use sidecar::mesh::wire::{
     Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Request, Suspect,
 };
 
-/// The gossip sent to a node, which is taken.
+/// Takes the gossip sent to a node.
 fn sent_to(lone: &mut Lone, node: &Node) -> Vec<(DatagramKind, Gossip)> {
     let (theirs, others) = std::mem::take(&mut lone.sent)
         .into_iter()
@@ -96,7 +96,7 @@ fn a_peer_that_answers_exchanges_is_up_though_datagrams_get_lost() {
 fn one_lost_probe_costs_no_exchange_despite_a_long_round_trip() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
-    // The way there and back takes 100 ms.
+    // The round trip takes 100 ms.
     let mut answers = Vec::new();
     let mut pings = 0;
     for _ in 0..100 {
@@ -177,7 +177,7 @@ fn a_suspicion_is_probed_and_broadcast() {
         }]
     );
 
-    // Nobody is believed that a node is gone: this one answers.
+    // No report alone takes a node down: this one answers.
     lone.pass(ms(10));
     says(&mut lone, DatagramKind::Search, &other, &[&other]);
     assert!(lone.protocol.membership().is_up(&other));
@@ -211,7 +211,7 @@ fn many_peers_behind_a_healed_partition_are_asked_at_once() {
 fn a_peer_that_no_longer_announces_gossip_is_sent_none() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
-    // The original takes its place under its name, and is found when it does not answer as before.
+    // The original takes its place under its name, and is detected by the missing header.
     while lone.asked.is_empty() {
         lone.pass(ms(50));
     }
@@ -229,7 +229,7 @@ fn a_peer_that_no_longer_announces_gossip_is_sent_none() {
     assert!(lone.protocol.membership().is_up(&other));
 }
 
-/// A node of our own kind asks for our list and brings its own.
+/// A gossiping node asks for our list and sends its own.
 fn introduce(lone: &mut Lone, node: &Node, from: &Node) {
     let introduction = Request::Local(NodeServices {
         node: node.clone(),
@@ -245,7 +245,7 @@ fn introduce(lone: &mut Lone, node: &Node, from: &Node) {
 fn a_node_that_sends_its_list_is_up_at_once() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     introduce(&mut lone, &other, &node("third", 3));
-    assert!(!lone.protocol.membership().is_up(&other), "somebody else spoke");
+    assert!(!lone.protocol.membership().is_up(&other), "another address wrote");
 
     let (mut lone, other) = (Lone::new(), node("other", 2));
     introduce(&mut lone, &other, &other);

@@ -36,7 +36,7 @@ fn seed() -> u64 {
     set.and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
-/// On average over all nodes, per second.
+/// The average over all nodes, per second.
 fn rate(traffic: &[Traffic], time: Duration, field: fn(&Traffic) -> u64) -> u64 {
     let all: u64 = traffic.iter().map(field).sum();
     all / u64::try_from(traffic.len()).unwrap() / time.as_secs()
@@ -70,12 +70,12 @@ fn meets_its_objectives(nodes: usize) {
     );
 
     world.freeze(places[nodes / 3]);
-    within(&mut world, 4 * SECOND, "one stands still");
+    within(&mut world, 4 * SECOND, "one frozen");
     world.thaw(places[nodes / 3]);
-    within(&mut world, 5 * SECOND, "it goes on");
+    within(&mut world, 5 * SECOND, "thawed");
 
     world.partition(&places[..nodes / 2]);
-    within(&mut world, 20 * SECOND, "cut in two");
+    within(&mut world, 20 * SECOND, "partitioned");
     world.heal();
     within(&mut world, 5 * SECOND, "healed");
 }
@@ -90,7 +90,7 @@ fn a_mesh_of_a_hundred_meets_its_objectives() {
     meets_its_objectives(100);
 }
 
-/// Five nodes that gossip over a good network, and have for a while.
+/// Five gossiping nodes on a reliable network, settled.
 fn small(seed: u64) -> (World, Vec<std::net::IpAddr>) {
     let network = Network {
         gossiping: 1.0,

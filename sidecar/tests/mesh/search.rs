@@ -26,7 +26,7 @@ fn distance(own: SocketAddr, to: SocketAddr) -> u128 {
     number(to.ip()).abs_diff(number(own.ip()))
 }
 
-/// What a node that nobody answers searches within a time, and when.
+/// The places that a node without answers searches within this time, and when.
 fn searched(
     own: SocketAddr,
     config: &DiscoverySettings,
@@ -36,7 +36,7 @@ fn searched(
     searched_from(7, own, config, timing, time)
 }
 
-/// As [`searched`], with that seed.
+/// As [`searched`], with this seed.
 fn searched_from(
     seed: u64,
     own: SocketAddr,
@@ -74,7 +74,7 @@ prop_compose! {
         let ip = if v6 {
             IpAddr::from(Ipv6Addr::from_bits(address))
         } else {
-            // Not on loopback, where more is near.
+            // Not on loopback, where more places are near.
             IpAddr::from(Ipv4Addr::from_bits(address as u32 >> 2 | 1 << 31))
         };
         let bits = if v6 { 128 } else { 32 };
@@ -254,7 +254,7 @@ fn settled_meshes_on_loopback_that_are_far_from_each_other_find_each_other() {
     let pair = |world: &mut World| [world.start(), world.start()];
     let near = pair(&mut world);
     for _ in 0..200 {
-        // Nobody has seen it: only its address is passed over.
+        // No node has heard of it; only its address is left out.
         let nobody = world.start();
         world.kill(nobody);
     }

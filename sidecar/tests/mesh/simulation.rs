@@ -28,7 +28,7 @@ fn each_seed(count: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
     }
 }
 
-/// Some meshes are of nodes that gossip, some of others, some mixed.
+/// The share of gossiping nodes: all, none or some of the mesh, by seed.
 fn gossiping(seed: u64) -> f64 {
     [0.0, 0.5, 1.0][usize::try_from(seed % 3).unwrap()]
 }
@@ -118,7 +118,7 @@ fn lost_changes_are_repaired() {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
         world.converge_within(SECOND);
-        // Half of all answers get lost: a change may have been taken though its teller thinks not.
+        // Half of all answers get lost: a change may have been applied though its sender does not know.
         world.set_network(Network {
             lost_answers: 0.5,
             ..Network::default()
@@ -143,11 +143,11 @@ fn crashed_nodes_are_dropped_and_leaving_ones_at_once() {
         world.converge_within(SECOND);
         world.leave(nodes[0]);
         world.converge_within(Duration::from_millis(50));
-        // A question of its that arrives after its goodbye is looked into, for a moment.
+        // A request of its that arrives after its `leave` makes it known again for a moment.
         world.run_for(Duration::from_millis(300));
         world.assert_forgotten(nodes[0]);
         world.kill(nodes[1]);
-        // Where the kernel does not tell those that gossip, their pings do.
+        // If no kernel closes a connection, probes detect it.
         let limit = if gossiping(seed) == 0.0 { 700 } else { 2000 };
         world.converge_within(Duration::from_millis(limit));
         world.freeze(nodes[2]);
@@ -188,7 +188,7 @@ fn a_node_recreated_at_its_address_leaves_no_stale_entry() {
             5,
             "seed {seed}: the old node is still known"
         );
-        // And as itself, but with nothing to offer now.
+        // The same node again, now without instances.
         world.offer(nodes[3], "b", 10);
         world.converge_within(SECOND);
         world.restart(nodes[3]);

@@ -109,7 +109,7 @@ async fn a_node_that_dies_is_down_and_one_in_its_place_is_another() {
         |instances| instances.offered.len() == 1,
     )
     .await;
-    // Dropped: its sockets close without a goodbye.
+    // Dropped: its sockets close without a `leave`.
     drop(dying);
     eventually_in(&mut staying.mesh.instances(), "no instance", |instances| {
         instances.offered.is_empty()
@@ -177,7 +177,7 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
     })
     .await;
     let dropped = other.dropped();
-    // Told while the original does not yet hold us to be up: it drops this.
+    // Announced while the original does not have us as up yet: it drops this.
     node.offers.send_replace(vec![
         offer("a", subnet.address(1), 8000, 15),
         offer("a", subnet.address(1), 8001, 10),
@@ -282,13 +282,13 @@ async fn large_bodies_wait_for_permits_and_small_ones_do_not() {
     let node = subnet.start(1, vec![]).await;
     let at = node.mesh.node().endpoint();
     let mut slow = Vec::new();
-    // One address has one turn, and three are all there are.
+    // One address has one permit, and there are three in all.
     for host in [2, 2, 3, 4] {
         slow.push(announce_body(subnet.address(host), at).await);
     }
     let late = subnet.address(5);
     let large = format!("[{}]", " ".repeat(100_000));
-    eventually_async("a large body has no turn", async || {
+    eventually_async("a large body has no permit", async || {
         let answer = crate::common::original::put(late, at, "node", &large).await;
         answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 503 "))
     })

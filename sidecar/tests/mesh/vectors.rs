@@ -97,7 +97,7 @@ fn every_recorded_hash_is_computed_alike() {
     for packet in &capture.datagrams {
         let datagram = Datagram::parse(packet.payload.as_bytes()).unwrap();
         let expected = if packet.t < 60.0 {
-            // Until its checks succeed, a node's neighbours are not healthy.
+            // Until its checks succeed, a node's peers are not healthy.
             membership_hash(nodes.values().filter(|node| node.address() == packet.source.ip()))
         } else {
             // The addresses differ in their last digit: their order is the map's.
@@ -119,7 +119,7 @@ fn every_recorded_exchange_round_trips_to_the_byte() {
     }
 }
 
-/// A node in a state told by the recording.
+/// A node in the state that the recording shows.
 struct Recorded {
     protocol: Protocol,
     now: Duration,
@@ -193,7 +193,7 @@ fn from_the_recorded_state_the_answers_are_the_recorded_ones() {
         let mut server = Recorded::new(own, &offered[&exchange.server]);
         for (endpoint, node) in nodes.iter().filter(|(_, node)| *node != own) {
             match exchange.answer() {
-                // Who was known, and how, only the answer tells.
+                // Only the answer shows which nodes were known.
                 Answer::Nodes(states) => {
                     if let Some(state) = states.iter().find(|state| state.node == *node) {
                         server.learn(node, state.healthy.then_some(&offered[endpoint]));

@@ -1,4 +1,4 @@
-//! What peers may send: round trips, strictness, and no panic whatever comes.
+//! Datagrams and bodies: round trips, strictness, and no panic for any input.
 
 use std::net::IpAddr;
 

@@ -2,7 +2,7 @@
 
 use sidecar::mesh::wire::{Answer, ExchangeKind, MAX_HASH, MAX_NODES, Meta, Request, services_hash};
 
-/// Reads a body that goes wrong early, and says that it is not read to its end: what follows is no JSON.
+/// The error for a body that goes wrong early, and is not read to its end: what follows is no JSON.
 fn refused_early(kind: ExchangeKind, start: &str) -> String {
     let body = format!("{start} this is no JSON");
     let refused = Request::parse(kind, body.as_bytes()).expect_err("refused");

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::anti_entropy::HashResult;
 use super::exchange::Blame;
-use super::jitter::jittered;
 use super::peer::{Peer, PeerEvent, Source, Transition};
 use super::plan::{InFlight, Task};
+use super::timers::jittered;
 use super::{Action, Departure, Failure, Protocol};
 use crate::mesh::directory::Change;
 use crate::mesh::wire::{Answer, Node, NodeServices, Request};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::anti_entropy::Repair;
-use super::jitter::jittered;
 use super::membership::Heard;
 use super::peer::{PeerEvent, Source};
+use super::timers::jittered;
 use super::{Action, Departure, Protocol};
 use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Suspect};
 

@@ -8,9 +8,9 @@ use rand::rngs::StdRng;
 
 use super::config::Config;
 use super::event::Failure;
-use super::jitter::jittered;
 use super::peer::Peer;
 use super::rtt::RttEstimate;
+use super::timers::jittered;
 use crate::mesh::wire::NodeState;
 
 /// Picks the initiator of a pair, so that each node initiates half of its exchanges.

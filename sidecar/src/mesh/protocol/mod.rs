@@ -27,7 +27,6 @@ pub mod config;
 mod datagrams;
 mod event;
 mod exchange;
-mod jitter;
 mod join;
 pub mod membership;
 pub mod peer;

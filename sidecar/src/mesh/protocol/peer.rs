@@ -96,6 +96,25 @@ pub enum PeerState {
     Left,
 }
 
+impl PeerState {
+    fn vitals_mut(&mut self) -> Option<&mut Vitals> {
+        match self {
+            Self::Alive { vitals, .. } | Self::Suspect { vitals, .. } => Some(vitals),
+            _ => None,
+        }
+    }
+
+    /// What the checks of a peer that is not up depend on: source and backoff.
+    fn checks_mut(&mut self) -> Option<(&mut Source, &mut u32)> {
+        match self {
+            Self::Unverified { source, backoff, .. } | Self::Down { source, backoff, .. } => {
+                Some((source, backoff))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What happens to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerEvent {
@@ -249,15 +268,17 @@ impl Peer {
         }
     }
 
-    /// Takes in one event.
+    /// Takes in one event. This is the only place where a peer's state changes.
     pub fn apply(&mut self, now: Duration, event: PeerEvent, config: &Config) -> Transition {
         let was_up = self.is_up();
+        if self.state != PeerState::Left {
+            self.state = self.after(now, event, config);
+        }
         match event {
             PeerEvent::GossipSeen => self.gossips = true,
             PeerEvent::GossipEnded => self.gossips = false,
             _ => {}
         }
-        self.state = self.after(now, event, config);
         match (was_up, self.is_up()) {
             _ if self.state == PeerState::Left => Transition::Left,
             (false, true) => Transition::CameUp,
@@ -267,124 +288,95 @@ impl Peer {
     }
 
     fn after(&self, now: Duration, event: PeerEvent, config: &Config) -> PeerState {
+        let alive = |vitals| PeerState::Alive {
+            vitals,
+            probe_pending: false,
+        };
         let mut state = self.state;
-        match (event, &mut state) {
-            (PeerEvent::Removed, _) => return PeerState::Left,
-
-            (
-                PeerEvent::Introduced,
-                PeerState::Unverified { source, .. } | PeerState::Down { source, .. },
-            ) => *source = Source::Direct,
-
-            (PeerEvent::Seen, PeerState::Unverified { backoff, .. } | PeerState::Down { backoff, .. }) => {
-                *backoff = 0;
-            }
-
-            (
-                PeerEvent::Datagram,
-                PeerState::Alive {
-                    vitals: Vitals { silent, .. },
-                    ..
+        match event {
+            PeerEvent::Removed => return PeerState::Left,
+            PeerEvent::Introduced => {
+                if let Some((source, _)) = state.checks_mut() {
+                    *source = Source::Direct;
                 }
-                | PeerState::Suspect {
-                    vitals: Vitals { silent, .. },
-                    ..
+            }
+            PeerEvent::Seen => {
+                if let Some((_, backoff)) = state.checks_mut() {
+                    *backoff = 0;
                 }
-                | PeerState::Down { silent, .. },
-            ) => *silent = false,
-
-            (PeerEvent::Verified, PeerState::Unverified { .. } | PeerState::Down { .. }) => {
-                let vitals = Vitals {
-                    last_heard: now,
-                    failed_checks: 0,
-                    silent: self.is_silent(),
-                };
-                let probe_pending = false;
-                return PeerState::Alive {
-                    vitals,
-                    probe_pending,
-                };
             }
-            (PeerEvent::Verified, PeerState::Alive { vitals, .. } | PeerState::Suspect { vitals, .. }) => {
-                vitals.failed_checks = 0;
-            }
-
-            (PeerEvent::Heard, PeerState::Alive { vitals, .. } | PeerState::Suspect { vitals, .. }) => {
-                let vitals = Vitals {
-                    last_heard: now,
-                    ..*vitals
-                };
-                let probe_pending = false;
-                return PeerState::Alive {
-                    vitals,
-                    probe_pending,
-                };
-            }
-
-            (PeerEvent::ProbeDue, PeerState::Alive { .. } | PeerState::Suspect { .. })
-                if self.unanswered() >= config.probes_until_down =>
-            {
-                return self.down(now);
-            }
-            (PeerEvent::ProbeDue, PeerState::Suspect { probes, .. }) => *probes += 1,
-            (
-                PeerEvent::ProbeDue,
-                PeerState::Alive {
-                    vitals,
-                    probe_pending,
-                },
-            ) => {
-                if *probe_pending {
-                    return PeerState::Suspect {
-                        vitals: *vitals,
-                        probes: 2,
-                        reported: false,
-                    };
+            PeerEvent::Datagram => {
+                if let PeerState::Down { silent, .. } = &mut state {
+                    *silent = false;
+                } else if let Some(vitals) = state.vitals_mut() {
+                    vitals.silent = false;
                 }
-                *probe_pending = true;
             }
-
-            (PeerEvent::Suspected, PeerState::Alive { vitals, .. }) => {
-                return PeerState::Suspect {
-                    vitals: *vitals,
-                    probes: self.unanswered(),
-                    reported: true,
-                };
+            PeerEvent::Verified => match state.vitals_mut() {
+                Some(vitals) => vitals.failed_checks = 0,
+                None => {
+                    return alive(Vitals {
+                        last_heard: now,
+                        failed_checks: 0,
+                        silent: self.is_silent(),
+                    });
+                }
+            },
+            PeerEvent::Heard => {
+                if let Some(vitals) = state.vitals_mut() {
+                    vitals.last_heard = now;
+                    return alive(*vitals);
+                }
             }
-            (PeerEvent::Suspected, PeerState::Suspect { reported, .. }) => *reported = true,
-
-            (PeerEvent::CheckFailed, PeerState::Alive { vitals, .. } | PeerState::Suspect { vitals, .. }) => {
-                vitals.failed_checks = vitals.failed_checks.saturating_add(1);
-                if vitals.failed_checks >= config.checks_until_down {
+            PeerEvent::ProbeDue => {
+                if self.is_up() && self.unanswered() >= config.probes_until_down {
                     return self.down(now);
                 }
+                match &mut state {
+                    PeerState::Alive {
+                        probe_pending: pending @ false,
+                        ..
+                    } => *pending = true,
+                    PeerState::Alive { vitals, .. } => {
+                        return PeerState::Suspect {
+                            vitals: *vitals,
+                            probes: 2,
+                            reported: false,
+                        };
+                    }
+                    PeerState::Suspect { probes, .. } => *probes += 1,
+                    _ => {}
+                }
             }
-            (
-                PeerEvent::CheckFailed,
-                PeerState::Unverified {
-                    source,
-                    failed_checks,
-                    backoff,
-                    ..
-                },
-            ) => {
-                *source = Source::Relayed;
-                *failed_checks = failed_checks.saturating_add(1);
-                *backoff = backoff.saturating_add(1);
+            PeerEvent::Suspected => {
+                if let Some(vitals) = state.vitals_mut() {
+                    return PeerState::Suspect {
+                        vitals: *vitals,
+                        probes: self.unanswered(),
+                        reported: true,
+                    };
+                }
             }
-            (PeerEvent::CheckFailed, PeerState::Down { source, backoff, .. }) => {
-                *source = Source::Relayed;
-                *backoff = backoff.saturating_add(1);
+            PeerEvent::CheckFailed => {
+                if let PeerState::Unverified { failed_checks, .. } = &mut state {
+                    *failed_checks = failed_checks.saturating_add(1);
+                }
+                if let Some((source, backoff)) = state.checks_mut() {
+                    *source = Source::Relayed;
+                    *backoff = backoff.saturating_add(1);
+                } else if let Some(vitals) = state.vitals_mut() {
+                    vitals.failed_checks = vitals.failed_checks.saturating_add(1);
+                    if vitals.failed_checks >= config.checks_until_down {
+                        return self.down(now);
+                    }
+                }
             }
-
-            (PeerEvent::GossipEnded, PeerState::Alive { vitals, .. } | PeerState::Suspect { vitals, .. }) => {
-                let (vitals, probe_pending) = (*vitals, false);
-                return PeerState::Alive {
-                    vitals,
-                    probe_pending,
-                };
+            PeerEvent::GossipSeen => {}
+            PeerEvent::GossipEnded => {
+                if let Some(vitals) = state.vitals_mut() {
+                    return alive(*vitals);
+                }
             }
-            _ => {}
         }
         state
     }

@@ -20,9 +20,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 
 use super::config::Config;
-use super::jitter::{jittered, within};
 use super::peer::{Peer, PeerState};
-use super::timers::Timers;
+use super::timers::{Timers, jittered, within};
 
 /// A probe that is scheduled by the interval.
 #[derive(Debug, Clone, Copy)]
@@ -166,7 +165,7 @@ impl Probes {
         }
     }
 
-    /// Schedules the next probe of a peer that is down, one of so many.
+    /// Schedules the next probe of a peer that is down, one of `down` such peers.
     pub(super) fn down(&mut self, now: Duration, peer: SocketAddr, down: usize, rng: &mut StdRng) {
         let interval = self.config.probe_down_interval(down);
         let pause = jittered(rng, interval, self.config.jitter);

@@ -13,10 +13,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 
 use super::config::Config;
-use super::jitter::jittered;
 use super::membership::Membership;
 use super::places::Search;
 use super::sweep::Sweep;
+use super::timers::jittered;
 
 /// One visit of each near place.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Round {
 }
 
 impl Round {
-    /// The next places, at most so many; none once the round is over.
+    /// The next places, at most `count`; none once the round is over.
     fn take(&mut self, count: usize) -> Vec<SocketAddr> {
         let Self { search, left, .. } = self;
         left.filter_map(|number| search.place(number))

@@ -1,7 +1,10 @@
-//! Deadlines, at most one for each key.
+//! Deadlines, at most one for each key, and the randomness of pauses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
 
 /// A set of keys, each with the time at which it is due.
 #[derive(Debug)]
@@ -46,4 +49,14 @@ impl<K: Copy + Ord> Timers<K> {
         self.cancel(key);
         Some(key)
     }
+}
+
+/// This time, shortened or extended by at most that share of it, so that nodes do not act in step.
+pub(super) fn jittered(rng: &mut StdRng, time: Duration, share: f64) -> Duration {
+    time.mul_f64(rng.random_range(1.0 - share..1.0 + share))
+}
+
+/// A moment of this period, all equally likely.
+pub(super) fn within(rng: &mut StdRng, period: Duration) -> Duration {
+    period.mul_f64(rng.random_range(0.0..1.0))
 }

@@ -1,9 +1,9 @@
 //! Reads JSON straight into types, with errors that name the key. The first violation ends the reading, so that a body
 //! costs little more than its bytes.
 //!
-//! Serde's derive is not used for what peers send: it takes an array for an object and refuses a repeated key, while the
-//! original's bodies are objects only and the last of equal keys counts. It also has no bound on an array's length before
-//! it is read, and its errors neither name the place nor say what was found without quoting what a peer wrote.
+//! Serde's derive is not used for what peers send: it takes an array for an object, which the tests of the wire refuse,
+//! and rejects repeated keys, of which here the last counts. Its errors do not name the place within a body, and it
+//! bounds an array only once all of it is read.
 
 use std::fmt;
 use std::marker::PhantomData;

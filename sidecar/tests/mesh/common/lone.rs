@@ -66,7 +66,7 @@ impl Lone {
         })
     }
 
-    /// One that searches as these settings say.
+    /// A node with these search settings.
     pub(crate) fn searching(config: &DiscoverySettings) -> Self {
         let own = node("own", 1);
         let search = Search::new(own.datagram_address(), config);

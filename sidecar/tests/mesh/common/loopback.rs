@@ -1,4 +1,4 @@
-//! Nodes on loopback addresses, and waiting for what they come to know.
+//! Nodes on loopback addresses, and conditions to wait for.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Subnet {
     }
 }
 
-/// A port that nobody uses on any address, for both protocols.
+/// A port that is free on every address, for both protocols.
 fn free_port() -> u16 {
     loop {
         let tcp = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
@@ -100,7 +100,7 @@ pub(crate) fn offer(service: &str, ip: IpAddr, port: u16, weight: u32) -> Offer 
     }
 }
 
-/// Waits until what is watched is as wanted.
+/// Waits until the watched value meets a condition.
 pub(crate) async fn eventually_in<T: std::fmt::Debug>(
     watched: &mut watch::Receiver<Arc<T>>,
     what: &str,
@@ -127,7 +127,7 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     assert!(held, "not within {DEADLINE:?}: {what}");
 }
 
-/// As [`eventually`], of a condition that must be asked for.
+/// As [`eventually`], for an asynchronous condition.
 pub(crate) async fn eventually_async(what: &str, holds: impl AsyncFn() -> bool) {
     let polling = async {
         while !holds().await {

@@ -76,7 +76,7 @@ impl Original {
         self.state.lock().unwrap().dropped
     }
 
-    /// How many requests it was sent.
+    /// Number of requests that it has received.
     pub(crate) fn requests(&self) -> usize {
         self.state.lock().unwrap().requests
     }
@@ -140,7 +140,7 @@ impl Original {
     }
 }
 
-/// Says that a node is there which knows nobody.
+/// Sends a `search` of a node that knows no others.
 pub(crate) async fn search(udp: &UdpSocket, node: &Node, to: SocketAddr) {
     let datagram = Datagram {
         kind: DatagramKind::Search,
@@ -162,7 +162,7 @@ pub(crate) async fn check(at: SocketAddr) {
     );
 }
 
-/// A request in the original's words, and the whole answer.
+/// Sends a request as the original writes it; gives the whole answer.
 pub(crate) async fn put(own: IpAddr, to: SocketAddr, kind: &str, body: &str) -> io::Result<String> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(own, 0))?;
@@ -230,7 +230,7 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
 }
 
 impl State {
-    /// Changes count only from nodes held to be up.
+    /// Changes count only from nodes that are up.
     fn list(&mut self, node: &Node) -> Option<&mut ServiceList> {
         let list = self.up.get_mut(node);
         self.dropped += usize::from(list.is_none());
@@ -264,7 +264,7 @@ impl State {
                 }
                 Answer::Done
             }
-            // It never knows quite the same: worse than the original.
+            // Its hash never matches: worse than the original.
             Request::Hash(_) => Answer::Hash("".into()),
             Request::Sync(lists) => Answer::Diff(lists.into_iter().map(|list| list.node).collect()),
         }

@@ -20,7 +20,7 @@ impl World {
             if !self.step(end) {
                 let why = self
                     .converged()
-                    .expect_err("it was looked at after the last change");
+                    .expect_err("it was checked after the last change");
                 panic!(
                     "seed {}: no convergence {time:?} later, at {:?}: {why}",
                     self.seed, self.now
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// How many nodes are known at a place, whatever their health.
+    /// Number of nodes known at a place, itself included, whatever their health.
     pub(crate) fn known_names(&self, place: Place) -> usize {
         self.living[&place].protocol.membership().peers().count() + 1
     }

@@ -10,7 +10,7 @@ use super::{Arrival, Living, PORT, Place, World};
 impl World {
     pub(super) fn deliver(&mut self, place: Place, arrival: Arrival) {
         let Some(living) = self.living.get_mut(&place) else {
-            // Nobody there: the kernel refuses connections.
+            // No node there: the kernel refuses connections.
             if let Arrival::Request { from, asker, id, .. } = arrival {
                 let refused = Arrival::Answered {
                     incarnation: asker,
@@ -79,7 +79,7 @@ impl World {
                 outcome,
                 gossips,
             } => {
-                // The first of answer and timeout counts.
+                // Of answer and timeout the first counts.
                 if self.under_way.remove(&(place, incarnation, id)) && incarnation == living.incarnation {
                     let gossips = gossips.filter(|_| living.gossips);
                     if let Some(endpoint) = gossips {

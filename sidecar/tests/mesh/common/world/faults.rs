@@ -1,4 +1,4 @@
-//! What can happen to nodes and to the network between them.
+//! Faults of nodes and of the network between them.
 
 use std::net::SocketAddr;
 

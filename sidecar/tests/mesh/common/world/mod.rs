@@ -82,7 +82,7 @@ pub(crate) struct World {
     /// Connections that are kept between exchanges.
     kept: HashSet<(Place, Place)>,
     traffic: BTreeMap<Place, Traffic>,
-    /// Whether any node's view may have changed since convergence was last looked at.
+    /// Whether any node's view may have changed since convergence was last checked.
     changed: bool,
 }
 

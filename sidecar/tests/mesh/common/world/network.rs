@@ -1,4 +1,4 @@
-//! What the simulated network is like: how it treats what is sent, and where nodes are in it.
+//! Properties of the simulated network: loss, delay, and where nodes are in it.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;

@@ -1,7 +1,7 @@
-//! What goes over the network: how much it is, and how long it takes where some of it is lost.
+//! Traffic on the simulated network: its volume, and its delay if some of it is lost.
 //!
 //! Counted is what a network would carry: each packet with its IP and UDP or TCP header. An exchange is its
-//! handshake (where no connection is kept), its data, an acknowledgement for two segments of data, and its end.
+//! handshake (if no connection is kept), its data, an acknowledgement for two segments of data, and its end.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,19 +18,19 @@ const SEGMENT_HEADER: usize = 52;
 const SEGMENT: usize = 1448;
 /// Segments in the first flight; it doubles from flight to flight.
 const FLIGHT: usize = 10;
-/// What hyper and the client write beside path, host and body; and the server beside the body.
+/// Bytes that hyper and the client write besides path, host and body, and the server besides the body.
 const REQUEST_HEAD: usize = "PUT  HTTP/1.1\r\nHost: \r\nUser-Agent: sidecar/0.1.0\r\n\
     Content-Type: application/json\r\nContent-Length: 12345\r\n\r\n"
     .len();
 const ANSWER_HEAD: usize = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12345\r\n\
     date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
     .len();
-/// How long a client waits for the first handshake's end, less than a kernel; it doubles from try to try.
+/// Timeout for the first handshake, shorter than a kernel's; it doubles from try to try.
 const HANDSHAKE: Duration = Duration::from_millis(250);
-/// How long it waits for the acknowledgement of data, beyond the way there and back.
+/// Timeout for the acknowledgement of data, beyond the round trip.
 const DATA_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What one node sent and received. Exchanges count where they were made.
+/// Traffic of one node. An exchange counts for the node that made it.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Traffic {
     pub(crate) datagrams_sent: u64,
@@ -47,7 +47,7 @@ fn count(n: usize) -> u64 {
 }
 
 impl World {
-    /// What each node has sent and received since this was last asked.
+    /// The traffic of each node since the last call.
     pub(crate) fn take_traffic(&mut self) -> Vec<Traffic> {
         let taken = std::mem::take(&mut self.traffic);
         let mut all: Vec<Traffic> = taken.into_values().collect();
@@ -74,7 +74,7 @@ impl World {
         traffic.bytes += count(size + DATAGRAM_HEADER);
     }
 
-    /// How long a request takes until it is there; none where it never is.
+    /// Delay until a request arrives; none if it never does.
     pub(super) fn asked(&mut self, from: Place, to: SocketAddr, request: &Request) -> Option<Duration> {
         let there = !self.apart(from, to.ip());
         if !self.network.tcp {
@@ -88,7 +88,7 @@ impl World {
             self.kept.remove(&(from, to.ip()))
         };
         if !there {
-            // A SYN, or data, that nobody answers.
+            // A SYN, or data, that is not answered.
             self.count_segments(from, to.ip(), 1, 0);
             return None;
         }
@@ -127,7 +127,7 @@ impl World {
         let (mut left, mut flight) = (size.div_ceil(SEGMENT).max(1), FLIGHT);
         loop {
             let segments = i32::try_from(left.min(flight)).unwrap_or(i32::MAX);
-            // The lost ones of a flight are sent again together.
+            // The lost segments of a flight are repeated together.
             while self.chance(1.0 - (1.0 - self.network.loss).powi(segments)) {
                 time += DATA_TIMEOUT + self.delay() + self.delay();
                 if segments > 1 {
