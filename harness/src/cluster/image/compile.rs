@@ -24,8 +24,9 @@ pub(super) struct Compiled {
     pub(super) fresh: bool,
 }
 
-/// Links the C library statically, because the image contains no libraries.
-const FLAGS: &str = "-Ctarget-feature=+crt-static";
+/// Static, because the image contains no libraries, and at a fixed address: a relocatable program corrects its tables of
+/// addresses when it starts, and each page of them takes memory of its own.
+const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
 
 /// Compiles the programs of an image.
 pub(super) async fn compile(
@@ -63,7 +64,7 @@ pub(super) async fn compile(
         .current_dir(checkout.root())
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .env("CARGO_TERM_COLOR", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
