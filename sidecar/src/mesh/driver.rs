@@ -65,7 +65,7 @@ impl Driver {
         self.act(actions, &mut exchanges);
         self.publishing.publish_if_due(&self.protocol);
         loop {
-            if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_told()) {
+            if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
                 // First: a request of ours that arrives after `leave` would look like a sign of life.
                 exchanges.shutdown().await;
                 self.send_leave(started.elapsed()).await;

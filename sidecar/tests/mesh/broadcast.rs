@@ -11,7 +11,7 @@ use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
 use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Gossip, Node, NodeServices, Request, Suspect};
 
-fn told(lone: &mut Lone, by: &Node) -> Vec<Suspect> {
+fn broadcasts_to(lone: &mut Lone, by: &Node) -> Vec<Suspect> {
     lone.sent.clear();
     says(lone, DatagramKind::Search, by, &[]);
     let sent = lone.sent.iter().find(|(to, _)| *to == by.datagram_address());
@@ -36,10 +36,10 @@ fn probes_of_unverified_nodes_use_no_broadcast_up() {
     bring_up(&mut lone, &third);
     lose(&mut lone, &third, &other);
     for host in 50..80 {
-        says(&mut lone, DatagramKind::Search, &node("stranger", host), &[]);
+        says(&mut lone, DatagramKind::Search, &node("unverified", host), &[]);
     }
     assert_eq!(
-        told(&mut lone, &other).len(),
+        broadcasts_to(&mut lone, &other).len(),
         1,
         "the peer has not been sent it before"
     );
@@ -61,7 +61,7 @@ fn a_peer_that_is_up_again_is_not_broadcast_as_down() {
         .serve_gossiping(lone.now, third.address(), introduction);
     lone.took(actions);
     assert!(lone.protocol.membership().is_up(&third));
-    assert_eq!(told(&mut lone, &other), []);
+    assert_eq!(broadcasts_to(&mut lone, &other), []);
 }
 
 /// A mesh of IPv6, whose longest addresses leave room for four in a datagram.
@@ -101,7 +101,8 @@ fn all_broadcasts_are_transmitted_equally_often() {
     for one in lost.iter().chain([&watcher]) {
         introduce(&mut protocol, one, now);
     }
-    let mut told: BTreeMap<SocketAddr, usize> = lost.iter().map(|node| (node.endpoint(), 0)).collect();
+    let mut transmissions: BTreeMap<SocketAddr, usize> =
+        lost.iter().map(|node| (node.endpoint(), 0)).collect();
     let watch = |protocol: &mut Protocol, now| {
         let gossip = Gossip {
             nodes: protocol.membership().digest(),
@@ -136,7 +137,7 @@ fn all_broadcasts_are_transmitted_equally_often() {
                         .into_iter()
                         .flat_map(|gossip| gossip.suspects)
                     {
-                        *told.entry(suspects.endpoint).or_default() += usize::from(suspects.down);
+                        *transmissions.entry(suspects.endpoint).or_default() += usize::from(suspects.down);
                     }
                 }
                 Action::Exchange { id, .. } => {
@@ -148,7 +149,7 @@ fn all_broadcasts_are_transmitted_equally_often() {
         }
     }
     assert_eq!(protocol.membership().healthy().len(), 2, "both are down");
-    let counts: Vec<usize> = told.values().copied().collect();
+    let counts: Vec<usize> = transmissions.values().copied().collect();
     assert!(
         counts.iter().all(|count| *count >= 7),
         "broadcast as down: {counts:?}"

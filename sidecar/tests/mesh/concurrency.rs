@@ -201,7 +201,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
     }
     let mut under_way: Vec<(Duration, Asked)> = Vec::new();
     let (mut checked, mut longest) = (lone.now, ms(0));
-    let mut told = false;
+    let mut announced = false;
     for step in 0..2000 {
         if step == 500 {
             lone.event(Event::Offers(vec![offer(80)]));
@@ -227,7 +227,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
                 };
                 lone.answer(&asked, answer);
             } else if asked.to == gossiping.endpoint() {
-                told = true;
+                announced = true;
                 lone.event(Event::Gossips(asked.to));
                 lone.answer(&asked, Answer::Done);
             } else {
@@ -242,7 +242,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
     }
     longest = longest.max(lone.now - checked);
     assert!(longest < ms(1000), "not checked for {longest:?}");
-    assert!(told, "no instance was announced for 15 s");
+    assert!(announced, "no instance was announced for 15 s");
 }
 
 #[test]

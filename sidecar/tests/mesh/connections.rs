@@ -48,7 +48,7 @@ async fn other_is(node: &Started, health: Health) {
 }
 
 /// Offers one instance after the other, each once the one before is acknowledged.
-async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(usize) -> bool) {
+async fn announce_changes(node: &Started, subnet: &Subnet, host: u32, announced: impl Fn(usize) -> bool) {
     let counters = node.mesh.counters();
     let mut offers = node.offers.borrow().clone();
     for port in 8001..8005 {
@@ -56,7 +56,7 @@ async fn tell_changes(node: &Started, subnet: &Subnet, host: u32, told: impl Fn(
         node.offers.send_replace(offers.clone());
         let count = u64::try_from(offers.len()).unwrap();
         eventually("a new instance is announced and acknowledged", || {
-            told(offers.len()) && counters.made(ExchangeKind::Add, Outcome::Answered) == count
+            announced(offers.len()) && counters.made(ExchangeKind::Add, Outcome::Answered) == count
         })
         .await;
     }
@@ -79,7 +79,7 @@ async fn a_crash_between_checks_is_detected_by_the_kept_connection() {
         })
         .await;
     }
-    tell_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
+    announce_changes(&staying, &subnet, 1, |count| instances(&dying) == count).await;
     // Dropped: its sockets close without a `leave`.
     drop(dying);
     other_is(&staying, Health::Down).await;
@@ -234,7 +234,7 @@ async fn a_peer_that_closes_after_each_answer_is_not_checked_more_often() {
     })
     .await;
     other.call_up(node.mesh.node()).await;
-    tell_changes(&node, &subnet, 1, |count| {
+    announce_changes(&node, &subnet, 1, |count| {
         other.list_of(node.mesh.node()).len() == count
     })
     .await;

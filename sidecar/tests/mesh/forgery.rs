@@ -20,17 +20,17 @@ fn broadcasts_of_an_unverified_node_are_ignored() {
     lone.pass(ms(390));
     lone.sent.clear();
     lone.asked.clear();
-    let stranger = node("stranger", 99);
+    let unverified = node("unverified", 99);
     says(
         &mut lone,
         DatagramKind::Inform,
-        &stranger,
+        &unverified,
         &all.iter().collect::<Vec<_>>(),
     );
-    let pings = lone.sent.len();
-    lone.asked.retain(|asked| asked.to != stranger.endpoint());
+    let probes = lone.sent.len();
+    lone.asked.retain(|asked| asked.to != unverified.endpoint());
     assert_eq!(
-        (pings, lone.asked.len()),
+        (probes, lone.asked.len()),
         (0, 0),
         "datagrams and exchanges for one datagram of an unverified node"
     );
@@ -83,21 +83,21 @@ fn a_peer_that_another_list_has_down_is_probed_first() {
         healthy: false,
     };
     lone.serve(&other, Request::Nodes(vec![down]));
-    let pinged = lone.sent.iter().any(|(to, _)| *to == third.datagram_address());
-    assert!(pinged, "it may be down");
+    let probed = lone.sent.iter().any(|(to, _)| *to == third.datagram_address());
+    assert!(probed, "it may be down");
     lone.nothing_asked(&third);
 }
 
 #[test]
 fn relayed_nodes_make_room_for_direct_ones() {
     let mut lone = Lone::new();
-    let (address, stranger) = (node("n", 66).address(), node("stranger", 99));
+    let (address, unverified) = (node("n", 66).address(), node("unverified", 99));
     let at = |port| Node::new("n", address, 1, port).unwrap();
     let made_up = (1..=1000).map(|port| NodeState {
         node: at(port),
         healthy: true,
     });
-    lone.serve(&stranger, Request::Nodes(made_up.collect()));
+    lone.serve(&unverified, Request::Nodes(made_up.collect()));
     assert_eq!(lone.protocol.membership().peers().len(), 64);
     let real = at(31000);
     lone.datagram(DatagramKind::Search, &real, "");
@@ -130,7 +130,7 @@ fn name(lone: &mut Lone, nodes: &[Node]) {
         node: node.clone(),
         healthy: true,
     });
-    lone.serve(&node("stranger", 99), Request::Nodes(states.collect()));
+    lone.serve(&node("unverified", 99), Request::Nodes(states.collect()));
 }
 
 #[test]
@@ -190,9 +190,9 @@ fn one_address_does_not_fill_the_table() {
 
 #[test]
 fn answers_to_gossip_are_limited() {
-    let (mut lone, stranger) = (Lone::new(), node("s", 99));
+    let (mut lone, unverified) = (Lone::new(), node("s", 99));
     for _ in 0..10_000 {
-        lone.datagram(DatagramKind::Search, &stranger, "#1,0,0");
+        lone.datagram(DatagramKind::Search, &unverified, "#1,0,0");
     }
     let answers = lone.sent.len();
     assert!(answers <= 256, "{answers} answers within one moment");

@@ -22,7 +22,7 @@ fn settled() -> (Lone, Node, Node) {
 
 /// Delivers gossip with a digest that differs, reporting these as down.
 fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
-    let told = lost.iter().map(|node| Suspect {
+    let reports = lost.iter().map(|node| Suspect {
         endpoint: node.endpoint(),
         down: true,
     });
@@ -33,7 +33,7 @@ fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
             _ => lone.protocol.membership().digest_without(endpoints),
         },
         services: lone.protocol.directory().digest(),
-        suspects: told.collect(),
+        suspects: reports.collect(),
     };
     lone.datagram(DatagramKind::Inform, by, &gossip.text());
 }
@@ -159,7 +159,7 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
         suspects: vec![suspect],
     };
     lone.datagram(DatagramKind::Inform, sender, &gossip.text());
-    let told = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
+    let reports = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
         sent.iter()
             .filter(|(.., gossip)| !gossip.suspects.is_empty())
             .count()
@@ -171,21 +171,21 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
         .iter()
         .filter(|(to, ..)| *to == suspected.datagram_address());
     assert_eq!(probes.count(), 2, "{first:?}");
-    assert_eq!(told(&first), 0, "{first:?}");
+    assert_eq!(reports(&first), 0, "{first:?}");
 
     lone.pass(ms(100));
     let next = sent(&mut lone);
-    assert!(told(&next) > 1, "it is broadcast to some at once: {next:?}");
+    assert!(reports(&next) > 1, "it is broadcast to some at once: {next:?}");
     says(&mut lone, DatagramKind::Inform, suspected, &[]);
     lone.pass(ms(200));
-    assert_eq!(told(&sent(&mut lone)), 0, "it lives");
+    assert_eq!(reports(&sent(&mut lone)), 0, "it lives");
     assert!(lone.protocol.membership().is_up(suspected));
 }
 
 fn probes_are_spread(lone: &mut Lone, others: &[Node]) {
     let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
     assert!(
-        quarters.iter().all(|pings| (15..=35).contains(pings)),
+        quarters.iter().all(|probes| (15..=35).contains(probes)),
         "25 each at best: {quarters:?}"
     );
 }
@@ -223,7 +223,7 @@ fn probes_of_peers_that_were_asked_at_once_are_spread() {
     let (mut lone, others) = many(100);
     for other in &others {
         // Another address writes in its name, so that it is asked itself.
-        lone.serve(&node("stranger", 250), Request::Add(change(other, 6)));
+        lone.serve(&node("unverified", 250), Request::Add(change(other, 6)));
     }
     while !lone.asked.is_empty() {
         for asked in std::mem::take(&mut lone.asked) {

@@ -55,8 +55,8 @@ fn a_node_that_searches_is_informed_and_checked_at_once() {
 fn informs_are_limited() {
     let mut lone = Lone::new();
     for n in 0..5_000_u32 {
-        let stranger = Node::new("x", Ipv4Addr::from_bits(n + 1).into(), 1, 1).unwrap();
-        lone.datagram(DatagramKind::Search, &stranger, "h");
+        let unknown = Node::new("x", Ipv4Addr::from_bits(n + 1).into(), 1, 1).unwrap();
+        lone.datagram(DatagramKind::Search, &unknown, "h");
     }
     let informs = lone
         .sent
@@ -209,8 +209,8 @@ fn leave_is_sent_to_every_known_node_and_ends_the_node() {
     lone.datagram(DatagramKind::Search, &node("down", 3), "");
     lone.sent.clear();
     lone.event(Event::Leave);
-    let told: Vec<IpAddr> = lone.sent.iter().map(|(to, _)| to.ip()).collect();
-    assert_eq!(told, [node("other", 2).address(), node("down", 3).address()]);
+    let receivers: Vec<IpAddr> = lone.sent.iter().map(|(to, _)| to.ip()).collect();
+    assert_eq!(receivers, [node("other", 2).address(), node("down", 3).address()]);
     assert!(
         lone.sent
             .iter()

@@ -37,7 +37,7 @@ fn changes_are_announced_one_at_a_time_in_order_until_acknowledged() {
     assert_eq!(add.request, Request::Add(change(&own, 5)));
     lone.nothing_asked(&other);
     lone.fail(&add, Failure::Refused);
-    assert!(!lone.protocol.is_told());
+    assert!(!lone.protocol.is_acknowledged());
     lone.pass(ms(35));
     let check = lone.take_asked(&other);
     assert_eq!(
@@ -53,7 +53,7 @@ fn changes_are_announced_one_at_a_time_in_order_until_acknowledged() {
     let remove = lone.take_asked(&other);
     assert_eq!(remove.request, Request::Remove(change(&own, 5)));
     lone.answer(&remove, Answer::Done);
-    assert!(lone.protocol.is_told());
+    assert!(lone.protocol.is_acknowledged());
     lone.nothing_asked(&other);
 }
 
@@ -62,13 +62,13 @@ fn many_changes_are_announced_as_one_list() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     lone.bring_up(&other, &[]);
     lone.event(Event::Offers((1..=9).map(offer).collect()));
-    let told = lone.take_asked(&other);
-    let Request::Local(services) = &told.request else {
-        panic!("{told:?}")
+    let asked = lone.take_asked(&other);
+    let Request::Local(services) = &asked.request else {
+        panic!("{asked:?}")
     };
     assert_eq!(services.khala_nodes.len(), 9);
-    lone.answer(&told, local(&other, &[]));
-    assert!(lone.protocol.is_told());
+    lone.answer(&asked, local(&other, &[]));
+    assert!(lone.protocol.is_acknowledged());
 }
 
 #[test]

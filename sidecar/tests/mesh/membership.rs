@@ -58,15 +58,15 @@ proptest! {
         for step in steps {
             match step {
                 Step::Hear(name, host, by_itself) => {
-                    let told = node(name, host);
-                    let word = if by_itself { Source::Direct } else { Source::Relayed };
-                    let before = membership.get(told.endpoint()).map(|member| member.node.clone());
-                    let heard = membership.hear(now, &told, word);
-                    let after = membership.get(told.endpoint()).map(|member| member.node.clone());
-                    if told.endpoint() == own().endpoint() {
+                    let other = node(name, host);
+                    let source = if by_itself { Source::Direct } else { Source::Relayed };
+                    let before = membership.get(other.endpoint()).map(|member| member.node.clone());
+                    let heard = membership.hear(now, &other, source);
+                    let after = membership.get(other.endpoint()).map(|member| member.node.clone());
+                    if other.endpoint() == own().endpoint() {
                         prop_assert_eq!(&heard, &Heard::Ignored);
                     } else if by_itself {
-                        prop_assert_eq!(after, Some(told));
+                        prop_assert_eq!(after, Some(other));
                     } else if before.is_some() {
                         prop_assert_eq!(after, before);
                     }
@@ -163,11 +163,11 @@ fn unverified_nodes_are_bounded_and_make_room_for_direct_ones() {
     let mut protocol = Protocol::new(own(), search, Config::default(), 1);
     let named = |n: u32| Node::new("x", Ipv4Addr::from_bits(n).into(), 1, 1).unwrap();
     for n in 1..10_000 {
-        let told = Request::Nodes(vec![NodeState {
+        let request = Request::Nodes(vec![NodeState {
             node: named(n),
             healthy: true,
         }]);
-        let (_, actions) = protocol.serve(Duration::from_millis(n.into()), named(1).address(), told);
+        let (_, actions) = protocol.serve(Duration::from_millis(n.into()), named(1).address(), request);
         let asked = actions
             .iter()
             .filter(|action| matches!(action, Action::Exchange { .. }))
@@ -204,11 +204,11 @@ fn the_view_as_json_has_the_keys_that_others_read() {
     let search = Search::new(own().datagram_address(), &config);
     let mut protocol = Protocol::new(own(), search, Config::default(), 1);
     protocol.handle(Duration::ZERO, Event::Offers(vec![offer(9, 15)]));
-    let told = Request::Nodes(vec![NodeState {
+    let request = Request::Nodes(vec![NodeState {
         node: node(1, 2),
         healthy: true,
     }]);
-    protocol.serve(Duration::ZERO, node(1, 2).address(), told);
+    protocol.serve(Duration::ZERO, node(1, 2).address(), request);
     let view = serde_json::to_value(View::of(protocol.membership(), protocol.directory())).unwrap();
     let expected = json!({
         "node": {"nodeName": "n0", "address": "10.0.0.1", "udpPort": 31000, "tcpPort": 31000},

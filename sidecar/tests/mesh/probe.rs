@@ -56,16 +56,16 @@ fn a_probe_is_answered_with_the_digests() {
 fn a_peer_is_probed_in_turn_and_down_after_missed_probes() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
-    let mut pings = 0;
+    let mut probes = 0;
     for _ in 0..200 {
         lone.pass(ms(50));
         for (kind, _) in sent_to(&mut lone, &other) {
             assert_eq!(kind, DatagramKind::Search);
-            pings += 1;
+            probes += 1;
             says(&mut lone, DatagramKind::Inform, &other, &[]);
         }
     }
-    assert!((20..30).contains(&pings), "{pings} pings in 10 s");
+    assert!((20..30).contains(&probes), "{probes} probes in 10 s");
     lone.nothing_asked(&other);
 
     let begin = lone.now;
@@ -98,7 +98,7 @@ fn one_lost_probe_costs_no_exchange_despite_a_long_round_trip() {
     bring_up(&mut lone, &other);
     // The round trip takes 100 ms.
     let mut answers = Vec::new();
-    let mut pings = 0;
+    let mut probes = 0;
     for _ in 0..100 {
         lone.pass(ms(10));
         let now = lone.now;
@@ -106,13 +106,13 @@ fn one_lost_probe_costs_no_exchange_despite_a_long_round_trip() {
             says(&mut lone, DatagramKind::Inform, &other, &[]);
         }
         for _ in sent_to(&mut lone, &other) {
-            pings += 1;
-            if pings > 1 {
+            probes += 1;
+            if probes > 1 {
                 answers.push(lone.now + ms(100));
             }
         }
     }
-    assert!(pings > 2, "{pings} pings");
+    assert!(probes > 2, "{probes} probes");
     lone.nothing_asked(&other);
 }
 
@@ -168,9 +168,9 @@ fn a_suspicion_is_probed_and_broadcast() {
     assert!(!lone.protocol.membership().is_up(&third));
     sent_to(&mut lone, &other);
     says(&mut lone, DatagramKind::Search, &other, &[]);
-    let told = &sent_to(&mut lone, &other)[0].1.suspects;
+    let reports = &sent_to(&mut lone, &other)[0].1.suspects;
     assert_eq!(
-        told[..],
+        reports[..],
         [Suspect {
             endpoint: third.endpoint(),
             down: true

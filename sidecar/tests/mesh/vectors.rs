@@ -143,11 +143,11 @@ impl Recorded {
 
     /// Makes a node known, and up if it answers with this list.
     fn learn(&mut self, node: &Node, list: Option<&ServiceList>) {
-        let told = Request::Nodes(vec![NodeState {
+        let request = Request::Nodes(vec![NodeState {
             node: node.clone(),
             healthy: true,
         }]);
-        let (_, actions) = self.protocol.serve(self.now, node.address(), told);
+        let (_, actions) = self.protocol.serve(self.now, node.address(), request);
         let check = actions.iter().find_map(|action| match action {
             Action::Exchange { id, to, request, .. } if *to == node.endpoint() => Some((*id, request.kind())),
             _ => None,

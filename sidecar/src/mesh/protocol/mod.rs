@@ -185,7 +185,7 @@ impl Protocol {
     }
 
     /// Whether every peer that is up has acknowledged the last change of the local instances.
-    pub fn is_told(&self) -> bool {
+    pub fn is_acknowledged(&self) -> bool {
         let revision = self.directory.revision();
         self.membership.up().all(|peer| {
             let plan = self.exchanges.plan(peer.node.endpoint());
