@@ -1,5 +1,5 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 
@@ -67,16 +67,18 @@ async fn a_response_that_is_cut_off_or_malformed_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_and_a_silent_server_are_told_apart() {
-    let (listener, address) = listener().await;
+async fn a_refused_connection_and_a_silent_server_are_distinguished() {
+    let (_listener, address) = listener().await;
     let short = Duration::from_millis(50);
     let silent = get(address, "/", short).await;
     assert!(
         matches!(silent, Err(HttpError::Timeout(_, limit)) if limit == short),
         "{silent:?}"
     );
-    drop(listener);
-    let refused = get(address, "/", LIMIT).await;
+    // Bound and not listening: the port cannot become another test's.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refused = get(bound.local_addr().unwrap(), "/", LIMIT).await;
     let Err(HttpError::Connect(_, error)) = refused else {
         panic!("{refused:?}")
     };

@@ -152,7 +152,7 @@ the engine went away
 | instance frozen -&gt; last error | 0 | | | | at most 3 s | not measured |
 | partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
 | instance runs again -&gt; it answers | 0 | | | | at most 2 s | not measured |
-| resident memory of an idle sidecar | 0 | | | | at most 4 MiB | not measured |
+| resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
 | size of the image | 0 | | | | at most 10 MB | not measured |
 
 Failed requests in flight on a killed or frozen instance: 3.

@@ -132,7 +132,7 @@ impl Objective {
             Self::Join | Self::KillToLastError => Duration::from_millis(500).into(),
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Value(0),
             Self::FreezeToLastError | Self::HealToConvergence => Duration::from_secs(3).into(),
-            Self::Memory => Value(4 * 1024),
+            Self::Memory => Value(8 * 1024),
             Self::Image => Value(10 * MEGABYTE),
         }
     }
@@ -221,7 +221,7 @@ mod tests {
         );
         assert_eq!(Objective::Ready.shown(Duration::from_secs(12).into()), "12.0 s");
         assert_eq!(Objective::FailedOnStop.shown(0_usize.into()), "0");
-        assert_eq!(Objective::Memory.shown(Objective::Memory.limit()), "4.0 MiB");
+        assert_eq!(Objective::Memory.shown(Objective::Memory.limit()), "8.0 MiB");
         assert_eq!(Objective::Memory.shown(Value(3_500)), "3.4 MiB");
         assert_eq!(Objective::Image.shown(Value(5_984_321)), "5.98 MB");
         assert_eq!(Objective::Image.shown(Value(6_050_000)), "6.05 MB");
@@ -239,7 +239,7 @@ mod tests {
                 "at most 2 s",
                 "at most 500 ms",
                 "none",
-                "at most 4 MiB",
+                "at most 8 MiB",
                 "at most 10 MB"
             ]
         );
