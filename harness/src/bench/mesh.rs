@@ -71,8 +71,8 @@ pub struct Options {
     pub concurrency: usize,
     /// Length of each measurement.
     pub duration: Duration,
-    /// Ways into the mesh, by the names of [`Route::way`]; empty for all.
-    pub ways: Vec<&'static str>,
+    /// The entry points ([`Route::entry_point`]) whose routes are measured; empty for all.
+    pub entry_points: Vec<&'static str>,
 }
 
 /// Loads `mesh`, which must be ready, on one path after another.
@@ -84,7 +84,9 @@ pub async fn run(options: &Options, mesh: &Mesh, progress: &Progress) -> Result<
     conntrack::check()?;
     let launcher = WorkerLauncher::new(&["bench"])?;
     let mut routes = mesh.routes()?;
-    routes.retain(|(route, _)| options.ways.is_empty() || options.ways.contains(&route.way));
+    routes.retain(|(route, _)| {
+        options.entry_points.is_empty() || options.entry_points.contains(&route.entry_point)
+    });
     let mut rows: Vec<Row> = routes
         .iter()
         .map(|(route, _)| Row::new(&route.name(), RowKind::Subject))

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use super::schedule::{Schedule, Step};
 
-/// Injects faults. Several may be injected, active, and healed at the same time.
+/// Injects faults. Several faults may be injected, active, and healed at the same time.
 pub trait Injector {
-    /// Why a fault could not be injected or healed.
+    /// The reason that a fault could not be injected or healed.
     type Error;
 
     /// Injects a fault; it is active on return.

@@ -20,7 +20,7 @@ pub struct FailureCount {
     pub during_recovery: usize,
     /// All other failed requests.
     pub unexcused: usize,
-    /// The last of those, one line each.
+    /// The last unexcused failures, one line each.
     pub lines: Vec<String>,
     /// Routes on which no request sent after the last fault was answered.
     pub unanswered: Vec<String>,

@@ -139,7 +139,7 @@ impl MeshInjector {
         }
     }
 
-    /// Replaces an engine's error by a failed check if the container has exited by itself.
+    /// Replaces an engine's error by a failed check if the container exited on its own.
     async fn or_exited(&self, fault: &Fault, error: Error) -> Error {
         if !matches!(error, Error::Environment { .. }) {
             return error;

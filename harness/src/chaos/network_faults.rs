@@ -20,7 +20,7 @@ pub struct NetworkFaults {
     image: Option<Image>,
     labels: BTreeMap<String, String>,
     wanted: std::sync::Mutex<Wanted>,
-    /// By member name. Each lock serialises the changes of one sender.
+    /// The senders by member name. Each lock serialises the changes of one sender.
     senders: BTreeMap<String, Mutex<Sender>>,
 }
 
@@ -40,7 +40,7 @@ struct Sender {
 }
 
 impl NetworkFaults {
-    /// No faults yet. Helpers run `image`, without which no fault can be injected, and carry `labels`.
+    /// Creates the state without faults. Helpers run `image`, without which no fault can be injected, and carry `labels`.
     pub fn new<'a>(
         engine: Engine,
         image: Option<Image>,
@@ -151,7 +151,7 @@ impl NetworkFaults {
             }
         }
         sender.lost = lost;
-        // The member may have stopped in the meantime: then `reapply` follows after its restart.
+        // The member may have stopped in the meantime: `reapply` then follows after its restart.
         if done.is_err() && !self.is_running(container).await {
             return Ok(());
         }

@@ -39,8 +39,8 @@ fn affected<'a>(fault: &'a Fault, members: &[&'a str]) -> Vec<(&'a str, &'a str,
     }
 }
 
-/// The receivers' addresses of what `from` sends, grouped by loss. Members without an address are left out: they are not
-/// running.
+/// The addresses of the members to which packets from `from` are lost, grouped by the loss. Members without an address
+/// are left out: they are not running.
 pub fn of_sender(
     losses: &Losses,
     from: &str,

@@ -23,7 +23,7 @@ use crate::verify::traffic::{Pace, Traffic};
 
 /// Limit from the last fault's healing until all views agree and every instance answers on every path.
 pub const CONVERGENCE_LIMIT: Duration = Duration::from_secs(3);
-/// Traffic without any failure at the end, after [`RECOVERY_GRACE`].
+/// Duration of the traffic at the end, after [`RECOVERY_GRACE`], in which no request may fail.
 const FINAL_TRAFFIC: Duration = Duration::from_secs(2);
 /// Fewer clients than in scenarios: requests last longer during faults.
 const PACE: Pace = Pace {

@@ -77,7 +77,7 @@ impl Schedule {
     /// # Errors
     /// The text is not a schedule, or the schedule cannot be executed.
     pub fn from_json(text: &str) -> Result<Self, ScheduleError> {
-        /// The part that all versions have in common.
+        /// The key that all versions have in common.
         #[derive(Deserialize)]
         struct Any {
             version: u64,

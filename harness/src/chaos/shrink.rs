@@ -100,7 +100,7 @@ impl<F: AsyncFnMut(&Schedule) -> Option<bool>> Shrinker<F> {
         Ok(())
     }
 
-    /// Tries `candidate` unless it is known or invalid, and makes it the best if it fails. Returns whether it does.
+    /// Tries `candidate` unless it is known or invalid, and keeps it as the best if it fails. Returns whether it fails.
     async fn attempt(&mut self, candidate: Schedule) -> Result<bool, SearchEnd> {
         if candidate == self.best || self.passed.contains(&candidate) || !candidate.violations().is_empty() {
             return Ok(false);

@@ -37,8 +37,8 @@ pub(super) enum Afterwards {
     Keep,
 }
 
-/// Runs `work`, and then removes everything that carries the run's label: also if the work fails, panics, or does not end
-/// after an interrupt. A second interrupt does not wait for the work. If this process is killed, its watchdog cleans up.
+/// Runs `work`, and then removes everything that carries the run's label, even if the work fails, panics, or does not
+/// end after an interrupt. A second interrupt cancels the work. If this process is killed, its watchdog cleans up.
 pub(super) async fn guarded<T>(
     engine: &Engine,
     ownership: &Ownership,

@@ -1,4 +1,4 @@
-//! What `up` and `test --keep` print about a running mesh: its containers and the URLs to try.
+//! The output of `up` and `test --keep` about a running mesh: its containers and the URLs to try.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -21,12 +21,12 @@ pub(super) struct MeshArgs {
 /// Flags of commands that start a private mesh.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct EngineArgs {
-    /// Where to run the nodes [default: auto]
+    /// Runtime of the nodes [default: auto]
     #[arg(long = "runtime", value_name = "RUNTIME", value_enum)]
     pub(super) runtime: Option<EngineChoice>,
 }
 
-/// Which of the [`MeshArgs`] may precede a command.
+/// The [`MeshArgs`] that may precede a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accepts {
     Nothing,
@@ -35,14 +35,14 @@ pub(super) enum Accepts {
 }
 
 impl EngineArgs {
-    /// The runtime given after the command, else `before` it.
+    /// The runtime given after the command, otherwise the one given before it.
     pub(super) fn choice(self, before: &MeshArgs) -> EngineChoice {
         self.runtime.or(before.engine.runtime).unwrap_or_default()
     }
 }
 
 impl MeshArgs {
-    /// These flags, with those `before` the command for the ones not given.
+    /// These flags; each missing one is taken from `before`, the flags that precede the command.
     pub(super) fn or(self, before: Self) -> Self {
         Self {
             engine: EngineArgs {

@@ -64,7 +64,7 @@ enum Command {
     Up(up::UpArgs),
     /// Stop the mesh gracefully and remove its containers and network, whatever started it
     Down(MeshArgs),
-    /// Show each sidecar's view of the mesh, and where the views disagree
+    /// Show each sidecar's view of the mesh, and the disagreements between the views
     Status(MeshArgs),
     /// Print the containers' logs
     Logs(logs::LogsArgs),
@@ -78,7 +78,7 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Measure the data plane, a whole mesh, or the convergence of a mesh
     Bench(bench::BenchArgs),
-    /// Remove what a killed run left behind; started by the harness itself
+    /// Remove the leftovers of a killed run; started by the harness itself
     #[command(hide = true)]
     Watchdog(watchdog::WatchdogArgs),
 }

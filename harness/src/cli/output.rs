@@ -38,7 +38,7 @@ pub(super) fn unwritten(path: &Path, why: impl Display) -> Error {
     )
 }
 
-/// Opens `path` for writing as a test.
+/// Opens `path` for writing, to test whether that is possible.
 pub(super) fn tried(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         // Opening and closing a pipe would signal the end of the data to its reader.

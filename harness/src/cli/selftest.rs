@@ -184,7 +184,7 @@ fn allowing(scenario: &Scenario, failpoint: Option<&Failpoint>) -> Scenario {
     let mut allows = scenario.allows.to_vec();
     allows.extend(failpoint.map(|_| WARNING));
     Scenario {
-        // Leaks a few words for the lifetime of this process.
+        // Leaks a few strings, once for each scenario and failpoint.
         allows: allows.leak(),
         ..*scenario
     }

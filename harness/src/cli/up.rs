@@ -129,7 +129,7 @@ async fn start(
     ownership: &Ownership,
     progress: &Progress,
 ) -> Result<Mesh, Error> {
-    // Held until the containers have been created, so that of two processes only one starts the mesh.
+    // Held until the containers have been created, so that two processes do not both start the mesh.
     let _lock = start_lock(checkout).await;
     // Another process may have started it while the image was built.
     refuse_second(engine, &topology, &ownership.run).await?;
@@ -237,7 +237,7 @@ fn state(project: &str, owner: Option<&Owner>, existing: &[Container]) -> String
                     "the mesh `{project}` is being started with --detach, or its start was interrupted"
                 );
             }
-            // Compose may have been asked only to create the containers.
+            // Compose can create containers without starting them.
             None => {}
         }
     }

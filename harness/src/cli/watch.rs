@@ -49,7 +49,7 @@ fn changes(known: &mut BTreeMap<String, ContainerState>, listed: &[Container]) -
             Some(("running", _)) => (ContainerState::Running, "is running again".to_owned()),
             Some(("paused", _)) => (ContainerState::Paused, "is paused".to_owned()),
             Some((_, container)) if container.ended() => (ContainerState::Ended, container.failure()),
-            // In transition.
+            // Other states are transient.
             Some(_) => continue,
         };
         if state != *known {

@@ -65,7 +65,7 @@ impl Watchdog {
         Ok(Self { process })
     }
 
-    /// Tells the watchdog that the run has cleaned up, and waits for its exit.
+    /// Dismisses the watchdog after the run has cleaned up, and waits for its exit.
     pub(super) async fn dismiss(mut self) {
         if let Some(mut stdin) = self.process.stdin.take() {
             // An error means that it has exited already.
@@ -78,7 +78,7 @@ impl Watchdog {
 /// Waits for the end of standard input, and removes everything labelled with the run. Signals are ignored.
 pub(super) async fn run(args: WatchdogArgs, before: &MeshArgs) -> Result<ExitCode, Error> {
     let choice = args.engine.choice(before);
-    // Connects in advance, to save time later; an error now is not final.
+    // Connects in advance, to save time later; after an error, the clean-up connects again.
     let mut connected = choice.connect().await.ok();
     let mut received = Vec::new();
     let _ = tokio::io::stdin().take(1).read_to_end(&mut received).await;

@@ -31,7 +31,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Number of results whose verdict satisfies `of`.
+    /// Number of results whose verdict satisfies the predicate `of`.
     pub fn count(&self, of: fn(&Verdict) -> bool) -> usize {
         self.scenarios
             .iter()
@@ -123,7 +123,7 @@ impl Report {
     }
 }
 
-/// Says that `count` objectives were not measured.
+/// The sentence that `count` objectives were not measured.
 pub(super) fn not_measured(count: usize) -> String {
     let all = Objective::ALL.len();
     format!("Not measured by these scenarios: {count} of {all} objectives.")

@@ -3,7 +3,7 @@
 use super::summary::Report;
 use crate::console::table;
 
-/// A table of the measured values beside their limits, and the number of objectives that were not measured.
+/// A table of the measured values and their limits, and the number of objectives that were not measured.
 pub fn objectives(report: &Report) -> String {
     let measured = &report.measured;
     let (shown, left_out) = report.shown();

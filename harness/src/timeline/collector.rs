@@ -281,7 +281,7 @@ impl ContainerTask {
                     .for_each(note);
                 *known = Some(view);
             }
-            // Noted once until the sidecar answers again.
+            // A failure is noted once until the sidecar answers again.
             Err(_) if *silent => {}
             Err(reason) => {
                 *silent = true;

@@ -128,7 +128,7 @@ mod tests {
         let kept: Vec<PathBuf> = (4..=KEPT + 3).map(path).collect();
         assert_eq!(listed(&directory).unwrap(), kept);
         assert!(others.iter().all(|other| other.exists()));
-        // The clock was set back: the file just written stays.
+        // After the clock was set back, the file just written is kept.
         write(&path(0), "0").unwrap();
         assert_eq!(listed(&directory).unwrap().len(), KEPT);
         assert_eq!(std::fs::read_to_string(path(0)).unwrap(), "0");

@@ -1,5 +1,5 @@
-//! One timeline of a run: engine events, container logs, changes of the sidecars' views, failed requests, and the
-//! harness's own actions. Written to a file after a failure; `harness why` prints it.
+//! The timeline of a run: engine events, container logs, changes of the sidecars' views, failed requests, and the
+//! harness's own actions. It is written to a file after a failure; `harness why` prints it.
 
 mod collector;
 mod event_log;

@@ -1,4 +1,4 @@
-//! Collecting from a process runtime whose containers run a shell script instead of a sidecar.
+//! Tests of the collector on a process runtime whose containers run a shell script instead of a sidecar.
 
 use std::time::Duration;
 

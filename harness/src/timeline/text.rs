@@ -16,7 +16,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The interval from `before` ahead of `at` to `after` past it.
+    /// The interval from `at - before` to `at + after`.
     pub fn around(at: SystemTime, before: Duration, after: Duration) -> Self {
         Self {
             from: at.checked_sub(before).unwrap_or(SystemTime::UNIX_EPOCH),

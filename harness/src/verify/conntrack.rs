@@ -11,7 +11,7 @@ const MAX_PERCENT: u64 = 85;
 /// Checks that the table has room for traffic.
 ///
 /// # Errors
-/// It is nearly full.
+/// At least 85 % of its entries are in use.
 pub fn check() -> Result<(), Error> {
     let read = |path| std::fs::read_to_string(path).ok();
     let full = read(COUNT)
@@ -23,12 +23,12 @@ pub fn check() -> Result<(), Error> {
     })
 }
 
-/// Connections that fit into the table before [`check`] fails.
+/// Number of connections that fit into the table before [`check`] fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// In the empty table.
+    /// If the table is empty.
     pub total: u64,
-    /// Now.
+    /// With the current entries.
     pub free: u64,
 }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn room_ends_where_the_check_fails() {
+    fn the_free_capacity_is_zero_once_the_check_fails() {
         let capacity = |total, free| Some(Capacity { total, free });
         assert_eq!(capacity_of("20\n", "100\n"), capacity(85, 65));
         assert_eq!(capacity_of("90", "100"), capacity(85, 0));

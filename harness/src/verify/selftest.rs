@@ -9,7 +9,7 @@ mod tests;
 pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
 /// Part of the warning that such a sidecar logs at its start.
 pub const WARNING: &str = "FAILPOINT ACTIVE";
-/// The scenario that must pass with every failpoint: without a working mesh the failure of another proves nothing.
+/// The scenario that must pass with every failpoint: if the mesh does not work at all, a failed scenario proves nothing.
 pub const CONTROL: &str = "paths";
 
 /// Maximum length of a scenario's message in the table, in characters.
@@ -18,7 +18,7 @@ const MESSAGE_LENGTH: usize = 150;
 /// A failpoint and the scenarios that detect it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failpoint {
-    /// The sidecar's name of it.
+    /// Its name in [`VARIABLE`].
     pub name: &'static str,
     /// Scenarios of which at least one must fail.
     pub detected_by: &'static [&'static str],

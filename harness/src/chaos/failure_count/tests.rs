@@ -73,7 +73,7 @@ fn without_faults_nothing_is_excused() {
 #[test]
 fn routes_without_an_answer_after_the_last_fault_are_listed() {
     let route = |member: &str| crate::cluster::topology::Route {
-        way: crate::cluster::topology::LB,
+        entry_point: crate::cluster::topology::LB,
         service: "a".to_owned(),
         member: member.to_owned(),
         container_port: 80,

@@ -38,7 +38,7 @@ fn faults(schedule: &Schedule) -> Vec<&Fault> {
     schedule.steps.iter().map(|step| &step.fault).collect()
 }
 
-/// Whether the steps of `part` are among those of `whole`, in that order.
+/// Whether `part` is a subsequence of the steps of `whole`.
 fn holds(whole: &Schedule, part: &[&Fault]) -> bool {
     let mut steps = whole.steps.iter();
     part.iter().all(|fault| steps.any(|step| step.fault == **fault))

@@ -16,10 +16,10 @@ use super::super::mesh_args::{EngineArgs, MeshArgs};
 pub(super) struct ConvergenceArgs {
     #[command(flatten)]
     build: super::super::prepare::BuildArgs,
-    /// How many times to measure each part
+    /// Number of measurements of each part
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// How many times to start a mesh [default: --rounds, at most 10]
+    /// Number of mesh starts to measure [default: --rounds, at most 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     starts: Option<u16>,
     /// Measure only these parts, separated by commas

@@ -20,25 +20,25 @@ use super::output::Output;
 /// Arguments of `bench data-plane`.
 #[derive(Debug, Args)]
 pub(super) struct DataPlaneArgs {
-    /// How many times to measure each proxy
+    /// Number of measurements of each proxy
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// Concurrent connections
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Length of each measurement of requests, such as 2s or 500ms
+    /// Duration of each measurement of requests, such as 2s or 500ms
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     duration: Duration,
-    /// How much data each bulk transfer moves, such as 2GB or 500MB
+    /// Amount of data in each bulk transfer, such as 2GB or 500MB
     #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = size)]
     bulk: u64,
-    /// How many idle connections to hold while memory is measured, as far as the open-file limit allows
+    /// Number of idle connections to hold while memory is measured, limited by the open-file limit
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     idle: u16,
     /// Measure only these parts, separated by commas
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Compare only with these, separated by commas [default: all that are installed]
+    /// Compare only with these programs, separated by commas [default: all that are installed]
     #[arg(long, value_name = "PROGRAM", value_parser = peer(), value_delimiter = ',')]
     peers: Vec<PeerProxy>,
     /// Measure only the sidecar

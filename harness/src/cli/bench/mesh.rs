@@ -23,16 +23,16 @@ const READY_POLL_INTERVAL: Duration = Duration::from_millis(25);
 pub(super) struct MeshBenchArgs {
     #[command(flatten)]
     build: super::super::prepare::BuildArgs,
-    /// How many times to measure each path
+    /// Number of measurements of each path
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// Concurrent connections
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Length of each measurement, such as 2s or 500ms
+    /// Duration of each measurement, such as 2s or 500ms
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     duration: Duration,
-    /// Measure only these ways into the mesh, separated by commas
+    /// Measure only these entry points into the mesh, separated by commas
     #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
     via: Vec<Via>,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub(super) struct MeshBenchArgs {
     engine: EngineArgs,
 }
 
-/// A way into the mesh.
+/// An entry point into the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Via {
     /// Through the frontend and its sidecar's SOCKS5 server
@@ -56,7 +56,7 @@ enum Via {
 }
 
 impl Via {
-    fn way(self) -> &'static str {
+    fn entry_point(self) -> &'static str {
         match self {
             Self::Socks5 => topology::SOCKS5,
             Self::FrontendLb => topology::VIA_LB,
@@ -75,7 +75,7 @@ pub(super) async fn run(
         rounds: usize::from(args.rounds),
         concurrency: usize::from(args.concurrency),
         duration: args.duration,
-        ways: args.via.iter().map(|via| via.way()).collect(),
+        entry_points: args.via.iter().map(|via| via.entry_point()).collect(),
     };
     let progress = Progress::new();
     let mesh = MeshArgs {

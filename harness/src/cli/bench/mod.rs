@@ -24,7 +24,7 @@ pub(super) struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// The options before the subcommand that it uses.
+    /// The flags that may precede this command.
     pub(super) fn needs(&self) -> Accepts {
         match self.command {
             Command::Mesh(_) => Accepts::Mesh,
@@ -51,7 +51,7 @@ enum Command {
     /// The load of a bench, started by the harness itself
     #[command(hide = true)]
     Load {
-        /// What to do, as JSON
+        /// The load to generate, as JSON
         task: String,
     },
 }

@@ -66,7 +66,7 @@ impl Output {
     /// # Errors
     /// A file cannot be written; the others and standard output were.
     pub(super) async fn write(&self, formats: Formats) -> Result<(), Error> {
-        // If standard output is closed, there are still the files.
+        // An error is ignored: the files still have the results.
         let _ = write!(std::io::stdout(), "{}", formats.text);
         let files = [(&self.json, formats.json), (&self.markdown, formats.markdown)];
         let mut result = Ok(());

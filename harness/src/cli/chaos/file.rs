@@ -44,7 +44,7 @@ pub(super) async fn write(file: &Path, schedule: &Schedule) -> Result<(), Error>
     written.await.map_err(|error| unwritten(file, &error))
 }
 
-/// The directory is that of the build, which no flag of the command selects.
+/// The error for a schedule file that cannot be written. Its directory is Cargo's target directory, not a flag's value.
 fn unwritten(file: &Path, why: &io::Error) -> Error {
     Error::environment(
         format!("{} cannot be written: {why}", file.display()),

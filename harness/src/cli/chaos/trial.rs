@@ -106,7 +106,7 @@ impl ScheduleTrial {
             progress.say(&format!("No shorter failing schedule found: {why}."));
             return &self.file;
         }
-        // An unwritten file does not hide the failure.
+        // A failed write must not hide the failure of the mesh.
         if let Err(error) = file::write(path, &shrunk.schedule).await {
             progress.say(&error.to_string());
             return &self.file;
@@ -127,7 +127,7 @@ impl ScheduleTrial {
     async fn fails(&self, candidate: &Schedule) -> Option<bool> {
         let silent = Progress::silent();
         let result = match self.experiment.launch(&silent).await {
-            // A mesh that did not become ready says nothing about the schedule.
+            // The mesh did not become ready: the schedule was not tried.
             Err(error) => {
                 self.experiment.progress.say(&error.to_string());
                 return None;

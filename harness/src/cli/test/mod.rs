@@ -92,7 +92,7 @@ pub(super) async fn run(
     };
 
     let ownership = ownership(args.keep);
-    // Outside of the work, so that the results survive an interruption.
+    // Declared outside the work, so that the results survive an interruption.
     let mut results = SuiteResult::default();
     let work = async {
         let build = args.build.build();
@@ -150,7 +150,7 @@ pub(super) async fn run(
             progress.say(&error.to_string());
             results.add_error(
                 "end",
-                "the run ends and leaves nothing behind",
+                "the run ends and leaves no containers or networks",
                 suite.runs,
                 &error,
             );
@@ -186,7 +186,7 @@ pub(super) async fn run(
     Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))
 }
 
-/// The exit code: an unwritten report matters only if the suite passed.
+/// The exit code: a report that could not be written changes it only if the suite passed.
 fn code(found: u8, unwritten: Option<&Error>) -> u8 {
     match (found, unwritten) {
         (0, Some(error)) => error.exit_code(),

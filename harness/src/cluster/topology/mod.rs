@@ -175,14 +175,14 @@ impl Topology {
             faults.push("expected a service that runs `frontend`".to_owned());
         }
         for service in self.services() {
-            for way in route::WAYS {
+            for entry_point in route::ENTRY_POINTS {
                 if !self
                     .routes()
                     .iter()
-                    .any(|route| route.way == way && route.service == service)
+                    .any(|route| route.entry_point == entry_point && route.service == service)
                 {
                     faults.push(format!(
-                        "service {service} is not reached by way of {way}: its port is not published"
+                        "service {service} is not reachable through {entry_point}: its port is not published"
                     ));
                 }
             }

@@ -5,8 +5,8 @@ use super::{FRONTEND_PORT, LB_PORTS, Role, Topology};
 /// A route from outside to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The kind of route, one of [`WAYS`].
-    pub way: &'static str,
+    /// The entry point into the mesh, one of [`ENTRY_POINTS`].
+    pub entry_point: &'static str,
     /// The service that answers.
     pub service: String,
     /// The member whose published port it begins at, by its name in the Compose file.
@@ -23,8 +23,8 @@ pub const SOCKS5: &str = "frontend";
 pub const VIA_LB: &str = "frontend?via=lb";
 /// Through the load balancer's container.
 pub const LB: &str = "lb";
-/// All kinds of routes.
-pub(super) const WAYS: [&str; 3] = [SOCKS5, VIA_LB, LB];
+/// All entry points.
+pub(super) const ENTRY_POINTS: [&str; 3] = [SOCKS5, VIA_LB, LB];
 
 impl Route {
     /// Its name in messages, for instance `frontend /service-a`.
@@ -35,7 +35,7 @@ impl Route {
 
 pub(super) fn all(topology: &Topology) -> Vec<Route> {
     let mut routes = Vec::new();
-    let mut add = |way, service: &str, member: &super::Member, container_port, target: String| {
+    let mut add = |entry_point, service: &str, member: &super::Member, container_port, target: String| {
         if member
             .service
             .ports
@@ -44,7 +44,7 @@ pub(super) fn all(topology: &Topology) -> Vec<Route> {
         {
             let (service, member) = (service.to_owned(), member.name().to_owned());
             routes.push(Route {
-                way,
+                entry_point,
                 service,
                 member,
                 container_port,

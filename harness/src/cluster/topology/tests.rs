@@ -99,7 +99,7 @@ fn a_file_that_is_not_a_mesh_is_refused() {
         (
             "LB_A_PORT:-8081}:8081",
             "LB_A_PORT:-8081}:8083",
-            "service a is not reached by way of lb",
+            "service a is not reachable through lb",
         ),
         (
             "LB_B_PORT:-8082",

@@ -10,9 +10,9 @@ use crate::error::{Error, check};
 use crate::verify::traffic::{Traffic, TrafficRecord};
 use crate::wait;
 
-/// Requests on one route to show that its instances alternate.
+/// Requests sent on one route to check strict alternation.
 const REQUESTS: usize = 20;
-/// Answers on each route that show that the traffic flows.
+/// Answers required on each route before the traffic counts as flowing.
 const ANSWERS: usize = 10;
 /// Timeout for answers under constant traffic; above the timeout of a single request.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -34,7 +34,7 @@ pub fn only_requests_in_flight_failed(
         others.is_empty() && record.sent() > 0,
         format!("no request fails except those in flight on an instance of service {service}"),
         format!(
-            "{} others failed\n{}",
+            "{} other requests failed\n{}",
             others.len(),
             record.lines(&others).join("\n")
         ),
@@ -62,7 +62,7 @@ fn split<'a>(
         .partition(|outcome| fault.covers(outcome) && record.service(outcome) == Some(service))
 }
 
-/// The most requests that can be in flight on one instance: each client has one request in flight at a time.
+/// Maximum number of requests in flight on one instance: each client has one request in flight at a time.
 fn max_in_flight(record: &TrafficRecord, service: &str) -> usize {
     let routes = record.routes().iter().filter(|route| route.service == service);
     routes.count() * Pace::default().clients
@@ -87,7 +87,7 @@ pub(super) mod tests {
 
     pub(in crate::verify::checks) fn record(outcomes: &[(u64, usize, bool)]) -> TrafficRecord {
         let route = |service: &str| Route {
-            way: LB,
+            entry_point: LB,
             service: service.to_owned(),
             member: "lb".to_owned(),
             container_port: 80,

@@ -14,7 +14,7 @@ pub async fn ready(mesh: &Mesh) -> Result<Duration, Error> {
     mesh.ready(READY_LIMIT, &Progress::silent()).await
 }
 
-/// Kills an instance once it has answered some of the traffic. Returns the window in which requests may have been in
+/// Kills an instance after it has answered at least one request. Returns the window in which requests may have been in
 /// flight on it.
 pub async fn kill(
     ctx: &Context,

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrontendError {
-    /// The status in words.
+    /// The status's reason phrase, such as `bad gateway`.
     pub error: String,
     /// The requested service.
     pub service: String,
@@ -29,25 +29,25 @@ pub struct FrontendError {
 /// a load balancer closes the connection.
 ///
 /// # Errors
-/// What happened instead.
+/// A description of what happened instead.
 pub async fn is_refused((route, address): &(Route, SocketAddr)) -> Result<(), String> {
     let response = http::get(*address, &route.target, LIMIT).await;
     let refused = match response {
-        Ok(_) if route.way == LB => Err("an answer instead of a closed connection".to_owned()),
+        Ok(_) if route.entry_point == LB => Err("an answer instead of a closed connection".to_owned()),
         Ok(response) => check_body(route, &response),
-        Err(HttpError::Connect(..) | HttpError::Answer(..)) if route.way == LB => Ok(()),
+        Err(HttpError::Connect(..) | HttpError::Answer(..)) if route.entry_point == LB => Ok(()),
         Err(error) => Err(error.to_string()),
     };
     refused.map_err(|instead| format!("{}: {instead}", route.name()))
 }
 
-/// Checks that the frontend's error names the service, the way, and the reason.
+/// Checks that the frontend's error names the service, the upstream, and the reason.
 fn check_body(route: &Route, response: &Response) -> Result<(), String> {
     let text = String::from_utf8_lossy(&response.body);
     let seen = || format!("status {}: {}", response.status, text.trim_end());
     let refused: FrontendError = serde_json::from_slice(&response.body).map_err(|_| seen())?;
     // SOCKS5 reports that no instance is up; a TCP load balancer can only close the connection.
-    let (status, error, via, reason) = if route.way == VIA_LB {
+    let (status, error, via, reason) = if route.entry_point == VIA_LB {
         (502, "bad gateway", "lb", "")
     } else {
         (503, "service unavailable", "socks5", "unreachable")
@@ -66,9 +66,9 @@ mod tests {
     use super::*;
     use crate::cluster::topology::SOCKS5;
 
-    fn checked(way: &'static str, status: u16, body: &'static str) -> Result<(), String> {
+    fn checked(entry_point: &'static str, status: u16, body: &'static str) -> Result<(), String> {
         let route = Route {
-            way,
+            entry_point,
             service: "a".to_owned(),
             member: "frontend".to_owned(),
             container_port: 8080,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_must_name_the_service_the_way_and_the_reason() {
+    fn the_error_must_name_the_service_the_upstream_and_the_reason() {
         let socks5 = r#"{"error":"service unavailable","service":"a","via":"socks5",
             "reason":"the socks5 server answered: host unreachable (0x04)"}"#;
         let lb = r#"{"error":"bad gateway","service":"a","via":"lb","reason":"connection closed"}"#;
@@ -88,7 +88,7 @@ mod tests {
         let silent = r#"{"error":"bad gateway","service":"a","via":"lb","reason":""}"#;
         let other = r#"{"error":"service unavailable","service":"b","via":"socks5","reason":"unreachable"}"#;
         let late = r#"{"error":"gateway timeout","service":"a","via":"socks5","reason":"gave up after 5 s"}"#;
-        for (way, status, body) in [
+        for (entry_point, status, body) in [
             (SOCKS5, 502, socks5),
             (SOCKS5, 502, lb),
             (SOCKS5, 503, other),
@@ -97,7 +97,10 @@ mod tests {
             (VIA_LB, 502, silent),
             (VIA_LB, 502, "{}"),
         ] {
-            assert!(checked(way, status, body).is_err(), "{way} {status} {body}");
+            assert!(
+                checked(entry_point, status, body).is_err(),
+                "{entry_point} {status} {body}"
+            );
         }
     }
 }

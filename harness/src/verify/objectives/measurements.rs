@@ -13,7 +13,7 @@ pub struct Measurements {
     pub in_flight: usize,
 }
 
-/// ObjectiveSummary of one objective's measured values.
+/// Summary of one objective's measured values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectiveSummary {
     /// The objective.

@@ -41,7 +41,11 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let ours = named(ctx.topology(), &format!("{project}-ours"));
     let theirs = named(ctx.topology(), &format!("{project}-theirs"));
     let projects = [ours.project.clone(), theirs.project.clone()];
-    let (first, second) = join(compose.controls_ours(ours), compose.gives_theirs(theirs)).await;
+    let (first, second) = join(
+        compose.is_controlled_by_compose(ours),
+        compose.attaches_to_theirs(theirs),
+    )
+    .await;
     for project in projects {
         cleanup::remove_labelled(ctx.engine(), label::PROJECT, &project).await?;
     }
@@ -67,7 +71,7 @@ struct Compose<'a> {
 
 impl Compose<'_> {
     /// The harness starts a mesh; Compose lists it, stops one container, and takes the mesh down.
-    async fn controls_ours(&self, topology: Topology) -> Result<(), Error> {
+    async fn is_controlled_by_compose(&self, topology: Topology) -> Result<(), Error> {
         let silent = Progress::silent();
         let mut mesh = Mesh::start(self.engine, topology, self.image, self.ownership, &silent).await?;
         ready(&mesh).await?;
@@ -98,7 +102,7 @@ impl Compose<'_> {
     }
 
     /// Compose starts a mesh; the harness attaches to it, waits until it is ready, and removes it.
-    async fn gives_theirs(&self, topology: Topology) -> Result<(), Error> {
+    async fn attaches_to_theirs(&self, topology: Topology) -> Result<(), Error> {
         let labels = labels(&topology, self.ownership).to_string();
         self.run(&topology, Some(&labels), &["up", "-d", "--no-build"])
             .await?;

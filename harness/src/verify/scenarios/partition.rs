@@ -31,7 +31,7 @@ const PERIOD: Duration = Duration::from_millis(25);
 struct Phases {
     /// Start of the cut.
     cut: Duration,
-    /// When both sides served what they can.
+    /// When each side served all instances that it can reach.
     settled: Duration,
     /// When all views agreed again after the cut.
     converged: Duration,
@@ -77,7 +77,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Cuts the mesh and waits until both sides serve what they can. Returns when they did.
+/// Cuts the mesh and waits until each side serves all instances that it can reach. Returns the time of that moment.
 async fn cut_and_settle(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, Error> {
     mesh.cut(&Cut::split(SIDES[0], SIDES[1])).await?;
     let routes = mesh.routes()?;
@@ -97,7 +97,7 @@ async fn cut_and_settle(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, 
     Ok(settled)
 }
 
-/// The ways in which the sides do not behave as expected yet, one line each.
+/// The routes that do not behave as expected yet, one line each.
 async fn deviations(mesh: &Mesh, routes: &[(Route, SocketAddr)]) -> Vec<String> {
     let mut found = Vec::new();
     let seen = mesh.views().await;
@@ -122,11 +122,13 @@ async fn deviations(mesh: &Mesh, routes: &[(Route, SocketAddr)]) -> Vec<String> 
 /// The instance that a route reaches during the partition; `None` if it reaches none.
 fn server(route: &Route) -> Option<&'static str> {
     let asked = (route.member.as_str(), route.service.as_str());
-    let served = SERVED.iter().find(|(way, service, _)| (*way, *service) == asked);
+    let served = SERVED
+        .iter()
+        .find(|(asked_member, service, _)| (*asked_member, *service) == asked);
     served.map(|(_, _, member)| *member)
 }
 
-/// Checks that `member` gives all of [`REQUESTS`] answers on a route.
+/// Checks that `member` answers all of [`REQUESTS`] requests on a route.
 async fn answers_alone(mesh: &Mesh, route: &(Route, SocketAddr), member: &str) -> Result<(), String> {
     let node = mesh.node(member).map_err(|error| error.to_string())?;
     let host = node.container.short_id();
@@ -155,7 +157,7 @@ fn check_failures(record: &TrafficRecord, phases: &Phases) -> Result<(), Error> 
         failures.is_empty() && record.sent() > 0,
         "no request fails except those on paths affected by the partition",
         format!(
-            "{} others failed\n{}",
+            "{} other requests failed\n{}",
             failures.len(),
             record.lines(&failures).join("\n")
         ),
@@ -181,8 +183,8 @@ mod tests {
     #[test]
     fn a_failure_is_excused_only_on_affected_paths_and_while_they_are_affected() {
         let ms = Duration::from_millis;
-        let route = |way, member: &str, service: &str| Route {
-            way,
+        let route = |entry_point, member: &str, service: &str| Route {
+            entry_point,
             service: service.to_owned(),
             member: member.to_owned(),
             container_port: 80,

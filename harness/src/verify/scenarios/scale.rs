@@ -58,7 +58,7 @@ async fn join(mesh: &mut Mesh, traffic: &Traffic) -> Result<Duration, Error> {
     Ok(took)
 }
 
-/// Removes the instance once it has answered some of the traffic.
+/// Removes the instance after it has answered at least one request.
 async fn leave(mesh: &mut Mesh, traffic: &Traffic) -> Result<(), Error> {
     let host = mesh.node(ADDED)?.container.short_id().to_owned();
     let expected = format!("{ADDED} ({host}) answers before it is removed");

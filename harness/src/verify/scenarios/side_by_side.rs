@@ -13,7 +13,7 @@ use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Traffic;
 use crate::wait;
 
-/// Search datagrams after which a sidecar has probed the nearest addresses, where the other mesh is, at least twice.
+/// Search datagrams after which a sidecar has probed the nearest addresses, among them the other mesh's, at least twice.
 const MIN_SEARCHES: u64 = 100;
 /// The metric that counts them.
 const METRIC: &str = "sidecar_mesh_datagrams_total{type=\"search\",outcome=\"sent\"} ";
@@ -36,7 +36,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let meshes: [&Mesh; 2] = [&one, &other];
     let traffics = [ctx.traffic(&one)?, ctx.traffic(&other)?];
 
-    // Checked at every attempt: knowing the other mesh even for a moment is a failure.
+    // Checked at every attempt: a sidecar must not know the other mesh's nodes at any time.
     let mut joined = Ok(());
     let attempt = async || {
         for (mesh, other) in [(&one, &other), (&other, &one)] {
@@ -61,7 +61,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that every view of a mesh has all of its own nodes and none of the other's, neither up nor down.
+/// Checks that every view of a mesh has all of its own nodes and none of the other's in any state.
 async fn apart(mesh: &Mesh, other: &Mesh) -> Result<(), Error> {
     let (own, others) = (ids(mesh), ids(other));
     for seen in mesh.views().await {

@@ -56,8 +56,8 @@ async fn cut(mesh: &mut Mesh, traffic: &Traffic) -> Result<FaultWindow, Error> {
     Ok(FaultWindow { from, until })
 }
 
-/// Waits until the member's view has the instance's node down. Until then its balancer must skip the instance for every
-/// request.
+/// Waits until the member's view reports the instance's node as down. Until then its balancer must skip the instance for
+/// every request.
 async fn is_detected(mesh: &Mesh) -> Result<(), Error> {
     let host = mesh.node(UNREACHABLE)?.container.short_id().to_owned();
     let attempt = async || {
@@ -95,7 +95,7 @@ fn check_failures(record: &TrafficRecord, fault: FaultWindow) -> Result<(), Erro
         failures.is_empty() && record.sent() > 0,
         format!("no request fails except those in flight from {MEMBER} to {UNREACHABLE}"),
         format!(
-            "{} others failed\n{}",
+            "{} other requests failed\n{}",
             failures.len(),
             record.lines(&failures).join("\n")
         ),

@@ -1,4 +1,4 @@
-//! What a scenario has to work with: meshes, traffic, measurements, and the timeline.
+//! The context of a scenario: meshes, traffic, measurements, and the timeline.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub type MeshGuard = OwnedMutexGuard<Mesh>;
 
 type SharedMesh = Arc<tokio::sync::Mutex<Mesh>>;
 
-/// What a scenario has to work with. Everything that it starts carries the run's labels and is removed with the run.
+/// The context of a scenario. Everything that it starts carries the run's labels and is removed with the run.
 #[derive(Debug)]
 pub struct Context {
     engine: Engine,

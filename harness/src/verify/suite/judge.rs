@@ -90,7 +90,7 @@ impl Context {
         }
     }
 
-    /// Checks what must hold after every scenario: converged views, the shared mesh unchanged, no unexpected log line.
+    /// The checks after every scenario: the views converge, the shared mesh is unchanged, no unexpected log line.
     async fn check_afterwards(&self, scenario: &Scenario) -> Result<(), Error> {
         for mesh in self.own_meshes() {
             mesh.lock().await.converged(CONVERGENCE_LIMIT).await?;

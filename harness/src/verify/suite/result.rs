@@ -40,7 +40,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word for it in every report format.
+    /// The verdict's name in every report format.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Held => "held",

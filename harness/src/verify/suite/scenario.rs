@@ -1,4 +1,4 @@
-//! What a scenario consists of.
+//! The definition of a scenario.
 
 use futures_util::future::LocalBoxFuture;
 

@@ -69,12 +69,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads the record so far. `look` must be quick: it holds the lock that recording needs.
+    /// Reads the record so far. `look` must not block: recording waits for it.
     pub fn read<T>(&self, look: impl FnOnce(&TrafficRecord) -> T) -> T {
         look(&self.record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// When the first failed request that was sent at `since` or later was sent; `None` if there is none.
+    /// When the first request that was sent at `since` or later and failed was sent; `None` if there is none.
     pub fn first_failure(&self, since: SystemTime) -> Option<SystemTime> {
         self.read(|record| {
             let sent = record.failures().map(|outcome| record.sent_at(outcome));

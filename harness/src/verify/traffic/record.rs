@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::cluster::answer::Answer;
 use crate::cluster::topology::Route;
 
-/// Latest answers kept; far more than a scenario produces.
+/// Latest answers kept; no scenario produces as many.
 const MAX_ANSWERS: usize = 100_000;
 /// Latest failures kept.
 const MAX_FAILURES: usize = 20_000;
@@ -114,7 +114,7 @@ impl TrafficRecord {
         self.failures.iter()
     }
 
-    /// The failed requests sent in `since..until`.
+    /// The failed requests sent at `since` or later and before `until`.
     pub fn failures_sent(&self, since: Duration, until: Duration) -> impl Iterator<Item = &RequestOutcome> {
         self.failures()
             .filter(move |outcome| outcome.at >= since && outcome.at < until)

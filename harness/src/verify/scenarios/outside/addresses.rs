@@ -1,8 +1,8 @@
 //! SOCKS5 requests for addresses that are not an instance's, sent directly to the frontend's sidecar: the frontend itself
 //! requests names only.
 //!
-//! The sidecar's SOCKS5 server listens on the container's loopback address, which Docker does not make reachable from
-//! here. So a second server is added by command on the container's own address, whose port is published.
+//! The sidecar's SOCKS5 server listens on the container's loopback address, which is not reachable from the host. The
+//! scenario therefore adds a second server on the container's own address, whose port is published.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -31,7 +31,7 @@ const TOKEN: &str = "SIDECAR_HTTP_TOKEN";
 /// Timeout for a SOCKS5 request.
 const LIMIT: Duration = Duration::from_secs(7);
 
-/// A topology whose frontend's sidecar accepts commands from here with `token`.
+/// A topology whose frontend's sidecar accepts commands from the harness with `token`.
 pub(super) fn with_controller(mut topology: Topology, token: &str) -> Topology {
     let ports = [SOCKS5_PORT, SECOND_PORT, CONTROLLER_PORT].map(|container_port| PublishedPort {
         host_ip: Ipv4Addr::LOCALHOST,

@@ -14,7 +14,7 @@ use crate::verify::suite::{Context, Requirements, Scenario};
 
 /// An additional service of the frontend. The name that it requests from its sidecar has no server group.
 const OUTSIDE: &str = "evil";
-/// Limit for a refusal, which needs no connection.
+/// Limit for a refusal: the sidecar opens no connection for it.
 const QUICK: Duration = Duration::from_millis(500);
 /// Timeout for a request; above the frontend's own of 5 s.
 const LIMIT: Duration = Duration::from_secs(7);

@@ -23,7 +23,7 @@ fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> RequestOutcome {
 
 fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> TrafficRecord {
     let route = Route {
-        way: "frontend",
+        entry_point: "frontend",
         service: "a".to_owned(),
         member: "frontend".to_owned(),
         container_port: 8080,
