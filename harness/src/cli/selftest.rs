@@ -140,10 +140,9 @@ impl Trials<'_> {
 
     async fn one(&self, failpoint: Option<&'static Failpoint>) -> Result<Trial, Error> {
         let project = format!("mesh-selftest-{:08x}", rand::random::<u32>());
-        let mut topology = self.checkout.topology(&project)?.with_free_ports();
-        FAILPOINTS_IMAGE.clone_into(&mut topology.image);
+        let topology = self.checkout.topology(&project)?.with_free_ports();
+        let mut topology = topology.with_image(FAILPOINTS_IMAGE);
         for member in &mut topology.members {
-            FAILPOINTS_IMAGE.clone_into(&mut member.service.image);
             let variable = failpoint.map(|failpoint| (VARIABLE.to_owned(), failpoint.name.to_owned()));
             member.service.environment.extend(variable);
         }

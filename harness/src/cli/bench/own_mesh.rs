@@ -22,6 +22,7 @@ pub(super) async fn with<T>(
     let checkout = Checkout::find()?;
     let project = format!("mesh-bench-{:08x}", rand::random::<u32>());
     let topology = checkout.topology(&project)?.with_free_ports();
+    let topology = topology.with_image(RELEASE_IMAGE);
     let chosen = choice.connect().await?;
     let engine = chosen.engine.clone();
     progress.say(&format!("Runtime {chosen}."));

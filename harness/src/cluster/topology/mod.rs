@@ -147,6 +147,15 @@ impl Topology {
         self
     }
 
+    /// The same mesh with all containers from `image`.
+    pub fn with_image(mut self, image: &str) -> Self {
+        image.clone_into(&mut self.image);
+        for member in &mut self.members {
+            image.clone_into(&mut member.service.image);
+        }
+        self
+    }
+
     /// The member with this name in the Compose file.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name() == name)
