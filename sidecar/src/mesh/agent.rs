@@ -1,4 +1,4 @@
-//! One node of the mesh for real: the sockets and the clock around the state machine.
+//! Runs one node of the mesh: the sockets and the clock around the state machine.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +24,7 @@ use super::wire::{Malformed, Node};
 use crate::balance::service::{Instances, Offer};
 use crate::interface::{InterfaceError, address_of};
 
-/// Requests that wait for the state machine; their connections wait with them.
+/// Capacity of the queue of requests to the state machine. Connections wait while it is full.
 const MAX_WAITING_REQUESTS: usize = 64;
 
 /// Why a node cannot take part in discovery.
@@ -151,7 +151,7 @@ impl Mesh {
         self.view.clone()
     }
 
-    /// What went over the network.
+    /// Counters of its datagrams and exchanges.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
@@ -160,7 +160,7 @@ impl Mesh {
     /// all known nodes, and stops.
     pub async fn leave(mut self, limit: Duration) {
         if let Some(leave) = self.leave.take() {
-            // A driver that does not receive it has ended already.
+            // Sending fails only if the driver has already ended.
             let _ = leave.send(limit);
         }
         // The driver bounds its own leave by `limit`; the rest only drops connections.
@@ -203,7 +203,7 @@ impl Sockets {
             Ok::<_, StartError>(Arc::new(socket))
         };
         let incoming = udp("discovery.udp_port", udp_port).await?;
-        // The same port for both directions takes only one socket.
+        // If both ports are the same, one socket serves both directions.
         let outgoing = if udp_sock_port == udp_port && udp_port != 0 {
             incoming.clone()
         } else {

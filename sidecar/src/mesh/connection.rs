@@ -24,11 +24,12 @@ use super::large_bodies::{LargeBodies, Permit, SMALL};
 use super::protocol::Failure;
 use super::wire::GOSSIP_HEADER;
 
-/// Timeout for a TCP handshake, which the peer's kernel answers however busy its program is. A longer one has lost a
-/// packet, which our kernel would repeat only after a second. It doubles from try to try, for longer round trips.
+/// Timeout for a TCP handshake, which the peer's kernel answers even if its program is busy. A longer handshake has
+/// lost a packet, which our kernel would retransmit only after a second. The timeout doubles from attempt to attempt,
+/// for longer round trips.
 const HANDSHAKE: Duration = Duration::from_millis(250);
 
-/// Why there is no answer.
+/// Why an exchange got no answer.
 pub(super) struct ExchangeError {
     pub(super) failure: Failure,
     pub(super) cause: Box<dyn Error + Send + Sync>,
@@ -82,13 +83,13 @@ fn failure_of(error: &io::Error) -> Failure {
 /// The body of a successful answer.
 pub(super) struct AnswerBody {
     pub(super) bytes: Bytes,
-    /// The permit of a large body.
+    /// The permit of a large body, held while the body is.
     pub(super) permit: Option<Permit>,
     /// Whether the peer has announced that it gossips.
     pub(super) gossips: bool,
 }
 
-/// A connection to one peer. It makes progress only while a request is under way or it is polled for its end.
+/// A connection to one peer. It makes progress only during a request, or while it is polled for its end.
 pub(super) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     traffic: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
@@ -115,7 +116,7 @@ impl Connection {
         })
     }
 
-    /// Makes one request. If it is cancelled or fails, the connection cannot be used again.
+    /// Makes one request. After a cancellation or a failure the connection cannot be used again.
     pub(super) async fn ask(
         &mut self,
         request: hyper::Request<Full<Bytes>>,
@@ -129,7 +130,7 @@ impl Connection {
             let answer = requests.send_request(request).await?;
             let status = answer.status();
             if status == StatusCode::SERVICE_UNAVAILABLE {
-                // It is overloaded, which is as if it had not answered.
+                // An overloaded peer counts as one that did not answer.
                 return Err(ExchangeError::new(Failure::Timeout, format!("status {status}")));
             }
             if !status.is_success() {
@@ -158,10 +159,10 @@ impl Connection {
         let body = tokio::select! {
             biased;
             answer = &mut answer => answer?,
-            // The connection may end before its last bytes are read.
+            // The connection may end before the last bytes of the body are read.
             ended = &mut self.traffic => {
                 self.over = true;
-                // Dropped, so that a request that was not sent fails at once.
+                // Dropped, so that a request not yet sent fails at once.
                 self.traffic = Box::pin(std::future::pending());
                 ended?;
                 answer.await?
@@ -172,13 +173,13 @@ impl Connection {
         Ok(body)
     }
 
-    /// Whether the peer is known to have closed it.
+    /// Whether the connection is known to be closed by the peer.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Whether the peer keeps connections, and does not close each after its answer as the original does. One that
-    /// gossips does, and so does one that has answered twice.
+    /// Whether the peer keeps connections open; the original closes each after its answer. True if the peer gossips
+    /// or has answered twice.
     fn is_kept(&self) -> bool {
         self.gossips || self.answers > 1
     }
@@ -192,7 +193,7 @@ impl Connection {
     }
 }
 
-/// Retries handshakes that take long, until the caller's timeout.
+/// Repeats handshakes that time out, until the caller's timeout.
 async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let mut limit = HANDSHAKE;
     loop {
@@ -209,7 +210,7 @@ async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Connections without a request under way, at most one to each peer.
+/// Idle connections, at most one to each peer.
 #[derive(Default)]
 pub(super) struct IdleConnections(BTreeMap<SocketAddr, Connection>);
 
@@ -222,17 +223,17 @@ impl IdleConnections {
         self.0.remove(&to)
     }
 
-    /// Closes all but the connections to these nodes.
+    /// Closes all connections except those to these nodes.
     pub(super) fn retain(&mut self, mut wanted: impl FnMut(SocketAddr) -> bool) {
         self.0.retain(|to, _| wanted(*to));
     }
 
-    /// Waits until a peer that keeps connections closes one. Can be cancelled.
+    /// Waits until a peer that keeps connections closes one. Cancel-safe.
     pub(super) async fn closed(&mut self) -> SocketAddr {
         poll_fn(|cx| {
             let mut closed = None;
             self.0.retain(|to, connection| {
-                // One at a time; the next call finds the next.
+                // Reports one closed connection; the next call reports the next.
                 if closed.is_some() || connection.poll_over(cx).is_pending() {
                     return true;
                 }

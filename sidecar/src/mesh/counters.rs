@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::protocol::Failure;
 use super::wire::{DatagramKind, ExchangeKind};
 
-/// How an exchange that this node made ended.
+/// Outcome of an exchange that this node made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// With an answer.
+    /// Answered.
     Answered,
-    /// Without one, see [`Failure`].
+    /// Not answered, see [`Failure`].
     Failed(Failure),
 }
 
@@ -23,7 +23,7 @@ impl Outcome {
         Self::Failed(Failure::Bad),
     ];
 
-    /// Its name, for a label.
+    /// Its name, as a metric's label.
     pub fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -34,7 +34,7 @@ impl Outcome {
     }
 }
 
-/// Counts since the start. They only grow.
+/// Counts since the start of the node; monotonic.
 #[derive(Debug, Default)]
 pub struct Counters {
     sent: [AtomicU64; DatagramKind::ALL.len()],
@@ -64,17 +64,17 @@ impl Counters {
         read(&self.sent[index(&DatagramKind::ALL, &kind)])
     }
 
-    /// Datagrams received that could be read.
+    /// Datagrams received and parsed.
     pub fn received(&self, kind: DatagramKind) -> u64 {
         read(&self.received[index(&DatagramKind::ALL, &kind)])
     }
 
-    /// Datagrams received that could not be read.
+    /// Datagrams received that were malformed.
     pub fn dropped(&self) -> u64 {
         read(&self.dropped)
     }
 
-    /// Datagrams that the kernel would not send.
+    /// Datagrams that the kernel refused to send.
     pub fn unsent(&self) -> u64 {
         read(&self.unsent)
     }

@@ -12,9 +12,9 @@ use super::wire::{
 };
 use crate::balance::service::{Instance, Instances, Offer, ServiceId};
 
-/// The most service nodes held in all.
+/// Service nodes held at most, over all lists.
 const MAX_TOTAL: usize = 65_536;
-/// Changes of the own list that are kept to be announced one by one; a peer further behind gets the whole list.
+/// Changes of the own list that are kept, to be announced one by one; a peer that misses more gets the whole list.
 const MAX_CHANGES: usize = 4;
 
 /// A change of this node's own list.
@@ -29,29 +29,30 @@ pub enum Change {
 #[derive(Debug)]
 struct Entry {
     services: ServiceList,
-    /// Its part of the hashed text, kept because most parts stay when one changes.
+    /// Its part of the hashed text, cached because a change leaves most parts as they are.
     text: String,
     digest: u64,
-    /// The bytes that it takes in the body of `khala.sync`.
+    /// Its size in the body of `khala.sync`, in bytes.
     size: usize,
 }
 
 /// The lists that one node knows.
 ///
-/// The own list has a revision that counts its changes; a peer that has acknowledged one needs the changes after it.
+/// The own list has a revision, which counts its changes; a peer that has acknowledged one needs the changes after
+/// it.
 #[derive(Debug)]
 pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
-    /// Addresses of instances whose node is down, each with the node's endpoint.
+    /// Instances whose node is down: their addresses, each with the node's endpoint.
     lost: BTreeMap<SocketAddr, SocketAddr>,
-    /// The same by the node's endpoint.
+    /// The same, by the node's endpoint.
     lost_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
     total: usize,
-    /// The bytes of all entries.
+    /// Size of all entries, in bytes.
     size: usize,
     revision: u64,
-    /// The last changes of the own list; the newest made `revision`.
+    /// The latest changes of the own list; the newest led to `revision`.
     changes: VecDeque<Change>,
     hash: OnceCell<Arc<str>>,
     /// The sum of all entries' digests.
@@ -59,7 +60,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Nothing but the node's own empty list.
+    /// A directory that holds only the node's own, empty list.
     pub fn new(own: Node) -> Self {
         let mut directory = Self {
             own: own.clone(),
@@ -95,7 +96,7 @@ impl Directory {
         self.lists.get(node).map(|entry| &entry.services)
     }
 
-    /// Replaces the list of a node. False if it is the same, or there is no room.
+    /// Replaces the list of a node. False if it is unchanged, or there is no room.
     pub fn set(&mut self, node: &Node, services: ServiceList) -> bool {
         let held = self.lists.get(node);
         if held.is_some_and(|held| held.services == services) {
@@ -132,20 +133,20 @@ impl Directory {
         true
     }
 
-    /// Adds to the list of a node whose list is known, or replaces the service node of the same identity. False if
-    /// nothing changed.
+    /// Adds a service node to the list of a node whose list is known, or replaces the one of the same identity. False
+    /// if nothing changed.
     pub fn add(&mut self, node: &Node, service: ServiceNode) -> bool {
         let list = self.services(node).map(|list| list.with(service));
         list.is_some_and(|list| self.set(node, list))
     }
 
-    /// Removes from the list of a node. False if nothing changed.
+    /// Removes a service node from the list of a node. False if nothing changed.
     pub fn remove(&mut self, node: &Node, service: &ServiceNode) -> bool {
         let list = self.services(node).map(|list| list.without(service));
         list.is_some_and(|list| self.set(node, list))
     }
 
-    /// Drops the list of a node that has gone down, but remembers the addresses of its instances until it is back or
+    /// Drops the list of a node that has gone down, and keeps the addresses of its instances until it is back or
     /// forgotten. False if there was no list.
     pub fn mark_down(&mut self, node: &Node) -> bool {
         let services = self.services(node).into_iter().flat_map(ServiceList::iter);
@@ -188,7 +189,7 @@ impl Directory {
         true
     }
 
-    /// Replaces the own list. False if it is the same.
+    /// Replaces the own list. False if it is unchanged.
     pub fn offer(&mut self, offers: &[Offer]) -> bool {
         let own = self.own.clone();
         let before = self.local().khala_nodes;
@@ -202,7 +203,8 @@ impl Directory {
                 .binary_search_by(|other| other.key().cmp(&node.key()))
                 .map_or(true, |i| there[i] != node)
         };
-        // A changed weight is announced as remove and add: peers ignore an added identity that they have.
+        // A changed weight is announced as remove and add, because peers ignore an add for an identity that they
+        // have.
         let removed = before.iter().filter(|node| missing_in(&after, node));
         let added = after.iter().filter(|node| missing_in(&before, node));
         let change = |node: &ServiceNode| NodeChange {
@@ -220,7 +222,7 @@ impl Directory {
         true
     }
 
-    /// The change that follows a revision of the own list; none if it is not kept any more.
+    /// The change that follows a revision of the own list; none if it is no longer kept.
     pub fn change_after(&self, revision: u64) -> Option<&Change> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
         self.changes.get(self.changes.len().checked_sub(behind)?)
@@ -237,9 +239,9 @@ impl Directory {
         self.digest
     }
 
-    /// Every list: the body of `khala.sync`. None if that is more than others read.
+    /// Every list: the body of `khala.sync`. None if it exceeds the size that others read.
     pub fn everything(&self) -> Option<Vec<NodeServices>> {
-        // Brackets around, a comma after each but the last.
+        // Two brackets, and a comma after each entry but the last.
         if self.lists.len() > MAX_NODES || self.size + self.lists.len() + 1 > ExchangeKind::Sync.max_body() {
             return None;
         }
@@ -250,7 +252,8 @@ impl Directory {
         Some(lists.collect())
     }
 
-    /// The nodes whose lists differ, or that only one side has, as many as fit the answer to `khala.sync`.
+    /// The nodes whose lists differ, or that only one side has; at most as many as fit into the answer to
+    /// `khala.sync`.
     pub fn diff(&self, theirs: &[NodeServices]) -> Vec<Node> {
         let theirs: BTreeMap<&Node, &ServiceList> = theirs
             .iter()

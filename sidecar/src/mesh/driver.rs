@@ -1,4 +1,4 @@
-//! The task that owns a node's state machine: waits for events, hands them in, and executes the actions.
+//! The task that owns a node's state machine: waits for events, passes them to it, and executes its actions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use super::publishing::Publishing;
 use super::wire::{Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
 
-/// Times that `leave` is sent, because datagrams get lost, and the pause between.
+/// Transmissions of `leave`, because datagrams get lost, and the pause between two.
 const LEAVES: u32 = 2;
 const LEAVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// Datagrams read before timers are handled; more would let a flood stop the timers.
+/// Datagrams read at most before timers are handled, so that a flood cannot stop the timers.
 const MAX_READ_BEFORE_TIMERS: usize = 64;
 
 /// The state machine with its sockets and channels.
@@ -35,7 +35,7 @@ pub(super) struct Driver {
     pub(super) leave: oneshot::Receiver<Duration>,
     pub(super) publishing: Publishing,
     pub(super) counters: Arc<Counters>,
-    /// Limits large answers; apart from that of requests, so that requests cannot delay answers.
+    /// Limits large answers. Separate from the limit of requests, so that requests cannot delay answers.
     pub(super) large: Arc<LargeBodies>,
     pub(super) stop: CancellationToken,
 }
@@ -43,7 +43,7 @@ pub(super) struct Driver {
 /// What the driver waits for.
 enum Happening {
     Event(Event),
-    /// An exchange has ended; the endpoint is that of a peer that has announced that it gossips.
+    /// An exchange has ended; the endpoint is set if its peer has announced that it gossips.
     Ended(Option<SocketAddr>, Event),
     Request(Served),
     NotADatagram,
@@ -66,7 +66,7 @@ impl Driver {
         self.publishing.publish_if_due(&self.protocol);
         loop {
             if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
-                // First: a request of ours that arrives after `leave` would look like a sign of life.
+                // First, because a request of ours that arrives after `leave` would look like a sign of life.
                 exchanges.shutdown().await;
                 self.send_leave(started.elapsed()).await;
                 break;
@@ -98,7 +98,7 @@ impl Driver {
                     } else {
                         self.protocol.serve(now, from, request)
                     };
-                    // The connection may have ended meanwhile.
+                    // The connection may have ended in the meantime.
                     let _ = answer.send(given);
                     actions
                 }
@@ -153,8 +153,8 @@ impl Driver {
         }
     }
 
-    /// Reads datagrams that have waited before timers are handled: on a busy machine they are answers to probes that
-    /// would count as missed.
+    /// Reads waiting datagrams before timers are handled: on a busy machine, answers to probes among them would
+    /// otherwise count as missed.
     fn read_waiting_datagrams(&mut self, now: Duration, exchanges: &mut Exchanges, buffer: &mut [u8]) {
         for _ in 0..MAX_READ_BEFORE_TIMERS {
             let Ok((length, from)) = self.incoming.try_recv_from(buffer) else {
@@ -181,7 +181,7 @@ impl Driver {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => {
-                    // A full buffer loses datagrams as the network does; the protocol repeats them.
+                    // A full send buffer loses datagrams as the network does; the protocol repeats them.
                     match self.outgoing.try_send_to(&datagram.encode(), to) {
                         Ok(_) => self.counters.count_sent(datagram.kind),
                         Err(error) => {

@@ -14,7 +14,7 @@ use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 
 const AGENT: &str = concat!("sidecar/", env!("CARGO_PKG_VERSION"));
 
-/// How an exchange ended.
+/// The end of an exchange.
 pub(super) struct Ended {
     pub(super) outcome: Result<Answer, Failure>,
     /// Whether the peer has announced that it gossips.
@@ -78,8 +78,8 @@ async fn ask(
                 let gossips = body.gossips;
                 return Ok((read(kind, body).await?, gossips, connection));
             }
-            // It was closed since its last use. Every request may be repeated, and only a new connection shows whether
-            // the peer is there.
+            // The peer had closed it since its last use. Every request may be repeated, and only a new connection
+            // shows whether the peer is there.
             Err(error) if error.failure == Failure::Refused => {}
             Err(error) => return Err(error),
         }

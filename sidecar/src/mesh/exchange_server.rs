@@ -1,6 +1,6 @@
 //! The exchange server: HTTP/1.1 on the node's TCP port.
 //!
-//! The original checks a node by a connection without a request: it stays open until the peer closes it.
+//! The original checks a node with a connection that carries no request: it stays open until the peer closes it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use super::large_bodies::{LargeBodies, SMALL};
 use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, Limits};
 
-/// Timeout for the permit of a large body. Senders wait longer than that for the answer.
+/// Wait for the permit of a large body. Senders wait longer than this for their answer.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
     connections: 512,
-    // Several nodes may live at one address and keep a connection each.
+    // Several nodes may share one address, and each keeps a connection.
     connections_each: 64,
-    // All peers have been sent `leave`: none needs an answer.
+    // All peers have been sent `leave`, so none needs an answer.
     stop: Duration::ZERO,
 };
 
@@ -49,7 +49,7 @@ pub(super) struct ExchangeServer {
 type Rejection = (StatusCode, String);
 
 impl ExchangeServer {
-    /// Serves until stopped.
+    /// Serves requests until stopped.
     pub(super) async fn run(self, listener: TcpListener, stop: CancellationToken) {
         let server = Arc::new(self);
         let handler = move |from, request| {

@@ -32,8 +32,8 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
-    /// Waits until an exchange ends or a peer closes its kept connection. The endpoint is that of a peer that has
-    /// announced that it gossips. Can be cancelled.
+    /// Waits until an exchange ends or a peer closes its kept connection. The endpoint is set if its peer has
+    /// announced that it gossips. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<(Option<SocketAddr>, Event)> {
         let joined = tokio::select! {
             Some(joined) = self.tasks.join_next_with_id() => joined,
@@ -41,7 +41,7 @@ impl Exchanges {
         };
         let (task, ended) = match joined {
             Ok(ended) => ended,
-            // Its panic has been printed; the state machine must not wait for it forever.
+            // Its panic has been printed. The state machine must not wait for the answer forever.
             Err(error) => (error.id(), Ended::failed(Failure::Bad)),
         };
         let (id, to) = self.started.remove(&task)?;
@@ -52,7 +52,7 @@ impl Exchanges {
         Some((ended.gossips.then_some(to), Event::Answered { id, outcome }))
     }
 
-    /// Makes an exchange, on the kept connection if there is one.
+    /// Starts an exchange, on the kept connection if there is one.
     pub(super) fn start(
         &mut self,
         own: IpAddr,
@@ -80,12 +80,12 @@ impl Exchanges {
         self.started.insert(task.id(), (id, to));
     }
 
-    /// Closes all idle connections but those to these peers.
+    /// Closes all idle connections except those to these peers.
     pub(super) fn keep_idle(&mut self, wanted: impl FnMut(SocketAddr) -> bool) {
         self.idle.retain(wanted);
     }
 
-    /// Ends all that are under way.
+    /// Aborts all exchanges under way.
     pub(super) async fn shutdown(&mut self) {
         self.tasks.shutdown().await;
     }

@@ -8,14 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bodies up to this size, in bytes, bypass the limiter. Those of a mesh of a few dozen nodes do.
 pub(super) const SMALL: u64 = 16 * 1024;
-/// Large bodies at a time; each address has at most one of them.
+/// Large bodies read at once; each address has at most one of them.
 const AT_ONCE: usize = 3;
 
 /// A semaphore for large bodies.
 #[derive(Debug)]
 pub(super) struct LargeBodies {
     all: Arc<Semaphore>,
-    /// A semaphore of one permit for each address that holds or waits for one.
+    /// One single-permit semaphore for each address that holds a permit or waits for one.
     each: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
@@ -37,7 +37,7 @@ impl LargeBodies {
     /// Waits for the permit for a body from an address. None if the semaphore is closed.
     pub(super) async fn permit(&self, from: IpAddr) -> Option<Permit> {
         let each = self.permit_of(from);
-        // First the address's own: an address that sends many must not occupy the shared queue.
+        // The address's own permit comes first: an address that sends many bodies must not occupy the shared queue.
         let each = each.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Permit {

@@ -12,13 +12,13 @@ use super::view::View;
 use super::wire::Node;
 use crate::balance::service::Instances;
 
-/// Publishing takes at most 1 / this of the time: in a large mesh that starts, changes come by the hundred, and the cost
-/// of each grows with the mesh.
+/// Publishing takes at most 1 / this of the time: a large mesh that starts changes hundreds of times, and the cost of
+/// publishing a change grows with the mesh.
 const PUBLISHING_SHARE: u32 = 10;
-/// The longest delay of a change.
+/// The longest delay before a change is published.
 const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
 
-/// The published state, and when it is next published.
+/// The published state, and when to publish next.
 pub(super) struct Publishing {
     instances: watch::Sender<Arc<Instances>>,
     view: watch::Sender<Arc<View>>,
@@ -43,12 +43,12 @@ impl Publishing {
         }
     }
 
-    /// Notes that there is something new.
+    /// Notes that there is a change to publish.
     pub(super) fn want(&mut self) {
         self.due = true;
     }
 
-    /// When to publish, if there is something new.
+    /// When to publish, if there is a change.
     pub(super) fn due_at(&self) -> Option<Instant> {
         self.due.then_some(self.not_before)
     }

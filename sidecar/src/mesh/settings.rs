@@ -8,26 +8,26 @@ use std::str::FromStr;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interface::{IpType, Pinned};
 
-/// The most places (addresses times ports) that one search round may visit.
+/// Limit of the places (addresses times ports) of the search network.
 const MAX_SEARCH: u128 = 1 << 20;
 
-/// How a node takes part in discovery.
+/// The settings of a node's discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoverySettings {
     /// The interface whose address the node announces and binds.
     pub nic: String,
-    /// Which of the interface's addresses.
+    /// The IP version of the interface's address to use.
     pub ip_type: IpType,
-    /// The address to announce and bind instead of looking at the interface: lets several nodes share
-    /// one machine's loopback network. An extension of this sidecar.
+    /// The address to announce and bind, instead of the interface's: lets several nodes share one machine's loopback
+    /// network. An extension of this sidecar.
     pub address: Option<IpAddr>,
-    /// The node's name; without it, the host's. An extension of this sidecar.
+    /// The node's name; by default the host's. An extension of this sidecar.
     pub node_name: Option<String>,
     /// The source port of every datagram sent. 0 takes any free port.
     pub udp_sock_port: u16,
-    /// Where datagrams arrive. 0 takes any free port.
+    /// The port that datagrams arrive at. 0 takes any free port.
     pub udp_port: u16,
-    /// Where the exchange server listens. 0 takes any free port.
+    /// The port of the exchange server. 0 takes any free port.
     pub tcp_port: u16,
     /// Prefix length of the network to search, in bits, applied to the node's address.
     pub search_mask: u8,
@@ -77,7 +77,7 @@ impl DiscoverySettings {
         })
     }
 
-    /// Reads the text of a file; what it does not set keeps its default.
+    /// Parses the text of a file; keys that it does not set keep their defaults.
     ///
     /// # Errors
     /// All errors of the file, each with its line.
@@ -195,7 +195,7 @@ impl Reader<'_> {
             .unwrap_or(1)
     }
 
-    /// Checks that need several keys.
+    /// Checks that involve several keys.
     fn check_together(&mut self, config: &mut DiscoverySettings) {
         if let Some(address) = config.address {
             let family = if address.is_ipv4() { IpType::V4 } else { IpType::V6 };

@@ -22,7 +22,7 @@ pub struct View {
     pub services: Vec<ServiceView>,
 }
 
-/// Who and where a node is.
+/// A node's identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeView {
@@ -42,24 +42,24 @@ pub struct NodeHealth {
     /// The node.
     #[serde(flatten)]
     pub node: NodeView,
-    /// Whether it answers.
+    /// Whether it is up.
     pub health: Health,
     /// Whether it is the node whose view this is.
     #[serde(rename = "self")]
     pub is_self: bool,
 }
 
-/// Whether a node answers.
+/// Whether a node is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Health {
-    /// It does.
+    /// It is up.
     Up,
-    /// It does not, or has not yet.
+    /// It is down, or has not answered yet.
     Down,
 }
 
-/// A service and where it is offered.
+/// A service and its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceView {
     /// Its name.
@@ -96,7 +96,7 @@ impl From<&Node> for NodeView {
 }
 
 impl View {
-    /// The view that these two make up.
+    /// Builds the view from these two.
     pub fn of(membership: &Membership, directory: &Directory) -> Self {
         let own = NodeHealth {
             node: membership.own().into(),

@@ -1,4 +1,4 @@
-//! Routes our own exchanges: makes them when they are due, and takes in how they end.
+//! Routes our own exchanges: makes them when they are due, and handles their ends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::mesh::directory::Change;
 use crate::mesh::wire::{Answer, Node, NodeServices, Request};
 
 impl Protocol {
-    /// Makes the exchange that is due with a peer, if any.
+    /// Makes the exchange that is due with a peer, if there is one.
     pub(super) fn exchange_if_due(&mut self, now: Duration, endpoint: SocketAddr) {
         if self.exchanges.is_nodes_due(now, endpoint)
             && !self.is_nodes_wanted(now, endpoint)
@@ -46,7 +46,7 @@ impl Protocol {
         }
     }
 
-    /// Whether a peer's nodes are still of interest: no other was asked since, and its hash still differs.
+    /// Whether a peer's node list is still wanted: no other peer was asked since, and its hash still differs.
     fn is_nodes_wanted(&self, now: Duration, endpoint: SocketAddr) -> bool {
         let plan = self.exchanges.plan(endpoint);
         let heard = plan.and_then(|plan| plan.heard_hash.as_ref());
@@ -79,7 +79,8 @@ impl Protocol {
                 if let Some(lists) = self.directory.everything() {
                     return (Request::Sync(lists), None);
                 }
-                // More than others read: each node that differs is asked for its own list instead.
+                // The lists exceed the size that others read: instead, each node that differs is asked for its own
+                // list.
             }
             _ => {}
         }
@@ -93,7 +94,7 @@ impl Protocol {
         let Some(endpoint) = self.exchanges.peer_of(id) else {
             return;
         };
-        // A refusal is no sign of a busy peer, and a bad end may be our own machine's fault.
+        // A refusal does not show that the peer is busy, and a bad answer may be our own machine's fault.
         let in_time = match outcome {
             Ok(_) => Some(true),
             Err(Failure::Timeout) => Some(false),
@@ -109,14 +110,14 @@ impl Protocol {
                 Err(failure) => self.failed(now, endpoint, &exchange, failure),
             }
         }
-        // Those that wait come first: else a peer that always has more to be asked would keep its place forever.
+        // Waiting peers come first; otherwise a peer with one exchange after another would hold its place forever.
         while let Some(waiting) = self.exchanges.next_waiting() {
             self.exchange_if_due(now, waiting);
         }
         self.exchange_if_due(now, endpoint);
     }
 
-    /// A peer that closes its kept connection has crashed, or a check finds it well.
+    /// A peer that closes its kept connection may have crashed: checks it at once.
     pub(super) fn disconnected(&mut self, now: Duration, endpoint: SocketAddr) {
         let up = self.membership.is_up_at(endpoint);
         if let Some(plan) = self.exchanges.plan_mut(endpoint).filter(|_| up) {
@@ -125,7 +126,7 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
-    /// A peer, whose answer comes next, has sent the header that says that it gossips.
+    /// A peer whose answer comes next has sent the header that announces gossip.
     pub(super) fn gossip_announced(&mut self, now: Duration, endpoint: SocketAddr) {
         self.gossip_seen(now, endpoint);
         if let Some(plan) = self.exchanges.plan_mut(endpoint) {
@@ -133,7 +134,7 @@ impl Protocol {
         }
     }
 
-    /// An answer without that header comes from another program than before.
+    /// An answer without that header comes from a different program than before.
     fn expect_header(&mut self, now: Duration, endpoint: SocketAddr) {
         let Some(plan) = self.exchanges.plan_mut(endpoint) else {
             return;
@@ -157,7 +158,7 @@ impl Protocol {
             }
             Answer::Done => {}
         }
-        // An answer proves that somebody is there, but only a list says who.
+        // Any answer proves that a program is there, but only a list proves that it is this node.
         let next_check = self.next_check(now, endpoint);
         let up = self.membership.is_up_at(endpoint);
         let Some(plan) = self.exchanges.plan_mut(endpoint) else {
@@ -189,7 +190,7 @@ impl Protocol {
         }
         plan.acked = exchange.acks.unwrap_or(plan.acked);
         plan.check_at = next_check;
-        // What came from the peer since we asked may be newer than the answer.
+        // What the peer has sent since we asked may be newer than the answer.
         let stale = plan.news != exchange.news && self.directory.services(&node) != Some(&khala_nodes);
         if stale {
             plan.pull_at = Some(now);
@@ -206,7 +207,7 @@ impl Protocol {
         }
     }
 
-    /// The program at an endpoint is not the node that we took it for.
+    /// The program at an endpoint is another node than the one that we took it for.
     fn answered_by_another(&mut self, now: Duration, endpoint: SocketAddr, node: &Node) {
         if node.endpoint() == endpoint {
             self.hear(now, node, Source::Direct);
@@ -228,12 +229,12 @@ impl Protocol {
         }
     }
 
-    /// Asks the nodes whose lists differ for them.
+    /// Asks each node whose list differs for it.
     fn repair(&mut self, now: Duration, endpoint: SocketAddr, nodes: &[Node]) {
         self.anti_entropy.repaired(now, endpoint);
         for node in nodes {
             if node == self.membership.own() {
-                // The exchange that asks for the peer's list gives it ours.
+                // The exchange that asks for the peer's list also gives it ours.
                 self.exchanges.want_pull(now, endpoint);
             } else if self.membership.is_up(node) {
                 self.exchanges.want_pull(now, node.endpoint());

@@ -1,7 +1,7 @@
-//! Anti-entropy: when a difference between two nodes is worth an exchange of all that they know.
+//! Anti-entropy: when a difference between two nodes calls for an exchange of all that they know.
 //!
-//! Gossip carries digests of the nodes that are up and of their lists. With a peer that does not gossip,
-//! `khala.hash` compares the lists. Both are repaired the less often the less it helps.
+//! Gossip carries digests of the nodes that are up and of their lists. With a peer that does not gossip, `khala.hash`
+//! compares the lists. Repairs become rarer while they do not help.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use super::config::Config;
 use super::membership::Membership;
 use crate::mesh::wire::Gossip;
 
-/// How digests of one thing compare lately, and when a difference is repaired.
+/// The latest comparisons of one digest, and when a difference is repaired.
 #[derive(Debug, Default)]
 struct Digests {
     /// Consecutive mismatches.
@@ -21,22 +21,22 @@ struct Digests {
     matches: u32,
     not_before: Duration,
     pause: Duration,
-    /// How often the shortest pause is doubled because answers are late.
+    /// Doublings of the shortest pause, because answers are late.
     doublings: u32,
-    /// The last repair helped, or nodes come and go, so that the next may help.
+    /// The last repair helped, or nodes come and go: the next may help.
     helped: bool,
 }
 
 impl Digests {
-    /// Takes in a mismatch: is it time to repair? At once while all is changing anyway.
+    /// Counts a mismatch; returns whether to repair now. While nodes come and go, each mismatch is repaired at once.
     fn mismatch(&mut self, streak: u32) -> bool {
         self.matches = 0;
         self.mismatches = self.mismatches.saturating_add(1);
         self.helped || self.mismatches >= streak
     }
 
-    /// Takes in a match. After several, nodes no longer come and go: the next mismatch is one peer's by chance, and
-    /// its list would not help.
+    /// Counts a match. After several, nodes no longer come and go: the next mismatch is one peer's alone, and its
+    /// list would not help.
     fn matched(&mut self, streak: u32) {
         self.mismatches = 0;
         self.matches = self.matches.saturating_add(1);
@@ -47,7 +47,7 @@ impl Digests {
         now >= self.not_before
     }
 
-    /// Begins a repair. The pause before the next doubles while they do not help.
+    /// Begins a repair. The pause before the next one doubles while repairs do not help.
     fn begin(&mut self, now: Duration, shortest: Duration, longest: Duration) {
         let helped = std::mem::take(&mut self.helped);
         let shortest = (shortest * (1 << self.doublings)).min(longest);
@@ -70,19 +70,19 @@ struct Repairs {
     pause: Duration,
 }
 
-/// An exchange that a difference is worth.
+/// An exchange that repairs a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repair {
-    /// Of the nodes.
+    /// Of the node lists.
     Nodes,
-    /// Of all lists, at this time.
+    /// Of all service lists, at this time.
     Lists(Duration),
 }
 
-/// What `khala.hash` has shown.
+/// The result of `khala.hash`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HashResult {
-    /// The lists are the same.
+    /// The lists are equal.
     Same,
     /// They differ; it may be an update in flight.
     Differs,
@@ -149,22 +149,22 @@ impl AntiEntropy {
         Some(Repair::Lists(self.sync_at(now, peer)))
     }
 
-    /// Takes in that a peer's hash of the nodes differs. A probed peer also says so with each probe.
+    /// Notes that a peer's hash of the nodes differs. A probed peer also sends its digests, with each probe.
     pub(super) fn hash_differs(&mut self, probed: bool) -> bool {
         !probed || self.nodes.mismatch(self.config.anti_entropy_streak)
     }
 
-    /// Whether a peer may be asked for its nodes: in a large mesh, not before the pause is over.
+    /// Whether a peer may be asked for its nodes; in a large mesh, only after the pause.
     pub(super) fn may_ask_nodes(&self, now: Duration, large: bool) -> bool {
         !large || self.nodes.is_due(now)
     }
 
-    /// Takes in that a peer is asked for its nodes.
+    /// Notes that a peer is asked for its nodes.
     pub(super) fn begin_nodes(&mut self, now: Duration, known: usize, joining: bool) {
         let known = u32::try_from(known).unwrap_or(u32::MAX);
         let shortest = self.config.nodes_share * known;
         let longest = if joining {
-            // Differences may be peers that have yet to be joined.
+            // The difference may be peers that are yet to be joined.
             shortest * self.config.anti_entropy_join_factor
         } else {
             self.config.anti_entropy_max_pause
@@ -172,7 +172,7 @@ impl AntiEntropy {
         self.nodes.begin(now, shortest, longest);
     }
 
-    /// Takes in the end of an exchange of nodes. If one answer is late others are, too, and asking less helps.
+    /// Notes the end of an exchange of nodes. If one answer is late others are, too, and asking less often helps.
     pub(super) fn nodes_ended(&mut self, in_time: bool) {
         let doublings = self.nodes.doublings;
         self.nodes.doublings = if in_time {
@@ -187,13 +187,13 @@ impl AntiEntropy {
         self.nodes.helped = true;
     }
 
-    /// A peer has come up. While others are still joining, they are all that differs, and a node list does not help.
+    /// A peer has come up. While others are still joining, only they differ, and a node list does not help.
     pub(super) fn came_up(&mut self, peer: SocketAddr, joining: bool) {
         self.nodes.helped |= !joining;
         self.reset(peer);
     }
 
-    /// Takes in the result of `khala.hash`.
+    /// Handles the result of `khala.hash`.
     pub(super) fn compare_hash(&mut self, now: Duration, peer: SocketAddr, same: bool) -> HashResult {
         if same {
             if let Some(repairs) = self.peers.get_mut(&peer) {
@@ -219,7 +219,7 @@ impl AntiEntropy {
         last.map_or(now, |at| now.max(at))
     }
 
-    /// Takes in a repair with a peer: the longer differences last, the less often they are repaired.
+    /// Notes a repair with a peer: the pause before the next one grows while differences last.
     pub(super) fn repaired(&mut self, now: Duration, peer: SocketAddr) {
         let longest = self.config.repair_max_pause;
         let repairs = self.repairs(peer);
@@ -227,7 +227,7 @@ impl AntiEntropy {
         repairs.pause = (repairs.pause * 2).min(longest);
     }
 
-    /// Takes in a repair that failed.
+    /// Notes that a repair failed.
     pub(super) fn repair_failed(&mut self, now: Duration, peer: SocketAddr) {
         self.repairs(peer).last = Some(now);
     }
@@ -239,7 +239,7 @@ impl AntiEntropy {
         }
     }
 
-    /// Drops all about a peer.
+    /// Drops the state of a peer.
     pub(super) fn forget(&mut self, peer: SocketAddr) {
         self.peers.remove(&peer);
     }

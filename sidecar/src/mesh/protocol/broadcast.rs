@@ -15,7 +15,7 @@ use crate::mesh::wire::{Gossip, Node, Suspect};
 
 #[derive(Debug)]
 struct Broadcast {
-    /// Transmissions that are left.
+    /// Transmissions left.
     left: u32,
     down: bool,
 }
@@ -25,7 +25,7 @@ struct Broadcast {
 pub(super) struct Broadcasts {
     config: Arc<Config>,
     queue: BTreeMap<SocketAddr, Broadcast>,
-    /// When peers were last picked to be sent broadcasts at once.
+    /// When peers were last picked for immediate sending.
     fanned_out: Duration,
 }
 
@@ -38,7 +38,7 @@ impl Broadcasts {
         }
     }
 
-    /// Queues that a peer is suspected; what is queued for it already goes on as it was.
+    /// Queues that a peer is suspected, unless a broadcast about it is queued already.
     pub(super) fn suspect(&mut self, peer: SocketAddr, nodes: usize) {
         if self.queue.len() < self.config.max_broadcasts {
             let left = self.config.retransmit_limit(nodes);
@@ -56,13 +56,13 @@ impl Broadcasts {
         before.is_none_or(|before| !before.down)
     }
 
-    /// Drops what is queued for a peer: it lives, or is forgotten.
+    /// Drops what is queued for a peer: it is alive, or is forgotten.
     pub(super) fn withdraw(&mut self, peer: SocketAddr) {
         self.queue.remove(&peer);
     }
 
-    /// Nodes to send new broadcasts at once: `broadcast_fanout` picks, none if many broadcasts are queued and the last
-    /// picks were just now.
+    /// Nodes to send new broadcasts to at once: `broadcast_fanout` picks; none if many broadcasts are queued and the
+    /// last picks were less than `probe_retry` ago.
     pub(super) fn fan_out(
         &mut self,
         now: Duration,
@@ -81,8 +81,7 @@ impl Broadcasts {
             .collect()
     }
 
-    /// What the next datagram carries, as much as it has room for. Those transmitted the least come first, so that each
-    /// has its turn.
+    /// The broadcasts for the next datagram, as many as fit. Those transmitted least come first.
     pub(super) fn take(&mut self) -> Vec<Suspect> {
         let queue = self.queue.iter();
         let mut all: Vec<(u32, SocketAddr)> =

@@ -1,6 +1,6 @@
-//! Concurrency of exchanges: how many may be under way at once, and which peer is next.
+//! Concurrency of exchanges: how many run at once, and which peer is next.
 //!
-//! Each exchange belongs to a lane, so that those of one kind wait for each other and not for those of another.
+//! Each exchange belongs to a lane. Exchanges wait only for others of the same lane.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use super::config::Config;
 use super::peer::Source;
 
-/// What an exchange is for.
+/// The purpose of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Checks of peers that are up, and all exchanges with those that nothing else watches.
+    /// Checks of peers that are up, and all exchanges with peers that are not probed.
     Check,
     /// Lists and changes, with peers that are up and probed.
     Sync,
-    /// First exchanges with peers that are not up, by where news of them comes from.
+    /// First exchanges with peers that are not up, by the source of the news of them.
     Join(Source),
 }
 
@@ -24,12 +24,12 @@ pub(super) enum Lane {
 #[derive(Debug, Default)]
 struct Queue {
     busy: usize,
-    /// Peers that wait, by ticket.
+    /// Waiting peers, by ticket.
     waiting: BTreeMap<u64, SocketAddr>,
 }
 
-/// A concurrency limit that follows what the peers bear: it shrinks when answers are late, because if all nodes of a
-/// busy machine ask all others, asking less is what helps.
+/// A concurrency limit that follows what the peers can bear. It shrinks when answers are late: if all nodes of a busy
+/// machine ask all others, only fewer exchanges help.
 #[derive(Debug)]
 struct AdaptiveLimit {
     now: usize,
@@ -38,7 +38,7 @@ struct AdaptiveLimit {
 }
 
 impl AdaptiveLimit {
-    /// Takes in the end of an exchange. The limit grows if two of three end in time.
+    /// Adapts the limit to the end of an exchange. It grows if two of three answers are in time.
     fn ended(&mut self, in_time: bool) {
         let limit = if in_time {
             self.now.saturating_add(1)
@@ -49,13 +49,13 @@ impl AdaptiveLimit {
     }
 }
 
-/// The exchanges under way and the peers that wait for one.
+/// The exchanges under way, and the peers that wait for one.
 #[derive(Debug)]
 pub(super) struct Concurrency {
     config: Arc<Config>,
-    /// The peers asked now.
+    /// Peers with an exchange under way.
     busy: BTreeMap<SocketAddr, Lane>,
-    /// Those that wait, with their tickets.
+    /// Waiting peers, with their tickets.
     waiting: BTreeMap<SocketAddr, (Lane, u64)>,
     tickets: u64,
     checks: Queue,
@@ -102,7 +102,7 @@ impl Concurrency {
     fn has_room(&self, lane: Lane) -> bool {
         let joins = self.direct.busy + self.relayed.busy;
         let beside_checks = self.syncs.busy + joins < self.config.max_exchanges_beside_checks;
-        // One of each source always has room: relayed nodes can be invented, and datagrams forged.
+        // Each source keeps at least one place: relayed nodes can be invented, and datagrams forged.
         let join = |queue: &Queue| joins < self.join_limit.now || queue.busy == 0;
         let has_room = match lane {
             Lane::Check => true,
@@ -116,7 +116,7 @@ impl Concurrency {
     /// Takes a place for an exchange with a peer, or queues the peer for one.
     pub(super) fn acquire(&mut self, peer: SocketAddr, lane: Lane) -> bool {
         if self.busy.contains_key(&peer) {
-            // It is asked again once that exchange ends.
+            // It gets its turn when that exchange ends.
             return false;
         }
         let waiting = self.waiting.remove(&peer);
@@ -136,14 +136,14 @@ impl Concurrency {
         false
     }
 
-    /// Gives the place of an exchange back.
+    /// Releases the place of an exchange.
     pub(super) fn release(&mut self, peer: SocketAddr) {
         if let Some(lane) = self.busy.remove(&peer) {
             self.queue(lane).busy -= 1;
         }
     }
 
-    /// As [`Self::release`], and adapts the lane's limit by whether the answer was in time.
+    /// As [`Self::release`]; also adapts the lane's limit to whether the answer was in time.
     pub(super) fn release_and_adapt(&mut self, peer: SocketAddr, in_time: bool) {
         match self.busy.get(&peer) {
             Some(Lane::Sync) => self.sync_limit.ended(in_time),
@@ -158,7 +158,7 @@ impl Concurrency {
         self.join_limit.now >= self.config.initial_joins
     }
 
-    /// Whether peers are being joined, or wait for it.
+    /// Whether peers are being joined, or wait to be.
     pub(super) fn is_joining(&self) -> bool {
         let queues = [&self.direct, &self.relayed];
         queues
@@ -166,9 +166,9 @@ impl Concurrency {
             .any(|queue| queue.busy > 0 || !queue.waiting.is_empty())
     }
 
-    /// Takes the next waiting peer for which there is room.
+    /// Takes the next waiting peer that has a place.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
-        // Of the joins, those of the source with fewer under way.
+        // Of the joins, those of the source with fewer of them under way.
         let joins = if self.direct.busy <= self.relayed.busy {
             [Source::Direct, Source::Relayed]
         } else {

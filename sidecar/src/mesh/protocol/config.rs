@@ -18,34 +18,36 @@ pub struct Config {
     /// Peers up to which a mesh is small. A small mesh keeps a connection to each peer and asks for lists freely;
     /// above, each node bounds its own traffic. Higher detects crashes sooner and costs sockets.
     pub small_mesh: usize,
-    /// Peers at one address, bounding what one machine can make up. Lower refuses machines that run many nodes.
+    /// Limit of peers at one address, so that one machine cannot invent many. Lower refuses machines that run many
+    /// nodes.
     pub max_peers_per_address: usize,
 
-    // Search for peers
-    /// Nearest addresses that are searched round after round.
+    // Search
+    /// Addresses nearest to our own that are searched in every round.
     pub search_near: usize,
     /// The same on loopback, which resolves no addresses, until the node is settled.
     pub search_near_loopback: usize,
-    /// Near rounds before a node counts as settled: the datagrams of the first may be lost.
+    /// Rounds over the near addresses before a node counts as settled: the datagrams of the first may be lost.
     pub search_min_rounds: u32,
-    /// Datagrams sent at once in such a round. Higher finds sooner and risks losing datagrams to full buffers.
+    /// Datagrams sent in one burst of such a round. Higher finds peers sooner and risks losing datagrams to full
+    /// buffers.
     pub search_burst: usize,
-    /// Pause between two bursts, and the shortest between two steps of a settled round.
+    /// Pause between two bursts; lower bound of the pause between two steps of a settled round.
     pub search_burst_pause: Duration,
     /// Pause after the first near round; it doubles from round to round while the node is alone.
     pub search_first_pause: Duration,
-    /// The longest pause between two rounds, and the one between two sweeps, while the node is alone.
+    /// Upper bound of that pause, and the pause between two sweeps, while the node is alone.
     pub search_alone_pause: Duration,
     /// Duration of a near round of a settled node, and the pause between two sweeps. Longer in a large mesh, whose
     /// nodes search for each other.
     pub search_settled_round: Duration,
-    /// Pause between two other addresses in the first sweep; a /24 takes 11 s. An address that does not answer holds
-    /// an entry of the kernel's neighbour table (1024, shared by all containers of a machine) for 3 s: at this pace
-    /// a node holds about 60 of them.
+    /// Pause between two of the other addresses in the first sweep; a /24 takes 11 s. An address that does not answer
+    /// holds an entry of the kernel's neighbour table (1024, shared by all containers of a machine) for 3 s: at this
+    /// pace a node holds about 60 of them.
     pub search_far_pause: Duration,
     /// The same in later sweeps while a peer is up; longer in a large mesh, whose nodes share the work.
     pub search_far_settled_pause: Duration,
-    /// `inform` answers per second, to all senders together: a bound on what forged searches can make a node send.
+    /// `inform` answers per second, to all senders together; bounds what forged searches can make a node send.
     pub informs_per_second: u32,
 
     // Join: exchanges with peers that are not up
@@ -53,9 +55,9 @@ pub struct Config {
     pub join_timeout: Duration,
     /// Pause after the first failed check of a peer that is not up; it doubles from check to check.
     pub join_first_pause: Duration,
-    /// The longest such pause. Higher finds slow starters later.
+    /// Upper bound of that pause. Higher finds slow starters later.
     pub join_max_pause: Duration,
-    /// How long the second of a pair waits for the first to ask, in a large mesh. It saves every second exchange.
+    /// Time that the second of a pair waits for the first to ask, in a large mesh. It saves every second exchange.
     pub join_wait: Duration,
     /// Failed checks of a gossiping peer that was up, after which only probes look for it.
     pub join_max_checks: u32,
@@ -63,11 +65,11 @@ pub struct Config {
     // Checks by exchanges, of peers that are up
     /// Interval between two checks of a peer that does not gossip.
     pub check_interval: Duration,
-    /// The same of a peer that gossips. Effectively never: probes replace exchange checks.
+    /// The same for a peer that gossips. Effectively never: probes replace exchange checks.
     pub check_interval_probed: Duration,
     /// Timeout for a check, for a list, or for announcing a change.
     pub check_timeout: Duration,
-    /// Pause before a check that was refused is repeated.
+    /// Pause before a refused check is repeated.
     pub check_after_refusal: Duration,
     /// Consecutive failed checks that take a peer down. Lower detects sooner and mistakes loss for death.
     pub checks_until_down: u32,
@@ -76,68 +78,69 @@ pub struct Config {
     /// Time that each peer adds to the interval between two probes of one peer, so that a node's probes per second
     /// are bounded however large the mesh is. Lower detects sooner and costs datagrams.
     pub probe_share: Duration,
-    /// Deducted from that interval, for the way there and back and for the room that a small mesh has.
+    /// Deducted from that interval: a round trip, and the spare rate of a small mesh.
     pub probe_lead: Duration,
-    /// Wait for the answer to the first probe before the second is sent. Above usual round trips, or each costs two.
+    /// Wait for the answer to the first probe before the second is sent. Lower than usual round trips, each costs
+    /// two.
     pub probe_timeout: Duration,
-    /// Pause between the probes that follow, and the delay of the second of a pair after the first.
+    /// Pause between the following probes, and the delay of the second of a pair after the first.
     pub probe_retry: Duration,
     /// Relative jitter of the interval: nodes that started together drift apart.
     pub probe_jitter: f64,
-    /// The most that this jitter takes: the second of a pair waits for the latest moment of the first.
+    /// Upper bound of that jitter: the second of a pair waits for the latest moment of the first.
     pub probe_max_jitter: Duration,
-    /// Growth of the interval since a probe was scheduled from which the probe is postponed in proportion. Without
-    /// it, the nodes of a mesh that starts would all be probed at the pace of a small one.
+    /// Factor by which the interval has grown since a probe was scheduled, from which on the probe is postponed in
+    /// proportion. Without it, a mesh that starts would probe all its nodes at the pace of a small one.
     pub probe_stretch: f64,
     /// Consecutive unanswered probes that take a peer down. Lower detects sooner and mistakes loss for death.
     pub probes_until_down: u32,
-    /// Unanswered probes after which the peer is also checked by an exchange, which a kernel may refuse. Lower costs
-    /// an exchange for each lost datagram where round trips are long.
+    /// Unanswered probes after which the peer is also checked by an exchange, which a kernel may refuse at once.
+    /// Lower costs an exchange for each lost datagram if round trips are long.
     pub probes_until_check: u32,
-    /// Time that each peer which is down adds to the interval between two probes of one of them.
+    /// Time that each peer that is down adds to the interval between two probes of one of them.
     pub probe_down_share: Duration,
-    /// Period within which all of those are probed once one is back: a partition has healed.
+    /// Period in which all of those are probed once one of them is back: a partition may have healed.
     pub probe_recovery: Duration,
 
     // Suspicion
-    /// Unanswered probes after which a suspicion is broadcast. Lower broadcasts what is only loss.
+    /// Unanswered probes after which a suspicion is broadcast. Lower also broadcasts mere packet loss.
     pub probes_until_suspicion: u32,
-    /// The same for a peer that others suspect. At 1, a peer that lives would be probed by everybody.
+    /// The same for a peer that others suspect. At 1, everybody would probe a peer that is alive.
     pub probes_until_reported_suspicion: u32,
-    /// Silence of a peer from which a reported suspicion makes a node probe it.
+    /// Silence of a peer after which a reported suspicion makes a node probe it.
     pub suspicion_silence: Duration,
 
     // Broadcasts of suspicions
     /// Constant part of a broadcast's transmissions.
     pub retransmit_base: u32,
-    /// Transmissions added for each doubling of the mesh. Higher reaches all with more certainty.
+    /// Transmissions added for each doubling of the mesh. Higher reaches all nodes with more certainty.
     pub retransmit_mult: u32,
-    /// Peers that are sent a new broadcast at once, without waiting for their probes.
+    /// Peers that a new broadcast is sent to at once, without waiting for their probes.
     pub broadcast_fanout: usize,
-    /// Broadcasts from which on sending at once is limited to one fanout per `probe_retry`: a datagram carries several.
+    /// Queued broadcasts from which on only one fanout per `probe_retry` is sent at once: a datagram carries several.
     pub broadcast_batch: usize,
-    /// The most broadcasts that are queued. Others are dropped: more peers notice by themselves.
+    /// Limit of queued broadcasts. Others are dropped: other nodes notice by themselves.
     pub max_broadcasts: usize,
 
     // Anti-entropy
-    /// Delay before asking a peer that knows other nodes for its node list: most differences are gone by then.
+    /// Delay before a peer that knows other nodes is asked for its node list: most differences are gone by then.
     pub nodes_delay: Duration,
-    /// Time that each known node adds to the shortest pause between two node lists in a large mesh, so that they
-    /// cost the same however many nodes there are.
+    /// Time that each known node adds to the shortest pause between two node lists in a large mesh, so that their
+    /// cost does not depend on the number of nodes.
     pub nodes_share: Duration,
-    /// The longest pause between two node lists, and between two repairs that gossip asks for.
+    /// Upper bound of that pause, and of the pause between two repairs that gossip asks for.
     pub anti_entropy_max_pause: Duration,
     /// Consecutive mismatches that rule out an update in flight; consecutive matches that rule out coincidence.
     pub anti_entropy_streak: u32,
-    /// The most doublings of that pause while answers are late.
+    /// Doublings of that pause at most, while answers are late.
     pub anti_entropy_max_doublings: u32,
-    /// The most that pauses grow to while peers are still joining, as a multiple of the shortest.
+    /// Upper bound of pauses while peers are still joining, as a multiple of the shortest.
     pub anti_entropy_join_factor: u32,
     /// Consecutive mismatches of `khala.hash` before `khala.sync`: one may be an update in flight.
     pub hash_mismatches: u32,
-    /// The shortest pause between two repairs with one peer; it doubles while they do not help.
+    /// Shortest pause between two repairs with one peer; it doubles while they do not help.
     pub repair_pause: Duration,
-    /// The longest such pause.
+    /// Upper bound of that pause.
     pub repair_max_pause: Duration,
 
     // Exchanges
@@ -147,19 +150,19 @@ pub struct Config {
     pub push_retry: Duration,
     /// Exchanges under way at once.
     pub max_exchanges: usize,
-    /// The most of them that are no checks: a slow peer holds its place for seconds.
+    /// Limit of those that are not checks: a slow peer holds its place for seconds.
     pub max_exchanges_beside_checks: usize,
-    /// The most of them with peers that are not up, so that invented nodes do not delay checks.
+    /// Limit of those with peers that are not up, so that invented nodes do not delay checks.
     pub max_joins: usize,
-    /// Exchanges with peers that are not up at the start; the adaptive limit moves from there.
+    /// Initial concurrency of exchanges with peers that are not up; the adaptive limit moves from there.
     pub initial_joins: usize,
-    /// The least that an adaptive limit shrinks to.
+    /// Lower bound of an adaptive limit.
     pub min_concurrency: usize,
-    /// Weight of the past in the RTT estimate, as a divisor of what a new sample adds.
+    /// Weight of the past in the RTT estimate: a new sample moves it by 1 / this of the difference.
     pub rtt_weight: u32,
     /// Multiple of the RTT estimate after which an answer is considered lost.
     pub rtt_factor: u32,
-    /// The longest timeout that the RTT estimate leads to.
+    /// Upper bound of timeouts that follow from the RTT estimate.
     pub rtt_max_timeout: Duration,
 
     // Forgetting
@@ -260,7 +263,7 @@ impl Config {
         self.check_interval.max(turn.saturating_sub(self.probe_lead))
     }
 
-    /// The most that the interval between two probes is shortened or extended.
+    /// Upper bound of the jitter of the interval between two probes.
     pub fn probe_jitter_of(&self, interval: Duration) -> Duration {
         interval.mul_f64(self.probe_jitter).min(self.probe_max_jitter)
     }
@@ -272,14 +275,14 @@ impl Config {
         share.max(self.join_max_pause)
     }
 
-    /// Transmissions of one broadcast in a mesh of this many nodes:
-    /// `retransmit_base + retransmit_mult * log2(nodes)`, enough to reach all, as with any epidemic.
+    /// Transmissions of one broadcast in a mesh of this many nodes: `retransmit_base + retransmit_mult *
+    /// log2(nodes)`, enough to reach all nodes, as in any epidemic protocol.
     pub fn retransmit_limit(&self, nodes: usize) -> u32 {
         self.retransmit_base + self.retransmit_mult * nodes.max(1).ilog2()
     }
 
-    /// Pause after a failed check of a peer that is not up, `doublings` of them before:
-    /// `join_first_pause * 2^doublings`, at most `join_max_pause`.
+    /// Pause after a failed check of a peer that is not up, after `doublings` others: `join_first_pause *
+    /// 2^doublings`, at most `join_max_pause`.
     pub fn join_pause(&self, doublings: u32) -> Duration {
         (self.join_first_pause * (1 << doublings.min(16))).min(self.join_max_pause)
     }
@@ -291,8 +294,8 @@ impl Config {
         (self.search_first_pause * (1 << doublings)).min(self.search_alone_pause)
     }
 
-    /// Factor by which a settled node of a mesh of this many nodes extends its search pauses: all nodes together
-    /// then search as much as those of a small mesh.
+    /// Factor by which a settled node of a mesh of this many nodes extends its search pauses, so that all nodes
+    /// together search as much as those of a small mesh.
     pub fn search_share(&self, nodes: usize) -> u32 {
         let share = nodes / self.small_mesh.max(1);
         u32::try_from(share).unwrap_or(u32::MAX).max(1)

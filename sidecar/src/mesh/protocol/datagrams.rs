@@ -75,8 +75,8 @@ impl Protocol {
         first && plan.is_some_and(|plan| plan.waits_to_be_asked(now))
     }
 
-    /// A datagram in the name of another node than the one that is up at its endpoint. Anybody can write one, so that
-    /// only an answer from the endpoint puts another node in its place.
+    /// Handles a datagram that names another node than the one that is up at its endpoint. Any program can forge one,
+    /// so only an answer from the endpoint replaces the node.
     fn contested(&mut self, now: Duration, kind: DatagramKind, node: &Node, hash: &str) {
         if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.membership.hash() {
             self.found_by(now, node);
@@ -91,7 +91,7 @@ impl Protocol {
             let hash = self.membership.hash();
             self.send(node.datagram_address(), DatagramKind::Inform, hash);
         }
-        // It may have restarted, with another list. A peer that gossips shows that by its digests.
+        // It may have restarted with another list. The digests of a peer that gossips would show that.
         if self.membership.is_up(node) {
             let endpoint = node.endpoint();
             if !self.membership.gossips(endpoint) {
@@ -110,12 +110,12 @@ impl Protocol {
         }
     }
 
-    /// Gossip from a node.
+    /// Handles gossip from a node.
     fn gossip(&mut self, now: Duration, kind: DatagramKind, node: &Node, gossip: &Gossip) {
         let endpoint = node.endpoint();
         let up = self.membership.is_up(node);
-        // At most one datagram for one that is no shorter, and a limited number to peers that are not up: nobody gains
-        // by sending a `search` in another's name.
+        // At most one datagram in answer to one of at least its size, and a limited number to peers that are not up:
+        // forging a sender's address amplifies nothing.
         if kind == DatagramKind::Search && (up || self.join.may_inform(now)) {
             self.send_gossip(node, DatagramKind::Inform);
         }
@@ -142,7 +142,7 @@ impl Protocol {
         }
     }
 
-    /// A broadcast that a peer is suspected or down.
+    /// Handles a broadcast that a peer is suspected or down.
     fn suspected(&mut self, now: Duration, Suspect { endpoint, down }: Suspect) {
         let confirmed = self
             .membership
@@ -153,7 +153,7 @@ impl Protocol {
         }
         self.membership.apply(now, endpoint, PeerEvent::Suspected);
         if down {
-            // Its kernel may refuse our check, too.
+            // If it is gone, its kernel may refuse our check at once.
             self.exchanges.check_at(endpoint, now);
         }
         self.probe_out_of_turn(now, endpoint);
@@ -169,7 +169,7 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
-    /// Sends `leave` to all known nodes, and does nothing from then on.
+    /// Sends `leave` to all known nodes; the node does nothing after that.
     pub(super) fn leave(&mut self) {
         self.left = true;
         let peers = self.membership.peers();
@@ -186,8 +186,8 @@ impl Protocol {
         }
     }
 
-    /// Sends digests, and broadcasts if the node is up: each is transmitted a limited number of times, which are not for
-    /// nodes that may not be there.
+    /// Sends digests, and broadcasts if the node is up. A broadcast's transmissions are limited, and none is spent on
+    /// a node that may be gone.
     pub(super) fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
         let suspects = if self.membership.is_up(to) {
             self.broadcasts.take()

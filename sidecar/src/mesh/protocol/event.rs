@@ -1,4 +1,4 @@
-//! Events that go into the state machine and actions that come out.
+//! Events: the input of the state machine. Actions: its output.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::balance::service::Offer;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 
-/// What happens to a node.
+/// An input of the state machine.
 #[derive(Debug)]
 pub enum Event {
-    /// A deadline has passed, see [`super::Protocol::next_deadline`]. The first one starts the node.
+    /// A deadline has passed, see [`super::Protocol::next_deadline`]. The first event of this kind starts the node.
     Wake,
     /// A datagram has arrived.
     Datagram {
@@ -25,9 +25,9 @@ pub enum Event {
         /// The answer, or why there is none.
         outcome: Result<Answer, Failure>,
     },
-    /// The peer at this endpoint, whose answer comes next, has sent the header that says that it gossips.
+    /// The peer at this endpoint, whose answer comes next, has sent the header that announces gossip.
     Gossips(SocketAddr),
-    /// A peer has closed the connection that was kept to it, see [`super::Protocol::keeps_connection`].
+    /// A peer has closed its kept connection, see [`super::Protocol::keeps_connection`].
     Disconnected(SocketAddr),
     /// The local instances have changed to these.
     Offers(Vec<Offer>),
@@ -40,7 +40,7 @@ pub enum Event {
 pub enum Failure {
     /// The peer's kernel or the network refused it: nothing listens there.
     Refused,
-    /// No answer in time.
+    /// No answer within the timeout.
     Timeout,
     /// A malformed answer, or an error status.
     Bad,
@@ -57,7 +57,7 @@ pub enum Departure {
     Replaced,
 }
 
-/// What the caller is to do.
+/// An output of the state machine, for the caller to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send a datagram.
@@ -78,13 +78,13 @@ pub enum Action {
         /// Timeout for the whole exchange.
         timeout: Duration,
     },
-    /// Report that a peer which was up is gone.
+    /// Report that a peer that was up is gone.
     Gone {
         /// The peer.
         node: Node,
         /// The reason.
         why: Departure,
     },
-    /// Membership or directory have changed: publish them again.
+    /// Publish membership and directory, which have changed.
     Publish,
 }

@@ -1,4 +1,4 @@
-//! Exchanges: which one is next with each peer, how long it may take, and what its failure means.
+//! Exchanges: which one is next with each peer, its timeout, and what its failure means.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,18 +14,18 @@ use super::rtt::RttEstimate;
 use super::timers::Timers;
 use crate::mesh::wire::Request;
 
-/// Whose fault a failed exchange is.
+/// What a failed exchange says about the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
-    /// It says nothing about the peer.
+    /// Nothing.
     Nobody,
-    /// A peer that gossips is late: its probes decide.
+    /// It gossips and is late: its probes decide.
     Probe,
-    /// It counts as a failed check.
+    /// It has failed a check.
     Check,
 }
 
-/// What a failed exchange means.
+/// The meaning of a failed exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) blame: Blame,
@@ -89,7 +89,7 @@ impl Exchanges {
         self.plans.insert(peer, Plan::new(now));
     }
 
-    /// Forgets a peer. An exchange under way keeps its place until it ends; nobody waits for its answer.
+    /// Forgets a peer. An exchange under way keeps its place until it ends, and its answer is ignored.
     pub(super) fn remove(&mut self, peer: SocketAddr) {
         self.plans.remove(&peer);
         self.timers.cancel(peer);
@@ -145,7 +145,7 @@ impl Exchanges {
         plan.is_some_and(|plan| plan.nodes_at.is_some_and(|at| at <= now))
     }
 
-    /// The exchange to make with a peer now, for which there is room; else it is due later, or waits for room.
+    /// The exchange to make with a peer now, if it is due and has a place.
     pub(super) fn take_due(&mut self, now: Duration, peer: &Peer, revision: u64) -> Option<Due> {
         let endpoint = peer.node.endpoint();
         let plan = self.plans.get(&endpoint)?;
@@ -168,12 +168,12 @@ impl Exchanges {
         if self.concurrency.acquire(endpoint, lane) {
             return Some(Due { task, lane });
         }
-        // It is tried again once there is room.
+        // It is tried again once there is a place.
         self.timers.cancel(endpoint);
         None
     }
 
-    /// Begins an exchange; gives its id and its timeout.
+    /// Begins an exchange; returns its id and its timeout.
     pub(super) fn begin(
         &mut self,
         now: Duration,
@@ -193,7 +193,7 @@ impl Exchanges {
             (Task::Check | Task::Pull | Task::Push, _) => self.config.check_timeout,
             (Task::Nodes | Task::Sync, _) => self.config.exchange_timeout,
         };
-        // A check is to detect a crash soon: its timeout is not extended.
+        // A check detects crashes: its timeout is not extended.
         let is_sample = lane != Lane::Check;
         let timeout = if is_sample && !peer.is_silent() {
             self.rtt.timeout(timeout)
@@ -220,10 +220,11 @@ impl Exchanges {
         self.peers.get(&id).copied()
     }
 
-    /// Ends an exchange. `in_time`: it was answered, or timed out; none if it ended otherwise, which says nothing about
-    /// how long answers take. `silent`: the peer may be gone, which says nothing either.
+    /// Ends an exchange. `in_time`: whether it was answered before its timeout; none if it ended otherwise, which
+    /// says nothing about how long answers take. `silent`: the peer may be gone, which says nothing about that
+    /// either.
     ///
-    /// None if its peer was forgotten meanwhile.
+    /// None if the peer was forgotten in the meantime.
     pub(super) fn end(
         &mut self,
         now: Duration,
@@ -250,12 +251,12 @@ impl Exchanges {
         ended
     }
 
-    /// Takes the next peer that waited for room.
+    /// Takes the next waiting peer that has a place.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
         self.concurrency.next_waiting()
     }
 
-    /// Plans what a failed exchange is followed by, and judges it.
+    /// Plans what follows a failed exchange, and returns what it means.
     pub(super) fn failed(
         &mut self,
         now: Duration,
@@ -282,7 +283,8 @@ impl Exchanges {
         }
         match exchange.task {
             Task::Check => {}
-            // It lives and refuses this list: announcing it again would not help, differing hashes will.
+            // The peer is alive and refuses this list. Announcing it again would not help; the differing hashes lead
+            // to a repair.
             Task::Push | Task::Pull if failure == Failure::Bad => {
                 plan.acked = exchange.acks.unwrap_or(plan.acked);
                 return verdict(Blame::Nobody);

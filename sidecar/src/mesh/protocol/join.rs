@@ -1,4 +1,4 @@
-//! Join: who asks first when two nodes learn of each other, and how often peers that are not up are checked.
+//! Join: which of two nodes asks first, and how often peers that are not up are checked.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,19 +23,20 @@ fn initiates(own: SocketAddr, other: SocketAddr) -> bool {
     even == (own < other)
 }
 
-/// Orders another's node list so that each node checks those after itself first: they do not all begin with the same.
+/// Orders another's node list so that each node first checks those that follow itself: nodes start at different
+/// places.
 pub(super) fn starting_after(own: SocketAddr, mut states: Vec<NodeState>) -> Vec<NodeState> {
     let after = states.iter().position(|state| state.node.endpoint() > own);
     states.rotate_left(after.unwrap_or_default());
     states
 }
 
-/// Decides on first exchanges and on their repetition.
+/// Decides on first exchanges and on their retries.
 #[derive(Debug)]
 pub(super) struct Join {
     config: Arc<Config>,
     own: SocketAddr,
-    /// `inform` answers within the current second, and when that began.
+    /// `inform` answers within the current second, and when that second began.
     informs: u32,
     informs_since: Duration,
 }
@@ -50,8 +51,8 @@ impl Join {
         }
     }
 
-    /// How long to wait for a new peer that has written itself to ask first. In a large mesh one exchange for a pair is
-    /// enough; the other side asks only if none comes.
+    /// Wait for a new peer, which has sent a datagram, to ask first. In a large mesh one exchange per pair is enough;
+    /// the other node asks only if none comes.
     pub(super) fn wait_to_be_asked(
         &self,
         peer: SocketAddr,
@@ -62,16 +63,16 @@ impl Join {
         waits.then(|| rtt.timeout(self.config.join_wait))
     }
 
-    /// Whether to ask a gossiping peer back that has just sent its list by asking for ours.
+    /// Whether to ask a gossiping peer back that has just sent its list with its request for ours.
     ///
-    /// If it asks again, our answer was lost or late, and our own question may get through. In a small mesh a question
-    /// also makes the connection whose end reports a crash at once.
+    /// If it asks again, our answer was lost or late, and our own request may get through. In a small mesh a request
+    /// also opens the connection whose end reports a crash at once.
     pub(super) fn asks_back(&self, joined: bool, large: bool, rtt: &RttEstimate) -> bool {
         let asks_again = !joined && rtt.is_within(self.config.join_timeout);
         asks_again || !large
     }
 
-    /// Pause before a peer that is not up is checked again after a failed check.
+    /// Pause after a failed check of a peer that is not up, before the next.
     pub(super) fn retry_pause(
         &self,
         peer: &Peer,
@@ -81,21 +82,21 @@ impl Join {
     ) -> Duration {
         let gives_up = peer.gossips() && peer.is_down() && peer.backoff() > self.config.join_max_checks;
         if gives_up {
-            // A probe notices when it is back.
+            // Probes notice when it is back.
             return self.config.check_interval_probed;
         }
-        // A lost packet needs no pause if the peer is known to live and others answer in time.
+        // A lost packet needs no pause if the peer is known to be alive and others answer in time.
         let lost = peer.gossips() && failure == Failure::Timeout && quick;
         let doublings = if lost { 0 } else { peer.backoff().saturating_sub(1) };
         jittered(rng, self.config.join_pause(doublings), self.config.jitter)
     }
 
-    /// Pause before a peer that has just gone down, and does not gossip, is checked again.
+    /// Pause before the next check of a peer that has just gone down and does not gossip.
     pub(super) fn first_pause(&self, rng: &mut StdRng) -> Duration {
         jittered(rng, self.config.join_first_pause, self.config.jitter)
     }
 
-    /// Whether there may be one more `inform` within this second.
+    /// Whether one more `inform` may be sent within this second.
     pub(super) fn may_inform(&mut self, now: Duration) -> bool {
         if now.saturating_sub(self.informs_since) >= Duration::from_secs(1) {
             (self.informs, self.informs_since) = (0, now);

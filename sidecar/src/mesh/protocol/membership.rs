@@ -1,8 +1,8 @@
 //! The set of peers, its hash and digest, tombstones, and when peers are forgotten. Pure.
 //!
-//! An endpoint (address and TCP port) belongs to one node at a time. What a node says of itself counts
-//! at once; what others say of it only adds nodes, and only if nothing better is known. Whether a peer is up is decided
-//! in [`super::peer`].
+//! An endpoint (address and TCP port) belongs to one node at a time. What a node says about itself counts at once.
+//! What others say about it only adds it, and only if nothing better is known. [`super::peer`] decides whether a peer
+//! is up.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,20 +15,20 @@ use super::peer::{Peer, PeerEvent, Source, Transition};
 use super::timers::Timers;
 use crate::mesh::wire::{MAX_NODES, Node, NodeState, digest, membership_hash};
 
-/// What hearing of a node changed.
+/// The effect of hearing of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// Nothing: it is known.
+    /// None: it is known.
     Known,
-    /// It is new, and to be checked.
+    /// It is new, and needs a check.
     Added,
-    /// It is new, to be checked, and stands where another stood, which is forgotten.
+    /// It is new, needs a check, and replaces another node at its endpoint, which is forgotten.
     Replaced(Node),
-    /// Nothing: it is not to be believed, it is ourselves, or there is no room.
+    /// None: it is not believed, it is this node, or there is no room.
     Ignored,
 }
 
-/// The nodes that one node knows.
+/// The nodes known to one node.
 #[derive(Debug)]
 pub struct Membership {
     own: Node,
@@ -48,7 +48,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Nobody but the node itself.
+    /// A membership of this node alone.
     pub fn new(own: Node, config: Arc<Config>) -> Self {
         Self {
             healthy: BTreeSet::from([own.clone()]),
@@ -73,7 +73,7 @@ impl Membership {
         self.peers.get(&endpoint)
     }
 
-    /// Every known node but this one.
+    /// Every known node except this one.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = &Peer> {
         self.peers.values()
     }
@@ -108,13 +108,13 @@ impl Membership {
         self.healthy.len() == 1
     }
 
-    /// Whether more peers are known than a small mesh has.
+    /// Whether more peers are known than in a small mesh.
     pub fn is_large(&self) -> bool {
         self.peers.len() > self.config.small_mesh
     }
 
-    /// The peer to forget if there is no room for another node at this address: one that is down, and at the address
-    /// if that is what is crowded, see [`Peer::eviction_rank`].
+    /// The peer to forget if there is no room for another node at this address: one that is down, and at the same
+    /// address if that is at its limit; see [`Peer::eviction_rank`].
     pub fn in_the_way(&self, address: IpAddr) -> Option<&Node> {
         let crowded = self.is_crowded(address);
         if !crowded && !self.is_full() {
@@ -148,12 +148,12 @@ impl Membership {
         self.digest
     }
 
-    /// What [`Self::digest`] would be if the node that went down last had not.
+    /// The value of [`Self::digest`] if the node that went down last were still up.
     pub fn digest_before_last_down(&self) -> u64 {
         self.digest.wrapping_add(self.last_down)
     }
 
-    /// What [`Self::digest`] would be if none of these nodes were up.
+    /// The value of [`Self::digest`] if none of these nodes were up.
     pub fn digest_without(&self, down: impl Iterator<Item = SocketAddr>) -> u64 {
         let up = down
             .filter_map(|endpoint| self.peers.get(&endpoint))
@@ -176,7 +176,7 @@ impl Membership {
         std::iter::once(own).chain(others).take(MAX_NODES).collect()
     }
 
-    /// Takes in the news that a node exists.
+    /// Handles the news that a node exists.
     pub fn hear(&mut self, now: Duration, node: &Node, source: Source) -> Heard {
         let endpoint = node.endpoint();
         if endpoint == self.own.endpoint() {
@@ -189,7 +189,7 @@ impl Membership {
                 return Heard::Known;
             }
             (Some(true), Source::Relayed) => return Heard::Known,
-            // The endpoint's next answer proves who is there.
+            // The next answer from the endpoint proves which node it is.
             (Some(false), Source::Relayed) => return Heard::Ignored,
             (None, Source::Relayed) if self.is_buried(now, node) => return Heard::Ignored,
             _ => {}
@@ -208,7 +208,7 @@ impl Membership {
         replaced.map_or(Heard::Added, Heard::Replaced)
     }
 
-    /// Hands an event to the peer at this endpoint, and follows its transition.
+    /// Applies an event to the peer at this endpoint, and follows its transition.
     pub fn apply(&mut self, now: Duration, endpoint: SocketAddr, event: PeerEvent) -> Transition {
         let Some(peer) = self.peers.get_mut(&endpoint) else {
             return Transition::None;
@@ -245,7 +245,7 @@ impl Membership {
         }
     }
 
-    /// Forgets the peer at this endpoint, and for a while ignores relayed news of it.
+    /// Forgets the peer at this endpoint, and leaves a tombstone.
     pub fn forget(&mut self, now: Duration, endpoint: SocketAddr) -> Option<Node> {
         let node = self.get(endpoint)?.node.clone();
         self.apply(now, endpoint, PeerEvent::Removed);

@@ -1,23 +1,23 @@
 //! The discovery protocol as one state machine: time and events in, actions out. Pure.
 //!
-//! [`Protocol`] routes. It hands each event to the parts below and turns their decisions into actions:
+//! [`Protocol`] routes: it passes each event to the parts below and turns their decisions into actions.
 //!
 //! | part | decides |
 //! |---|---|
 //! | [`peer`] | whether a peer is unverified, alive, suspect, down or left: all transitions |
 //! | [`membership`] | which peers there are, their hash and digest; tombstones, expiry |
 //! | [`search`](self::search), `places`, `sweep` | where to search for peers, and when |
-//! | [`join`](self::join) | who asks first, and when a peer that is not up is checked again |
+//! | [`join`](self::join) | which of two nodes asks first, and when a peer that is not up is checked again |
 //! | [`probe`](self::probe) | when to probe a peer, and what follows a missed probe |
-//! | [`suspicion`](self::suspicion) | which reports of others make us probe |
-//! | [`broadcast`](self::broadcast) | what to tell others of suspected peers, and how often |
-//! | [`anti_entropy`](self::anti_entropy) | which differences are worth a repair |
+//! | [`suspicion`](self::suspicion) | which reports of others lead to a probe |
+//! | [`broadcast`](self::broadcast) | which suspicions to send to others, and how often |
+//! | [`anti_entropy`](self::anti_entropy) | which differences to repair, and when |
 //! | [`exchange`](self::exchange), `plan` | which exchange is next with a peer, and what its failure means |
 //! | [`concurrency`](self::concurrency) | how many exchanges run at once |
-//! | [`rtt`](self::rtt) | how long answers may take |
+//! | [`rtt`](self::rtt) | timeouts, from the time that answers take |
 //!
-//! Events are routed in `datagrams` (what arrives by UDP), `requests` (what other nodes ask), `answers` (how our own
-//! exchanges end) and `peers` (what follows a transition). All tunables are in [`config`].
+//! Events are routed in `datagrams` (what arrives by UDP), `requests` (other nodes' requests), `answers` (the ends of
+//! our own exchanges) and `peers` (what follows a transition). All tunables are in [`config`].
 
 mod answers;
 mod anti_entropy;
@@ -63,7 +63,7 @@ use super::directory::Directory;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
 
-/// What is due next. Of what is due at the same time, the first of these is done first.
+/// Timers. Of those that are due at the same time, the first of these comes first.
 #[derive(Debug, Clone, Copy)]
 enum Timer {
     SearchNear,
@@ -73,7 +73,7 @@ enum Timer {
     Probe,
 }
 
-/// One node of the mesh, without sockets and clock. Times count from any fixed moment.
+/// One node of the mesh, without sockets and clock. Times are relative to any fixed moment.
 #[derive(Debug)]
 pub struct Protocol {
     config: Arc<Config>,
@@ -94,7 +94,7 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// A node that knows nobody. Equal seeds make equal choices.
+    /// A node without peers. Equal seeds make equal choices.
     pub fn new(own: Node, search: Search, config: Config, seed: u64) -> Self {
         let config = Arc::new(config);
         let endpoint = own.endpoint();
@@ -118,7 +118,7 @@ impl Protocol {
         }
     }
 
-    /// Takes in one event.
+    /// Handles one event.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Action> {
         if !self.left {
             match event {
@@ -140,7 +140,7 @@ impl Protocol {
         self.served(answer)
     }
 
-    /// As [`Self::serve`], of a request with the header that says that the asker gossips.
+    /// As [`Self::serve`], for a request with the header that announces gossip.
     pub fn serve_gossiping(
         &mut self,
         now: Duration,
@@ -174,12 +174,12 @@ impl Protocol {
         &self.membership
     }
 
-    /// What they offer.
+    /// The services that they offer.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// What it knows, for the balancer.
+    /// All instances, for the balancer.
     pub fn instances(&self) -> Instances {
         self.directory.instances()
     }
@@ -193,7 +193,7 @@ impl Protocol {
         })
     }
 
-    /// Whether a connection to this endpoint is worth keeping between exchanges: its end reports a crash at once.
+    /// Whether to keep the connection to this endpoint open between exchanges: its end reports a crash at once.
     pub fn keeps_connection(&self, endpoint: SocketAddr) -> bool {
         self.membership.is_up_at(endpoint) && self.up() <= self.config.small_mesh
     }
@@ -255,7 +255,7 @@ impl Protocol {
         }
     }
 
-    /// Takes in the local instances, and announces what changed.
+    /// Replaces the local instances, and announces what changed.
     fn offers(&mut self, now: Duration, offers: &[Offer]) {
         if !self.directory.offer(offers) {
             return;

@@ -1,4 +1,4 @@
-//! One peer and the state machine of its liveness. Every transition stands in [`Peer::apply`].
+//! One peer and the state machine of its liveness. All transitions are in [`Peer::apply`].
 //!
 //! | event | from | to | what is sent |
 //! |---|---|---|---|
@@ -11,25 +11,25 @@
 //! | `Heard` | Alive, Suspect | Alive, no probe pending | the next probe when its turn comes |
 //! | `ProbeDue` | Alive, no probe pending | Alive, probe pending | `search` |
 //! | `ProbeDue` | Alive, probe pending | Suspect | `search` |
-//! | `ProbeDue` | Suspect | Suspect, one probe more | `search`; see [`super::probe`] for checks and broadcasts |
+//! | `ProbeDue` | Suspect | Suspect, one more probe | `search`; see [`super::probe`] for checks and broadcasts |
 //! | `ProbeDue` | Alive, Suspect after `probes_until_down` probes | **Down** | broadcasts that it is down |
 //! | `ProbeDue` | Down | same | `search`, at `probe_down_interval` |
-//! | `Suspected` | Alive | Suspect, reported | `search`; with a report of down also a check |
-//! | `CheckFailed` | Alive, Suspect | same, one failed check more | another check |
+//! | `Suspected` | Alive | Suspect, reported | `search`; after a report of down also a check |
+//! | `CheckFailed` | Alive, Suspect | same, one more failed check | another check |
 //! | `CheckFailed` | Alive, Suspect after `checks_until_down` checks | **Down** | broadcasts that it is down, if it gossips |
 //! | `CheckFailed` | Unverified, Down | same, source Relayed, backoff + 1 | another check, see [`super::join`] |
 //! | `GossipSeen` | any | same, gossips | first probe within one interval, if it is up |
 //! | `GossipEnded` | Alive, Suspect | Alive, no probe pending | checks replace probes |
 //! | `Removed` (it left, another took its endpoint, it expired, or room is needed) | any | Left | - |
 //!
-//! A peer that is Left is forgotten; a tombstone keeps relayed news from bringing it back ([`super::membership`]).
+//! A peer that is Left is forgotten; a tombstone keeps relayed news from adding it again ([`super::membership`]).
 
 use std::time::Duration;
 
 use super::config::Config;
 use crate::mesh::wire::Node;
 
-/// Where news of a node comes from.
+/// The source of the news of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// From the node itself.
@@ -38,10 +38,10 @@ pub enum Source {
     Relayed,
 }
 
-/// What is known of a peer that is up.
+/// The vital signs of a peer that is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vitals {
-    /// When it last showed that it lives: by gossip, or by an answer.
+    /// When it last gossiped or answered.
     pub last_heard: Duration,
     /// Consecutive failed checks.
     pub failed_checks: u32,
@@ -49,45 +49,45 @@ pub struct Vitals {
     pub silent: bool,
 }
 
-/// All that is known of a peer's liveness.
+/// The state of a peer's liveness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
-    /// Heard of, but it has not yet answered with its list.
+    /// It was heard of, but has not yet answered with its list.
     Unverified {
         /// When it was first heard of.
         since: Duration,
-        /// Direct if it has written itself since the last failed check.
+        /// Direct if it has sent a datagram or request since the last failed check.
         source: Source,
-        /// Failed checks in all.
+        /// All failed checks.
         failed_checks: u32,
-        /// Failed checks since it last showed that it lives. Each doubles the pause before the next.
+        /// Failed checks since its last sign of life. Each doubles the pause before the next.
         backoff: u32,
-        /// It was heard of soon after it was forgotten: perhaps only an echo, so that it expires with its checks.
+        /// It was heard of soon after it was forgotten. It may be an echo, and expires after its checks.
         echo: bool,
     },
     /// Up.
     Alive {
-        /// What is known of it.
+        /// Its vital signs.
         vitals: Vitals,
-        /// A probe waits for its answer.
+        /// A probe is waiting for its answer.
         probe_pending: bool,
     },
     /// Up, but it has missed probes, or others suspect it.
     Suspect {
-        /// What is known of it.
+        /// Its vital signs.
         vitals: Vitals,
-        /// Probes sent since it was last heard, none of them answered.
+        /// Unanswered probes since it was last heard.
         probes: u32,
-        /// Another peer suspects it, too.
+        /// Another peer suspects it as well.
         reported: bool,
     },
     /// It was up, and its checks or probes failed.
     Down {
         /// When it went down.
         since: Duration,
-        /// As of a peer that is unverified.
+        /// As in Unverified.
         source: Source,
-        /// As of a peer that is unverified.
+        /// As in Unverified.
         backoff: u32,
         /// No datagram has come since.
         silent: bool,
@@ -115,20 +115,20 @@ impl PeerState {
     }
 }
 
-/// What happens to a peer.
+/// An event in a peer's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerEvent {
-    /// It has written itself, which anybody could in its name.
+    /// It has sent a datagram or request itself, which anybody can forge.
     Introduced,
-    /// It has shown that it lives, so that a check is worth its while.
+    /// It has shown a sign of life, so that a check is worth its cost.
     Seen,
     /// A datagram has come from it.
     Datagram,
-    /// It has answered an exchange as the node that it was taken for.
+    /// It has answered an exchange, as the node that it was taken for.
     Verified,
     /// It has gossiped or answered.
     Heard,
-    /// The next probe is due, which means that the one before was not answered.
+    /// The next probe is due, so the one before was not answered.
     ProbeDue,
     /// Another peer suspects it or has it down.
     Suspected,
@@ -136,29 +136,29 @@ pub enum PeerEvent {
     CheckFailed,
     /// It has shown that it gossips.
     GossipSeen,
-    /// It has answered without the header that says so: another program runs there now.
+    /// It has answered without the header that announces gossip: a different program runs there now.
     GossipEnded,
     /// It left, another node took its endpoint, it expired, or its room is needed.
     Removed,
 }
 
-/// What an event has changed for others.
+/// The effect of an event on the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It is up or not as it was.
+    /// It is as up or as down as it was.
     None,
     /// It has come up.
     CameUp,
     /// It has gone down.
     WentDown,
-    /// It is to be forgotten.
+    /// It must be forgotten.
     Left,
 }
 
 /// A known node other than this one.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who it is.
+    /// Its identity.
     pub node: Node,
     state: PeerState,
     gossips: bool,
@@ -182,7 +182,7 @@ impl Peer {
         &self.state
     }
 
-    /// Whether it is of our own kind: it is probed by gossip instead of checked by exchanges.
+    /// Whether it gossips: it is probed instead of checked by exchanges.
     pub fn gossips(&self) -> bool {
         self.gossips
     }
@@ -192,12 +192,12 @@ impl Peer {
         self.vitals().is_some()
     }
 
-    /// Whether it was up and is not.
+    /// Whether it was up and no longer is.
     pub fn is_down(&self) -> bool {
         matches!(self.state, PeerState::Down { .. })
     }
 
-    /// What is known of it if it is up.
+    /// Its vital signs, if it is up.
     pub fn vitals(&self) -> Option<&Vitals> {
         match &self.state {
             PeerState::Alive { vitals, .. } | PeerState::Suspect { vitals, .. } => Some(vitals),
@@ -205,7 +205,7 @@ impl Peer {
         }
     }
 
-    /// Whether its last check failed though it is up.
+    /// Whether it is up but its last check failed.
     pub fn is_failing(&self) -> bool {
         self.vitals().is_some_and(|vitals| vitals.failed_checks > 0)
     }
@@ -218,7 +218,7 @@ impl Peer {
         }
     }
 
-    /// Where news of it came from last, while it is not up.
+    /// The source of the last news of it, while it is not up.
     pub fn source(&self) -> Source {
         match self.state {
             PeerState::Unverified { source, .. } | PeerState::Down { source, .. } => source,
@@ -226,7 +226,7 @@ impl Peer {
         }
     }
 
-    /// Failed checks since it last showed that it lives, while it is not up.
+    /// Failed checks since its last sign of life, while it is not up.
     pub fn backoff(&self) -> u32 {
         match self.state {
             PeerState::Unverified { backoff, .. } | PeerState::Down { backoff, .. } => backoff,
@@ -234,7 +234,7 @@ impl Peer {
         }
     }
 
-    /// Probes that it has not answered since it was last heard.
+    /// Unanswered probes since it was last heard.
     pub fn unanswered(&self) -> u32 {
         match self.state {
             PeerState::Alive { probe_pending, .. } => u32::from(probe_pending),
@@ -243,7 +243,7 @@ impl Peer {
         }
     }
 
-    /// When it is to be forgotten, if nothing changes.
+    /// When it expires, if nothing changes.
     pub fn expires_at(&self, config: &Config) -> Option<Duration> {
         match self.state {
             PeerState::Unverified {
@@ -258,8 +258,8 @@ impl Peer {
         }
     }
 
-    /// Rank in which peers make room for others: those that never were up first, then those down for the longest.
-    /// None while it is up.
+    /// Rank of eviction: peers that never were up go first, then those that have been down for the longest. None
+    /// while it is up.
     pub fn eviction_rank(&self) -> Option<(bool, Duration)> {
         match self.state {
             PeerState::Unverified { since, .. } => Some((false, since)),
@@ -268,7 +268,7 @@ impl Peer {
         }
     }
 
-    /// Takes in one event. This is the only place where a peer's state changes.
+    /// Applies one event. A peer's state changes nowhere else.
     pub fn apply(&mut self, now: Duration, event: PeerEvent, config: &Config) -> Transition {
         let was_up = self.is_up();
         if self.state != PeerState::Left {
@@ -385,7 +385,7 @@ impl Peer {
         PeerState::Down {
             since: now,
             source: Source::Relayed,
-            // Probes look for a peer that gossips. The checks of another have failed at least once.
+            // Probes look for a peer that gossips. A peer of another kind has already failed at least one check.
             backoff: u32::from(!self.gossips),
             silent: true,
         }

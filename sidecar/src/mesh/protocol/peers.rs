@@ -10,7 +10,7 @@ use super::{Action, Departure, Failure, Protocol};
 use crate::mesh::wire::{DatagramKind, Node};
 
 impl Protocol {
-    /// Hears of a node; one that is new is checked at once.
+    /// Handles the news of a node; a new one is checked at once.
     pub(super) fn hear(&mut self, now: Duration, node: &Node, source: Source) -> Heard {
         let heard = self.note(now, node, source);
         if matches!(heard, Heard::Added | Heard::Replaced(_)) {
@@ -19,11 +19,12 @@ impl Protocol {
         heard
     }
 
-    /// Hears of a node, without checking it yet.
+    /// Handles the news of a node, without a check.
     pub(super) fn note(&mut self, now: Duration, node: &Node, source: Source) -> Heard {
         let endpoint = node.endpoint();
         if source == Source::Direct && self.membership.get(endpoint).is_none() {
-            // A node that writes itself is worth more than one that was only heard of, or no longer answers.
+            // A node that has sent something itself takes precedence over one that was only reported, or no longer
+            // answers.
             if let Some(other) = self.membership.in_the_way(node.address()).map(Node::endpoint) {
                 self.forget(now, other, None);
             }
@@ -45,7 +46,7 @@ impl Protocol {
         heard
     }
 
-    /// Forgets a peer; `why` if that may be news.
+    /// Forgets a peer; `why` if its loss may be worth a report.
     pub(super) fn forget(&mut self, now: Duration, endpoint: SocketAddr, why: Option<Departure>) {
         if let Some(why) = why
             && let Some(peer) = self.membership.get(endpoint).filter(|peer| peer.is_up())
@@ -58,7 +59,7 @@ impl Protocol {
         }
     }
 
-    /// Has all parts forget a peer that membership has forgotten.
+    /// Makes all parts forget a peer that membership has forgotten.
     fn forgotten(&mut self, now: Duration, node: &Node, why: Option<Departure>) {
         let endpoint = node.endpoint();
         self.changed = true;
@@ -75,7 +76,7 @@ impl Protocol {
         }
     }
 
-    /// A peer that is not up has shown that it lives: checks it at once.
+    /// A peer that is not up has shown a sign of life: checks it at once.
     pub(super) fn check_now(&mut self, now: Duration, endpoint: SocketAddr) {
         self.membership.apply(now, endpoint, PeerEvent::Seen);
         self.exchanges.count_news(endpoint);
@@ -83,7 +84,7 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
-    /// An answer or a list has proved that a peer is there. Whether it was not up before.
+    /// An answer or a list has proved that a peer is there. Returns whether it was not up before.
     pub(super) fn verified(&mut self, now: Duration, endpoint: SocketAddr) -> bool {
         let joined = self.membership.apply(now, endpoint, PeerEvent::Verified) == Transition::CameUp;
         if joined {
@@ -106,7 +107,7 @@ impl Protocol {
         }
     }
 
-    /// Begins to probe a peer that is up and gossips.
+    /// Starts probing a peer that is up and gossips.
     pub(super) fn begin_probes(&mut self, now: Duration, endpoint: SocketAddr) {
         self.lives(now, endpoint);
         let up = self.up();
@@ -173,7 +174,7 @@ impl Protocol {
         self.probes.down(now, endpoint, down, &mut self.rng);
     }
 
-    /// Sends new broadcasts to some peers at once.
+    /// Sends new broadcasts to a few peers at once.
     fn fan_out(&mut self, now: Duration) {
         let healthy = self.membership.healthy();
         for to in self.broadcasts.fan_out(now, healthy, &mut self.rng) {
@@ -184,8 +185,8 @@ impl Protocol {
         }
     }
 
-    /// A peer that is not up has gossiped. If it was down, all others that are down are probed soon, too: a partition
-    /// may have healed.
+    /// A peer that is not up has gossiped. If it was down, a partition may have healed: all others that are down are
+    /// probed soon, too.
     pub(super) fn may_recover(&mut self, now: Duration, endpoint: SocketAddr) {
         let was_down = self.membership.get(endpoint).is_some_and(Peer::is_down);
         if !was_down || !self.probes.begins_recovery(now) {
@@ -199,7 +200,7 @@ impl Protocol {
         }
     }
 
-    /// Follows a peer's transition to down.
+    /// Follows up a peer's transition to down.
     pub(super) fn went_down(&mut self, now: Duration, endpoint: SocketAddr, failure: Failure) {
         let Some(peer) = self.membership.get(endpoint) else {
             return;

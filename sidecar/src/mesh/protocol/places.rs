@@ -1,4 +1,4 @@
-//! The search network as numbered places, nearest first.
+//! The places of the search network, numbered from the nearest.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,14 +10,14 @@ pub struct Search {
     own: SocketAddr,
     first: u128,
     addresses: u64,
-    /// How many addresses come before our own.
+    /// Number of addresses before our own.
     before: u64,
     min_port: u16,
     ports: u64,
 }
 
 impl Search {
-    /// The search of a node that listens for datagrams at `own`.
+    /// The search network of a node that listens for datagrams at `own`.
     pub fn new(own: SocketAddr, settings: &DiscoverySettings) -> Self {
         let (bits, address) = match own.ip() {
             IpAddr::V4(ip) => (32, u128::from(ip.to_bits())),
@@ -25,8 +25,8 @@ impl Search {
         };
         let host_bits = u32::from(bits - settings.search_mask.min(bits)).min(20);
         let size = 1_u64 << host_bits;
-        // The first and the last are searched as well: they are hosts if the mask is not the network's own. The kernel
-        // does not send a datagram to a broadcast address.
+        // The first and the last address are searched as well: they are hosts if the mask is not the network's own.
+        // The kernel does not send a datagram to a broadcast address.
         let first = address & !(u128::from(size) - 1);
         // Less than `size`.
         let before = (address - first) as u64;
@@ -43,8 +43,8 @@ impl Search {
         }
     }
 
-    /// The address of this rank by distance: our own first, then one above and one below in turn, then those of the
-    /// side that is left.
+    /// The address of this rank by distance: our own, then alternately one above and one below, then the rest of the
+    /// longer side.
     pub(super) fn address(&self, rank: u64) -> IpAddr {
         let after = self.addresses - 1 - self.before;
         let both = self.before.min(after);
@@ -65,7 +65,7 @@ impl Search {
         }
     }
 
-    /// How many addresses there are.
+    /// Number of addresses.
     pub(super) fn addresses(&self) -> u64 {
         self.addresses
     }
@@ -75,17 +75,17 @@ impl Search {
         self.own.ip()
     }
 
-    /// How many places each address has.
+    /// Number of places at each address.
     pub(super) fn ports(&self) -> u64 {
         self.ports
     }
 
-    /// How many places are visited at a time: those of one address, at most `most`.
+    /// Places per visit: those of one address, at most `most`.
     pub(super) fn ports_at_once(&self, most: usize) -> usize {
         usize::try_from(self.ports).unwrap_or(usize::MAX).min(most)
     }
 
-    /// The place of this number: all ports of one address, then those of the next. None for our own.
+    /// The place of this number: all ports of one address, then those of the next. None for our own place.
     pub(super) fn place(&self, number: u64) -> Option<SocketAddr> {
         let port = self.min_port + (number % self.ports) as u16;
         let place = SocketAddr::new(self.address(number / self.ports), port);

@@ -1,12 +1,12 @@
-//! The exchanges planned with one peer, one at a time.
+//! The exchanges planned with one peer, which run one at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why to make an exchange.
+/// The purpose of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// To see whether the peer is there: `khala.local` if it is not up, `khala.hash` if it is.
+    /// To check whether the peer is there: `khala.local` if it is not up, `khala.hash` if it is.
     Check,
     /// To get its list and give ours.
     Pull,
@@ -24,11 +24,11 @@ pub(super) struct InFlight {
     pub(super) id: u64,
     pub(super) task: Task,
     pub(super) began: Duration,
-    /// Whether its time is a sample for the RTT estimate and the concurrency limit.
+    /// Whether its duration is a sample for the RTT estimate and the concurrency limit.
     pub(super) is_sample: bool,
-    /// The revision of our list that the peer has once it answers, if the exchange carries it.
+    /// The revision of our list that the exchange carries, which the peer has once it answers.
     pub(super) acks: Option<u64>,
-    /// [`Plan::news`] at the start: if that moved, the answer may be older than what came since.
+    /// [`Plan::news`] at the start: if that has changed, the answer may be older than what came since.
     pub(super) news: u64,
 }
 
@@ -40,22 +40,22 @@ pub(super) struct Plan {
     pub(super) pull_at: Option<Duration>,
     pub(super) nodes_at: Option<Duration>,
     pub(super) sync_at: Option<Duration>,
-    /// Changes of our list are not announced to it before.
+    /// The earliest time to announce changes of our list to it.
     pub(super) push_at: Duration,
     /// The revision of our list that it has acknowledged.
     pub(super) acked: u64,
-    /// Messages about its list that have come from it.
+    /// Number of messages about its list that have come from it.
     pub(super) news: u64,
-    /// When its list was last asked for, for pacing.
+    /// When its list was last requested.
     pub(super) last_pull: Option<Duration>,
     /// The hash in its last datagram.
     pub(super) heard_hash: Option<Arc<str>>,
-    /// The answer that comes next says that the peer gossips.
+    /// The answer that comes next carries the header that announces gossip.
     pub(super) header_seen: bool,
 }
 
 impl Plan {
-    /// A check at once, and nothing else.
+    /// A check at once, and no other exchange.
     pub(super) fn new(now: Duration) -> Self {
         Self {
             in_flight: None,
@@ -76,7 +76,7 @@ impl Plan {
     /// list has changed since the peer acknowledged it.
     pub(super) fn next(&self, healthy: bool, behind: bool) -> (Duration, Task) {
         let push_at = behind.then_some(self.push_at);
-        // Of what is due at once, the most urgent first.
+        // Of the tasks that are due at once, the most urgent first.
         let candidates = if healthy {
             [
                 (push_at, Task::Push),
@@ -101,18 +101,18 @@ impl Plan {
             .unwrap_or((self.check_at, Task::Check))
     }
 
-    /// Whether the first exchange is left to the peer.
+    /// Whether we wait for the peer to make the first exchange.
     pub(super) fn waits_to_be_asked(&self, now: Duration) -> bool {
         self.last_pull.is_none() && self.check_at > now
     }
 
-    /// Plans to ask for its list, but not sooner than a pause after the last time.
+    /// Plans to ask for its list, at the earliest a pause after the last time.
     pub(super) fn want_pull(&mut self, now: Duration, pause: Duration) {
         let at = self.last_pull.map_or(now, |last| now.max(last + pause));
         self.pull_at = Some(self.pull_at.map_or(at, |planned| planned.min(at)));
     }
 
-    /// Notes that a task begins: it is planned no more.
+    /// Removes a task that begins from the plan.
     pub(super) fn begin(&mut self, task: Task) {
         match task {
             Task::Check | Task::Push => {}
@@ -122,7 +122,7 @@ impl Plan {
         }
     }
 
-    /// Drops what is planned with a peer that has gone down, but for the next check.
+    /// Drops the plan with a peer that has gone down, except the next check.
     pub(super) fn went_down(&mut self) {
         self.last_pull = None;
         self.pull_at = None;

@@ -1,14 +1,14 @@
 //! Probes: when each gossiping peer is probed, and what follows a probe that is not answered.
 //!
-//! A probe is a `search` that asks for an `inform`, with [`crate::mesh::wire::Gossip`] in place of the hash. Peers are
-//! probed in turn, at a rate that is bounded however large the mesh is. A peer that is probed has heard from the other
-//! as well, so that a pair needs one probe per interval: the lower endpoint probes first, the other only if it does not.
+//! A probe is a `search` that asks for an `inform`, with [`crate::mesh::wire::Gossip`] in place of the hash. Peers
+//! are probed in turn, at a rate that is bounded however large the mesh is. A probe is a sign of life of its sender
+//! as well, so a pair needs only one per interval: the lower endpoint probes first, the other only if it does not.
 //!
 //! | unanswered probes | what follows |
 //! |---|---|
 //! | 1 | another after `probe_timeout` |
 //! | 2 and more | another after `probe_retry` |
-//! | `probes_until_check` (4) | a check by an exchange, too: its kernel may refuse, or only datagrams be lost |
+//! | `probes_until_check` (4) | a check by an exchange, too: its kernel may refuse, or only datagrams are lost |
 //! | `probes_until_suspicion` (5; 3 if others suspect it) | a suspicion is broadcast |
 //! | `probes_until_down` (6), when the next is due | it is down ([`super::peer`]); probed at `probe_down_interval` |
 
@@ -31,7 +31,7 @@ struct Turn {
     interval: Duration,
 }
 
-/// What is to be done beside sending a probe.
+/// What to do in addition to sending a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Escalation {
     /// Check the peer by an exchange.
@@ -78,8 +78,8 @@ impl Probes {
         self.own < peer
     }
 
-    /// Schedules the first probe of a peer that has come up, among `up` peers: at any moment of an interval, or after
-    /// that of the first of the pair.
+    /// Schedules the first probe of a peer that has come up, the last of `up` peers: at a random moment of an
+    /// interval, or after that of the first of the pair.
     pub(super) fn came_up(&mut self, now: Duration, peer: SocketAddr, up: usize, rng: &mut StdRng) {
         let interval = self.config.probe_interval(up);
         let pause = if self.is_first(peer) {
@@ -90,8 +90,9 @@ impl Probes {
         self.take_turn(now, peer, interval, pause);
     }
 
-    /// Schedules the next probe of a peer that was heard. `pending`: a probe had waited for that. The first of a pair
-    /// keeps to its schedule otherwise; else peers that are heard at once would be probed at once ever after.
+    /// Schedules the next probe of a peer that was heard. `pending`: a probe was waiting for its answer. If none was,
+    /// the first of a pair keeps to its schedule; otherwise peers that are heard at the same time would always be
+    /// probed at the same time.
     pub(super) fn heard(
         &mut self,
         now: Duration,
@@ -110,7 +111,7 @@ impl Probes {
                 let jitter = self.config.probe_jitter_of(interval);
                 interval - jitter + within(rng, jitter * 2)
             }
-            // Peers that were suspected at once are not to be probed at once ever after.
+            // Peers that were suspected at the same time must not always be probed at the same time.
             (true, false) => within(rng, interval),
             (false, _) => self.second_pause(interval),
         };
@@ -128,8 +129,8 @@ impl Probes {
         self.timers.set(peer, now + pause);
     }
 
-    /// Whether a probe whose time has come is to be sent. It is postponed if the mesh has grown since it was scheduled,
-    /// so that the interval is longer now.
+    /// Whether to send a probe that is due. If the mesh has grown since it was scheduled, the interval is longer now,
+    /// and the probe is postponed.
     pub(super) fn is_due(&mut self, now: Duration, peer: &Peer, up: usize) -> bool {
         let interval = self.config.probe_interval(up);
         let endpoint = peer.node.endpoint();
@@ -146,7 +147,7 @@ impl Probes {
         true
     }
 
-    /// Schedules what follows if the probe that is now sent to a peer is not answered.
+    /// Schedules what follows if the probe that is being sent is not answered.
     pub(super) fn sent(&mut self, now: Duration, peer: &Peer) -> Escalation {
         let reported = matches!(peer.state(), PeerState::Suspect { reported: true, .. });
         let unanswered = peer.unanswered();
@@ -172,13 +173,14 @@ impl Probes {
         self.timers.set(peer, now + pause);
     }
 
-    /// Schedules a probe of a peer that is down soon: it may be back.
+    /// Schedules an early probe of a peer that is down: it may be back.
     pub(super) fn recheck(&mut self, now: Duration, peer: SocketAddr, rng: &mut StdRng) {
         let pause = within(rng, self.config.probe_recovery);
         self.timers.set(peer, now + pause);
     }
 
-    /// A peer that was down is back, and others may be: a partition may have healed. Whether to recheck those now.
+    /// A peer that was down is back; if a partition has healed, others are, too. Returns whether to recheck those
+    /// now.
     pub(super) fn begins_recovery(&mut self, now: Duration) -> bool {
         let begins = now >= self.recovered + self.config.join_max_pause;
         if begins {
@@ -187,18 +189,18 @@ impl Probes {
         begins
     }
 
-    /// Has a peer probed at this time, out of turn.
+    /// Schedules a probe of a peer at this time, out of turn.
     pub(super) fn schedule(&mut self, at: Duration, peer: SocketAddr) {
         self.out_of_turn(peer);
         self.timers.set(peer, at);
     }
 
-    /// The next probe of a peer is not scheduled by the interval: it is suspected, or down.
+    /// Notes that the next probe of a peer is not scheduled by the interval: it is suspected, or down.
     pub(super) fn out_of_turn(&mut self, peer: SocketAddr) {
         self.turns.remove(&peer);
     }
 
-    /// Ends the probes of a peer.
+    /// Stops probing a peer.
     pub(super) fn stop(&mut self, peer: SocketAddr) {
         self.turns.remove(&peer);
         self.timers.cancel(peer);

@@ -39,8 +39,8 @@ impl Protocol {
             Request::Sync(lists) => {
                 let answer = Answer::Diff(self.directory.diff(&lists));
                 for NodeServices { node, .. } in &lists {
-                    // The sender lists itself: we may have forgotten it by mistake. Other nodes at its address are
-                    // known to it no better than to anybody.
+                    // The sender lists itself: we may have forgotten it by mistake. Of other nodes at its address it
+                    // knows no more than any other node.
                     let unknown = self.membership.get(node.endpoint()).is_none();
                     let source = if unknown && node.address() == from {
                         Source::Direct
@@ -72,7 +72,7 @@ impl Protocol {
         false
     }
 
-    /// Takes in the list of a gossiping node that asks for ours: both have joined, and need not ask each other again.
+    /// Handles the list of a gossiping node that asks for ours: both have joined, and need not ask each other again.
     pub(super) fn joined_by(&mut self, now: Duration, list: NodeServices) {
         let NodeServices { node, khala_nodes } = list;
         let endpoint = node.endpoint();
@@ -90,7 +90,7 @@ impl Protocol {
             // It asks again until it has our answer.
             plan.acked = self.directory.revision();
         }
-        // Only once, or two nodes would make each other ask forever.
+        // Only once; otherwise two nodes would make each other ask forever.
         let unasked = self
             .exchanges
             .plan(endpoint)
@@ -103,8 +103,8 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
-    /// Takes in the nodes that another knows: new ones are checked, and so are those that it holds to be up and we do
-    /// not, or the other way round. That a node is down is heeded only from an address where a peer is up.
+    /// Handles another node's list of nodes: checks those that are new, and those that are up for only one of the
+    /// two. A report that a node is down counts only if a peer at the sender's address is up.
     pub(super) fn hear_states(&mut self, now: Duration, from: IpAddr, states: Vec<NodeState>) {
         let from_peer = self.membership.up().any(|peer| peer.node.address() == from);
         for NodeState { node, healthy } in starting_after(self.membership.own().endpoint(), states) {

@@ -1,13 +1,13 @@
-//! The RTT estimate: how long exchanges take lately, and the timeouts that follow from it.
+//! The RTT estimate: how long exchanges take, and the timeouts that follow from it.
 //!
-//! On a busy machine where all nodes ask each other, giving up early and asking again adds to the load.
+//! On a busy machine on which all nodes ask each other, early timeouts and retries would add to the load.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
 
-/// A moving average of the time that exchanges take.
+/// A moving average of the duration of exchanges.
 #[derive(Debug)]
 pub(super) struct RttEstimate {
     config: Arc<Config>,
@@ -28,18 +28,18 @@ impl RttEstimate {
         least.max(late.min(self.config.rtt_max_timeout))
     }
 
-    /// Whether answers are so quick that this timeout needs no extension.
+    /// Whether answers are quick enough for this timeout not to be extended.
     pub(super) fn is_within(&self, timeout: Duration) -> bool {
         self.timeout(timeout) == timeout
     }
 
-    /// Takes in the time of an exchange that was answered.
+    /// Adds the duration of an exchange that was answered.
     pub(super) fn answered(&mut self, took: Duration) {
         let weight = self.config.rtt_weight;
         self.average = (self.average * (weight - 1) + took) / weight;
     }
 
-    /// Takes in an exchange that timed out: the next timeouts are twice as long, however many expire meanwhile.
+    /// Notes an exchange that timed out: the next timeouts are twice as long, however many expire in the meantime.
     pub(super) fn timed_out(&mut self, after: Duration) {
         let after = after.min(self.config.rtt_max_timeout);
         self.average = self.average.max(after * 2 / self.config.rtt_factor);

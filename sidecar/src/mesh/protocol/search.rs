@@ -1,9 +1,9 @@
-//! Search: which places of the network are sent a `search`, in which order and at what pace.
+//! Search: which places of the network are sent a `search`, in which order and at which pace.
 //!
-//! Near addresses are searched at once and often, because container networks number from the start. A node that is
-//! settled searches them one after the other. All others are swept steadily and slowly (see [`super::sweep`]), because
-//! every address that does not answer holds an entry of the kernel's neighbour table for seconds, and all containers
-//! of a machine share it. Loopback resolves no addresses: there all are searched at once until the node is settled.
+//! Near addresses are searched in bursts and often, because container networks number from the start; a settled node
+//! searches them one by one. All others are swept steadily and slowly (see [`super::sweep`]), because every address
+//! that does not answer holds an entry of the kernel's neighbour table for seconds, and all containers of a machine
+//! share it. Loopback resolves no addresses: all of it is searched in bursts until the node is settled.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
@@ -23,7 +23,7 @@ use super::timers::jittered;
 struct Round {
     search: Search,
     left: Range<u64>,
-    /// It was begun by a settled node, and goes on step by step.
+    /// Begun by a settled node; it goes on step by step.
     settled: bool,
 }
 
@@ -43,23 +43,23 @@ pub(super) struct Searches {
     config: Arc<Config>,
     search: Search,
     round: Round,
-    /// Places of the rounds of a node that is not settled.
+    /// Places in a round of a node that is not settled.
     wide: u64,
-    /// Places of the rounds of a settled node.
+    /// Places in a round of a settled node.
     near: u64,
-    /// The addresses of those, which have no gap.
+    /// The addresses of those, which are contiguous.
     near_addresses: RangeInclusive<IpAddr>,
     sweep: Sweep,
-    /// Rounds that have ended since the node was last alone.
+    /// Rounds completed since the node was last alone.
     rounds: u32,
-    /// Sweeps that have.
+    /// Sweeps completed since then.
     sweeps: u32,
     near_at: Duration,
     far_at: Duration,
 }
 
 impl Searches {
-    /// Rounds over the nearest addresses, our own (for its other ports) included; and a sweep of the rest.
+    /// Rounds over the nearest addresses, including our own for its other ports; and a sweep of the rest.
     pub(super) fn new(config: Arc<Config>, search: Search, rng: &mut StdRng) -> Self {
         let nearest = u64::try_from(config.search_near).unwrap_or(u64::MAX);
         let at_once = if search.own().is_loopback() {
@@ -73,7 +73,7 @@ impl Searches {
         let addresses = (0..near / search.ports()).map(|rank| search.address(rank));
         let first = addresses.clone().min().unwrap_or(search.own());
         let last = addresses.max().unwrap_or(search.own());
-        // A wide round goes where the sweep begins.
+        // A wide round covers the beginning of the sweep.
         let far_at = if wide > near {
             config.search_far_settled_pause
         } else {
@@ -103,7 +103,7 @@ impl Searches {
         self.near_at
     }
 
-    /// When the next of the others are due.
+    /// When the next of the other places are due.
     pub(super) fn far_at(&self) -> Duration {
         self.far_at
     }
@@ -155,14 +155,14 @@ impl Searches {
         rng: &mut StdRng,
     ) -> Vec<SocketAddr> {
         if !self.is_settled(membership) {
-            // The near rounds go there.
+            // The near rounds cover those.
             self.sweep.leave_out_before(self.wide);
         }
         let unhurried = !self.sweep.has_only_from(self.wide);
         let places = self.sweep.take(self.config.search_burst);
         let alone = membership.is_alone();
         let pause = if !places.is_empty() {
-            // There is no hurry, either, while the near rounds go to the same places.
+            // A slow sweep is also enough while the near rounds cover the same places.
             if (self.sweeps > 0 && !alone) || unhurried {
                 let share = self.config.search_share(membership.healthy().len());
                 self.config.search_far_settled_pause.saturating_mul(share)

@@ -1,7 +1,7 @@
-//! Suspicion: which reports of other peers make this node probe a peer itself.
+//! Suspicion: which reports of others make this node probe a peer itself.
 //!
-//! No report takes a peer down: each node decides by its own probes. Those that then suspect the peer, too, pass the
-//! report on (see [`super::broadcast`]).
+//! No report takes a peer down: each node decides by its own probes. Nodes that then suspect the peer as well forward
+//! the report (see [`super::broadcast`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::peer::Peer;
 
-/// Judges reports by how long the peer has been silent here.
+/// Weighs reports by how long the peer has been silent here.
 #[derive(Debug)]
 pub(super) struct Suspicion {
     config: Arc<Config>,
@@ -20,7 +20,7 @@ impl Suspicion {
         Self { config }
     }
 
-    /// Whether to probe a peer now that a broadcast has suspected, or has as down.
+    /// Whether to probe a peer after a broadcast that it is suspected or down.
     pub(super) fn is_confirmed_by_broadcast(&self, now: Duration, peer: &Peer, down: bool) -> bool {
         let silence = if down {
             self.config.probe_timeout
@@ -30,14 +30,14 @@ impl Suspicion {
         is_silent_for(now, peer, silence)
     }
 
-    /// Whether to probe a peer now that another's node list has as down. Lists are long: most of it proves wrong
-    /// by one probe.
+    /// Whether to probe a peer that another's node list reports as down. Such lists are long, and one probe disproves
+    /// most of it.
     pub(super) fn is_confirmed_by_list(&self, now: Duration, peer: &Peer) -> bool {
         is_silent_for(now, peer, self.config.probe_timeout)
     }
 }
 
-/// Whether a peer that is up was not heard for this long, and is not being probed.
+/// Whether a peer that is up was not heard for longer than this, and is not being probed.
 fn is_silent_for(now: Duration, peer: &Peer, silence: Duration) -> bool {
     let silent = peer
         .vitals()

@@ -1,8 +1,8 @@
 //! The order in which places that are not near are searched.
 //!
-//! Every second visit goes to the nearest place that is left, because peers are near. Those between leap further, each
-//! node to other places: through the nodes that know some far away, all of a large mesh soon hear of all. With the
-//! nearest alone, news would travel from one node to the next.
+//! Every second visit goes to the nearest place left, because peers are near. The visits between leap further, and
+//! each node leaps to other places: through nodes that know some far away, all of a large mesh soon know all. With
+//! the nearest places alone, news would travel from neighbour to neighbour.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use super::places::Search;
 pub(super) struct Sweep {
     search: Search,
     places: Range<u64>,
-    /// Ranges that are left, the nearest first.
+    /// Ranges left, the nearest first.
     left: Vec<Range<u64>>,
     visits: usize,
 }
@@ -35,8 +35,8 @@ impl Sweep {
         sweep
     }
 
-    /// Divides the places into parts, each ending at most twice as far away as it begins. Leaps go to one part after the
-    /// other, so that each order of distance gets as many.
+    /// Divides the places into parts, each ending at most twice as far away as it begins. Leaps take the parts in
+    /// turn, so that each order of magnitude of distance gets as many.
     pub(super) fn restart(&mut self, rng: &mut StdRng) {
         self.visits = 0;
         self.left.clear();
@@ -50,7 +50,7 @@ impl Sweep {
         }
     }
 
-    /// Leaves out the places before this one, unless no other would be left.
+    /// Skips the places before this one, unless no other would be left.
     pub(super) fn leave_out_before(&mut self, place: u64) {
         if self.places.end <= place {
             return;

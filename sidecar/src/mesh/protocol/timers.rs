@@ -21,7 +21,7 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
-    /// Sets the time of a key, instead of the one that it had.
+    /// Sets the time of a key, in place of an earlier one.
     pub(super) fn set(&mut self, key: K, at: Duration) {
         self.cancel(key);
         self.by_key.insert(key, at);
@@ -35,12 +35,12 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
-    /// The time of the first key.
+    /// The earliest time.
     pub(super) fn next(&self) -> Option<Duration> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    /// Takes the key that is due first, if its time has come.
+    /// Takes the first key, if its time has come.
     pub(super) fn pop(&mut self, now: Duration) -> Option<K> {
         let (at, key) = *self.by_time.first()?;
         if at > now {
@@ -56,7 +56,7 @@ pub(super) fn jittered(rng: &mut StdRng, time: Duration, share: f64) -> Duration
     time.mul_f64(rng.random_range(1.0 - share..1.0 + share))
 }
 
-/// A moment of this period, all equally likely.
+/// A random moment of this period, uniformly distributed.
 pub(super) fn within(rng: &mut StdRng, period: Duration) -> Duration {
     period.mul_f64(rng.random_range(0.0..1.0))
 }

@@ -9,7 +9,7 @@ use super::Malformed;
 use super::fields::{Missing, NUMBER, Object, PORT, TEXT, Value, check_short, read_object};
 use super::shape::Wrong;
 
-/// The longest datagram that is read, in bytes.
+/// Limit of a datagram that is read, in bytes.
 pub const MAX_DATAGRAM: usize = 2048;
 
 const VERSION: i64 = 1;
@@ -41,18 +41,18 @@ impl DatagramKind {
     }
 }
 
-/// One datagram. The sender's address is not in it: the packet says it.
+/// One datagram. It lacks the sender's address, which is the packet's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
-    /// What it is for.
+    /// Its type.
     pub kind: DatagramKind,
     /// The sender's name.
     pub node_name: Arc<str>,
-    /// Where to answer with a datagram.
+    /// The UDP port to answer to.
     pub udp_port: u16,
-    /// Where the sender's exchange server is.
+    /// The TCP port of the sender's exchange server.
     pub tcp_port: u16,
-    /// The hash over the healthy nodes that the sender knows; empty in `leave`.
+    /// The hash of the healthy nodes that the sender knows; empty in `leave`.
     pub hash: Arc<str>,
 }
 
@@ -68,7 +68,7 @@ struct Content<'a> {
 }
 
 impl Datagram {
-    /// The bytes of one UDP payload.
+    /// Encodes the payload of one UDP packet.
     pub fn encode(&self) -> Vec<u8> {
         let content = Content {
             version: VERSION,
@@ -83,11 +83,11 @@ impl Datagram {
         format!("${}\r\n{content}\r\n", content.len()).into_bytes()
     }
 
-    /// Reads one UDP payload.
+    /// Decodes the payload of one UDP packet.
     ///
     /// # Errors
-    /// When it is not exactly one bulk string of at most [`MAX_DATAGRAM`] bytes, or its content lacks a
-    /// key, mistypes one, or is of another version or an unknown type.
+    /// If it is not exactly one bulk string of at most [`MAX_DATAGRAM`] bytes, or if its content lacks a key, has a
+    /// value of a wrong type, or is of another version or an unknown type.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
         read_object("datagram", bulk_string(payload)?)
     }

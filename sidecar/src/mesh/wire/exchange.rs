@@ -21,22 +21,22 @@ pub const GOSSIP_HEADER: &str = "mesh-gossip";
 /// The types of exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExchangeKind {
-    /// All known nodes, both ways.
+    /// Exchanges all known nodes, both ways.
     Nodes,
-    /// All that one node offers, both ways.
+    /// Exchanges the lists of the two nodes.
     Local,
-    /// An added service node.
+    /// Announces an added service node.
     Add,
-    /// A removed service node.
+    /// Announces a removed service node.
     Remove,
-    /// Hashes of all lists, to compare.
+    /// Compares the hashes of all lists.
     Hash,
-    /// All lists, to find those that differ.
+    /// Sends all lists, to find those that differ.
     Sync,
 }
 
 impl ExchangeKind {
-    /// Every kind.
+    /// Every type.
     pub const ALL: [Self; 6] = [
         Self::Nodes,
         Self::Local,
@@ -58,8 +58,8 @@ impl ExchangeKind {
         }
     }
 
-    /// The longest body of a request or an answer, in bytes. Nodes take up to 768 bytes each, service nodes
-    /// up to 2 KiB: names and addresses at their longest, and some `meta`.
+    /// Limit of the body of a request or an answer, in bytes. Allows up to 768 bytes for each node and up to 2 KiB
+    /// for each service node: names and addresses at their longest, and some `meta`.
     pub fn max_body(self) -> usize {
         match self {
             Self::Nodes => MAX_NODES * 768,
@@ -70,7 +70,7 @@ impl ExchangeKind {
         }
     }
 
-    /// The kind of this name.
+    /// The type with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -83,9 +83,9 @@ pub enum Request {
     Nodes(Vec<NodeState>),
     /// The sender's whole list.
     Local(NodeServices),
-    /// The sender offers one service node more.
+    /// The sender adds a service node.
     Add(NodeChange),
-    /// The sender offers one service node less.
+    /// The sender removes a service node.
     Remove(NodeChange),
     /// The sender's hash.
     Hash(Arc<str>),
@@ -94,7 +94,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Which type of exchange it is.
+    /// Its type.
     pub fn kind(&self) -> ExchangeKind {
         match self {
             Self::Nodes(_) => ExchangeKind::Nodes,
@@ -117,10 +117,10 @@ impl Request {
         }
     }
 
-    /// Reads the JSON body of a request of this kind.
+    /// Decodes the JSON body of a request of this type.
     ///
     /// # Errors
-    /// When it is not JSON, lacks or mistypes something, or is longer than the bounds of [`super`].
+    /// If it is not JSON, lacks a key, has a value of a wrong type, or exceeds the bounds of [`super`].
     pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
         Ok(match kind {
             ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body)?),
@@ -149,7 +149,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The JSON body; none for [`Answer::Done`].
+    /// The JSON body; empty for [`Answer::Done`].
     pub fn body(&self) -> Option<Vec<u8>> {
         match self {
             Self::Nodes(nodes) => Some(encode(nodes)),
@@ -160,7 +160,7 @@ impl Answer {
         }
     }
 
-    /// Reads the body of a successful answer to a request of this kind.
+    /// Decodes the body of a successful answer to a request of this type.
     ///
     /// # Errors
     /// As [`Request::parse`].
@@ -183,7 +183,7 @@ fn read_hash(body: &[u8]) -> Result<Arc<str>, Malformed> {
     Ok(hash.into())
 }
 
-// The text under the hash grows with the mesh: its bound is the body's.
+// The hashed text grows with the mesh: its bound is the body's.
 struct Hash(String);
 
 impl Object for Hash {

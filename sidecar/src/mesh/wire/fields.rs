@@ -1,9 +1,9 @@
-//! Reads JSON straight into types, with errors that name the key. The first violation ends the reading, so that a body
-//! costs little more than its bytes.
+//! Decodes JSON straight into types, with errors that name the key. Decoding stops at the first violation, so that a
+//! body costs little more memory than its bytes.
 //!
-//! Serde's derive is not used for what peers send: it takes an array for an object, which the tests of the wire refuse,
-//! and rejects repeated keys, of which here the last counts. Its errors do not name the place within a body, and it
-//! bounds an array only once all of it is read.
+//! Serde's derive is not used for what peers send: it accepts an array in place of an object, which the protocol does
+//! not, and rejects repeated keys, of which the protocol takes the last. Its errors do not name the place within a
+//! body, and it checks an array's length only once all of it is read.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,29 +16,29 @@ use serde_json::value::RawValue;
 use super::shape::{Place, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
 use super::{MAX_NAME, Malformed};
 
-/// A type that is read from a JSON object. Unknown keys are skipped; of equal keys the last counts.
+/// A type that is decoded from a JSON object. Unknown keys are skipped; of equal keys the last counts.
 pub(super) trait Object: Sized {
     /// Its keys.
     const KEYS: &'static [&'static str];
-    /// The values read so far.
+    /// The values decoded so far.
     type Parts: Default;
 
-    /// Reads the value of one of the keys.
+    /// Decodes the value of one of the keys.
     fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error>;
 
-    /// The value, once the object has ended.
+    /// The result, once the object has ended.
     fn build(parts: Self::Parts) -> Result<Self, Missing>;
 }
 
-/// A missing key, and what was expected under it.
+/// A key that is missing, and the value expected for it.
 pub(super) struct Missing(pub(super) &'static str, pub(super) &'static str);
 
-/// Reads an object.
+/// Decodes an object.
 pub(super) fn read_object<O: Object>(what: &'static str, json: &[u8]) -> Result<O, Malformed> {
     read(what, json, Shape(ObjectReader::new(what)))
 }
 
-/// Reads an array of at most `most` objects.
+/// Decodes an array of at most `most` objects.
 pub(super) fn read_list<O: Object>(
     what: &'static str,
     element: &'static str,
@@ -62,7 +62,7 @@ fn read<'de, R: Read<'de>>(what: &str, json: &'de [u8], shape: Shape<R>) -> Resu
     })
 }
 
-/// The value of one key of an object, to be read.
+/// The value of one key of an object, not yet decoded.
 pub(super) struct Value<'a, A> {
     place: Place,
     map: &'a mut A,
@@ -103,7 +103,7 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         self.checked(check_name)
     }
 
-    /// A string that is converted.
+    /// A string, converted by a function that may fail.
     pub(super) fn string<T>(
         self,
         expected: &'static str,
@@ -282,7 +282,7 @@ impl<'de, O: Object> Read<'de> for ListReader<O> {
     }
 }
 
-/// Which of these keys it is, if any.
+/// The key's place among these, if it is one of them.
 struct OneOf(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for OneOf {
@@ -311,8 +311,8 @@ pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
     bare.unwrap_or(text).parse().ok()
 }
 
-/// Whether a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no
-/// commas, because the texts under the hashes are names with commas between.
+/// Checks that a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no commas,
+/// because the hashed texts are names with commas between.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.contains(',') {
         return Err("expected no commas".to_owned());
@@ -320,7 +320,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     check_short(name)
 }
 
-/// As [`check_name`], but commas may be.
+/// As [`check_name`], but commas are allowed.
 pub(super) fn check_short(text: &str) -> Result<(), String> {
     if text.len() > MAX_NAME {
         return Err(format!("expected at most {MAX_NAME} bytes, found {}", text.len()));

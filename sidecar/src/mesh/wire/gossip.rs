@@ -1,7 +1,7 @@
-//! What gossiping nodes write in place of the hash of `search` and `inform`.
+//! Gossip: what a node of our own kind sends in place of the hash of `search` and `inform`.
 //!
-//! To an original node it is a hash that differs from its own, so that it answers such a `search` with `inform`. It is
-//! never sent one, since it does not announce that it gossips.
+//! To an original node it is a hash that differs from its own, so that it answers such a `search` with `inform`. It
+//! is not sent to original nodes, because they do not announce that they gossip.
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha512};
 
 use super::MAX_NAME;
 
-/// No base64 begins with it. The number is the format's.
+/// The prefix of all gossip: no base64 begins with it. The number is the version of the format.
 const PREFIX: &str = "#1,";
 
 /// A node that the sender suspects.
@@ -19,18 +19,18 @@ const PREFIX: &str = "#1,";
 pub struct Suspect {
     /// Its endpoint.
     pub endpoint: SocketAddr,
-    /// The sender has it as down; else it is still probing it.
+    /// Whether the sender has it as down; if not, it is still probing it.
     pub down: bool,
 }
 
 impl Suspect {
-    /// The bytes that it takes in [`Gossip::text`].
+    /// Its size in [`Gossip::text`], in bytes.
     pub fn size(self) -> usize {
         self.to_string().len()
     }
 }
 
-/// As it stands in the text.
+/// Its form in the text.
 impl Display for Suspect {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mark = if self.down { "-" } else { "" };
@@ -38,22 +38,22 @@ impl Display for Suspect {
     }
 }
 
-/// Digests of what a node knows, and the nodes that it suspects.
+/// Digests of the sender's state, and the nodes that it suspects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gossip {
     /// The sum of the [`digest`]s of all nodes that it has as up, itself included.
     pub nodes: u64,
-    /// The sum of those of all their lists.
+    /// The sum of the digests of all their lists.
     pub services: u64,
-    /// Nodes that do not answer it, or another node.
+    /// Nodes that do not answer the sender, or another node.
     pub suspects: Vec<Suspect>,
 }
 
 impl Gossip {
-    /// Bytes of the text that are left for suspects: two digests and a comma precede them.
+    /// Room for suspects in the text, in bytes: two digests and a comma precede them.
     pub const ROOM: usize = MAX_NAME - PREFIX.len() - 33;
 
-    /// The text that stands for the hash, with as many of the suspects as fit.
+    /// The text in place of the hash, with as many of the suspects as fit.
     pub fn text(&self) -> Arc<str> {
         let mut text = format!("{PREFIX}{:016x},{:016x}", self.nodes, self.services);
         for suspect in &self.suspects {
@@ -68,7 +68,7 @@ impl Gossip {
         text.into()
     }
 
-    /// Reads the hash of a datagram; none if it is a hash, or gossip in another format.
+    /// Parses the hash of a datagram; none if it is a hash, or gossip in another format.
     pub fn parse(hash: &str) -> Option<Self> {
         let mut parts = hash.strip_prefix(PREFIX)?.split(',');
         let mut digest = || u64::from_str_radix(parts.next()?, 16).ok();
@@ -89,7 +89,7 @@ impl Gossip {
     }
 }
 
-/// A short digest of a text. Sums of them differ for sets of texts that differ by accident.
+/// A short digest of a text. Equal sums mean equal sets of texts, except by accident.
 pub(in crate::mesh) fn digest(text: &str) -> u64 {
     let long = Sha512::digest(text.as_bytes());
     long.iter()

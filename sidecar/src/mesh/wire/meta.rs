@@ -11,7 +11,7 @@ use super::{MAX_META, Malformed};
 /// The weight of an instance without one, as in the original.
 const DEFAULT_WEIGHT: u32 = 10;
 
-/// The `meta` object of a service node: its text, so that it costs no more than its bytes and is passed on
+/// The `meta` object of a service node. Kept as text, so that it takes no more memory than its bytes and is forwarded
 /// unchanged.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
@@ -21,7 +21,7 @@ pub struct Meta {
     weight: u32,
 }
 
-/// Equal texts are equal.
+/// Compares the texts.
 impl PartialEq for Meta {
     fn eq(&self, other: &Self) -> bool {
         self.text.get() == other.text.get()
@@ -31,22 +31,22 @@ impl PartialEq for Meta {
 impl Eq for Meta {}
 
 impl Meta {
-    /// Nothing but a weight.
+    /// An object that holds only a weight.
     pub fn of_weight(weight: u32) -> Self {
         // A number always serializes.
         let text = to_raw_value(&json!({ "weight": weight })).unwrap_or_default();
         Self { text, weight }
     }
 
-    /// The share of connections: `weight`, 10 if that is no number, 0 if it is negative.
+    /// The share of connections: `weight`, 10 if it is not a number, 0 if it is negative.
     pub fn weight(&self) -> u32 {
         self.weight
     }
 
-    /// Reads the text of a JSON object of at most [`MAX_META`] bytes.
+    /// Parses a JSON object of at most [`MAX_META`] bytes.
     ///
     /// # Errors
-    /// When it is longer, or no JSON object.
+    /// If it is longer, or not a JSON object.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let raw = serde_json::from_str(text).map_err(|e| Malformed::new(format!("meta: not JSON: {e}")))?;
         Self::read(raw).map_err(|why| Malformed::new(format!("meta: {why}")))

@@ -1,6 +1,6 @@
-//! Datagrams and bodies, bytes to types and back; no sockets.
+//! Codec of datagrams and bodies; no sockets.
 //!
-//! The bounds on what a peer may send are here and with [`ExchangeKind`].
+//! The limits of what a peer may send stand here and with [`ExchangeKind`].
 
 mod datagram;
 mod exchange;
@@ -22,19 +22,19 @@ pub use meta::Meta;
 pub use node::{Node, NodeState};
 pub use service_node::{NodeChange, NodeServices, ServiceList, ServiceNode};
 
-/// The longest name of a node, service or zone, in bytes.
+/// Limit of the name of a node, service or zone, in bytes.
 pub const MAX_NAME: usize = 255;
-/// The most nodes that one body may list.
+/// Limit of the nodes in one body.
 pub const MAX_NODES: usize = 4096;
-/// The most service nodes that one node may offer.
+/// Limit of the service nodes of one node.
 pub const MAX_SERVICES: usize = 1024;
-/// The largest `meta` object of a service node, in bytes of JSON.
+/// Limit of the `meta` object of a service node, in bytes of JSON.
 pub const MAX_META: usize = 4096;
 
-/// The longest text that is compared as the hash of all services, in bytes; a longer one is replaced by its digest.
+/// Limit of the text that is compared as the hash of all services, in bytes; a longer one is replaced by its digest.
 pub const MAX_HASH: usize = 1 << 20;
 
-/// Why bytes from a peer are not a message.
+/// Why bytes from a peer are malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub(crate) String);

@@ -28,10 +28,10 @@ struct Parts {
 }
 
 impl Node {
-    /// A node of this name that listens on these ports of its address.
+    /// A node with this name, address and ports.
     ///
     /// # Errors
-    /// When the name is too long, or holds commas or control characters.
+    /// If the name is too long, or contains commas or control characters.
     pub fn new(name: &str, address: IpAddr, udp_port: u16, tcp_port: u16) -> Result<Self, Malformed> {
         check_name(name).map_err(|why| Malformed::new(format!("nodeName: {why}")))?;
         Ok(Self::unchecked(name.to_owned(), address, udp_port, tcp_port))
@@ -57,12 +57,12 @@ impl Node {
         self.0.address
     }
 
-    /// Where it listens for datagrams.
+    /// Its port for datagrams.
     pub fn udp_port(&self) -> u16 {
         self.0.udp_port
     }
 
-    /// Where its exchange server listens.
+    /// Its port for exchanges.
     pub fn tcp_port(&self) -> u16 {
         self.0.tcp_port
     }
@@ -72,12 +72,12 @@ impl Node {
         SocketAddr::new(self.0.address, self.0.tcp_port)
     }
 
-    /// Where datagrams reach it.
+    /// The address that datagrams are sent to.
     pub fn datagram_address(&self) -> SocketAddr {
         SocketAddr::new(self.0.address, self.0.udp_port)
     }
 
-    /// Appends `nodeName,address,udpPort,tcpPort,`: its part of the hashed texts.
+    /// Appends `nodeName,address,udpPort,tcpPort,`, its part of the hashed texts.
     pub(super) fn write_text(&self, text: &mut String) {
         use fmt::Write;
         let Parts {
@@ -126,12 +126,12 @@ impl Serialize for Node {
     }
 }
 
-/// A node and whether the sender has it as healthy.
+/// A node, and whether it is healthy for the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeState {
     /// The node.
     pub node: Node,
-    /// Whether the sender has it as up.
+    /// Whether it is up for the sender.
     pub healthy: bool,
 }
 

@@ -11,23 +11,23 @@ use super::fields::{ARRAY, Missing, OBJECT, Object, PORT, TEXT, Value, parse_add
 use super::{MAX_SERVICES, Meta, Node};
 use crate::balance::service::{Instance, Offer, ServiceId};
 
-/// One instance of a service as the wire carries it.
+/// One instance of a service, as encoded on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceNode {
     /// The service's name.
     pub service: String,
-    /// The zone; equal names in other zones are other services.
+    /// The zone. Services of the same name in different zones are different services.
     pub zone: String,
     /// Its address as the sender writes it, because the hash is taken over that text.
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// Other properties, among them the weight; passed on unchanged.
+    /// Other properties, among them the weight; forwarded unchanged.
     pub meta: Meta,
 }
 
 impl ServiceNode {
-    /// Its identity, in the order in which lists are sorted.
+    /// Its identity; lists are sorted by it.
     pub fn key(&self) -> (&str, &str, &str, u16) {
         (&self.service, &self.zone, &self.address, self.port)
     }
@@ -53,7 +53,7 @@ impl ServiceNode {
         ))
     }
 
-    /// Appends `service,zone,address,port,`: its part of the hashed text.
+    /// Appends `service,zone,address,port,`, its part of the hashed text.
     pub(super) fn write_text(&self, text: &mut String) {
         use std::fmt::Write;
         let Self {
@@ -115,7 +115,7 @@ impl From<&Offer> for ServiceNode {
     }
 }
 
-/// The service nodes of one node: sorted, none twice. Cheap to clone.
+/// The service nodes of one node: sorted, without duplicates. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ServiceList(#[serde(serialize_with = "as_slice")] Arc<[ServiceNode]>);
@@ -131,12 +131,12 @@ impl Default for ServiceList {
 }
 
 impl ServiceList {
-    /// The service nodes in order.
+    /// The service nodes, sorted.
     pub fn iter(&self) -> std::slice::Iter<'_, ServiceNode> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Number of service nodes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -146,13 +146,13 @@ impl ServiceList {
         self.0.is_empty()
     }
 
-    /// The list with this one added, or in place of the one of the same identity.
+    /// The list with this service node added, or in place of the one with the same identity.
     #[must_use]
     pub fn with(&self, node: ServiceNode) -> Self {
         self.iter().cloned().chain([node]).collect()
     }
 
-    /// The list without the one of the same identity.
+    /// The list without the service node of the same identity.
     #[must_use]
     pub fn without(&self, node: &ServiceNode) -> Self {
         self.iter()
@@ -169,7 +169,7 @@ impl ServiceList {
     }
 }
 
-/// Of several with one identity the last counts.
+/// Of several service nodes with one identity the last counts.
 impl FromIterator<ServiceNode> for ServiceList {
     fn from_iter<I: IntoIterator<Item = ServiceNode>>(nodes: I) -> Self {
         let mut nodes: Vec<ServiceNode> = nodes.into_iter().collect();
@@ -204,7 +204,7 @@ impl NodeServices {
             }
         }
         let mut count = Count(0);
-        // Counting does not fail, nor does serializing strings and numbers.
+        // Neither counting nor serializing strings and numbers can fail.
         let _ = serde_json::to_writer(&mut count, self);
         count.0
     }

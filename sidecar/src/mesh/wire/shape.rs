@@ -1,14 +1,14 @@
-//! Errors that say which kind of JSON value was found instead of the expected one.
+//! Errors that name the kind of JSON value found in place of the expected one.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Where a value stands, for errors.
+/// The position of a value, for errors.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) what: &'static str,
-    /// The key within it; empty for the whole.
+    /// The key within it; empty for the whole text.
     pub(super) key: &'static str,
 }
 
@@ -57,7 +57,7 @@ impl Scalar<'_> {
     }
 }
 
-/// Why a value is refused.
+/// Why a value is rejected.
 pub(super) enum Wrong {
     /// It is of this kind.
     Kind(&'static str),
@@ -65,7 +65,7 @@ pub(super) enum Wrong {
     Because(String),
 }
 
-/// Reads one kind of value, and refuses all others without looking into them.
+/// Decodes one kind of value, and rejects all others without reading them.
 pub(super) trait Read<'de>: Sized {
     type Out;
 
@@ -93,7 +93,7 @@ fn refuse<E: Error>(place: Place, expected: &str, wrong: &Wrong) -> E {
     }
 }
 
-/// A visitor that hands any value to a [`Read`].
+/// A visitor that passes any value to a [`Read`].
 pub(super) struct Shape<R>(pub(super) R);
 
 impl<R> Shape<R> {
