@@ -21,7 +21,7 @@ fn node(index: u16) -> Node {
     Node::new(&format!("node-{index}"), address, 31000, 31000).unwrap()
 }
 
-/// The membership of a node in a mesh of this many that are up, itself included.
+/// The membership of a node in a mesh with this many nodes that are up, itself included.
 fn membership(size: u16) -> Membership {
     let mut membership = Membership::new(node(0), Arc::default());
     for index in 1..size {
@@ -53,7 +53,7 @@ fn change(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// The list of all nodes, as it is sent.
+/// The list of all nodes, as sent.
 fn list(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("node-list");
     for size in SIZES {

@@ -29,7 +29,7 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An instance that reads and drops.
+/// An instance that reads and discards.
 async fn instance() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -110,8 +110,8 @@ async fn listeners_removed_together_are_all_drained() {
     }
     eventually("the server", || controller.groups()[0].servers[0].up).await;
     let first = controller.listeners()[0].address;
-    // On one thread, nothing is accepted until this task waits: the connection is in the backlog when the listener is
-    // removed.
+    // On one thread, nothing is accepted until this task yields: the connection is in the backlog when the listener
+    // is removed.
     let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     client.connect(&first.into()).expect("it accepts");
     assert_eq!(run(&controller, "force-remove server-groups s").await, Ok(()));

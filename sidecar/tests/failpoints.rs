@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// Runs the sidecar with this failpoint and the program `true`: whether it succeeded, and its log.
+/// Runs the sidecar with this failpoint and the program `true`; returns whether it succeeded, and its log.
 fn start_with(failpoint: &str) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sidecar"))
         .args(["--", "true"])

@@ -1,4 +1,4 @@
-//! Silent and slow clients do not keep others out.
+//! Silent and slow clients do not keep others from being served.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -69,7 +69,7 @@ async fn one_address_does_not_evict_the_others() {
         other.bind(elsewhere).expect("a port");
         others.push(other.connect(address).await.expect("it listens"));
     }
-    // The last of them is answered after all were accepted.
+    // The last one is answered after all were accepted.
     let last = others.pop().expect("one of them");
     assert!(ask_over(last).await.starts_with("HTTP/1.1 200 OK"));
     assert!(

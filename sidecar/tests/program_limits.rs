@@ -35,7 +35,7 @@ fn is_served(mut client: &TcpStream) -> std::io::Result<()> {
     client.read_exact(&mut [0])
 }
 
-/// Echoes each client's bytes until the test ends.
+/// Echoes the bytes of each client until the test ends.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -84,7 +84,7 @@ fn connections_without_free_descriptors_wait() {
     let clients: Vec<TcpStream> = (0..FILES)
         .map(|_| connect(address).expect("a connection"))
         .collect();
-    // Those accepted first are served first, and free their descriptors.
+    // Clients are served in the order of their acceptance, and then free their descriptors.
     for (number, client) in clients.into_iter().enumerate() {
         is_served(&client).unwrap_or_else(|error| panic!("client {number} was not served: {error}"));
     }
@@ -92,7 +92,7 @@ fn connections_without_free_descriptors_wait() {
 
 #[test]
 fn the_program_gets_the_limit_of_files_that_the_sidecar_inherited() {
-    // The program waits until the sidecar's soft limit (the fourth word of its line) equals the hard limit after it.
+    // The script waits until the sidecar's soft limit (the fourth word of its line) equals the hard limit after it.
     let program = "[ $(ulimit -Sn) = 200 ] && [ $(ulimit -Hn) = 300 ] || exit 1
         until set -- $(grep '^Max open files' /proc/$PPID/limits) && [ $4 = $5 ]; do sleep 0.01; done";
     let script = format!(
@@ -110,7 +110,7 @@ fn the_program_gets_the_limit_of_files_that_the_sidecar_inherited() {
 #[test]
 fn workers_that_cannot_be_started_are_reported() {
     let sidecar = env!("CARGO_BIN_EXE_sidecar");
-    // Memory for the stacks of some workers, but not of all.
+    // Enough memory for the stacks of some workers, but not of all.
     let script = format!("ulimit -v 300000 && exec '{sidecar}' --workers 256");
     let output = Command::new("sh").args(["-c", &script]).output();
     let output = output.expect("a shell runs");

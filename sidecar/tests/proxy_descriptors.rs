@@ -1,5 +1,5 @@
-//! Connections wait while the process has no free file descriptors. In a test binary of its own, because the limit is that of
-//! the process.
+//! Connections wait while the process has no free file descriptors. This is a separate test binary, because the limit
+//! applies to the process.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 use std::fs::File;
@@ -76,7 +76,7 @@ async fn connections_wait_for_free_descriptors() {
         }
     });
 
-    // One descriptor for the client, none to accept it.
+    // One descriptor for the client, none to accept its connection.
     let taken = all_but(1);
     let mut waits = TcpStream::connect(address).await.unwrap();
     let early = timeout(Duration::from_millis(200), waits.read_u8()).await;
@@ -87,7 +87,7 @@ async fn connections_wait_for_free_descriptors() {
         .expect("served once a descriptor is free");
     assert_eq!(served.unwrap(), b'x');
 
-    // One descriptor for the client, one to accept it, none to connect.
+    // One descriptor for the client, one to accept its connection, none to connect.
     let taken = all_but(2);
     let mut refused = TcpStream::connect(address).await.unwrap();
     let outcome = timeout(DEADLINE, refused.read_u8()).await.expect("an answer");

@@ -26,16 +26,16 @@ struct Options {
     /// Service instances of each.
     #[arg(long, default_value_t = 1)]
     instances: u32,
-    /// The sidecar's program; by default the one built beside this one.
+    /// The sidecar's executable; by default the one built next to this one.
     #[arg(long)]
     sidecar: Option<PathBuf>,
-    /// The N of their addresses 127.83.N.x.
+    /// N in the sidecars' addresses, 127.83.N.x.
     #[arg(long, default_value_t = 1)]
     network: u8,
     /// Timeout for convergence, in seconds.
     #[arg(long, default_value_t = 120)]
     limit: u64,
-    /// Seconds for which the idle mesh is measured, and for which it rests before that.
+    /// Seconds over which the idle mesh is measured, and for which it rests before.
     #[arg(long, default_value_t = 20)]
     idle: u64,
     /// Stop at convergence, and print the sums of all counters until then.
@@ -170,7 +170,7 @@ fn print_counters(nodes: &[Node]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Time until each of these reports `up` nodes and `instances` instances. One is asked after the other, so that
+/// Time until each of these reports `up` nodes and `instances` instances. They are asked one after another, so that
 /// asking takes them little time.
 fn converge(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<Duration, String> {
     let begin = Instant::now();

@@ -39,7 +39,7 @@ impl Node {
         )?;
         let mut offers = String::new();
         for number in 0..instances {
-            // Offered instances must accept connections: the discovery port does.
+            // Offered instances must accept connections; the discovery port does.
             writeln!(
                 offers,
                 "add smart-node-delegate n{number} service s{number} zone scale nic lo port {DISCOVERY}"
@@ -97,10 +97,10 @@ impl Node {
             .collect()
     }
 
-    /// Processor time used, user's and system's.
+    /// User and system CPU time.
     pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name in parentheses may hold spaces.
+        // The name in parentheses may contain spaces.
         let rest = text.rsplit(')').next().unwrap_or_default();
         let mut fields = rest.split_whitespace().skip(11);
         let mut ticks = || {

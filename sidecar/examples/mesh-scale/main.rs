@@ -2,8 +2,8 @@
 //!
 //!     cargo run --profile simulation -p sidecar --example mesh-scale -- --nodes 1000
 //!
-//! Equal seeds make equal runs. What is counted, and how exchanges are carried, is in
-//! `tests/mesh/common/world/traffic.rs`.
+//! Equal seeds make equal runs. `tests/mesh/common/world/traffic.rs` documents what is counted, and how exchanges are
+//! carried.
 #![allow(clippy::print_stdout, reason = "it prints its table")]
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +36,7 @@ struct Options {
     /// One-way delay of a packet, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 50)]
     delay: u64,
-    /// Nodes that do not gossip, as the original.
+    /// Number of nodes that do not gossip, like the original.
     #[arg(long)]
     original: bool,
     /// Print, for each simulated second of a start, the average number of nodes that are known and up.
@@ -51,7 +51,7 @@ struct Options {
     /// Simulated seconds over which the steady state is measured.
     #[arg(long, value_name = "S", default_value_t = 60)]
     steady: u64,
-    /// Simulated seconds before that, in which nothing happens.
+    /// Simulated seconds of rest before that.
     #[arg(long, value_name = "S", default_value_t = 90)]
     rest: u64,
 }

@@ -1,4 +1,4 @@
-//! Counters of connecting to groups and servers.
+//! Counters of connection attempts to groups and servers.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ const SERVERS: usize = 3;
 #[derive(Debug, Clone)]
 enum Step {
     Pick,
-    /// The mesh offers these from now on; of the others, those marked are down.
+    /// The mesh offers these from now on; of those it no longer offers, the marked ones are down.
     Learn {
         offered: [bool; SERVERS],
         down: [bool; SERVERS],
@@ -53,7 +53,7 @@ proptest! {
     ) {
         let group = ServerGroup::new("g", config(), Method::Wrr);
         let addresses = addresses();
-        // Each lease, with whether its server has gone down since.
+        // Each lease, and whether its server has gone down since.
         let mut leases: Vec<(Lease, bool)> = Vec::new();
         for step in steps {
             match step {

@@ -156,7 +156,7 @@ fn a_removed_server_gets_no_picks_or_reports_but_keeps_its_connections() {
     assert_eq!(shares(&group, 2, 4), [0, 4]);
     assert_eq!(lease.address(), address(0));
     assert_eq!(server.counters().active(), 1);
-    // The same name again is another server: it starts down, and the old one's checks do not count for it.
+    // The same name added again is another server: it starts down, and the checks of the old one do not count for it.
     group.add("s0", address(0), 10).unwrap();
     assert_eq!(group.report(&server, CheckOutcome::Passed), None);
     assert_eq!(up(&group), [("s1".to_owned(), true), ("s0".to_owned(), false)]);

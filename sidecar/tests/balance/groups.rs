@@ -1,4 +1,4 @@
-//! A set of groups: which group gets a connection, and which one a destination names.
+//! A set of groups: which group gets a connection, and which group a destination names.
 
 use std::sync::Arc;
 

@@ -27,8 +27,8 @@ fn shares_follow_the_weights() {
     assert!((1_850..2_150).contains(&share("s2")), "{}", share("s2"));
 }
 
-/// Expected values computed by another program from the documented hash. Changing the hash would move every client of every
-/// mesh at its next update.
+/// Expected values computed by another program from the documented hash. Changing the hash would move every client of
+/// every mesh at its next update.
 #[test]
 fn the_hash_is_the_documented_one() {
     let group = group(Method::Source, &[10, 20, 10]);
@@ -37,7 +37,7 @@ fn the_hash_is_the_documented_one() {
 }
 
 #[test]
-fn an_ipv4_client_is_the_same_in_ipv6_dress() {
+fn an_ipv4_mapped_client_gets_the_server_of_its_ipv4_address() {
     let group = group(Method::Source, &[1; 7]);
     for n in 0..100 {
         let IpAddr::V4(plain) = client(n) else {

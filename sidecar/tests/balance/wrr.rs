@@ -9,7 +9,7 @@ use sidecar::balance::{Method, Tried};
 use super::{CLIENT, group, index_of, next, set_up, shares};
 
 #[test]
-fn two_equals_alternate_strictly() {
+fn two_servers_of_equal_weight_alternate_strictly() {
     let group = group(Method::Wrr, &[10, 10]);
     for _ in 0..100 {
         assert_eq!([next(&group), next(&group)], ["s0", "s1"]);
@@ -76,7 +76,7 @@ proptest! {
         }
     }
 
-    /// After any number of picks no server is ahead of its share by a whole connection.
+    /// After any number of picks, no server is ahead of its share by a whole connection.
     #[test]
     fn picks_are_spread_evenly(weights in weights()) {
         let group = group(Method::Wrr, &weights);

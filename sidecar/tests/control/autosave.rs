@@ -1,5 +1,5 @@
-//! Saving the configuration: it is on disk before a command is answered, complete whenever the process is killed, and
-//! the next start begins from it.
+//! Saving the configuration: it is on disk before a command is answered, it is complete whenever the process is
+//! killed, and the next start reads it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -48,7 +48,7 @@ impl Sidecar {
             resp = resp.or(address(&line, "--resp-controller"));
             http = http.or(address(&line, "--http-controller"));
         }
-        // The pipe stays open, otherwise the sidecar's writes fail; the log is too short to fill it.
+        // The pipe stays open, otherwise the sidecar's writes fail. The log is too short to fill it.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self {
             process,
@@ -184,7 +184,7 @@ fn the_file_is_complete_whenever_the_sidecar_is_killed() {
     for answers in 1..=20 {
         let sidecar = Sidecar::start(&arguments);
         let mut stream = sidecar.connect();
-        // A pipeline of changes, killed after one answer more in each round.
+        // A pipeline of changes, killed after one more answer in each round.
         let first = saved(&path).len();
         let changes = (first..first + 50).map(|n| format!("add server-groups g{n}\r\n"));
         stream

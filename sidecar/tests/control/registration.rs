@@ -1,4 +1,4 @@
-//! Registration of services over HTTP, as every service does at its own sidecar.
+//! Registration of services over HTTP, by which each service registers at its own sidecar.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Broadcasts of peers that are down: transmitted a limited number of times, and only while they are true.
+//! Broadcasts of peers that are down: each is transmitted a limited number of times, and only while it is true.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -30,7 +30,7 @@ fn lose(lone: &mut Lone, third: &Node, other: &Node) {
 }
 
 #[test]
-fn probes_of_unverified_nodes_use_no_broadcast_up() {
+fn probes_of_unverified_nodes_consume_no_broadcast() {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
     bring_up(&mut lone, &third);
@@ -64,7 +64,7 @@ fn a_peer_that_is_up_again_is_not_broadcast_as_down() {
     assert_eq!(broadcasts_to(&mut lone, &other), []);
 }
 
-/// A mesh of IPv6, whose longest addresses leave room for four in a datagram.
+/// A mesh on IPv6, whose longest addresses leave room for four broadcasts in a datagram.
 #[test]
 fn all_broadcasts_are_transmitted_equally_often() {
     let at = |host: u16| {

@@ -1,4 +1,4 @@
-//! Behaviour on a machine that is too busy to answer in time: fewer exchanges, longer timeouts, no redundant ones.
+//! A machine that is too busy to answer in time: fewer exchanges, longer timeouts, no redundant exchanges.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -56,7 +56,7 @@ fn late_answers_extend_timeouts_until_answers_are_quick_again() {
         }
         lone.pass(ms(100));
         let longest = lone.asked.iter().map(|asked| asked.timeout).max().unwrap();
-        // However many others were late.
+        // However many others are late.
         assert!(
             (2 * before..3 * before).contains(&longest),
             "{longest:?} after {before:?}"
@@ -78,7 +78,7 @@ fn late_answers_extend_timeouts_until_answers_are_quick_again() {
 #[test]
 fn in_a_large_mesh_only_the_initiator_of_a_pair_asks_at_once() {
     let (mut lone, crowd) = (Lone::new(), crowd(100));
-    // From this size on, the mesh is large.
+    // From this number of nodes on, the mesh is large.
     let (known, new) = crowd.split_at(40);
     name(&mut lone, known);
     while let Some(asked) = lone.asked.pop() {
@@ -90,14 +90,14 @@ fn in_a_large_mesh_only_the_initiator_of_a_pair_asks_at_once() {
         lone.datagram(DatagramKind::Search, node, &lone.protocol.membership().hash());
         let asked = std::mem::take(&mut lone.asked);
         for asked in asked.iter().filter(|asked| asked.to == node.endpoint()) {
-            // All others of this crowd have higher addresses.
+            // All others of this mesh have higher addresses.
             assert!(asked.to.ip().to_string().ends_with(['1', '3', '5', '7', '9']));
             lone.answer(asked, local(node, &[]));
         }
     }
     let up = |lone: &Lone| lone.protocol.membership().healthy().len();
     assert_eq!(up(&lone), 1 + 40 + 30);
-    // The others do not ask, and the wait for them ends.
+    // The others do not ask, and our wait for their requests ends.
     for _ in 0..30 {
         lone.pass(ms(50));
         for asked in std::mem::take(&mut lone.asked) {
@@ -170,7 +170,7 @@ fn silent_gossiping_peers_do_not_delay_checks_of_others() {
         for (_, asked) in over {
             lone.fail(&asked, Failure::Timeout);
         }
-        // They live, as their probes show.
+        // They are alive, as their probes show.
         for (to, datagram) in std::mem::take(&mut lone.sent) {
             if datagram.kind == DatagramKind::Search
                 && let Some(slow) = slow.iter().find(|slow| slow.datagram_address() == to)
@@ -189,7 +189,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
     let (original, gossiping) = (node("original", 2), node("gossiping", 3));
     lone.bring_up(&original, &[]);
     gossip::bring_up(&mut lone, &gossiping);
-    // No more than 64 at one address.
+    // At most 64 peers at one address.
     let slow: Vec<Node> = (0..180_u16)
         .map(|n| {
             let ip = IpAddr::from([10, 0, 0, 9 + u8::try_from(n / 60).unwrap()]);
@@ -209,7 +209,7 @@ fn slow_peers_delay_neither_checks_nor_changes_of_others() {
         if step % 100 == 0 {
             says(&mut lone, DatagramKind::Inform, &gossiping, &[]);
             for slow in &slow {
-                // They live, as their requests show.
+                // They are alive, as their requests show.
                 says(&mut lone, DatagramKind::Inform, slow, &[]);
                 let another = Node::new("another", slow.address(), slow.udp_port(), slow.tcp_port()).unwrap();
                 lone.datagram(DatagramKind::Search, &another, "");

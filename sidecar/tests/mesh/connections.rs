@@ -17,7 +17,7 @@ use sidecar::mesh::wire::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-/// Far longer than anything here takes, and less than the timeout of an idle connection.
+/// Far longer than anything in these tests takes, and less than the timeout of an idle connection.
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// Peers that are up are not checked for an hour unless something happens.
@@ -29,7 +29,7 @@ fn unchecked() -> Config {
     }
 }
 
-/// As [`unchecked`], and missed probes take no peer down.
+/// As [`unchecked`]; missed probes do not take a peer down, either.
 fn never_down() -> Config {
     Config {
         probe_timeout: Duration::from_secs(3600),
@@ -37,7 +37,7 @@ fn never_down() -> Config {
     }
 }
 
-/// Waits until the one other node that is known is up, or down.
+/// Waits until the only other known node is up, or down.
 async fn other_is(node: &Started, health: Health) {
     eventually_in(
         &mut node.mesh.view(),
@@ -47,7 +47,7 @@ async fn other_is(node: &Started, health: Health) {
     .await;
 }
 
-/// Offers one instance after the other, each once the one before is acknowledged.
+/// Offers one instance after another, each once the previous one is acknowledged.
 async fn announce_changes(node: &Started, subnet: &Subnet, host: u32, announced: impl Fn(usize) -> bool) {
     let counters = node.mesh.counters();
     let mut offers = node.offers.borrow().clone();
@@ -128,7 +128,7 @@ async fn a_crash_of_a_gossiping_peer_is_detected_after_a_single_exchange() {
     other_is(&staying, Health::Down).await;
 }
 
-/// Makes a request as a gossiping node without instances does; gives the answer.
+/// Sends a request as a gossiping node without instances; returns the answer.
 async fn ask_for_its_list(node: &Node, of: SocketAddr) -> String {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(node.address(), 0)).unwrap();
@@ -176,7 +176,7 @@ async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() 
     other_is(&staying, Health::Down).await;
 }
 
-/// The local ports of handshakes with this endpoint that its kernel has not answered, as proc(5) lists them.
+/// The local ports of handshakes with this endpoint that its kernel has not answered, see proc(5).
 fn unanswered(to: SocketAddr) -> Vec<String> {
     const SYN_SENT: &str = "02";
     let IpAddr::V4(ip) = to.ip() else {
@@ -195,7 +195,7 @@ fn unanswered(to: SocketAddr) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_handshake_is_retried() {
     let subnet = Subnet::new();
-    // Long enough for all retries of the kernel.
+    // Longer than all retries of the kernel.
     let slow = Config {
         join_timeout: Duration::from_secs(3600),
         ..unchecked()

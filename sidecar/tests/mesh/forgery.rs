@@ -105,7 +105,7 @@ fn relayed_nodes_make_room_for_direct_ones() {
     assert_eq!(lone.protocol.membership().peers().len(), 64);
 }
 
-/// When a node is first asked while no node answers; calls `happens` every 10 ms for ten seconds.
+/// The time at which a node is first asked while no node answers; calls `happens` every 10 ms for ten seconds.
 fn asked_first(lone: &mut Lone, of: &Node, mut happens: impl FnMut(&mut Lone, u32)) -> Option<Duration> {
     let mut under_way: Vec<(Duration, Asked)> = Vec::new();
     for step in 0..1000 {
@@ -137,7 +137,7 @@ fn name(lone: &mut Lone, nodes: &[Node]) {
 fn direct_nodes_are_asked_soon_however_many_relayed_ones_do_not_answer() {
     let dead: Vec<Node> = (100..200).map(|host| node("dead", host)).collect();
     let original = node("original", 3);
-    // Whether it was relayed before or not.
+    // Whether it was relayed before does not matter.
     for named in [true, false] {
         let mut lone = Lone::new();
         name(&mut lone, &dead);
@@ -207,7 +207,7 @@ fn an_unsolicited_datagram_closes_no_connections() {
     assert!(down.is_empty(), "{down:?}");
 }
 
-/// The request to a peer in whose place a datagram claims another node.
+/// The request to a peer after a datagram claims that another node is at its endpoint.
 fn contested(lone: &mut Lone, other: &Node, another: &Node) -> Asked {
     bring_up(lone, other);
     for _ in 0..5 {

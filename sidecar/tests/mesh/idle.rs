@@ -1,4 +1,4 @@
-//! An idle mesh: no node lists for a chance difference, and probes and searches that are spread over time.
+//! An idle mesh: no node lists for accidental differences, and probes and searches that are spread over time.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Event;
 use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Node, NodeState, Request, Suspect};
 
-/// A node with two peers that are up and have the same digests for a while.
+/// A node with two peers that are up and have had the same digests for a while.
 fn settled() -> (Lone, Node, Node) {
     let (mut lone, other, third) = (Lone::new(), node("other", 2), node("third", 3));
     bring_up(&mut lone, &other);
@@ -20,7 +20,7 @@ fn settled() -> (Lone, Node, Node) {
     (lone, other, third)
 }
 
-/// Delivers gossip with a digest that differs, reporting these as down.
+/// Delivers gossip with a different digest, which reports these as down.
 fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
     let reports = lost.iter().map(|node| Suspect {
         endpoint: node.endpoint(),
@@ -101,10 +101,11 @@ fn sent(lone: &mut Lone) -> Vec<(SocketAddr, DatagramKind, Gossip)> {
         .collect()
 }
 
-/// The probe interval for a hundred peers, 15 s, in steps of [`pass_answered`]; fewer peers have a shorter one.
+/// The probe interval for a hundred peers, 15 s, in steps of [`pass_answered`]. The interval for fewer peers is
+/// shorter.
 const TURN: u32 = 750;
 
-/// This many peers that have just come up.
+/// A node with this many peers that have just come up.
 fn met(count: u8) -> (Lone, Vec<Node>) {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..2 + count).map(|host| node("other", host)).collect();
@@ -114,14 +115,14 @@ fn met(count: u8) -> (Lone, Vec<Node>) {
     (lone, others)
 }
 
-/// This many peers that have been up for some intervals.
+/// A node with this many peers that have been up for several intervals.
 fn many(count: u8) -> (Lone, Vec<Node>) {
     let (mut lone, others) = met(count);
     pass_answered(&mut lone, &others, 3 * TURN);
     (lone, others)
 }
 
-/// Lets a moment pass in which all others answer their probes. Gives the peers that were probed.
+/// Lets a step pass in which all others answer their probes. Returns the peers that were probed.
 fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
     lone.pass(ms(20));
     let probes = sent(lone)
@@ -135,7 +136,7 @@ fn pass_one(lone: &mut Lone, others: &[Node]) -> Vec<Node> {
     probed
 }
 
-/// Several of those moments. Gives the number of probes.
+/// The same for several steps. Returns the number of probes.
 fn pass_answered(lone: &mut Lone, others: &[Node], steps: u32) -> usize {
     (0..steps).map(|_| pass_one(lone, others).len()).sum()
 }
@@ -151,7 +152,7 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
         down: false,
     };
     while !pass_one(&mut lone, &others).contains(suspected) {}
-    // After the silence from which reports count, and before its next probe, which is due after 4.38 s.
+    // After the silence from which reports count, and before the next probe of the peer, which is due after 4.38 s.
     pass_answered(&mut lone, &others, 3_100 / 20);
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
@@ -222,7 +223,7 @@ fn probes_of_peers_that_another_has_down_are_spread() {
 fn probes_of_peers_that_were_asked_at_once_are_spread() {
     let (mut lone, others) = many(100);
     for other in &others {
-        // Another address writes in its name, so that it is asked itself.
+        // Another address sends in its name, so that it is asked itself.
         lone.serve(&node("unverified", 250), Request::Add(change(other, 6)));
     }
     while !lone.asked.is_empty() {
@@ -251,7 +252,7 @@ fn searching(hosts: std::ops::Range<u8>) -> (Lone, Vec<Node>) {
     (lone, others)
 }
 
-/// The searches that are no probes, in each of these seconds.
+/// The searches that are not probes, by second, in each of these seconds.
 fn searches(lone: &mut Lone, others: &[Node], seconds: usize) -> Vec<Vec<SocketAddr>> {
     let second = |_| {
         pass_answered(lone, others, 50);
@@ -284,7 +285,7 @@ fn near() -> BTreeSet<SocketAddr> {
 
 #[test]
 fn a_settled_node_searches_evenly() {
-    // Many others share the far addresses, but none is near to share those.
+    // Many others share the far addresses, but none is near enough to share the near ones.
     for hosts in [2..7, 40..240] {
         let (mut lone, others) = searching(hosts);
         let searches = searches(&mut lone, &others, 70);
@@ -305,7 +306,7 @@ fn a_round_under_way_when_a_peer_comes_up_is_not_slowed() {
     let other = node("other", 100);
     bring_up(&mut lone, &other);
     lone.sent.clear();
-    // While no peer is up, rounds begin at most about ten seconds after each other.
+    // While no peer is up, rounds begin at most about ten seconds apart.
     let searches = searches(&mut lone, &[other], 12).concat();
     let all: BTreeSet<SocketAddr> = searches.into_iter().collect();
     let near = near();
@@ -334,7 +335,7 @@ fn a_settled_node_that_searches_all_ports_is_slower_than_at_the_start() {
     let start = sent_in_a_second();
     // Each of two rounds over sixteen addresses takes 164 s.
     let settled = (0..340).map(|_| sent_in_a_second()).last().unwrap();
-    // One takes a minute more than at the start.
+    // One takes a minute longer than at the start.
     assert!(
         settled * 4 < start * 3,
         "{settled} in a second, {start} at the start"

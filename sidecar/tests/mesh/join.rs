@@ -13,7 +13,7 @@ fn the_first_round_goes_out_at_once_and_a_second_soon_after() {
     assert_eq!(lone.protocol.next_deadline(), Some(Duration::ZERO));
     lone.bring_up(&node("other", 2), &[]);
     lone.pass(ms(50));
-    // A /28 has sixteen addresses, one of them its own.
+    // A /28 has sixteen addresses, one of which is the node's own.
     assert_eq!(lone.sent.len(), 15);
     assert!(
         lone.sent

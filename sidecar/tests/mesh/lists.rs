@@ -83,7 +83,7 @@ fn a_lasting_difference_is_repaired() {
         assert_eq!(check.request.kind(), ExchangeKind::Hash);
         lone.answer(&check, Answer::Hash("differs".into()));
     }
-    // An exchange with the third is under way meanwhile.
+    // An exchange with the third is under way at that time.
     let check = lone.take_asked(&third);
     lone.answer(&check, Answer::Hash(lone.protocol.directory().hash()));
     let sync = lone.take_asked(&other);
@@ -122,7 +122,7 @@ fn a_message_of_a_peer_that_is_not_up_is_not_applied_but_triggers_a_check() {
     let check = lone.take_asked(&other);
     lone.answer(&check, local(&other, &[5]));
     assert_eq!(lone.services(&other), Some(&list(&[5])));
-    // Another address writes in its name: it is asked itself.
+    // Another address sends in its name: it is asked itself.
     lone.pass(ms(1100));
     let check = lone.take_asked(&other);
     lone.answer(&check, Answer::Hash("".into()));

@@ -1,4 +1,4 @@
-//! Membership and directory under any sequence of messages.
+//! Membership and directory after arbitrary sequences of messages.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -111,7 +111,7 @@ proptest! {
                 };
                 revision += 1;
             }
-            // Too far behind for single changes, or already the same.
+            // No single change follows a revision that is too old, or the current one.
             prop_assert!(revision < directory.revision() || list == directory.local().khala_nodes);
         }
     }

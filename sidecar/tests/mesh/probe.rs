@@ -1,4 +1,4 @@
-//! Probes between gossiping nodes, step by step; and that other nodes get no gossip.
+//! Probes between gossiping nodes, step by step; other nodes get no gossip.
 
 use crate::common::gossip::{bring_up, says};
 use crate::common::lone::{Lone, list, local, ms, node};
@@ -74,7 +74,7 @@ fn a_peer_is_probed_in_turn_and_down_after_missed_probes() {
     }
     assert!(lone.now - begin < ms(1800), "{:?}", lone.now - begin);
     assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
-    // Its kernel was asked as well, in case datagrams do not get through.
+    // Its kernel was asked as well, in case datagrams are lost.
     assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
 }
 
@@ -116,7 +116,7 @@ fn one_lost_probe_costs_no_exchange_despite_a_long_round_trip() {
     lone.nothing_asked(&other);
 }
 
-/// Whether a peer is asked for its nodes that still has these up, which are down.
+/// Whether a peer that still has these nodes as up, which are down, is asked for its nodes.
 fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
@@ -177,14 +177,14 @@ fn a_suspicion_is_probed_and_broadcast() {
         }]
     );
 
-    // No report alone takes a node down: this one answers.
+    // A report alone does not take a node down: this one answers.
     lone.pass(ms(10));
     says(&mut lone, DatagramKind::Search, &other, &[&other]);
     assert!(lone.protocol.membership().is_up(&other));
 }
 
 #[test]
-fn many_peers_behind_a_healed_partition_are_asked_at_once() {
+fn all_peers_across_a_healed_partition_are_asked_at_once() {
     let mut lone = Lone::new();
     let others: Vec<Node> = (2..42).map(|host| node("other", host)).collect();
     for other in &others {
@@ -211,7 +211,7 @@ fn many_peers_behind_a_healed_partition_are_asked_at_once() {
 fn a_peer_that_no_longer_announces_gossip_is_sent_none() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
-    // The original takes its place under its name, and is detected by the missing header.
+    // An original node of the same name replaces it, and is recognised by the missing header.
     while lone.asked.is_empty() {
         lone.pass(ms(50));
     }

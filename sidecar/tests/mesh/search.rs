@@ -1,5 +1,5 @@
-//! The order and pace of searches: every place once a sweep, every second time the nearest that is left, at a pace that
-//! spares the kernel's neighbour table.
+//! The order and pace of searches: each sweep visits every place once, every second time the nearest place left, at a
+//! pace that spares the kernel's neighbour table.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,7 +26,7 @@ fn distance(own: SocketAddr, to: SocketAddr) -> u128 {
     number(to.ip()).abs_diff(number(own.ip()))
 }
 
-/// The places that a node without answers searches within this time, and when.
+/// The places that a node without peers searches within this time, and when.
 fn searched(
     own: SocketAddr,
     config: &DiscoverySettings,
@@ -57,7 +57,7 @@ fn searched_from(
     all
 }
 
-/// One round and one sweep, and no more.
+/// Exactly one round and one sweep.
 fn once() -> Config {
     Config {
         search_first_pause: 48 * HOUR,
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn the_nearest_come_first_and_then_every_second_time((own, config) in places()) {
         let all = searched(own, &config, once(), 24 * HOUR);
-        // The near round and the sweep's first visit come together.
+        // The near round and the sweep's first visit coincide.
         let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
         let distance = |(_, to): &(Duration, SocketAddr)| distance(own, *to);
         let (first, rest) = all.split_at(near);
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[test]
-fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others() {
+fn a_sweep_soon_leaps_to_every_order_of_distance_and_each_node_to_other_places() {
     let own = SocketAddr::from(([10, 7, 0, 1], 31000));
     let config = DiscoverySettings {
         search_mask: 16,
@@ -154,7 +154,7 @@ fn a_sweep_soon_leaps_to_places_at_every_order_of_distance_each_node_to_others()
 }
 
 #[test]
-fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
+fn five_nodes_without_answers_use_less_than_half_of_the_neighbour_table() {
     const TABLE: usize = 1024;
     let timing = Config::default();
     let mut entries: BTreeMap<Duration, usize> = BTreeMap::new();
@@ -169,7 +169,7 @@ fn five_nodes_that_nobody_answers_stay_well_below_the_neighbour_table() {
             Duration::from_secs(60),
         ) {
             held.insert(to.ip(), at);
-            // An address is held for three seconds after it was last asked for.
+            // The kernel holds an address for three seconds after the last search of it.
             held.retain(|_, asked| *asked + Duration::from_secs(3) > at);
             changes.insert(at, held.len());
         }
@@ -205,7 +205,7 @@ fn a_loopback_network_is_searched_at_once() {
 }
 
 #[test]
-fn a_wide_network_on_loopback_is_soon_searched_beyond_what_is_near() {
+fn a_wide_network_on_loopback_is_soon_searched_beyond_the_near_places() {
     let own = SocketAddr::from(([127, 0, 0, 1], 31000));
     let config = DiscoverySettings {
         search_mask: 16,
@@ -249,12 +249,12 @@ fn a_settled_mesh_on_loopback_costs_no_more_than_elsewhere() {
 }
 
 #[test]
-fn settled_meshes_on_loopback_that_are_far_from_each_other_find_each_other() {
+fn distant_settled_meshes_on_loopback_find_each_other() {
     let mut world = loopback_mesh(0);
     let pair = |world: &mut World| [world.start(), world.start()];
     let near = pair(&mut world);
     for _ in 0..200 {
-        // No node has heard of it; only its address is left out.
+        // No node knows it; only its address is skipped.
         let nobody = world.start();
         world.kill(nobody);
     }
@@ -263,12 +263,12 @@ fn settled_meshes_on_loopback_that_are_far_from_each_other_find_each_other() {
     world.run_for(Duration::from_secs(30));
     world.assert_converged_per_side();
     world.heal();
-    // Each sweeps the 222 far addresses once a second.
+    // Each sweeps the 222 far addresses, one per second.
     world.converge_within(Duration::from_secs(240));
 }
 
 #[test]
-fn a_newcomer_on_loopback_whose_first_sweep_is_lost_is_found_as_soon() {
+fn a_new_node_on_loopback_is_found_as_soon_if_its_first_sweep_is_lost() {
     let mut world = loopback_mesh(60);
     let newcomer = world.start();
     world.partition(&[newcomer]);

@@ -1,5 +1,5 @@
-//! A mesh of many nodes in simulated time: after any faults of the network and the nodes, all views converge. A failing
-//! run prints its seed; `MESH_SEED=n` runs only that one, `MESH_SEEDS=n` that many.
+//! A mesh of many nodes in simulated time: after any faults of the network and the nodes, all views converge. A
+//! failing run prints its seed; `MESH_SEED=n` runs only that seed, `MESH_SEEDS=n` runs n seeds.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn each_seed(count: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
     }
 }
 
-/// The share of gossiping nodes: all, none or some of the mesh, by seed.
+/// The share of gossiping nodes, by seed: all, none or some of the mesh.
 fn gossiping(seed: u64) -> f64 {
     [0.0, 0.5, 1.0][usize::try_from(seed % 3).unwrap()]
 }
@@ -118,7 +118,7 @@ fn lost_changes_are_repaired() {
         let mut world = World::new(seed, reliable(seed));
         let nodes: Vec<_> = (0..6).map(|_| world.start()).collect();
         world.converge_within(SECOND);
-        // Half of all answers get lost: a change may have been applied though its sender does not know.
+        // Half of all answers are lost: a change may have been applied although its sender does not know.
         world.set_network(Network {
             lost_answers: 0.5,
             ..Network::default()
@@ -147,7 +147,7 @@ fn crashed_nodes_are_dropped_and_leaving_ones_at_once() {
         world.run_for(Duration::from_millis(300));
         world.assert_forgotten(nodes[0]);
         world.kill(nodes[1]);
-        // If no kernel closes a connection, probes detect it.
+        // If no kernel closes a connection, probes detect the crash.
         let limit = if gossiping(seed) == 0.0 { 700 } else { 2000 };
         world.converge_within(Duration::from_millis(limit));
         world.freeze(nodes[2]);
@@ -188,7 +188,7 @@ fn a_node_recreated_at_its_address_leaves_no_stale_entry() {
             5,
             "seed {seed}: the old node is still known"
         );
-        // The same node again, now without instances.
+        // The same node again, without instances.
         world.offer(nodes[3], "b", 10);
         world.converge_within(SECOND);
         world.restart(nodes[3]);

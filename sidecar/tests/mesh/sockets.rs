@@ -1,4 +1,4 @@
-//! Nodes with real sockets, each on a loopback address of its own.
+//! Nodes with real sockets, each on its own loopback address.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -177,7 +177,7 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
     })
     .await;
     let dropped = other.dropped();
-    // Announced while the original does not have us as up yet: it drops this.
+    // The original drops this announcement because it does not have us as up yet.
     node.offers.send_replace(vec![
         offer("a", subnet.address(1), 8000, 15),
         offer("a", subnet.address(1), 8001, 10),
@@ -266,7 +266,7 @@ async fn an_invalid_host_name_is_reported() {
     assert_eq!(cause.as_deref(), Some("nodeName: expected no commas"));
 }
 
-/// Sends a request head that announces a large body, and no more.
+/// Sends only a request head that announces a large body.
 async fn announce_body(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
@@ -282,7 +282,7 @@ async fn large_bodies_wait_for_permits_and_small_ones_do_not() {
     let node = subnet.start(1, vec![]).await;
     let at = node.mesh.node().endpoint();
     let mut slow = Vec::new();
-    // One address has one permit, and there are three in all.
+    // Each address has one permit, and there are three in all.
     for host in [2, 2, 3, 4] {
         slow.push(announce_body(subnet.address(host), at).await);
     }

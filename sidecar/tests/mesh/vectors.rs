@@ -1,5 +1,5 @@
-//! The recorded traffic of the original (`vectors/`): ours reads it, writes the same bytes, computes the
-//! same hashes, and gives equivalent answers from the same state.
+//! The recorded traffic of the original (`vectors/`): our code parses it, writes the same bytes, computes the same
+//! hashes, and gives equivalent answers from the same state.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -90,7 +90,7 @@ fn every_recorded_datagram_round_trips_to_the_byte() {
 }
 
 #[test]
-fn every_recorded_hash_is_computed_alike() {
+fn every_recorded_hash_is_reproduced() {
     let capture = capture();
     let nodes = nodes(&capture);
     assert_eq!(nodes.len(), 4);
@@ -100,7 +100,7 @@ fn every_recorded_hash_is_computed_alike() {
             // Until its checks succeed, a node's peers are not healthy.
             membership_hash(nodes.values().filter(|node| node.address() == packet.source.ip()))
         } else {
-            // The addresses differ in their last digit: their order is the map's.
+            // The addresses differ only in the last digit, so they are ordered as in the map.
             membership_hash(nodes.values())
         };
         assert_eq!(*datagram.hash, *expected, "at {} s", packet.t);
@@ -119,7 +119,7 @@ fn every_recorded_exchange_round_trips_to_the_byte() {
     }
 }
 
-/// A node in the state that the recording shows.
+/// A node in the recorded state.
 struct Recorded {
     protocol: Protocol,
     now: Duration,
@@ -141,7 +141,7 @@ impl Recorded {
         }
     }
 
-    /// Makes a node known, and up if it answers with this list.
+    /// Makes a node known; it is up once it answers with this list.
     fn learn(&mut self, node: &Node, list: Option<&ServiceList>) {
         let request = Request::Nodes(vec![NodeState {
             node: node.clone(),

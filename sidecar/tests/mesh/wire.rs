@@ -11,7 +11,7 @@ use sidecar::mesh::wire::{
 };
 
 fn text() -> impl Strategy<Value = String> {
-    // Everything printable, quotes and non-ASCII included.
+    // All printable characters, including quotes and non-ASCII ones.
     "\\PC{0,40}"
 }
 
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_datagram_with_anything_added_or_missing_is_none(datagram in datagram(), more in vec(any::<u8>(), 1..4)) {
+    fn a_datagram_with_missing_or_extra_bytes_is_rejected(datagram in datagram(), more in vec(any::<u8>(), 1..4)) {
         let mut bytes = datagram.encode();
         prop_assert!(Datagram::parse(&bytes[..bytes.len() - 1]).is_err());
         bytes.extend(more);
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn lists_are_sorted_and_hold_nothing_twice(nodes in vec(service(), 0..20)) {
+    fn lists_are_sorted_without_duplicates(nodes in vec(service(), 0..20)) {
         let list: ServiceList = nodes.iter().chain(&nodes).cloned().collect();
         let keys: Vec<_> = list.iter().map(ServiceNode::key).collect();
         prop_assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));

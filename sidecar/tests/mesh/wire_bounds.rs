@@ -1,8 +1,8 @@
-//! Bounds on what a peer may send: reading ends at the first violation, and what is kept is bounded.
+//! Bounds on what a peer may send: decoding ends at the first violation, and what is kept is bounded.
 
 use sidecar::mesh::wire::{Answer, ExchangeKind, MAX_HASH, MAX_NODES, Meta, Request, services_hash};
 
-/// The error for a body that goes wrong early, and is not read to its end: what follows is no JSON.
+/// The error for a body with an early violation. The body is not read to its end, which is not JSON.
 fn refused_early(kind: ExchangeKind, start: &str) -> String {
     let body = format!("{start} this is no JSON");
     let refused = Request::parse(kind, body.as_bytes()).expect_err("refused");
@@ -12,7 +12,7 @@ fn refused_early(kind: ExchangeKind, start: &str) -> String {
 }
 
 #[test]
-fn a_wrong_element_ends_the_reading() {
+fn an_invalid_element_ends_decoding() {
     for (kind, start, why) in [
         (
             ExchangeKind::Nodes,
@@ -55,7 +55,7 @@ fn a_wrong_element_ends_the_reading() {
 }
 
 #[test]
-fn an_element_too_many_ends_the_reading() {
+fn one_element_too_many_ends_decoding() {
     let node = r#"{"nodeName":"n","address":"::","udpPort":1,"tcpPort":1,"healthy":true}"#;
     let nodes = vec![node; MAX_NODES].join(",");
     assert!(Request::parse(ExchangeKind::Nodes, format!("[{nodes}]").as_bytes()).is_ok());
@@ -67,7 +67,7 @@ fn an_element_too_many_ends_the_reading() {
 }
 
 #[test]
-fn the_meta_of_a_service_node_is_passed_on_unchanged() {
+fn the_meta_of_a_service_node_is_forwarded_unchanged() {
     let n = r#"{"nodeName":"n","address":"10.0.0.1","udpPort":1,"tcpPort":1}"#;
     let meta = r#"{"b":[1,{"weight":3}], "weight":1e1,"a":null}"#;
     let k = format!(r#"{{"service":"s","zone":"z","address":"10.0.0.1","port":1,"meta":{meta}}}"#);

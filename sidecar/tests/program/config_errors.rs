@@ -1,4 +1,4 @@
-//! Errors about files and addresses that cannot be used.
+//! Errors about unusable files and addresses.
 
 use crate::run;
 

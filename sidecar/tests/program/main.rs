@@ -33,7 +33,7 @@ impl Sidecar {
         Self::start(&["--program-grace", "2", "--", "sh", "-c", script])
     }
 
-    /// Reads the log up to a line that holds the text, and returns that line.
+    /// Reads the log up to a line that contains the text, and returns that line.
     fn logged(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
@@ -89,7 +89,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a sidecar to its end: its exit code and its log.
+/// Runs a sidecar to its end; returns its exit code and its log.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = command(arguments).output().expect("the sidecar runs");
     (
@@ -166,8 +166,8 @@ fn a_second_signal_kills_the_program_at_once() {
 
 #[test]
 fn orphans_are_reaped() {
-    // The inner shell orphans its child; the script then waits until the child is gone from /proc, where a zombie would
-    // still have a directory.
+    // The inner shell orphans its child. The script then waits until the child is gone from /proc, because a zombie
+    // would still have a directory there.
     let mut sidecar = Sidecar::beside(
         "orphan=$(sh -c 'sleep 0.2 >/dev/null & echo $!'); \
          while [ -d /proc/$orphan ]; do sleep 0.05; done; exit 5",

@@ -1,4 +1,4 @@
-//! Security groups: which clients a listener refuses, and how that is counted.
+//! Security groups: which clients a listener refuses, and how refusals are counted.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn a_new_security_group_applies_from_the_next_connection_on() {
     established.write_all(b"still\n").await.unwrap();
     assert_eq!(read_line(&mut established).await, "still");
 
-    // Changed in place, and at other ports than ours.
+    // Changed in place, and only for ports other than ours.
     let rule = |port| Rule {
         network: "127.0.0.0/8".parse().unwrap(),
         protocol: Protocol::Tcp,
@@ -85,7 +85,7 @@ async fn a_denied_client_is_counted_and_takes_no_permit() {
 }
 
 #[tokio::test]
-async fn a_socks5_server_turns_away_before_a_word_is_said() {
+async fn a_socks5_server_resets_a_denied_client_before_the_handshake() {
     let (groups, _) = backends("g", &[]);
     let denying = SecurityGroup::new(only(Verdict::Deny));
     let server = Socks5Server::start(

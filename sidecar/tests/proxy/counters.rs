@@ -17,7 +17,7 @@ async fn at_rest(listener: &Listener) {
     eventually(|| (listener.active() != 0).then(|| format!("{} active", listener.active()))).await;
 }
 
-/// Asserts exactly these refusals, and as many accepted connections as refused and served ones.
+/// Asserts exactly these refusals, and that accepted connections are the refused and the served ones.
 fn expect_refusals(listener: &Listener, expected: &[(Refusal, u64)], served: u64) {
     let refusals = listener.refusals();
     let seen: Vec<_> = refusals.iter().filter(|(_, count)| *count > 0).collect();
@@ -32,7 +32,7 @@ fn expect_failed(connects: Connects, expected: &[(Failure, u64)], failovers: u64
     assert_eq!(connects.failovers, failovers);
 }
 
-/// Asserts that the histogram has every connection established since `began`.
+/// Asserts that the histogram contains every connection established since `began`.
 fn expect_times(group: &ServerGroup, began: Instant) {
     let times = group.connect_times();
     let established = group.counters().totals().connections;
@@ -40,7 +40,7 @@ fn expect_times(group: &ServerGroup, began: Instant) {
     let cumulative: Vec<_> = times.cumulative().collect();
     assert!(cumulative.windows(2).all(|w| w[0].1 <= w[1].1), "{cumulative:?}");
     assert_eq!(*cumulative.last().unwrap(), (None, established));
-    // One after the other.
+    // One after another.
     assert!(times.sum() > Duration::ZERO && times.sum() < began.elapsed());
 }
 
@@ -127,7 +127,7 @@ async fn a_socks5_server_says_why_it_refused() {
         .await
         .unwrap();
     assert_eq!(reply(&mut stream).await.0, 4);
-    // One client leaves, one speaks another protocol.
+    // One client disconnects, one speaks another protocol.
     drop(greet(&server).await);
     let mut foreign = TcpStream::connect(server.listener().local_addr()).await.unwrap();
     foreign.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

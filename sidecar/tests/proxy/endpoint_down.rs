@@ -1,4 +1,4 @@
-//! Connections to an instance that goes down are reset; those to one that was withdrawn or removed live on.
+//! Connections to an instance that goes down are reset; those to an instance that was withdrawn or removed live on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Initial data, sent before the connection to the instance is established, arrives whole.
+//! Initial data, which is sent before the connection to the instance is established, arrives complete.
 
 use std::net::SocketAddr;
 

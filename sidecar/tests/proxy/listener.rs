@@ -1,4 +1,4 @@
-//! A listener's life: its limit, closing, draining.
+//! The life cycle of a listener: its limit, closing, draining.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn connections_in_the_backlog_are_served_although_the_listener_closes() {
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);
     let lb = lb(groups, Limits::default());
     let address = lb.listener().local_addr();
-    // On one thread, nothing is accepted until this task waits.
+    // On one thread, nothing is accepted until this task yields.
     let waiting: Vec<TcpStream> = (0..5)
         .map(|_| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -131,7 +131,7 @@ async fn no_delay_is_set_on_both_sides() {
     socket2::SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
     let address = listener.local_addr().unwrap();
     let _client = TcpStream::connect(address).await.unwrap();
-    // Accepted connections inherit the option from the listener, which saves a system call on each.
+    // Accepted connections inherit the option from the listener, which saves a system call for each.
     let (accepted, _) = listener.accept().unwrap();
     assert!(socket2::SockRef::from(&accepted).tcp_nodelay().unwrap());
     let connected = connect(

@@ -56,7 +56,7 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
-/// Captures the log of this thread, and so of a test on one thread.
+/// Captures the log of this thread, and thus of a test on one thread.
 fn capture(most: Level) -> (Captured, tracing::subscriber::DefaultGuard) {
     let captured = Captured::default();
     let subscriber = tracing_subscriber::fmt()
@@ -173,7 +173,7 @@ async fn a_socks5_connection_names_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn so_does_a_socks5_connection_that_is_refused_or_makes_no_sense() {
+async fn a_refused_or_malformed_socks5_request_leaves_one_line() {
     let mut binding = request(domain("a.my.service.com", 80));
     binding[1] = 9;
     for (bytes, destination, reason) in [

@@ -1,4 +1,4 @@
-//! The relay passes bytes, buffers little, and does not wake up without work.
+//! The relay passes bytes on, buffers little, and does not wake up without work.
 
 use std::future::Future;
 use std::pin::pin;
@@ -162,7 +162,7 @@ async fn backpressure_reaches_the_sender() {
     };
     let passed = stalled(&relayed.to_instance).await;
     assert!(!sending.is_finished());
-    // Far above what two connections' buffers hold, far below what is sent.
+    // Far more than the buffers of two connections hold, far less than is sent.
     assert!(
         passed < 4 << 20,
         "{passed} bytes were taken for an instance that reads none"

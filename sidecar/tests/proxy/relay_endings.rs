@@ -54,12 +54,12 @@ async fn a_reset_is_passed_on() {
     }
 }
 
-/// As of a server that answers and closes without having read everything.
+/// As after a server that answers and closes without having read everything.
 #[tokio::test]
 async fn bytes_sent_right_before_a_reset_arrive() {
     for side in [Side::Client, Side::Instance] {
         let (one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
-        // Both before the relay is polled.
+        // Both happen before the relay is polled.
         assert_eq!(one.try_write(b"last words").unwrap(), 10);
         reset(one);
         let mut received = [0; 10];
@@ -70,15 +70,15 @@ async fn bytes_sent_right_before_a_reset_arrive() {
     }
 }
 
-/// The kernel reports a reset once, here to the write; a read then finds the end of the stream.
+/// The kernel reports a reset once, here to the write; a read then sees the end of the stream.
 #[tokio::test]
 async fn a_reset_found_by_a_write_is_passed_on() {
     for side in [Side::Client, Side::Instance] {
         let (mut one, mut other, (summary, _)) = ends(relayed(b"", DEADLINE).await, side);
-        // Once around, so that the relay waits.
+        // Polled once, so that the relay waits.
         one.write_all(b"before").await.unwrap();
         within("bytes", other.read_exact(&mut [0; 6])).await.unwrap();
-        // Both before the relay is polled.
+        // Both happen before the relay is polled.
         assert_eq!(other.try_write(b"too late").unwrap(), 8);
         reset(one);
         expect_reset(&mut other).await;
@@ -126,7 +126,7 @@ async fn a_reset_is_noticed_while_the_other_side_does_not_read() {
                     assert_eq!(error.kind(), ErrorKind::WouldBlock);
                     let before = counter.load(std::sync::atomic::Ordering::Relaxed);
                     stalled(&counter).await;
-                    // Full to the brim: what was let through while we waited made no room any more.
+                    // The buffers are full: what passed while we waited left no room.
                     if counter.load(std::sync::atomic::Ordering::Relaxed) == before {
                         break;
                     }

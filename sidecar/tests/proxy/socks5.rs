@@ -95,7 +95,7 @@ async fn a_groups_name_leads_to_its_instances_in_turn() {
 }
 
 #[tokio::test]
-async fn a_backends_address_leads_there_in_either_family_and_as_a_name() {
+async fn a_backend_is_reached_by_its_address_in_either_family_and_as_text() {
     let v4 = instance("four").await;
     let v6 = instance_on(TcpListener::bind("[::1]:0").await.unwrap(), "six");
     let (groups, _) = backends(NAME, &[(v4, 10), (v6, 10)]);

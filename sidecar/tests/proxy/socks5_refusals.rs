@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::socks5::{NAME, domain, greet, reply, request, server};
 use super::support::{backends, bind, eventually, instance, refusing, silent, within};
 
-/// The reply code to the bytes sent after a greeting; then the stream must end in order.
+/// The reply code to these bytes after a greeting; the stream must then end without a reset.
 async fn code_for(server: &Socks5Server, bytes: &[u8]) -> u8 {
     let mut stream = greet(server).await;
     stream.write_all(bytes).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_refusal_arrives_although_the_client_sent_more_than_was_read() {
         let mut stream = greet(&server).await;
         stream.write_all(&bytes).await.unwrap();
         stream.shutdown().await.unwrap();
-        // Read only now: a reset would have overtaken the reply.
+        // Read only now: a reset would have discarded the reply.
         eventually(|| (server.listener().active() > 0).then(|| "no end".to_owned())).await;
         assert_eq!(reply(&mut stream).await.0, 0x02);
         ends_in_order(&mut stream).await;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Deadline for anything that happens at once on success.
+/// Deadline for anything that succeeds immediately.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) fn loopback() -> SocketAddr {

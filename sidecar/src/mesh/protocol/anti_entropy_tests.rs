@@ -14,7 +14,7 @@ fn peer() -> SocketAddr {
     node(2).endpoint()
 }
 
-/// What a node knows that has this many peers up.
+/// The membership of a node with this many peers that are up.
 fn membership(peers: u8) -> Membership {
     let mut membership = Membership::new(node(1), Arc::default());
     for host in 2..2 + peers {

@@ -26,7 +26,7 @@ fn peer() -> Peer {
     Peer::new(node, Duration::ZERO, false)
 }
 
-/// A peer to which these have happened, all after a second.
+/// A peer after these events, all of them at one second.
 fn after(events: &[PeerEvent]) -> Peer {
     let mut peer = peer();
     for event in events {

@@ -30,7 +30,7 @@ fn bring_up(membership: &mut Membership) {
 }
 
 #[test]
-fn rounds_of_a_lone_node_come_ever_later() {
+fn rounds_of_a_lone_node_become_rarer() {
     let (mut searches, membership, mut rng) = searches();
     let mut pauses = Vec::new();
     while pauses.len() < 8 {
@@ -59,13 +59,13 @@ fn a_settled_node_searches_one_near_address_at_a_time() {
         rounds += u32::from(searches.near(SECOND, &membership, &mut rng).is_empty());
     }
     assert_eq!(searches.near(SECOND, &membership, &mut rng).len(), 1);
-    // 33 addresses in 60 s
+    // 33 addresses in 60 s.
     let pause = searches.near_at() - SECOND;
     assert!(pause > SECOND && pause < 3 * SECOND, "{pause:?}");
 }
 
 #[test]
-fn a_sweep_hurries_only_the_first_time() {
+fn only_the_first_sweep_is_fast() {
     let (mut searches, mut membership, mut rng) = searches();
     bring_up(&mut membership);
     let mut pause = |searches: &mut Searches| {

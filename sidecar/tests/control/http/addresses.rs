@@ -1,4 +1,4 @@
-//! Replaces the fixed addresses of recordings and examples by free ones.
+//! Replaces the fixed addresses of recordings and examples with free ones.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 #[derive(Default)]
 pub(crate) struct Mapped {
     pub(crate) pairs: Vec<(String, String)>,
-    /// Servers that accept, so that they are up.
+    /// Servers that accept connections, so that they are up.
     servers: Vec<TcpListener>,
-    /// Hold an address without listening, until the sidecar does.
+    /// Sockets that reserve an address without listening, until the sidecar listens there.
     held: Vec<Socket>,
 }
 

@@ -1,4 +1,4 @@
-//! A sidecar process, curl as its controller, clients and servers on either side of it.
+//! A sidecar process, curl as its controller, and clients and servers on both sides of it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -124,7 +124,7 @@ fn got(arguments: &[&str]) -> Option<String> {
         .then(|| String::from_utf8(output.stdout).expect("text"))
 }
 
-/// The number of clients that each server gets, of `clients` connecting one after the other.
+/// The number of clients that each server gets, of `clients` that connect one after another.
 pub(crate) fn shares(address: &str, clients: usize) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for _ in 0..clients {

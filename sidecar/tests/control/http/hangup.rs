@@ -38,14 +38,14 @@ async fn a_removal_completes_after_its_caller_disconnects() {
     }
 }
 
-/// As `nc -N` does: it shuts down its sending side and waits for the answer.
+/// Shuts down its sending side and waits for the answer, as `nc -N` does.
 #[tokio::test]
 async fn a_half_closed_connection_gets_its_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let page = async |request| {
         let body = http::body(request, 100).await.expect("a body");
-        // As a command that waits for a disk, or for a listener to close.
+        // Stands for a command that waits for a disk, or for a listener to close.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

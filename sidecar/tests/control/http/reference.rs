@@ -1,7 +1,7 @@
 //! The examples of docs/commands.md, executed in order.
 //!
-//! A block marked `commands` has commands after `> `, each followed by its answer. A block marked `http` has requests after
-//! `> `: method, path, and the body if there is one.
+//! A block marked `commands` contains commands after `> `, each followed by its answer. A block marked `http`
+//! contains requests after `> `: method, path, and the body, if any.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::support::Api;
 const REFERENCE: &str = include_str!("../../../../docs/commands.md");
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A command or request of the reference, and the answer that it shows.
+/// A command or request of the reference, and its documented answer.
 struct Example {
     line: usize,
     is_http: bool,
@@ -71,7 +71,7 @@ async fn ask(api: &Api, request: &str) -> Vec<String> {
     vec![format!("{status} {body}").trim_end().to_owned()]
 }
 
-/// The same lines, or the same status with the same JSON.
+/// Compares lines, or status and JSON.
 fn alike(answer: &[String], expected: &[String]) -> bool {
     fn json(lines: &[String]) -> Option<(String, Value)> {
         let text = lines.join(" ");
@@ -108,7 +108,7 @@ async fn every_example_is_answered_as_shown() {
                 false => execute(&api, &request).await,
             };
             let answer: Vec<String> = answer.iter().map(|line| mapped.written(line)).collect();
-            // Only health checks change answers by themselves.
+            // Only health checks change answers over time.
             let waits = answer.iter().any(|line| line.contains("DOWN"));
             if alike(&answer, expected) || !waits || Instant::now() > deadline {
                 break answer;

@@ -1,4 +1,4 @@
-//! What the recording does not cover: errors that name the field, removal by force, counters.
+//! Requests outside the recording: errors that name the field, removal by force, counters.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -276,7 +276,7 @@ async fn counters_and_addresses_match_the_traffic() {
             let (mut stream, _) = server.accept().await.expect("a connection");
             let mut read = Vec::new();
             stream.read_to_end(&mut read).await.expect("read");
-            // Health checks connect, too, and send nothing.
+            // Health checks also connect, and send nothing.
             if !read.is_empty() {
                 stream.write_all(b"good day").await.expect("sent");
                 return;

@@ -11,7 +11,7 @@ use super::support::Api;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The configuration of the sidecar that was recorded.
+/// The configuration of the recorded sidecar.
 const START: &str = "
     add server-groups sgs0
     add server-group a.my.service.com:80 timeout 500 period 1000 up 2 down 3
@@ -30,7 +30,7 @@ const MESH: [(&str, &str, u32); 3] = [
     ("my-service-b", "172.18.0.4:19086", 10),
 ];
 
-/// What the messages contain where the original answers 500 to an invalid request, in order.
+/// Parts of our messages for the invalid requests that the original answers with 500, in order.
 const NAMED: [&str; 5] = [
     "method nope",
     "timeout -5",
@@ -64,7 +64,7 @@ async fn mapped(api: &Api) -> Mapped {
     mapped.hold("127.0.0.1:19001");
     mapped.hold("127.0.0.1:19002");
     mapped.map("127.0.0.1:1080", api.controller.listeners()[0].address);
-    // After the complete addresses with this prefix.
+    // Replaced after the complete addresses that begin with this prefix.
     mapped.pairs.push(("172.18.".to_owned(), "127.18.".to_owned()));
     mapped
 }
@@ -103,7 +103,7 @@ async fn every_recorded_request_is_answered_as_by_the_original() {
             let deadline = Instant::now() + WAIT_TIMEOUT;
             loop {
                 let (status, answer) = api.ask(&method, &path, &body).await;
-                // Only health checks change answers by themselves.
+                // Only health checks change answers over time.
                 if alike(&answer, &expected) || !answer.contains("DOWN") || Instant::now() > deadline {
                     break (status, answer);
                 }
@@ -134,7 +134,7 @@ fn expected_body(expected: &Value, mapped: &Mapped) -> String {
     })
 }
 
-/// Whether both are the same text or JSON, apart from the message of a JSON parser.
+/// Whether both are the same text or the same JSON, except for the message of a JSON parser.
 fn alike(answer: &str, expected: &str) -> bool {
     match (
         serde_json::from_str::<Value>(answer),

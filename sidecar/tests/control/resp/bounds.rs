@@ -19,7 +19,7 @@ async fn a_client_that_reads_nothing_does_not_delay_others() {
     let word = "x".repeat(4000);
     let request = format!("*2\r\n$4\r\nECHO\r\n$4000\r\n{word}\r\n").repeat(16);
     let flood = async {
-        // The kernel buffers some of it; then the server stops reading, and finally closes the connection.
+        // The kernel buffers some of it. Then the server stops reading, and finally closes the connection.
         while greedy.stream.write_all(request.as_bytes()).await.is_ok() {}
     };
     let serve_others = async {

@@ -8,7 +8,7 @@ use sidecar::control::resp::request::{Decoded, MAX_REQUEST, MAX_WORD, MAX_WORDS,
 
 type Words = Vec<Vec<u8>>;
 
-/// Encodes a request as programs do.
+/// Encodes a request as client libraries do.
 fn array(words: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -40,7 +40,7 @@ fn words() -> impl Strategy<Value = Words> {
     vec(vec(any::<u8>(), 0..40), 1..MAX_WORDS)
 }
 
-/// Bytes that resemble a request more often than random ones.
+/// Bytes that resemble a request more often than random bytes do.
 fn mangled() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         vec(any::<u8>(), 0..20),

@@ -158,7 +158,7 @@ async fn the_password_is_required_and_wrong_ones_are_delayed() {
         assert!(text.starts_with("WRONGPASS "), "{text}");
         assert!(!text.contains("nope") && !text.contains("secret"), "{text}");
     }
-    // The delays themselves are tested; they are at least 250, 500 and 1000 ms.
+    // The delays themselves are under test; they are at least 250, 500 and 1000 ms.
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(1700), "{took:?}");
     assert_eq!(client.ask("AUTH secret").await, ok());

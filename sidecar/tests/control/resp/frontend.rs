@@ -110,7 +110,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
         assert_eq!(run(&sidecar, &format!("list {resource}")), "\n", "{resource}");
     }
 
-    // None of this has a server yet.
+    // No group has a server yet.
     done(&sidecar, "add server-groups sgs0");
     let check = "timeout 500 period 20 up 1 down 2";
     done(&sidecar, &format!("add server-group {A} {check}"));
@@ -144,7 +144,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     answered(socks, B, "3").await;
     answered(socks, A, "1").await;
 
-    // A second server takes its share, and all connections once the first has weight 0.
+    // A second server takes its share, and then all connections once the first has weight 0.
     done(
         &sidecar,
         &format!("add server two to server-group {A} address {second}"),
@@ -159,7 +159,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
         assert_eq!(through_socks(socks, A).await.as_deref(), Ok("2"));
     }
 
-    // A balancer uses the same groups; removing them names it.
+    // A load balancer uses the same groups; an error about their removal names it.
     done(&sidecar, "add server-groups sgs1");
     done(&sidecar, &format!("add server-group {B} to server-groups sgs1"));
     done(&sidecar, "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1");
@@ -216,7 +216,7 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
     done(&sidecar, "remove server-groups sgs1");
 
-    // A detached group is no destination any more; the other still is.
+    // A detached group is no longer a destination; the other still is.
     done(
         &sidecar,
         &format!("remove server-group {B} from server-groups sgs0"),

@@ -70,7 +70,7 @@ fn server(log: &mut impl BufRead) -> SocketAddr {
     }
 }
 
-/// A sidecar, with only the given ones of the environment variables that it reads.
+/// A sidecar with only these of the environment variables that it reads.
 pub(crate) fn sidecar(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
     command
@@ -102,7 +102,7 @@ pub(crate) fn redis_cli(
         .spawn()
         .expect("timeout of the GNU core utilities is there");
     let mut input = process.stdin.take().expect("its input");
-    // It may end before it has read everything.
+    // It may end before it has read all its input.
     let _ = input.write_all(lines.as_bytes());
     drop(input);
     let output = process.wait_with_output().expect("it ends");

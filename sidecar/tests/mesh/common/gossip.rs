@@ -5,7 +5,7 @@ use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Request, Suspec
 
 use super::lone::{Lone, local};
 
-/// Gossip of a node that knows the same, and reports these as down.
+/// Gossip of a node that knows the same and reports these as down.
 fn gossip(lone: &Lone, suspects: &[&Node]) -> String {
     let is_missed = |node: &&Node| Suspect {
         endpoint: node.endpoint(),
@@ -27,7 +27,7 @@ pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, suspects: &
 
 /// Brings up a peer that gossips.
 pub(crate) fn bring_up(lone: &mut Lone, node: &Node) {
-    // Relayed: a node that writes itself may be left to ask first.
+    // Relayed: a node that sends a datagram itself may be left to ask first.
     let state = NodeState {
         node: node.clone(),
         healthy: true,

@@ -1,4 +1,4 @@
-//! One state machine, whose peers are played by the test.
+//! One state machine, whose peers the test plays.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl Lone {
         self.now = end;
     }
 
-    /// Takes the one exchange that it must have asked for with a node.
+    /// Takes the exchange that the node must have asked for with this peer.
     pub(crate) fn take_asked(&mut self, of: &Node) -> Asked {
         let index = self.asked.iter().position(|asked| asked.to == of.endpoint());
         self.asked

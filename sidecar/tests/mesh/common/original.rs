@@ -1,5 +1,4 @@
-//! A node that behaves as the original does, written by hand: slow to check others, and ignoring their messages until
-//! then.
+//! A node that behaves as the original: it is slow to check others, and ignores their messages until it has.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -67,7 +66,7 @@ impl Original {
         });
     }
 
-    /// Accepts connections from now on, and answers none.
+    /// Accepts connections from now on, without answering.
     pub(crate) fn freeze(&self) {
         self.state.lock().unwrap().frozen = true;
     }
@@ -91,10 +90,10 @@ impl Original {
             .unwrap_or_default()
     }
 
-    /// Finds a node healthy after two checks, and then asks for its list.
+    /// Has a node as healthy after two checks, and then asks for its list.
     pub(crate) async fn call_up(&self, node: &Node) {
         check(node.endpoint()).await;
-        // The pause between checks is what makes the original slow.
+        // This pause between checks is why the original is slow.
         tokio::time::sleep(self.calls_up_after).await;
         check(node.endpoint()).await;
         self.state
@@ -140,7 +139,7 @@ impl Original {
     }
 }
 
-/// Sends a `search` of a node that knows no others.
+/// Sends a `search` as a node that knows no others.
 pub(crate) async fn search(udp: &UdpSocket, node: &Node, to: SocketAddr) {
     let datagram = Datagram {
         kind: DatagramKind::Search,
@@ -162,7 +161,7 @@ pub(crate) async fn check(at: SocketAddr) {
     );
 }
 
-/// Sends a request as the original writes it; gives the whole answer.
+/// Sends a request as the original encodes it; returns the whole answer.
 pub(crate) async fn put(own: IpAddr, to: SocketAddr, kind: &str, body: &str) -> io::Result<String> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(own, 0))?;
@@ -176,7 +175,7 @@ pub(crate) async fn put(own: IpAddr, to: SocketAddr, kind: &str, body: &str) -> 
     read_message(&mut stream).await
 }
 
-/// One HTTP message with an optional `Content-Length` body.
+/// Reads one HTTP message with an optional `Content-Length` body.
 pub(crate) async fn read_message(stream: &mut TcpStream) -> io::Result<String> {
     let mut bytes = Vec::new();
     loop {
@@ -223,14 +222,14 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
                 None => "HTTP/1.1 204 No Content\r\nX-Powered-By: vproxy/1.0.0-BETA-5-DEV\r\n\r\n".to_owned(),
             };
             let _ = stream.write_all(answer.as_bytes()).await;
-            // It closes a moment later, when the other side may already count on the connection.
+            // It closes a moment later, when the other side may already rely on the connection.
             tokio::time::sleep(Duration::from_millis(5)).await;
         });
     }
 }
 
 impl State {
-    /// Changes count only from nodes that are up.
+    /// Changes count only if they come from nodes that are up.
     fn list(&mut self, node: &Node) -> Option<&mut ServiceList> {
         let list = self.up.get_mut(node);
         self.dropped += usize::from(list.is_none());
@@ -264,7 +263,7 @@ impl State {
                 }
                 Answer::Done
             }
-            // Its hash never matches: worse than the original.
+            // Its hash never matches, which is worse than the original.
             Request::Hash(_) => Answer::Hash("".into()),
             Request::Sync(lists) => Answer::Diff(lists.into_iter().map(|list| list.node).collect()),
         }

@@ -8,8 +8,8 @@ use sidecar::mesh::wire::Node;
 use super::{Place, World};
 
 impl World {
-    /// Runs until all nodes that are not frozen know exactly each other and all lists; fails after the given simulated
-    /// time.
+    /// Runs until all nodes that are not frozen know exactly each other and all lists; panics after the given
+    /// simulated time.
     pub(crate) fn converge_within(&mut self, time: Duration) {
         let end = self.now + time;
         self.changed = true;
@@ -29,8 +29,8 @@ impl World {
         }
     }
 
-    /// Runs until the nodes of each side of a partition have converged. Gives the time that took, to a tenth of a second,
-    /// or what is missing at the limit.
+    /// Runs until the nodes of each side of a partition have converged. Returns the time that took, to a tenth of a
+    /// second, or what is missing at the limit.
     pub(crate) fn converged_after(&mut self, limit: Duration) -> Result<Duration, String> {
         const STEP: Duration = Duration::from_millis(100);
         let begin = self.now;
@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    /// Nodes that a node knows and has as up, on average, itself included.
+    /// Average number of nodes that a node knows and has as up, itself included.
     #[allow(dead_code, reason = "the mesh-scale example uses it")]
     pub(crate) fn progress(&self) -> (usize, usize) {
         let memberships = || self.living.values().map(|living| living.protocol.membership());
@@ -69,7 +69,7 @@ impl World {
         })
     }
 
-    /// Fails if any node still knows one at this place.
+    /// Panics if any node still knows one at this place.
     pub(crate) fn assert_forgotten(&self, place: Place) {
         for (witness, living) in &self.living {
             let mut members = living.protocol.membership().peers();

@@ -1,4 +1,4 @@
-//! Delivers what arrives to nodes, and carries out their actions.
+//! Delivers what arrives to nodes, and executes their actions.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::{Arrival, Living, PORT, Place, World};
 impl World {
     pub(super) fn deliver(&mut self, place: Place, arrival: Arrival) {
         let Some(living) = self.living.get_mut(&place) else {
-            // No node there: the kernel refuses connections.
+            // There is no node: the kernel refuses connections.
             if let Arrival::Request { from, asker, id, .. } = arrival {
                 let refused = Arrival::Answered {
                     incarnation: asker,
@@ -29,7 +29,7 @@ impl World {
         }
         let time = self.now - living.started;
         match arrival {
-            // A deadline that was brought forward leaves its old event in the queue.
+            // A deadline that was moved forward leaves its old event in the queue.
             Arrival::Wake if living.wake.is_some_and(|at| at > self.now) => {}
             Arrival::Wake => {
                 living.wake = None;
@@ -79,7 +79,7 @@ impl World {
                 outcome,
                 gossips,
             } => {
-                // Of answer and timeout the first counts.
+                // The earlier of answer and timeout counts.
                 if self.under_way.remove(&(place, incarnation, id)) && incarnation == living.incarnation {
                     let gossips = gossips.filter(|_| living.gossips);
                     if let Some(endpoint) = gossips {
@@ -125,7 +125,7 @@ impl World {
                     self.arrive(until, place, late);
                     self.under_way.insert((place, incarnation, id));
                     let at = self.asked(place, to, &request).map(|pause| self.now + pause);
-                    // A later one arrives after the timeout of the exchange.
+                    // A later answer arrives after the timeout of the exchange.
                     if let Some(at) = at.filter(|at| *at < until) {
                         let asked = Arrival::Request {
                             from: place,
@@ -149,7 +149,7 @@ impl World {
         if !self.names.contains_key(&to) || self.apart(from, to) || self.chance(self.network.loss) {
             return;
         }
-        // Every datagram goes through the bytes that the wire would carry.
+        // Every datagram is encoded and decoded as on the wire.
         assert_eq!(Datagram::parse(&bytes).as_ref(), Ok(&datagram));
         let twice = self.chance(self.network.duplicates) && datagram.kind != DatagramKind::Leave;
         for _ in 0..=usize::from(twice) {

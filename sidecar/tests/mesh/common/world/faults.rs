@@ -8,7 +8,7 @@ use sidecar::mesh::protocol::Event;
 use super::{Arrival, PORT, Place, World};
 
 impl World {
-    /// Stops a node. Some of the others had a connection to it, which the kernel closes.
+    /// Stops a node. Half of the others have a connection to it, which the kernel closes.
     pub(crate) fn kill(&mut self, place: Place) {
         self.living.remove(&place);
         self.kept.retain(|(from, to)| *from != place && *to != place);
@@ -21,13 +21,13 @@ impl World {
         }
     }
 
-    /// Kills a node and starts it again at once, without what it knew.
+    /// Kills a node and restarts it at once, without its state.
     pub(crate) fn restart(&mut self, place: Place) {
         self.kill(place);
         self.boot(place);
     }
 
-    /// As a recreated container: another name at the same address.
+    /// A recreated container: another name at the same address.
     pub(crate) fn restart_as_another(&mut self, place: Place) {
         self.sequence += 1;
         self.names.insert(place, format!("another{}", self.sequence));
@@ -88,7 +88,7 @@ impl World {
         });
     }
 
-    /// As [`Self::offer`], several at once.
+    /// As [`Self::offer`], for several instances at once.
     pub(crate) fn offer_many(&mut self, place: Place, service: &str, count: u32) {
         for _ in 1..count {
             self.add_offer(place, service, 10);

@@ -23,20 +23,20 @@ pub(crate) use self::traffic::Traffic;
 
 const PORT: u16 = 31000;
 
-/// An address in the network; the node there may change.
+/// An address in the network; the node there may be replaced.
 pub(crate) type Place = IpAddr;
 
 struct Living {
     protocol: Protocol,
-    /// Distinguishes the programs that run at one place one after the other.
+    /// Distinguishes successive programs at one place.
     incarnation: u64,
     started: Duration,
     gossips: bool,
     offers: Vec<Offer>,
     frozen: bool,
-    /// What arrived while it was frozen: the kernel keeps it.
+    /// What arrived while the node was frozen: the kernel keeps it.
     kept: Vec<Arrival>,
-    /// When it is next woken.
+    /// The time of its next wake-up.
     wake: Option<Duration>,
 }
 
@@ -148,7 +148,7 @@ impl World {
         self.arrive(self.now, place, Arrival::Wake);
     }
 
-    /// The time since the world began.
+    /// The time since the start of the simulation.
     #[allow(dead_code, reason = "the mesh-scale example uses it")]
     pub(crate) fn now(&self) -> Duration {
         self.now
@@ -165,7 +165,7 @@ impl World {
         self.arrivals.insert((at, self.sequence), (place, arrival));
     }
 
-    /// Delivers what arrives next, unless that is after the end.
+    /// Delivers what arrives next, if it arrives before the end.
     fn step(&mut self, end: Duration) -> bool {
         match self.arrivals.first_key_value() {
             Some(((at, _), _)) if *at <= end => {}

@@ -1,23 +1,23 @@
-//! Properties of the simulated network: loss, delay, and where nodes are in it.
+//! Properties of the simulated network: loss, delay, and the addresses of its nodes.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-/// How the network behaves.
+/// The properties of the network.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
-    /// The share of datagrams, and of requests, that do not arrive.
+    /// The share of datagrams and of requests that are lost.
     pub(crate) loss: f64,
-    /// Exchanges are carried and counted as TCP does it: lost segments are sent again and cost time. Without
-    /// it a lost request is lost, and nothing is counted.
+    /// Whether exchanges are carried and counted as TCP does it: lost segments are retransmitted, which takes time.
+    /// If not, a lost request is lost, and nothing is counted.
     pub(crate) tcp: bool,
-    /// The share of answers that do not arrive though the request did.
+    /// The share of answers that are lost although the request arrived.
     pub(crate) lost_answers: f64,
     /// The share of datagrams that arrive twice.
     pub(crate) duplicates: f64,
-    /// One way, in milliseconds.
+    /// One-way delay, in milliseconds.
     pub(crate) delay: Range<u64>,
-    /// The share of nodes that gossip; the others are as the original.
+    /// The share of nodes that gossip; the others behave as the original.
     pub(crate) gossiping: f64,
 }
 
@@ -34,7 +34,7 @@ impl Default for Network {
     }
 }
 
-/// Where nodes are numbered from, and how much of it they search.
+/// The first address of the nodes, and the network that they search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) network: Ipv4Addr,

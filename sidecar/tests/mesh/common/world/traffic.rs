@@ -1,7 +1,7 @@
-//! Traffic on the simulated network: its volume, and its delay if some of it is lost.
+//! Traffic on the simulated network: its volume, and the delay that losses cause.
 //!
-//! Counted is what a network would carry: each packet with its IP and UDP or TCP header. An exchange is its
-//! handshake (if no connection is kept), its data, an acknowledgement for two segments of data, and its end.
+//! Counts what a network would carry: each packet with its IP and UDP or TCP header. An exchange consists of its
+//! handshake (if no connection is kept), its data, an acknowledgement for every two segments of data, and its end.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use sidecar::mesh::wire::{Answer, PATH_PREFIX, Request};
 
 use super::{Place, World};
 
-/// IPv4 and UDP.
+/// Headers of IPv4 and UDP, in bytes.
 const DATAGRAM_HEADER: usize = 28;
-/// IPv4 and TCP with timestamps.
+/// Headers of IPv4 and TCP with timestamps, in bytes.
 const SEGMENT_HEADER: usize = 52;
-/// Data in one segment on Ethernet.
+/// Data in one segment on Ethernet, in bytes.
 const SEGMENT: usize = 1448;
-/// Segments in the first flight; it doubles from flight to flight.
+/// Segments in the first flight; each flight has twice as many as the one before.
 const FLIGHT: usize = 10;
-/// Bytes that hyper and the client write besides path, host and body, and the server besides the body.
+/// Bytes that hyper and the client write in addition to path, host and body, and the server in addition to the body.
 const REQUEST_HEAD: usize = "PUT  HTTP/1.1\r\nHost: \r\nUser-Agent: sidecar/0.1.0\r\n\
     Content-Type: application/json\r\nContent-Length: 12345\r\n\r\n"
     .len();
 const ANSWER_HEAD: usize = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12345\r\n\
     date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
     .len();
-/// Timeout for the first handshake, shorter than a kernel's; it doubles from try to try.
+/// Timeout for the first handshake, shorter than a kernel's; it doubles from attempt to attempt.
 const HANDSHAKE: Duration = Duration::from_millis(250);
-/// Timeout for the acknowledgement of data, beyond the round trip.
+/// Timeout for the acknowledgement of data, in addition to the round trip.
 const DATA_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Traffic of one node. An exchange counts for the node that made it.
@@ -38,7 +38,7 @@ pub(crate) struct Traffic {
     pub(crate) exchanges: u64,
     /// TCP segments, sent and received.
     pub(crate) segments: u64,
-    /// Of all packets, sent and received.
+    /// Bytes of all packets, sent and received.
     pub(crate) bytes: u64,
 }
 
@@ -74,7 +74,7 @@ impl World {
         traffic.bytes += count(size + DATAGRAM_HEADER);
     }
 
-    /// Delay until a request arrives; none if it never does.
+    /// Delay until a request arrives; none if it never arrives.
     pub(super) fn asked(&mut self, from: Place, to: SocketAddr, request: &Request) -> Option<Duration> {
         let there = !self.apart(from, to.ip());
         if !self.network.tcp {
@@ -88,7 +88,7 @@ impl World {
             self.kept.remove(&(from, to.ip()))
         };
         if !there {
-            // A SYN, or data, that is not answered.
+            // A SYN or data segment that is not answered.
             self.count_segments(from, to.ip(), 1, 0);
             return None;
         }
@@ -108,7 +108,7 @@ impl World {
         Some(time)
     }
 
-    /// Counts an answer. Gives its size.
+    /// Counts an answer. Returns its size.
     pub(super) fn answered(&mut self, from: Place, to: Place, answer: &Answer) -> usize {
         if !self.network.tcp {
             return 0;
@@ -118,7 +118,7 @@ impl World {
         size
     }
 
-    /// Time that this many bytes take on a connection.
+    /// Time to transmit this many bytes on a connection.
     pub(super) fn transfer(&mut self, size: usize) -> Duration {
         let mut time = self.delay();
         if !self.network.tcp {
@@ -127,7 +127,7 @@ impl World {
         let (mut left, mut flight) = (size.div_ceil(SEGMENT).max(1), FLIGHT);
         loop {
             let segments = i32::try_from(left.min(flight)).unwrap_or(i32::MAX);
-            // The lost segments of a flight are repeated together.
+            // The lost segments of a flight are retransmitted together.
             while self.chance(1.0 - (1.0 - self.network.loss).powi(segments)) {
                 time += DATA_TIMEOUT + self.delay() + self.delay();
                 if segments > 1 {
