@@ -1,5 +1,5 @@
-//! Builds the sidecar, runs it, and shuts it down in order. The one place that wires mesh, control plane, proxy and program
-//! together.
+//! Builds the sidecar, runs it, and shuts it down in order. Mesh, control plane, proxy and program are connected only
+//! here.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Runs the sidecar until it is asked to stop or its program ends.
 ///
 /// # Errors
-/// When something of it cannot be started; nothing is left running then.
+/// When a part cannot be started; nothing is left running then.
 pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     let settings = Settings {
@@ -60,7 +60,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
     let code = match program {
-        Some(program) => sidecar.beside(program, &mut signals, &settings).await,
+        Some(program) => sidecar.run_beside(program, &mut signals, &settings).await,
         None => {
             let reason = signals.next().await;
             sidecar.draining(reason);
@@ -103,7 +103,7 @@ impl Sidecar {
         }
     }
 
-    /// Starts everything but the mesh.
+    /// Starts everything except the mesh.
     async fn serve(
         settings: &Settings,
         limits: Limits,
@@ -181,8 +181,8 @@ impl Sidecar {
         })
     }
 
-    /// Runs beside the program until it has ended; returns its exit code.
-    async fn beside(&self, mut program: Program, signals: &mut Signals, settings: &Settings) -> u8 {
+    /// Runs until the program has ended; returns its exit code.
+    async fn run_beside(&self, mut program: Program, signals: &mut Signals, settings: &Settings) -> u8 {
         let status = tokio::select! {
             status = program.ended() => {
                 if status.success() {

@@ -108,7 +108,7 @@ struct RunArgs {
     program: Vec<String>,
 }
 
-/// What the command line asks for.
+/// The task that the command line selects.
 #[derive(Debug)]
 pub enum Task {
     /// Request a URL once.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An error in a file: its place, what was found and what was expected.
+/// An error in a file: its line, what was found and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file as its user named it.

@@ -1,8 +1,9 @@
 //! Failpoints: faults injected on purpose, to prove that the end-to-end tests notice them.
 //!
-//! Compiled in only with the cargo feature `failpoints`, which no shipped image has. `SIDECAR_FAILPOINT` then names the one
-//! that is active for the life of the process. Faults are injected where the parts are wired together (what the mesh
-//! publishes to the balancer and the status page, settings, limits), so that the parts themselves do not know of them.
+//! Compiled in only with the cargo feature `failpoints`, which no shipped image has. `SIDECAR_FAILPOINT` then names
+//! the failpoint that is active for the life of the process. Faults are injected where the parts are connected (what
+//! the mesh publishes to the balancer and the status page, settings, limits), so that the parts themselves do not
+//! contain them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -92,7 +93,7 @@ impl Failpoint {
     }
 }
 
-/// Activates the failpoint that the environment names, if any, and warns of it.
+/// Activates the failpoint that the environment variable names, if any, and logs a warning.
 ///
 /// # Errors
 /// When the variable names no failpoint.
@@ -236,7 +237,7 @@ pub(crate) fn view(from: watch::Receiver<Arc<View>>) -> watch::Receiver<Arc<View
     })
 }
 
-/// Follows a value that is watched, with every version of it changed.
+/// Follows a watched value; each version is passed through `change`.
 fn map<T: Clone + Send + Sync + 'static>(
     mut from: watch::Receiver<Arc<T>>,
     mut change: impl FnMut(T) -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! `sidecar probe URL`: one HTTP GET, as the health check of an image that has no shell.
+//! `sidecar probe URL`: one HTTP GET, as the health check of images without a shell.
 
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ pub enum InterfaceError {
 /// The first address of the family on the interface; a link-local IPv6 address only if there is no other.
 ///
 /// # Errors
-/// When the interface is not there or has no such address.
+/// When the interface does not exist or has no such address.
 pub fn address_of(nic: &str, ip_type: IpType) -> Result<IpAddr, InterfaceError> {
     let interfaces = if_addrs::get_if_addrs()?;
     let mut addresses: Vec<IpAddr> = Vec::new();

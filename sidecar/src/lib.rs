@@ -1,5 +1,5 @@
-//! The sidecar: a proxy that runs beside a service, discovers the other sidecars of its network, and balances connections over
-//! the service instances that they offer.
+//! The sidecar: a proxy that runs beside a service, discovers the other sidecars of its network, and balances
+//! connections over the service instances that they offer.
 
 pub mod app;
 pub mod balance;

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 /// Timeout for the whole close.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes read and dropped before the connection is closed anyway.
+/// Bytes read and discarded at most before the connection is closed anyway.
 const MAX_DROPPED_BYTES: usize = 256 * 1024;
 
-/// Sends `last`, ends our side, and drops what the peer still sends until it closes. Closing with unread bytes would reset
-/// the connection, and the reset may overtake `last`.
+/// Sends `last`, ends our side, and discards what the peer still sends until it closes. Closing with unread bytes
+/// would reset the connection, and the reset may overtake `last`.
 pub(crate) async fn lingering_close(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
     let close = async {
         stream.write_all(last).await?;

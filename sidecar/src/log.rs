@@ -42,7 +42,7 @@ pub fn init(format: LogFormat) {
     }
 }
 
-/// Reports why the process fails, in the log's format, even if RUST_LOG filters errors out.
+/// Logs why the process fails, even if RUST_LOG filters errors out.
 pub fn failure(format: LogFormat, error: &anyhow::Error) {
     match format {
         #[expect(clippy::print_stderr, reason = "the one place that prints a failure")]
@@ -67,8 +67,8 @@ where
     }
 }
 
-/// Parses RUST_LOG. Rejects a value with neither a default level nor a target of ours: the parser takes a misspelt level for
-/// a target, which would silence the whole log.
+/// Parses RUST_LOG. Rejects a value with neither a default level nor one of our targets: the parser takes a misspelt
+/// level for a target, which would silence the whole log.
 fn parse_filter(text: &str) -> Result<Targets, String> {
     let targets: Targets = text
         .parse()

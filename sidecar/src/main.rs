@@ -1,4 +1,4 @@
-//! The sidecar's program: parse, build, run, exit code.
+//! The executable: parses the command line, runs the sidecar, sets the exit code.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use sidecar::log;
 /// Blocking threads of the main runtime: they parse large discovery messages and save the configuration.
 const BLOCKING_THREADS: usize = 4;
 
-/// Timeout for blocking threads at the end, lest a hanging disk keep the process.
+/// Timeout for blocking threads at the end, so that a hanging disk cannot keep the process alive.
 const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

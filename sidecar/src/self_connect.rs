@@ -1,12 +1,12 @@
-//! Detects self-connects. A connection to a local port without a listener succeeds once in about 28,000 times, when the kernel
-//! chooses that port for our side: both ends are then the same socket (simultaneous open, RFC 9293, section 3.5), and what is
-//! sent comes back.
+//! Detects self-connects. A connection to a local port without a listener succeeds about once in 28,000 attempts,
+//! when the kernel chooses that port for our side: both ends are then the same socket (simultaneous open, RFC 9293,
+//! section 3.5), and the bytes sent come back.
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-/// Whether a connection to this address is connected to itself.
+/// Whether the connection is connected to itself.
 pub(crate) fn is_self_connect(stream: &TcpStream, to: SocketAddr) -> bool {
     // The port alone decides nearly every case, with one system call.
     let own = stream.local_addr().ok().filter(|own| own.port() == to.port());
@@ -21,7 +21,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A connection to itself.
+    /// Opens a connection to itself.
     pub(crate) async fn self_connected() -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -30,7 +30,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_self_connect_is_told_from_a_connection_to_a_listener() {
+    async fn a_self_connect_is_distinguished_from_a_connection_to_a_listener() {
         let stream = self_connected().await;
         assert!(is_self_connect(&stream, stream.peer_addr().unwrap()));
 

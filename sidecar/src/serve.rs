@@ -1,8 +1,8 @@
 //! The accept loop of every TCP server in the program: proxy listeners, the HTTP and RESP controllers, the status listener
 //! and discovery exchanges.
 //!
-//! Each connection is served by a task of its own, spawned before anything is awaited from the peer, so that a slow client
-//! does not delay others. A server says how many connections it has room for ([`Serve::permits`]) and turns down single ones
+//! Each connection is served by its own task, spawned before anything is awaited from the peer, so that a slow client
+//! does not delay others. A server limits its connections ([`Serve::permits`]) and rejects individual ones
 //! ([`Serve::admit`]).
 
 use std::future::Future;
@@ -28,13 +28,13 @@ const ACCEPTS_PER_TURN: usize = 4;
 
 /// A TCP server.
 pub(crate) trait Serve: Send + Sync + 'static {
-    /// Takes an accepted connection without waiting: returns the task that serves it to its end, or `None` after turning
-    /// it down.
+    /// Takes an accepted connection without waiting. Returns the task that serves it to its end, or `None` after
+    /// rejecting it.
     fn admit(&self, stream: TcpStream, peer: SocketAddr)
     -> Option<impl Future<Output = ()> + Send + 'static>;
 
-    /// Connections it has room for; while there are none, further ones wait in the kernel's backlog. The server adds a
-    /// permit when an admitted connection ends. `None` if [`Serve::admit`] alone sets the limit.
+    /// Permits for connections; while there is none, further connections wait in the kernel's backlog. The server
+    /// adds a permit when an admitted connection ends. `None` if [`Serve::admit`] alone sets the limit.
     fn permits(&self) -> Option<&Semaphore> {
         None
     }
@@ -66,7 +66,7 @@ async fn accept_loop(listener: &TcpListener, server: &impl Serve, connections: &
             Ok((stream, peer)) => {
                 pause = MIN_PAUSE;
                 if let Some(task) = server.admit(stream, peer) {
-                    // Added again by the server.
+                    // The server adds it again.
                     permit.into_iter().for_each(SemaphorePermit::forget);
                     connections.spawn(task);
                 }
@@ -91,7 +91,7 @@ async fn accept_loop(listener: &TcpListener, server: &impl Serve, connections: &
     }
 }
 
-/// Serves the connections that wait in the backlog, up to the server's permits: closing the listener would reset them.
+/// Serves the connections in the backlog, up to the server's permits: closing the listener would reset them.
 pub(crate) fn serve_backlog(listener: &TcpListener, server: &impl Serve, connections: &TaskTracker) {
     loop {
         let permit = match server.permits().map(Semaphore::try_acquire).transpose() {
@@ -126,8 +126,8 @@ pub(crate) async fn drained(connections: &TaskTracker, limit: Duration) -> bool 
     tokio::time::timeout(limit, connections.wait()).await.is_ok()
 }
 
-/// Whether this process or the system lacks descriptors or memory. That passes when something else ends; retrying at once
-/// would only burn the processor.
+/// Whether this process or the system lacks descriptors or memory. That passes when something else ends; retrying at
+/// once would only waste CPU time.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

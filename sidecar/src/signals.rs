@@ -54,7 +54,7 @@ pub struct Signals {
     interrupt: unix::Signal,
     quit: unix::Signal,
     hang_up: unix::Signal,
-    /// Resolves at the end of standard input, if that counts; `None` after it did.
+    /// Resolves at the end of standard input, if that is a reason to stop; `None` after it did.
     input: Option<oneshot::Receiver<()>>,
 }
 
@@ -86,7 +86,7 @@ impl Signals {
     }
 }
 
-/// Reads and drops standard input in a thread, and resolves at its end.
+/// Reads and discards standard input in a thread; resolves at its end.
 fn input_end() -> anyhow::Result<oneshot::Receiver<()>> {
     let (ended, end) = oneshot::channel();
     let read = move || {

@@ -1,5 +1,5 @@
-//! Runs the program beside the sidecar: starts it, signals it, and reaps it. As a child subreaper, like PID 1, the sidecar also
-//! reaps orphaned descendants.
+//! Runs the program beside the sidecar: starts it, signals it, and reaps it. As a child subreaper, like PID 1, the
+//! sidecar also reaps orphaned descendants.
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Maximum size in bytes, above that of the largest configuration that can be saved.
+/// Maximum size in bytes, more than the largest configuration that can be saved.
 pub const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// Why a file cannot be read.
@@ -18,7 +18,7 @@ pub enum ReadError {
         /// The system's error.
         source: io::Error,
     },
-    /// Not a regular file: opening a pipe would wait for a writer, and a device has no end.
+    /// Not a regular file: opening a pipe would wait for a writer, and a device may have no end.
     #[error("{0} is not a regular file")]
     NotRegular(String),
     /// It is larger than [`MAX_FILE`].

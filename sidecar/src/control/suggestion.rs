@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_different_word_yields_none() {
+    fn a_dissimilar_word_yields_no_suggestion() {
         for written in ["", "u", "down", "port", "banana", &"address".repeat(10_000)] {
             assert_eq!(closest(written, WORDS), None, "{written}");
         }

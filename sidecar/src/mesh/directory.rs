@@ -45,9 +45,9 @@ pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
     /// Instances whose node is down: their addresses, each with the node's endpoint.
-    lost: BTreeMap<SocketAddr, SocketAddr>,
+    down: BTreeMap<SocketAddr, SocketAddr>,
     /// The same, by the node's endpoint.
-    lost_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
+    down_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
     total: usize,
     /// Size of all entries, in bytes.
     size: usize,
@@ -65,8 +65,8 @@ impl Directory {
         let mut directory = Self {
             own: own.clone(),
             lists: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            lost_by_node: BTreeMap::new(),
+            down: BTreeMap::new(),
+            down_by_node: BTreeMap::new(),
             total: 0,
             size: 0,
             revision: 0,
@@ -111,7 +111,7 @@ impl Directory {
         self.total = total;
         self.drop_down_addresses(node.endpoint());
         for (_, instance) in services.iter().filter_map(ServiceNode::instance) {
-            self.lost.remove(&instance.address);
+            self.down.remove(&instance.address);
         }
         let text = services_text(node, &services);
         let list = NodeServices {
@@ -150,28 +150,29 @@ impl Directory {
     /// forgotten. False if there was no list.
     pub fn mark_down(&mut self, node: &Node) -> bool {
         let services = self.services(node).into_iter().flat_map(ServiceList::iter);
-        let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
-        let lost: Vec<SocketAddr> = addresses.collect();
-        let dropped = self.drop_node(node);
-        let lost: Vec<SocketAddr> = lost
-            .into_iter()
-            .take(MAX_TOTAL.saturating_sub(self.lost.len()))
+        let addresses: Vec<SocketAddr> = services
+            .filter_map(|service| Some(service.instance()?.1.address))
             .collect();
-        for address in &lost {
-            self.lost.insert(*address, node.endpoint());
+        let dropped = self.drop_node(node);
+        let addresses: Vec<SocketAddr> = addresses
+            .into_iter()
+            .take(MAX_TOTAL.saturating_sub(self.down.len()))
+            .collect();
+        for address in &addresses {
+            self.down.insert(*address, node.endpoint());
         }
-        if !lost.is_empty() {
-            self.lost_by_node.insert(node.endpoint(), lost);
+        if !addresses.is_empty() {
+            self.down_by_node.insert(node.endpoint(), addresses);
         }
         dropped
     }
 
     /// Forgets the addresses of the instances of a node that was down.
     fn drop_down_addresses(&mut self, endpoint: SocketAddr) {
-        for address in self.lost_by_node.remove(&endpoint).unwrap_or_default() {
+        for address in self.down_by_node.remove(&endpoint).unwrap_or_default() {
             // Another node with the same instance may have gone down since.
-            if self.lost.get(&address) == Some(&endpoint) {
-                self.lost.remove(&address);
+            if self.down.get(&address) == Some(&endpoint) {
+                self.down.remove(&address);
             }
         }
     }
@@ -283,7 +284,7 @@ impl Directory {
             siblings.sort();
             siblings.dedup_by_key(|instance| instance.address);
         }
-        let down = self.lost.keys().copied().collect();
+        let down = self.down.keys().copied().collect();
         Instances { offered, down }
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Driver {
 }
 
 /// What the driver waits for.
-enum Happening {
+enum Input {
     Event(Event),
     /// An exchange has ended; the endpoint is set if its peer has announced that it gossips.
     Ended(Option<SocketAddr>, Event),
@@ -57,7 +57,7 @@ impl Driver {
         let started = Instant::now();
         let mut exchanges = Exchanges::default();
         let mut buffer = vec![0; MAX_DATAGRAM + 1];
-        let mut last_moment = None;
+        let mut leave_deadline = None;
         // A new socket is not writable until the runtime has polled it once.
         let _ = self.outgoing.writable().await;
         let offers = self.offers.borrow_and_update().clone();
@@ -65,21 +65,23 @@ impl Driver {
         self.act(actions, &mut exchanges);
         self.publishing.publish_if_due(&self.protocol);
         loop {
-            if last_moment.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
+            if leave_deadline.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
                 // First, because a request of ours that arrives after `leave` would look like a sign of life.
                 exchanges.shutdown().await;
                 self.send_leave(started.elapsed()).await;
                 break;
             }
-            let happening = self.wait(started, last_moment, &mut exchanges, &mut buffer).await;
+            let input = self
+                .wait(started, leave_deadline, &mut exchanges, &mut buffer)
+                .await;
             let now = started.elapsed();
-            if matches!(happening, Happening::Event(Event::Wake)) {
+            if matches!(input, Input::Event(Event::Wake)) {
                 self.read_waiting_datagrams(now, &mut exchanges, &mut buffer);
             }
-            let actions = match happening {
-                Happening::Event(Event::Offers(_)) if last_moment.is_some() => continue,
-                Happening::Event(event) => self.protocol.handle(now, event),
-                Happening::Ended(gossips, event) => {
+            let actions = match input {
+                Input::Event(Event::Offers(_)) if leave_deadline.is_some() => continue,
+                Input::Event(event) => self.protocol.handle(now, event),
+                Input::Ended(gossips, event) => {
                     let mut actions = match gossips {
                         Some(endpoint) => self.protocol.handle(now, Event::Gossips(endpoint)),
                         None => Vec::new(),
@@ -87,7 +89,7 @@ impl Driver {
                     actions.extend(self.protocol.handle(now, event));
                     actions
                 }
-                Happening::Request(Served {
+                Input::Request(Served {
                     from,
                     request,
                     gossips,
@@ -102,15 +104,15 @@ impl Driver {
                     let _ = answer.send(given);
                     actions
                 }
-                Happening::NotADatagram => {
+                Input::NotADatagram => {
                     self.counters.count_dropped();
                     continue;
                 }
-                Happening::Leave(limit) => {
-                    last_moment = Some(Instant::now() + limit);
+                Input::Leave(limit) => {
+                    leave_deadline = Some(Instant::now() + limit);
                     self.protocol.handle(now, Event::Offers(Vec::new()))
                 }
-                Happening::Stop => break,
+                Input::Stop => break,
             };
             self.act(actions, &mut exchanges);
             self.publishing.publish_if_due(&self.protocol);
@@ -123,33 +125,33 @@ impl Driver {
     async fn wait(
         &mut self,
         started: Instant,
-        last_moment: Option<Instant>,
+        leave_deadline: Option<Instant>,
         exchanges: &mut Exchanges,
         buffer: &mut [u8],
-    ) -> Happening {
+    ) -> Input {
         let deadline = self.protocol.next_deadline().map(|at| started + at);
         let publish = self.publishing.due_at();
-        let deadline = deadline.into_iter().chain(last_moment).chain(publish).min();
+        let deadline = deadline.into_iter().chain(leave_deadline).chain(publish).min();
         let alarm = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
-        let leaving = last_moment.is_some();
+        let leaving = leave_deadline.is_some();
         tokio::select! {
-            () = self.stop.cancelled() => Happening::Stop,
+            () = self.stop.cancelled() => Input::Stop,
             received = self.incoming.recv_from(buffer) => {
                 let heard = received.ok().and_then(|(length, from)| self.heard(&buffer[..length], from));
-                heard.map_or(Happening::NotADatagram, Happening::Event)
+                heard.map_or(Input::NotADatagram, Input::Event)
             }
-            Some(served) = self.requests.recv() => Happening::Request(served),
-            Some((gossips, event)) = exchanges.next() => Happening::Ended(gossips, event),
+            Some(served) = self.requests.recv() => Input::Request(served),
+            Some((gossips, event)) = exchanges.next() => Input::Ended(gossips, event),
             Ok(()) = self.offers.changed(), if !leaving => {
-                Happening::Event(Event::Offers(self.offers.borrow_and_update().clone()))
+                Input::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
-            limit = &mut self.leave, if !leaving => limit.map_or(Happening::Stop, Happening::Leave),
-            () = alarm => Happening::Event(Event::Wake),
+            limit = &mut self.leave, if !leaving => limit.map_or(Input::Stop, Input::Leave),
+            () = alarm => Input::Event(Event::Wake),
         }
     }
 

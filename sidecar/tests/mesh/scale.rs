@@ -1,6 +1,6 @@
 //! Objectives of discovery for meshes of several sizes, in simulated time: time to convergence, time to detect a
-//! crash, and the cost for a node. For larger meshes: `cargo run --profile simulation -p sidecar --example
-//! mesh-scale`.
+//! crash, and the cost for a node. For larger meshes:
+//! `cargo run --profile simulation -p sidecar --example mesh-scale`.
 
 use std::time::Duration;
 

@@ -172,7 +172,7 @@ impl Protocol {
         }
     }
 
-    /// When a peer is next checked by an exchange.
+    /// The time of a peer's next check by an exchange.
     fn next_check(&mut self, now: Duration, endpoint: SocketAddr) -> Duration {
         let interval = self.config.check_interval_of(self.membership.gossips(endpoint));
         now + jittered(&mut self.rng, interval, self.config.jitter)

@@ -149,7 +149,8 @@ impl AntiEntropy {
         Some(Repair::Lists(self.sync_at(now, peer)))
     }
 
-    /// Notes that a peer's hash of the nodes differs. A probed peer also sends its digests, with each probe.
+    /// Whether to ask a peer for its nodes because its hash of them differs. A probed peer needs several mismatches: it
+    /// also sends its digests with each probe.
     pub(super) fn hash_differs(&mut self, probed: bool) -> bool {
         !probed || self.nodes.mismatch(self.config.anti_entropy_streak)
     }

@@ -38,7 +38,8 @@ struct AdaptiveLimit {
 }
 
 impl AdaptiveLimit {
-    /// Adapts the limit to the end of an exchange. It grows if two of three answers are in time.
+    /// Adapts the limit to the end of an exchange. It grows if more than two of three answers are in
+    /// time.
     fn ended(&mut self, in_time: bool) {
         let limit = if in_time {
             self.now.saturating_add(1)

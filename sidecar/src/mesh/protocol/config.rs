@@ -15,7 +15,7 @@ pub struct Config {
     /// Relative jitter of pauses: each is drawn from `1 - jitter` to `1 + jitter` times its length, so that nodes do
     /// not act in step.
     pub jitter: f64,
-    /// Peers up to which a mesh is small. A small mesh keeps a connection to each peer and asks for lists freely;
+    /// Number of peers up to which a mesh is small. A small mesh keeps a connection to each peer and asks for lists freely;
     /// above, each node bounds its own traffic. Higher detects crashes sooner and costs sockets.
     pub small_mesh: usize,
     /// Limit of peers at one address, so that one machine cannot invent many. Lower refuses machines that run many
@@ -78,10 +78,10 @@ pub struct Config {
     /// Time that each peer adds to the interval between two probes of one peer, so that a node's probes per second
     /// are bounded however large the mesh is. Lower detects sooner and costs datagrams.
     pub probe_share: Duration,
-    /// Deducted from that interval: a round trip, and the spare rate of a small mesh.
+    /// Deducted from that interval, for the round trip and because a small mesh has datagrams to spare.
     pub probe_lead: Duration,
-    /// Wait for the answer to the first probe before the second is sent. Lower than usual round trips, each costs
-    /// two.
+    /// Wait for the answer to the first probe before the second is sent. Below the usual round trip, each probe
+    /// costs two datagrams.
     pub probe_timeout: Duration,
     /// Pause between the following probes, and the delay of the second of a pair after the first.
     pub probe_retry: Duration,
@@ -89,8 +89,8 @@ pub struct Config {
     pub probe_jitter: f64,
     /// Upper bound of that jitter: the second of a pair waits for the latest moment of the first.
     pub probe_max_jitter: Duration,
-    /// Factor by which the interval has grown since a probe was scheduled, from which on the probe is postponed in
-    /// proportion. Without it, a mesh that starts would probe all its nodes at the pace of a small one.
+    /// Growth factor of the interval above which a scheduled probe is postponed in proportion. Without it, the nodes
+    /// of a mesh that starts would all be probed at the pace of a small mesh.
     pub probe_stretch: f64,
     /// Consecutive unanswered probes that take a peer down. Lower detects sooner and mistakes loss for death.
     pub probes_until_down: u32,
@@ -117,7 +117,7 @@ pub struct Config {
     pub retransmit_mult: u32,
     /// Peers that a new broadcast is sent to at once, without waiting for their probes.
     pub broadcast_fanout: usize,
-    /// Queued broadcasts from which on only one fanout per `probe_retry` is sent at once: a datagram carries several.
+    /// Queued broadcasts above which new ones are sent at once only every `probe_retry`: a datagram carries several.
     pub broadcast_batch: usize,
     /// Limit of queued broadcasts. Others are dropped: other nodes notice by themselves.
     pub max_broadcasts: usize,
@@ -275,14 +275,14 @@ impl Config {
         share.max(self.join_max_pause)
     }
 
-    /// Transmissions of one broadcast in a mesh of this many nodes: `retransmit_base + retransmit_mult *
-    /// log2(nodes)`, enough to reach all nodes, as in any epidemic protocol.
+    /// Transmissions of one broadcast in a mesh of this many nodes:
+    /// `retransmit_base + retransmit_mult * log2(nodes)`, enough to reach all nodes, as in any epidemic protocol.
     pub fn retransmit_limit(&self, nodes: usize) -> u32 {
         self.retransmit_base + self.retransmit_mult * nodes.max(1).ilog2()
     }
 
-    /// Pause after a failed check of a peer that is not up, after `doublings` others: `join_first_pause *
-    /// 2^doublings`, at most `join_max_pause`.
+    /// Pause after a failed check of a peer that is not up, `doublings` others before it:
+    /// `join_first_pause * 2^doublings`, at most `join_max_pause`.
     pub fn join_pause(&self, doublings: u32) -> Duration {
         (self.join_first_pause * (1 << doublings.min(16))).min(self.join_max_pause)
     }

@@ -78,7 +78,7 @@ impl Probes {
         self.own < peer
     }
 
-    /// Schedules the first probe of a peer that has come up, the last of `up` peers: at a random moment of an
+    /// Schedules the first probe of a peer that has come up, one of `up` peers: at a random moment of an
     /// interval, or after that of the first of the pair.
     pub(super) fn came_up(&mut self, now: Duration, peer: SocketAddr, up: usize, rng: &mut StdRng) {
         let interval = self.config.probe_interval(up);

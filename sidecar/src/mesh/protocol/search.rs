@@ -3,7 +3,7 @@
 //! Near addresses are searched in bursts and often, because container networks number from the start; a settled node
 //! searches them one by one. All others are swept steadily and slowly (see [`super::sweep`]), because every address
 //! that does not answer holds an entry of the kernel's neighbour table for seconds, and all containers of a machine
-//! share it. Loopback resolves no addresses: all of it is searched in bursts until the node is settled.
+//! share it. Loopback resolves no addresses: more of it is near until the node is settled.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
