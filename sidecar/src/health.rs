@@ -27,8 +27,8 @@ pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()>
     tokio::spawn(run(group, stop))
 }
 
-/// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one to which
-/// a connection just failed; a removed one is not checked any more.
+/// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one
+/// to which a connection has just failed; a removed server is no longer checked.
 pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
     let mut membership = group.watch_membership();
@@ -86,7 +86,7 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
             );
         }
         loop {
-            // A period of 0 does not make checks follow each other without a pause.
+            // A period of 0 must not make checks follow each other without a pause.
             let next = started + config.borrow_and_update().period.max(Duration::from_millis(1));
             tokio::select! {
                 () = sleep_until(next) => break,

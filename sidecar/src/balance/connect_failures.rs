@@ -10,14 +10,14 @@ pub enum Failure {
     Refused,
     /// No answer before the timeout.
     TimedOut,
-    /// There is no route, or the connection broke while it was made.
+    /// There is no route, or the connection failed while it was being established.
     Unreachable,
     /// This process or the system has no descriptor, memory or local port left.
     OutOfRoom,
 }
 
 impl Failure {
-    /// All of them.
+    /// Every reason.
     pub const ALL: [Self; 4] = [Self::Refused, Self::TimedOut, Self::Unreachable, Self::OutOfRoom];
 
     /// The value of the `reason` label in metrics.

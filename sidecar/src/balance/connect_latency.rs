@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of the buckets, inclusive: from half a millisecond, an answer from the same network, to 4 seconds, the most a
-/// client's connection may take. One more bucket has what takes longer.
+/// Upper bounds of the buckets, inclusive: from half a millisecond, an answer from the same network, to 4 seconds,
+/// the limit for connecting a client. One more bucket counts longer attempts.
 pub const CONNECT_TIME_BOUNDS: [Duration; 13] = [
     Duration::from_micros(500),
     Duration::from_millis(1),
@@ -31,7 +31,8 @@ pub struct ConnectTimes {
 }
 
 impl ConnectTimes {
-    /// Attempts that took at most each bound; the last, without a bound, counts all.
+    /// For each bound, the attempts that took at most that long; the last element, without a bound, counts all
+    /// attempts.
     pub fn cumulative(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         let bounds = CONNECT_TIME_BOUNDS.into_iter().map(Some).chain([None]);
         let sums = self.buckets.into_iter().scan(0, |sum, count| {

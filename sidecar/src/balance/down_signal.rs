@@ -1,4 +1,4 @@
-//! Tells the holders of connections to a server that it went down.
+//! Notifies the holders of connections to a server when it goes down.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,7 +15,7 @@ pub(super) struct DownSignal {
 }
 
 impl DownSignal {
-    /// Times the server went down so far.
+    /// Number of times that the server has gone down.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
@@ -29,7 +29,7 @@ impl DownSignal {
     /// Waits until the count differs from `seen`. A task that polls this often, because bytes flow on its connection, takes
     /// the lock shared by all waiters only once: later polls only read the count.
     pub(super) async fn after(&self, seen: u64) {
-        // Created before the count is read, so that no signal falls in between.
+        // Created before the count is read, so that no signal is missed in between.
         let mut notified = pin!(self.notify.notified());
         let mut registered: Option<Waker> = None;
         poll_fn(|cx| {

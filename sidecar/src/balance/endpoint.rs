@@ -43,7 +43,7 @@ pub struct ServerView {
     pub name: String,
     /// The address it listens on.
     pub address: SocketAddr,
-    /// Its share of connections relative to the group's other servers; 0 takes none.
+    /// Its share of connections relative to the group's other servers; at 0 it takes none.
     pub weight: u32,
     /// Whether it may take connections.
     pub up: bool,
@@ -57,7 +57,7 @@ pub struct ServerView {
     pub checks: Checks,
 }
 
-/// How good a candidate an endpoint is; of several, only those with the best standing are picked from.
+/// The quality of an endpoint as a candidate; only those with the best standing are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// Up, but a connection to it failed after its last health check.
@@ -90,7 +90,7 @@ impl wrr::Weighted for Endpoint {
 }
 
 impl Endpoint {
-    /// Its standing for a connection's next pick; `None` if it is no candidate.
+    /// Its standing for a connection's next pick; `None` if it is not a candidate.
     pub(super) fn standing(&self, tried: &Tried) -> Option<Standing> {
         if !self.health.is_up() || self.weight == 0 || tried.contains(self.server.address()) {
             None

@@ -18,10 +18,11 @@ use super::selection::Method;
 use super::server::Server;
 use super::wrr;
 
-/// A set of servers with one balancing method and one health check, shared by all that pick from it, check it, or change it.
+/// A set of servers with one balancing method and one health check. Shared by all parts that pick from it, check it,
+/// or change it.
 ///
-/// When the candidates or their weights change, round robin starts a new cycle, so that shares are exact from the next pick
-/// on.
+/// When the candidates or their weights change, round robin starts a new cycle, so that shares are exact from the
+/// next pick on.
 #[derive(Debug)]
 pub struct ServerGroup {
     name: String,
@@ -38,7 +39,7 @@ pub struct ServerGroup {
 struct State {
     method: Method,
     next_id: u64,
-    /// The configured ones in the order they were added, then the learned ones in the mesh's order.
+    /// The configured endpoints in the order they were added, then the learned ones in the mesh's order.
     endpoints: Vec<Endpoint>,
 }
 
@@ -79,7 +80,7 @@ impl ServerGroup {
         }
     }
 
-    /// Connections to its servers and the bytes they carried, including servers that were removed.
+    /// Connections to its servers and the bytes that they carried, including servers that were removed.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -94,8 +95,8 @@ impl ServerGroup {
         self.connect_latency.read()
     }
 
-    /// Picks a server for a client: one that is up, has a weight and was not tried by this connection; an ejected one only
-    /// if there is no other. `None` if there is no candidate.
+    /// Picks a server for a client: one that is up, has a weight above 0 and was not tried by this connection; an
+    /// ejected one only if there is no other. `None` if there is no candidate.
     pub fn pick(self: &Arc<Self>, client: IpAddr, tried: &Tried) -> Option<Lease> {
         let mut guard = self.state();
         let State {
@@ -154,9 +155,9 @@ impl ServerGroup {
         self.membership.subscribe()
     }
 
-    /// Records the outcome of a health check. Returns whether the server is up, if that changed; a server that was removed
-    /// changes nothing. Checks without an answer that take the server down also end its connections. If its machine refuses
-    /// instead, that machine ends the connections itself.
+    /// Records the outcome of a health check. Returns whether the server is up, if that changed; the outcome for a
+    /// removed server changes nothing. If checks without an answer take the server down, this also ends its
+    /// connections; if its machine refuses them, that machine ends the connections itself.
     pub fn report(&self, server: &Server, outcome: CheckOutcome) -> Option<bool> {
         let config = self.check_config();
         let mut state = self.state();
@@ -177,7 +178,7 @@ impl ServerGroup {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while the lock is held leaves no change half made.
+        // A panic while the lock is held leaves no change half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

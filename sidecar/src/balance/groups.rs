@@ -20,7 +20,7 @@ pub struct ServerGroups {
 pub struct Attachment {
     /// The group.
     pub group: Arc<ServerGroup>,
-    /// Its share of connections relative to the other groups; 0 takes only connections that name the group.
+    /// Its share of connections relative to the other groups; at 0 it takes only connections that name the group.
     pub weight: u32,
 }
 
@@ -32,7 +32,7 @@ struct Attached {
     current_weight: i64,
     /// The standing of its best candidate, as of the current pick.
     standing: Option<Standing>,
-    /// Whether it was eligible in the last first pick of a connection.
+    /// Whether it was eligible when a connection last made its first pick.
     was_eligible: bool,
 }
 
@@ -126,7 +126,7 @@ impl ServerGroups {
     /// standing, the server by that group's method. `None` if no group has a candidate.
     pub fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease> {
         let mut attached = self.attached();
-        // A group's last candidate may go between the two locks of the group: then pick another group.
+        // A group's last candidate may disappear between `standing` and `pick`: then another group is picked.
         for _ in 0..=attached.len() {
             let group = Self::next_group(&mut attached, tried)?;
             if let Some(lease) = group.pick(client, tried) {
@@ -159,8 +159,8 @@ impl ServerGroups {
         Some(&attached[index].group)
     }
 
-    /// The group named by a destination, written `host:port`. Host names are compared as in DNS: without case, and without
-    /// a dot at the end of the host.
+    /// The group that a destination, written `host:port`, names. Host names are compared as in DNS:
+    /// case-insensitively, and without a dot at the end of the host.
     pub fn group_named(&self, destination: &str) -> Option<Arc<ServerGroup>> {
         let attached = self.attached();
         let named = attached
@@ -169,8 +169,8 @@ impl ServerGroups {
         Some(Arc::clone(&named.group))
     }
 
-    /// Picks the server with exactly this address, whatever its health: a client that asks for an address gets that one or
-    /// none. Of several groups that have it, the first.
+    /// Picks the server with exactly this address, whatever its health: a client that asks for an address gets that
+    /// server or none. If several groups have it, the first.
     pub fn server_at(&self, address: SocketAddr) -> Option<Lease> {
         self.attached().iter().find_map(|a| a.group.lease_at(address))
     }
@@ -184,7 +184,7 @@ impl ServerGroups {
     }
 
     fn attached(&self) -> MutexGuard<'_, Vec<Attached>> {
-        // A panic while the lock is held leaves no change half made.
+        // A panic while the lock is held leaves no change half done.
         self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

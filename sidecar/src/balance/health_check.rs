@@ -66,7 +66,7 @@ pub(super) struct Health {
     up: bool,
     /// Not checked yet, and not announced by the mesh: the first outcome alone decides.
     unchecked: bool,
-    /// Consecutive outcomes that contradict the present state.
+    /// Consecutive outcomes that contradict the current state.
     contrary: u32,
 }
 

@@ -1,8 +1,8 @@
 //! Decides which server a connection goes to. Pure: no sockets, no clock, no randomness.
 //!
-//! Three words, as in pingora's load balancing:
-//! * discovery: [`service`] is what the mesh offers and what is offered to it, and all that the control plane and the mesh
-//!   know of each other; `group/servers.rs` takes it into a group;
+//! Three parts, as in pingora's load balancing:
+//! * discovery: [`service`] is what the mesh offers and what is offered to it, the only interface between the control plane
+//!   and the mesh; `group/servers.rs` takes it into a group;
 //! * health check: `health_check.rs` turns the outcomes of checks into up or down;
 //! * selection: `selection.rs` picks one of a group's endpoints, by the methods in `wrr.rs` and `rendezvous.rs`.
 //!

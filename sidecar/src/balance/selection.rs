@@ -57,7 +57,8 @@ impl Method {
             Self::Wlc => {
                 let loads = endpoints.iter().filter(|e| eligible(e)).map(Endpoint::load);
                 let least = loads.min_by(|a, b| a.cmp(*b))?;
-                // Under the group's lock connections can end but not begin, so the least loaded has no more load now.
+                // While the group is locked, connections can end but not begin: the least loaded endpoint has at most
+                // this load.
                 wrr::next(endpoints, |e| eligible(e) && e.load().cmp(least).is_le())
             }
             Self::Source => {

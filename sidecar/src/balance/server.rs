@@ -9,7 +9,7 @@ use super::counters::Counters;
 use super::down_signal::DownSignal;
 use super::health_check::{CheckCounters, Checks};
 
-/// A server of a group. It outlives its removal from the group while connections to it last.
+/// A server of a group. It outlives its removal from the group while there are connections to it.
 #[derive(Debug)]
 pub struct Server {
     pub(super) id: u64,
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    /// Its identity within its group, never reused.
+    /// Its identity within its group; never reused.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -51,7 +51,7 @@ impl Server {
         self.address
     }
 
-    /// Connections to it and the bytes they carried.
+    /// Connections to it and the bytes that they carried.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -66,7 +66,7 @@ impl Server {
         self.checks.read()
     }
 
-    /// Ends the connections to it: nothing will come over them any more.
+    /// Ends the connections to it, over which nothing more will come.
     pub(super) fn mark_down(&self, group: &str) {
         let connections = self.counters.active();
         self.down_signal.send();
@@ -81,7 +81,7 @@ impl Server {
         }
     }
 
-    /// Waits until a health check is due at once, because a connection to it failed.
+    /// Waits until the server must be checked at once, because a connection to it failed.
     pub async fn recheck_wanted(&self) {
         self.recheck.notified().await;
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 pub struct ServiceId {
     /// The service's name, for instance `my-service-a`.
     pub service: String,
-    /// The zone that keeps equal names apart, for instance `example`.
+    /// The zone, which distinguishes services of the same name, for instance `example`.
     pub zone: String,
 }
 
@@ -17,7 +17,7 @@ pub struct ServiceId {
 pub struct Instance {
     /// The address it listens on.
     pub address: SocketAddr,
-    /// Its share of connections relative to the service's other instances; 0 takes none.
+    /// Its share of connections relative to the service's other instances; at 0 it takes none.
     pub weight: u32,
 }
 

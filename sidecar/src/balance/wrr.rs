@@ -1,8 +1,8 @@
-//! Smooth weighted round robin, as in nginx. Each pick adds every item's weight to its current weight, takes the item with
-//! the highest, and subtracts the total from that one. In a cycle of as many picks as the weights add up to, each item is
-//! picked exactly its weight's times, spread evenly; equal weights alternate strictly.
+//! Smooth weighted round robin, as in nginx. Each pick adds every item's weight to its current weight, takes the item
+//! with the highest current weight, and subtracts the total weight from it. In a cycle as long as the sum of the
+//! weights, each item is picked as often as its weight says, evenly spread; equal weights alternate strictly.
 
-/// An item that is picked in turn.
+/// An item with a weight.
 pub(super) trait Weighted {
     /// Its share of picks relative to the other items.
     fn weight(&self) -> u32;
@@ -10,7 +10,7 @@ pub(super) trait Weighted {
     fn current_weight(&mut self) -> &mut i64;
 }
 
-/// Picks the next of the eligible items: its index, the lowest one of equals.
+/// Picks the next of the eligible items, and returns its index; of equals, the lowest.
 pub(super) fn next<T: Weighted>(items: &mut [T], eligible: impl Fn(&T) -> bool) -> Option<usize> {
     let mut total = 0;
     let mut highest: Option<(usize, i64)> = None;

@@ -32,13 +32,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A response with a complete body.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Why a request's body cannot be used.
+/// Why a request's body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// Larger than the limit.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
-    /// It did not arrive before the timeout, or the client is gone.
+    /// It did not arrive before the timeout, or the client disconnected.
     #[error("the request body did not arrive")]
     Incomplete,
 }
@@ -46,11 +46,11 @@ pub enum BodyError {
 /// Limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum number of connections; at the limit the least recently active one is closed to make room for the next.
-    /// Default 128.
+    /// Maximum number of connections. At the limit, the least recently active one is closed to make room for the
+    /// next. Default 128.
     pub connections: usize,
-    /// Maximum per client address; at the limit the address's least recently active connection is closed. Below
-    /// `connections`, so that one address cannot displace all others. Default 64.
+    /// Maximum number of connections per client address. At the limit, the address's least recently active connection
+    /// is closed. Less than `connections`, so that one address cannot evict all others. Default 64.
     pub connections_each: usize,
     /// Timeout for requests in flight when the server stops. Default 1 s.
     pub stop: Duration,
@@ -155,9 +155,9 @@ async fn connection<H, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024)
-        // A client that ends its stream after the request still gets the answer.
+        // A client that shuts down its sending side after the request still gets the answer.
         .half_close(true)
-        // As in the original's answers, on which hand-written clients may depend.
+        // As the original's answers do, on which hand-written clients may depend.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -50,8 +50,9 @@ impl ConnectionPermits {
         })
     }
 
-    /// A permit for a connection from `address`. At a limit, evicts the least recently active connection: of that address if
-    /// the address is at its limit, otherwise of any. `None` if all of them are evicted but have not ended yet.
+    /// A permit for a connection from `address`. At a limit, evicts the least recently active connection: one of that
+    /// address if the address is at its limit, otherwise any. `None` if all of them are evicted but have not ended
+    /// yet.
     pub(super) fn take(
         self: &Arc<Self>,
         address: IpAddr,
@@ -103,7 +104,7 @@ impl ConnectionPermit {
     pub(super) fn refresh(&self) {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = self.permits.held();
-        // An evicted connection is not in the list any more.
+        // An evicted connection is no longer in the list.
         if let Some(holder) = held.connections.remove(&key) {
             *key = held.push(holder);
         }

@@ -16,7 +16,7 @@ pub enum Verdict {
     Deny,
 }
 
-/// The protocol of a rule. All listeners are TCP; a rule for UDP is kept and never matches.
+/// The protocol of a rule. All listeners are TCP: a rule for UDP is kept and never matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// TCP.
@@ -38,7 +38,8 @@ pub struct Rule {
     pub verdict: Verdict,
 }
 
-/// Rules in order: the first that matches decides, otherwise the default. Shared by listeners and changed in place.
+/// Rules in order: the first one that matches decides, otherwise the default. Shared by listeners and changed in
+/// place.
 #[derive(Debug)]
 pub struct SecurityGroup {
     policy: RwLock<Policy>,
@@ -47,7 +48,7 @@ pub struct SecurityGroup {
 /// The rules of a security group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// For clients that no rule matches.
+    /// The verdict for clients that no rule matches.
     pub default: Verdict,
     /// The rules, in order.
     pub rules: Vec<Rule>,

@@ -1,4 +1,4 @@
-//! What a listener does with an accepted connection: the security group decides, and a task takes it from there.
+//! Admits a listener's accepted connections: the security group decides, and a task serves each admitted connection.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use super::refusal::Refusal;
 use super::shared::Shared;
 use crate::serve::Serve;
 
-/// What is done with the connections of a listener.
+/// The service that a listener offers to its connections.
 pub(super) trait Handle: Send + Sync + 'static {
-    /// Carries one connection to its end.
+    /// Serves one connection to its end.
     fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) -> impl Future<Output = ()> + Send;
 }
 
@@ -38,7 +38,7 @@ impl<H: Handle> Serve for Admission<H> {
         let span = tracing::debug_span!("connection", %peer, listener = %self.local);
         if self.shared.denies(peer.ip(), self.local.port()) {
             self.shared.refusals.count(Refusal::Denied);
-            // A reset, as if nothing listened here. On failure the client is gone already.
+            // A reset, as if nothing listened here. On failure the client has already disconnected.
             let _ = client.set_zero_linger();
             span.in_scope(|| {
                 tracing::debug!(%peer, reason = "denied by the security group", "connection refused");

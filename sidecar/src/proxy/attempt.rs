@@ -1,4 +1,4 @@
-//! One attempt to connect to an address, with few system calls and packets.
+//! One attempt to connect to an address, with as few system calls and packets as possible.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ pub(super) struct Established {
 
 /// Connects, and sends as much of the initial data as the socket takes at once.
 ///
-/// The initial data carries the handshake's ACK, which saves a packet. A destination on this machine or network has answered
-/// by the time connect(2) returns, and then nothing is waited for.
+/// The initial data goes with the handshake's ACK, which saves a packet. A destination on this machine or network has
+/// answered by the time connect(2) returns, and then there is nothing to wait for.
 pub(super) async fn attempt(
     address: SocketAddr,
     deadline: Instant,
@@ -38,7 +38,8 @@ async fn finish(
     deadline: Instant,
     initial: &[u8],
 ) -> Result<Established, Failure> {
-    // After everything else that can fail: the instance may act on the data, so no other instance may get it too.
+    // Last, after everything else that can fail: the instance may act on the data, so no other instance may get it
+    // too.
     let sent = send(&stream, initial).map_err(|e| failure_of(&e))?;
     if sent == 0 && stream.peer_addr().is_err() {
         match timeout_at(deadline, stream.writable()).await {
@@ -62,7 +63,7 @@ fn begin(address: SocketAddr, initial: &[u8]) -> io::Result<std::net::TcpStream>
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     if !initial.is_empty() {
-        // On failure there is one packet more.
+        // On failure there is one more packet.
         let _ = socket.set_tcp_quickack(false);
     }
     match socket.connect(&address.into()) {
@@ -117,7 +118,7 @@ mod tests {
         }
     }
 
-    /// Otherwise two instances could get the data.
+    /// Otherwise two instances could receive the data.
     #[test]
     fn a_failed_attempt_has_sent_nothing() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -126,7 +127,7 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        // A runtime that is shut down registers no sockets, as one that is out of descriptors.
+        // A runtime that is shutting down registers no sockets, as one that is out of descriptors.
         let handle = runtime.handle().clone();
         drop(runtime);
         let _within = handle.enter();

@@ -14,13 +14,13 @@ use crate::balance::{FailedLease, Lease, Tried};
 /// Timeout for all attempts of one client's connection together.
 pub const BUDGET: Duration = Duration::from_secs(4);
 
-/// What a connection does after a failed attempt.
+/// The reaction to a failed attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFailure {
     /// Ejects the endpoint and tries the next candidate.
     #[default]
     TryNext,
-    /// Gives up, and leaves the endpoint as it is.
+    /// Gives up, and does not eject the endpoint.
     GiveUp,
 }
 
@@ -31,7 +31,7 @@ pub struct Connected {
     pub stream: TcpStream,
     /// The instance's address.
     pub address: SocketAddr,
-    /// The claim on the server; `None` if the destination is not a backend.
+    /// The lease of the server; `None` if the destination is not a backend.
     pub lease: Option<Lease>,
     /// Bytes of the initial data that were sent.
     pub sent: usize,
@@ -48,7 +48,7 @@ pub struct Attempt {
     pub failure: Failure,
 }
 
-/// Why a client's connection could not be connected.
+/// Why a client could not be connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError {
     /// The overall reason.
@@ -104,9 +104,10 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Connects to the first endpoint of `pick` that answers, and sends it as much of the initial data as the socket takes at
-/// once. The timeout of an attempt is that of the server's group, of all attempts [`BUDGET`]; an attempt ends at once if the
-/// server goes down meanwhile. A failed endpoint is ejected, and left out of this connection's further picks.
+/// Connects to the first endpoint of `pick` that answers, and sends it as much of the initial data as the socket
+/// takes at once. The timeout of an attempt is that of the server's group, the timeout of all attempts [`BUDGET`]; an
+/// attempt ends at once if the server goes down during it. A failed endpoint is ejected, and excluded from this
+/// connection's further picks.
 ///
 /// # Errors
 /// When no endpoint could be connected to, or there is no candidate.
@@ -166,8 +167,8 @@ pub async fn connect(
     Err(ConnectError::after(attempts))
 }
 
-/// Connects to the first of the addresses that answers. The time left until the deadline is shared evenly by the addresses
-/// that are left.
+/// Connects to the first of the addresses that answers. The time left until the deadline is divided evenly among the
+/// remaining addresses.
 pub(super) async fn connect_direct(
     addresses: &[SocketAddr],
     deadline: Instant,

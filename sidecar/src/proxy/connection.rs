@@ -57,7 +57,7 @@ impl Connection {
 
     /// Relays bytes until the connection ends.
     ///
-    /// The arguments are taken apart outside of the future, which would otherwise hold them twice.
+    /// The arguments are destructured outside of the future, which would otherwise hold them twice.
     pub(super) fn relay(
         self,
         client: TcpStream,
@@ -118,7 +118,7 @@ impl Connection {
 
     /// Refuses the connection with a reset.
     pub(super) fn reset(self, client: TcpStream, refusal: Refusal, why: &impl Display) {
-        // On failure the client is gone already.
+        // On failure the client has already disconnected.
         let _ = client.set_zero_linger();
         drop(client);
         self.refused(refusal, why);

@@ -21,16 +21,17 @@ impl OpenFiles {
         Self { inherited, raised }
     }
 
-    /// The present limit; [`u64::MAX`] if there is none.
+    /// The current limit; [`u64::MAX`] if there is none.
     pub fn limit(&self) -> u64 {
         self.raised.current.unwrap_or(u64::MAX)
     }
 
-    /// Starts a program with the inherited limit: programs that use `select`, or close all possible descriptors, do badly
-    /// with a high one.
+    /// Starts a program with the inherited limit: programs that use `select`, or close all possible descriptors, work
+    /// badly with a high one.
     ///
-    /// A child reads its parent's limit as soon as it starts, so changing the child's limit would be too late: ours is
-    /// lowered meanwhile. Opening a file then fails only if more files are open than the inherited limit.
+    /// A child reads its parent's limit as soon as it starts, so changing the child's limit would be too late: ours
+    /// is lowered for that time. Opening a file then fails only if more files are open than the inherited limit
+    /// allows.
     pub fn with_inherited_limit<T>(&self, start: impl FnOnce() -> T) -> T {
         set(&self.inherited);
         let started = start();

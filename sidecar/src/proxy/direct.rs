@@ -36,7 +36,7 @@ impl Default for Resolver {
 }
 
 impl Resolver {
-    /// Connects to the first address of the name that answers. The lookup counts against the same budget.
+    /// Connects to the first address of the name that answers. The lookup takes its time from the same budget.
     pub(super) async fn connect_to(&self, name: &str, port: u16) -> Result<Connected, ConnectError> {
         let deadline = Instant::now() + BUDGET;
         match timeout_at(deadline, self.look_up(name.to_owned(), port)).await {

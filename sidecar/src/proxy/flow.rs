@@ -14,17 +14,18 @@ use tokio::net::TcpStream;
 
 use super::pipe::Pipe;
 
-/// Maximum number of bytes read at once, and so of bytes buffered for a receiver that does not take them.
+/// Maximum number of bytes read at once, and thus buffered for a receiver that does not take them.
 const CHUNK: usize = 32 * 1024;
 
-/// Maximum number of bytes read from a client before it is connected. Small, because all connections may wait at once.
+/// Maximum number of bytes read from a client before it is connected. Small, because all connections may wait at the
+/// same time.
 const MAX_INITIAL: usize = 4 * 1024;
 
 /// Chunks per direction and poll, so that a bulk transfer does not starve other connections.
 const CHUNKS_PER_POLL: usize = 8;
 
-/// Bytes moved after which a flow that still fills chunks is spliced through a pipe. Splicing costs set-up, and pays on bulk
-/// transfers only.
+/// Bytes moved after which a flow that still fills chunks is spliced through a pipe. Splicing has a set-up cost,
+/// which only bulk transfers recover.
 const LONG_FLOW: u64 = 256 * 1024;
 
 thread_local! {
@@ -39,13 +40,13 @@ pub(super) enum FlowError {
 
 /// One direction.
 pub(super) struct Flow {
-    /// Bytes read but not all written; the first `written` of them are.
+    /// Bytes read but not all written yet; the first `written` of them are.
     buffer: Vec<u8>,
     written: usize,
     /// The pipe with bytes read but not written, in a long flow.
     pipe: Option<Pipe>,
     long: bool,
-    /// Whether the source's first bytes are still to be acknowledged at once.
+    /// Whether the source's first bytes still have to be acknowledged at once.
     quick_ack: bool,
     moved: u64,
     source_ended: bool,
@@ -85,13 +86,13 @@ impl Flow {
         self.done
     }
 
-    /// Whether it waits for its source, and so notices the source's errors.
+    /// Whether it waits for its source, and thus notices the source's errors.
     pub(super) fn reads(&self) -> bool {
         !self.source_ended && self.buffer.is_empty() && self.pipe.is_none()
     }
 
-    /// Moves the bytes that can be moved now. Ready when the source's end of stream was passed on; if the flow is the `last`
-    /// of its connection, closing the sink will do that.
+    /// Moves the bytes that can be moved now. Ready when the source's end of stream has been passed on; if the flow
+    /// is the `last` of its connection, closing the sink will do that.
     pub(super) fn pump(
         &mut self,
         cx: &mut Context<'_>,
@@ -123,7 +124,7 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Writes the buffered bytes, and frees the buffer once it is written.
+    /// Writes the buffered bytes, and frees the buffer once all are written.
     fn flush(&mut self, cx: &mut Context<'_>, sink: &TcpStream) -> Poll<io::Result<()>> {
         while self.written < self.buffer.len() {
             ready!(sink.poll_write_ready(cx))?;
@@ -151,7 +152,7 @@ impl Flow {
     fn splice(&mut self, source: &TcpStream, sink: &TcpStream, mut pipe: Pipe) -> Result<(), FlowError> {
         let filled = source.try_io(Interest::READABLE, || pipe.fill(source));
         match filled {
-            // The next read finds out whether that is the end of the stream.
+            // The next read shows whether that is the end of the stream.
             Ok(0) => self.long = false,
             Ok(count) => {
                 self.long = count >= CHUNK;
@@ -179,7 +180,7 @@ impl Flow {
         let mut flags = SendFlags::empty();
         let mut broken = None;
         if closed && 0 < count && count < scratch.len() {
-            // The end of the stream follows these bytes: with MSG_MORE both leave in one packet.
+            // The end of the stream follows these bytes: with MSG_MORE both go in one packet.
             match receive(source, &mut scratch[count..]) {
                 Ok(rest) => {
                     self.source_ended = rest == Some(0);
@@ -212,7 +213,7 @@ pub(super) fn read_initial_data(client: &TcpStream) -> Vec<u8> {
             Ok(None) => receive(client, scratch),
             known => known,
         };
-        // The next read meets the error again.
+        // The next read returns the error again.
         let count = count.ok().flatten().unwrap_or(0);
         scratch[..count].to_vec()
     })
@@ -248,7 +249,7 @@ fn has_closed(source: &TcpStream) -> bool {
 /// Reads the available bytes: `None` if it would block, 0 at the end of the stream.
 ///
 /// A read that does not fill the buffer has emptied the socket, and a new event follows when more arrives (epoll(7),
-/// edge-triggered). Reporting "would block" to the runtime then saves a read that would return just that.
+/// edge-triggered). Reporting "would block" to the runtime then saves a read that would return exactly that.
 fn read(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     let mut count = None;
     let outcome = source.try_io(Interest::READABLE, || {
@@ -292,7 +293,7 @@ mod tests {
         (near.unwrap(), far.unwrap().0)
     }
 
-    /// The first of several pieces of an answer: the instance may wait for the ACK before it sends the next.
+    /// The first part of an answer: the instance may wait for the ACK before it sends the next.
     #[tokio::test]
     async fn the_first_bytes_are_acknowledged_at_once() {
         let (source, mut instance) = connected().await;

@@ -23,10 +23,10 @@ use crate::serve::{drained, serve, serve_backlog};
 /// Backlog: connections that the kernel may hold for us, up to its own limit `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Timeout for connections to end after they were aborted, which takes them one poll.
+/// Timeout for aborted connections to end, which takes them one poll.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An address that cannot be listened on.
+/// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}")]
 pub struct BindError {
@@ -76,7 +76,7 @@ impl Listener {
         workers: &Workers,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Inherited by accepted connections, which saves a system call on each.
+        // Inherited by accepted connections, which saves a system call for each.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         let this = Self {
             local: listener.local_addr()?,
@@ -141,14 +141,14 @@ impl Listener {
         self.shared.sessions.all().iter().map(|s| s.view()).collect()
     }
 
-    /// Aborts the connections that match, with a reset on both sides. Returns their number.
+    /// Aborts the matching connections, with a reset on both sides. Returns their number.
     pub fn abort_sessions(&self, matches: impl Fn(&SessionView) -> bool) -> usize {
         let all = self.shared.sessions.all();
         all.iter().filter(|s| matches(&s.view()) && s.abort()).count()
     }
 
-    /// Stops accepting soon, without waiting for it. Open connections live on; those in the backlog are still served, up to
-    /// the limit of connections.
+    /// Makes the listener stop accepting soon, without waiting for it. Open connections live on; those in the backlog
+    /// are still served, up to the limit of connections.
     pub fn stop_accepting(&self) {
         self.stop.cancel();
     }
@@ -164,8 +164,8 @@ impl Listener {
         self.accepting.is_empty() && self.active() == 0
     }
 
-    /// Stops accepting, waits until connections have ended, and after the timeout aborts those that are left. Returns their
-    /// number. Takes at most a second longer than the timeout.
+    /// Stops accepting, waits until connections have ended, and after the timeout aborts the remaining ones. Returns
+    /// their number. Takes at most a second longer than the timeout.
     pub async fn drain(&self, timeout: Duration) -> usize {
         self.close().await;
         if drained(&self.connections, timeout).await {

@@ -9,10 +9,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// Capacity of a pipe in bytes, and so the most that a slow receiver's flow holds.
+/// Capacity of a pipe in bytes, and thus the most that a flow holds for a slow receiver.
 const CAPACITY: usize = 256 * 1024;
 
-/// Maximum number of pipes of the process, each of which takes two descriptors. Flows that get none are copied.
+/// Maximum number of pipes of the process, each of which takes two descriptors. Flows without a pipe are copied.
 const MAX_PIPES: usize = 256;
 
 /// Maximum number of empty pipes that a thread keeps for reuse.
@@ -65,13 +65,13 @@ impl Pipe {
         });
     }
 
-    /// Bytes in it.
+    /// Number of bytes in it.
     pub(super) fn held(&self) -> usize {
         self.held
     }
 
-    /// Moves the socket's available bytes into the pipe; 0 if only a read makes progress: at the end of the stream, and
-    /// before an urgent byte. To be called on an empty pipe: then "would block" is about the socket.
+    /// Moves the socket's available bytes into the pipe. Returns 0 if only a read makes progress: at the end of the
+    /// stream, and before an urgent byte. Call it on an empty pipe: then "would block" is about the socket.
     pub(super) fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
         let taken = match moved(&source, &self.entrance, CAPACITY) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && can_be_read(&source) => 0,
@@ -81,7 +81,7 @@ impl Pipe {
         Ok(taken)
     }
 
-    /// Moves its bytes to the socket, as many as that takes.
+    /// Moves its bytes to the socket, as many as the socket takes.
     pub(super) fn drain(&mut self, sink: impl AsFd) -> io::Result<usize> {
         let taken = moved(&self.exit, sink, self.held)?;
         self.held -= taken;

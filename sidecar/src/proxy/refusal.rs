@@ -9,9 +9,9 @@ use super::connect::Reason;
 pub enum Refusal {
     /// The security group denies its client.
     Denied,
-    /// SOCKS5: the handshake violated the protocol, asked for something not supported, or was not finished.
+    /// SOCKS5: the handshake violated the protocol, requested something unsupported, or was not finished.
     Handshake,
-    /// SOCKS5: the handshake took too long.
+    /// SOCKS5: the handshake exceeded its timeout.
     HandshakeTimeout,
     /// SOCKS5: the destination is not a backend.
     NotAllowed,
@@ -32,7 +32,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// All of them.
+    /// Every reason.
     pub const ALL: [Self; 11] = [
         Self::Denied,
         Self::Handshake,

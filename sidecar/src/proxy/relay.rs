@@ -1,8 +1,9 @@
 //! Relays bytes between client and instance until both are done.
 //!
-//! Each direction ends on its own: the end of one side's stream is passed on to the other side, which may go on sending. A
-//! reset is passed on as a reset. A connection without bytes in flight holds no buffer: bytes go through a scratch buffer of
-//! the worker thread, and only bytes that the receiver does not take are kept; until it does, no more is read.
+//! Each direction ends on its own: the end of one side's stream is passed on to the other side, which may go on
+//! sending. A reset is passed on as a reset. A connection without bytes in flight holds no buffer: bytes go through a
+//! scratch buffer of the worker thread, and only bytes that the receiver does not take are kept. No more is read
+//! until the receiver takes them.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -81,13 +82,13 @@ pub struct InitialData {
     pub sent: usize,
 }
 
-/// Relays until both sides are done, the idle timeout passes, `abort` returns a reason, or the connection fails. The caller
-/// then drops both streams: that closes them in order after [`End::Finished`], and otherwise with a reset, by which a peer
-/// tells the end from that of a complete stream.
+/// Relays until both sides are done, the idle timeout passes, `abort` returns a reason, or the connection fails. The
+/// caller then drops both streams: that closes them in order after [`End::Finished`], and otherwise with a reset, by
+/// which a peer distinguishes an abort from the end of a complete stream.
 ///
 /// `meter` gets the bytes written, including the initial data sent before.
 ///
-/// The flows are created outside of the future, which would otherwise hold their arguments too.
+/// The flows are created outside of the future, which would otherwise hold their arguments as well.
 pub fn relay(
     client: &TcpStream,
     instance: &TcpStream,
@@ -109,7 +110,7 @@ pub fn relay(
             // A side that is not read, because its stream has ended or its bytes cannot be written now, reports a reset
             // only as an error event. Boxed when first needed: few connections need it.
             let (mut client_error, mut instance_error) = (None, None);
-            // One timer for both directions: activity only records the time, and the timer is reset when it fires.
+            // One timer for both directions: activity only records the time, and the timer is re-armed when it fires.
             let mut last = Instant::now();
             let mut timer = pin!(sleep_until(last + idle));
             poll_fn(|cx| {
@@ -167,7 +168,7 @@ pub fn relay(
         };
         if end != End::Finished {
             for stream in [client, instance] {
-                // On failure the connection is gone already.
+                // On failure the connection has already ended.
                 let _ = stream.set_zero_linger();
             }
         }

@@ -22,7 +22,7 @@ pub struct SessionView {
     pub instance_local: Option<SocketAddr>,
     /// The instance's address; `None` until it is connected.
     pub instance: Option<SocketAddr>,
-    /// The backends' name, or the destination that a SOCKS5 client asked for; empty until it is known.
+    /// The backends' name, or the destination that a SOCKS5 client requested; empty until it is known.
     pub destination: String,
     /// The instance's group; `None` until it is connected, or if it is not a backend.
     pub group: Option<String>,
@@ -53,7 +53,7 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 struct Connected {
-    /// The connection. Our address on this side is read from it only when listed, because that is a system call.
+    /// The socket. Our address on this side is read from it only when listed, because that takes a system call.
     stream: Weak<TcpStream>,
     instance: SocketAddr,
     backend: Option<(Arc<ServerGroup>, Arc<Server>)>,
@@ -95,7 +95,7 @@ impl Session {
         });
     }
 
-    /// Counts bytes passed. Called by the connection's own task only.
+    /// Counts bytes passed. Only the connection's own task calls it.
     pub(super) fn moved(&self, direction: Direction, bytes: u64) {
         let count = match direction {
             Direction::ToInstance => &self.to_instance,
@@ -113,13 +113,13 @@ impl Session {
     pub(super) fn abort(&self) -> bool {
         let first = !self.is_aborted.swap(true, Ordering::Relaxed);
         if first {
-            // The one task that waits, now or later, gets this permit.
+            // The only task that waits, now or later, gets this permit.
             self.abort.notify_one();
         }
         first
     }
 
-    /// Waits until the connection is aborted. Called by the connection's own task only; returns once.
+    /// Waits until the connection is aborted. Only the connection's own task calls it; it returns once.
     pub(super) async fn aborted(&self) {
         self.abort.notified().await;
     }

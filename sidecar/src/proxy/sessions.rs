@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::session::Session;
 
-/// Number of locks: connections start and end on all worker threads, and with this many they rarely contend.
+/// Number of locks. Connections start and end on all worker threads; with this many locks they rarely contend.
 const SHARDS: usize = 16;
 
 type Shard = HashMap<u64, Arc<Session>>;
@@ -47,6 +47,6 @@ impl Sessions {
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // A panic while the lock is held leaves no change half made.
+    // A panic while the lock is held leaves no change half done.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,7 +18,7 @@ use super::workers::Workers;
 use super::{Limits, Refusal};
 use crate::balance::{ServerGroups, Tried};
 
-/// A running load balancer. Dropped, it stops accepting; its connections live on.
+/// A running load balancer. When dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
 pub struct TcpLb {
     listener: Listener,
@@ -32,7 +32,7 @@ struct Service {
 }
 
 impl TcpLb {
-    /// Starts to connect the clients of a bound listener to the backends. Serves all clients, or those that the security
+    /// Starts to connect the clients of a bound listener to the backends: all clients, or those that the security
     /// group allows.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Handle for Service {
         };
         match reached {
             Some(Ok(connected)) => connection.relay(client, connected, initial).await,
-            // The client sees what it would see if the instance refused.
+            // The client sees what it would see if the instance refused the connection.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
             None => connection.reset(client, Refusal::Aborted, &End::Aborted),
         }

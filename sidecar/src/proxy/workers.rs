@@ -1,5 +1,6 @@
-//! Worker threads, which relay connections. Each has a runtime of its own, and a connection stays on the worker that accepted
-//! it: nothing is handed from thread to thread, and the mesh and the control plane, on their own thread, do not delay it.
+//! Worker threads, which relay connections. Each has its own runtime, and a connection stays on the worker that
+//! accepted it: no thread hands work to another, and the mesh and the control plane, on their own thread, do not
+//! delay connections.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,7 @@ const BLOCKING_THREADS: usize = 2;
 #[derive(Debug, Clone, Default)]
 pub struct Workers(Option<Arc<[Handle]>>);
 
-/// The threads of [`Workers`]. Dropping this ends them and the connections that are left.
+/// The threads of [`Workers`]. Dropping this ends them and their remaining connections.
 #[derive(Debug)]
 pub struct WorkerThreads {
     stop: CancellationToken,
@@ -26,7 +27,7 @@ impl Workers {
     /// Starts `count` threads, at least one.
     ///
     /// # Errors
-    /// When the system gives no thread or no epoll instance.
+    /// When the system cannot create a thread or an epoll instance.
     pub fn start(count: usize) -> io::Result<(Self, WorkerThreads)> {
         let stop = CancellationToken::new();
         let mut handles = Vec::new();
@@ -37,14 +38,14 @@ impl Workers {
         for index in 0..count.max(1) {
             let (built, building) = mpsc::channel();
             let stop = stop.clone();
-            // Built on its thread: a runtime must not be dropped on a thread of another runtime, as would happen if no
-            // thread could be started.
+            // Built on its own thread: a runtime must not be dropped on a thread of another runtime, which would
+            // happen if no thread could be started.
             let run = move || {
                 let runtime = Builder::new_current_thread()
                     .max_blocking_threads(BLOCKING_THREADS)
                     .enable_all()
                     .build();
-                // The starter waits for this message.
+                // The starting thread waits for this message.
                 let runtime = match runtime {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(built.send(Err(error))),
@@ -74,7 +75,7 @@ impl Drop for WorkerThreads {
     fn drop(&mut self) {
         self.stop.cancel();
         for thread in self.threads.drain(..) {
-            // Tasks do not block, so this takes at most one poll. A panic of the worker was reported already.
+            // Tasks do not block, so this takes at most one poll. A panic of the worker has already been reported.
             let _ = thread.join();
         }
     }

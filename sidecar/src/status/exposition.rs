@@ -43,13 +43,13 @@ impl Page {
         Metric { page: self, name }
     }
 
-    /// The page as it is served.
+    /// The page as served.
     pub(super) fn into_text(self) -> String {
         self.text
     }
 
     fn push(&mut self, text: std::fmt::Arguments<'_>) {
-        // Writing to a string does not fail.
+        // Writing to a String cannot fail.
         let _ = self.text.write_fmt(text);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn page(view: &mesh::View, controller: &Controller) -> Page {
         .filter(|s| s.learned)
         .map(|s| (s.address, State::of(s.up)))
         .collect();
-    // An instance that no group here checks is up: its own sidecar checks it.
+    // An instance that no group here checks is up, because its own sidecar checks it.
     let state = |i: &mesh::InstanceView| -> State {
         let address = i.address.parse().map(|ip| SocketAddr::new(ip, i.port));
         address

@@ -26,7 +26,7 @@ pub enum Phase {
     Draining,
 }
 
-/// The mesh, as shown on the pages.
+/// The mesh's data for the pages.
 #[derive(Debug)]
 pub struct MeshStatus {
     /// The node's view.
@@ -44,7 +44,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Pages about this phase, control plane and mesh.
+    /// The pages for this phase, control plane and mesh.
     #[must_use]
     pub fn new(phase: watch::Receiver<Phase>, controller: Arc<Controller>, mesh: Option<MeshStatus>) -> Self {
         Self {

@@ -17,7 +17,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Reads the figures. Does not block: /proc has no disk behind it.
+    /// Reads the figures. Does not block, because /proc is not backed by a disk.
     pub(super) fn read() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -32,7 +32,8 @@ impl Process {
     }
 }
 
-/// Number of open descriptors: the directory's size since Linux 6.2 (proc_pid_fd(5)), before that a count of its entries.
+/// Number of open descriptors: the directory's size since Linux 6.2 (proc_pid_fd(5)); with older kernels, the number
+/// of its entries.
 fn open_files() -> Option<u64> {
     let directory = Path::new("/proc/self/fd");
     match directory.metadata().ok()?.len() {
@@ -46,8 +47,8 @@ fn field(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// User and system time (proc_pid_stat(5), fields 14 and 15); the second field may have spaces, its end is the last
-/// parenthesis.
+/// User and system CPU time (proc_pid_stat(5), fields 14 and 15). The second field may contain spaces; it ends at the
+/// last parenthesis.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);

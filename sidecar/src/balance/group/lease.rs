@@ -14,7 +14,7 @@ use crate::balance::server::Server;
 pub struct Lease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
-    /// Times the server had gone down when it was picked.
+    /// Number of times that the server had gone down when it was picked.
     downs: u64,
 }
 
@@ -46,8 +46,8 @@ impl Lease {
         &self.group
     }
 
-    /// Waits until the server is down, because its node is or its health checks get no answer. From then on nothing comes
-    /// from it. A server that was withdrawn or removed is not down.
+    /// Waits until the server is down, because its node is or its health checks get no answer. Nothing more comes
+    /// from it then. A server that was withdrawn or removed is not down.
     pub async fn down(&self) {
         self.server.down_signal.after(self.downs).await;
     }
@@ -84,7 +84,7 @@ impl Drop for Lease {
     }
 }
 
-/// A server that could not be connected to. The connection is not active on it any more.
+/// A server that could not be connected to. The connection no longer counts as active on it.
 #[derive(Debug)]
 pub struct FailedLease {
     group: Arc<ServerGroup>,
@@ -93,8 +93,8 @@ pub struct FailedLease {
 }
 
 impl FailedLease {
-    /// Ejects the endpoint and has its health checked at once: until a check passes, it is picked only if no other candidate
-    /// is left. Does nothing if the failure was ours.
+    /// Ejects the endpoint and has its health checked at once: until a check passes, it is picked only if no other
+    /// candidate is left. Does nothing if the failure was ours.
     pub fn eject(&self) {
         if self.failure != Failure::OutOfRoom {
             self.group.eject(&self.server);

@@ -1,4 +1,4 @@
-//! Which servers a group has: configured ones are added and removed one by one, learned ones are replaced as a whole.
+//! The servers of a group: configured ones are added and removed one by one, learned ones are replaced as a whole.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ impl ServerGroup {
         self.set_learned_marking_down(servers, |_| false);
     }
 
-    /// As [`Self::set_learned`], but the servers that are gone and for which `is_down` holds are marked as down, which ends
+    /// As [`Self::set_learned`], but the removed servers for which `is_down` holds are marked as down, which ends
     /// their connections.
     pub fn set_learned_marking_down(
         &self,

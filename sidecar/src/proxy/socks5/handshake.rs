@@ -44,7 +44,7 @@ pub(super) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The reply to the client; `None` if it does not speak SOCKS5 or is gone.
+    /// The reply to the client; `None` if it does not use SOCKS5 or has disconnected.
     pub(super) fn reply(&self) -> Option<Vec<u8>> {
         match self {
             Self::Left | Self::Broke(_) | Self::TooSlow(_) | Self::Greeting(_) => None,
@@ -86,8 +86,8 @@ async fn exchange(client: &mut TcpStream) -> Result<Negotiated, HandshakeError> 
     })
 }
 
-/// Reads until `bytes` holds a whole message, and removes it. The decoder rejects a message as soon as it cannot become
-/// valid, so `bytes` stays small.
+/// Reads until `bytes` holds a whole message, and removes it. The decoder rejects a message as soon as it can no
+/// longer become valid, so `bytes` stays small.
 async fn message<T>(
     client: &mut TcpStream,
     bytes: &mut Vec<u8>,

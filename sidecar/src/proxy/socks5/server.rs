@@ -26,7 +26,7 @@ use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
 
-/// A running SOCKS5 server. Dropped, it stops accepting; its connections live on.
+/// A running SOCKS5 server. When dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
 pub struct Socks5Server {
     listener: Listener,
@@ -44,8 +44,9 @@ struct Service {
 }
 
 impl Socks5Server {
-    /// Starts to serve the clients of a bound listener: all, or those that the security group allows. Destinations are the
-    /// names of the backends' groups and the addresses of their servers; any other only with `allow_non_backend`.
+    /// Starts to serve the clients of a bound listener: all, or those that the security group allows. Allowed
+    /// destinations are the names of the backends' groups and the addresses of their servers; any other only with
+    /// `allow_non_backend`.
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -155,7 +156,7 @@ impl Service {
         None
     }
 
-    /// Reads the request, connects, and replies. Returns also the data that the client sent after its request.
+    /// Reads the request, connects, and replies. Also returns the data that the client sent after its request.
     async fn reach(
         &self,
         client: &mut TcpStream,
@@ -216,7 +217,7 @@ impl Service {
     }
 }
 
-/// The destination's address, also if the client sent it as a domain name, with IPv4-mapped IPv6 converted to IPv4;
+/// The destination's address, even if the client sent it as a domain name, with IPv4-mapped IPv6 converted to IPv4;
 /// otherwise its name and port.
 fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
     let (ip, port) = match destination {

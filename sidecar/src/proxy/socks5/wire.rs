@@ -1,7 +1,7 @@
-//! The messages of SOCKS5 (RFC 1928): bytes to types and back, no sockets.
+//! Codec of the SOCKS5 messages (RFC 1928); no sockets.
 //!
-//! Decoders get the bytes received so far, from the beginning of a message. They return the message and its length, or
-//! `None` while it is incomplete, and fail as soon as it cannot become valid any more.
+//! Decoders get the bytes received so far, from the beginning of a message. They return the message and its length,
+//! or `None` while it is incomplete, and fail as soon as it can no longer become valid.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ pub enum WireError {
     /// An address type that RFC 1928 does not know.
     #[error("the address type is {0}, expected 1, 3 or 4")]
     AddressType(u8),
-    /// The domain name is empty or has bytes that are not visible ASCII.
+    /// The domain name is empty or contains bytes that are not visible ASCII.
     #[error("the domain name is empty or not visible ASCII")]
     Domain,
 }
@@ -78,7 +78,7 @@ pub enum ReplyCode {
     HostUnreachable = 0x04,
     /// All instances refused.
     ConnectionRefused = 0x05,
-    /// An instance did not answer before the timeout; the only code about time.
+    /// An instance did not answer before the timeout: the only code about time.
     TtlExpired = 0x06,
     /// Only CONNECT is served.
     CommandNotSupported = 0x07,
@@ -104,7 +104,7 @@ impl Greeting {
         }))
     }
 
-    /// Writes the greeting as a client does; methods beyond the 255th are left out.
+    /// Writes the greeting as a client does; methods after the 255th are left out.
     pub fn encode(&self) -> Vec<u8> {
         let count = u8::try_from(self.methods.len()).unwrap_or(u8::MAX);
         let mut bytes = vec![VERSION, count];

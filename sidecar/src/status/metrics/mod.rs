@@ -10,7 +10,7 @@ use super::process::Process;
 use crate::balance::{Connects, ServerView, Totals};
 use crate::control::{Controller, GroupView, ListenerView};
 
-/// Maximum number of listeners, groups and servers that are shown one by one, which bounds the page.
+/// Maximum number of listeners, groups and servers that are shown individually, which bounds the page.
 const MAX_SHOWN: usize = 512;
 
 /// The page.
