@@ -265,7 +265,7 @@ async fn without_a_docker_engine_and_a_flag_it_runs_processes_and_says_why() {
         let result = mesh.harness(&[command]).await.unwrap();
         assert_eq!(result.code, Some(2), "{result:#?}");
         assert!(
-            result.errors.contains("only processes were looked at"),
+            result.errors.contains("only local processes were checked"),
             "{result:#?}"
         );
     }

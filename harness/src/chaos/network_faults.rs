@@ -60,7 +60,7 @@ impl NetworkFaults {
     /// Injects a network fault.
     ///
     /// # Errors
-    /// The engine does not support network faults, or the engine's.
+    /// The engine does not support network faults, or the engine fails.
     pub async fn inject(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |wanted| wanted.faults.push(fault.clone()));
         self.update(mesh).await
@@ -69,7 +69,7 @@ impl NetworkFaults {
     /// Heals an injected fault.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn heal(&self, fault: &Fault, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |wanted| {
             if let Some(at) = wanted.faults.iter().position(|active| active == fault) {
@@ -82,7 +82,7 @@ impl NetworkFaults {
     /// Applies the active faults again after a member's restart, which discards its rules and may change its address.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn reapply(&self, member: &str, mesh: &Mesh) -> Result<(), Error> {
         self.wanted(mesh, |_| {});
         if let Some(sender) = self.senders.get(member) {

@@ -51,7 +51,7 @@ impl Experiment {
     /// each phase of a fault.
     ///
     /// # Errors
-    /// [`Error::Check`] with the last log lines if the mesh did not recover; or the engine's.
+    /// [`Error::Check`] with the last log lines if the mesh did not recover, or the engine fails.
     pub async fn run(
         &self,
         mesh: Mesh,

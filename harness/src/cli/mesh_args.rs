@@ -67,7 +67,7 @@ impl MeshArgs {
     /// Attaches to the running mesh.
     ///
     /// # Errors
-    /// It is not running, or the engine's.
+    /// It is not running, or the engine fails.
     pub(super) async fn attach(&self) -> Result<Mesh, Error> {
         let name = self.name()?;
         let topology = Checkout::find()?.topology(&name)?;

@@ -14,7 +14,7 @@ use crate::http;
 pub struct Answer {
     /// The service's short name.
     pub service: String,
-    /// The host that answered: the first 12 digits of its container's id.
+    /// Name of the host that answered: the first 12 digits of its container's id.
     pub host: String,
     /// The port that its sidecar assigned to it.
     pub port: u16,
@@ -23,10 +23,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Parses a body, which must be byte for byte what a service writes.
+    /// Parses a body. Any byte that differs from what a service writes is an error.
     ///
     /// # Errors
-    /// The body and what was expected.
+    /// The actual and the expected body.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(body);
         let answer: Self = serde_json::from_str(&text).map_err(|error| format!("{text:?}: {error}"))?;
@@ -51,7 +51,7 @@ impl Answer {
 /// Sends a request on `route`, whose published port is `address`.
 ///
 /// # Errors
-/// No response within `limit`, a status other than 200, a malformed body, or another service's.
+/// No response within `limit`, a status other than 200, a malformed body, or the body of another service.
 pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
     let response = http::get(address, &route.target, limit)
         .await

@@ -16,7 +16,7 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Finds the checkout around the current directory, else the one that this program was built from.
+    /// Finds the checkout that contains the current directory, otherwise the one that this program was built from.
     ///
     /// # Errors
     /// Neither exists.
@@ -40,13 +40,13 @@ impl Checkout {
         &self.root
     }
 
-    /// Cargo's target directory: `CARGO_TARGET_DIR` as cargo interprets it, else `target`.
+    /// Cargo's target directory: `CARGO_TARGET_DIR`, relative to the current directory, otherwise `target`.
     pub fn target(&self) -> PathBuf {
         let current = std::env::current_dir().unwrap_or_default();
         target(&self.root, &current, std::env::var_os("CARGO_TARGET_DIR"))
     }
 
-    /// The mesh that its Compose file describes, under this project name.
+    /// The topology that the Compose file describes, under this project name.
     ///
     /// # Errors
     /// The file is missing, malformed, or does not describe a mesh.

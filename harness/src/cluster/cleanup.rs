@@ -1,4 +1,4 @@
-//! Removing containers and networks: a run's, a project's, and those that crashed runs left.
+//! Removes the containers and networks of a run, of a project, or of crashed runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use crate::engine::owner::{Life, Owner};
 use crate::engine::{Engine, EngineError, label};
 use crate::wait;
 
-/// Timeout for removals, which are repeated because a container that is still ending keeps its network in use.
+/// Timeout for removals. They are repeated, because a network cannot be removed while a container on it is stopping.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Time between two attempts.
+/// Interval between two attempts.
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// Kills and removes all containers and networks with the label `key=value`.
 ///
 /// # Errors
-/// One is still there after 30 s, or the engine's.
+/// A container or network still exists after 30 s, or the engine fails.
 pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<(), EngineError> {
     engine.settled().await;
     let attempt = async || match remove_once(engine, key, value).await {
@@ -28,13 +28,14 @@ pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<
     match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
         Ok(result) => result,
         Err(expired) => Err(EngineError::Other {
-            what: format!("removing what has the label {key}={value}"),
+            what: format!("removing all resources with the label {key}={value}"),
             reason: expired.to_string(),
         }),
     }
 }
 
-/// Attempts that once. Returns the names of what was there, then the errors of removals: if it is empty, nothing is left.
+/// Makes one attempt to remove them. Returns the names of the containers and networks found, followed by the errors of
+/// the removals. If the result is empty, nothing is left.
 ///
 /// # Errors
 /// Containers or networks cannot be listed.
@@ -53,11 +54,11 @@ pub async fn remove_once(engine: &Engine, key: &str, value: &str) -> Result<Vec<
     Ok(there)
 }
 
-/// Removes what harness processes that have ended left, and returns it. What belongs to a running process, to a process
-/// on another machine, or to no process (`--detach`) stays.
+/// Removes and returns the leftovers of harness processes that have ended. Resources of a running process, of a process
+/// on another machine, or of no process (`--detach`) are kept.
 ///
 /// # Errors
-/// The engine's.
+/// The engine fails.
 pub async fn sweep(engine: &Engine) -> Result<Vec<Leftover>, EngineError> {
     let containers = engine.containers(label::OWNER).await?;
     let networks = engine.networks(label::OWNER).await?;
@@ -69,16 +70,16 @@ pub async fn sweep(engine: &Engine) -> Result<Vec<Leftover>, EngineError> {
     Ok(left)
 }
 
-/// What a run left whose process has ended.
+/// The leftovers of a run whose process has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The run, as in the labels.
+    /// The run's id, the value of its label.
     pub run: String,
-    /// The projects of its meshes; none if only helpers are left, which belong to no project.
+    /// The projects of its meshes. Empty if only helpers are left: they belong to no project.
     pub projects: BTreeSet<String>,
 }
 
-/// The runs whose process has ended, from the labels of all that has an owner.
+/// The leftovers among resources with these labels, grouped by run.
 fn leftovers<'a>(labels: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec<Leftover> {
     let ended = |text: &String| match text.parse() {
         Ok(Owner::Process(process)) => process.life() == Life::Ended,
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_ended_is_found_by_anything_it_left() {
+    fn a_run_that_ended_is_found_by_any_of_its_leftovers() {
         let here = Owner::Process(Process::this()).to_string();
         let (ended, detached) = (ended_owner(), Owner::Detached.to_string());
         let all = [

@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Time between two attempts.
+/// Interval between two attempts.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// A held lock; dropping it releases it, and so does the end of the process.
+/// A held lock. It is released when it is dropped or when the process ends.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
@@ -42,7 +42,7 @@ mod tests {
         let first = FileLock::acquire(&path).await.unwrap();
         let mut second = std::pin::pin!(FileLock::acquire(&path));
         let early = tokio::time::timeout(3 * PERIOD, &mut second).await;
-        assert!(early.is_err(), "both are held");
+        assert!(early.is_err(), "the lock is held twice");
         drop(first);
         let late = tokio::time::timeout(Duration::from_secs(10), second).await;
         late.unwrap().unwrap();

@@ -14,9 +14,9 @@ const PAGE: &str = "/mesh";
 pub struct View {
     /// The sidecar itself.
     pub node: Node,
-    /// Its digest of the healthy nodes, equal on all sidecars that agree on them.
+    /// Digest of the healthy nodes that it knows. Sidecars with the same set of healthy nodes have the same digest.
     pub hash: String,
-    /// Every node that it knows, itself included.
+    /// Every node that it knows, including itself.
     pub nodes: Vec<Node>,
     /// Every service that it knows.
     pub services: Vec<ServiceView>,
@@ -28,7 +28,7 @@ pub struct View {
     pub registrations: Vec<Registered>,
 }
 
-/// A sidecar as a node of the mesh.
+/// A node of the mesh: one sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
@@ -82,7 +82,7 @@ pub struct Server {
     pub address: SocketAddr,
     /// Its weight in balancing.
     pub weight: u32,
-    /// `UP` or `DOWN`, by the group's own health check.
+    /// `UP` or `DOWN`, as determined by the group's own health check.
     pub state: String,
 }
 
@@ -106,7 +106,7 @@ impl View {
         Some(SocketAddr::new(up.address, up.port))
     }
 
-    /// Whether the server group of this name has `address` as a server that is up.
+    /// Whether the server group `group` has a server at `address` that is up.
     pub fn up(&self, group: &str, address: SocketAddr) -> bool {
         let groups = self.groups.iter().filter(|known| known.name == group);
         let mut servers = groups.flat_map(|group| &group.servers);
@@ -117,12 +117,12 @@ impl View {
 /// Fetches the view from the status listener at `address`.
 ///
 /// # Errors
-/// Why there is none, as the end of a sentence.
+/// The reason that there is none, as the end of a sentence.
 pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String> {
     read(http::get(address, PAGE, limit).await)
 }
 
-/// The same on a kept connection.
+/// As [`fetch`], on a persistent connection.
 ///
 /// # Errors
 /// As [`fetch`].
@@ -135,7 +135,7 @@ fn read(answered: Result<Response, HttpError>) -> Result<View, String> {
     if response.status != 200 {
         return Err(format!("{PAGE} answered with status {}", response.status));
     }
-    serde_json::from_slice(&response.body).map_err(|error| format!("{PAGE} is not understood: {error}"))
+    serde_json::from_slice(&response.body).map_err(|error| format!("{PAGE} is malformed: {error}"))
 }
 
 #[cfg(test)]

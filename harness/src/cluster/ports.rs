@@ -1,4 +1,4 @@
-//! Checks that the mesh's host ports are free, and names what holds a port that is not.
+//! Checks that the mesh's host ports are free, and finds the process or container that holds a port.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::cluster::topology::Topology;
 use crate::engine::{Container, Engine, EngineChoice, EngineError, label};
 use crate::error::Error;
 
-/// The end of [`process`]'s description of Docker's own process that holds a port for a container.
+/// Suffix of [`process`]'s description of the process that holds a published port on behalf of Docker.
 const PROXY: &str = "(docker-proxy)";
 /// Timeout for listing the containers of the engine that the mesh does not run on.
 const OTHER_LIMIT: Duration = Duration::from_secs(2);
-/// Attempts to find the container that such a process holds a port for, and the time between two.
+/// Number of attempts to find the container for which Docker's proxy process holds a port, and their interval.
 const PROXY_LOOKS: usize = 10;
 const PROXY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Checks that the topology's fixed host ports are free. Those that containers of the run `own` hold count as free.
+/// Checks that the topology's fixed host ports are free. Ports held by containers of the run `own` count as free.
 ///
 /// # Errors
-/// Ports that are taken, each with its holder; or the engine's.
+/// Ports are taken: lists each with its holder. Or the engine fails.
 pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let mut held = Vec::new();
     for port in topology.members.iter().flat_map(|member| &member.service.ports) {
@@ -40,7 +40,7 @@ pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Resu
     Err(Error::environment(held.join("\n"), advice))
 }
 
-/// The container or else the process that holds a port; none if the port is free.
+/// The container or, if there is none, the process that holds a port; `None` if the port is free.
 async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, EngineError> {
     let describe = |container: &Container| format!("container {} ({})", container.name, container.image);
     let mut proxy = String::new();
@@ -56,10 +56,10 @@ async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<O
                     || format!("another user's process (`sudo ss -ltnp 'sport = :{port}'` shows which)");
                 found.ok().flatten().unwrap_or_else(unknown)
             }
-            // A port that only root may bind cannot be tried; the engine will report it.
+            // A privileged port cannot be tested without root; if it is taken, the engine reports it.
             Ok(_) | Err(_) => return Ok(None),
         };
-        // Another user's process is identified by the engine's container, if at all.
+        // The process may hold the port for a container of the other engine.
         let others = others(engine).await;
         if let Some(container) = publisher(&others, ip, port) {
             return Ok(Some(describe(container)));
@@ -68,13 +68,13 @@ async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<O
             return Ok(Some(process));
         }
         proxy = process;
-        // The engine lists a container's ports a little after it has bound them.
+        // The engine lists a container's ports shortly after it has bound them.
         tokio::time::sleep(PROXY_PERIOD).await;
     }
     Ok(Some(format!("{proxy} for a container that no engine lists")))
 }
 
-/// The containers of the engine that the mesh does not run on; none if it does not answer in time.
+/// The containers of the engine that the mesh does not run on; empty if it does not respond in time.
 async fn others(engine: &Engine) -> Vec<Container> {
     let other = match engine {
         Engine::Docker(_) => EngineChoice::Process,
@@ -94,13 +94,13 @@ fn publisher(all: &[Container], ip: Ipv4Addr, port: u16) -> Option<&Container> {
     all.iter().find(publishes)
 }
 
-/// Whether a listener at `bound` prevents one on `ip` with the same port.
+/// Whether a listener at `bound` prevents a listener on `ip` with the same port.
 fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
     let bound = bound.ip().to_canonical();
     bound.is_unspecified() || bound == ip || ip.is_unspecified() && bound.is_ipv4()
 }
 
-/// The process whose listener on `port` prevents one on `ip`, if this user may see it.
+/// The process whose listener on `port` prevents a listener on `ip`; `None` if it belongs to another user.
 fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     let sockets: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
@@ -131,11 +131,12 @@ fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     None
 }
 
-/// The inodes of sockets that listen on `port` and prevent a listener on `ip`, from a table as `net/tcp` of proc(5).
+/// The inodes of sockets that listen on `port` and prevent a listener on `ip`. `table` has the format of `/proc/net/tcp`
+/// (proc(5)).
 fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
     let system = ExplicitSystemInfo {
         is_little_endian: cfg!(target_endian = "little"),
-        // The table depends on the byte order only.
+        // Parsing this table does not use the boot time.
         boot_time_secs: 0,
         ticks_per_second: 0,
         page_size: 0,
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn only_listeners_on_the_port_that_overlap_count() {
-        // The addresses' byte order is the machine's; these read the same in either.
+        // The table has addresses in the machine's byte order; these are the same in both orders.
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
              0: 7F00007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
              1: 7F00007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n\
@@ -170,7 +171,7 @@ mod tests {
         std::fs::write(&file, table).unwrap();
         let here = |port| listening(&file, Ipv4Addr::new(127, 0, 0, 127), port);
         assert_eq!(here(8080), [4711]);
-        assert_eq!(here(8082), [4715], "a wildcard is everywhere");
+        assert_eq!(here(8082), [4715], "a wildcard overlaps every address");
         assert_eq!(here(9999), Vec::<u64>::new());
         assert_eq!(listening(&file, Ipv4Addr::new(127, 23, 23, 127), 8080), [4714]);
         assert_eq!(listening(&file, Ipv4Addr::UNSPECIFIED, 8080), [4711, 4714]);

@@ -1,12 +1,12 @@
-//! A mesh's name, the commands about the mesh of that name, and the error when there is none.
+//! The name of a mesh, the commands for that mesh, and the error if it does not exist.
 
 use crate::engine::Selected;
 use crate::error::Error;
 
-/// The name if none is given and `MESH_NAME` is not set.
+/// Default name if `MESH_NAME` is not set.
 const DEFAULT: &str = "example";
 
-/// The name if none is given.
+/// The default name: `MESH_NAME`, otherwise [`DEFAULT`].
 pub fn default_name() -> String {
     let named = std::env::var("MESH_NAME").ok();
     named
@@ -14,7 +14,7 @@ pub fn default_name() -> String {
         .unwrap_or_else(|| DEFAULT.to_owned())
 }
 
-/// The command line that runs the harness's `command` on the mesh `project`, for people to copy.
+/// The command line that runs the harness's `command` on the mesh `project`, for the user to copy.
 pub fn command(command: &str, project: &str) -> String {
     line(command, project, &default_name())
 }
@@ -28,7 +28,7 @@ fn line(command: &str, project: &str, default: &str) -> String {
     format!("cargo run -p harness -- {command}{flag}")
 }
 
-/// There is no mesh `name`.
+/// The error that there is no mesh `name`.
 pub fn no_mesh(name: &str) -> Error {
     Error::environment(
         format!("there is no mesh `{name}`"),
@@ -36,13 +36,15 @@ pub fn no_mesh(name: &str) -> Error {
     )
 }
 
-/// There is no mesh `name` on the selected engine; says so if another engine may have one but could not be asked.
+/// The error that there is no mesh `name` on the selected engine. Mentions Docker if it may have one but does not respond.
 pub fn not_found(selected: Selected, name: &str) -> Error {
     match selected.unreachable {
         Some(unreachable) => Error::environment(
-            format!("{unreachable}\nonly processes were looked at, and there is no mesh `{name}` among them"),
             format!(
-                "{}; or ask for processes only (--runtime process)",
+                "{unreachable}\nonly local processes were checked, and there is no mesh `{name}` among them"
+            ),
+            format!(
+                "{}; or check processes only (--runtime process)",
                 unreachable.advice()
             ),
         ),
@@ -90,7 +92,7 @@ mod tests {
             silent.contains("no Docker engine answers at /no/such"),
             "{silent}"
         );
-        assert!(silent.contains("only processes were looked at"), "{silent}");
+        assert!(silent.contains("only local processes were checked"), "{silent}");
         let none = error(None);
         assert!(none.starts_with("there is no mesh `m`"), "{none}");
     }

@@ -1,24 +1,24 @@
-//! Why an engine did not do what it was asked, and what the user can do about it.
+//! Errors of engines, with advice for the user.
 
 use std::path::PathBuf;
 
 use crate::error::Error;
 
-/// Why an engine did not do what it was asked.
+/// Why an operation of an engine failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// Nothing answers at the Docker engine's socket.
+    /// No engine answers at the Docker engine's socket.
     #[error("no Docker engine answers at {socket}: {reason}")]
     NoEngine {
         /// The socket's path.
         socket: String,
-        /// What happened instead.
+        /// The connection's error.
         reason: String,
     },
-    /// No Docker engine's socket is at the usual paths, and DOCKER_HOST names none.
+    /// There is no socket at the default paths, and DOCKER_HOST is not set.
     #[error("no Docker engine answers at {socket}: there is no such socket")]
     NoSocket {
-        /// The usual path.
+        /// The first default path.
         socket: String,
     },
     /// This user may not open the Docker engine's socket.
@@ -27,13 +27,13 @@ pub enum EngineError {
         /// The socket's path.
         socket: String,
     },
-    /// The engine has no network between containers that could be cut.
+    /// The engine does not support network faults: its nodes share the host's network.
     #[error("processes on this machine's loopback addresses cannot be cut from each other")]
     CannotCut,
     /// This system cannot run a mesh as processes.
     #[error("a mesh runs as plain processes on Linux only, and this is {system}")]
     Unsupported {
-        /// The system.
+        /// The operating system's name.
         system: String,
     },
     /// The process engine's state directory cannot be used.
@@ -41,7 +41,7 @@ pub enum EngineError {
     State {
         /// The directory.
         directory: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         reason: String,
     },
     /// A host port is taken.
@@ -49,7 +49,7 @@ pub enum EngineError {
     PortTaken {
         /// The container that publishes it.
         container: String,
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
     /// A container's name is taken.
@@ -58,26 +58,26 @@ pub enum EngineError {
         /// The name.
         name: String,
     },
-    /// A container, image or network does not exist (any more).
+    /// A container, image or network does not exist, or no longer.
     #[error("{what}: {reason}")]
     Missing {
-        /// What was attempted.
+        /// The failed operation.
         what: String,
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("{what}: {reason}")]
     Other {
-        /// What was attempted.
+        /// The failed operation.
         what: String,
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
 }
 
 impl EngineError {
-    /// What the user can do about it.
+    /// Advice for the user.
     pub fn advice(&self) -> String {
         match self {
             Self::CannotCut | Self::Unsupported { .. } => "use Docker (--runtime docker)".to_owned(),
@@ -91,7 +91,7 @@ impl EngineError {
                  use rootless Docker"
             ),
             Self::State { directory, .. } => format!(
-                "remove {} or make it yours alone (chmod 700), or choose another place for it with TMPDIR",
+                "remove {} or make it yours alone (chmod 700), or choose another directory with TMPDIR",
                 directory.display()
             ),
             Self::PortTaken { .. } => {
@@ -101,7 +101,7 @@ impl EngineError {
                 "remove that container (`docker rm -f {name}`), or use another project name (-p NAME)"
             ),
             Self::Missing { .. } => {
-                "something else changed the mesh meanwhile: take it down (`cargo run -p harness -- down`, with its -p \
+                "another process has changed the mesh: take it down (`cargo run -p harness -- down`, with its -p \
                  NAME) and start again"
                     .to_owned()
             }

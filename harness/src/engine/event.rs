@@ -1,29 +1,29 @@
-//! What happens to containers, as an engine reports it.
+//! Events of containers, as reported by an engine.
 
 use std::fmt;
 use std::time::SystemTime;
 
-/// Something that happened to a container.
+/// An event of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// When, by the engine's clock.
+    /// Time of the event, by the engine's clock.
     pub at: SystemTime,
     /// The container's id.
     pub id: String,
     /// The container's name.
     pub name: String,
-    /// What happened.
+    /// The kind of event.
     pub action: Action,
 }
 
-/// What happened, in Docker's words.
+/// The kind of event, in Docker's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// It was created.
     Create,
     /// It was started.
     Start,
-    /// It ended.
+    /// Its main process exited.
     Die {
         /// The exit code, if the engine knows it.
         exit_code: Option<i64>,
@@ -34,7 +34,7 @@ pub enum Action {
     Unpause,
     /// It was removed.
     Destroy,
-    /// Anything else, which changes neither its state nor its existence.
+    /// Any other event, which changes neither its state nor its existence.
     Other(String),
 }
 

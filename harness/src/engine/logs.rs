@@ -1,4 +1,4 @@
-//! What containers wrote, as lines.
+//! Log lines of containers.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 
 use super::EngineError;
 
-/// Bytes after which a line is cut, so that a program that never ends one cannot fill memory.
+/// Maximum length of a line in bytes; the rest starts a new line. Bounds the memory for output without line breaks.
 const MAX_LINE: usize = 64 * 1024;
 /// Timeout for reading the last lines of a log.
 const COLLECT_LIMIT: Duration = Duration::from_secs(5);
@@ -15,25 +15,25 @@ const COLLECT_LIMIT: Duration = Duration::from_secs(5);
 /// One line of a container's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// The text, without its end.
+    /// The text, without the line break.
     pub text: String,
 }
 
 pub(super) type LogStream = BoxStream<'static, Result<LogLine, EngineError>>;
 
-/// Which lines of a log are read, and in what form.
+/// Options for reading a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Only the last lines that are there already, this many; all if none.
+    /// Number of existing lines to read, counted from the end of the log; `None` reads all.
     pub tail: Option<usize>,
-    /// Whether later lines follow until the container stops.
+    /// Whether to continue with new lines until the container stops.
     pub follow: bool,
-    /// Whether each line begins with the time of its writing (RFC 3339, UTC, nine digits) and a space.
+    /// Whether each line is preceded by the time at which it was written (RFC 3339, UTC, nine digits) and a space.
     pub timestamps: bool,
 }
 
 impl LogOptions {
-    /// The last `count` lines.
+    /// Options for the last `count` lines.
     pub fn last(count: usize) -> Self {
         Self {
             tail: Some(count),
@@ -42,25 +42,25 @@ impl LogOptions {
     }
 }
 
-/// The lines of a log that is not followed; if it cannot be read, the reason as a line.
+/// The lines of a log that is not followed. If it cannot be read, the reason is the only line.
 pub(super) async fn collect(lines: LogStream) -> Vec<String> {
     let lines = lines.map(|line| match line {
         Ok(line) => line.text,
         Err(error) => error.to_string(),
     });
     let read = tokio::time::timeout(COLLECT_LIMIT, lines.collect()).await;
-    read.unwrap_or_else(|_| vec![format!("the log was not to be had within {COLLECT_LIMIT:?}")])
+    read.unwrap_or_else(|_| vec![format!("the log could not be read within {COLLECT_LIMIT:?}")])
 }
 
 /// Splits the bytes of a log into lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// The beginning of a line whose end has not been read.
+    /// The start of an incomplete line.
     rest: Vec<u8>,
 }
 
 impl Lines {
-    /// The lines that end in `bytes`.
+    /// Adds `bytes` and returns the lines that are now complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<LogLine> {
         let mut lines = Vec::new();
         for &byte in bytes {
@@ -74,7 +74,7 @@ impl Lines {
         lines
     }
 
-    /// The last line, if it lacks an end.
+    /// The last line, if it has no line break.
     pub(super) fn finish(&mut self) -> Option<LogLine> {
         let line = std::mem::take(&mut self.rest);
         let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();

@@ -1,5 +1,4 @@
-//! Engines, which run the mesh's containers: the Docker Engine, or processes of this machine with the same interface.
-//! Only `docker` names bollard.
+//! Engines run the mesh's containers: on the Docker Engine, or as processes of this machine with the same interface.
 
 mod docker;
 mod error;
@@ -32,15 +31,15 @@ pub mod label {
     pub const PROJECT: &str = "com.docker.compose.project";
     /// The service's key in the Compose file.
     pub const SERVICE: &str = "com.docker.compose.service";
-    /// The run that it was created for: unique to one start of one mesh.
+    /// The id of the run that created it, unique to one start of one mesh.
     pub const RUN: &str = "service-mesh.run";
     /// The owner of the mesh, see [`crate::engine::owner::Owner`].
     pub const OWNER: &str = "service-mesh.owner";
-    /// On an image: the digest of all that went into it.
+    /// On an image: the digest of its content and settings.
     pub const DIGEST: &str = "service-mesh.digest";
 }
 
-/// An engine; cheap to clone. Its operations fail with [`EngineError::Other`] unless they say more.
+/// An engine; cheap to clone. Operations fail with [`EngineError::Other`] unless their documentation names an error.
 #[derive(Debug, Clone)]
 pub enum Engine {
     /// The Docker Engine.
@@ -60,7 +59,7 @@ macro_rules! dispatch {
 }
 
 impl Engine {
-    /// Its name, as `--runtime` takes it.
+    /// Its name, as accepted by `--runtime`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Docker(_) => "docker",
@@ -68,7 +67,7 @@ impl Engine {
         }
     }
 
-    /// What it runs the nodes of a mesh as, for people.
+    /// The word for its nodes in messages.
     pub fn nodes(&self) -> &'static str {
         match self {
             Self::Docker(_) => "containers",
@@ -76,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// The head of a table's column with the nodes' ids.
+    /// The header of a table column with the nodes' ids.
     pub fn node_id(&self) -> &'static str {
         match self {
             Self::Docker(_) => "CONTAINER ID",
@@ -116,8 +115,8 @@ impl Engine {
         dispatch!(self, engine => engine.create(spec).await)
     }
 
-    /// Starts a container. One that runs already is no error. If it has a lifeline, this process holds its standard
-    /// input open until either ends.
+    /// Starts a container; it is not an error if it is already running. If it has a lifeline, this process holds its
+    /// standard input open until either of them ends.
     ///
     /// # Errors
     /// [`EngineError::PortTaken`] or [`EngineError::Missing`].
@@ -134,10 +133,10 @@ impl Engine {
         dispatch!(self, engine => engine.stop(id, grace).await)
     }
 
-    /// Kills all processes of a container (SIGKILL), paused or not; returns when it has ended.
+    /// Kills all processes of a container (SIGKILL), even if it is paused, and waits for their end.
     ///
     /// # Errors
-    /// [`EngineError::Missing`]; or it does not run, which is no error with Docker.
+    /// [`EngineError::Missing`], or it is not running (not an error with Docker).
     pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.kill(id).await)
     }
@@ -145,7 +144,7 @@ impl Engine {
     /// Pauses all processes of a container.
     ///
     /// # Errors
-    /// [`EngineError::Missing`]; it does not run; or it is paused, which is no error with Docker.
+    /// [`EngineError::Missing`], it is not running, or it is already paused (not an error with Docker).
     pub async fn pause(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.pause(id).await)
     }
@@ -153,23 +152,23 @@ impl Engine {
     /// Resumes a paused container.
     ///
     /// # Errors
-    /// [`EngineError::Missing`]; or it is not paused, which is no error with Docker.
+    /// [`EngineError::Missing`], or it is not paused (not an error with Docker).
     pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.unpause(id).await)
     }
 
-    /// Kills and removes a container. One that is gone already is no error.
+    /// Kills and removes a container; it is not an error if it does not exist.
     ///
     /// # Errors
-    /// It is still there.
+    /// It could not be removed.
     pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.remove(id).await)
     }
 
-    /// Kills and removes containers, all at once. Those that are gone already are no error.
+    /// Kills and removes containers concurrently; it is not an error if some do not exist.
     ///
     /// # Errors
-    /// That of the first container that is still there.
+    /// The error of the first container that could not be removed.
     pub async fn remove_all(&self, ids: Vec<String>) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.remove_all(ids).await)
     }
@@ -177,7 +176,7 @@ impl Engine {
     /// The processes in a running container and the memory of each.
     ///
     /// # Errors
-    /// It does not run, or [`EngineError::Missing`].
+    /// It is not running, or [`EngineError::Missing`].
     pub async fn processes(&self, id: &str) -> Result<Vec<ProcessMemory>, EngineError> {
         dispatch!(self, engine => engine.processes(id).await)
     }
@@ -187,11 +186,11 @@ impl Engine {
         matches!(self, Self::Docker(_))
     }
 
-    /// Applies `cut` to what the running container `target` sends, through a helper container of the image `image`
-    /// that carries `labels`. Returns the helper's id when the cut is in force.
+    /// Applies `cut` to the packets that the running container `target` sends, with a helper container of the image `image`
+    /// that carries `labels`. Returns the helper's id once the cut is active.
     ///
     /// # Errors
-    /// [`EngineError::CannotCut`], the target does not run, or an address is not on its network. Nothing is cut then.
+    /// [`EngineError::CannotCut`], the target is not running, or an address is not on its network. Nothing is cut then.
     pub async fn cut_network(
         &self,
         image: &Image,
@@ -205,10 +204,10 @@ impl Engine {
         }
     }
 
-    /// Heals what [`Engine::cut_network`] cut with this helper.
+    /// Heals the cut that [`Engine::cut_network`] applied with this helper.
     ///
     /// # Errors
-    /// [`EngineError::CannotCut`], or it was not healed. The helper is removed all the same.
+    /// [`EngineError::CannotCut`], or it was not healed. The helper is removed in any case.
     pub async fn heal_network(&self, helper: &str) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => docker.heal_network(helper).await,
@@ -216,8 +215,8 @@ impl Engine {
         }
     }
 
-    /// What happens from now on to the containers with the run's label. Of processes: what this process does to them,
-    /// and the ends of those that it started. After an error, which says that some were missed, later ones follow.
+    /// Events, from now on, of the containers with the run's label. The process engine reports only the operations of this
+    /// process and the exits of containers that it started. An error means that events were missed; later events follow it.
     pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, EngineError>> {
         dispatch!(self, engine => engine.events(run).boxed())
     }
@@ -225,7 +224,7 @@ impl Engine {
     /// Creates a network; returns its id.
     ///
     /// # Errors
-    /// All networks are taken.
+    /// No network is free.
     pub async fn create_network(
         &self,
         name: &str,
@@ -242,7 +241,7 @@ impl Engine {
         dispatch!(self, engine => engine.networks(with_label).await)
     }
 
-    /// Removes a network. One that is gone already is no error.
+    /// Removes a network; it is not an error if it does not exist.
     ///
     /// # Errors
     /// A container is still attached to it.
@@ -258,7 +257,7 @@ impl Engine {
         dispatch!(self, engine => engine.image(name).await)
     }
 
-    /// Creates an image called `name` with the file system `tar`; `changes` are lines of a Dockerfile.
+    /// Creates an image called `name` with the file system `tar`; `changes` are Dockerfile instructions.
     ///
     /// # Errors
     /// The tar is malformed.
@@ -271,26 +270,26 @@ impl Engine {
         dispatch!(self, engine => engine.import_image(name, tar, changes).await)
     }
 
-    /// Removes images that the harness created and that lost their name to a later one, except those in use.
+    /// Removes images of the harness whose name now belongs to a later image, except those in use.
     ///
     /// # Errors
-    /// One is still there.
+    /// An image could not be removed.
     pub async fn remove_outdated_images(&self) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.remove_outdated_images().await)
     }
 
-    /// Lines of a container's output. It ends after an error.
+    /// Lines of a container's output. The stream ends after an error.
     pub fn logs(&self, id: &str, options: LogOptions) -> BoxStream<'static, Result<LogLine, EngineError>> {
         dispatch!(self, engine => engine.logs(id, options))
     }
 
-    /// The last `count` lines of a container's output; if they cannot be read, the reason as a line.
+    /// The last `count` lines of a container's output. If they cannot be read, the reason is the only line.
     pub async fn last_lines(&self, id: &str, count: usize) -> Vec<String> {
         logs::collect(self.logs(id, LogOptions::last(count))).await
     }
 
-    /// Waits for requests that create something and whose caller was dropped: they run to their end, so that nothing
-    /// appears after its removal.
+    /// Waits for requests that create something and whose caller was dropped, so that nothing is created after the
+    /// clean-up.
     pub async fn settled(&self) {
         dispatch!(self, engine => engine.settled().await);
     }

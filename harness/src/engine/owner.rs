@@ -10,29 +10,29 @@ use crate::engine::proc_stat::Stat;
 pub enum Owner {
     /// A harness process: the mesh ends with it.
     Process(Process),
-    /// No process: it runs until it is taken down. Fixed at the start, because labels cannot be changed.
+    /// No process: the mesh runs until it is taken down. Fixed at the start, because labels cannot be changed.
     Detached,
 }
 
-/// A process, identified so that a later one with the same id differs.
+/// A process, identified so that a later process with the same id is not taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// The machine's boot and the process namespace, as one word.
+    /// The machine's boot id and the PID namespace, without spaces.
     pub system: String,
     /// The process id.
     pub pid: u32,
-    /// When it started, in the system's own unit.
+    /// Its start time, in the format of the system.
     pub started: String,
 }
 
-/// What is known of a process.
+/// Whether a process is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     /// It runs.
     Running,
     /// It has ended.
     Ended,
-    /// It belongs to another machine or container, so nothing is known.
+    /// It belongs to another machine or PID namespace: its state is unknown.
     Elsewhere,
 }
 
@@ -42,7 +42,7 @@ impl Process {
         Self::of(std::process::id())
     }
 
-    /// The process that has this id now.
+    /// The process that currently has this id.
     pub fn of(pid: u32) -> Self {
         Self {
             system: system(),
@@ -51,7 +51,7 @@ impl Process {
         }
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub fn life(&self) -> Life {
         if self.system != system() {
             return Life::Elsewhere;
@@ -81,7 +81,7 @@ impl FromStr for Owner {
             return Ok(Self::Detached);
         }
         let words: Vec<&str> = text.split(' ').collect();
-        let expected = || format!("`{text}`: expected `detached` or `PID START PLACE`");
+        let expected = || format!("`{text}`: expected `detached` or `PID START SYSTEM`");
         let [pid, started, system] = words[..] else {
             return Err(expected());
         };
@@ -94,7 +94,7 @@ impl FromStr for Owner {
     }
 }
 
-/// The system that this process is in. Processes in the same system see each other's ids.
+/// Identifies this process's boot and PID namespace. Processes with the same identifier share process ids.
 fn system() -> String {
     let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned());
     let boot = read("/proc/sys/kernel/random/boot_id")
@@ -106,7 +106,7 @@ fn system() -> String {
     format!("{boot}/{namespace}").replace(' ', "_")
 }
 
-/// When the process started; none if it has ended, even if it was not waited for.
+/// The start time of a process; `None` if it has ended, even if it is a zombie.
 fn started(pid: u32) -> Option<String> {
     if let Some(stat) = Stat::of(pid) {
         return (!stat.ended).then(|| stat.started.to_string());

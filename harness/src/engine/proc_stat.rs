@@ -1,15 +1,15 @@
-//! Processes as the kernel lists them in proc(5).
+//! Parses `/proc/PID/stat` (proc(5)).
 
 use std::path::Path;
 
 use procfs_core::FromRead;
 
-/// A process, including one that has ended and was not waited for.
+/// A process, possibly a zombie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
     /// Its program's name, at most 15 bytes.
     pub(crate) name: String,
-    /// Whether it has ended (a zombie).
+    /// Whether it is a zombie: it has ended, but its parent has not waited for it.
     pub(crate) ended: bool,
     /// Whether SIGSTOP has stopped it.
     pub(crate) stopped: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Stat {
     pub(crate) parent: u32,
     /// The process group's id.
     pub(crate) group: u32,
-    /// When it started, in clock ticks since boot. Together with the id it identifies a process.
+    /// Start time in clock ticks since boot. Together with the process id it identifies a process.
     pub(crate) started: u64,
 }
 
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_was_not_waited_for_has_ended() {
+    fn a_zombie_counts_as_ended() {
         let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while Stat::of(child.id()).is_some_and(|stat| !stat.ended) {

@@ -1,4 +1,4 @@
-//! Which engine a command uses, and why.
+//! Selects the engine that a command uses.
 
 use std::fmt;
 
@@ -21,9 +21,9 @@ pub enum EngineChoice {
 pub struct Selected {
     /// The engine.
     pub engine: Engine,
-    /// Why it was selected, as the end of a sentence.
+    /// The reason for the selection, as the end of a sentence.
     pub reason: String,
-    /// Why the Docker engine did not answer, if there seems to be one: it may run meshes that are not seen.
+    /// Why the Docker engine did not answer, if it may exist: its meshes are then not found.
     pub unreachable: Option<EngineError>,
 }
 
@@ -53,8 +53,7 @@ impl EngineChoice {
         }
     }
 
-    /// Connects to the engine that runs `project`. Takes the engine of this choice if it names one, or if neither runs
-    /// the project.
+    /// Connects to the engine of this choice. With [`EngineChoice::Auto`], prefers the engine that runs `project`.
     ///
     /// # Errors
     /// As [`EngineChoice::connect`], or the containers cannot be listed.
@@ -87,13 +86,13 @@ impl Selected {
     }
 }
 
-/// Selects processes because Docker is not available. If they are not either, the error is about Docker.
+/// Selects processes because Docker is not available. If processes are not supported either, returns Docker's error.
 fn fall_back(no_docker: EngineError) -> Result<Selected, EngineError> {
     let reason = no_docker.to_string();
     let Ok(processes) = Processes::open() else {
         return Err(no_docker);
     };
-    // Without a socket there is no engine that could run anything.
+    // Without a socket there is no engine.
     let unreachable = Some(no_docker).filter(|error| !matches!(error, EngineError::NoSocket { .. }));
     Ok(Selected {
         unreachable,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::compose::Service;
 
-/// The flag, first in a container's command, that makes its sidecar stop gracefully when its standard input ends.
+/// The sidecar's flag to stop gracefully when its standard input ends; the first word of a container's command.
 pub const END_WITH_STDIN: &str = "--end-with-stdin";
 
 /// A container to create.
@@ -17,21 +17,21 @@ pub struct ContainerSpec {
     pub network: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it ends with the process that starts it: that process holds its standard input open, and
-    /// [`END_WITH_STDIN`] comes first in its command.
+    /// Whether it stops when the process that started it ends: that process holds its standard input open, and its
+    /// command begins with [`END_WITH_STDIN`].
     pub lifeline: bool,
 }
 
 /// A container as the engine describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
-    /// Its whole id; the first 12 digits are its host name and its node's name.
+    /// Its full id; the first 12 digits are its host name and its node's name.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// The name, at its creation, of the image it was made from.
+    /// The name of its image at its creation.
     pub image: String,
-    /// That image's id.
+    /// Its image's id.
     pub image_id: String,
     /// The command line.
     pub command: String,
@@ -43,7 +43,7 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Its published ports: the container's port, and the address on the host that it is bound to.
     pub ports: Vec<(u16, SocketAddr)>,
-    /// Its own address on its network; none while it does not run.
+    /// Its own address on its network; `None` if it is not running.
     pub address: Option<IpAddr>,
 }
 
@@ -53,22 +53,22 @@ impl Container {
         self.id.get(..12).unwrap_or(&self.id)
     }
 
-    /// The value of a label; empty if it has none of this name.
+    /// The value of a label; empty if there is none with this name.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 
-    /// Whether it runs and is not paused.
+    /// Whether it is running and not paused.
     pub fn running(&self) -> bool {
         self.state == "running"
     }
 
-    /// Whether it was started and has ended.
+    /// Whether it has exited.
     pub fn ended(&self) -> bool {
         matches!(self.state.as_str(), "exited" | "dead")
     }
 
-    /// Why it does not run although it should, as the rest of a sentence that begins with its name.
+    /// Why it is not running, as the rest of a sentence that begins with its name.
     pub fn failure(&self) -> String {
         if !self.ended() {
             return format!("is not running: {}", self.status);
@@ -119,14 +119,14 @@ pub struct Image {
     pub size: u64,
 }
 
-/// What happens to the packets that a container sends to other addresses on its network.
+/// A fault of the packets that a container sends to other addresses on its network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkCut {
     /// All packets to these addresses are lost.
     Block(Vec<IpAddr>),
-    /// All packets are lost during a share of the time, in bursts of 20 ms and more.
+    /// All packets are lost for a percentage of the time, in bursts of at least 20 ms.
     Lose {
-        /// The share in percent, 0 to 100.
+        /// The percentage of the time, 0 to 100.
         percent: u8,
         /// The packets' destinations.
         addresses: Vec<IpAddr>,

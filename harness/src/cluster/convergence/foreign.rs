@@ -11,7 +11,7 @@ use crate::cluster::mesh_view::View;
 /// A healthy node outside the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignNode {
-    /// Its name, which is its host's.
+    /// Its name, the same as its host name.
     pub name: String,
     /// Its address on the mesh's network.
     pub address: IpAddr,
@@ -31,8 +31,8 @@ impl fmt::Display for ForeignNode {
     }
 }
 
-/// The nodes that are not among `nodes` and that every view has UP at the same address, with the same instances, all of
-/// them UP. The caller must check that they exist: a node that has just gone is in all views for a while.
+/// The nodes outside `nodes` that every view reports as UP at the same address and with the same instances, all of them
+/// UP. The caller must check that they exist: the views keep a removed node until its failure is detected.
 pub fn foreign_nodes(nodes: &[NodeView]) -> Vec<ForeignNode> {
     let views: Vec<&View> = nodes.iter().filter_map(|node| node.view.as_ref().ok()).collect();
     let Some(first) = views.first() else {

@@ -30,8 +30,8 @@ pub struct NodeView {
     pub view: Result<View, String>,
 }
 
-/// Where the views disagree with `nodes` and the `foreign` nodes beside them, a line each; empty if all views are
-/// complete and correct, and so agree with each other.
+/// The differences between the views and the expected nodes, `nodes` and `foreign`, one line each. Empty if all views are
+/// complete and correct, and therefore agree with each other.
 pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String> {
     let mut complaints = Vec::new();
     for node in nodes {
@@ -44,7 +44,7 @@ pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String>
                 complaints: &mut complaints,
             }
             .all(),
-            Err(reason) => complaints.push(format!("{} says nothing: {reason}", node.name)),
+            Err(reason) => complaints.push(format!("{} does not respond: {reason}", node.name)),
         }
     }
     let hashes: BTreeSet<&str> = nodes
@@ -53,14 +53,14 @@ pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String>
         .collect();
     if complaints.is_empty() && hashes.len() > 1 {
         complaints.push(format!(
-            "the sidecars know the same nodes but {} different hashes of them",
+            "the sidecars know the same nodes but report {} different hashes of them",
             hashes.len()
         ));
     }
     complaints
 }
 
-/// The comparison of one view with the nodes that should be in it.
+/// Compares one view with the nodes that should be in it.
 struct Comparison<'a> {
     node: &'a NodeView,
     view: &'a View,
@@ -97,7 +97,7 @@ impl Comparison<'_> {
             match node.map(|node| node.health.as_str()) {
                 None => self.complain(format!("does not know {}", other.name)),
                 Some("UP") => {}
-                Some(health) => self.complain(format!("calls {} {health}", other.name)),
+                Some(health) => self.complain(format!("reports {} as {health}", other.name)),
             }
         }
         let view = self.view;
@@ -105,7 +105,7 @@ impl Comparison<'_> {
             let member = self.nodes.iter().any(|other| other.host == node.node_name);
             if !member && !self.is_foreign(&node.node_name) {
                 self.complain(format!(
-                    "calls {} at {} UP, which is not there",
+                    "reports {} at {} as UP, which does not exist",
                     node.node_name, node.address
                 ));
             }
@@ -113,7 +113,7 @@ impl Comparison<'_> {
     }
 
     fn compare_service(&mut self, service: &str) {
-        // A service of this name in another zone counts as the same.
+        // Services of this name in different zones count as one.
         let full = format!("{SERVICE_PREFIX}{service}");
         let view = self.view;
         let instances: Vec<&InstanceView> = view
@@ -136,13 +136,16 @@ impl Comparison<'_> {
             match instance {
                 Some(known) if known.state != "UP" => {
                     self.complain(format!(
-                        "calls service {service} on {} {}",
+                        "reports service {service} on {} as {}",
                         other.name, known.state
                     ));
                 }
                 Some(known) if known.weight != *weight => {
                     let has = known.weight;
-                    self.complain(format!("gives {} weight {has} instead of {weight}", other.name));
+                    self.complain(format!(
+                        "reports weight {has} instead of {weight} for {}",
+                        other.name
+                    ));
                 }
                 Some(_) => found += 1,
                 None => {}
@@ -154,7 +157,7 @@ impl Comparison<'_> {
             .count();
         if unexpected > 0 {
             self.complain(format!(
-                "sees {unexpected} instances of service {service} that are not there"
+                "sees {unexpected} instances of service {service} that do not exist"
             ));
         }
         if found < expected {
@@ -218,7 +221,7 @@ impl Comparison<'_> {
                 .iter()
                 .all(|known| self.is_foreign(&known.node_name));
             if !all_foreign && !self.nodes.iter().any(offered) {
-                self.complain(format!("sees service {}, which nobody offers", known.service));
+                self.complain(format!("sees service {}, which no node offers", known.service));
             }
         }
     }

@@ -90,12 +90,12 @@ fn each_difference_is_named() {
     assert_eq!(changed("/nodes", pop), ["frontend does not know service-b"]);
     assert_eq!(
         changed("/nodes/1/health", |health| *health = json!("DOWN")),
-        ["frontend calls lb DOWN"]
+        ["frontend reports lb as DOWN"]
     );
     assert_eq!(
         changed("/services/1/instances/0/weight", |weight| *weight = json!(7)),
         [
-            "frontend gives service-b weight 7 instead of 10",
+            "frontend reports weight 7 instead of 10 for service-b",
             "frontend sees service b 0/1",
             "frontend has 0/1 of group b.my.service.com:80 UP, and 1 others",
         ]
@@ -103,7 +103,7 @@ fn each_difference_is_named() {
     assert_eq!(
         changed("/services/1/instances/0/state", |state| *state = json!("DOWN")),
         [
-            "frontend calls service b on service-b DOWN",
+            "frontend reports service b on service-b as DOWN",
             "frontend sees service b 0/1"
         ]
     );
@@ -114,7 +114,7 @@ fn nodes_and_instances_that_do_not_exist_are_disagreements_unless_down() {
     let gone = |health| json!({"nodeName": "gone", "address": "10.0.0.9", "health": health});
     assert_eq!(
         changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(gone("UP"))),
-        ["frontend calls gone at 10.0.0.9 UP, which is not there"]
+        ["frontend reports gone at 10.0.0.9 as UP, which does not exist"]
     );
     assert!(changed("/nodes", |nodes| nodes.as_array_mut().unwrap().push(gone("DOWN"))).is_empty());
 
@@ -122,7 +122,7 @@ fn nodes_and_instances_that_do_not_exist_are_disagreements_unless_down() {
     let complaints = changed("/services/1/instances", |list| {
         list.as_array_mut().unwrap().push(instance.clone());
     });
-    assert!(complaints.contains(&"frontend sees 1 instances of service b that are not there".to_owned()));
+    assert!(complaints.contains(&"frontend sees 1 instances of service b that do not exist".to_owned()));
 
     let service = json!({"service": "my-service-c", "zone": "example", "instances": [instance]});
     assert_eq!(
@@ -130,7 +130,7 @@ fn nodes_and_instances_that_do_not_exist_are_disagreements_unless_down() {
             .as_array_mut()
             .unwrap()
             .push(service.clone())),
-        ["frontend sees service my-service-c, which nobody offers"]
+        ["frontend sees service my-service-c, which no node offers"]
     );
 }
 
@@ -138,7 +138,10 @@ fn nodes_and_instances_that_do_not_exist_are_disagreements_unless_down() {
 fn a_missing_view_and_different_hashes_are_disagreements() {
     let mut all = nodes_with(|_| mesh());
     all[1].view = Err("connection refused".to_owned());
-    assert_eq!(disagreements(&all, &[]), ["lb says nothing: connection refused"]);
+    assert_eq!(
+        disagreements(&all, &[]),
+        ["lb does not respond: connection refused"]
+    );
 
     let two_hashes = nodes_with(|i| {
         let mut view = mesh();
@@ -148,7 +151,7 @@ fn a_missing_view_and_different_hashes_are_disagreements() {
     let complaints = disagreements(&two_hashes, &[]);
     assert_eq!(
         complaints,
-        ["the sidecars know the same nodes but 2 different hashes of them"]
+        ["the sidecars know the same nodes but report 2 different hashes of them"]
     );
 }
 
@@ -184,15 +187,16 @@ fn with_foreign_node() -> Value {
 }
 
 #[test]
-fn a_foreign_node_that_all_views_agree_on_is_no_disagreement() {
+fn a_foreign_node_that_all_views_agree_on_is_not_a_disagreement() {
     let all = nodes_with(|_| with_foreign_node());
     let found = foreign_nodes(&all);
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["more at 10.0.0.9, offers services a, c"]);
     assert_eq!(disagreements(&all, &found), Vec::<String>::new());
-    // Compared with the topology alone, it is one.
+    // Without the foreign node in the expectation, it is one.
     assert!(
-        disagreements(&all, &[]).contains(&"lb calls more at 10.0.0.9 UP, which is not there".to_owned())
+        disagreements(&all, &[])
+            .contains(&"lb reports more at 10.0.0.9 as UP, which does not exist".to_owned())
     );
     assert_eq!(foreign_nodes(&nodes_with(|_| mesh())), []);
 }

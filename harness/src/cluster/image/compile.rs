@@ -13,7 +13,7 @@ use crate::cluster::checkout::Checkout;
 use crate::console::Progress;
 use crate::error::Error;
 
-/// Last lines of Cargo's output that a failure shows.
+/// Number of last lines of Cargo's output in an error message.
 const SHOWN_LINES: usize = 60;
 
 /// Compiled programs.
@@ -40,7 +40,7 @@ pub(super) async fn compile(
         return Err(Error::environment(what, advice));
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    // In a directory of its own, so that the user's builds and this one do not wait for each other's lock.
+    // A target directory of its own, so that the user's builds and this one do not wait for each other's lock.
     let directory = checkout.target().join("image");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command

@@ -14,13 +14,14 @@ use crate::error::Error;
 /// The images that the harness builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The containers of the mesh, as `compose/Dockerfile` builds them, but with the quickly compiled profile `image`.
+    /// The image of the mesh's containers, equal to that of `compose/Dockerfile` except for its Cargo profile `image`, which
+    /// compiles faster.
     Mesh,
-    /// The same in the `release` profile, for figures; by convention called [`RELEASE_IMAGE`].
+    /// The same in the `release` profile, for measurements; by convention called [`RELEASE_IMAGE`].
     Release,
-    /// The same with sidecars that have failpoints; by convention called [`FAILPOINTS_IMAGE`].
+    /// The same with failpoints in the sidecar; by convention called [`FAILPOINTS_IMAGE`].
     Failpoints,
-    /// Helpers that cut connections between containers; called [`NETCUT_IMAGE`].
+    /// The image of helpers that cut connections between containers; called [`NETCUT_IMAGE`].
     Netcut,
 }
 
@@ -52,7 +53,7 @@ struct Recipe {
     config: bool,
     /// Its configuration, as Dockerfile instructions.
     settings: &'static [&'static str],
-    /// What the user can do if its programs cannot be compiled.
+    /// Advice to the user if its programs cannot be compiled.
     advice: &'static str,
 }
 
@@ -61,7 +62,7 @@ const MESH: Recipe = Recipe {
     packages: &["sidecar", "example-services"],
     features: &[],
     programs: &["sidecar", "example-services"],
-    // The names that select a program of the examples' executable.
+    // The executable of the examples selects its program by the name under which it is called.
     links: &[
         ("bin/frontend", "example-services"),
         ("bin/service", "example-services"),
@@ -95,7 +96,7 @@ const FAILPOINTS: Recipe = Recipe {
 /// The name of the image that cuts connections between containers.
 pub const NETCUT_IMAGE: &str = "service-mesh-netcut";
 
-/// Its user is root, because the engine gives an added capability to root only.
+/// The user is root, because the engine gives an added capability to root only.
 const NETCUT: Recipe = Recipe {
     profile: "image",
     packages: &["netcut"],
@@ -104,7 +105,7 @@ const NETCUT: Recipe = Recipe {
     links: &[],
     config: false,
     settings: &["ENV PATH=/bin", "USER 0:0", r#"ENTRYPOINT ["/bin/netcut"]"#],
-    advice: "fix what the compiler reports, or leave out what cuts connections",
+    advice: "fix what the compiler reports, or leave out the network faults",
 };
 
 /// An image that is ready to run.
@@ -116,14 +117,14 @@ pub struct Ready {
     pub cached: bool,
 }
 
-/// The image `name`, which existed a moment ago.
+/// Looks up the image `name` again, which existed before.
 ///
 /// # Errors
 /// It has been removed, or the engine fails.
 pub async fn again(engine: &Engine, name: &str) -> Result<Image, Error> {
     engine.image(name).await?.ok_or_else(|| {
         Error::environment(
-            format!("the image {name} has been removed while it was needed"),
+            format!("the image {name} has been removed while it was in use"),
             "run the command again",
         )
     })

@@ -37,7 +37,7 @@ pub(super) fn pack(recipe: &Recipe, binaries: &Path, config: &Path) -> std::io::
 
 fn digest(recipe: &Recipe, entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
-    // Lengths precede contents, so that moving bytes from one entry to the next changes the digest.
+    // Each length precedes its content, so that moving bytes from one entry to the next changes the digest.
     let links = recipe
         .links
         .iter()

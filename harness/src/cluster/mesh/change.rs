@@ -7,10 +7,10 @@ use crate::cluster::topology::Member;
 use crate::error::Error;
 
 impl Mesh {
-    /// Stops a member gracefully; returns its exit code and the time that took.
+    /// Stops a member gracefully. Returns its exit code and the duration of the stop.
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn stop(&mut self, name: &str) -> Result<(i64, Duration), Error> {
         let node = self.node(name)?;
         let start = Instant::now();
@@ -25,7 +25,7 @@ impl Mesh {
     /// Starts the container of a member that was stopped or killed.
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn start_again(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
         let (id, container) = (node.container.id.clone(), node.container.name.clone());
@@ -34,7 +34,7 @@ impl Mesh {
         self.refresh().await
     }
 
-    /// Stops a member gracefully and starts it again; returns what [`Mesh::stop`] does.
+    /// Stops a member gracefully and starts it again. Returns the result of [`Mesh::stop`].
     ///
     /// # Errors
     /// As [`Mesh::stop`] and [`Mesh::start_again`].
@@ -47,7 +47,7 @@ impl Mesh {
     /// Kills all processes of a member at once, as `kill -9` does.
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn kill(&mut self, name: &str) -> Result<(), Error> {
         self.engine.kill(&self.node(name)?.container.id).await?;
         self.want(name, false);
@@ -57,7 +57,7 @@ impl Mesh {
     /// Pauses all processes of a member: its connections stay open, and it does not respond.
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn pause(&mut self, name: &str) -> Result<(), Error> {
         self.engine.pause(&self.node(name)?.container.id).await?;
         self.want(name, false);
@@ -67,7 +67,7 @@ impl Mesh {
     /// Resumes a paused member.
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn unpause(&mut self, name: &str) -> Result<(), Error> {
         self.engine.unpause(&self.node(name)?.container.id).await?;
         self.started(name);
@@ -77,7 +77,7 @@ impl Mesh {
     /// Kills and removes a member's container, and creates and starts another under the same name.
     ///
     /// # Errors
-    /// The engine's, there is no such member, or the mesh was not started by this process.
+    /// There is no such member, the mesh was not started by this process, or the engine fails.
     pub async fn recreate(&mut self, name: &str) -> Result<(), Error> {
         let node = self.node(name)?;
         let member = node.member.clone();
@@ -103,7 +103,7 @@ impl Mesh {
     /// Creates and starts the container of a new member.
     ///
     /// # Errors
-    /// The engine's, or the mesh was not started by this process.
+    /// The mesh was not started by this process, or the engine fails.
     pub async fn add(&mut self, member: Member) -> Result<(), Error> {
         let node = self.create(member.clone()).await?;
         self.topology.members.push(member);
@@ -111,10 +111,10 @@ impl Mesh {
         Ok(())
     }
 
-    /// Stops a member gracefully and removes it from the mesh; returns what [`Mesh::stop`] does.
+    /// Stops a member gracefully and removes it from the mesh. Returns the result of [`Mesh::stop`].
     ///
     /// # Errors
-    /// The engine's, or there is no such member.
+    /// There is no such member, or the engine fails.
     pub async fn remove(&mut self, name: &str) -> Result<(i64, Duration), Error> {
         let stopped = self.stop(name).await?;
         self.engine.remove(&self.node(name)?.container.id).await?;
@@ -123,7 +123,7 @@ impl Mesh {
         Ok(stopped)
     }
 
-    /// Copies one member's node from a clone of this mesh that has changed it.
+    /// Copies the node of one member from `changed`, a clone of this mesh in which the member was changed.
     pub fn take_over(&mut self, name: &str, changed: &Self) {
         let known = |nodes: &[Node]| nodes.iter().position(|node| node.member.name() == name);
         if let (Some(here), Some(there)) = (known(&self.nodes), known(&changed.nodes)) {

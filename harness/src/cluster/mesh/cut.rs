@@ -9,22 +9,22 @@ use super::Mesh;
 use crate::engine::NetworkCut;
 use crate::error::Error;
 
-/// The pairs of members, by name, of which the first cannot send packets to the second.
+/// Pairs of members by name: packets from the first to the second are lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut(pub BTreeSet<(String, String)>);
 
 impl Cut {
-    /// From `from` to `to` only.
+    /// Cuts the direction from `from` to `to` only.
     pub fn one_way(from: &str, to: &str) -> Self {
         Self(BTreeSet::from([(from.to_owned(), to.to_owned())]))
     }
 
-    /// Between the two, in both directions.
+    /// Cuts both directions between two members.
     pub fn pair(one: &str, other: &str) -> Self {
         Self::split(&[one], &[other])
     }
 
-    /// Between each of `side` and each of `other`, in both directions.
+    /// Cuts both directions between each member of `side` and each member of `other`.
     pub fn split(side: &[&str], other: &[&str]) -> Self {
         let both = side
             .iter()
@@ -33,7 +33,7 @@ impl Cut {
         Self(apart.map(|(one, two)| (one.to_owned(), two.to_owned())).collect())
     }
 
-    /// Between `node` and each other one of `all`, in both directions.
+    /// Cuts both directions between `node` and each other member of `all`.
     pub fn node(node: &str, all: &[&str]) -> Self {
         Self::split(&[node], all)
     }
@@ -51,7 +51,7 @@ impl Mesh {
     /// Cuts the network until [`Mesh::heal`]; the whole cut is in force when this returns.
     ///
     /// # Errors
-    /// The engine cannot do that, there is no such member, or the engine's. Nothing is cut then.
+    /// The engine does not support cuts, there is no such member, or the engine fails. Nothing is cut then.
     pub async fn cut(&mut self, cut: &Cut) -> Result<(), Error> {
         let spec = self.spec()?;
         let mut cuts = Vec::new();
@@ -68,10 +68,10 @@ impl Mesh {
         Ok(())
     }
 
-    /// Heals all that [`Mesh::cut`] cut.
+    /// Heals all cuts of [`Mesh::cut`].
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn heal(&mut self) -> Result<(), Error> {
         let helpers = std::mem::take(&mut self.netcuts);
         let healed = join_all(helpers.iter().map(|helper| self.engine.heal_network(helper))).await;
@@ -92,7 +92,7 @@ impl Mesh {
     }
 }
 
-/// The values of all `works`. If one fails, waits for the others, undoes their values, and returns the first error.
+/// The results of all `works`. If one fails, waits for the others, undoes them, and returns the first error.
 async fn all_or_none<T, E>(
     works: impl IntoIterator<Item = impl Future<Output = Result<T, E>>>,
     undo: impl AsyncFn(T),

@@ -5,9 +5,9 @@ use futures_util::future::join_all;
 use super::{Mesh, Node};
 use crate::error::{CheckFailure, Error};
 
-/// Log lines that a failure shows of each container.
+/// Number of last log lines of each container in a failure message.
 const LOG_LINES: usize = 10;
-/// Log lines of a container that has ended, which is what the failure is about.
+/// Number of last log lines of a container that exited unexpectedly: it is probably the cause of the failure.
 const ENDED_LOG_LINES: usize = 20;
 
 impl Mesh {
@@ -22,7 +22,7 @@ impl Mesh {
         }
     }
 
-    /// A failed check with those lines.
+    /// A failed check with the containers' last log lines.
     pub(super) async fn failure(&self, expected: String, seen: String) -> Error {
         let (logs, unshown) = self.log_tails().await;
         Error::Check(Box::new(CheckFailure {
@@ -38,7 +38,7 @@ impl Mesh {
         self.log_tails().await.0
     }
 
-    /// The same, and the names of the containers that are left out.
+    /// The lines of [`Mesh::logs`], and the names of the containers that are left out.
     async fn log_tails(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
         let looked = self.nodes.iter().map(async |node: &Node| {
             let look = self.engine.container(&node.container.id).await;

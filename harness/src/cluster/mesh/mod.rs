@@ -34,7 +34,7 @@ pub struct Mesh {
     topology: Topology,
     nodes: Vec<Node>,
     last_start: Instant,
-    /// None if another process started it.
+    /// `None` if another process started the mesh.
     spec: Option<MeshSpec>,
     /// The helpers that cut the network, by their ids.
     netcuts: Vec<String>,
@@ -45,9 +45,9 @@ pub struct Mesh {
 pub struct Node {
     /// Its description.
     pub member: Member,
-    /// Its container, as the engine last described it.
+    /// Its container, as last reported by the engine.
     pub container: Container,
-    /// Whether it should run: false after it was stopped on purpose.
+    /// Whether it should be running: false after it was stopped on purpose.
     pub wanted: bool,
 }
 
@@ -56,7 +56,7 @@ impl Mesh {
     /// a container are left out.
     ///
     /// # Errors
-    /// The project has no container, or the engine's.
+    /// The project has no container, or the engine fails.
     pub async fn attach(engine: &Engine, topology: Topology) -> Result<Self, Error> {
         let project = topology.project.clone();
         let containers = engine
@@ -100,7 +100,7 @@ impl Mesh {
         &self.engine
     }
 
-    /// When a container of it was last started.
+    /// Start time of the container that was started last.
     pub fn last_start(&self) -> Instant {
         self.last_start
     }
@@ -108,21 +108,21 @@ impl Mesh {
     /// The node of this name.
     ///
     /// # Errors
-    /// It has none.
+    /// The mesh has no such node.
     pub fn node(&self, name: &str) -> Result<&Node, Error> {
         let found = self.nodes.iter().find(|node| node.member.name() == name);
         found.ok_or_else(|| {
             Error::environment(
                 format!("the mesh has no `{name}`"),
-                "look at compose/compose.yaml",
+                "use a name from compose/compose.yaml",
             )
         })
     }
 
-    /// All routes, each with its address on this machine.
+    /// All routes, each with its address on the host.
     ///
     /// # Errors
-    /// A port is not published (any more).
+    /// A port is not published, or its container has exited.
     pub fn routes(&self) -> Result<Vec<(Route, SocketAddr)>, Error> {
         let located = |route: Route| {
             let node = self.node(&route.member)?;
@@ -146,7 +146,7 @@ impl Mesh {
         answer::ask(route.1, &route.0, REQUEST_LIMIT).await
     }
 
-    /// The views of the sidecars of all containers that should run.
+    /// The views of the sidecars in all containers that should be running.
     pub async fn views(&self) -> Vec<NodeView> {
         join_all(self.wanted().map(|node| async {
             let view = match node.container.endpoint(node.member.status_port) {
@@ -166,16 +166,16 @@ impl Mesh {
         .await
     }
 
-    /// Where the running sidecars' views disagree with what should run, and so with each other.
+    /// The differences between the sidecars' views and the members that should be running, one line each.
     pub async fn disagreements(&self) -> Vec<String> {
         convergence::disagreements(&self.views().await, &[])
     }
 
     /// The nodes outside the topology that all views agree on and that exist. A node named after a container exists if
-    /// that container runs and is not the mesh's own; a node with any other name is assumed to exist.
+    /// that container is running and does not belong to the mesh; a node with any other name is assumed to exist.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn foreign_nodes(&self, views: &[NodeView]) -> Result<Vec<ForeignNode>, EngineError> {
         let mut found = convergence::foreign_nodes(views);
         let own = |name: &str| self.nodes.iter().any(|node| node.container.short_id() == name);
@@ -196,7 +196,7 @@ impl Mesh {
     /// Updates every node's container from the engine.
     ///
     /// # Errors
-    /// A container is gone, or the engine's.
+    /// A container no longer exists, or the engine fails.
     pub async fn refresh(&mut self) -> Result<(), Error> {
         let containers = join_all(
             self.nodes
@@ -210,7 +210,7 @@ impl Mesh {
         Ok(())
     }
 
-    /// Stops all containers gracefully and concurrently; returns the failures, a line each: the engine could not stop a
+    /// Stops all containers gracefully and concurrently. Returns the failures, one line each: the engine could not stop a
     /// container, or its exit code was not 0.
     pub async fn stop_all(&self) -> Vec<String> {
         let stops = self.wanted().map(|node| async {
@@ -229,7 +229,7 @@ impl Mesh {
     /// The resident memory of each running member's sidecar, in KiB.
     ///
     /// # Errors
-    /// A container runs no sidecar, or the engine's.
+    /// A container has no sidecar process, or the engine fails.
     pub async fn sidecar_memory(&self) -> Result<Vec<(String, u64)>, Error> {
         let one = async |node: &Node| {
             let processes = self.engine.processes(&node.container.id).await?;

@@ -15,22 +15,22 @@ use crate::engine::{Container, EngineError};
 use crate::error::Error;
 use crate::wait;
 
-/// Time between two looks.
+/// Polling interval.
 const PERIOD: Duration = Duration::from_millis(25);
-/// Timeout for one request; the next look sends it again.
+/// Timeout for one request; the next poll sends it again.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 
 impl Mesh {
-    /// Waits until the mesh of the containers that should run is ready, and shows what is missing meanwhile. Returns the
-    /// time since the last container was started.
+    /// Waits until the mesh is ready; meanwhile shows what is missing. Returns the time since the last container was
+    /// started.
     ///
     /// # Errors
-    /// A container ended, or the mesh is not ready within `limit`: what was missing, and the last log lines.
+    /// A container exited, or the mesh is not ready within `limit`. The error has what was missing and the last log lines.
     pub async fn ready(&self, limit: Duration, progress: &Progress) -> Result<Duration, Error> {
         self.ready_within(PERIOD, limit, progress).await
     }
 
-    /// The same with `period` between two looks, which is the precision of the result.
+    /// As [`Mesh::ready`], polling every `period`, which is the precision of the result.
     ///
     /// # Errors
     /// As [`Mesh::ready`].
@@ -45,7 +45,7 @@ impl Mesh {
         let attempt = async || {
             let routes = match self.routes() {
                 Ok(routes) => routes,
-                // A container that ends loses its ports a little before the engine reports its end.
+                // The engine unpublishes a container's ports shortly before it reports the container's exit.
                 Err(unpublished) => match self.ended().await {
                     ended if ended.is_empty() => return Err(vec![unpublished.to_string()]),
                     ended => return Ok(Err(ended)),
@@ -83,11 +83,10 @@ impl Mesh {
         }
     }
 
-    /// Waits until the views of all containers that should run agree on these and know no others. Returns the time that
-    /// took.
+    /// Waits until the view of every sidecar has exactly the members that should be running. Returns the duration.
     ///
     /// # Errors
-    /// They do not within `limit`: where they disagree, and the last log lines.
+    /// The views do not converge within `limit`. The error has the disagreements and the last log lines.
     pub async fn converged(&self, limit: Duration) -> Result<Duration, Error> {
         let begun = Instant::now();
         let attempt = async || match self.lacking().await {
@@ -105,7 +104,7 @@ impl Mesh {
         }
     }
 
-    /// The disagreements of the views with what should run. Healthy foreign nodes do not count.
+    /// The differences between the views and the members that should be running. Healthy foreign nodes do not count.
     async fn lacking(&self) -> Vec<String> {
         let views = self.views().await;
         match self.foreign_nodes(&views).await {
@@ -114,7 +113,7 @@ impl Mesh {
         }
     }
 
-    /// The containers that should run and do not, a line each.
+    /// The containers that should be running but are not, one line each.
     pub async fn ended(&self) -> Vec<String> {
         let looks = self
             .wanted()
@@ -128,7 +127,7 @@ impl Mesh {
         containers.into_iter().filter_map(line).collect()
     }
 
-    /// What was missing and the containers' states, for a failed wait.
+    /// What was missing when a wait failed, and the containers' states.
     async fn diagnosis(&self, missing: &[String]) -> String {
         let mut lines = missing.to_vec();
         for node in &self.nodes {
@@ -141,7 +140,7 @@ impl Mesh {
         lines.join("\n")
     }
 
-    /// The host names of a service's instances that should run.
+    /// The host names of a service's instances that should be running.
     pub fn hosts(&self, service: &str) -> BTreeSet<&str> {
         let offers = |role: &Role| role.service() == Some(service);
         let instances = self.wanted().filter(|node| offers(&node.member.role));
@@ -149,7 +148,7 @@ impl Mesh {
     }
 }
 
-/// Why a wait ended before its deadline.
+/// The reason that a wait ended before its deadline.
 fn given_up(after: Duration, ended: &[String]) -> String {
     format!("gave up after {}: {}", seconds(after), ended.join("\n"))
 }
@@ -159,8 +158,8 @@ fn given_up(after: Duration, ended: &[String]) -> String {
 struct Answered(BTreeMap<String, BTreeSet<String>>);
 
 impl Answered {
-    /// Sends requests on each route until every instance has answered there, at most one per instance; returns what is
-    /// still missing.
+    /// Sends requests on each route until every instance has answered there, at most one per instance. Returns what is
+    /// still missing, one line for each route.
     async fn ask(&mut self, mesh: &Mesh, routes: &[(Route, SocketAddr)]) -> Vec<String> {
         let asked = routes.iter().map(async |(route, address)| {
             let expected = mesh.hosts(&route.service);

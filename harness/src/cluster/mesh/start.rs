@@ -1,4 +1,4 @@
-//! Starting a mesh: its network and its containers.
+//! Starts a mesh: its network and its containers.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,21 +14,21 @@ use crate::engine::owner::Owner;
 use crate::engine::{ContainerSpec, Engine, Image, NetworkCut, label};
 use crate::error::Error;
 
-/// Which run and which process a mesh belongs to.
+/// The run and the process that a mesh belongs to.
 #[derive(Debug, Clone)]
 pub struct Ownership {
-    /// The id of the run, unique to one start; a label of all that is created.
+    /// The run's id, unique to one start. Everything that the run creates has it as a label.
     pub run: String,
-    /// The process that it ends with, if any.
+    /// The process whose end ends the mesh, if any.
     pub owner: Owner,
 }
 
 impl Mesh {
-    /// Creates the network and starts all containers concurrently. All of them have the labels of `ownership`, by which
-    /// the caller removes them if this fails.
+    /// Creates the network and starts all containers concurrently. All of them have the labels of `ownership`. If this
+    /// fails, the caller must remove what has these labels.
     ///
     /// # Errors
-    /// A name or a host port is taken, or the engine's.
+    /// A name or a host port is taken, or the engine fails.
     pub async fn start(
         engine: &Engine,
         topology: Topology,
@@ -74,7 +74,7 @@ impl Mesh {
     }
 }
 
-/// What all containers of one mesh are created with.
+/// The settings that all containers of one mesh share.
 #[derive(Debug, Clone)]
 pub(super) struct MeshSpec {
     /// The network's id.
@@ -84,7 +84,7 @@ pub(super) struct MeshSpec {
 }
 
 impl MeshSpec {
-    /// Creates and starts the container of one member; returns also the time of its start.
+    /// Creates and starts the container of one member. Returns it and the time of its start.
     pub(super) async fn start(
         &self,
         engine: &Engine,
@@ -108,7 +108,7 @@ impl MeshSpec {
         let container = engine.container(&id).await?;
         if container.image_id != self.image.id {
             let what = format!(
-                "the image {} was replaced while the mesh was being made",
+                "the image {} was replaced while the mesh was being created",
                 topology.image
             );
             return Err(Error::environment(what, "run the command again"));
@@ -121,7 +121,7 @@ impl MeshSpec {
         Ok((node, at))
     }
 
-    /// Applies `cut` to what a container sends; returns the helper's id.
+    /// Applies `cut` to the packets that a container sends. Returns the helper's id.
     pub(super) async fn cut_network(
         &self,
         engine: &Engine,
@@ -135,7 +135,7 @@ impl MeshSpec {
 }
 
 impl Ownership {
-    /// The labels of all that belongs to it.
+    /// The labels of everything that belongs to the run.
     pub fn labels(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (label::RUN.to_owned(), self.run.clone()),
@@ -144,7 +144,7 @@ impl Ownership {
     }
 }
 
-/// The labels by which both this harness and Compose find what belongs to a mesh.
+/// The labels by which both the harness and Compose find a mesh's containers and networks.
 struct Labels<'a> {
     topology: &'a Topology,
     image: &'a Image,

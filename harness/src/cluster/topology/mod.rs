@@ -16,22 +16,22 @@ pub use route::{LB, Route, SOCKS5, VIA_LB};
 pub const DEFAULT_WEIGHT: u32 = 10;
 /// The port that the frontend listens on in its container.
 pub const FRONTEND_PORT: u16 = 8080;
-/// The ports that a load balancer listens on in its container, and each one's service.
+/// The ports that a load balancer listens on in its container, each with its service.
 pub const LB_PORTS: [(u16, &str); 2] = [(8081, "a"), (8082, "b")];
 
 /// The role of a container in the mesh, from its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Sidecar and `frontend`.
+    /// A sidecar with the program `frontend`.
     Frontend,
-    /// Sidecar and `service NAME`.
+    /// A sidecar with the program `service NAME`.
     Service {
         /// The service's short name, for instance `a`.
         name: String,
         /// Its weight in balancing.
         weight: u32,
     },
-    /// A sidecar alone.
+    /// A sidecar without a program.
     LoadBalancer,
 }
 
@@ -62,13 +62,13 @@ pub struct Topology {
     pub file: PathBuf,
     /// The network's key in the Compose file.
     pub network: String,
-    /// The one image of all containers.
+    /// The image of all containers.
     pub image: String,
     /// Its containers, sorted by service name.
     pub members: Vec<Member>,
 }
 
-/// Why a Compose file does not describe a mesh, a line each.
+/// The reasons that a Compose file does not describe a mesh, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct TopologyError(pub Vec<String>);
@@ -83,7 +83,7 @@ impl Topology {
     /// The mesh that `file` describes, as `project`.
     ///
     /// # Errors
-    /// Everything that prevents a check of the mesh on all routes.
+    /// The file does not describe a mesh that can be checked on all routes.
     pub fn new(project: &str, file: ComposeFile) -> Result<Self, TopologyError> {
         let mut faults = Vec::new();
         let network = single(file.services.iter().flat_map(|service| &service.networks));
@@ -120,7 +120,7 @@ impl Topology {
         }
     }
 
-    /// The same mesh with `--weight` for some service instances, by their names in the Compose file.
+    /// The same mesh with other weights for the named members. Adds `--weight` to their commands.
     pub fn with_weights(mut self, weights: &[(&str, u32)]) -> Self {
         for member in &mut self.members {
             let wanted = weights.iter().find(|(name, _)| *name == member.service.name);
@@ -135,7 +135,7 @@ impl Topology {
         self
     }
 
-    /// The same mesh on free host ports, so that it can run beside any other.
+    /// The same mesh on free host ports, so that it can run at the same time as any other.
     pub fn with_free_ports(mut self) -> Self {
         for port in self
             .members
@@ -169,12 +169,12 @@ impl Topology {
             .collect()
     }
 
-    /// The engine's name of the network.
+    /// The network's name in the engine.
     pub fn network_name(&self) -> String {
         format!("{}_{}", self.project, self.network)
     }
 
-    /// All routes from outside to a service.
+    /// All routes from the host to a service.
     pub fn routes(&self) -> Vec<Route> {
         route::all(self)
     }
@@ -200,7 +200,7 @@ impl Topology {
 }
 
 impl Role {
-    /// The service, if it is an instance of one.
+    /// The service of which it is an instance, if any.
     pub fn service(&self) -> Option<&str> {
         match self {
             Self::Service { name, .. } => Some(name),
@@ -288,7 +288,7 @@ fn duplicates(members: &[Member], faults: &mut Vec<String>) {
     }
 }
 
-/// The value that all items have; none if there is no item or they differ.
+/// The value that all items have; `None` if there is no item or they differ.
 fn single<'a>(mut items: impl Iterator<Item = &'a String>) -> Option<String> {
     let first = items.next()?;
     items.all(|item| item == first).then(|| first.clone())

@@ -1,17 +1,17 @@
-//! The routes from outside to a service.
+//! The routes from the host to a service.
 
 use super::{FRONTEND_PORT, LB_PORTS, Role, Topology};
 
-/// A route from outside to a service.
+/// A route from the host to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The entry point into the mesh, one of [`ENTRY_POINTS`].
     pub entry_point: &'static str,
     /// The service that answers.
     pub service: String,
-    /// The member whose published port it begins at, by its name in the Compose file.
+    /// The member with the published port at which it begins, by its name in the Compose file.
     pub member: String,
-    /// That port in the container.
+    /// The port in that member's container.
     pub container_port: u16,
     /// The path and query of its requests.
     pub target: String,
@@ -27,7 +27,7 @@ pub const LB: &str = "lb";
 pub(super) const ENTRY_POINTS: [&str; 3] = [SOCKS5, VIA_LB, LB];
 
 impl Route {
-    /// Its name in messages, for instance `frontend /service-a`.
+    /// Its name in messages, for instance `frontend:8080/service-a`.
     pub fn name(&self) -> String {
         format!("{}:{}{}", self.member, self.container_port, self.target)
     }

@@ -1,4 +1,4 @@
-//! Listing containers and their processes.
+//! Lists containers and their processes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,7 @@ impl Docker {
 
     pub(crate) async fn container(&self, id: &str) -> Result<Container, EngineError> {
         let missing = || EngineError::Missing {
-            what: format!("looking at container {id}"),
+            what: format!("inspecting container {id}"),
             reason: "it is gone".to_owned(),
         };
         self.list(Some(filters(&[("id", id)])))
@@ -48,7 +48,7 @@ impl Docker {
         Ok(containers)
     }
 
-    /// Reads the engine's `ps`, which must report resident memory.
+    /// Parses the engine's `ps` output, which must have a column of resident memory.
     pub(crate) async fn processes(&self, id: &str) -> Result<Vec<ProcessMemory>, EngineError> {
         let what = || format!("listing the processes of container {id}");
         let options = TopOptions {

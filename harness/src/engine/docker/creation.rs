@@ -1,4 +1,4 @@
-//! Creating containers.
+//! Creates containers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn body(spec: ContainerSpec) -> ContainerCreateBody {
     for port in &service.ports {
         let binding = PortBinding {
             host_ip: Some(port.host_ip.to_string()),
-            // With an empty port the engine picks a free one.
+            // For an empty port the engine chooses a free one.
             host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
         };
         let key = format!("{}/tcp", port.container_port);

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use super::super::{Action, EngineError, Event, label};
 use super::{Docker, failed, filters};
 
-/// The kinds of events that are read. Health checks, which would outnumber them, are not.
+/// The kinds of events that are subscribed to. Those of health checks are left out: they would outnumber all others.
 const KINDS: [&str; 11] = [
     "create",
     "start",
@@ -26,14 +26,14 @@ const KINDS: [&str; 11] = [
 ];
 
 impl Docker {
-    /// It does not end.
+    /// The stream does not end.
     pub(crate) fn events(&self, run: &str) -> impl Stream<Item = Result<Event, EngineError>> + use<> {
         let mut wanted = filters(&[("type", "container"), ("type", "network")]);
         wanted.insert("event".to_owned(), KINDS.map(str::to_owned).into());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
         let options = EventsOptions {
-            // The request is sent only when the stream is first read.
+            // The request is sent only when the stream is first polled.
             since: Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos())),
             filters: Some(wanted),
             ..Default::default()
@@ -52,11 +52,11 @@ impl Docker {
     }
 }
 
-/// The containers known from events so far. A network's event names its container by id and has no labels.
+/// The run's containers, known from earlier events. A network event has its container's id, but no name and no labels.
 #[derive(Debug)]
 struct Known {
     run: String,
-    /// The names of the run's containers, by their ids.
+    /// Container names by id.
     containers: BTreeMap<String, String>,
 }
 

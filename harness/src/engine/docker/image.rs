@@ -1,4 +1,4 @@
-//! Finding, importing and removing images.
+//! Finds, imports and removes images.
 
 use bollard::errors::Error as ApiError;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
@@ -25,11 +25,11 @@ impl Docker {
                     .unwrap_or_default(),
             })),
             Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(failed(format!("looking at image {name}"))(error)),
+            Err(error) => Err(failed(format!("inspecting image {name}"))(error)),
         }
     }
 
-    /// Some errors come in the middle of the engine's answer.
+    /// The engine can report an error after the start of its response.
     pub(crate) async fn import_image(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Starting, stopping, killing, pausing and removing containers.
+//! Starts, stops, kills, pauses and removes containers.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Docker {
         let container = self.api.inspect_container(id, None).await?;
         let lifeline = container.config.and_then(|config| config.open_stdin) == Some(true);
         let running = container.state.and_then(|state| state.running) == Some(true);
-        // If it runs, a second connection would be useless: its input ends with the first.
+        // A running container has a connection already, and its standard input ends with that one.
         if lifeline && !running {
             self.lifelines.attach(&self.api, id).await?;
         }
@@ -64,16 +64,16 @@ impl Docker {
         Ok(self.state(id).await?.exit_code.unwrap_or_default())
     }
 
-    /// One that does not run is no error.
+    /// It is not an error if the container is not running.
     pub(crate) async fn kill(&self, id: &str) -> Result<(), EngineError> {
         match self.api.kill_container(id, None::<KillContainerOptions>).await {
-            // 409: it does not run.
+            // 409: it is not running.
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => {}
             Err(error) => return Err(failed(format!("killing container {id}"))(error)),
         }
         let mut ended = std::pin::pin!(self.api.wait_container(id, None::<WaitContainerOptions>));
         match ended.next().await {
-            // An exit code other than 0 comes as an error. 404: it has been removed.
+            // bollard reports an exit code other than 0 as an error. 404: the container has been removed.
             None
             | Some(
                 Ok(_)
@@ -107,7 +107,7 @@ impl Docker {
         let resumed = self.api.unpause_container(id).await;
         match resumed {
             Err(error) => {
-                // It may have been resumed meanwhile.
+                // Another process may have resumed it.
                 let state = self.api.inspect_container(id, None).await?.state;
                 match state.unwrap_or_default().paused {
                     Some(true) => Err(error),
@@ -120,7 +120,7 @@ impl Docker {
 
     async fn state(&self, id: &str) -> Result<ContainerState, EngineError> {
         let inspected = self.api.inspect_container(id, None).await;
-        let inspected = inspected.map_err(failed(format!("looking at container {id}")))?;
+        let inspected = inspected.map_err(failed(format!("inspecting container {id}")))?;
         Ok(inspected.state.unwrap_or_default())
     }
 
@@ -150,7 +150,7 @@ impl Docker {
     }
 }
 
-/// The engine has no code for this error.
+/// Recognises a taken host port by the engine's message: there is no status code for this error.
 fn is_port_taken(message: &str) -> bool {
     message.contains("port is already allocated") || message.contains("address already in use")
 }

@@ -1,5 +1,5 @@
-//! Containers that end with this process: the engine closes a container's standard input when the connection attached
-//! to it ends, and that ends with the process, even by SIGKILL.
+//! Containers that stop when this process ends, even by SIGKILL: the attached connection ends with the process, and the
+//! engine then closes the container's standard input.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,12 +11,12 @@ use bollard::errors::Error as ApiError;
 use bollard::query_parameters::AttachContainerOptions;
 use tokio::io::AsyncWrite;
 
-/// The connections to containers' standard inputs, by the containers' ids.
+/// The connections to the containers' standard inputs, by container id.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lifelines(Arc<Mutex<HashMap<String, Lifeline>>>);
 
 impl Lifelines {
-    /// Attaches to the standard input of a container that does not run yet; replaces an earlier connection.
+    /// Attaches to the standard input of a container before its start; replaces an earlier connection.
     pub(super) async fn attach(&self, api: &bollard::Docker, id: &str) -> Result<(), ApiError> {
         let options = AttachContainerOptions {
             stream: true,
@@ -38,7 +38,9 @@ impl Lifelines {
     }
 }
 
-struct Lifeline(#[expect(dead_code, reason = "it only has to stay open")] Pin<Box<dyn AsyncWrite + Send>>);
+struct Lifeline(
+    #[expect(dead_code, reason = "the connection only has to stay open")] Pin<Box<dyn AsyncWrite + Send>>,
+);
 
 impl fmt::Debug for Lifeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

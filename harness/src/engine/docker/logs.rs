@@ -1,4 +1,4 @@
-//! Reading containers' logs.
+//! Reads containers' logs.
 
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
@@ -24,7 +24,7 @@ impl Docker {
         self.api
             .logs(id, Some(query))
             .map(Some)
-            // Marks the end of the stream, at which a last line that lacks an end is passed on.
+            // Marks the end of the stream, so that a last line without a line break is passed on.
             .chain(futures_util::stream::iter([None]))
             .flat_map(move |output| {
                 let lines = match output {

@@ -1,12 +1,11 @@
-//! The Docker Engine, through its HTTP API by bollard, which is named nowhere else. [`super::Engine`] documents the
-//! operations.
+//! The Docker Engine, through its HTTP API. [`super::Engine`] documents the operations. No other module uses bollard.
 //!
-//! What is special here:
-//! * Dropping a future of bollard's drops its request, but the engine may have carried it out: requests that create or
-//!   start something run to their end in a task (`Docker::finish`), so that nothing appears after its removal.
-//! * A container with a lifeline ends with this process, see `lifeline.rs`.
+//! Particularities:
+//! * Dropping a future of bollard drops its request, but the engine may still execute it. Requests that create or start
+//!   something therefore run to completion in a task (`Docker::finish`), so that nothing is created after the clean-up.
+//! * A container with a lifeline stops when this process ends, see `lifeline.rs`.
 //! * Networks are cut by helper containers, see `netcut.rs`.
-//! * Errors are distinguished by status code, and a taken host port by the engine's words, as it has no code for that.
+//! * Errors are distinguished by status code, except for a taken host port, which has none: by the engine's message.
 
 mod container;
 mod creation;
@@ -35,13 +34,13 @@ const TIMEOUT_SECONDS: u64 = 60;
 pub struct Docker {
     api: bollard::Docker,
     socket: String,
-    /// Requests that create or start something.
+    /// Tasks of requests that create or start something.
     creating: TaskTracker,
     lifelines: Lifelines,
 }
 
 impl Docker {
-    /// Connects to the engine at `DOCKER_HOST`, else at the first of the usual sockets that exists, and negotiates the
+    /// Connects to the engine at `DOCKER_HOST`, otherwise at the first default socket that exists, and negotiates the
     /// version of the API.
     ///
     /// # Errors
@@ -85,7 +84,7 @@ impl Docker {
         self.creating.reopen();
     }
 
-    /// Runs a request to its end even if the caller is dropped.
+    /// Runs a request to completion even if the caller is dropped.
     async fn finish<T: Send + 'static>(
         &self,
         request: impl Future<Output = Result<T, ApiError>> + Send + 'static,
@@ -100,7 +99,7 @@ impl Docker {
     }
 }
 
-/// The path of the engine's socket. It must be local, because the mesh is reached through ports on this machine.
+/// The path of the engine's socket. The engine must be local, because the harness connects to ports on this machine.
 fn socket() -> Result<String, EngineError> {
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
@@ -127,7 +126,7 @@ fn socket() -> Result<String, EngineError> {
     }
 }
 
-/// The innermost error: bollard's own messages around it say less.
+/// The innermost error: bollard's outer messages are less specific.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {
@@ -148,7 +147,7 @@ fn is_denied(error: &ApiError) -> bool {
     false
 }
 
-/// Adds what was attempted to the engine's words.
+/// Adds the failed operation to the engine's error.
 fn failed(what: impl Into<String>) -> impl FnOnce(ApiError) -> EngineError {
     move |error| {
         let what = what.into();

@@ -1,5 +1,5 @@
-//! Cutting the network from one container to others: a helper container does it inside the first one's network
-//! namespace. Only packets to the given neighbours are lost, so ports published on the host still work.
+//! Cuts the network from one container to others with a helper container in the first one's network namespace. Only
+//! packets to the given addresses are lost, so ports published on the host still work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use futures_util::StreamExt;
 use super::super::{END_WITH_STDIN, EngineError, Image, LogOptions, NetworkCut, logs};
 use super::Docker;
 
-/// Timeout for the helper's report that the cut is in force.
+/// Timeout for the helper to report that the cut is active.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// Time after which a helper that does not heal the network is killed.
+/// Timeout for a helper to heal the network; it is killed afterwards.
 const HEAL_LIMIT: Duration = Duration::from_secs(5);
-/// The line that the helper writes when the cut is in force.
+/// The line that the helper writes when the cut is active.
 const READY: &str = "ready";
 
 impl Docker {
-    /// A container of `image` ([`crate::cluster::image::Kind::Netcut`]) in the target's network namespace does it. It heals
-    /// the network and ends when it is stopped, and with this process. The target loses the cut when it stops, because its
-    /// network namespace goes then.
+    /// Starts a helper container of `image` ([`crate::cluster::image::Kind::Netcut`]) in the target's network namespace.
+    /// The helper heals the network and exits when it is stopped or when this process ends. The cut also ends when the
+    /// target stops, because its network namespace is removed.
     pub(crate) async fn cut_network(
         &self,
         image: &Image,
@@ -39,7 +39,7 @@ impl Docker {
         match starting.await {
             Ok(()) => Ok(id),
             Err(error) => {
-                // It may have cut something before it failed.
+                // The helper may have applied part of the cut before it failed.
                 let _ = self.heal_network(&id).await;
                 Err(error)
             }
@@ -69,7 +69,7 @@ impl Docker {
             Ok(Ok(true)) => return Ok(()),
             Ok(Ok(false)) => said.join("; "),
             Ok(Err(error)) => return Err(error),
-            Err(_) => format!("it was not done within {} s", READY_LIMIT.as_secs()),
+            Err(_) => format!("no confirmation within {} s", READY_LIMIT.as_secs()),
         };
         Err(EngineError::Other {
             what: format!("cutting the network of container {target}"),

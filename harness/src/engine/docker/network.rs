@@ -1,4 +1,4 @@
-//! Networks. Their names are not unique, so they are found by label and removed by id.
+//! Creates, lists and removes networks. Their names are not unique: they are found by label and removed by id.
 
 use std::collections::BTreeMap;
 

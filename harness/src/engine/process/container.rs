@@ -1,4 +1,4 @@
-//! Creating, listing and removing containers.
+//! Creates, lists and removes containers.
 
 use std::fs;
 use std::io;
@@ -41,8 +41,8 @@ impl Processes {
     pub(crate) async fn container(&self, id: &str) -> Result<Container, EngineError> {
         let id = id.to_owned();
         self.blocking(move |core| {
-            let record = core.record(&id, "looking at")?;
-            let what = format!("looking at container {id}");
+            let record = core.record(&id, "inspecting")?;
+            let what = format!("inspecting container {id}");
             core.describe(id, record).map_err(failed(what))
         })
         .await
@@ -56,7 +56,7 @@ impl Processes {
         self.remove_all(vec![id.to_owned()]).await
     }
 
-    /// Looks for the processes of all containers at once.
+    /// Scans the processes once for all containers.
     pub(crate) async fn remove_all(&self, ids: Vec<String>) -> Result<(), EngineError> {
         let known = self.blocking(move |core| {
             let mut known = Vec::new();
@@ -80,7 +80,7 @@ impl Processes {
             Ok(())
         })
         .await?;
-        // Another process may have started one since; now that the directory is gone, none can any more.
+        // Another process may have started one meanwhile. After the removal of the directory, none can be started.
         self.end(&marks).await
     }
 
@@ -94,7 +94,7 @@ impl Processes {
             let Some((shell, run)) = running else {
                 return Err(EngineError::Other {
                     what: what(),
-                    reason: "it does not run".to_owned(),
+                    reason: "it is not running".to_owned(),
                 });
             };
             let all = tree::marked(&[&run.mark]);

@@ -1,4 +1,5 @@
-//! What happened to containers, as far as this process caused it or started them: no other process would report it.
+//! Events of containers: the operations of this process, and the exits of containers that it started. Those of other
+//! processes are not reported.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,16 +12,16 @@ use super::super::{Action, EngineError, Event, label};
 use super::Processes;
 use super::record::Record;
 
-/// Events kept for a slow reader; if it lags by more, it gets an error with the number that it missed.
+/// Events buffered for a slow reader; if it lags by more, it gets an error with the number of missed events.
 const CAPACITY: usize = 1024;
 
 /// The events of this process.
 #[derive(Debug)]
 pub(super) struct Events {
-    /// Events, each with the run (label) of its container.
+    /// Events, each with the run label of its container.
     sender: broadcast::Sender<(String, Event)>,
-    /// The runs of containers that this process started and whose end was not reported, by their marks. Both the task
-    /// that waits for a run's end and the one that ends it notice the end; the first to take it from here reports it.
+    /// Started runs whose end has not been reported, by mark. Two tasks can notice the end of a run, the one that waits for
+    /// it and the one that kills it: the first to remove the entry reports it.
     running: Mutex<HashMap<String, (String, Record)>>,
 }
 
@@ -34,7 +35,7 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Reports what happened to a container just now.
+    /// Reports an event that occurred now.
     pub(super) fn emit(&self, id: &str, record: &Record, action: Action) {
         if let Some(run) = record.labels.get(label::RUN) {
             let event = Event {
@@ -56,7 +57,7 @@ impl Events {
 
     /// Reports the end of a run, once.
     pub(super) fn end(&self, mark: &str, exit_code: i64) {
-        // Locked until the event is sent, so that no later event of the container comes before it.
+        // Locked until the event is sent, so that no later event of the container overtakes it.
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((id, record)) = running.remove(mark) {
             let exit_code = Some(exit_code);
@@ -79,7 +80,7 @@ impl Events {
                     Err(RecvError::Closed) => return None,
                     Err(RecvError::Lagged(count)) => {
                         break Err(EngineError::Other {
-                            what: "reading what happened to containers".to_owned(),
+                            what: "reading events".to_owned(),
                             reason: format!("{count} events were missed"),
                         });
                     }

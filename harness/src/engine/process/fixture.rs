@@ -1,4 +1,4 @@
-//! An engine for a test, whose image has a shell script as its sidecar.
+//! A process engine for tests, with an image whose sidecar is a shell script.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use crate::wait;
 
 pub(super) const IMAGE: &str = "fake";
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
-/// Leaves a process in a session of its own and one whose parent has ended.
+/// Starts a process in a session of its own and an orphaned process.
 pub(super) const SCRIPT: &str = r#"#!/bin/sh
 echo "began $*"
 case "$1" in
@@ -31,7 +31,7 @@ while :; do wait; /bin/sleep 0.01; done
 
 /// An engine with an image and a network.
 pub(crate) struct Fixture {
-    /// Its state, removed with the fixture.
+    /// The engine's state directory, removed with the fixture.
     pub(super) directory: tempfile::TempDir,
     pub(crate) engine: Processes,
     pub(super) network: String,
@@ -120,7 +120,7 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         let records = self.engine.core.records().unwrap_or_default();
         let marks: Vec<String> = records.into_iter().map(|(id, _)| id).collect();
-        // A process that was being spawned meanwhile is found the next time.
+        // Repeated, because a process that was just being spawned is found only later.
         for _ in 0..1000 {
             let left = tree::marked(&marks);
             if left.is_empty() {

@@ -1,4 +1,4 @@
-//! Images: a directory each, named by the digest of its content.
+//! Images: each is a directory named by the digest of its content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use super::super::{EngineError, Image, label};
 use super::store::{self, entries, hex};
 use super::{Core, Processes, failed, start};
 
-/// What is kept of an image beside its files.
+/// The metadata of an image, `image.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
     labels: BTreeMap<String, String>,
@@ -33,7 +33,7 @@ impl Processes {
         let name = name.to_owned();
         self.blocking(move |core| {
             let found = core.find_image(&name);
-            found.map_err(failed(format!("looking at image {name}")))
+            found.map_err(failed(format!("inspecting image {name}")))
         })
         .await
     }
@@ -121,7 +121,7 @@ impl Core {
         let _lock = self.store.lock()?;
         let mut used: Vec<String> = Vec::new();
         for (name, file) in entries(&self.store.names())? {
-            // A killed process left it half written.
+            // The temporary file of a killed process.
             if name.contains('.') {
                 continue;
             }
@@ -142,8 +142,8 @@ impl Core {
 }
 
 fn unpack(tar: &[u8], to: &Path) -> io::Result<()> {
-    // A program that any process has open for writing cannot be executed, and a child that is being spawned has all
-    // files open that this process has.
+    // A program that any process has open for writing cannot be executed, and a child inherits this process's open
+    // files until it executes its own program.
     let _guard = start::no_spawning();
     fs::create_dir(to)?;
     tar::Archive::new(tar).unpack(to)

@@ -1,4 +1,4 @@
-//! Reading a container's log file, and following it by polling.
+//! Reads a container's log file, and follows it by polling.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,11 +13,11 @@ use super::record::Home;
 use super::timestamps::Timestamps;
 use super::{Processes, failed};
 
-/// Time between two looks at a log that is followed.
+/// Polling interval of a log that is followed.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Bytes per read.
+/// Maximum number of bytes in one read.
 const PIECE: usize = 64 * 1024;
-/// Reads after which the lines are passed on.
+/// Maximum number of reads before the lines are passed on.
 const PIECES: usize = 16;
 
 impl Processes {
@@ -61,7 +61,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next lines; none if there are none yet, or no more.
+    /// The next lines; empty if there are none yet, or no more.
     async fn next(&mut self) -> Result<Vec<LogLine>, EngineError> {
         let (id, options) = (self.id.clone(), self.options);
         let tail = options.tail.filter(|_| !self.begun);
@@ -70,7 +70,7 @@ impl Reader {
             let record = core.record(&id, "reading the log of")?;
             let home = core.home(&id);
             let read = move || {
-                // Before the log is read, so that all that is written before the run's end is read.
+                // Checked before the log is read, so that everything written before the run's end is read.
                 let goes_on = options.follow && home.run()?.is_some_and(|run| run.shell().is_some());
                 let timestamps = || options.timestamps.then(|| Timestamps::new(record.made));
                 let fresh = || Log::new(&home, timestamps());
@@ -82,7 +82,7 @@ impl Reader {
         });
         let (log, lines, at_end, goes_on) = match read.await {
             Ok(read) => read,
-            // The container was removed meanwhile.
+            // The container was removed after the first read.
             Err(EngineError::Missing { .. }) if self.begun => {
                 self.over = true;
                 return Ok(Vec::new());
@@ -101,7 +101,7 @@ impl Reader {
 
 /// A log file that is being read.
 struct Log {
-    /// None until the container is started.
+    /// `None` until the container is started.
     file: Option<File>,
     home: Home,
     lines: Lines,
@@ -118,7 +118,8 @@ impl Log {
         }
     }
 
-    /// The next lines (of all, the last `tail`), and whether the end was reached. With `last`, nothing will be added.
+    /// The next lines, at most the last `tail` of them, and whether the end of the file was reached. `last` means that the
+    /// file will not grow.
     fn read(&mut self, tail: Option<usize>, last: bool) -> io::Result<(Vec<LogLine>, bool)> {
         if self.file.is_none() {
             self.file = match File::open(self.home.log()) {

@@ -1,5 +1,5 @@
-//! Rewrites a container's command line and config files for a machine on which the nodes share the loopback network:
-//! in a container, each has all of it. Pure.
+//! Rewrites a container's command line and config files for nodes that share one loopback network: each node gets its own
+//! loopback address instead of 127.0.0.1. Pure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -12,15 +12,15 @@ mod tests;
 /// The config files' directory in the image.
 const CONFIGS: &str = "/etc/sidecar/";
 const INTERFACE: &str = "lo";
-/// The addresses that mean the container itself.
+/// Prefixes of addresses that refer to the container itself.
 const HERE: [&str; 2] = ["127.0.0.1:", "0.0.0.0:"];
-/// The frontend's defaults, which become flags so that their addresses are rewritten.
+/// The frontend's defaults, added as flags so that their addresses are rewritten.
 const FRONTEND: [(&str, &[&str]); 3] = [
     ("--listen", &["0.0.0.0:8080"]),
     ("--socks5", &["127.0.0.1:1080"]),
     ("--lb", &["a=127.0.0.1:8081", "b=127.0.0.1:8082"]),
 ];
-/// The default of a service's `--sidecar`.
+/// The default value of a service's `--sidecar`.
 const SIDECAR: &str = "http://127.0.0.1:18080";
 
 /// A node on this machine.
@@ -47,7 +47,7 @@ impl Node<'_> {
         fixed.unwrap_or_else(|| SocketAddr::from((self.address, port)))
     }
 
-    /// The sidecar's arguments, its program's included.
+    /// The sidecar's arguments, including those of its program.
     pub(super) fn arguments(&self, command: &[String]) -> Vec<String> {
         let (sidecar, program) = split(command);
         let configs = format!("{}/", self.configs.display());
@@ -90,7 +90,7 @@ impl Node<'_> {
         words
     }
 
-    /// A config file's text; `discovery` if it configures discovery.
+    /// The rewritten text of a config file. `discovery` means that it configures discovery.
     pub(super) fn config(&self, text: &str, discovery: bool) -> String {
         if !discovery {
             return self.addresses(text);
@@ -117,7 +117,7 @@ impl Node<'_> {
         lines.join("\n") + "\n"
     }
 
-    /// Replaces each address that means the container itself, with its port, by the address that the port is bound to.
+    /// Replaces each address of the container itself by the address that its port is bound to.
     fn addresses(&self, text: &str) -> String {
         let mut done = String::with_capacity(text.len());
         let mut rest = text;
@@ -171,9 +171,9 @@ fn next_here(text: &str) -> Option<(usize, &'static str)> {
 
 /// The position of a flag's value.
 enum Found {
-    /// It is the word at this index.
+    /// The value is the word at this index.
     Next(usize),
-    /// It is in the word at this index, after `=`.
+    /// The value is in the word at this index, after `=`.
     Within(usize),
 }
 

@@ -1,36 +1,36 @@
 //! An engine that runs containers as processes of this machine, without Docker and without root. Linux only.
 //!
-//! Each node has an address of its own in 127.0.0.0/8, its own copies of the config files, and a process group.
-//! There is no other isolation. No process of the engine runs beside the nodes: each harness process opens the same
-//! state directory, and what it does not find there it reads from `/proc`.
+//! Each node has its own address in 127.0.0.0/8, its own copies of the config files, and its own process group. There is
+//! no other isolation. There is no daemon: each harness process opens the same state directory and reads the state of
+//! the processes from `/proc`.
 //!
 //! **On disk**, in `$TMPDIR/service-mesh-UID` (mode 0700), see `store.rs`:
 //!
 //! ```text
-//! lock                           held (flock) by a process that changes anything here
-//! images/DIGEST/root/            an unpacked image, with image.json beside it
+//! lock                           held (flock) by a process that changes the directory
+//! images/DIGEST/root/            an unpacked image; its metadata is in images/DIGEST/image.json
 //! names/HASH                     the image that a name refers to
-//! networks/ID/network.json       a /24 of 127.0.0.0/8, with last.json: the address given out last
-//! containers/ID/container.json   what the container was created from
+//! networks/ID/network.json       a /24 of 127.0.0.0/8; last.json has the address assigned last
+//! containers/ID/container.json   the container's settings
 //!               etc/             its config files, rewritten for its address (loopback.rs)
-//!               run.json         its present or last run: mark, first process, start time
-//!               log              all that its processes wrote
+//!               run.json         its current or last run: mark, first process, start time
+//!               log              the output of its processes
 //!               exit_code        of its last run
 //! tmp/                           directories that are being written or removed
 //! ```
 //!
-//! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`; so the code is
-//! known even if the harness has ended by then. All processes of a run carry the run's mark in their environment,
-//! by which any harness process finds them and signals them (`tree.rs`, `signals.rs`). A container runs as long as
-//! the shell does, which is identified by process id and start time. A task of the harness process that started it
-//! waits for the shell, kills what is left of the run, and holds the sidecar's standard input if it has a lifeline.
+//! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`, so that the code
+//! is known even if the harness has ended. All processes of a run have the run's mark in their environment, by which any
+//! harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell is running,
+//! which is identified by process id and start time. A task of the harness process that started it waits for the shell,
+//! kills the remaining processes of the run, and holds the sidecar's standard input open if it has a lifeline.
 //!
-//! **kill -9.** Directories are complete before they are renamed to their place and renamed away before they are
-//! removed; files are replaced by renaming; what is left in `tmp` goes at the next opening. A killed harness closes the
-//! lifelines, so its sidecars stop by themselves; detached ones run on, and `down` of a later process finds them.
+//! **kill -9.** A directory is filled under `tmp` and renamed to its final path, and renamed to `tmp` before it is
+//! removed; files are replaced by renaming; the next opening of the state empties `tmp`. If a harness is killed, its
+//! lifelines close and its sidecars stop; detached sidecars keep running, and a later `down` finds them.
 //!
-//! **Logs and events.** A log is a file, which readers follow by polling. Events are kept in the memory of the process
-//! that caused them (`events.rs`); another process's are not seen.
+//! **Logs and events.** A log is a file that readers follow by polling. Events stay in the memory of the process that
+//! caused them (`events.rs`); other processes do not receive them.
 
 mod container;
 mod events;
@@ -66,11 +66,11 @@ use super::EngineError;
 #[derive(Debug, Clone)]
 pub struct Processes {
     core: Arc<Core>,
-    /// Work on the state. It runs to its end even if its caller is dropped.
+    /// Tasks that change the state. They run to completion even if their callers are dropped.
     working: TaskTracker,
 }
 
-/// The engine without tasks: its methods block.
+/// The blocking part of the engine, without tasks.
 #[derive(Debug)]
 struct Core {
     store: Store,
@@ -78,10 +78,10 @@ struct Core {
 }
 
 impl Processes {
-    /// Opens the engine of this user, in the system's directory for temporary files.
+    /// Opens this user's engine, whose state is in the system's directory for temporary files.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`], or [`EngineError::State`] if the directory is not this user's alone.
+    /// [`EngineError::Unsupported`], or [`EngineError::State`] if other users have access to the directory.
     pub fn open() -> Result<Self, EngineError> {
         let user = rustix::process::getuid().as_raw();
         Self::open_in(std::env::temp_dir().join(format!("service-mesh-{user}")))
@@ -108,7 +108,7 @@ impl Processes {
         self.working.reopen();
     }
 
-    /// Runs `work` where it may block, to its end even if the caller is dropped.
+    /// Runs `work` on a blocking thread, to completion even if the caller is dropped.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Core) -> Result<T, EngineError> + Send + 'static,
@@ -119,7 +119,7 @@ impl Processes {
     }
 }
 
-/// Elsewhere processes are not listed in `/proc`, and 127.0.0.1 is the only loopback address.
+/// Only Linux lists processes in `/proc` and accepts every address of 127.0.0.0/8 without configuration.
 fn supported(system: &str) -> Result<(), EngineError> {
     match system {
         "linux" => Ok(()),
@@ -129,7 +129,7 @@ fn supported(system: &str) -> Result<(), EngineError> {
     }
 }
 
-/// Adds what was attempted to the system's words.
+/// Adds the failed operation to the system's error.
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
     move |error| EngineError::Other {
         what: what.into(),

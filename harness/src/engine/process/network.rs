@@ -1,4 +1,4 @@
-//! Networks: a /24 of 127.0.0.0/8 each.
+//! Networks: each is a /24 of 127.0.0.0/8.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,11 +13,11 @@ use super::record as container;
 use super::store::{self, entries, random_id};
 use super::{Core, Processes, failed, labelled};
 
-/// The second byte of a network's addresses: 127.0 to 127.63 are left to other programs.
+/// Second byte of a network's addresses; 127.0 to 127.63 are left to other programs.
 const SECOND: std::ops::RangeInclusive<u8> = 64..=254;
-/// The last byte of a node's address. As with Docker, the first address is the engine's own.
+/// Last byte of a node's address. As with Docker, the first address is reserved for the engine.
 const NODES: std::ops::RangeInclusive<u8> = 2..=254;
-/// Random draws after which all networks are assumed to be taken.
+/// Random choices of a network before all are assumed to be taken.
 const DRAWS: usize = 10_000;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,8 +120,8 @@ impl Core {
         }
     }
 
-    /// The next free address on the network after the one given out last, so that an address is not reused at once;
-    /// none if there is no such network. The caller holds the lock.
+    /// The next free address on the network after the one assigned last, so that an address is not reused at once; `None`
+    /// if there is no such network. The caller holds the lock.
     pub(super) fn next_address(
         &self,
         network: &str,

@@ -1,4 +1,4 @@
-//! What is kept of a container and of its present or last run.
+//! The stored records of a container and of its current or last run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use super::{Core, failed, tree};
 /// The exit code after SIGKILL.
 pub(super) const KILLED: i64 = 137;
 
-/// A container; written once, when it is created.
+/// The record of a container, written when it is created.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: String,
@@ -28,27 +28,27 @@ pub(super) struct Record {
     /// The network's id.
     pub(super) network: String,
     pub(super) address: Ipv4Addr,
-    /// The command as the Compose file has it.
+    /// The command in the Compose file.
     pub(super) command: Vec<String>,
-    /// The sidecar's arguments on this machine.
+    /// The sidecar's arguments, rewritten for its loopback address.
     pub(super) arguments: Vec<String>,
     pub(super) environment: BTreeMap<String, String>,
     /// The published ports and the address that each is bound to.
     pub(super) ports: Vec<(u16, SocketAddr)>,
-    /// Whether the process that starts it holds its standard input open.
+    /// Whether the harness process that starts it holds its standard input open.
     pub(super) lifeline: bool,
-    /// When it was created, in milliseconds since 1970.
+    /// Creation time in milliseconds since 1970.
     pub(super) made: u64,
 }
 
-/// A run of a container; written when it is started.
+/// The record of one run of a container, written when it is started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Run {
-    /// What all its processes have in their environment.
+    /// The value of [`MARK`](super::tree::MARK) in the environment of all its processes.
     pub(super) mark: String,
     /// The shell, in the form of an owner's label.
     first: String,
-    /// When it began, in milliseconds since 1970.
+    /// Start time in milliseconds since 1970.
     began: u64,
 }
 
@@ -61,7 +61,7 @@ impl Run {
         }
     }
 
-    /// The process id of the shell; none if it has ended, and the run with it.
+    /// The process id of the shell; `None` if the run has ended.
     pub(super) fn shell(&self) -> Option<u32> {
         match self.first.parse() {
             Ok(Owner::Process(process)) if process.life() == Life::Running => Some(process.pid),
@@ -103,7 +103,7 @@ impl Home {
         Some((code, fs::metadata(path).ok()?.modified().ok()?))
     }
 
-    /// The exit code of a run that has ended. If there is none, the shell was killed before it could write it.
+    /// The exit code of a run that has ended. If none was written, the shell was killed: [`KILLED`].
     pub(super) fn exit_code_or_killed(&self) -> i64 {
         self.ended().map_or(KILLED, |(code, _)| code)
     }
@@ -125,9 +125,9 @@ impl Core {
         Ok(records)
     }
 
-    /// The record of one container; an error's words begin with `doing`.
+    /// The record of one container. `doing` starts the description of a failed operation, such as `stopping`.
     pub(super) fn record(&self, id: &str, doing: &str) -> Result<Record, EngineError> {
-        // Anything else could lead out of the directory.
+        // Any other id could be a path outside the directory.
         let plain = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let found = if plain && !id.is_empty() {
             store::read(&self.home(id).0.join("container.json"))
@@ -143,7 +143,7 @@ impl Core {
             })
     }
 
-    /// A container as it is now.
+    /// The current state of a container.
     pub(super) fn describe(&self, id: String, record: Record) -> io::Result<Container> {
         let home = self.home(&id);
         let status = match home.run()? {

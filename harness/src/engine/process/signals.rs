@@ -1,4 +1,4 @@
-//! Stopping, killing, pausing and resuming containers.
+//! Stops, kills, pauses and resumes containers.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::record::{KILLED, Record, Run};
 use super::tree::{self, Process};
 use super::{Core, Processes, failed};
 
-/// Timeout for a signal that no process can ignore.
+/// Timeout for SIGSTOP, SIGCONT and SIGKILL, which no process can ignore, to take effect.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Time between two looks at the processes.
+/// Polling interval of the processes.
 const PERIOD: Duration = Duration::from_millis(5);
 
-/// A container that runs.
+/// A running container.
 struct Running {
     /// The process id of the shell.
     shell: u32,
@@ -55,7 +55,7 @@ impl Processes {
     pub(crate) async fn pause(&self, id: &str) -> Result<(), EngineError> {
         let Running { shell, run, record } = self.must_run(id, "pausing").await?;
         if tree::look(shell).is_some_and(|process| process.stat.stopped) {
-            return Err(refused("pausing", id, "it is paused already"));
+            return Err(refused("pausing", id, "it is already paused"));
         }
         self.until(&[run.mark], Signal::STOP, |process| process.stat.stopped)
             .await?;
@@ -74,12 +74,12 @@ impl Processes {
         Ok(())
     }
 
-    /// Kills all processes whose mark begins with one of these; returns when they have ended.
+    /// Kills all processes whose mark begins with one of `marks`, and waits for their end.
     pub(super) async fn end(&self, marks: &[String]) -> Result<(), EngineError> {
         self.until(marks, Signal::KILL, |_| false).await
     }
 
-    /// The present run of a container, if it runs.
+    /// The current run of a container; `None` if it is not running.
     async fn running(&self, id: &str, doing: &str) -> Result<Option<Running>, EngineError> {
         let (id, doing) = (id.to_owned(), doing.to_owned());
         self.blocking(move |core: &Core| {
@@ -96,10 +96,10 @@ impl Processes {
 
     async fn must_run(&self, id: &str, doing: &str) -> Result<Running, EngineError> {
         let running = self.running(id, doing).await?;
-        running.ok_or_else(|| refused(doing, id, "it does not run"))
+        running.ok_or_else(|| refused(doing, id, "it is not running"))
     }
 
-    /// Sends SIGTERM to the sidecar, which is the shell's child; returns whether it is there.
+    /// Sends SIGTERM to the sidecar, the shell's child. Returns false if it has not been started yet.
     async fn terminate(&self, run: &Run, shell: u32) -> Result<bool, EngineError> {
         let mark = run.mark.clone();
         self.blocking(move |_| {
@@ -111,7 +111,7 @@ impl Processes {
         .await
     }
 
-    /// Kills what is left of a run, and reports its end. If the shell was killed too, it left no exit code.
+    /// Kills the remaining processes of a run and reports its end. Writes the exit code if the killed shell could not.
     async fn end_run(&self, id: &str, run: &Run) -> Result<(), EngineError> {
         self.end(std::slice::from_ref(&run.mark)).await?;
         let (id, run) = (id.to_owned(), run.clone());
@@ -142,7 +142,7 @@ impl Processes {
         .await
     }
 
-    /// Signals all processes with one of the marks until `done` holds for each that is left.
+    /// Signals all processes with one of the marks, repeatedly, until `done` holds for each that still exists.
     async fn until(
         &self,
         marks: &[String],
@@ -159,7 +159,7 @@ impl Processes {
             if Instant::now() >= deadline {
                 return Err(EngineError::Other {
                     what: format!("sending {signal:?} to all processes of a container"),
-                    reason: format!("not carried out within {LIMIT:?}: {}", left.join(", ")),
+                    reason: format!("no effect within {LIMIT:?}: {}", left.join(", ")),
                 });
             }
             sleep(PERIOD).await;
@@ -167,12 +167,12 @@ impl Processes {
     }
 }
 
-/// Signals all processes that are not done; returns their names.
+/// Signals each process for which `done` does not hold. Returns their names.
 fn round(marks: &[String], signal: Signal, done: fn(&Process) -> bool) -> Vec<String> {
     let mut open = tree::marked(marks);
     open.retain(|process| !done(process));
     if signal == Signal::KILL {
-        // Stopped first, so that none forks while its relatives are being killed.
+        // Stopped first, so that no process forks while others are being killed.
         open.iter().for_each(|process| process.signal(Signal::STOP));
         open = tree::marked(marks);
     }

@@ -1,4 +1,4 @@
-//! Starting a container: a shell runs the sidecar and writes down its exit code, whether the harness still runs or not.
+//! Starts a container: a shell runs the sidecar and writes its exit code, even after the harness has ended.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,7 +18,7 @@ const SHELL: &str = "/bin/sh";
 /// `$0` is the file for the exit code; the others are the program and its arguments.
 const SCRIPT: &str = r#""$@"; echo $? >"$0""#;
 
-/// Held while a child is being spawned: until it executes its program, it has all files open that this process has.
+/// Held while a child is being spawned: until it executes its program, it has all open files of this process.
 static SPAWNING: Mutex<()> = Mutex::new(());
 
 /// Waits until no child is being spawned, and prevents it until the guard is dropped.
@@ -37,9 +37,9 @@ impl Processes {
         });
         if let Some((id, mut child, run)) = started.await? {
             let processes = self.clone();
-            // Reaps the shell, and kills what it leaves as the end of PID 1 would.
+            // Reaps the shell, and kills the remaining processes, as the end of PID 1 does in a container.
             tokio::spawn(async move {
-                // The lifeline; a pipe that is taken here stays open until this task ends or the process does.
+                // The lifeline: the pipe stays open until this task or the harness process ends.
                 let _stdin = child.stdin.take();
                 let _ = child.wait().await;
                 let _ = processes.end(std::slice::from_ref(&run.mark)).await;
@@ -55,7 +55,7 @@ impl Processes {
 }
 
 impl Core {
-    /// Starts a container unless it runs. The caller holds the lock.
+    /// Starts a container unless it is running. The caller holds the lock.
     fn start(&self, id: &str, record: &Record, name: &str) -> Result<Option<(Child, Run)>, EngineError> {
         let what = || format!("starting container {name}");
         let home = self.home(id);
@@ -65,7 +65,7 @@ impl Core {
             }
             self.events.end(&run.mark, home.exit_code_or_killed());
         }
-        // Only addresses beside the node's own can be taken.
+        // Only the host's addresses can be taken; the node's own address is used by no other program.
         let shared = record.ports.iter().map(|(_, bound)| bound);
         for address in shared.filter(|bound| bound.ip() != record.address) {
             match TcpListener::bind(address) {
@@ -109,7 +109,7 @@ impl Core {
             })
             .stderr(log.try_clone()?)
             .stdout(log)
-            // Ctrl-C at the terminal is for the harness, which stops its containers in order.
+            // Ctrl-C at the terminal must reach the harness only, which stops the containers gracefully.
             .process_group(0);
         let child = {
             let _guard = no_spawning();

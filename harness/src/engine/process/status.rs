@@ -1,18 +1,18 @@
-//! A container's state as a word and as a phrase, in Docker's manner. Pure.
+//! A container's state as a word and as a phrase, in Docker's format. Pure.
 
 /// The state of a container. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     /// It was never started.
     Created,
-    /// It runs, or is paused.
+    /// It is running, or paused.
     Up {
-        /// When it was started.
+        /// Start time.
         since: u64,
         /// Whether it is paused.
         paused: bool,
     },
-    /// It has ended, with its exit code and when; none if they were not written.
+    /// It has exited: the exit code and the time; `None` if they were not written.
     Exited(Option<(i64, u64)>),
 }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phrases_are_dockers() {
+    fn phrases_have_dockers_format() {
         let up = |seconds: u64, paused| Status::Up { since: 1000, paused }.phrase(1000 + seconds * 1000);
         assert_eq!(up(0, false), "Up Less than a second");
         assert_eq!(up(1, false), "Up 1 second");

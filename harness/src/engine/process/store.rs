@@ -1,5 +1,5 @@
-//! The state directory. Readers never see half of anything: directories are filled under `tmp` and renamed to their
-//! place, files are replaced by renaming.
+//! The state directory. All changes are atomic for readers: directories are filled under `tmp` and renamed to their final
+//! path, files are replaced by renaming.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the directory, which must be this user's alone, or creates it.
+    /// Opens the directory or creates it. Fails if other users have access to it.
     pub(super) fn open(root: PathBuf) -> Result<Self, EngineError> {
         let refused = |reason: String| EngineError::State {
             directory: root.clone(),
@@ -39,7 +39,7 @@ impl Store {
             return Err(refused(format!("it belongs to user {}", found.uid())));
         }
         if found.mode() & 0o077 != 0 {
-            return Err(refused("others may look into it or write to it".to_owned()));
+            return Err(refused("other users have access to it".to_owned()));
         }
         let store = Self { root: root.clone() };
         let prepare = || {
@@ -47,7 +47,7 @@ impl Store {
                 fs::create_dir_all(store.root.join(part))?;
             }
             let _lock = store.lock()?;
-            // Writers hold the lock, so this is what a killed process left.
+            // Writers hold the lock, so these are the leftovers of a killed process.
             for (_, left) in entries(&store.root.join("tmp"))? {
                 fs::remove_dir_all(left)?;
             }
@@ -57,34 +57,34 @@ impl Store {
         Ok(store)
     }
 
-    /// Waits until no other process changes the directory, and prevents it until the file is dropped. Blocks.
+    /// Acquires the exclusive lock on the directory, which is held until the file is dropped. Blocks.
     pub(super) fn lock(&self) -> io::Result<File> {
         let file = File::create(self.root.join("lock"))?;
         file.lock()?;
         Ok(file)
     }
 
-    /// The containers, a directory each.
+    /// The directory with a subdirectory for each container.
     pub(super) fn containers(&self) -> PathBuf {
         self.root.join("containers")
     }
 
-    /// The images, a directory each.
+    /// The directory with a subdirectory for each image.
     pub(super) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
-    /// The images' names, a file each.
+    /// The directory with a file for each image name.
     pub(super) fn names(&self) -> PathBuf {
         self.root.join("names")
     }
 
-    /// The networks, a directory each.
+    /// The directory with a subdirectory for each network.
     pub(super) fn networks(&self) -> PathBuf {
         self.root.join("networks")
     }
 
-    /// An empty directory, to be filled and then renamed to its place. The caller holds the lock.
+    /// Creates an empty directory under `tmp`, to be filled and then renamed to its final path. The caller holds the lock.
     pub(super) fn fresh(&self) -> io::Result<PathBuf> {
         let directory = self.root.join("tmp").join(random_id());
         fs::create_dir(&directory)?;
@@ -107,12 +107,12 @@ pub(super) fn random_id() -> String {
     hex(&rand::random::<[u8; 32]>())
 }
 
-/// Hexadecimal digits.
+/// `bytes` as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The names and paths of a directory's entries, sorted; none if it does not exist.
+/// The names and paths of a directory's entries, sorted; empty if it does not exist.
 pub(super) fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let listed = match fs::read_dir(directory) {
         Ok(listed) => listed,
@@ -128,7 +128,7 @@ pub(super) fn entries(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// The value of a JSON file, if the file exists.
+/// Reads a JSON file; `None` if it does not exist.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -139,7 +139,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     serde_json::from_slice(&bytes).map(Some).map_err(named)
 }
 
-/// Writes a JSON file, whole or not at all.
+/// Writes a JSON file atomically.
 pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let beside = path.with_extension(random_id());
     fs::write(&beside, serde_json::to_vec(value)?)?;
@@ -164,7 +164,11 @@ mod tests {
         assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
         opened(&root).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(opened(&root).unwrap_err().contains("others may look into it"));
+        assert!(
+            opened(&root)
+                .unwrap_err()
+                .contains("other users have access to it")
+        );
     }
 
     #[test]
@@ -204,7 +208,7 @@ mod tests {
         assert_eq!(read::<u32>(&path).unwrap(), None);
         write(&path, &5_u32).unwrap();
         assert_eq!(read::<u32>(&path).unwrap(), Some(5));
-        assert_eq!(entries(dir.path()).unwrap().len(), 1, "nothing stays beside it");
+        assert_eq!(entries(dir.path()).unwrap().len(), 1, "no temporary file is left");
         fs::write(&path, "{").unwrap();
         assert!(read::<u32>(&path).unwrap_err().to_string().contains("value.json"));
     }

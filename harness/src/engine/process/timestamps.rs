@@ -1,25 +1,25 @@
-//! The times of log lines, read from the lines that begin with one, as the sidecar's do. Pure.
+//! Timestamps of log lines, parsed from lines that begin with a time, as the sidecar's do. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::clock;
 
-/// Adds times to the lines of one log.
+/// Prefixes the lines of one log with their times.
 #[derive(Debug)]
 pub(super) struct Timestamps {
-    /// The time of the line before.
+    /// The time of the previous line.
     last: String,
 }
 
 impl Timestamps {
-    /// For a log that begins at this time, in milliseconds since 1970.
+    /// For a log that begins at `begins`, in milliseconds since 1970.
     pub(super) fn new(begins: u64) -> Self {
         Self {
             last: clock::rfc3339_whole(UNIX_EPOCH + Duration::from_millis(begins)),
         }
     }
 
-    /// The line after its time and a space. A line without a time has that of the line before.
+    /// The line prefixed with its time and a space. A line without a time has that of the previous line.
     pub(super) fn add(&mut self, line: &str) -> String {
         if let Some(time) = leading(line) {
             self.last = time;
@@ -28,7 +28,7 @@ impl Timestamps {
     }
 }
 
-/// The time that a line begins with, to nanoseconds.
+/// The time at the start of a line, formatted with nine digits.
 fn leading(line: &str) -> Option<String> {
     clock::parse(line.split(' ').next()?).map(clock::rfc3339_whole)
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_without_a_time_has_that_of_the_line_before() {
+    fn a_line_without_a_time_has_that_of_the_previous_line() {
         let mut times = Timestamps::new(0);
         let start = "1970-01-01T00:00:00.000000000Z";
         assert_eq!(times.add("first"), format!("{start} first"));
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_begins_otherwise_has_no_time() {
+    fn a_line_that_begins_with_anything_else_has_no_time() {
         for text in [
             "Z",
             "2026Z",

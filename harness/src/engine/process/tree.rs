@@ -1,5 +1,5 @@
-//! The processes of a container, found by a mark in their environment and by descent: a process keeps its mark when its
-//! parent or its process group changes.
+//! The processes of a container, found by a mark in their environment and as descendants of marked processes. A process
+//! keeps its mark when its parent or its process group changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::engine::proc_stat::Stat;
 
-/// The environment variable with the mark: the container's id, `/`, and a random word for the run.
+/// The environment variable with the mark: the container's id, `/`, and a random identifier of the run.
 pub(super) const MARK: &str = "SERVICE_MESH_CONTAINER";
 
 /// A process that has not ended.
@@ -52,8 +52,8 @@ pub(super) fn look(pid: u32) -> Option<Process> {
     Some(Process { pid, stat })
 }
 
-/// Waits, for a second at most, until a process that was just spawned shows its mark: until it executes its program, its
-/// environment is not visible, and it would not be found.
+/// Waits, at most one second, until the mark of a process that was just spawned is visible: before it executes its
+/// program, its environment has no mark.
 pub(super) fn await_mark(pid: u32, mark: &str) {
     let deadline = Instant::now() + Duration::from_secs(1);
     while look(pid).is_some_and(|process| !process.marked(&[mark])) && Instant::now() < deadline {
@@ -104,7 +104,7 @@ mod tests {
             let found = look(child.id()).is_some_and(|process| process.marked(&["one/"]));
             child.kill().unwrap();
             child.wait().unwrap();
-            assert!(found, "it shows no mark yet");
+            assert!(found, "its mark is not visible");
         }
     }
 

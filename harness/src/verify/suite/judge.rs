@@ -168,7 +168,7 @@ impl Context {
     /// mesh, so that the next run starts a new one.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn finish(&mut self, remove: bool) -> Result<(), Error> {
         if let Some(mesh) = self.shared_mesh() {
             self.progress().stage("memory");

@@ -39,7 +39,7 @@ fn addresses_become_the_nodes_own() {
         ("a=127.0.0.1:80 0.0.0.0:81", "a=127.70.8.2:80 127.70.8.2:81"),
         ("http://127.0.0.1:18080/x", "http://127.70.8.2:18080/x"),
         ("127.0.0.1:1 127.0.0.1:2\n", "127.70.8.2:1 127.70.8.2:2\n"),
-        // None of these is the container itself.
+        // None of these is an address of the container itself.
         ("10.0.0.0:80", "10.0.0.0:80"),
         ("1.127.0.0.1:80", "1.127.0.0.1:80"),
         ("127.0.0.11:80", "127.0.0.11:80"),
@@ -66,7 +66,7 @@ fn a_fixed_host_port_is_bound_itself_and_a_free_one_at_the_nodes_address() {
 }
 
 #[test]
-fn a_port_that_is_published_twice_is_bound_where_it_is_fixed() {
+fn a_port_that_is_published_twice_is_bound_at_its_fixed_host_port() {
     let ports = [port(None, 80), port(Some(8080), 80)];
     assert_eq!(node(&ports).bound(80), "127.0.0.1:8080".parse().unwrap());
 }
@@ -171,7 +171,7 @@ fn the_example_uses_no_address_that_nodes_share() {
     let file = ComposeFile::read(&root.join("compose.yaml"), &|_| None).unwrap();
     assert_eq!(file.services.len(), 5);
     for service in &file.services {
-        // Free host ports, so that all of a node's addresses are its own.
+        // Without fixed host ports, so that each node uses its own address only.
         let ports: Vec<_> = service
             .ports
             .iter()

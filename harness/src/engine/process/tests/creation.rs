@@ -1,4 +1,4 @@
-//! Creating a container, and what it needs to start.
+//! Creating a container, and the preconditions of its start.
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -19,7 +19,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
         ("created", "Created")
     );
     assert_eq!(made.command, format!("/bin/sidecar {command}"));
-    assert!(made.ports.is_empty(), "nothing answers yet");
+    assert!(made.ports.is_empty(), "no port is bound yet");
 
     fixture.engine.start(&id, "one").await.unwrap();
     fixture.engine.start(&id, "one").await.unwrap();
@@ -50,7 +50,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
         "{used:?}"
     );
 
-    // A later harness process finds it, and ends it.
+    // A later harness process finds the container and stops it.
     let other = open(fixture.directory.path());
     assert_eq!(
         other.containers("of=one").await.unwrap(),
@@ -65,7 +65,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
     let ended = fixture.ended(&id).await;
     assert!(ended.status.starts_with("Exited (3) "), "{}", ended.status);
     assert!(ended.ports.is_empty() && ended.address.is_none());
-    assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3, "it is stopped already");
+    assert_eq!(other.stop(&id, GRACE).await.unwrap(), 3, "it is already stopped");
 
     other.start(&id, "one").await.unwrap();
     fixture.said(&id, "ready", 2).await;
@@ -108,7 +108,7 @@ async fn a_kill_ends_all_its_processes() {
             .await
             .unwrap_err()
             .to_string()
-            .contains("does not run")
+            .contains("is not running")
     );
     assert!(fixture.engine.processes(&id).await.is_err());
 }
@@ -156,7 +156,7 @@ async fn a_paused_container_resumes_when_it_is_unpaused_or_stopped() {
     assert!(tree::marked(&[&id]).iter().all(|process| !process.stat.stopped));
     fixture.engine.pause(&id).await.unwrap();
     assert_eq!(fixture.engine.stop(&id, GRACE).await.unwrap(), 3);
-    assert!(fixture.engine.pause(&id).await.is_err(), "it does not run");
+    assert!(fixture.engine.pause(&id).await.is_err(), "it is not running");
     fixture.engine.start(&id, "one").await.unwrap();
     fixture.said(&id, "ready", 2).await;
     fixture.engine.pause(&id).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_container_with_a_lifeline_ends_with_the_process_that_started_it() {
         lifeline: true,
     };
     let id = fixture.engine.create(spec).await.unwrap();
-    // Its tasks end as they do with a process.
+    // Dropping the runtime ends the engine's tasks, as the end of a process does.
     let other = tokio::runtime::Runtime::new().unwrap();
     let (engine, started) = (fixture.engine.clone(), id.clone());
     let starting = other.spawn(async move { engine.start(&started, "one").await });
