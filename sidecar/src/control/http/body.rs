@@ -46,7 +46,7 @@ pub(super) fn read(
         Err(error) => return Err(BodyError::NotJson(error)),
     };
     // Clients that write every field they know write null for what they leave out.
-    object.retain(|_, value| !value.is_null());
+    let is_given = |object: &Map<String, Value>, name| object.get(name).is_some_and(|value| !value.is_null());
     for BodyField {
         field,
         given,
@@ -54,7 +54,7 @@ pub(super) fn read(
     } in fields
     {
         let name = field.name;
-        match (object.contains_key(name), unsupported) {
+        match (is_given(&object, name), unsupported) {
             (true, Some(reason)) => {
                 return Err(BodyError::Unfit(format!("{name} does not exist here: {reason}")));
             }
@@ -71,7 +71,7 @@ pub(super) fn read(
     if let Some(unknown) = object.keys().find(|name| !known(name)) {
         let absent: Vec<BodyField> = fields
             .iter()
-            .filter(|f| !object.contains_key(f.field.name))
+            .filter(|f| !is_given(&object, f.field.name))
             .copied()
             .collect();
         let example = match absent.is_empty() {
@@ -83,6 +83,7 @@ pub(super) fn read(
             "input {unknown} is not recognized, you may refer to: {example}"
         )));
     }
+    object.retain(|_, value| !value.is_null());
     if object.is_empty() {
         let supported = fields.iter().filter(|f| f.unsupported.is_none());
         let names: Vec<&str> = supported.map(|f| f.field.name).collect();

@@ -48,6 +48,18 @@ async fn an_error_names_the_field() {
             "the update changes nothing",
         ),
         (
+            "POST",
+            "server-groups",
+            json!({"name": "sgs1", "bogus": null}),
+            "input bogus is not recognized",
+        ),
+        (
+            "PUT",
+            "tcp-lb/lb0",
+            json!({"backend": "sgs0", "name": null}),
+            "input name is not recognized",
+        ),
+        (
             "PUT",
             "tcp-lb/lb0",
             json!({"address": "127.0.0.1:0"}),
