@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::error::CommandError;
-use super::resources::{Add, Args, Config, Id, Place, Resource, Update, check_name};
+use super::resources::{Add, Args, Config, Id, Place, READ_ONLY, Resource, UNCHANGEABLE, Update, check_name};
 use super::running::ListenerName;
 use super::sentence::{Action, Sentence};
 use super::sessions::SessionPattern;
@@ -68,6 +68,7 @@ impl Command {
             keys,
             flags,
         } = Sentence::parse(words)?;
+        check_action(action, resource)?;
         let resource = resource.in_places(action.word(), action.prepositions()[0], &places)?;
         let mut args = Args {
             resource,
@@ -117,18 +118,12 @@ impl Command {
         } else {
             Action::Remove
         };
+        check_action(action, resource)?;
         if resource == Resource::Session {
-            if !force {
-                let why = "a session is in use until it ends; use force-remove";
-                return Err(resource.cannot(action.word(), why));
-            }
             return Ok(Self::RemoveSessions {
                 which: session_pattern(&name)?,
                 listener: ListenerName::of(places),
             });
-        }
-        if !resource.is_configured() {
-            return Err(resource.cannot(action.word(), "it is read-only"));
         }
         check_name(resource, &name)?;
         let id = Id {
@@ -182,6 +177,19 @@ impl fmt::Display for Command {
             }
         }
     }
+}
+
+/// Checks that a kind of resource has the action.
+fn check_action(action: Action, resource: Resource) -> Result<(), CommandError> {
+    let configured = resource.is_configured();
+    let reason = match (action, resource) {
+        (Action::List | Action::ListDetail, _) | (Action::ForceRemove, Resource::Session) => return Ok(()),
+        (Action::Remove, Resource::Session) => "a session is in use until it ends; use force-remove",
+        (Action::Update, _) if configured && resource.spec().updatable().next().is_none() => UNCHANGEABLE,
+        _ if configured => return Ok(()),
+        _ => READ_ONLY,
+    };
+    Err(resource.cannot(action.word(), reason))
 }
 
 fn session_pattern(text: &str) -> Result<SessionPattern, CommandError> {

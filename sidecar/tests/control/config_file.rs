@@ -181,6 +181,15 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "nope",
             "no server-group of",
         ),
+        ("add bytes-in x", "bytes-in", "it is read-only"),
+        ("update session x", "session", "it is read-only"),
+        ("force-remove connection x", "connection", "it is read-only"),
+        ("remove session x", "session", "use force-remove"),
+        (
+            "update server-groups sgs0 in tcp-lb lb",
+            "server-groups",
+            "remove it and add it again",
+        ),
         ("add event-loop-group elg0", "event-loop-group", "--workers"),
         ("add tcp-lb x acceptor-elg e", "acceptor-elg", "--workers"),
     ] {

@@ -84,13 +84,16 @@ pub(in crate::control) trait Change {
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError>;
 }
 
+/// Why a resource cannot be updated.
+pub(in crate::control) const UNCHANGEABLE: &str = "remove it and add it again";
+
 /// For resources that cannot be updated.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub enum Unchangeable {}
 
 impl Unchangeable {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
-        Err(args.resource.cannot("update", "remove it and add it again"))
+        Err(args.resource.cannot("update", UNCHANGEABLE))
     }
 }
 

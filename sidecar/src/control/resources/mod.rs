@@ -44,6 +44,7 @@ pub(super) use api::{Answer, Api, Description};
 use args::Words;
 pub(super) use args::{Args, check_name};
 pub(super) use config::Config;
+pub(super) use configured::UNCHANGEABLE;
 use configured::Unchangeable;
 pub(super) use configured::{Apply, Change, Configured, Listing, Read};
 use id::place_name;
@@ -206,7 +207,8 @@ resources! {
 /// Under this path is what comes and goes at a listener.
 const CHANNEL: &str = "/api/v1/channel";
 
-const READ_ONLY: &str = "it is read-only";
+/// Why a resource that is only listed has no other action.
+pub(super) const READ_ONLY: &str = "it is read-only";
 
 impl Resource {
     /// Its word in full.
