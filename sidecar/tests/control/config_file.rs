@@ -190,6 +190,16 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "server-groups",
             "remove it and add it again",
         ),
+        (
+            "list bytes-in in server s",
+            "bytes-in",
+            "`in server-group NAME` is missing",
+        ),
+        (
+            "list bytes-in in server s in server s",
+            "bytes-in",
+            "`in server-group NAME` is missing",
+        ),
         ("add event-loop-group elg0", "event-loop-group", "--workers"),
         ("add tcp-lb x acceptor-elg e", "acceptor-elg", "--workers"),
     ] {

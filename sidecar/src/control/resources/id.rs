@@ -90,9 +90,17 @@ impl Resource {
                 format!("{word} does not go with `{action} {self}`"),
             ));
         }
-        let nearest = fitting.clone().filter(|(_, places)| places.len() == 1);
-        let expected: Vec<String> = nearest
-            .map(|(_, places)| format!("`{preposition} {} NAME`", places[0]))
+        // The places that could follow the longest part of the given ones that fits.
+        let following = |given: &[Self]| {
+            let places = fitting.clone().map(|(_, places)| places);
+            let next = places.filter_map(|places| places.strip_prefix(given)?.first().copied());
+            next.collect::<Vec<Self>>()
+        };
+        let mut parts = (0..=given.len()).rev().map(|length| following(&given[..length]));
+        let next = parts.find(|next| !next.is_empty()).unwrap_or_default();
+        let expected: Vec<String> = next
+            .iter()
+            .map(|place| format!("`{preposition} {place} NAME`"))
             .collect();
         let expected = expected.join(" or ");
         let message = match fitting.next() {
