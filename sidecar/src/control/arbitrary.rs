@@ -8,7 +8,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value as Body};
 
 use super::command::Command;
-use super::resources::{Given, Key, Resource};
+use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
 use super::values::{ALLOW_ALL, Guard, Json, Value};
 
@@ -168,7 +168,7 @@ fn keys_to_add(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
         .spec()
         .keys
         .iter()
-        .partition(|key| key.given == Given::Required);
+        .partition(|key| key.presence == Presence::Required);
     let count = other.len();
     subsequence(other, 0..=count)
         .prop_map(move |some| required.iter().copied().chain(some).collect())

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::resources::{Given, Key, Resource};
+use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
 use super::values::{Json, Value};
 
@@ -73,7 +73,7 @@ fn syntax(resource: Resource, action: Action) -> String {
         };
         let required = match action {
             Action::Update => alone,
-            _ => key.given == Given::Required,
+            _ => key.presence == Presence::Required,
         };
         text.push_str(&if required {
             format!(" {written}")

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::control::error::CommandError;
-use crate::control::resources::{BodyField, Given, JsonError, Resource};
+use crate::control::resources::{BodyField, JsonError, Presence, Resource};
 use crate::control::values::shortened;
 
 /// Why a body makes no command.
@@ -49,7 +49,7 @@ pub(super) fn read(
     let is_given = |object: &Map<String, Value>, name| object.get(name).is_some_and(|value| !value.is_null());
     for BodyField {
         field,
-        given,
+        presence,
         unsupported,
     } in fields
     {
@@ -58,7 +58,7 @@ pub(super) fn read(
             (true, Some(reason)) => {
                 return Err(BodyError::Unfit(format!("{name} does not exist here: {reason}")));
             }
-            (false, _) if *given == Given::Required => {
+            (false, _) if *presence == Presence::Required => {
                 let example = example(resource, fields);
                 return Err(BodyError::Unfit(format!(
                     "{name} is required by this api, you may refer to: {example}"

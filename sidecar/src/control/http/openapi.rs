@@ -18,7 +18,7 @@ use utoipa::openapi::{
 
 use super::answers::{NotJson, Refused};
 use super::routes::{Change, Leads, ROUTES, Route};
-use crate::control::resources::{BodyField, Given, Resource};
+use crate::control::resources::{BodyField, Presence, Resource};
 use crate::control::values::Json;
 
 /// The description; `guarded` if callers must show a token.
@@ -180,7 +180,7 @@ fn body(change: &Change, fields: &[BodyField]) -> ObjectBuilder {
     for field in fields.iter().filter(|field| field.unsupported.is_none()) {
         let name = field.field.name;
         body = body.property(name, property(change.resource(), field));
-        if field.given == Given::Required {
+        if field.presence == Presence::Required {
             body = body.required(name);
             any_required = true;
         }
@@ -193,7 +193,7 @@ fn body(change: &Change, fields: &[BodyField]) -> ObjectBuilder {
 }
 
 fn property(resource: Resource, field: &BodyField) -> ObjectBuilder {
-    let BodyField { field, given, .. } = field;
+    let BodyField { field, presence, .. } = field;
     let schema = match field.json {
         Json::Text => ObjectBuilder::new()
             .schema_type(Type::String)
@@ -207,9 +207,9 @@ fn property(resource: Resource, field: &BodyField) -> ObjectBuilder {
             .maximum(Some(max)),
         Json::Bool => ObjectBuilder::new().schema_type(Type::Boolean),
     };
-    let default = match given {
-        Given::Default(word) => Some(field.json.value(word)),
-        Given::Required | Given::Optional => None,
+    let default = match presence {
+        Presence::Default(word) => Some(field.json.value(word)),
+        Presence::Required | Presence::Optional => None,
     };
     schema
         .description(Some(field.help.replace("RESOURCE", resource.word())))

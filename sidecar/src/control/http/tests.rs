@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::routes::{Leads, ROUTES};
 use super::{Change, find, openapi};
 use crate::control::arbitrary::{self, Statement};
-use crate::control::resources::{BodyField, Given, Resource};
+use crate::control::resources::{BodyField, Presence, Resource};
 use crate::control::sentence::Action;
 use crate::control::values::Json;
 
@@ -116,7 +116,7 @@ fn body(change: &Change, other: Option<(&str, Value)>) -> String {
         .fields
         .iter()
         .flatten()
-        .filter(|f| f.given == Given::Required);
+        .filter(|f| f.presence == Presence::Required);
     let mut body: serde_json::Map<String, Value> = required
         .map(|f| {
             let value = match (f.field.json, f.field.name) {
@@ -166,8 +166,8 @@ fn documented_defaults_are_those_that_apply() {
     let names = ["a".to_owned(), "b".to_owned()];
     for change in changes() {
         let command = |body: String| change.command(&names, None, body.as_bytes()).unwrap();
-        for BodyField { field, given, .. } in change.fields.iter().flatten() {
-            if let Given::Default(word) = given {
+        for BodyField { field, presence, .. } in change.fields.iter().flatten() {
+            if let Presence::Default(word) = presence {
                 let explicit = body(change, Some((field.name, field.json.value(word))));
                 assert_eq!(command(body(change, None)), command(explicit), "{}", field.name);
             }

@@ -87,11 +87,11 @@ fn of(resource: Resource) -> String {
     }
     text.push_str("\n| key | JSON field | default | updatable | meaning |\n|---|---|---|---|---|\n");
     for key in spec.keys {
-        let default = match (key.given, key.off) {
-            (Given::Required, _) => "required".to_owned(),
-            (Given::Default(_), Some(off)) => format!("`{off}`"),
-            (Given::Default(word), None) => format!("`{word}`"),
-            (Given::Optional, _) => "none".to_owned(),
+        let default = match (key.presence, key.off) {
+            (Presence::Required, _) => "required".to_owned(),
+            (Presence::Default(_), Some(off)) => format!("`{off}`"),
+            (Presence::Default(word), None) => format!("`{word}`"),
+            (Presence::Optional, _) => "none".to_owned(),
         };
         let updatable = if key.updatable { "yes" } else { "no" };
         let words = quoted([key.word].into_iter().chain(key.off));

@@ -28,14 +28,14 @@ pub(in crate::control) struct Key {
     /// The word that switches it off, if it is a flag.
     pub(in crate::control) off: Option<&'static str>,
     pub(in crate::control) expected: &'static str,
-    pub(in crate::control) given: Given,
+    pub(in crate::control) presence: Presence,
     pub(in crate::control) updatable: bool,
     pub(in crate::control) fields: [Option<Field>; 2],
 }
 
 /// Whether a key must be given to `add`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::control) enum Given {
+pub(in crate::control) enum Presence {
     Required,
     /// Left out, this word is meant.
     Default(&'static str),
@@ -85,20 +85,20 @@ impl Field {
 }
 
 impl Key {
-    const fn new<T: Value>(word: &'static str, given: Given, help: &'static str) -> Self {
+    const fn new<T: Value>(word: &'static str, presence: Presence, help: &'static str) -> Self {
         Self {
             word,
             short: None,
             off: None,
             expected: T::EXPECTED,
-            given,
+            presence,
             updatable: false,
             fields: [Some(Field::new::<T>(word, help)), None],
         }
     }
 
     pub(super) const fn required<T: Value>(word: &'static str, help: &'static str) -> Self {
-        Self::new::<T>(word, Given::Required, help)
+        Self::new::<T>(word, Presence::Required, help)
     }
 
     pub(super) const fn default<T: Value>(
@@ -106,11 +106,11 @@ impl Key {
         default: &'static str,
         help: &'static str,
     ) -> Self {
-        Self::new::<T>(word, Given::Default(default), help)
+        Self::new::<T>(word, Presence::Default(default), help)
     }
 
     pub(super) const fn optional<T: Value>(word: &'static str, help: &'static str) -> Self {
-        Self::new::<T>(word, Given::Optional, help)
+        Self::new::<T>(word, Presence::Optional, help)
     }
 
     /// A flag that is off by default.
@@ -186,7 +186,7 @@ pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
 #[derive(Debug, Clone, Copy)]
 pub(in crate::control) struct BodyField {
     pub(in crate::control) field: Field,
-    pub(in crate::control) given: Given,
+    pub(in crate::control) presence: Presence,
     /// Why it is refused, if it is.
     pub(in crate::control) unsupported: Option<&'static str>,
 }
@@ -196,12 +196,12 @@ impl Spec {
     pub(in crate::control) fn add_fields(&self) -> Vec<BodyField> {
         let name = supported(
             Field::new::<String>("name", "alias of the RESOURCE"),
-            Given::Required,
+            Presence::Required,
         );
         let keys = self
             .keys
             .iter()
-            .flat_map(|key| key.json().map(|field| supported(*field, key.given)));
+            .flat_map(|key| key.json().map(|field| supported(*field, key.presence)));
         let unsupported = self.unsupported.iter().map(refused);
         std::iter::once(name).chain(keys).chain(unsupported).collect()
     }
@@ -209,14 +209,14 @@ impl Spec {
     /// The fields of a body that updates such a resource; none if it cannot be updated. One that is alone is required.
     pub(in crate::control) fn update_fields(&self) -> Vec<BodyField> {
         let keys: Vec<&Key> = self.updatable().collect();
-        let given = match keys.len() {
+        let presence = match keys.len() {
             0 => return Vec::new(),
-            1 => Given::Required,
-            _ => Given::Optional,
+            1 => Presence::Required,
+            _ => Presence::Optional,
         };
         let keys = keys
             .into_iter()
-            .flat_map(|key| key.json().map(|field| supported(*field, given)));
+            .flat_map(|key| key.json().map(|field| supported(*field, presence)));
         let unsupported = self.unsupported.iter().filter(|u| u.in_update).map(refused);
         keys.chain(unsupported).collect()
     }
@@ -227,10 +227,10 @@ impl Spec {
     }
 }
 
-fn supported(field: Field, given: Given) -> BodyField {
+fn supported(field: Field, presence: Presence) -> BodyField {
     BodyField {
         field,
-        given,
+        presence,
         unsupported: None,
     }
 }
@@ -238,7 +238,7 @@ fn supported(field: Field, given: Given) -> BodyField {
 fn refused(unsupported: &Unsupported) -> BodyField {
     BodyField {
         field: Field::new::<String>(unsupported.name, unsupported.help),
-        given: Given::Optional,
+        presence: Presence::Optional,
         unsupported: Some(unsupported.reason),
     }
 }
