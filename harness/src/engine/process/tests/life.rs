@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::fixture::{Fixture, GRACE, open, service};
 use super::super::tree;
 use crate::engine::{ContainerSpec, EngineError};
+use crate::wait;
 
 #[tokio::test]
 async fn a_container_lives_from_its_creation_to_its_removal() {
@@ -42,13 +43,22 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
     assert_eq!(text("lb.conf"), format!("address {}:8081\n", endpoint.ip()));
     assert!(text("discovery.conf").contains(&format!("discovery.node_name = {}\n", up.short_id())));
 
-    let used = fixture.engine.processes(&id).await.unwrap();
-    let count = |program: &str| used.iter().filter(|process| process.program == program).count();
-    assert_eq!(count("sidecar"), 1, "{used:?}");
-    assert!(
-        count("sleep") >= 2 && used.iter().all(|process| process.resident_kib > 0),
-        "{used:?}"
-    );
+    // Between fork and exec a child of the program still has its name.
+    let attempt = async || {
+        let used = fixture.engine.processes(&id).await.unwrap();
+        let count = |program: &str| used.iter().filter(|process| process.program == program).count();
+        if count("sidecar") == 1 && count("sleep") >= 2 && used.iter().all(|process| process.resident_kib > 0)
+        {
+            Ok(())
+        } else {
+            Err(vec![format!(
+                "one sidecar and two sleeps expected, found {used:?}"
+            )])
+        }
+    };
+    wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
+        .await
+        .unwrap();
 
     // A later harness process finds the container and stops it.
     let other = open(fixture.directory.path());
