@@ -1,4 +1,4 @@
-//! Arbitrary commands for property tests, made from the resources' specifications: in words, and as a JSON body.
+//! Arbitrary commands for property tests, generated from the resources' specifications: as words, and as a JSON body.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ pub(super) struct Statement {
     pub(super) resource: Resource,
     /// Empty if the action is to list.
     pub(super) name: String,
-    /// The places, the nearest first.
+    /// The places, from the nearest to the outermost.
     pub(super) places: Vec<(Resource, String)>,
     /// Keys with a word for each of their JSON fields.
     pub(super) keys: Vec<(Key, Vec<String>)>,
@@ -96,7 +96,7 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
         .iter()
         .map(|field| match field.json {
             Json::OneOf(words) => select(words).prop_map(str::to_owned).boxed(),
-            // Low numbers are likely, the default weight among them.
+            // Low numbers are likely, and include the default weight.
             Json::Integer { min, max } => prop_oneof![min..=max, min..=10.max(min)]
                 .prop_map(|n| n.to_string())
                 .boxed(),
@@ -110,14 +110,14 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
         })
         .collect();
     let ordered = |mut words: Vec<String>| {
-        // A first and a last one.
+        // The first and the last of a range.
         words.sort_by_key(|word| word.parse::<u32>().ok());
         words
     };
     words.prop_map(ordered).boxed()
 }
 
-/// A resource in each of its places.
+/// A resource and each of its places.
 fn places(
     resources: impl Iterator<Item = Resource>,
 ) -> impl Strategy<Value = (Resource, Vec<(Resource, String)>)> {
@@ -175,7 +175,7 @@ fn keys_to_add(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
         .boxed()
 }
 
-/// At least one of those that can be updated.
+/// At least one of the keys that can be updated.
 fn keys_to_update(_: Action, resource: Resource) -> BoxedStrategy<Vec<Key>> {
     let keys: Vec<Key> = resource.spec().updatable().copied().collect();
     let count = keys.len();

@@ -1,8 +1,8 @@
 //! The running configuration as a file: written after every change, read at the next start.
 //!
-//! The file is a config file between a first line that identifies it and a last line with a checksum, so that torn and
-//! foreign files are recognised. It is replaced by a rename: if the process is killed, either the old or the new file is
-//! there, complete.
+//! The file is a config file between a first line that identifies it and a last line with a checksum, so that torn
+//! and foreign files are recognised. It is replaced by a rename: if the process is killed, either the old or the new
+//! file is there, complete.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use crate::text_file::{self, ReadError};
 const HEAD: &str = "# Saved by a sidecar (--autosave) after each change; changes made here are refused.";
 const TAIL: &str = "# sha256 ";
 
-/// Timeout of saving a change. A disk that hangs must not stop the control plane.
+/// Timeout for saving a change. A disk that hangs must not block the control plane.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a saved configuration cannot be used.
@@ -48,7 +48,7 @@ pub enum AutosaveError {
         /// The file.
         file: String,
     },
-    /// It is complete, and this sidecar does not understand it.
+    /// It is complete, but this sidecar cannot parse it.
     #[error("{0}")]
     Diagnostics(Diagnostics),
 }
@@ -139,14 +139,14 @@ struct Revision {
     text: String,
 }
 
-/// How far saving has got.
+/// The progress of saving.
 #[derive(Debug, Default)]
 struct Progress {
     /// The latest revision that a write was attempted for.
     tried: u64,
     /// The latest revision on disk.
     saved: u64,
-    /// Why those in between are not.
+    /// Why the revisions in between are not on disk.
     fault: Option<SaveError>,
 }
 
@@ -163,7 +163,7 @@ impl Autosave {
         }
         let wanted = watch::Sender::new(Revision::default());
         let (report, progress) = watch::channel(Progress::default());
-        // Detached: it ends when the sender is dropped, and a save under way is finished by then.
+        // Detached: it ends when the sender is dropped, after a save in progress.
         tokio::spawn(save_revisions(path, wanted.subscribe(), report));
         Ok(Self {
             file,
@@ -235,7 +235,7 @@ async fn write(path: &Path, text: String) -> Result<(), SaveError> {
         })
 }
 
-/// Replaces a file's content atomically, also across a power cut.
+/// Replaces a file's content atomically, even if the power fails.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -15,7 +15,7 @@ use super::values::Value;
 /// Changes the sidecar's configuration, or reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Makes a resource, or attaches one to another.
+    /// Adds a resource, or attaches one to another.
     Add(Add),
     /// Changes a resource.
     Update(Update),
@@ -23,7 +23,7 @@ pub enum Command {
     Remove {
         /// What identifies it.
         id: Id,
-        /// Remove everything that uses it, too; otherwise a resource in use is not removed.
+        /// Whether to remove everything that uses it, too; otherwise a resource in use is not removed.
         force: bool,
     },
     /// `force-remove session ADDRESS|/REGEX/ from tcp-lb|socks5-server NAME`
@@ -37,9 +37,9 @@ pub enum Command {
     List {
         /// Their kind.
         resource: Resource,
-        /// The places that they are in, the nearest first.
+        /// The places that they are in, from the nearest to the outermost.
         places: Vec<Place>,
-        /// A line about each, instead of only its name or the number of them.
+        /// Whether to list a line about each, instead of only its name or the number of them.
         detail: bool,
     },
 }
@@ -47,7 +47,7 @@ pub enum Command {
 impl FromStr for Command {
     type Err = CommandError;
 
-    /// Parses one command as a person writes it, words separated by white space.
+    /// Parses one command as a user types it, words separated by white space.
     fn from_str(line: &str) -> Result<Self, CommandError> {
         let words: Vec<&str> = line.split_whitespace().collect();
         Self::from_words(&words)
@@ -134,10 +134,10 @@ impl Command {
         Ok(Self::Remove { id, force })
     }
 
-    /// Changes a configuration; a command that only reads does not. Returns what was removed, users first.
+    /// Changes a configuration; a command that only reads does not. Returns the removed resources, users first.
     ///
     /// # Errors
-    /// When the command does not fit the configuration, which is then as it was.
+    /// When the command does not fit the configuration, which then stays as it was.
     pub(super) fn configure(&self, config: &mut Config) -> Result<Vec<Add>, CommandError> {
         match self {
             Self::Add(add) => config.add(add).map(|()| Vec::new()),
@@ -150,7 +150,7 @@ impl Command {
 }
 
 impl fmt::Display for Command {
-    /// Writes the command as it is parsed.
+    /// Writes the command in the form that is parsed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Add(add) => write!(f, "{} {add}", Action::Add),

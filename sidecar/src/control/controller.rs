@@ -1,4 +1,4 @@
-//! The owner of the configuration and of what runs because of it.
+//! The owner of the configuration and of the parts that run for it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,8 @@ use crate::interface::Pinned;
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
 
-/// Executes commands. A change is checked against the configuration, applied, and recorded, in this order; one that
-/// is refused on the way changes nothing.
+/// Executes commands. A change is checked against the configuration, applied, and recorded, in this order; a change
+/// that is refused in between has no effect.
 #[derive(Debug)]
 pub struct Controller {
     offers: Offers,
@@ -34,15 +34,15 @@ pub struct Controller {
 struct State {
     config: Config,
     running: Running,
-    /// Nothing is added any more.
+    /// Whether `add` is refused, because the sidecar drains.
     stopping: bool,
 }
 
-/// What remains to be awaited once a change is made.
+/// What to wait for after a change.
 struct Changed {
     /// Listeners to close.
     closed: Vec<Arc<ListenerHandle>>,
-    /// The configuration's revision to be saved.
+    /// The revision of the configuration to be saved.
     revision: Option<u64>,
 }
 
@@ -93,8 +93,8 @@ impl Controller {
         })
     }
 
-    /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is
-    /// free. If the future is dropped once it was polled, the change is made all the same: only waiting remains then.
+    /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is free.
+    /// If the future is dropped after its first poll, the change is still made: only waiting remains then.
     ///
     /// # Errors
     /// When the command does not fit the configuration, or the machine refuses it. Nothing is changed then.
@@ -124,8 +124,8 @@ impl Controller {
     }
 
     /// Ends the listeners: they stop accepting at once, and their connections have until the deadline to finish.
-    /// Returns the number of connections aborted then. From now on `add` is refused; resources can still be listed and
-    /// removed, because services deregister meanwhile.
+    /// Returns the number of connections aborted at the deadline. From now on `add` is refused; resources can still
+    /// be listed and removed, because services deregister during this time.
     pub async fn drain(&self, deadline: Duration) -> usize {
         let listeners = {
             let mut state = self.state();
@@ -211,7 +211,7 @@ impl Controller {
         self.read(resources::registrations)
     }
 
-    /// Reads a consistent snapshot. Other commands wait meanwhile.
+    /// Reads a consistent snapshot. Other commands wait for it.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Read<'_>) -> T) -> T {
         let state = self.state();
         read(&Read {

@@ -1,5 +1,5 @@
-//! The secret that callers of a controller show. It is read from a file or the environment, never from the command
-//! line, which every process of the machine can read.
+//! The secret that callers of a controller must present. It is read from a file or the environment, never from the
+//! command line, which every process of the machine can read.
 
 use std::fmt;
 use std::fs::File;
@@ -41,8 +41,8 @@ pub enum CredentialError {
 }
 
 impl Credential {
-    /// Reads the secret from the file if one is named, else from the environment variable if that is set. A trailing
-    /// line end is not part of it.
+    /// Reads the secret from the file if one is named, otherwise from the environment variable if that is set. A
+    /// trailing line end is not part of it.
     ///
     /// # Errors
     /// When the file cannot be read, or its content is not a valid secret.
@@ -61,7 +61,7 @@ impl Credential {
             .transpose()
     }
 
-    /// Reads the secret from a text; errors give `name` as its source.
+    /// Parses the secret from a text; errors give `name` as its source.
     ///
     /// # Errors
     /// When the text is not a valid secret.
@@ -85,13 +85,13 @@ impl Credential {
         })
     }
 
-    /// Whether an HTTP header can contain it; if not, no caller can show it.
+    /// Whether an HTTP header can contain it; if not, no caller can present it.
     #[must_use]
     pub fn fits_header(&self) -> bool {
         self.fits_header
     }
 
-    /// Whether this is the secret, in a time that does not depend on how much of it matches.
+    /// Whether this is the secret. Takes a time that does not depend on how much of it matches.
     #[must_use]
     pub fn matches(&self, given: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();

@@ -37,7 +37,7 @@ pub enum CommandError {
         /// What uses it: kind and name.
         user: String,
     },
-    /// The command is right, and the machine refuses it: an address in use, no such interface.
+    /// The command is valid, but the machine refuses it: an address in use, no such interface.
     #[error("{message}")]
     Refused {
         /// The word at fault.

@@ -26,7 +26,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The fault that this line turned out to have.
+    /// The diagnostic for an error of this line.
     #[must_use]
     pub fn diagnostic(&self, error: &CommandError) -> Diagnostic {
         diagnostic(&self.file, self.number, error)

@@ -19,7 +19,7 @@ use crate::self_connect::is_self_connect;
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 /// Random ports tried before giving up: far more than a busy machine needs.
 const ALLOCATION_TRIES: usize = 256;
-/// Timeout of a check, which is an attempt to connect.
+/// Timeout for a check, which is an attempt to connect.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 /// First interval between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
@@ -63,7 +63,8 @@ impl Drop for Registration {
     }
 }
 
-/// The address of an instance: its interface's, and its port, or a free one that is not `taken` by another registration.
+/// The address of an instance: its interface's, and its port, or a free one that is not `taken` by another
+/// registration.
 ///
 /// # Errors
 /// When there is no such interface or address, or no port is free.
@@ -139,7 +140,7 @@ fn said(connected: io::Result<TcpStream>, of: SocketAddr) -> Check {
     }
 }
 
-/// An address with a port of the range that nothing listens on now.
+/// An address with a port of the range at which nothing listens now.
 fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
     let mut rng = rand::rng();
     (0..ALLOCATION_TRIES)

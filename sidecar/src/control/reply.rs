@@ -1,13 +1,13 @@
-//! What a command is answered with.
+//! The replies to commands.
 
 use super::autosave::SaveError;
 
-/// What a command is answered with.
+/// The reply to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// The change has taken effect.
     Done,
-    /// It has taken effect, and is lost at the next start: it could not be saved.
+    /// The change has taken effect, but is lost at the next start: it could not be saved.
     Unsaved(SaveError),
     /// Names, or a line about each.
     Lines(Vec<String>),

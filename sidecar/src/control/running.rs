@@ -1,4 +1,4 @@
-//! What runs because of the configuration, by name.
+//! The running parts of the configuration, by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::proxy::socks5::Socks5Server;
 use crate::proxy::tcp_lb::TcpLb;
 use crate::proxy::workers::Workers;
 
-/// What runs because of the configuration, by name.
+/// The running parts of the configuration, by name.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     /// The threads that carry the listeners' connections.
@@ -113,7 +113,7 @@ impl Running {
         group.ok_or_else(|| CommandError::not_found("security-group", name))
     }
 
-    /// Takes a listener out. It stops accepting at once, and the caller may wait until its address is free. Its
+    /// Removes a listener. It stops accepting at once, and the caller may wait until its address is free. Its
     /// connections stay open, and are drained with the others.
     pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<ListenerHandle>> {
         let handle = self.listeners.remove(name)?;
@@ -130,7 +130,7 @@ impl Running {
 }
 
 /// Ends listeners: they stop accepting at once, and their connections have until the deadline to finish. Returns the
-/// number of connections aborted then.
+/// number of connections aborted at the deadline.
 pub(super) async fn drain(listeners: Vec<Arc<ListenerHandle>>, deadline: Duration) -> usize {
     let mut drains = JoinSet::new();
     for handle in listeners {

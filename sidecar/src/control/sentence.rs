@@ -1,4 +1,4 @@
-//! The shape of a command, before anything is known of its meaning.
+//! The syntax of a command, without its meaning.
 //!
 //! ```text
 //! ACTION RESOURCE [NAME] [in RESOURCE NAME]... [to|from RESOURCE NAME] [KEY VALUE]... [FLAG]...
@@ -79,7 +79,7 @@ impl Action {
         self.spec().0
     }
 
-    /// The words that precede a place; if there are two, they mean the same.
+    /// The words that precede a place; if there are two, they are synonyms.
     pub(super) fn prepositions(self) -> &'static [&'static str] {
         match self {
             Self::Add => &["to"],
@@ -103,7 +103,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// The words that the original has and this sidecar has not: its threads.
+/// The words of the original that this sidecar does not have: its threads.
 const THREAD_WORDS: &[&str] = &[
     "event-loop-group",
     "elg",
@@ -119,9 +119,9 @@ const THREAD_WORDS: &[&str] = &[
 pub(super) struct Sentence {
     pub(super) action: Action,
     pub(super) resource: Resource,
-    /// Empty if the action is to list: that takes no name.
+    /// Empty if the action is to list, which takes no name.
     pub(super) name: String,
-    /// What follows `in`, `to` or `from`, the nearest first.
+    /// The places after `in`, `to` or `from`, from the nearest to the outermost.
     pub(super) places: Vec<Place>,
     /// Keys, by their words in full, and their values.
     pub(super) keys: Vec<(&'static str, String)>,
@@ -202,7 +202,7 @@ impl Sentence {
     }
 }
 
-/// The keys of all resources, flags excluded; those of several resources several times.
+/// The keys of all resources, without flags; a key of several resources appears several times.
 fn keys_of_all() -> impl Iterator<Item = &'static Key> {
     let all = Resource::ALL.iter().flat_map(|resource| resource.spec().keys);
     all.filter(|key| key.off.is_none())

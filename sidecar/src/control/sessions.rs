@@ -1,4 +1,5 @@
-//! Patterns that select sessions: an address, or a regular expression over how sessions are listed.
+//! Patterns that select sessions: an address, or a regular expression that is matched against a session's line in
+//! `list`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +14,14 @@ const MAX_COMPILED: usize = 64 * 1024;
 /// Selects sessions.
 #[derive(Debug, Clone)]
 pub enum SessionPattern {
-    /// Those with this address at one of their ends, and those listed exactly so.
+    /// Sessions with this address at one of their ends, and those with exactly this line.
     Address(String),
-    /// Those whose listing matches; written between slashes.
+    /// Sessions whose line matches; written between slashes.
     Regex(Regex),
 }
 
 impl SessionPattern {
-    /// Whether it selects a session that is listed as this: `CLIENT->INSTANCE`.
+    /// Whether it selects a session with this line: `CLIENT->INSTANCE`.
     #[must_use]
     pub fn matches(&self, listed: &str) -> bool {
         match self {

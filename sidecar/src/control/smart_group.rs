@@ -21,7 +21,7 @@ pub(super) struct SmartGroup {
 #[derive(Debug)]
 struct Filled {
     id: ServiceId,
-    /// `None` once the delegate is removed: nothing is added after that.
+    /// `None` once the delegate is removed: no server is added after that.
     group: Option<Arc<ServerGroup>>,
 }
 

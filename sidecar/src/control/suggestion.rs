@@ -17,7 +17,7 @@ fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Optio
     near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
-/// A question with the most similar word, or nothing.
+/// A question that suggests the most similar word, or nothing.
 pub(super) fn did_you_mean<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> String {
     closest(written, words).map_or_else(String::new, |word| format!("did you mean {word}? "))
 }

@@ -1,4 +1,5 @@
-//! Values that follow keys: how each kind is read from a word and from JSON, and what is expected.
+//! The values of keys: how each kind is parsed from a word and from JSON, and the text that describes what is
+//! expected.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,24 +17,24 @@ use crate::proxy::access::{Protocol, Verdict};
 /// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 255;
 
-/// Maximum part of a value that a message repeats, in characters.
+/// Maximum number of characters of a value that a message repeats.
 const SHOWN: usize = 80;
 
-/// Stands for no security group.
+/// The word for no security group.
 pub(super) const ALLOW_ALL: &str = "(allow-all)";
 
 /// A kind of value. [`fmt::Display`] writes the word that [`Value::parse`] reads.
 pub(super) trait Value: Sized + fmt::Display {
-    /// What is expected, in words.
+    /// The expected value, in words.
     const EXPECTED: &'static str;
     /// Its JSON type.
     const JSON: Json = Json::Text;
 
-    /// Reads a word; `None` if it is no such value.
+    /// Parses a word; `None` if it is not such a value.
     fn parse(word: &str) -> Option<Self>;
 }
 
-/// A JSON type, with the values it is limited to.
+/// A JSON type, and the limits of its values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Json {
     Text,
@@ -60,7 +61,7 @@ impl Json {
     }
 }
 
-/// Reads a value from JSON, for `#[serde(deserialize_with)]`.
+/// Parses a value from JSON, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 /// The message continues a sentence that begins with the field's name.
@@ -164,12 +165,12 @@ words! {
     IpType: ["v4", "v6"], "v4 or v6";
 }
 
-/// A share of connections, relative to the others'; 0 takes none.
+/// A share of connections, relative to the others'; at 0 it takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Weight(pub u32);
 
 impl Default for Weight {
-    /// The original's.
+    /// The default of the original.
     fn default() -> Self {
         Self(10)
     }

@@ -1,7 +1,7 @@
 //! The HTTP controller: JSON over HTTP/1.1, mapped one to one on commands.
 //!
-//! [`routes`] has every path, made from the resources' specifications; the router and the description of the API in
-//! [`openapi`] go by it. [`body`] reads bodies, which deserialise to commands.
+//! [`routes`] lists every path, generated from the resources' specifications; the router and the description of the
+//! API in [`openapi`] use it. [`body`] reads bodies, which deserialise to commands.
 
 mod answers;
 mod body;
@@ -29,7 +29,7 @@ pub use token::TokenCheck;
 /// Maximum size of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Answers one request. If there is a token, only callers that show it are served.
+/// Answers one request. If there is a token, only callers that present it are served.
 pub async fn handle(
     controller: Arc<Controller>,
     token: Option<TokenCheck>,
@@ -39,7 +39,8 @@ pub async fn handle(
         return *answer;
     }
     if request.headers().contains_key(ORIGIN) {
-        // A web page can make its reader's browser send requests here; browsers then add this header (Fetch Standard).
+        // A web page can make its reader's browser send requests here; browsers then add this header (Fetch
+        // Standard).
         return from_web_page();
     }
     let (method, path) = (request.method(), request.uri().path());
@@ -98,7 +99,7 @@ fn segments(path: &str) -> Option<Vec<String>> {
         .collect()
 }
 
-/// Whether a removal is to be forced, as the query says; no other query is known.
+/// Whether a removal is forced, as the query says; other queries are not recognised.
 fn force(route: &Route, query: Option<&str>) -> Result<Option<bool>, String> {
     let removes = matches!(&route.leads, Leads::Change(change) if change.removes());
     let mut force = None;

@@ -1,4 +1,4 @@
-//! Every path and what it leads to, made from the resources' specifications: the table behind the router and the API
+//! Every path and its meaning, generated from the resources' specifications: the table for the router and the API
 //! document.
 
 use std::fmt;
@@ -16,34 +16,34 @@ use crate::control::sentence::Action;
 /// Under this path are the resources that commands configure.
 const MODULE: &str = "/api/v1/module";
 
-/// A method and path, and what they lead to.
+/// A method and path, and their meaning.
 pub(super) struct Route {
     pub(super) method: Method,
     /// Segments in braces stand for names.
     pub(super) path: String,
-    /// What is done, in few words.
+    /// What it does, in a few words.
     pub(super) about: String,
     pub(super) leads: Leads,
 }
 
-/// What a route leads to.
+/// The meaning of a route.
 pub(super) enum Leads {
-    /// A command that changes something.
+    /// A command that changes the configuration.
     Change(Change),
-    /// Something to read.
+    /// A read.
     Read(Reading),
-    /// Names resolved by the original; none here.
+    /// Names resolved by the original; there are none here.
     Nothing,
     /// The description of the API.
     Document,
 }
 
-/// What changes something.
+/// A change.
 #[derive(Debug)]
 pub(super) struct Change {
     action: Action,
     resource: Resource,
-    /// What the resource is in, by the first name of the path.
+    /// The kind of resource that contains it, given by the first name of the path.
     within: Option<Resource>,
     /// The body's fields; a removal has no body.
     pub(super) fields: Option<Vec<BodyField>>,
@@ -51,12 +51,12 @@ pub(super) struct Change {
 
 type Reader = dyn Fn(&Read<'_>, &[String]) -> Result<Value, CommandError> + Send + Sync;
 
-/// What is read, and how it looks.
+/// A read, and the description of its answer.
 pub(super) struct Reading {
     pub(super) read: Box<Reader>,
-    /// Describes one.
+    /// Describes one item.
     pub(super) describe: fn() -> Description,
-    /// Whether it is a list of them.
+    /// Whether the answer is a list of items.
     pub(super) is_list: bool,
 }
 
@@ -84,7 +84,7 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 });
 
 impl Route {
-    /// The names in a path, if it is this route's.
+    /// The names in a path, if it belongs to this route.
     pub(super) fn names(&self, path: &[String]) -> Option<Vec<String>> {
         let mut parts = self.path.split('/').skip(1);
         let mut names = Vec::new();
@@ -204,7 +204,7 @@ fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<R
     routes
 }
 
-/// All of an answer, for a path that names these places.
+/// All items of an answer, for a path that names these places.
 fn whole(places: Vec<Resource>, answer: Answer) -> Reading {
     let Answer {
         read,
@@ -218,7 +218,7 @@ fn whole(places: Vec<Resource>, answer: Answer) -> Reading {
     }
 }
 
-/// The one of a list that has the path's last name.
+/// The item of a list that has the path's last name.
 fn one_of(resource: Resource, answer: Answer) -> Reading {
     let places: Vec<Resource> = resource.place().into_iter().collect();
     let Answer { read, describe, .. } = answer;
@@ -237,7 +237,7 @@ fn one_of(resource: Resource, answer: Answer) -> Reading {
     }
 }
 
-/// The places that a path names, the nearest first: in a path it is the last.
+/// The places that a path names, from the nearest: in a path that is the last.
 fn named(places: &[Resource], names: &[String]) -> Vec<Place> {
     let names = names[..places.len().min(names.len())].iter().rev();
     let place = |(resource, name): (&Resource, &String)| Place {
@@ -248,10 +248,10 @@ fn named(places: &[Resource], names: &[String]) -> Vec<Place> {
 }
 
 impl Change {
-    /// The command that a request stands for.
+    /// The command that a request expresses.
     ///
     /// # Errors
-    /// When names or body make no command.
+    /// When names or body are not those of a command.
     pub(super) fn command(
         &self,
         names: &[String],
@@ -287,7 +287,7 @@ impl Change {
         })
     }
 
-    /// Whether the change removes something: then it may be forced.
+    /// Whether the change removes a resource: then it can be forced.
     pub(super) fn removes(&self) -> bool {
         self.fields.is_none()
     }

@@ -1,4 +1,4 @@
-//! The bearer token that callers must show if one is configured (RFC 6750, section 2.1).
+//! The bearer token that callers must present if one is configured (RFC 6750, section 2.1).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use super::answers;
 use crate::http::Answer;
 
-/// Checks a token, in the same time for every wrong one.
+/// Checks a token. Takes the same time for every wrong one.
 pub type TokenCheck = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Delay of the answer to a wrong token, so that guessing is slow.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(500);
 
-/// Checks that a request shows the token.
+/// Checks that a request presents the token.
 ///
 /// # Errors
 /// The answer to a request that does not.

@@ -1,4 +1,4 @@
-//! What a command says of a resource: its words as they are parsed, and as they are written.
+//! The arguments of a command: its words as they are parsed, and as they are written.
 
 use std::fmt;
 
@@ -70,7 +70,7 @@ impl Args {
         self.flags.len() < before
     }
 
-    /// The error for an update without any key: what it could change.
+    /// The error for an update without any key; names the keys that it could change.
     pub(super) fn changes_nothing(&self) -> CommandError {
         let mut words = Vec::new();
         for key in self.resource.spec().updatable() {

@@ -1,5 +1,5 @@
-//! The configuration as commands made it. Pure: it decides whether a change may be made, and starts, binds and asks
-//! nothing. A file is checked against a configuration of its own before anything starts.
+//! The configuration as commands made it. Pure: it decides whether a change may be made, without starting or binding
+//! anything. A file is checked against a configuration of its own before anything starts.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ impl Config {
             .map(|(_, add)| add)
     }
 
-    /// The resources in another, in the order in which they were added.
+    /// The resources inside another one, in the order in which they were added.
     pub(super) fn within(&self, resource: Resource, place: &str) -> impl Iterator<Item = &Add> {
         self.0
             .iter()
@@ -72,8 +72,8 @@ impl Config {
         Ok(())
     }
 
-    /// Removes a resource and what is in it. If others use it that is refused, or `force` removes its users before
-    /// it. Returns what was removed, users first, without what was in it.
+    /// Removes a resource and those inside it. If others use it, that is refused, or with `force` its users are
+    /// removed before it. Returns what was removed, users first, without what was inside it.
     pub(in crate::control) fn remove(&mut self, id: &Id, force: bool) -> Result<Vec<Add>, CommandError> {
         if let Some(owner) = id.owner() {
             self.require(&owner)?;
@@ -129,7 +129,7 @@ impl Config {
 
 fn in_use(id: &Id, user: &Id) -> CommandError {
     let user = match user.owner() {
-        // An attachment is in what uses the group.
+        // An attachment is inside the set that uses the group.
         Some(owner) => owner,
         None => user.clone(),
     };

@@ -41,7 +41,7 @@ pub(super) const SECURITY_GROUP: Key = Key::default::<Guard>(
 /// The places of what belongs to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
-/// A listener as it runs.
+/// A running listener.
 #[derive(Debug, Clone)]
 pub struct ListenerView {
     /// Its kind and name.

@@ -1,7 +1,7 @@
-//! What the original has and this sidecar has not: its threads, its buffers' sizes, its certificates.
+//! Features of the original that this sidecar does not have: its threads, its buffers' sizes, its certificates.
 //!
-//! The original's clients read these from every answer, so answers contain the
-//! original's defaults. They cannot be set: a body that names one is refused with the reason.
+//! The original's clients read these from every answer, so answers contain the original's defaults. They cannot be
+//! set: a body that names one is refused with the reason.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::spec::Unsupported;
 
-/// The size of a connection's buffers in the original, in bytes. Nothing here has it.
+/// The size of a connection's buffers in the original, in bytes. Nothing here has that size.
 pub(super) const BUFFER_SIZE: u32 = 16_384;
 /// The thread group that the original runs health checks on.
 pub(super) const CONTROL: &str = "(control-elg)";

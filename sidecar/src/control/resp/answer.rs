@@ -1,4 +1,4 @@
-//! Encodes answers, in either version of the protocol.
+//! Encodes answers, in both versions of the protocol.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl Version {
     }
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A word or two, such as `OK`.
@@ -43,7 +43,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// It is done.
+    /// The command succeeded.
     pub const OK: Self = Self::Simple("OK");
 
     /// An error without a code of its own.
@@ -99,7 +99,7 @@ fn line(kind: u8, text: &str, to: &mut Vec<u8>) {
     to.extend_from_slice(b"\r\n");
 }
 
-/// A text without what would end its line early: words of a request may be in it.
+/// A text without characters that would end its line early: it may contain words of a request.
 fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\r', '\n']) {
         Cow::Owned(text.replace(['\r', '\n'], " "))

@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Maximum time that a check is delayed; beyond it the client is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// Time without a wrong password after which an address starts afresh.
+/// Time without a wrong password after which the record of an address is dropped.
 const MEMORY: Duration = Duration::from_secs(60);
 /// Maximum number of addresses that are remembered.
 const MAX_PEERS: usize = 1024;
@@ -29,7 +29,7 @@ struct Peer {
     wrong: u32,
     /// When the next password may be checked.
     next: Instant,
-    /// When the address starts afresh.
+    /// When the record of the address is dropped.
     until: Instant,
 }
 
@@ -94,7 +94,7 @@ fn pause(wrong: u32) -> Duration {
     }
 }
 
-/// The unit that is limited: an IPv4 address, or an IPv6 /64 network, which one client may own entirely.
+/// The client that is limited: an IPv4 address, or an IPv6 /64 network, which one client may own entirely.
 fn group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

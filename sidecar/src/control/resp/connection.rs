@@ -24,7 +24,7 @@ const READ_SIZE: usize = 4 * 1024;
 /// Size of pending answers, in bytes, at which they are sent before the next request is handled.
 const ANSWERS_SIZE: usize = 32 * 1024;
 
-/// What all connections share.
+/// State shared by all connections.
 pub(super) struct Shared {
     controller: Arc<Controller>,
     credential: Option<Credential>,
@@ -44,7 +44,7 @@ pub(super) enum End {
     Protocol,
     /// A timeout expired.
     TooSlow,
-    /// The sidecar stops.
+    /// The sidecar is stopping.
     Stopping,
 }
 
@@ -127,7 +127,7 @@ struct Connection {
     peer: SocketAddr,
     shared: Arc<Shared>,
     session: Session,
-    /// Since when it has not been authenticated.
+    /// When it last became unauthenticated.
     anonymous_since: Instant,
     /// Received bytes that are not yet parsed.
     received: BytesMut,
@@ -236,7 +236,7 @@ impl Connection {
         }
     }
 
-    /// Receives until there may be a complete request.
+    /// Receives until a request may be complete.
     async fn receive(&mut self) -> io::Result<Option<End>> {
         let limits = &self.shared.limits;
         let now = Instant::now();
@@ -258,7 +258,7 @@ impl Connection {
                     }
                 }
             }
-            // The transfer timeout of a request starts at its first bytes, and is not extended by further pieces.
+            // The transfer timeout of a request starts with its first bytes, and further pieces do not extend it.
             if fresh || !matches!(request::decode(&self.received), Ok(None)) {
                 return Ok(None);
             }

@@ -1,8 +1,8 @@
-//! Limits of what clients may occupy.
+//! Limits of the resources that clients may use.
 
 use std::time::Duration;
 
-/// Limits of what clients may occupy.
+/// Limits of the resources that clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Maximum number of connections; further ones are refused with an error.

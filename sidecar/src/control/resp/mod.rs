@@ -1,5 +1,5 @@
-//! The RESP controller: commands over the redis protocol, so that `redis-cli` can be used with the sidecar. Apart from a
-//! few words about the connection itself, every request is a command of the command language.
+//! The RESP controller: commands over the redis protocol, so that `redis-cli` can be used with the sidecar. Except
+//! for a few requests about the connection itself, every request is a command of the command language.
 //!
 //! RESP2 and, after `HELLO 3`, RESP3 (redis.io, "Redis serialization protocol specification").
 

@@ -1,4 +1,4 @@
-//! Decodes requests: an array of bulk strings as programs send it, or a line of words as people type it.
+//! Decodes requests: an array of bulk strings, as programs send them, or a line of words, as people type them.
 
 mod inline;
 
@@ -21,7 +21,7 @@ pub struct Decoded {
     pub used: usize,
 }
 
-/// Why bytes are not a request. The beginning of the next request is unknown then.
+/// Why bytes are not a request. The beginning of the next request is then unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// The number of words is invalid or too large.

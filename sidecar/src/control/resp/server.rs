@@ -70,6 +70,6 @@ impl Serve for Server {
 fn refuse(stream: &TcpStream) {
     let mut answer = Vec::new();
     Answer::error("max number of clients reached").encode(Version::Two, &mut answer);
-    // Nothing was sent yet, so the socket buffer has room; if not, the client finds the connection closed.
+    // Nothing was sent yet, so the socket buffer has room; if not, the client only sees the connection closed.
     let _ = stream.try_write(&answer);
 }

@@ -199,7 +199,7 @@ impl Session {
     }
 }
 
-/// `COMMAND ...`: clients use redis' own commands for completion; there are none here.
+/// `COMMAND ...`: clients use redis' commands for completion; there are none here.
 fn commands(arguments: &[&[u8]]) -> Answer {
     let Some((sub, _)) = arguments.split_first() else {
         return Answer::Array(Vec::new());
@@ -212,7 +212,7 @@ fn commands(arguments: &[&[u8]]) -> Answer {
     }
 }
 
-/// Anything else is a command of the command language.
+/// Any other request is a command of the command language.
 fn command(words: &[&[u8]]) -> Step {
     let words: Result<Vec<&str>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
     let Ok(words) = words else {

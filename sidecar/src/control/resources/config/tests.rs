@@ -101,7 +101,7 @@ fn more_instances_than_other_nodes_accept_are_refused() {
     assert!(error.to_string().contains("1024"), "{error}");
 }
 
-/// The longest line times the maximum number of lines is within the limit of what is read.
+/// The longest line times the maximum number of lines is within the limit of a file that is read.
 #[test]
 fn the_largest_configuration_can_be_read_back() {
     let name = "n".repeat(255);

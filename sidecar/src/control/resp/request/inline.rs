@@ -1,5 +1,5 @@
-//! Splits a line into words, with the quoting of redis: within double quotes, `\n`, `\r`, `\t`, `\b`, `\a` and `\xHH` stand
-//! for a byte, and `\` escapes any other character; within single quotes, only `\'` is an escape.
+//! Splits a line into words, with the quoting of redis: within double quotes, `\n`, `\r`, `\t`, `\b`, `\a` and `\xHH`
+//! represent a byte, and `\` escapes any other character; within single quotes, only `\'` is an escape.
 
 use super::{MAX_WORD, MAX_WORDS, ProtocolError};
 
@@ -60,7 +60,7 @@ fn quoted<'a>(quote: u8, mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [
     }
 }
 
-/// The byte that an escape stands for, given the text after its backslash, and the text after the escape.
+/// The byte that an escape represents, given the text after its backslash, and the text after the escape.
 fn escape(text: &[u8]) -> Result<(u8, &[u8]), ProtocolError> {
     Ok(match text {
         [] => return Err(ProtocolError::Quotes),
