@@ -1,4 +1,4 @@
-//! One HTTP request on a connection of its own.
+//! The HTTP client: one request per connection.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -9,10 +9,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::AbortOnDropHandle;
 
-/// The longest body that is read, in bytes.
+/// Maximum length of a body, in bytes.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// Why a request got no usable answer.
+/// Why a request has no valid response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path, host or header is not valid HTTP.
@@ -29,7 +29,7 @@ pub enum Error {
     TooLong,
 }
 
-/// A request for `path` at `host` that closes the connection after its answer. A body is JSON.
+/// A request for `path` at `host` that asks to close the connection after the response. A body is sent as JSON.
 pub(crate) fn request(
     method: Method,
     path: &str,
@@ -49,8 +49,8 @@ pub(crate) fn request(
     Ok(request.body(Full::new(body))?)
 }
 
-/// Sends `request` and reads the whole answer, with a body of at most [`MAX_BODY`] bytes. It has no timeout: the
-/// caller drops the future, which closes the connection.
+/// Sends `request` and reads the whole response, with a body of at most [`MAX_BODY`] bytes. It has no timeout: the
+/// caller can drop the future, which closes the connection.
 pub(crate) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

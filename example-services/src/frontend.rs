@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::server;
 use crate::upstream::{self, Backend, Via};
 
-/// Time to write an answer after its fetch, when stopping.
+/// Additional time, during a stop, to write a response after its fetch.
 const WRITE_GRACE: Duration = Duration::from_secs(1);
 
 /// The frontend's configuration.
@@ -32,7 +32,7 @@ pub struct Config {
     pub timeout: Duration,
 }
 
-/// Serves on `listener` until `stop`, then finishes the requests in flight, which the fetch timeout bounds.
+/// Serves on `listener` until `stop`, then finishes the requests in flight. Their time is bounded by the fetch timeout.
 ///
 /// # Errors
 /// The listener has no address.
@@ -92,7 +92,7 @@ async fn answer(config: &Config, address: SocketAddr, request: Request<Incoming>
     }
 }
 
-/// The way that the query's `via` names; an unknown value is the error.
+/// The value of `via` in the query, by default SOCKS5. An unknown value is returned as the error.
 fn via(query: Option<&str>) -> Result<Via, &str> {
     let mut pairs = query.unwrap_or_default().split('&');
     match pairs.find_map(|pair| pair.strip_prefix("via=")) {
@@ -102,7 +102,7 @@ fn via(query: Option<&str>) -> Result<Via, &str> {
     }
 }
 
-/// Takes over the service's status, content type and body. Its other headers concern the connection to it.
+/// Forwards the service's status, content type and body. Its other headers concern the connection to it.
 fn pass_on(answer: Response<Bytes>) -> Response<Full<Bytes>> {
     let (mut head, body) = answer.into_parts();
     let mut response = Response::new(Full::new(body));
@@ -132,7 +132,7 @@ fn pages(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// A page of commands to try, with the frontend's address as its client wrote it.
+/// A page of commands to try, with the frontend's address from the client's request.
 fn index(config: &Config, authority: &str) -> Response<Full<Bytes>> {
     let mut text = String::from(
         "The frontend of the example mesh. Each of these is answered by an instance of the service:\n\n",

@@ -18,7 +18,7 @@ pub(crate) struct FrontendArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1080", value_parser = upstream::address)]
     socks5: SocketAddr,
     /// A service to offer, with the sidecar's load balancer for it (for ?via=lb); repeat for each service.
-    /// Through SOCKS5 the service is asked for as NAME.my.service.com:80
+    /// Through SOCKS5 the service is requested as NAME.my.service.com:80
     #[arg(long = "lb", value_name = "NAME=ADDRESS", default_values = ["a=127.0.0.1:8081", "b=127.0.0.1:8082"])]
     backends: Vec<Backend>,
 }
@@ -40,7 +40,7 @@ impl FrontendArgs {
     }
 }
 
-/// Refuses two services of one name, of which only the first would be asked.
+/// Refuses two services with the same name: only the first would be used.
 fn distinct(backends: &[Backend]) -> anyhow::Result<()> {
     for (i, backend) in backends.iter().enumerate() {
         if backends[..i].iter().any(|other| other.name == backend.name) {

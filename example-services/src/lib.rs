@@ -1,8 +1,8 @@
 //! The programs of the example mesh: `service` registers at its sidecar and answers with its name, host and port;
 //! `frontend` fetches the services' answers through its sidecar.
 //!
-//! Both know only their own sidecar's addresses on loopback. The mesh finds the instances, chooses one and avoids
-//! those that fail.
+//! Both know only their own sidecar's addresses on loopback. The mesh finds the instances, balances connections over
+//! them, and avoids those that fail.
 
 pub mod client;
 pub mod frontend;

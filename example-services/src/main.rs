@@ -1,5 +1,5 @@
-//! Both programs of the example mesh in one executable, which keeps the image small. It runs the program that it is
-//! called as, `service` or `frontend`, or that its first argument names.
+//! Both programs of the example mesh in one executable, which keeps the image small. The program, `service` or
+//! `frontend`, is selected by the name under which it is called, or by its first argument.
 
 mod frontend_args;
 mod service_args;
@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Call {
-    /// The programs of the example mesh. Called by a program's own name, it is that program
+    /// The programs of the example mesh. If called by the name of a program, runs that program
     #[command(name = "example-services", version)]
     ByArgument {
         #[command(subcommand)]
@@ -32,10 +32,10 @@ enum Call {
 
 #[derive(Subcommand)]
 enum Program {
-    /// Register at the sidecar, listen on the port it gives, and answer GET / with name, host and port
+    /// Register at the sidecar, listen on the port that it allocates, and answer GET / with name, host and port
     #[command(version)]
     Service(ServiceArgs),
-    /// Answer GET /service-NAME with what an instance of that service says, fetched through the sidecar
+    /// Answer GET /service-NAME with the response of an instance of that service, fetched through the sidecar
     #[command(version)]
     Frontend(FrontendArgs),
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A label of a domain name (RFC 1123 section 2.1) in small letters, valid in host names and URL paths as it is.
+/// A label of a domain name (RFC 1123 section 2.1) in lower case, valid in host names and URL paths without encoding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);

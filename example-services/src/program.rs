@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Runs a program to its end on one thread. The first SIGTERM or SIGINT cancels its token. Further ones have no
+/// Runs a program on one thread until it ends. The first SIGTERM or SIGINT cancels its token. Further signals have no
 /// effect, because a terminal's Ctrl-C arrives twice if a sidecar forwards it.
 ///
-/// An error is logged once, with its causes, and makes the exit code 1.
+/// An error is logged once, with its causes; the exit code is then 1.
 pub fn run<P, F>(program: P) -> ExitCode
 where
     P: FnOnce(CancellationToken) -> F,
@@ -20,7 +20,6 @@ where
         .with_writer(std::io::stderr)
         .with_target(false);
     if std::io::stderr().is_terminal() {
-        // Coloured, unless NO_COLOR is set.
         lines.init();
     } else {
         lines.with_ansi(false).init();
@@ -48,7 +47,7 @@ where
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stop = CancellationToken::new();
         let stopping = stop.clone();
-        // Ends with the runtime.
+        // The task ends with the runtime.
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -1,8 +1,8 @@
-//! A small HTTP server: one request per connection, everything bounded, no request lost at a stop.
+//! A small HTTP server: one request per connection, all resources bounded, no request lost at a stop.
 //!
-//! Keep-alive is off for two reasons. The mesh balances connections, so a client that kept one would stay with one
-//! instance. And a server that closes an idle connection races with the client's next request on it, which would
-//! fail requests at every stop.
+//! Keep-alive is off for two reasons. The mesh balances connections, not requests: a client with a persistent connection
+//! would always reach the same instance. And when a server closes an idle connection, a request that the client is
+//! sending on it fails, so that every stop would fail requests.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Concurrent connections; more wait in the kernel's queue. With two descriptors for each, they fit into the usual
-/// limit of 1024.
+/// Maximum number of concurrent connections; further ones wait in the kernel's queue. At two descriptors each, they stay
+/// below the usual limit of 1024.
 const MAX_CONNECTIONS: usize = 400;
-/// Timeout for a request's head. A client that connects and sends nothing holds a connection permit no longer.
+/// Timeout for a request's head. Bounds the time for which a client that sends nothing holds a connection permit.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout for a whole connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a stopping server still accepts the connections in the kernel's queue.
+/// Time for which a stopping server still accepts the connections in the kernel's queue.
 const DRAIN_QUEUE: Duration = Duration::from_millis(10);
 /// Pause after a failed accept, so that a shortage of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -86,7 +86,7 @@ where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Full<Bytes>>>,
 {
-    // Without it a small answer may wait for an acknowledgement. A failure only makes the answer slower.
+    // With Nagle's algorithm a small response may wait for an acknowledgement. A failure only delays the response.
     let _ = stream.set_nodelay(true);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -100,11 +100,11 @@ where
                 async { Ok::<_, Infallible>(answer.await) }
             }),
         );
-    // Errors are the client's: it closed early or does not speak HTTP.
+    // Errors are caused by the client: it closed the connection early or does not speak HTTP.
     let _ = timeout(CONNECTION_TIMEOUT, serving).await;
 }
 
-/// An answer with `value` as JSON and a line end.
+/// A response with `value` as JSON and a line break.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(value) {
         Ok(mut body) => {
@@ -119,7 +119,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<
     }
 }
 
-/// An answer with `body` of type `content_type`.
+/// A response with `body` of type `content_type`.
 pub(crate) fn with_body(
     status: StatusCode,
     content_type: &'static str,
@@ -133,7 +133,7 @@ pub(crate) fn with_body(
     response
 }
 
-/// The answer to methods other than GET and HEAD.
+/// The response to methods other than GET and HEAD.
 pub(crate) fn method_not_allowed() -> Response<Full<Bytes>> {
     let mut response = json(
         StatusCode::METHOD_NOT_ALLOWED,

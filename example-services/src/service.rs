@@ -16,15 +16,15 @@ use crate::name::Name;
 use crate::registration::{Registered, Registration, Sidecar};
 use crate::server;
 
-/// How long an instance accepts connections after it has deregistered, while the mesh learns of it.
+/// Time for which an instance accepts connections after its deregistration, until it has reached all nodes.
 const LINGER: Duration = Duration::from_secs(2);
-/// Timeout for requests in flight after that.
+/// Timeout for requests in flight after [`LINGER`].
 const GRACE: Duration = Duration::from_millis(2_500);
 
 /// A service's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The name in its answers.
+    /// The name in its responses.
     pub name: Name,
     /// The registration at the sidecar.
     pub registration: Registration,
@@ -32,13 +32,13 @@ pub struct Config {
     pub sidecar: Sidecar,
     /// The address to listen on.
     pub listen: IpAddr,
-    /// The host in its answers; by default the host's name.
+    /// The host in its responses; `None` for the host's name.
     pub host: Option<String>,
-    /// Timeout for the registration, retries included.
+    /// Timeout for the registration, including retries.
     pub registration_timeout: Duration,
 }
 
-/// The answer to `GET /`, its fields in this order.
+/// The response to `GET /`, with the fields in this order.
 #[derive(Debug, Serialize)]
 struct Identity {
     service: Name,
@@ -64,7 +64,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     } = config;
     let registering = sidecar.register(&registration, registration_timeout);
     let Some(registered) = stop.run_until_cancelled(registering).await else {
-        // The request may have arrived. Without a sidecar there is nothing to deregister.
+        // The registration may have been applied. An error is ignored: without a sidecar there is nothing to deregister.
         let _ = sidecar.deregister(&registration).await;
         tracing::info!("stopped before it was registered");
         return Ok(());
@@ -73,7 +73,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let listener = match TcpListener::bind(SocketAddr::new(listen, port)).await {
         Ok(listener) => listener,
         Err(error) => {
-            // A registration that existed before may belong to another program, which holds the port.
+            // An existing registration may belong to another program, which uses the port.
             if fresh {
                 deregister(&sidecar, &registration).await;
             }
@@ -84,7 +84,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
             });
         }
     };
-    // A stop in between is handled below.
+    // A stop during the renewal is handled below.
     let renewing = sidecar.renew(&registration, port);
     if !fresh && let Some(renewed) = stop.run_until_cancelled(renewing).await {
         renewed?;

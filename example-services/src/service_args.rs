@@ -14,7 +14,7 @@ use example_services::service::{self, Config};
 pub(crate) struct ServiceArgs {
     /// The service's name: NAME is registered as my-service-NAME
     name: Name,
-    /// Share of the connections relative to the other instances; the sidecar's own default is 10
+    /// Weight relative to the other instances; the sidecar's default is 10
     #[arg(long, value_name = "N")]
     weight: Option<u32>,
     /// Zone to register in
@@ -26,13 +26,13 @@ pub(crate) struct ServiceArgs {
     /// The sidecar's HTTP controller
     #[arg(long, value_name = "URL", default_value_t = Sidecar::default())]
     sidecar: Sidecar,
-    /// A file with the token that the sidecar's controller asks for
+    /// A file with the token that the sidecar's controller requires
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Address to listen on; the port is the sidecar's choice
+    /// Address to listen on; the sidecar allocates the port
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
     listen: IpAddr,
-    /// Host to name in the answers; by default the host's name
+    /// Host in the responses; by default the host's name
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// Timeout for the registration, in milliseconds

@@ -1,4 +1,4 @@
-//! Fetches a service's answer through the sidecar, on a new connection each time.
+//! Fetches a service's response through the sidecar, each time on a new connection.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -19,7 +19,7 @@ use crate::name::Name;
 
 /// Timeout for a fetch.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
-/// A service NAME is asked for as NAME.DOMAIN:PORT.
+/// The domain of the services: service NAME is requested as NAME.DOMAIN:PORT.
 const DOMAIN: &str = "my.service.com";
 const PORT: u16 = 80;
 
@@ -56,7 +56,7 @@ pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
         .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8081")
 }
 
-/// The way to a service.
+/// The sidecar's server through which a service is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// Through the sidecar's SOCKS5 server, by the service's domain name.
@@ -74,7 +74,7 @@ impl fmt::Display for Via {
     }
 }
 
-/// Why a service's answer could not be fetched.
+/// Why a service's response could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The sidecar cannot be connected to.
@@ -87,7 +87,7 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// The sidecar's SOCKS5 server gave no connection to the service.
+    /// The sidecar's SOCKS5 server did not connect to the service.
     #[error("{}", socks5_message(.0))]
     Socks5(Socks5Error),
     /// The connection to the service broke.
@@ -98,13 +98,13 @@ pub enum Error {
     Timeout {
         /// The timeout of the whole fetch.
         timeout: Duration,
-        /// The step that was not finished.
+        /// The step that did not complete.
         awaited: &'static str,
     },
 }
 
 impl Error {
-    /// The status for the frontend's client: 503 if no instance is available, 504 for a timeout, else 502.
+    /// The status for the frontend's client: 503 if no instance is available, 504 for a timeout, otherwise 502.
     pub fn status(&self) -> StatusCode {
         match self {
             Error::Socks5(Socks5Error::NetworkUnreachable | Socks5Error::HostUnreachable) => {
@@ -116,7 +116,7 @@ impl Error {
     }
 }
 
-/// A failed handshake in words. Replies are named with their codes (RFC 1928 section 6).
+/// Describes a failed handshake. Replies have their names and codes (RFC 1928 section 6).
 fn socks5_message(error: &Socks5Error) -> String {
     let reply = match error {
         Socks5Error::GeneralSocksServerFailure => "general failure (0x01)",
@@ -175,7 +175,7 @@ pub(crate) async fn fetch(
         .await??)
 }
 
-/// One timeout for several steps.
+/// A timeout shared by several steps.
 struct Deadline {
     at: Instant,
     timeout: Duration,

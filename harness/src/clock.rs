@@ -1,4 +1,4 @@
-//! Times as text in UTC, and back.
+//! Formats and parses times in UTC.
 
 use std::time::SystemTime;
 
@@ -19,7 +19,7 @@ pub fn rfc3339(time: SystemTime) -> String {
     utc(time).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// RFC 3339 to nanoseconds, such as `2026-11-24T05:38:07.123456789Z`. All have the same length, so they sort as text.
+/// RFC 3339 to nanoseconds, such as `2026-11-24T05:38:07.123456789Z`. The length is fixed, so the texts sort by time.
 pub fn rfc3339_whole(time: SystemTime) -> String {
     utc(time).to_rfc3339_opts(SecondsFormat::Nanos, true)
 }

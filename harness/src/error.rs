@@ -1,22 +1,22 @@
-//! How a command fails, and its exit code then.
+//! The errors of commands, with their exit codes.
 
 use std::fmt;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The machine, the engine or a file prevented it; nothing is known about the mesh.
+    /// The machine, the engine or a file prevented the command; nothing is known about the mesh.
     #[error("{what}\n  what to do: {advice}")]
     Environment {
-        /// The obstacle.
+        /// What failed.
         what: String,
-        /// What the user can do about it.
+        /// Advice for the user.
         advice: String,
     },
-    /// The mesh does not behave as it should.
+    /// The mesh does not behave as expected.
     #[error("the mesh did not behave as it should\n{0}")]
     Check(Box<CheckFailure>),
-    /// The user interrupted it.
+    /// The user interrupted the command.
     #[error("interrupted")]
     Interrupted,
 }
@@ -28,9 +28,9 @@ pub struct CheckFailure {
     pub expected: String,
     /// What was seen instead.
     pub seen: String,
-    /// The last log lines of each container, by its name; empty until they are collected.
+    /// The last log lines by container name; empty until they are collected.
     pub logs: Vec<(String, Vec<String>)>,
-    /// Containers whose logs are left out because others have ended, which is the likely cause.
+    /// Containers whose logs are left out, because other containers have exited, which is the likely cause.
     pub unshown: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ fn indented(text: &str) -> String {
 }
 
 impl Error {
-    /// An obstacle, and what the user can do about it.
+    /// An error of the environment, with advice for the user.
     pub fn environment(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Environment {
             what: what.into(),
@@ -85,7 +85,7 @@ impl Error {
         match self {
             Self::Check(_) => 1,
             Self::Environment { .. } => 2,
-            // As shells report a process that SIGINT ended.
+            // The exit code by which shells report SIGINT.
             Self::Interrupted => 130,
         }
     }
@@ -94,7 +94,7 @@ impl Error {
 /// Checks that `holds`.
 ///
 /// # Errors
-/// [`Error::Check`] with what was `expected` and `seen`, if it does not.
+/// If it does not: [`Error::Check`] with `expected` and `seen`.
 pub fn check(holds: bool, expected: impl Into<String>, seen: impl Into<String>) -> Result<(), Error> {
     if holds {
         Ok(())

@@ -2,12 +2,12 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// What the user has asked for; cheap to clone.
+/// The user's requests to stop; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts {
-    /// Stop gracefully.
+    /// Cancelled by the first signal: stop gracefully.
     pub stop: CancellationToken,
-    /// Stop immediately.
+    /// Cancelled by the second signal: stop immediately.
     pub force: CancellationToken,
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for a condition, which is polled until a deadline; the error says what was missing.
+//! Polls a condition until a deadline; the error has what was missing.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ pub struct Expired {
     pub missing: Vec<String>,
 }
 
-/// Calls `attempt` every `period` until it returns a value; passes to `missing` what each failed attempt lacked. An attempt
-/// that is running at the deadline is dropped.
+/// Calls `attempt` every `period` until it succeeds, and passes the error of each failed attempt to `missing`. An attempt
+/// that is still running at the deadline is dropped.
 ///
 /// # Errors
-/// What the last complete attempt lacked, after `limit`.
+/// No attempt succeeded within `limit`: the error of the last complete attempt.
 pub async fn until<T, A>(
     limit: Duration,
     period: Duration,
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_expired_wait_says_what_was_missing_last() {
+    async fn an_expired_wait_reports_what_was_missing_last() {
         let mut attempts = 0;
         let attempt = async || {
             attempts += 1;

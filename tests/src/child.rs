@@ -1,14 +1,14 @@
-//! Signals to a harness process, its end, and its watchdog.
+//! Controls a harness process: signals, its exit, and its watchdog.
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
 use crate::program::LIMIT;
 
-/// Sends a signal to a child, by its name for kill(1).
+/// Sends a signal, named as for kill(1), to a child.
 ///
 /// # Errors
-/// The child has ended, or there is no `kill`.
+/// The child has ended, or `kill` is not installed.
 pub async fn signal(child: &Child, name: &str) -> Result<()> {
     signal_to(child.id().context("the child has ended already")?, name).await
 }
@@ -16,7 +16,7 @@ pub async fn signal(child: &Child, name: &str) -> Result<()> {
 /// Sends a signal to a process.
 ///
 /// # Errors
-/// It has ended, or there is no `kill`.
+/// The process has ended, or `kill` is not installed.
 pub async fn signal_to(pid: u32, name: &str) -> Result<()> {
     let pid = pid.to_string();
     let status = Command::new("kill")
@@ -27,26 +27,26 @@ pub async fn signal_to(pid: u32, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a child's end.
+/// Waits until a child exits.
 ///
 /// # Errors
-/// It takes too long.
+/// It does not end in time.
 pub async fn end(child: &mut Child) -> Result<std::process::ExitStatus> {
     let ended = tokio::time::timeout(LIMIT, child.wait()).await;
     Ok(ended.context("the child did not end in time")??)
 }
 
-/// The process that removes what a run leaves when its own process is killed.
+/// The process that removes a run's leftovers if its own process is killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watchdog {
     /// Its process id.
     pub pid: u32,
-    /// The run, as in the labels of all that it created.
+    /// The run's id, a label of everything that it created.
     pub run: String,
 }
 
 impl Watchdog {
-    /// The watchdog of `child`; none if it has not been started yet.
+    /// The watchdog of `child`; `None` if it has not been started yet.
     ///
     /// # Errors
     /// The child has ended, or the system's processes cannot be listed.

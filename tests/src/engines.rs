@@ -5,10 +5,10 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use harness::engine::{Engine, EngineChoice, EngineError};
 
-/// The variable that, set to `docker`, makes tests fail instead of being skipped without Docker.
+/// If this variable is `docker`, tests fail without Docker instead of being skipped.
 const REQUIRE: &str = "MESH_REQUIRE";
 
-/// Docker; none, with a line on standard error, if no engine answers.
+/// Docker. If no engine answers: `None`, and a line on standard error.
 ///
 /// # Errors
 /// No engine answers, and `MESH_REQUIRE` is `docker`.
@@ -28,7 +28,7 @@ pub async fn docker() -> Result<Option<Engine>> {
 /// Runs a test's body on each engine of this machine.
 ///
 /// # Errors
-/// There is none, or Docker is required and missing.
+/// There is no engine, or Docker is required and missing.
 pub async fn on_each(body: impl AsyncFn(Engine)) -> Result<()> {
     let mut all: Vec<Engine> = docker().await?.into_iter().collect();
     match EngineChoice::Process.connect().await {
@@ -42,7 +42,7 @@ pub async fn on_each(body: impl AsyncFn(Engine)) -> Result<()> {
     Ok(())
 }
 
-/// Writes directly, because libtest captures `eprintln` of a test that passes.
+/// Writes to standard error directly, because libtest hides the `eprintln` output of a test that passes.
 fn skipped(what: &str, reason: &EngineError) {
     let _ = writeln!(std::io::stderr(), "skipped: it needs {what}: {reason}");
 }

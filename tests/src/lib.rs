@@ -1,5 +1,5 @@
-//! Helpers of the end-to-end tests: a mesh with a name of its own, driven by the `harness` program as a user drives it,
-//! and inspected through the engine.
+//! Helpers of the end-to-end tests: a mesh with a unique name, controlled with the `harness` program and inspected
+//! through the engine.
 
 mod child;
 mod engines;
@@ -18,7 +18,7 @@ pub use program::{Finished, compiled, finished};
 
 use program::LIMIT;
 
-/// Starts a command of the harness that starts meshes of its own, such as `test`.
+/// Starts a command of the harness that names its meshes itself, such as `test`.
 ///
 /// # Errors
 /// It cannot be run.
@@ -28,18 +28,18 @@ pub async fn spawn(engine: &Engine, arguments: &[&str]) -> Result<Child> {
     program::spawn(command)
 }
 
-/// Runs such a command to its end.
+/// As [`spawn`], and waits for its exit.
 ///
 /// # Errors
-/// It cannot be run, or takes too long.
+/// It cannot be run, or does not exit in time.
 pub async fn harness(engine: &Engine, arguments: &[&str]) -> Result<Finished> {
     finished(spawn(engine, arguments).await?).await
 }
 
-/// Runs a command without `--runtime`, such as `why`, to its end.
+/// Runs a command without `--runtime`, such as `why`, until it exits.
 ///
 /// # Errors
-/// It cannot be run, or takes too long.
+/// It cannot be run, or does not exit in time.
 pub async fn harness_on_no_runtime(arguments: &[&str]) -> Result<Finished> {
     let mut command = Command::new(program::built().await?);
     command.args(arguments);
@@ -49,7 +49,7 @@ pub async fn harness_on_no_runtime(arguments: &[&str]) -> Result<Finished> {
 /// The names of all containers and networks with the label `key=value`.
 ///
 /// # Errors
-/// The engine's.
+/// The engine fails.
 pub async fn labelled(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>> {
     let filter = format!("{key}={value}");
     let containers = engine.containers(&filter).await?.into_iter();
@@ -71,7 +71,7 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Prepares a mesh on free ports, on the engine that the harness selects; nothing runs yet. Builds the harness and
+    /// Prepares a mesh on free ports, on the engine that the harness selects, without starting it. Builds the harness and
     /// the image if needed.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Mesh {
         Self::on(EngineChoice::Auto.connect().await?.engine).await
     }
 
-    /// The same on Docker; none, with a line on standard error, if no engine answers.
+    /// As [`Mesh::prepare`], on Docker. If no engine answers: `None`, and a line on standard error.
     ///
     /// # Errors
     /// As [`docker`] and [`Mesh::prepare`].
@@ -91,7 +91,7 @@ impl Mesh {
         }
     }
 
-    /// The same on an engine.
+    /// As [`Mesh::prepare`], on `engine`.
     ///
     /// # Errors
     /// As [`Mesh::prepare`].
@@ -107,14 +107,14 @@ impl Mesh {
         })
     }
 
-    /// The same without `--runtime` for its commands.
+    /// The mesh, without `--runtime` in its commands.
     #[must_use]
     pub fn without_runtime_flag(mut self) -> Self {
         self.runtime_flag = false;
         self
     }
 
-    /// The same with an environment variable for all its commands.
+    /// The mesh, with an environment variable for all its commands.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.retain(|(known, _)| known != name);
@@ -122,18 +122,18 @@ impl Mesh {
         self
     }
 
-    /// Runs a command of the harness on this mesh to its end.
+    /// Runs a command of the harness on this mesh until it exits.
     ///
     /// # Errors
-    /// It cannot be run, or takes too long.
+    /// It cannot be run, or does not exit in time.
     pub async fn harness(&self, arguments: &[&str]) -> Result<Finished> {
         program::finish(self.command(arguments).await?, LIMIT).await
     }
 
-    /// Runs another program with this mesh's environment to its end.
+    /// Runs another program with this mesh's environment until it exits.
     ///
     /// # Errors
-    /// It cannot be run, or takes too long.
+    /// It cannot be run, or does not exit in time.
     pub async fn run(&self, program: &str, arguments: &[&str]) -> Result<Finished> {
         let mut command = Command::new(program);
         command
@@ -143,10 +143,10 @@ impl Mesh {
         program::finish(command, LIMIT).await
     }
 
-    /// Runs `up` in the foreground until it says that the mesh is ready.
+    /// Starts `up` in the foreground and waits until it reports that the mesh is ready.
     ///
     /// # Errors
-    /// It ends before, or takes too long.
+    /// It exits before the mesh is ready, or the mesh is not ready in time.
     pub async fn up(&self) -> Result<Child> {
         let mut command = self.command(&["up"]).await?;
         let mut child = command
@@ -167,7 +167,7 @@ impl Mesh {
         let ready = tokio::time::timeout(LIMIT, ready)
             .await
             .context("`up` was not ready in time")??;
-        // Both streams are read and dropped, so that the child never blocks on a full pipe.
+        // Reads both streams to their ends, so that the child never blocks on a full pipe.
         let rest = tokio::spawn(async move {
             let mut read = Vec::new();
             while let Ok(Some(line)) = errors.next_line().await {
@@ -177,15 +177,15 @@ impl Mesh {
         });
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         if !ready {
-            anyhow::bail!("`up` ended before the mesh was ready:\n{}", rest.await?);
+            anyhow::bail!("`up` exited before the mesh was ready:\n{}", rest.await?);
         }
         Ok(child)
     }
 
-    /// The names of all containers and networks that this mesh has.
+    /// The names of all containers and networks of this mesh.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine fails.
     pub async fn leftovers(&self) -> Result<Vec<String>> {
         labelled(&self.engine, label::PROJECT, &self.project).await
     }
@@ -193,7 +193,7 @@ impl Mesh {
     /// The container of a service.
     ///
     /// # Errors
-    /// There is none, or the engine's.
+    /// There is none, or the engine fails.
     pub async fn container(&self, service: &str) -> Result<Container> {
         let filter = format!("{}={}", label::PROJECT, self.project);
         let mut all = self.engine.containers(&filter).await?.into_iter();
@@ -219,7 +219,7 @@ impl Mesh {
 
 impl Drop for Mesh {
     fn drop(&mut self) {
-        // For a test that failed; one that passed has removed it.
+        // The mesh still exists only if the test failed.
         if let Some(program) = program::path() {
             let mut down = std::process::Command::new(program);
             let _ = down

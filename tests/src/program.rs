@@ -1,4 +1,4 @@
-//! Building and running other packages' programs; the `harness` is built once per test process.
+//! Builds and runs other packages' programs; the `harness` is built once per test process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,17 +9,17 @@ use harness::engine::EngineChoice;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
-/// Timeout for building everything, on a slow machine.
+/// Timeout for building everything on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
-/// Timeout for one command; what it needs is built before.
+/// Timeout for one command, whose programs and images have been built before.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// How a command ended, and its output.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Its standard output.
     pub output: String,
@@ -27,7 +27,7 @@ pub struct Finished {
     pub errors: String,
 }
 
-/// The program's path, if it was built already.
+/// The program's path, if it has been built.
 pub(crate) fn path() -> Option<&'static PathBuf> {
     PROGRAM.get()
 }
@@ -37,8 +37,8 @@ pub(crate) async fn built() -> Result<&'static PathBuf> {
     PROGRAM.get_or_try_init(build).await
 }
 
-/// Compiles another package's program and returns its path: cargo gives a package's tests the paths of its own programs
-/// only.
+/// Compiles another package's program and returns its path. Cargo provides tests with the paths of their own package's
+/// programs only.
 ///
 /// # Errors
 /// It does not compile.
@@ -71,11 +71,11 @@ pub async fn compiled(package: &str) -> Result<PathBuf> {
 
 async fn build() -> Result<PathBuf> {
     let program = compiled("harness").await?;
-    // Building the image takes minutes, which the tests' timeouts do not allow for.
+    // Built in advance: building the image takes longer than the tests' timeouts.
     let checkout = harness::cluster::checkout::Checkout::find()?;
     let image = checkout.topology("example")?.image;
     for choice in [EngineChoice::Docker, EngineChoice::Process] {
-        // The tests that need an engine report that it is missing.
+        // An error is ignored: the tests that need an engine report it.
         if let Ok(chosen) = choice.connect().await {
             let silent = harness::console::Progress::silent();
             let kind = harness::cluster::image::Kind::Mesh;
@@ -96,13 +96,13 @@ pub(crate) fn spawn(mut command: Command) -> Result<Child> {
     command.spawn().with_context(|| format!("{line} cannot be run"))
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 pub(crate) async fn finish(command: Command, limit: Duration) -> Result<Finished> {
     let line = format!("{:?}", command.as_std());
     ended(spawn(command)?, limit).await.with_context(|| line)
 }
 
-/// Reads a child's output until its end.
+/// Reads a child's output and waits for its exit.
 ///
 /// # Errors
 /// It takes too long.

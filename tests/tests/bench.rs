@@ -1,4 +1,4 @@
-//! `harness bench data-plane` with the shortest measurements: its tables must be complete; values are not checked.
+//! `harness bench data-plane` with short measurements: checks that its tables are complete, not the values.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,12 +7,12 @@
 
 use serde_json::Value;
 
-/// Every part has a row for the sidecar with a value for each metric and no failures.
+/// Checks that every part has a row for the sidecar with a value for each metric and no failures.
 #[tokio::test]
 async fn the_tables_of_the_data_plane_are_complete() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
-    // Built here: the release profile takes longer than a command's timeout.
+    // Uses the dev profile: a release build takes longer than a command's timeout.
     let sidecar = tests::compiled("sidecar").await.unwrap();
     let arguments = [
         "bench",

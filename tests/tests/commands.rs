@@ -1,4 +1,4 @@
-//! The harness's commands, run as a user runs them.
+//! The harness's commands.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ const NOTHING: Vec<String> = Vec::new();
 const NOWHERE: &str = "unix:///no/such/docker.sock";
 
 #[tokio::test]
-async fn up_runs_until_it_is_interrupted_and_leaves_nothing() {
+async fn up_runs_until_it_is_interrupted_and_removes_its_mesh() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
@@ -50,7 +50,7 @@ async fn up_runs_until_it_is_interrupted_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn up_ends_when_another_command_has_removed_its_mesh() {
+async fn up_exits_when_another_command_has_removed_its_mesh() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
         let mut up = mesh.up().await.unwrap();
@@ -67,7 +67,7 @@ async fn up_ends_when_another_command_has_removed_its_mesh() {
 async fn only_one_of_two_concurrent_starts_of_a_mesh_succeeds() {
     on_each(async |engine| {
         let mesh = Mesh::on(engine.clone()).await.unwrap();
-        // Builds everything first, so that both start at the same time.
+        // Builds the image first, so that both start at the same time.
         let arguments = ["up", "--detach", "--no-build"];
         let image = image::Kind::Mesh;
         let checkout = Checkout::find().unwrap();
@@ -145,7 +145,7 @@ async fn status_logs_and_down_find_a_detached_mesh() {
         assert_eq!(
             mesh.harness(&["status"]).await.unwrap().code,
             Some(2),
-            "a mesh that is gone has no status"
+            "a mesh that does not exist has no status"
         );
     })
     .await
@@ -153,7 +153,7 @@ async fn status_logs_and_down_find_a_detached_mesh() {
 }
 
 #[tokio::test]
-async fn the_next_start_sweeps_what_a_killed_up_left_but_no_detached_mesh() {
+async fn the_next_start_removes_the_leftovers_of_a_killed_up_but_no_detached_mesh() {
     on_each(async |engine| {
         let detached = Mesh::on(engine.clone()).await.unwrap();
         let up = detached.harness(&["up", "--detach"]).await.unwrap();
@@ -161,19 +161,19 @@ async fn the_next_start_sweeps_what_a_killed_up_left_but_no_detached_mesh() {
 
         let crashed = Mesh::on(engine.clone()).await.unwrap();
         let mut up = crashed.up().await.unwrap();
-        // The watchdog would remove it first.
+        // The watchdog would remove the mesh first.
         let watchdog = Watchdog::of(&up).await.unwrap().expect("`up` has one");
         signal_to(watchdog.pid, "KILL").await.unwrap();
         signal(&up, "KILL").await.unwrap();
         assert_eq!(end(&mut up).await.unwrap().code(), None);
 
-        // If it were not swept, this would be a second `up`. (Another test's harness may sweep it first.)
+        // Without the sweep this would be refused as a second `up`. (Another test's harness may have swept it already.)
         let next = crashed.harness(&["up", "--detach"]).await.unwrap();
         assert_eq!(next.code, Some(0), "{next:#?}");
         assert_eq!(
             detached.harness(&["status"]).await.unwrap().code,
             Some(0),
-            "the detached mesh was swept too"
+            "the detached mesh was removed too"
         );
         for mesh in [crashed, detached] {
             assert_eq!(mesh.harness(&["down"]).await.unwrap().code, Some(0));
@@ -220,7 +220,7 @@ async fn a_host_port_that_is_taken_is_reported_with_its_holder() {
 }
 
 #[tokio::test]
-async fn without_a_docker_engine_the_error_says_what_to_do() {
+async fn without_a_docker_engine_the_error_has_advice() {
     let mesh = Mesh::prepare()
         .await
         .unwrap()
@@ -241,7 +241,7 @@ async fn without_a_docker_engine_the_error_says_what_to_do() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn without_a_docker_engine_and_a_flag_it_runs_processes_and_says_why() {
+async fn without_a_docker_engine_and_a_flag_up_runs_processes_and_reports_why() {
     let processes = EngineChoice::Process.connect().await.unwrap().engine;
     let mesh = Mesh::on(processes)
         .await
@@ -260,7 +260,7 @@ async fn without_a_docker_engine_and_a_flag_it_runs_processes_and_says_why() {
     assert_eq!(down.code, Some(0), "{down:#?}");
     assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
 
-    // The engine that DOCKER_HOST names may run one.
+    // The engine at DOCKER_HOST may have a mesh.
     for command in ["down", "status", "logs"] {
         let result = mesh.harness(&[command]).await.unwrap();
         assert_eq!(result.code, Some(2), "{result:#?}");
@@ -272,8 +272,8 @@ async fn without_a_docker_engine_and_a_flag_it_runs_processes_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_mesh_that_does_not_start_says_why_and_leaves_nothing() {
-    // The image has the sidecar but no config files; any container may be the first to end.
+async fn a_mesh_that_does_not_start_is_reported_with_its_logs_and_removed() {
+    // The image has the sidecar but no config files. Any container may exit first.
     let Some(mesh) = Mesh::on_docker().await.unwrap() else {
         return;
     };
@@ -308,7 +308,7 @@ async fn a_mesh_that_does_not_start_says_why_and_leaves_nothing() {
     assert!(up.errors.contains("compose/Dockerfile"), "{up:#?}");
 }
 
-/// A file system with only the sidecar.
+/// A tar of a file system with the sidecar only.
 async fn sidecar_alone() -> anyhow::Result<bytes::Bytes> {
     let program = image::sidecar(&Checkout::find()?, image::Kind::Mesh, &Progress::silent()).await?;
     let mut archive = tar::Builder::new(Vec::new());

@@ -1,4 +1,4 @@
-//! The README and `docs/`: every link leads to a file and a heading that exist, and so does every file that is named.
+//! The README and `docs/`: every link and every file name in them refers to a file and a heading that exist.
 
 #![allow(clippy::unwrap_used, reason = "a document that cannot be read fails the test")]
 
@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// A name in backticks that begins with one of these is a file or directory of this repository.
-const ROOMS: [&str; 8] = [
+/// A name in backticks that begins with one of these prefixes is a file or directory of this repository.
+const PREFIXES: [&str; 8] = [
     "sidecar/",
     "harness/",
     "bench/",
@@ -40,7 +40,7 @@ fn prose(document: &Path) -> String {
     parts.collect()
 }
 
-/// The parts of `text` between each `open` and the `close` that follows.
+/// The parts of `text` between each `open` and the next `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
     text.split(open)
         .skip(1)
@@ -48,7 +48,7 @@ fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item 
         .map(|(part, _)| part)
 }
 
-/// The anchors that a forge makes of a document's headings.
+/// The anchors that a Git hosting site generates for a document's headings.
 fn anchors(document: &Path) -> BTreeSet<String> {
     let prose = prose(document);
     let headings = prose.lines().filter(|line| line.starts_with('#'));
@@ -63,7 +63,7 @@ fn anchors(document: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// A path without `..`.
+/// Removes `..` from a path.
 fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut plain, component| {
         if component == Component::ParentDir {
@@ -76,7 +76,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_link_leads_to_a_heading_that_exists() {
+fn every_link_refers_to_an_existing_heading() {
     for document in documents() {
         let prose = prose(&document);
         let inside = between(&prose, "](", ')').filter(|link| !link.starts_with("http"));
@@ -97,11 +97,11 @@ fn every_link_leads_to_a_heading_that_exists() {
 }
 
 #[test]
-fn every_file_that_is_named_exists() {
+fn every_named_file_exists() {
     for document in documents() {
         let prose = prose(&document);
         let named = prose.split('`').skip(1).step_by(2);
-        for name in named.filter(|name| ROOMS.iter().any(|room| name.starts_with(room))) {
+        for name in named.filter(|name| PREFIXES.iter().any(|room| name.starts_with(room))) {
             let exists = root().join(name).exists();
             assert!(exists, "{}: there is no `{name}`", document.display());
         }

@@ -1,5 +1,5 @@
-//! The Docker engine's operations on single containers. A container's neighbour is this machine, which has an address
-//! on every bridge network.
+//! The Docker engine's operations on single containers. A container's peer is the host, which has an address on every
+//! bridge network.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,10 +25,10 @@ use tokio::net::TcpStream;
 const LIMIT: Duration = Duration::from_secs(15);
 const PERIOD: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(5);
-/// The variable with the container that the process to be killed starts.
+/// The variable that passes the container's id to the process that starts it and is killed.
 const HELD: &str = "ENGINE_TEST_HELD";
 
-/// A container on a network of its own, which waits for SIGTERM or the end of its standard input.
+/// A container on its own network. It waits for SIGTERM or the end of its standard input.
 struct Fixture {
     docker: Engine,
     netcut: Image,
@@ -38,7 +38,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Creates the container; none without Docker.
+    /// Creates the container; `None` without Docker.
     async fn create() -> Option<Self> {
         let docker = tests::docker().await.unwrap()?;
         let checkout = Checkout::find().unwrap();
@@ -71,7 +71,7 @@ impl Fixture {
         })
     }
 
-    /// The same, started.
+    /// Creates and starts the container.
     async fn start() -> Option<Self> {
         let mut fixture = Self::create().await?;
         fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
@@ -79,7 +79,7 @@ impl Fixture {
         let IpAddr::V4(address) = fixture.address().await else {
             panic!("an IPv4 network");
         };
-        // This machine has the first address of each network.
+        // The host has the first address of each network.
         let [a, b, c, _] = address.octets();
         fixture.gateway = IpAddr::from([a, b, c, 1]);
         Some(fixture)
@@ -128,7 +128,7 @@ impl Fixture {
         result.await.unwrap()
     }
 
-    /// Whether a packet from the container arrives within `limit`: the refusal of a connection to a closed port.
+    /// Whether the container refuses a connection to a closed port within `limit`, which needs a packet from it.
     async fn answers(&self, limit: Duration) -> bool {
         let port = SocketAddr::new(self.address().await, 9);
         match tokio::time::timeout(limit, TcpStream::connect(port)).await {
@@ -145,7 +145,7 @@ impl Fixture {
     }
 }
 
-/// A container that blocks no address, and so needs no capability.
+/// A container that blocks no address and therefore needs no capability.
 fn service(name: &str, image: &Image) -> Service {
     Service {
         name: name.to_owned(),
@@ -160,7 +160,7 @@ fn service(name: &str, image: &Image) -> Service {
 }
 
 #[tokio::test]
-async fn kill_returns_when_a_container_has_ended_and_can_be_repeated() {
+async fn kill_returns_after_the_container_has_exited_and_can_be_repeated() {
     let Some(fixture) = Fixture::start().await else {
         return;
     };
@@ -189,7 +189,7 @@ async fn a_paused_container_can_be_resumed_stopped_killed_and_removed() {
     }
     fixture.docker.pause(&fixture.id).await.unwrap();
     let code = fixture.docker.stop(&fixture.id, GRACE).await.unwrap();
-    assert_eq!(code, 0, "it got the time to end by itself");
+    assert_eq!(code, 0, "it was stopped gracefully");
 
     fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
     fixture.docker.pause(&fixture.id).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_paused_container_can_be_resumed_stopped_killed_and_removed() {
     assert_eq!(fixture.state().await, "exited");
     assert!(
         fixture.docker.pause(&fixture.id).await.is_err(),
-        "it does not run"
+        "it is not running"
     );
 
     fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_container_ends_with_the_connection_that_last_started_it() {
     assert_eq!(fixture.docker.stop(&fixture.id, GRACE).await.unwrap(), 0);
     assert_eq!(fixture.docker.container(&fixture.id).await.unwrap().address, None);
 
-    // Another connection to the engine holds the lifeline now.
+    // The lifeline now belongs to another connection to the engine.
     let other = tests::docker().await.unwrap().expect("it is there");
     other.start(&fixture.id, &fixture.run).await.unwrap();
     fixture.until_ready().await;
@@ -225,7 +225,7 @@ async fn a_container_ends_with_the_connection_that_last_started_it() {
     let ended = fixture.docker.container(&fixture.id).await.unwrap();
     assert!(
         ended.status.contains("(0)"),
-        "it ended by itself: {}",
+        "it exited gracefully: {}",
         ended.status
     );
     fixture.end().await;
@@ -261,14 +261,14 @@ async fn a_container_ends_with_the_process_that_started_it() {
     let ended = fixture.docker.container(&fixture.id).await.unwrap();
     assert!(
         ended.status.contains("(0)"),
-        "it ended by itself: {}",
+        "it exited gracefully: {}",
         ended.status
     );
     fixture.end().await;
 }
 
 #[tokio::test]
-#[ignore = "the process that another test kills"]
+#[ignore = "started and killed by another test"]
 async fn process_that_starts_a_container() {
     let Ok(id) = std::env::var(HELD) else { return };
     let docker = tests::docker().await.unwrap().expect("it is there");
@@ -278,7 +278,7 @@ async fn process_that_starts_a_container() {
 }
 
 #[tokio::test]
-async fn a_cut_is_in_force_when_it_returns_and_so_is_its_healing() {
+async fn a_cut_and_its_healing_are_active_when_their_calls_return() {
     let Some(fixture) = Fixture::start().await else {
         return;
     };
@@ -310,7 +310,7 @@ async fn packets_are_lost_in_bursts() {
         addresses: vec![fixture.gateway],
     };
     let helper = fixture.cut_network(&action).await;
-    // Without loss a response takes less than a millisecond; after a loss, TCP sends again a second later.
+    // Without loss a response takes less than a millisecond; after a loss, TCP retransmits a second later.
     for expected in [true, false, true, false] {
         let seen = async || match fixture.answers(Duration::from_millis(50)).await {
             answer if answer == expected => Ok(()),
@@ -366,7 +366,7 @@ async fn the_engine_reports_the_events_of_a_run() {
     let Some(other) = Fixture::start().await else {
         return;
     };
-    // Events count from this call, not from the first read.
+    // The stream has the events since this call, not since its first poll.
     let events = fixture.docker.events(&fixture.run);
     fixture.docker.start(&fixture.id, &fixture.run).await.unwrap();
     fixture.until_ready().await;

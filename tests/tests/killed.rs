@@ -1,5 +1,5 @@
-//! A killed harness: all that it started is removed without a later command. One test alone in this file, because any
-//! other start of the harness would sweep the leftovers.
+//! A killed harness: everything that it started is removed without a later command. This test has its own program,
+//! because any other start of the harness would remove the leftovers.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn nothing_is_left_of_the_mesh_of_a_killed_harness() {
+async fn the_mesh_of_a_killed_harness_is_removed() {
     on_each(async |engine| {
         kill_up(engine.clone()).await;
         kill_test(engine).await;

@@ -1,4 +1,4 @@
-//! `harness test`: its output, its reports, and its clean-up. The scenarios themselves run elsewhere.
+//! `harness test`: its output, its reports, and its clean-up. CI runs the whole suite separately.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ const NOTHING: Vec<String> = Vec::new();
 const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Held by each test that starts meshes: tests that run at once slow each other down, and objectives are measured.
+/// Held by each test that starts meshes: concurrent tests slow each other down, which affects the measured objectives.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
@@ -88,7 +88,8 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
     .unwrap();
 }
 
-/// Returns whether an objective was missed, which depends on the machine's load and is not a failure here.
+/// Checks the JSON report. Returns whether an objective was missed, which depends on the machine's load and is not a
+/// failure here.
 fn check_json(text: &str, engine: &str) -> bool {
     let report: Value = serde_json::from_str(text).unwrap();
     assert_eq!(report["runtime"], engine);
@@ -105,7 +106,7 @@ fn check_json(text: &str, engine: &str) -> bool {
         );
     }
     let objectives = report["objectives"].as_array().unwrap();
-    // These two scenarios measure two objectives; the others are listed as not measured.
+    // The two scenarios measure two objectives; the others are listed as not measured.
     for name in ["ready", "kill_to_last_error"] {
         let objective = objectives
             .iter()
@@ -243,7 +244,7 @@ async fn a_failed_scenario_has_a_timeline_and_keep_leaves_its_mesh_running() {
             kept.errors.contains(&format!("The mesh `{project}` stays up.")),
             "{kept:#?}"
         );
-        // The output has the command that removes it.
+        // The output has the command that removes the mesh.
         let down = ["down", "-p", project];
         assert!(kept.errors.contains(&down.join(" ")), "{kept:#?}");
         let down = tests::harness(&engine, &down).await.unwrap();
@@ -342,7 +343,7 @@ async fn running_instance(engine: &Engine, test: &Child) -> (String, Container) 
         let mut there = containers(engine, &run).await.into_iter();
         match there.find(|container| container.label(label::SERVICE) == "service-a2" && container.running()) {
             Some(container) => Ok((run, container)),
-            None => Err(vec!["service-a2 does not run".to_owned()]),
+            None => Err(vec!["service-a2 is not running".to_owned()]),
         }
     };
     wait::until(BEGIN_LIMIT, PERIOD, runs, |_| {}).await.unwrap()

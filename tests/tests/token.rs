@@ -13,12 +13,12 @@ use tokio::process::{Child, ChildStderr, Command};
 /// A loopback address that only this test uses.
 const NODE: &str = "127.61.9.1";
 
-/// An address without a listener.
+/// An address on which nothing listens.
 fn free_address() -> SocketAddr {
     TcpListener::bind((NODE, 0)).unwrap().local_addr().unwrap()
 }
 
-/// Starts a sidecar with the service; returns the log of both.
+/// Starts a sidecar with the service. Returns the process and the log of both.
 async fn start(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
     let discovery = directory.join("discovery.conf");
     let text = format!("discovery.nic = lo\ndiscovery.address = {NODE}\ndiscovery.search.mask = 32\n");
@@ -45,7 +45,7 @@ async fn start(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<
     (child, log)
 }
 
-/// Reads the log up to a line with the text; panics with the log if there is none.
+/// Reads the log up to the first line that contains `text`; panics with the log if there is none.
 async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) {
     let mut all = String::new();
     while let Some(line) = log.next_line().await.unwrap() {
@@ -58,7 +58,7 @@ async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) {
 }
 
 #[tokio::test]
-async fn a_service_registers_with_the_token_and_not_without() {
+async fn a_service_registers_only_with_the_token() {
     let directory = tempfile::tempdir().unwrap();
     let (mut child, mut log) = start(directory.path(), &[]).await;
     logged(&mut log, "401").await;

@@ -34,7 +34,7 @@ pub enum Error {
     /// The sidecar answered with an error.
     #[error("the sidecar refused to {action} {name} ({status}): {message}")]
     Refused {
-        /// The request, as a verb.
+        /// The refused request, as a verb.
         action: &'static str,
         /// The registration's name.
         name: String,
@@ -51,7 +51,7 @@ pub enum Error {
     Malformed {
         /// The registration's name.
         name: String,
-        /// The difference.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }
@@ -87,7 +87,7 @@ impl Error {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Error::Connect(_) | Error::Timeout(_) | Error::Exchange(_) | Error::Lost(_) => true,
-            // The request was valid, and may have been applied.
+            // The sidecar may have applied the request.
             Error::Refused { status, .. } => status.is_server_error(),
             Error::GaveUp { .. } | Error::Malformed { .. } => false,
         }

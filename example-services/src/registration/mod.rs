@@ -22,7 +22,7 @@ pub struct Registration {
     nic: String,
     #[serde(rename = "exposedPort", skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// The instance's share of connections relative to the others; without it, the sidecar's default.
+    /// The instance's weight in load balancing; `None` for the sidecar's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
 }
@@ -53,6 +53,6 @@ impl fmt::Display for Registration {
 pub struct Registered {
     /// The port that the sidecar allocated.
     pub port: u16,
-    /// Whether this program made it, rather than found it.
+    /// Whether this program created it, as opposed to finding an existing one.
     pub fresh: bool,
 }

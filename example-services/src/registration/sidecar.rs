@@ -19,15 +19,15 @@ use crate::client;
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
 /// Timeout for one request to the sidecar.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// Timeout for a deregistration. It counts towards the time that the sidecar gives its program to stop.
+/// Timeout for a deregistration. It is part of the time that the sidecar gives its program to stop.
 pub const DEREGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after the first attempt. It doubles with every attempt, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The sidecar's weight for registrations without one.
+/// The sidecar's default weight.
 const DEFAULT_WEIGHT: u32 = 10;
 
-/// The fields of the sidecar's answer that are used here.
+/// The fields of the sidecar's response that are used here.
 #[derive(Deserialize)]
 struct Held {
     #[serde(rename = "exposedPort")]
@@ -35,7 +35,7 @@ struct Held {
     weight: u32,
 }
 
-/// A sidecar's HTTP controller, written as a URL with an IP address, and the token for it, if it asks for one.
+/// A sidecar's HTTP controller, given as a URL with an IP address, and the token for it, if it requires one.
 #[derive(Debug, Clone)]
 pub struct Sidecar {
     address: SocketAddr,
@@ -77,7 +77,7 @@ impl Sidecar {
         Sidecar { token, ..self }
     }
 
-    /// Registers, or finds an existing registration, and returns its port. Retries transient failures until `timeout`.
+    /// Creates the registration, or finds an existing one, and returns its port. Retries transient failures until `timeout`.
     ///
     /// # Errors
     /// [`Error::GaveUp`] at the timeout; permanent failures at once.
@@ -126,8 +126,8 @@ impl Sidecar {
         })
     }
 
-    /// Replaces an existing registration that has another weight, for a program that was restarted with a new one. The
-    /// caller must be listening on its `port`, which shows that no other program holds the registration.
+    /// Replaces an existing registration if its weight differs, for a program that was restarted with another weight. The
+    /// caller must be listening on its `port`, which proves that no other program uses the registration.
     ///
     /// # Errors
     /// One of the requests failed. There are no retries.
@@ -144,7 +144,7 @@ impl Sidecar {
         self.add(&wanted).await
     }
 
-    /// Deregisters, within [`DEREGISTRATION_TIMEOUT`]. A registration that does not exist is no error.
+    /// Deregisters, within [`DEREGISTRATION_TIMEOUT`]. It is not an error if the registration does not exist.
     ///
     /// # Errors
     /// The registration still exists, or may exist. There are no retries.
@@ -158,7 +158,7 @@ impl Sidecar {
             .await?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
-            // Among other reasons, the sidecar's answer for an unknown name.
+            // The sidecar responds with this status to an unknown name, but also to other errors.
             StatusCode::BAD_REQUEST if self.find(registration).await?.is_none() => Ok(()),
             _ => Err(Error::refused("deregister", registration, &answer)),
         }

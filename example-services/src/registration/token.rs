@@ -13,7 +13,7 @@ const MAX_LENGTH: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Token(HeaderValue);
 
-/// Why a file gives no token.
+/// Why a file has no valid token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read.
@@ -30,13 +30,13 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Reads the token in a file, without a line end after it.
+    /// Reads the token in a file, without a line break at the end.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no token.
+    /// The file cannot be read, or has no valid token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let mut text = Vec::new();
-        // Room for the line end, and one byte that shows that it is too long.
+        // Two bytes for a line break, and one more, which reveals a longer file.
         let most = MAX_LENGTH as u64 + 3;
         let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
         let file = path.display().to_string();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_not_part_of_the_token() {
+    fn one_line_break_at_the_end_is_not_part_of_the_token() {
         for text in ["secret", "secret\n", "secret\r\n"] {
             let token = Token::from_text(text.as_bytes()).expect("a token");
             assert_eq!(token.header(), "Bearer secret", "{text:?}");

@@ -1,4 +1,4 @@
-//! A sidecar's HTTP controller, as far as a service uses it, that records its requests.
+//! A fake of the part of a sidecar's HTTP controller that a service uses. It records its requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -82,17 +82,17 @@ impl FakeSidecar {
         self.state.lock().expect("the state").unanswered_posts = count;
     }
 
-    /// Applies registrations from now on, and answers that they could not be saved.
+    /// Applies registrations from now on, but responds that they could not be saved.
     pub(crate) fn save_nothing(&self) {
         self.state.lock().expect("the state").unsaved = true;
     }
 
-    /// Answers no requests from now on.
+    /// Responds to no request from now on.
     pub(crate) fn freeze(&self) {
         self.state.lock().expect("the state").frozen = true;
     }
 
-    /// Adds a registration, as if from before the service's start.
+    /// Adds a registration, as if it existed before the service's start.
     pub(crate) fn hold(&self, name: &str, weight: u32) {
         let mut state = self.state.lock().expect("the state");
         let held = json!({"name": name, "exposedPort": state.port, "weight": weight, "status": "DOWN"});
@@ -130,7 +130,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             );
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-        // The connection stays open, as that of a stopped process does.
+        // The connection stays open, as it does if the process is stopped with SIGSTOP.
         None if state.lock().expect("the state").frozen => std::future::pending().await,
         None => {}
     }

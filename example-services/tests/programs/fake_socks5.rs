@@ -1,4 +1,4 @@
-//! A SOCKS5 server with scripted behaviour that records the destinations it is asked for.
+//! A SOCKS5 server with scripted behaviour that records the requested destinations.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -49,7 +49,7 @@ impl FakeSocks5 {
         FakeSocks5 { address, asked }
     }
 
-    /// The destinations asked for so far.
+    /// The destinations requested so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("the record").clone()
     }

@@ -1,4 +1,4 @@
-//! The frontend's answers, for services and sidecars that work and that fail.
+//! The frontend's responses, with working and failing services and sidecars.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Plain HTTP over sockets, so that the tests do not share a library with the programs.
+//! HTTP over plain sockets, so that the tests do not share a library with the programs.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 /// Timeout for one step of a test.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer read to the end of its connection.
+/// A response read to the end of its connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -36,7 +36,7 @@ impl Answer {
         }
     }
 
-    /// A header's value; `name` in small letters.
+    /// The value of a header; `name` is in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
         headers
@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-/// Sends a request without a body and reads the answer.
+/// Sends a request without a body and reads the response.
 pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
@@ -109,8 +109,8 @@ pub(crate) async fn answer_always(answer: &'static str) -> SocketAddr {
     address
 }
 
-/// A port that refuses connections while the socket is open, and that a program may listen on. It is reserved on all
-/// addresses, because a program that listens on all of them needs it on each.
+/// A port that refuses connections while the socket is open, and on which a program can listen. It is reserved on all
+/// addresses, for programs that listen on all addresses.
 pub(crate) fn reserved_port() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("to share the port");

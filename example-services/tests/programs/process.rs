@@ -52,7 +52,7 @@ impl Process {
         self.log.lock().expect("the log").join("\n")
     }
 
-    /// Waits for a line that contains `text`, and returns what follows it in that line.
+    /// Waits for a line that contains `text`. Returns the rest of the line after it.
     pub(crate) async fn logged(&self, text: &str) -> String {
         let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
@@ -74,7 +74,7 @@ impl Process {
         kill_process(id, signal).expect("to send the signal");
     }
 
-    /// Waits for its end, and returns its exit status and log.
+    /// Waits until it exits. Returns its exit status and log.
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
         let status = timeout(STEP_TIMEOUT, self.child.wait()).await;
         let status = status.unwrap_or_else(|_| panic!("the program does not end; its log:\n{}", self.log()));

@@ -1,4 +1,4 @@
-//! A service's registration, with sidecars that work and that fail.
+//! A service's registration, with working and failing sidecars.
 
 use rustix::process::Signal;
 use tokio::net::TcpListener;
@@ -153,7 +153,7 @@ async fn an_existing_registration_that_disappears_is_added_with_its_port() {
 }
 
 #[tokio::test]
-async fn another_programs_registration_is_kept() {
+async fn the_registration_of_another_program_is_kept() {
     let sidecar = FakeSidecar::start().await;
     sidecar.hold("my-service-a_example", 10);
     let _other = TcpListener::bind(sidecar.allocated())

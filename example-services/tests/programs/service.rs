@@ -1,4 +1,4 @@
-//! A service's answers, and its stop.
+//! A service's responses, and its stop.
 
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
@@ -108,7 +108,10 @@ async fn a_stop_is_bounded_with_a_silent_client_and_sidecar() {
     let mut silent = TcpStream::connect(sidecar.allocated())
         .await
         .expect("a connection");
-    silent.write_all(b"GET").await.expect("to send a word");
+    silent
+        .write_all(b"GET")
+        .await
+        .expect("to send a part of the request");
     sidecar.freeze();
     service.signal(Signal::INT);
     let (status, log) = service.end().await;

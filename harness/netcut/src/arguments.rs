@@ -10,20 +10,20 @@ const USAGE: &str =
 pub(crate) struct Arguments {
     /// Whether to stop at the end of standard input.
     pub(crate) end_with_stdin: bool,
-    /// What happens to packets.
+    /// The fault of the packets.
     pub(crate) action: Action,
-    /// Their destinations, without duplicates.
+    /// The packets' destinations, without duplicates.
     pub(crate) addresses: Vec<Ipv4Addr>,
 }
 
-/// What happens to packets.
+/// The fault of the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// All are lost.
+    /// All packets are lost.
     Block,
-    /// All are lost during a share of the time.
+    /// All packets are lost for a percentage of the time.
     Lose {
-        /// The share in percent, 0 to 100.
+        /// The percentage of the time, 0 to 100.
         percent: u8,
     },
 }
@@ -33,9 +33,9 @@ pub(crate) enum Action {
 pub(crate) enum ArgumentsError {
     #[error("expected {USAGE}")]
     Usage,
-    #[error("`{0}` is no IPv4 address")]
+    #[error("`{0}` is not an IPv4 address")]
     Address(String),
-    #[error("`{0}` is no share in percent (0 to 100)")]
+    #[error("`{0}` is not a percentage (0 to 100)")]
     Percent(String),
 }
 

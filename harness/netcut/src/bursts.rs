@@ -1,4 +1,4 @@
-//! Bursts of loss: time is divided into equal slices, and each is lost with a given probability.
+//! Bursts of loss: time is divided into equal slices, and all packets of a slice are lost with a given probability.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,7 +12,7 @@ pub(crate) struct Bursts {
 }
 
 impl Bursts {
-    /// Loses `percent` of all slices, and nothing before the first.
+    /// Bursts that lose `percent` of all slices. Nothing is lost before the first slice.
     pub(crate) fn new(percent: u8, seed: u64) -> Self {
         Self {
             chance: f64::from(percent.min(100)) / 100.0,
@@ -21,7 +21,7 @@ impl Bursts {
         }
     }
 
-    /// Draws the next slice: whether it is lost; none if that did not change.
+    /// Draws the next slice: whether it is lost; `None` if it is the same as the previous one.
     pub(crate) fn next_slice(&mut self) -> Option<bool> {
         let lost = self.random.random_bool(self.chance);
         let changes = lost != self.lost;
@@ -48,9 +48,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_lost_share_is_the_given_percentage(percent in 0..=100_u8, seed: u64) {
+        fn the_given_percentage_of_slices_is_lost(percent in 0..=100_u8, seed: u64) {
             let lost = slices(percent, seed, 4000).into_iter().filter(|lost| *lost).count();
-            // Six standard deviations of 4000 draws are less than 5 in a hundred.
+            // Six standard deviations of 4000 draws are less than 5 percentage points.
             prop_assert!((lost as f64 / 40.0 - f64::from(percent)).abs() < 5.0, "{lost} of 4000");
         }
 

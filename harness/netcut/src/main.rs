@@ -1,8 +1,8 @@
 //! Cuts the network from one container to others. It runs in the first one's network namespace and needs only the
-//! capability NET_ADMIN there.
+//! capability NET_ADMIN.
 //!
-//! `netcut block ADDRESS...` drops all packets to these addresses; `netcut lose PERCENT ADDRESS...` drops them during
-//! PERCENT of the time, in short bursts. It writes `ready` when the cut is in force. On SIGTERM or SIGINT, or with
+//! `netcut block ADDRESS...` drops all packets to these addresses; `netcut lose PERCENT ADDRESS...` drops them for
+//! PERCENT of the time, in short bursts. It writes `ready` when the cut is active. On SIGTERM or SIGINT, or with
 //! `--end-with-stdin` at the end of standard input, it heals the network and exits.
 
 mod arguments;
@@ -22,7 +22,7 @@ use arguments::{Action, Arguments};
 use bursts::Bursts;
 use neighbours::Neighbours;
 
-/// The shortest burst of loss.
+/// Minimum duration of a burst of loss.
 const BURST: Duration = Duration::from_millis(20);
 
 /// Why the network could not be cut or healed.
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed, the exit code has to do.
+            // An error is ignored: the exit code reports the failure.
             let _ = writeln!(std::io::stderr(), "netcut: {error}");
             ExitCode::FAILURE
         }
@@ -114,15 +114,15 @@ async fn step(
 
 fn ready() {
     let mut out = std::io::stdout();
-    // If the parent has ended, the end of standard input follows.
+    // An error is ignored: if the parent has ended, standard input ends too.
     let _ = writeln!(out, "ready").and_then(|()| out.flush());
 }
 
-/// Returns at the end of standard input if that is `watched`, else never.
+/// Returns at the end of standard input; never returns unless `watched`.
 fn input_ends(watched: bool) -> std::io::Result<impl Future<Output = ()>> {
     let (ended, end) = oneshot::channel();
     let waiting = if watched {
-        // A thread that is never joined, because its read cannot be cancelled.
+        // The thread is not joined, because its read cannot be cancelled.
         std::thread::Builder::new().spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             let _ = ended.send(());

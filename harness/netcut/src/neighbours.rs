@@ -1,5 +1,5 @@
-//! The kernel's neighbour table (ARP): it maps an address on this network to the hardware address that packets are
-//! sent to. An entry with an unused hardware address drops them.
+//! The kernel's neighbour table (ARP), which maps an IP address on this network to a hardware address. Packets to an
+//! address whose entry has an unused hardware address are lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +10,7 @@ use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, N
 use rtnetlink::packet_route::route::{RouteAttribute, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
 
-/// A locally administered hardware address that no interface has: the engine's own begin with 02:42.
+/// A locally administered hardware address that no interface has: the engine's addresses begin with 02:42.
 const UNUSED: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x00];
 
 /// ENOENT.
@@ -39,7 +39,7 @@ pub(crate) struct Neighbours {
     kernel: Handle,
     /// The index of each neighbour's interface.
     interfaces: BTreeMap<Ipv4Addr, u32>,
-    /// The neighbours that are cut off now.
+    /// The neighbours that are currently cut off.
     cut: BTreeSet<Ipv4Addr>,
     connection: tokio::task::JoinHandle<()>,
 }
@@ -73,7 +73,7 @@ impl Neighbours {
                 source,
             })?
             .filter(|route| route.header.kind == RouteType::Unicast);
-        // Through a gateway, the gateway's entry would apply, which other destinations share.
+        // A destination behind a gateway cannot be cut off alone: it shares the gateway's entry with other destinations.
         let attributes = route.map(|route| route.attributes).unwrap_or_default();
         let direct = !attributes
             .iter()
@@ -87,14 +87,14 @@ impl Neighbours {
             .ok_or(NeighbourError::NotNeighbour { address })
     }
 
-    /// Drops all packets to `address`, those of open connections included.
+    /// Drops all packets to `address`, including those of open connections.
     pub(crate) async fn cut_off(&mut self, address: Ipv4Addr) -> Result<(), NeighbourError> {
         let Some(interface) = self.interfaces.get(&address) else {
             return Err(NeighbourError::NotNeighbour { address });
         };
-        // Noted first, because this future may be dropped before the kernel answers.
+        // Recorded first, because this future may be dropped before the kernel answers.
         self.cut.insert(address);
-        // The kernel does not update a permanent entry.
+        // A permanent entry, which the kernel does not update.
         let added = self
             .kernel
             .neighbours()
@@ -137,7 +137,7 @@ impl Neighbours {
         Ok(())
     }
 
-    /// Restores all neighbours that are cut off; tries each, and returns the first error.
+    /// Restores all neighbours that are cut off. Continues after an error; returns the first one.
     pub(crate) async fn restore_all(mut self) -> Result<(), NeighbourError> {
         let mut result = Ok(());
         for address in std::mem::take(&mut self.cut) {

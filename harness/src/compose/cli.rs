@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// Timeout for one of its commands; the older program is slow to start.
+/// Timeout for one command; `docker-compose` is slow to start.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A Compose file given on standard input, so that no file is left behind.
+/// The path of standard input, for a Compose file that is not written to disk.
 const STDIN: &str = "/dev/stdin";
 
 /// `docker compose` or `docker-compose`.
@@ -20,7 +20,7 @@ pub struct ComposeCli {
 }
 
 impl ComposeCli {
-    /// The newer one that is installed, if any.
+    /// Finds an installed Compose; prefers `docker compose`.
     pub async fn find() -> Option<Self> {
         let new = Self {
             name: "docker",
@@ -45,11 +45,11 @@ impl ComposeCli {
         None
     }
 
-    /// Runs it on `files`, the last of them with the text `more`, as `project`, with `variables` in its environment.
-    /// Returns its standard output.
+    /// Runs a command on the Compose files `files` and an additional one with the text `more`, as `project`, with
+    /// `variables` in its environment. Returns its standard output.
     ///
     /// # Errors
-    /// It cannot be run, takes more than a minute, or fails: with its own words.
+    /// It cannot be run, does not exit within a minute, or fails. The error has its output.
     pub async fn run(
         self,
         files: &[&Path],
@@ -82,7 +82,7 @@ impl ComposeCli {
         };
         let ended = tokio::time::timeout(LIMIT, running).await;
         let output = ended
-            .map_err(|_| format!("{what} did not end within {LIMIT:?}"))?
+            .map_err(|_| format!("{what} did not exit within {LIMIT:?}"))?
             .map_err(|error| format!("{what} cannot be run: {error}"))?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {

@@ -1,11 +1,11 @@
-//! Faults in a Compose file and in the variables that it uses.
+//! Errors in a Compose file and in the variables that it uses.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::Error;
 
-/// The faults of a Compose file, a line each.
+/// The faults of a Compose file, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ComposeError {
     pub(super) path: PathBuf,
@@ -15,14 +15,14 @@ pub struct ComposeError {
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// In the file's text.
+    /// A fault in the file's text.
     Text {
         /// The line; 0 for the whole file.
         line: u64,
-        /// What was found and what was expected.
+        /// The found and the expected value.
         message: String,
     },
-    /// In a variable's value; the file itself is correct.
+    /// A fault in a variable's value; the file itself is correct.
     Variable(String),
 }
 
@@ -33,13 +33,13 @@ impl Fault {
 }
 
 impl ComposeError {
-    /// What the user can do about it.
+    /// Advice for the user.
     pub fn advice(&self) -> &'static str {
         let of_file = |fault: &Fault| matches!(fault, Fault::Text { .. });
         if self.faults.iter().any(of_file) {
-            "correct the Compose file; only what the mesh needs is understood"
+            "correct the Compose file; only the keys that the mesh needs are supported"
         } else {
-            "set the variable to something else, or leave it out"
+            "set the variable to another value, or unset it"
         }
     }
 }

@@ -11,22 +11,22 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) name: String,
-    /// Its value; none if it is unset or empty.
+    /// Its value; `None` if it is unset or empty.
     pub(super) value: Option<String>,
 }
 
 impl Variable {
-    /// Its name, with a remark if the file's default is used.
+    /// Its name, followed by `(by default)` if the file's default is used.
     pub(super) fn named(&self) -> String {
         let default = if self.value.is_some() { "" } else { " (by default)" };
         format!("{}{default}", self.name)
     }
 
-    /// The fault of a value that is not a port; none if the variable is not set.
+    /// The fault that the value is not a port; `None` if the variable is not set.
     pub(super) fn refused(&self) -> Option<Fault> {
         let value = self.value.as_ref()?;
         Some(Fault::Variable(format!(
-            "{} is `{value}`: expected a port number from 1 to 65535, or 0 for any that is free",
+            "{} is `{value}`: expected a port number from 1 to 65535, or 0 for any free port",
             self.name
         )))
     }
@@ -43,7 +43,7 @@ pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
         });
         value
     };
-    // The caller interpolates the text again and reports its errors then.
+    // Errors are ignored: the caller interpolates the text again and reports them.
     let _ = interpolate(text, &recorded);
     found.into_inner()
 }
@@ -51,7 +51,7 @@ pub(super) fn variables(text: &str, lookup: Lookup<'_>) -> Vec<Variable> {
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME-default}`; `$$` is a dollar sign.
 ///
 /// # Errors
-/// A variable without value or default, or another form, which the message names.
+/// A variable has neither a value nor a default, or a form is not supported. The message names it.
 pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -70,7 +70,7 @@ pub(super) fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<String, Stri
         } else {
             let length = name_length(after);
             if length == 0 {
-                return Err("`$` stands alone: write `$$` for a dollar sign".to_owned());
+                return Err("`$` without a name: write `$$` for a dollar sign".to_owned());
             }
             out.push_str(&required(&after[..length], lookup)?);
             rest = &after[length..];

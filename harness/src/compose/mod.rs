@@ -1,4 +1,4 @@
-//! The subset of the Compose file format that describes a mesh. Any other key is refused with its line, so that nothing
+//! The subset of the Compose file format that describes a mesh. Any other key is an error with its line, so that nothing
 //! in the file is ignored silently.
 
 pub mod cli;
@@ -41,7 +41,7 @@ pub struct ComposeFile {
 pub struct Service {
     /// Its key under `services`.
     pub name: String,
-    /// Its container's name.
+    /// Name of its container.
     pub container_name: String,
     /// The image to run.
     pub image: String,
@@ -53,7 +53,7 @@ pub struct Service {
     pub ports: Vec<PublishedPort>,
     /// The networks that it is attached to.
     pub networks: Vec<String>,
-    /// How the engine checks its health.
+    /// The engine's health check.
     pub healthcheck: Option<HealthCheck>,
     /// Time between SIGTERM and SIGKILL when it is stopped.
     pub stop_grace_period: Duration,
@@ -61,7 +61,7 @@ pub struct Service {
     pub read_only: bool,
     /// Capabilities that are dropped.
     pub cap_drop: Vec<String>,
-    /// Security options, as the engine takes them.
+    /// Security options, in the engine's syntax.
     pub security_opt: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct Service {
 pub struct PublishedPort {
     /// The host's address that it is bound to.
     pub host_ip: Ipv4Addr,
-    /// The host's port; none if the engine picks a free one (an empty field, or 0).
+    /// The host's port; `None` if the engine chooses a free one (an empty field, or 0).
     pub host_port: Option<u16>,
     /// The container's port.
     pub container_port: u16,
@@ -93,7 +93,7 @@ impl ComposeFile {
     /// Reads the file at `path`, with variables from `lookup`.
     ///
     /// # Errors
-    /// The file cannot be read, or has a key or value that is not supported; each with its line.
+    /// The file cannot be read, or has unsupported keys or values, each reported with its line.
     pub fn read(path: &Path, lookup: Lookup<'_>) -> Result<Self, ComposeError> {
         let text = std::fs::read_to_string(path).map_err(|error| ComposeError {
             path: path.to_owned(),
@@ -194,7 +194,7 @@ impl Reader<'_> {
     }
 
     fn healthcheck(&mut self, check: raw::HealthCheck) -> HealthCheck {
-        // The defaults are the engine's.
+        // The engine's defaults.
         let default = Duration::from_secs(30);
         HealthCheck {
             test: self.texts(check.test),

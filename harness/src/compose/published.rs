@@ -3,17 +3,17 @@
 use super::fault::Fault;
 use super::interpolate::Variable;
 
-/// The host ports of a file, in its order.
+/// The host ports of a file, in the file's order.
 #[derive(Debug, Default)]
 pub(super) struct Published(Vec<(u16, Vec<Variable>)>);
 
 impl Published {
-    /// Adds a port, if it is fixed.
+    /// Adds a fixed port; ignores `None`.
     pub(super) fn add(&mut self, port: Option<u16>, variables: Vec<Variable>) {
         self.0.extend(port.map(|port| (port, variables)));
     }
 
-    /// Ports that are equal because of variables. `Topology` reports those that are equal in the file itself.
+    /// Host ports that are equal because of variables. `Topology` reports those that are equal in the file itself.
     pub(super) fn clashes(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (i, (port, variables)) in self.0.iter().enumerate() {
@@ -25,7 +25,7 @@ impl Published {
                 let names: Vec<String> = both().map(Variable::named).collect();
                 let message = match &names[..] {
                     [one] => {
-                        format!("{one} is `{port}`, which the file gives to another port: expected another")
+                        format!("{one} is `{port}`, which the file already publishes: expected another port")
                     }
                     names => format!(
                         "{} are both `{port}`: expected a different port each",

@@ -1,4 +1,4 @@
-//! The file as it is written, for serde: the supported keys, with any other one refused.
+//! The file's structure for serde. Keys that are not listed here are errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,7 +55,7 @@ pub(super) struct HealthCheck {
 #[serde(deny_unknown_fields)]
 pub(super) struct Network {}
 
-/// By hand, because `deny_unknown_fields` has no exception for the extension keys `x-*`.
+/// Implemented by hand, because `deny_unknown_fields` has no exception for the extension keys `x-*`.
 impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct FileVisitor;

@@ -148,11 +148,11 @@ fn ports(variables: &[(&str, &str)]) -> Result<(), String> {
 }
 
 #[test]
-fn an_invalid_port_in_a_variable_is_blamed_on_the_variable() {
+fn the_error_for_an_invalid_port_in_a_variable_names_the_variable() {
     for value in ["abc", "99999", "-1", "80:80"] {
         let message = ports(&[("ONE", value)]).unwrap_err();
         let expected =
-            format!("ONE is `{value}`: expected a port number from 1 to 65535, or 0 for any that is free");
+            format!("ONE is `{value}`: expected a port number from 1 to 65535, or 0 for any free port");
         assert!(message.starts_with(&expected), "{message}");
         assert!(
             !message.contains("mesh.yaml") && !message.contains("Compose file"),

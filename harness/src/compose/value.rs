@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::PublishedPort;
 
-/// Parses `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; for an empty or zero host port the engine picks a free one.
+/// Parses `[[IP:]HOST-PORT:]CONTAINER-PORT[/tcp]`; for an empty or zero host port the engine chooses a free one.
 pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
     let expected = || {
         format!("port `{text}`: expected [[IP:]HOST-PORT:]CONTAINER-PORT[/tcp], one port, an IPv4 address")

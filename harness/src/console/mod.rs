@@ -1,4 +1,4 @@
-//! Output for people: progress on standard error, plain tables, colours, durations.
+//! Human-readable output: progress on standard error, plain tables, colours, durations.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn colored_with(terminal: bool, no_color: Option<&OsStr>) -> bool {
     terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
-/// A duration in seconds: two decimals below 10 s, one above.
+/// A duration in seconds, with two decimals below 10 s and one decimal from 10 s.
 pub fn seconds(time: Duration) -> String {
     if time < Duration::from_secs(10) {
         format!("{:.2} s", time.as_secs_f64())

@@ -24,7 +24,7 @@ struct Inner {
     output: Sink,
     color: bool,
     stage: String,
-    /// Whether the stage has started and not ended.
+    /// Whether a stage is in progress.
     running: bool,
     since: Instant,
     noted: Instant,
@@ -49,7 +49,7 @@ impl Progress {
         })
     }
 
-    /// No output.
+    /// Progress without output.
     pub fn silent() -> Self {
         Self::with(Sink::Silent)
     }

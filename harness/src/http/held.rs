@@ -1,4 +1,4 @@
-//! A request whose end is held back, so that it stays under way for as long as the caller wants.
+//! A request whose last bytes are held back, so that it stays in flight until the caller releases it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 
 use super::{Connection, HttpError, Response, connect, failed, within};
 
-/// The end of a request's head, of which the second half is held back.
+/// The end of a request's head; its second half is held back.
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// Capacity of the pipe between the client and the socket, in bytes: more than a head without a body needs.
+/// Capacity of the pipe between the client and the socket, in bytes; larger than any request without a body.
 const PIPE: usize = 16 * 1024;
 
-/// A request of which all but the last line has been sent.
+/// A request that has been sent except for its last, empty line.
 pub struct HeldRequest {
     address: SocketAddr,
     stream: TcpStream,
-    /// The client's end of its connection, which is joined to `stream` only when the request is released.
+    /// The client's connection, which is joined to `stream` when the request is released.
     client: DuplexStream,
     response: BoxFuture<'static, Result<Response, HttpError>>,
 }
@@ -77,7 +77,7 @@ impl HeldRequest {
             let joined = copy_bidirectional(&mut self.client, &mut self.stream);
             tokio::select! {
                 response = &mut self.response => response,
-                // The server closed; what it sent before is in the pipe.
+                // The server closed the connection; the bytes that it sent before are in the pipe.
                 _ = joined => self.response.await,
             }
         })

@@ -1,5 +1,5 @@
-//! The HTTP/1.1 client: one request on a connection of its own, as `curl` does, or several in a row ([`Session`]).
-//! It never sends a request twice, because a repetition would hide the failure that a scenario looks for.
+//! The HTTP/1.1 client: one request per connection, as `curl` does, or consecutive requests on one ([`Session`]).
+//! It does not retry, because a retry would hide the failure that a scenario must detect.
 
 mod held;
 
@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use held::HeldRequest;
 
-/// Size limit of a response's body, in bytes; a mesh's view of itself is far below it.
+/// Size limit of a response's body, in bytes; the view of a mesh is much smaller.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// A response.
@@ -30,10 +30,10 @@ pub struct Response {
     pub body: Bytes,
 }
 
-/// Why there is no response.
+/// Why a request has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No connection could be made; the source says whether it was refused.
+    /// The connection failed; the source shows whether it was refused.
     #[error("cannot connect to {0}: {1}")]
     Connect(SocketAddr, #[source] std::io::Error),
     /// The connection ended before the response did, or the response is malformed or too large.
@@ -44,10 +44,10 @@ pub enum HttpError {
     Timeout(SocketAddr, Duration),
 }
 
-/// Sends `GET target` to `address` and reads the response. `limit` bounds the whole, from connecting on.
+/// Sends `GET target` to `address` and reads the response. `limit` includes the time to connect.
 ///
 /// # Errors
-/// As [`HttpError`] lists them. Any status code is a response.
+/// See [`HttpError`]. A response with any status code is not an error.
 pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
     send(address, Request::get(target), Bytes::new(), limit).await
 }
@@ -90,7 +90,7 @@ async fn send(
     .await
 }
 
-/// A server that is asked repeatedly on one connection, which costs it less than a connection per request.
+/// Consecutive requests on one connection, which costs the server less than a connection for each.
 #[derive(Debug)]
 pub struct Session {
     address: SocketAddr,
@@ -111,7 +111,7 @@ impl Session {
     /// # Errors
     /// As [`get`].
     pub async fn get(&mut self, target: &str, limit: Duration) -> Result<Response, HttpError> {
-        // Taken out, so that a request that fails or is dropped closes its connection.
+        // Taken out, so that the connection is closed if the request fails or its future is dropped.
         let kept = self.connection.take();
         let exchange = async {
             let mut connection = match kept {
@@ -132,7 +132,7 @@ impl Session {
 struct Connection {
     address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
-    /// Moves the connection's bytes.
+    /// The task that drives the connection.
     _driver: AbortOnDropHandle<hyper::Result<()>>,
 }
 

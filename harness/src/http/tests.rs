@@ -42,10 +42,10 @@ async fn a_post_carries_its_json_and_token() {
             .unwrap();
         request.to_lowercase()
     };
-    let posted = post(address, "/door", "secret", "{}".to_owned(), LIMIT);
+    let posted = post(address, "/resource", "secret", "{}".to_owned(), LIMIT);
     let (request, response) = tokio::join!(serving, posted);
     assert_eq!(response.unwrap().status, 204);
-    assert!(request.starts_with("post /door http/1.1\r\n"), "{request}");
+    assert!(request.starts_with("post /resource http/1.1\r\n"), "{request}");
     for header in ["authorization: bearer secret\r\n", "content-length: 2\r\n"] {
         assert!(request.contains(header), "{request}");
     }
@@ -75,7 +75,7 @@ async fn a_refused_connection_and_a_silent_server_are_distinguished() {
         matches!(silent, Err(HttpError::Timeout(_, limit)) if limit == short),
         "{silent:?}"
     );
-    // Bound and not listening: the port cannot become another test's.
+    // The socket is bound but does not listen, so that no other test gets the port.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let refused = get(bound.local_addr().unwrap(), "/", LIMIT).await;
@@ -101,7 +101,7 @@ async fn a_session_keeps_its_connection_and_connects_again_after_a_failure() {
 }
 
 #[tokio::test]
-async fn a_held_request_is_whole_once_it_is_released() {
+async fn a_held_request_is_complete_once_it_is_released() {
     let (listener, address) = listener().await;
     let held = HeldRequest::send(address, "/page", LIMIT).await.unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
