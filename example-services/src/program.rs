@@ -20,6 +20,7 @@ where
         .with_writer(std::io::stderr)
         .with_target(false);
     if std::io::stderr().is_terminal() {
+        // tracing-subscriber colours the lines unless NO_COLOR is set.
         lines.init();
     } else {
         lines.with_ansi(false).init();
