@@ -24,7 +24,7 @@ async fn run(controller: &Controller, line: &str) -> Result<(), String> {
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what} does not come");
+        assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -79,7 +79,7 @@ async fn resources_can_be_removed_but_not_added_while_draining() {
     assert_eq!(
         (totals.active, controller.groups().len()),
         (1, 1),
-        "all can be seen"
+        "all are listed"
     );
     let stopping = Err("the sidecar is stopping: nothing is added any more".to_owned());
     assert_eq!(run(&controller, "add server-groups late").await, stopping);

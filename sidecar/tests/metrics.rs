@@ -84,7 +84,8 @@ impl Drop for Sidecar {
 }
 
 fn parse(page: &str) -> Scrape {
-    Scrape::parse(page.lines().map(|line| Ok(line.to_owned()))).expect("the page is in the format")
+    Scrape::parse(page.lines().map(|line| Ok(line.to_owned())))
+        .expect("the page is in the Prometheus text format")
 }
 
 /// The value of the sample that has all of these labels.

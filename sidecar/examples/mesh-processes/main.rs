@@ -48,14 +48,14 @@ fn main() -> anyhow::Result<()> {
     let program = match &options.sidecar {
         Some(program) => program.clone(),
         None => {
-            let own = std::env::current_exe().context("where this program is")?;
+            let own = std::env::current_exe().context("the path of this program")?;
             let target = own.parent().and_then(|examples| examples.parent());
-            target.context("where this program is")?.join("sidecar")
+            target.context("the path of this program")?.join("sidecar")
         }
     };
     if !program.is_file() {
         bail!(
-            "{} is not there: cargo build --release -p sidecar",
+            "{} does not exist: cargo build --release -p sidecar",
             program.display()
         );
     }
@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<()> {
     let per_start = start.processor / count;
     if options.start_only {
         println!(
-            "{count} sidecars: all started after {:.1} s, converged after {}, {per_start:.2} s of processor time each",
+            "{count} sidecars: all started after {:.1} s, converged after {}, {per_start:.2} s of CPU time each",
             started.as_secs_f64(),
             seconds(&cold.map(|time| time + started))
         );
@@ -110,31 +110,28 @@ fn main() -> anyhow::Result<()> {
             seconds(&cold.map(|time| time + started)),
         ),
         (
-            "processor time of one until then".to_owned(),
+            "CPU time of one until then".to_owned(),
             format!("{per_start:.2} s"),
         ),
-        ("one killed, all have noticed after".to_owned(), seconds(&killed)),
-        (
-            "one stands still, all have noticed after".to_owned(),
-            seconds(&frozen),
-        ),
+        ("one killed, until all report it".to_owned(), seconds(&killed)),
+        ("one frozen, until all report it".to_owned(), seconds(&frozen)),
     ];
     let per = f64::from(options.nodes) * idle.as_secs_f64();
     for (what, unit, before, after) in [
         (
-            "processor time of an idle one",
+            "CPU time of an idle one",
             "ms/s",
             before.processor * 1000.0,
             after.processor * 1000.0,
         ),
-        ("datagrams it sends", "/s", before.datagrams, after.datagrams),
-        ("exchanges it makes", "/s", before.exchanges, after.exchanges),
+        ("datagrams sent", "/s", before.datagrams, after.datagrams),
+        ("exchanges made", "/s", before.exchanges, after.exchanges),
     ] {
         table.push((what.to_owned(), format!("{:.2} {unit}", (after - before) / per)));
     }
     let mean = after.resident / f64::from(options.nodes);
     table.push((
-        "resident memory, mean and most".to_owned(),
+        "resident memory, mean and maximum".to_owned(),
         format!("{mean:.1} and {:.1} MiB", after.most_resident),
     ));
     println!("{} sidecars, {} instances each", options.nodes, options.instances);
@@ -144,7 +141,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::disallowed_methods, reason = "nothing else is to run meanwhile")]
+#[allow(clippy::disallowed_methods, reason = "nothing else runs at this time")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }
@@ -177,7 +174,11 @@ fn converge(nodes: &[Node], up: f64, instances: f64, limit: Duration) -> Result<
     for (number, node) in nodes.iter().enumerate() {
         while !node.sees().is_ok_and(|seen| seen == (up, instances)) {
             if begin.elapsed() > limit {
-                return Err(format!("{} of {} do, maybe more", number, nodes.len()));
+                return Err(format!(
+                    "{} of {} have converged, maybe more",
+                    number,
+                    nodes.len()
+                ));
             }
             pause(Duration::from_millis(20));
         }

@@ -1,4 +1,4 @@
-//! The command language in writing, made from the specifications: the lines of `--help`, and the tables of
+//! The reference of the command language, generated from the specifications: the lines of `--help`, and the tables of
 //! docs/commands.md.
 
 #[cfg(test)]
@@ -8,7 +8,7 @@ use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
 use super::values::{Json, Value};
 
-/// The resources and what can be said of them, for `--help`.
+/// The resources and their commands, for `--help`.
 #[must_use]
 pub fn help() -> String {
     let mut text = "Commands (--load, --resp-controller), explained in docs/commands.md:\n".to_owned();
@@ -53,7 +53,7 @@ fn syntaxes() -> impl Iterator<Item = (Resource, Action)> {
     })
 }
 
-/// A command as it is written, with its optional parts in brackets.
+/// A command's syntax, with its optional parts in brackets.
 fn syntax(resource: Resource, action: Action) -> String {
     let mut text = format!("{action} {resource} NAME");
     if let Some(place) = resource.place() {
@@ -84,7 +84,7 @@ fn syntax(resource: Resource, action: Action) -> String {
     text
 }
 
-/// What values a key has.
+/// The values of a key.
 fn value(key: &Key) -> &'static str {
     match key.expected {
         String::EXPECTED => "a name",
@@ -92,7 +92,7 @@ fn value(key: &Key) -> &'static str {
     }
 }
 
-/// What stands for a key's value.
+/// The placeholder for a key's value.
 fn placeholder(key: &Key) -> String {
     match key.json().next().map(|field| field.json) {
         Some(Json::OneOf(words)) => words.join("|"),

@@ -34,8 +34,8 @@ impl Sidecar {
             .expect("the sidecar starts");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
         let mut line = String::new();
-        let address = |line: &str, door: &str| -> Option<SocketAddr> {
-            let (_, address) = line.split_once(&format!("{door} address="))?;
+        let address = |line: &str, flag: &str| -> Option<SocketAddr> {
+            let (_, address) = line.split_once(&format!("{flag} address="))?;
             address.trim().parse().ok()
         };
         let (mut resp, mut http) = (None, None);
@@ -93,7 +93,7 @@ impl Sidecar {
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, WAIT_TIMEOUT).expect("the door is open");
+    let stream = TcpStream::connect_timeout(&address, WAIT_TIMEOUT).expect("the controller accepts");
     stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a socket");
     stream
 }
@@ -123,8 +123,8 @@ impl Drop for Sidecar {
 /// The saved commands.
 fn saved(path: &Path) -> Vec<String> {
     let script = autosave::load(path)
-        .expect("the file is whole")
-        .expect("the file is there");
+        .expect("a complete file")
+        .expect("the file exists");
     script.lines.iter().map(|line| line.command.to_string()).collect()
 }
 
@@ -230,7 +230,7 @@ fn an_edited_file_is_reported_and_nothing_starts() {
         assert_eq!(
             std::fs::read_to_string(&path).expect("the file"),
             text,
-            "it is left as it is"
+            "the file is unchanged"
         );
     }
 }

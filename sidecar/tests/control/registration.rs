@@ -47,7 +47,9 @@ impl Api {
     }
 
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.address).await.expect("the api is open");
+        let stream = TcpStream::connect(self.address)
+            .await
+            .expect("the controller accepts");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .expect("HTTP/1.1");
@@ -139,7 +141,7 @@ async fn a_service_gets_a_port_and_is_announced_while_it_listens() {
     );
     assert!(
         api.offers.borrow().is_empty(),
-        "it is withdrawn by the time the answer is there"
+        "it is withdrawn before the answer is sent"
     );
 }
 

@@ -41,7 +41,7 @@ fn probes_of_unverified_nodes_consume_no_broadcast() {
     assert_eq!(
         broadcasts_to(&mut lone, &other).len(),
         1,
-        "the peer has not been sent it before"
+        "the peer has not received it before"
     );
 }
 

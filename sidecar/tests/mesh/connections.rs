@@ -160,9 +160,9 @@ async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() 
     assert!(met.starts_with("HTTP/1.1 200 "), "{met}");
     let kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &dying))
         .await
-        .expect("it is asked, too");
+        .expect("it is asked as well");
     other_is(&staying, Health::Up).await;
-    eventually("its answer is taken in", || {
+    eventually("its answer is processed", || {
         staying
             .mesh
             .counters()
@@ -180,7 +180,7 @@ async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() 
 fn unanswered(to: SocketAddr) -> Vec<String> {
     const SYN_SENT: &str = "02";
     let IpAddr::V4(ip) = to.ip() else {
-        panic!("{to} is not of loopback")
+        panic!("{to} is not a loopback address")
     };
     let to = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), to.port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -266,7 +266,7 @@ async fn connections_of_one_address_are_limited_and_all_end_with_the_node() {
     let closed = tokio::time::timeout(DEADLINE, open[0].read_u8()).await;
     assert!(
         closed
-            .expect("the first is closed for one over the limit")
+            .expect("the first connection is closed at the limit")
             .is_err()
     );
 

@@ -183,7 +183,7 @@ fn one_address_does_not_fill_the_table() {
     lone.datagram(DatagramKind::Search, &other, "");
     assert!(
         lone.is_known(&other),
-        "{} are known, and it is none of them",
+        "{} nodes are known, without it",
         lone.protocol.membership().peers().len()
     );
 }

@@ -176,10 +176,10 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
 
     lone.pass(ms(100));
     let next = sent(&mut lone);
-    assert!(reports(&next) > 1, "it is broadcast to some at once: {next:?}");
+    assert!(reports(&next) > 1, "it is broadcast to several at once: {next:?}");
     says(&mut lone, DatagramKind::Inform, suspected, &[]);
     lone.pass(ms(200));
-    assert_eq!(reports(&sent(&mut lone)), 0, "it lives");
+    assert_eq!(reports(&sent(&mut lone)), 0, "it is alive");
     assert!(lone.protocol.membership().is_up(suspected));
 }
 
@@ -187,7 +187,7 @@ fn probes_are_spread(lone: &mut Lone, others: &[Node]) {
     let quarters: Vec<usize> = (0..4).map(|_| pass_answered(lone, others, TURN / 4)).collect();
     assert!(
         quarters.iter().all(|probes| (15..=35).contains(probes)),
-        "25 each at best: {quarters:?}"
+        "25 each if spread evenly: {quarters:?}"
     );
 }
 
@@ -215,7 +215,7 @@ fn probes_of_peers_that_another_has_down_are_spread() {
     let states = others.iter().map(down).collect();
     lone.serve(&others[0], Request::Nodes(states));
     let probed = pass_one(&mut lone, &others).len();
-    assert!(probed > 80, "{probed} are looked for at once");
+    assert!(probed > 80, "{probed} are probed at once");
     probes_are_spread(&mut lone, &others);
 }
 

@@ -108,7 +108,7 @@ fn a_lasting_difference_is_repaired() {
     assert_eq!(
         lone.take_asked(&other).request.kind(),
         ExchangeKind::Local,
-        "it has our own list wrong"
+        "its copy of our own list is wrong"
     );
 }
 

@@ -250,7 +250,7 @@ fn a_node_is_down_after_failures_in_a_row_and_forgotten_when_its_time_is_over() 
         Transition::None
     );
     let verified = apply(&mut membership, 1, PeerEvent::Verified);
-    assert_eq!(verified, Transition::None, "it was up all the time");
+    assert_eq!(verified, Transition::None, "it has been up throughout");
     assert_eq!(
         apply(&mut membership, 2, PeerEvent::CheckFailed),
         Transition::None

@@ -245,7 +245,10 @@ fn introduce(lone: &mut Lone, node: &Node, from: &Node) {
 fn a_node_that_sends_its_list_is_up_at_once() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     introduce(&mut lone, &other, &node("third", 3));
-    assert!(!lone.protocol.membership().is_up(&other), "another address wrote");
+    assert!(
+        !lone.protocol.membership().is_up(&other),
+        "the sender has another address"
+    );
 
     let (mut lone, other) = (Lone::new(), node("other", 2));
     introduce(&mut lone, &other, &other);

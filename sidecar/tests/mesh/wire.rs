@@ -239,7 +239,7 @@ fn datagrams_that_break_the_protocol_are_refused() {
     }
     assert!(
         Datagram::parse(&wrapped(r#"[1,"search","n",1,1,"h"]"#)).is_err(),
-        "an array is no object"
+        "an array is not an object"
     );
     assert!(
         Datagram::parse(&wrapped(

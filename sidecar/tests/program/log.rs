@@ -6,7 +6,7 @@ use crate::{Sidecar, command};
 fn log_lines_are_json_with_log_format_json() {
     let mut sidecar = Sidecar::start(&["--log-format", "json", "--status", "127.0.0.1:0"]);
     let line = sidecar.logged("ready");
-    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON object a line");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON object per line");
     assert_eq!(
         (line["level"].as_str(), line["message"].as_str()),
         (Some("INFO"), Some("ready"))

@@ -158,7 +158,7 @@ async fn many_concurrent_connections_are_all_served() {
     for asked in asking {
         of_a += usize::from(within("answer", asked).await.unwrap() == "a");
     }
-    assert_eq!(of_a, 100, "shares are exact also among concurrent connections");
+    assert_eq!(of_a, 100, "shares are exact among concurrent connections, too");
     eventually(|| (lb.listener().active() > 0).then(|| format!("active after {:?}", started.elapsed())))
         .await;
 }

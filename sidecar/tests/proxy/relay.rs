@@ -186,7 +186,7 @@ pub(crate) async fn stalled(counter: &AtomicU64) -> u64 {
             last = (now, Instant::now());
         }
         let rested = now > 0 && last.1.elapsed() > Duration::from_millis(200);
-        (!rested).then(|| format!("{now} so far, and no rest"))
+        (!rested).then(|| format!("{now} so far, and still growing"))
     })
     .await;
     last.0

@@ -8,12 +8,12 @@ use crate::control::error::CommandError;
 use crate::control::resources::{BodyField, JsonError, Presence, Resource};
 use crate::control::values::shortened;
 
-/// Why a body makes no command.
+/// Why a body is not a command.
 #[derive(Debug)]
 pub(super) enum BodyError {
     /// It is not JSON.
     NotJson(serde_json::Error),
-    /// It is JSON, and not what is expected here.
+    /// It is JSON, but not what is expected here.
     Unfit(String),
 }
 
@@ -45,7 +45,7 @@ pub(super) fn read(
         }
         Err(error) => return Err(BodyError::NotJson(error)),
     };
-    // Clients that write every field they know write null for what they leave out.
+    // Clients that write every field they know write null for those they leave out.
     let is_given = |object: &Map<String, Value>, name| object.get(name).is_some_and(|value| !value.is_null());
     for BodyField {
         field,
@@ -95,7 +95,7 @@ pub(super) fn read(
     Ok(object)
 }
 
-/// An object that shows every field: a number that makes sense, or what it means.
+/// An example with every field: a plausible number, or the field's meaning.
 fn example(resource: Resource, fields: &[BodyField]) -> impl fmt::Display {
     let shown = fields.iter().map(|BodyField { field, .. }| {
         let value = match field.sample {

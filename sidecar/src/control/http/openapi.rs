@@ -1,5 +1,4 @@
-//! The description of the API (OpenAPI Specification 3.1.0), made from the routes and the types that they are served
-//! by.
+//! The description of the API (OpenAPI Specification 3.1.0), generated from the routes and the types that they serve.
 
 use hyper::Method;
 use utoipa::ToSchema;
@@ -21,7 +20,7 @@ use super::routes::{Change, Leads, ROUTES, Route};
 use crate::control::resources::{BodyField, Presence, Resource};
 use crate::control::values::Json;
 
-/// The description; `guarded` if callers must show a token.
+/// The description; `guarded` if callers must present a token.
 pub(super) fn document(guarded: bool) -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .schema_from::<Refused>()

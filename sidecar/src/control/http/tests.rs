@@ -25,7 +25,7 @@ fn fields() -> impl Iterator<Item = &'static BodyField> {
     changes().flat_map(|change| change.fields.iter().flatten())
 }
 
-/// The request that a command stands for: its method and path.
+/// The request that expresses a command: its method and path.
 fn request(statement: &Statement) -> (Method, String) {
     let root = match statement.resource {
         Resource::BytesIn | Resource::BytesOut | Resource::AcceptedConnCount => "statistics",
@@ -110,7 +110,7 @@ fn odd_body() -> impl Strategy<Value = Value> {
     fields.prop_map(|fields| fields.into_iter().collect())
 }
 
-/// A body with the required fields, and one value more.
+/// A body with the required fields, and one more value.
 fn body(change: &Change, other: Option<(&str, Value)>) -> String {
     let required = change
         .fields

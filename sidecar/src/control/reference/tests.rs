@@ -1,4 +1,4 @@
-//! docs/commands.md has what the specifications say. `UPDATE_DOCS=1 cargo test -p sidecar --lib reference` writes it.
+//! docs/commands.md matches the specifications. `UPDATE_DOCS=1 cargo test -p sidecar --lib reference` regenerates it.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,7 +9,7 @@ use super::*;
 const BEGIN: &str = "<!-- specification: ";
 const END: &str = "<!-- end of specification -->";
 
-/// The text between two markers, by what the first one names.
+/// The text between two markers, by the name in the first one.
 fn section(name: &str) -> String {
     match name {
         "actions" => actions(),
@@ -44,7 +44,7 @@ fn resources() -> String {
     table
 }
 
-/// Every key, with what it is called in each resource's JSON.
+/// Every key, with its name in each resource's JSON.
 fn all_keys() -> String {
     let mut table = "| key | short | JSON field | value |\n|---|---|---|---|\n".to_owned();
     for key in keys() {
@@ -75,7 +75,7 @@ fn all_keys() -> String {
     table
 }
 
-/// What can be said of a resource.
+/// The keys of a resource.
 fn of(resource: Resource) -> String {
     let mut text = String::new();
     for (_, action) in syntaxes().filter(|(of, _)| *of == resource) {
@@ -112,7 +112,7 @@ fn quoted(words: impl IntoIterator<Item = &'static str>) -> String {
     quoted.join(", ")
 }
 
-/// The document with its generated sections written again, and their names.
+/// The document with its generated sections replaced, and their names.
 fn regenerated(document: &str) -> (String, Vec<&str>) {
     let (mut text, mut names) = (String::new(), Vec::new());
     let mut rest = document;

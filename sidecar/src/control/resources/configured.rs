@@ -1,4 +1,4 @@
-//! What a resource does when commands add, update, remove or list it.
+//! The effect of adding, updating, removing or listing a resource.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::control::running::{ListenerHandle, Running};
 use crate::control::smart_group::MeshInstances;
 use crate::interface::Pinned;
 
-/// What runs, for readers.
+/// The running parts, for readers.
 pub(in crate::control) struct Read<'a> {
     pub(in crate::control) config: &'a Config,
     pub(in crate::control) running: &'a Running,
 }
 
-/// What commands act with and on.
+/// The state that commands work on.
 pub(in crate::control) struct Apply<'a> {
     pub(in crate::control) running: &'a mut Running,
-    /// The configuration as it will be.
+    /// The configuration after the command.
     pub(in crate::control) config: &'a Config,
     pub(in crate::control) offers: &'a Offers,
     /// `None` if the sidecar is in no mesh.
@@ -29,7 +29,7 @@ pub(in crate::control) struct Apply<'a> {
     pub(in crate::control) pinned: Option<&'a Pinned>,
 }
 
-/// What `list` and `list-detail` answer.
+/// The answer to `list` and `list-detail`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::control) enum Listing {
     /// Names, or a line about each.
@@ -46,12 +46,12 @@ pub(in crate::control) trait Configured {
         Vec::new()
     }
 
-    /// Checks what else must hold before it is added to the configuration.
+    /// Checks the other conditions for adding it to the configuration.
     fn check(&self, _: &Config) -> Result<(), CommandError> {
         Ok(())
     }
 
-    /// Chooses what was left open, so that what is recorded is what is done.
+    /// Fills in what was left open, so that the recorded command says what is done.
     fn settle(&mut self, _: &Running, _: Option<&Pinned>) -> Result<(), CommandError> {
         Ok(())
     }
@@ -80,7 +80,7 @@ pub(in crate::control) trait Change {
     /// Changes the configuration.
     fn change(&self, add: &mut Add);
 
-    /// Changes what runs.
+    /// Changes the running parts.
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError>;
 }
 

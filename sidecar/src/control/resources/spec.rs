@@ -4,12 +4,12 @@
 use super::Resource;
 use crate::control::values::{Json, Value};
 
-/// What commands can say of a resource.
+/// The specification of a resource.
 #[derive(Debug)]
 pub struct Spec {
     pub(in crate::control) word: &'static str,
     pub(in crate::control) short: Option<&'static str>,
-    /// What it is, as a phrase.
+    /// Its description, as a phrase.
     pub(in crate::control) help: &'static str,
     /// The places that it can be in, each given from the nearest to the outermost.
     pub(super) within: &'static [&'static [Resource]],
@@ -37,9 +37,9 @@ pub(in crate::control) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Presence {
     Required,
-    /// Left out, this word is meant.
+    /// If it is left out, this word applies.
     Default(&'static str),
-    /// Left out, nothing is meant.
+    /// If it is left out, no value applies.
     Optional,
 }
 
@@ -54,7 +54,7 @@ pub(in crate::control) struct Field {
     pub(in crate::control) sample: Option<u32>,
 }
 
-/// A field that the original has and this sidecar refuses.
+/// A field of the original that this sidecar refuses.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::control) struct Unsupported {
     pub(in crate::control) name: &'static str,
@@ -182,7 +182,7 @@ pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
 .sample(10)
 .updatable();
 
-/// A field that a body may have, and whether it must.
+/// A field that a body may have, and whether it is required.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::control) struct BodyField {
     pub(in crate::control) field: Field,
@@ -206,7 +206,7 @@ impl Spec {
         std::iter::once(name).chain(keys).chain(unsupported).collect()
     }
 
-    /// The fields of a body that updates such a resource; none if it cannot be updated. One that is alone is required.
+    /// The fields of a body that updates such a resource; none if it cannot be updated. A single field is required.
     pub(in crate::control) fn update_fields(&self) -> Vec<BodyField> {
         let keys: Vec<&Key> = self.updatable().collect();
         let presence = match keys.len() {

@@ -33,7 +33,7 @@ impl Sidecar {
             line.clear();
             assert!(
                 log.read_line(&mut line).expect("a log in UTF-8") > 0,
-                "no api opens:\n{seen}"
+                "the HTTP controller does not start:\n{seen}"
             );
             seen.push_str(&line);
         }

@@ -87,13 +87,16 @@ fn security(sidecar: &Sidecar, lb: &str, socks5: &str) {
         &json!({"name": "secg0", "defaultRule": "allow"}),
     );
     sidecar.change("PUT", "/module/tcp-lb/lb0", &json!({"securityGroup": "secg0"}));
-    assert!(direct(lb).is_some(), "no rule speaks against it");
+    assert!(direct(lb).is_some(), "no rule denies the client");
     let rules = "/module/security-group/secg0/security-group-rule";
     let rule = json!({"name": "r0", "clientNetwork": "127.0.0.0/8", "protocol": "TCP",
                       "serverPortMin": port, "serverPortMax": port, "rule": "deny"});
     sidecar.change("POST", rules, &rule);
     assert_eq!(direct(lb), None, "the rule denies it");
-    assert!(by_socks5(socks5).is_some(), "the rule is the other listener's");
+    assert!(
+        by_socks5(socks5).is_some(),
+        "the rule belongs to the other listener"
+    );
     sidecar.change("DELETE", &format!("{rules}/r0"), &Value::Null);
     assert!(direct(lb).is_some(), "the rule is gone");
     sidecar.change(
@@ -114,7 +117,7 @@ fn security(sidecar: &Sidecar, lb: &str, socks5: &str) {
         &json!({"securityGroup": "(allow-all)"}),
     );
     sidecar.change("DELETE", "/module/security-group/secg0", &Value::Null);
-    assert!(direct(lb).is_some(), "it guards no more");
+    assert!(direct(lb).is_some(), "its security group is removed");
 }
 
 async fn removal(sidecar: &Sidecar, lb: &str, socks5: &str) {
@@ -147,7 +150,7 @@ async fn removal(sidecar: &Sidecar, lb: &str, socks5: &str) {
         "{message}"
     );
     sidecar.change("DELETE", "/module/tcp-lb/lb0", &Value::Null);
-    assert_eq!(direct(lb), None, "it accepts no more");
+    assert_eq!(direct(lb), None, "the listener is closed");
     assert!(kept.is_answered().await, "established connections live on");
     assert!(by_socks5(socks5).is_some());
 
@@ -161,7 +164,7 @@ async fn removal(sidecar: &Sidecar, lb: &str, socks5: &str) {
     assert_eq!(
         sidecar.read("/module/socks5-server"),
         json!([]),
-        "its user went with it"
+        "its user is removed, too"
     );
     assert!(
         kept.is_answered().await,

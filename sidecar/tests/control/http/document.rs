@@ -174,11 +174,9 @@ async fn reading_a_missing_resource_is_answered_as_documented() {
 
 /// Checks a value against a schema; supports the part of JSON Schema that the document uses.
 fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    let object = schema.as_object().ok_or("no schema")?;
+    let object = schema.as_object().ok_or("not a schema")?;
     if let Some(Value::String(reference)) = object.get("$ref") {
-        let schema = document
-            .pointer(&reference[1..])
-            .ok_or("a reference to nothing")?;
+        let schema = document.pointer(&reference[1..]).ok_or("a dangling reference")?;
         return fits(document, schema, value);
     }
     if let Some(Value::Array(either)) = object.get("oneOf") {
@@ -237,7 +235,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let required = object
         .get("required")
         .and_then(Value::as_array)
-        .ok_or("no list of what is required")?;
+        .ok_or("no list of required fields")?;
     if let Some(missing) = required
         .iter()
         .find(|name| !fields.contains_key(name.as_str().unwrap_or_default()))

@@ -32,7 +32,10 @@ async fn without_the_token_nothing_is_read_or_changed() {
         assert_eq!(answer.headers()["www-authenticate"], "Bearer");
         assert!(answer.body().contains("expected the header"), "{}", answer.body());
         // The delay itself is under test; it is a lower bound.
-        assert!(began.elapsed() >= Duration::from_millis(500), "guessing is slow");
+        assert!(
+            began.elapsed() >= Duration::from_millis(500),
+            "the answer is delayed"
+        );
     }
     assert_eq!(server_groups(&api).await, Reply::Lines(Vec::new()));
 }

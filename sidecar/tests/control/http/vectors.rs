@@ -90,7 +90,7 @@ async fn every_recorded_request_is_answered_as_by_the_original() {
         let expected = &vector["response"];
         let (status, answer) = if expected["note"].is_string() {
             let (status, answer) = api.ask(&method, &path, &body).await;
-            let named = named.next().expect("a name for each note");
+            let named = named.next().expect("a message for each note");
             assert!(
                 answer.starts_with(r#"{"code":400,"message":""#),
                 "{request}: {answer}"
@@ -123,7 +123,7 @@ async fn every_recorded_request_is_answered_as_by_the_original() {
             "{request}:\n{answer}\nis not\n{expected}"
         );
     }
-    assert_eq!(named.next(), None, "every note was seen");
+    assert_eq!(named.next(), None, "every expected message was used");
     assert!(recorded.len() > 50, "the recording is complete");
 }
 

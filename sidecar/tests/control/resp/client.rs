@@ -50,7 +50,7 @@ impl Server {
         Client {
             stream: TcpStream::connect(self.address)
                 .await
-                .expect("the server is open"),
+                .expect("the server accepts"),
             received: Vec::new(),
         }
     }
@@ -64,7 +64,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.write_all(bytes.as_ref()).await;
-        sent.expect("the server takes it");
+        sent.expect("the server reads it");
     }
 
     /// The next answer; `None` if the connection ended.

@@ -228,7 +228,7 @@ fn anything_but_a_flat_array_is_refused_at_once() {
         assert_eq!(one(nothing.as_bytes()), Ok(Some(Vec::new())), "{nothing:?}");
     }
     let error = decode(b"*1\r\n\r\n")
-        .expect_err("a line end is no bulk string")
+        .expect_err("a line end is not a bulk string")
         .to_string();
     assert_eq!(error, "expected '$', got '\\r'", "errors are one line");
 }

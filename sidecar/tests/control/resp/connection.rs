@@ -13,11 +13,11 @@ fn ok() -> Value {
 
 fn texts(value: &Value) -> Vec<String> {
     let Value::Array(items) = value else {
-        panic!("no array: {value:?}");
+        panic!("not an array: {value:?}");
     };
     let text = |item: &Value| match item {
         Value::Bulk(bytes) => String::from_utf8(bytes.clone()).expect("UTF-8"),
-        other => panic!("no text: {other:?}"),
+        other => panic!("not a text: {other:?}"),
     };
     items.iter().map(text).collect()
 }

@@ -212,7 +212,9 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     assert_eq!(name(&mut kept).await.as_deref(), Ok("3"));
     done(&sidecar, "remove tcp-lb lb0");
     direct(balancer).await.expect_err("the listener is closed");
-    kept.write_all(b"x").await.expect("it still leads to the service");
+    kept.write_all(b"x")
+        .await
+        .expect("the connection still reaches the service");
     assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
     done(&sidecar, "remove server-groups sgs1");
 

@@ -100,14 +100,14 @@ pub(crate) fn redis_cli(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("timeout of the GNU core utilities is there");
+        .expect("timeout (GNU coreutils) is installed");
     let mut input = process.stdin.take().expect("its input");
     // It may end before it has read all its input.
     let _ = input.write_all(lines.as_bytes());
     drop(input);
     let output = process.wait_with_output().expect("it ends");
     match output.status.code() {
-        Some(127) => panic!("redis-cli is not there: install it (Debian's package redis-tools)"),
+        Some(127) => panic!("redis-cli is not installed (Debian's package redis-tools)"),
         Some(124) => panic!("redis-cli {arguments:?} did not end: {output:?}"),
         _ => output,
     }
