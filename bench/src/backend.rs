@@ -1,5 +1,5 @@
-//! The server that all proxies forward to. Blocking threads, because they make the fewest system calls per connection,
-//! and the load shares the processors with what is measured.
+//! The server that all proxies forward to. It uses blocking threads, because they make the fewest system calls per
+//! connection: load and backend share the processors with the measured proxy.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,9 +8,9 @@ use std::thread;
 
 use super::request::BackendRequest;
 
-/// Stack of a thread, in bytes; the response block is static, so little is needed.
+/// Stack size of a thread, in bytes. Small, because the response block is static.
 const STACK: usize = 128 * 1024;
-/// Responses are written from this block.
+/// The data of responses.
 static BLOCK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// Serves connections of `listener` with `threads` threads, one connection per thread, until the process ends.
@@ -29,10 +29,10 @@ pub fn serve(listener: &TcpListener, threads: usize) -> io::Result<()> {
     })
 }
 
-/// Answers one connection after another; those to be kept open are put into `open`.
+/// Serves one connection after another. Connections to keep open are moved to `open`.
 fn accept_loop(listener: &TcpListener, open: &Mutex<Vec<TcpStream>>) {
     loop {
-        // A failure concerns one connection: the client sees it and counts it.
+        // A failure affects one connection only: the client notices and counts it.
         let Ok((mut stream, _)) = listener.accept() else {
             continue;
         };

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit of this process, which its children inherit, to the hard limit. Returns the limit in force.
+/// Raises the soft limit of this process, which its children inherit, to the hard limit. Returns the effective limit.
 pub fn raise() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

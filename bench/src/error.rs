@@ -1,4 +1,4 @@
-//! Why a measurement could not be made. None of these is a judgement of what was measured.
+//! Errors that prevent a measurement. None of them is a result about the measured proxy.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ pub enum Error {
     /// The program cannot start itself as a worker.
     #[error("the program cannot start itself as a worker of the bench: {0}")]
     WorkerStart(io::Error),
-    /// A worker's report is missing or not understood.
+    /// A worker's report is missing or malformed.
     #[error("a worker of the bench reported: {0}")]
     WorkerReport(String),
     /// The load ran out of ports, descriptors or socket memory; the text is the failed connection's error.
@@ -30,7 +30,7 @@ pub enum Error {
     ProxyNotReady {
         /// The proxy's name in reports.
         name: String,
-        /// What it did instead.
+        /// Its state, such as having exited.
         state: &'static str,
         /// The end of its log.
         log: String,
@@ -38,7 +38,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the user can do about it.
+    /// Advice for the user.
     pub fn advice(&self) -> String {
         match self {
             Self::WorkerStart(_) => "check that the program's file still exists".to_owned(),

@@ -1,5 +1,5 @@
 //! Measures proxies on loopback: load generators and a backend, peer proxies to compare with, process accounting,
-//! statistics and tables. Knows no mesh: what is measured is a program with an address.
+//! statistics and tables. Independent of the mesh: a measured proxy is a program with an address.
 
 pub mod backend;
 pub mod descriptor_limit;

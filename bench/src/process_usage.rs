@@ -1,4 +1,4 @@
-//! CPU time and memory of processes, as accounted by the kernel in proc(5).
+//! CPU time and memory of processes, as reported by the kernel in proc(5).
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -10,9 +10,9 @@ use procfs_core::{FromBufRead, FromRead};
 /// Memory of one or more processes, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Resident set size; a page that several processes share counts in full for each.
+    /// Resident set size: a page shared by several processes counts in full for each.
     pub resident: u64,
-    /// Proportional set size; a page that several processes share is divided among them.
+    /// Proportional set size: a page shared by several processes is divided among them.
     pub proportional: u64,
 }
 
@@ -34,13 +34,13 @@ impl Memory {
 /// A process with its process group and all descendants.
 #[derive(Debug, Clone, Copy)]
 pub struct ProcessTree {
-    /// Id of the first process, which is also the group's leader.
+    /// Id of the first process, the leader of the group.
     pub root: u32,
 }
 
 impl ProcessTree {
-    /// User and system time of the tree so far, threads and ended children included, at the resolution of proc(5):
-    /// clock ticks, usually of 10 ms.
+    /// User and system time of the tree so far, including threads and ended children. The resolution is a clock tick,
+    /// usually 10 ms.
     pub fn cpu_time(self) -> Duration {
         let own = |stat: &Stat| stat.utime + stat.stime;
         let children = |stat: &Stat| u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
@@ -62,7 +62,7 @@ impl ProcessTree {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let stats = entries.filter_map(|entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            // A process that has ended meanwhile is skipped.
+            // A process that ended after the listing is skipped.
             Stat::from_file(format!("/proc/{pid}/stat")).ok()
         });
         i32::try_from(self.root).map_or_else(|_| Vec::new(), |root| tree(root, stats.collect()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// Searched after PATH: many proxies are installed as servers, and PATH is a user's.
+/// Directories to search after PATH: many proxies are installed as servers, in directories that a user's PATH lacks.
 const SERVER_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// Timeout for a program to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct InstalledProgram {
     /// Its file.
     pub path: PathBuf,
-    /// The first line that it prints about its version, or that it is unknown.
+    /// The first line of its version output, or `unknown version`.
     pub version: String,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Version of a Debian package, of a program that does not print its own.
+/// The version of a Debian package, for programs that do not print their version.
 pub(crate) async fn package_version(package: &str) -> String {
     match find("dpkg-query") {
         Some(query) => {
@@ -54,7 +54,7 @@ pub(crate) async fn package_version(package: &str) -> String {
     }
 }
 
-/// Standard output and standard error of a program that ends in time; otherwise empty.
+/// Standard output and standard error of a program; empty if it does not exit in time.
 pub(crate) async fn output(program: &Path, arguments: &[&str]) -> String {
     let running = Command::new(program).args(arguments).kill_on_drop(true).output();
     match tokio::time::timeout(VERSION_TIMEOUT, running).await {

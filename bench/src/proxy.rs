@@ -1,4 +1,4 @@
-//! A proxy as a child process: reserves its address, starts it, waits until it forwards, stops it.
+//! Runs a proxy as a child process: reserves its address, starts it, waits until it forwards, and stops it.
 
 use std::fs::File;
 use std::io;
@@ -21,12 +21,12 @@ pub const WORKERS: usize = 2;
 /// Timeout for the backend to answer through a started proxy.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const READY_POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Timeout for a proxy to end after SIGTERM; then it is killed.
+/// Timeout for a proxy to exit after SIGTERM; it is killed afterwards.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bytes of a proxy's log that an error shows.
+/// Maximum number of bytes of a proxy's log in an error.
 const SHOWN_LOG: usize = 2000;
 
-/// What a proxy is started for.
+/// The requirements for a proxy.
 #[derive(Debug)]
 pub struct ProxySpec {
     /// Address to listen at.
@@ -41,7 +41,7 @@ pub struct ProxySpec {
     _reservation: Socket,
 }
 
-/// How a proxy is started.
+/// The arguments and configuration of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchPlan {
     /// The program's arguments.
@@ -55,7 +55,7 @@ pub struct LaunchPlan {
 /// A proxy with its processes, which are killed on drop.
 #[derive(Debug)]
 pub struct RunningProxy {
-    /// What a client connects to in order to reach the backend through it.
+    /// The target by which clients reach the backend through the proxy.
     pub target: Target,
     /// Its processes.
     pub processes: ProcessTree,
@@ -66,7 +66,7 @@ pub struct RunningProxy {
 }
 
 impl ProxySpec {
-    /// A proxy to `backend`, at a free port of loopback.
+    /// A proxy to `backend` that listens on a free loopback port.
     ///
     /// # Errors
     /// No port can be reserved.
@@ -88,7 +88,7 @@ impl ProxySpec {
 }
 
 impl LaunchPlan {
-    /// A program with `config` in the file [`ProxySpec::config_file`], which `arguments` name.
+    /// A plan with `config` as the content of [`ProxySpec::config_file`], to which `arguments` refer.
     pub fn with_config(spec: &ProxySpec, arguments: &[&str], config: String) -> Self {
         Self {
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
@@ -99,8 +99,8 @@ impl LaunchPlan {
 }
 
 impl RunningProxy {
-    /// Starts `program` by `plan` and waits until the backend answers through it. Clients ask it for
-    /// `socks5_destination` if it is a SOCKS5 server.
+    /// Starts `program` by `plan` and waits until the backend answers through it. If it is a SOCKS5 server, clients request
+    /// `socks5_destination` from it.
     ///
     /// # Errors
     /// It cannot be started, or the backend does not answer through it in time.
@@ -127,7 +127,7 @@ impl RunningProxy {
             Path::new("/dev/null")
         })
         .map_err(failed)?;
-        // A process group of its own, so that all its processes can be found and ended.
+        // Its own process group, so that all its processes can be found and killed.
         let process = Command::new(program)
             .args(&plan.arguments)
             .current_dir(&spec.directory)
@@ -173,7 +173,7 @@ impl RunningProxy {
         }
     }
 
-    /// The error of a proxy that is in `state`, with the end of its log.
+    /// The error that the proxy is in `state`, with the end of its log.
     fn not_ready(&self, state: &'static str) -> Error {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let end = String::from_utf8_lossy(&log[log.len().saturating_sub(SHOWN_LOG)..]);
@@ -184,10 +184,10 @@ impl RunningProxy {
         }
     }
 
-    /// Sends SIGTERM, and after a timeout kills it.
+    /// Sends SIGTERM, and kills the proxy after a timeout.
     pub async fn stop(mut self) {
         if let Some(group) = self.group {
-            // It may have ended by itself.
+            // An error means that it has already exited.
             let _ = rustix::process::kill_process_group(group, Signal::TERM);
         }
         let _ = tokio::time::timeout(STOP_TIMEOUT, self.process.wait()).await;
@@ -197,14 +197,14 @@ impl RunningProxy {
 impl Drop for RunningProxy {
     fn drop(&mut self) {
         if let Some(group) = self.group {
-            // Fails if all its processes have ended already.
+            // An error means that all its processes have already exited.
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// An address whose port the kernel gives to no other process that asks for any port while the socket is open. A server
-/// that asks for this port gets it, because the socket does not listen and both set SO_REUSEADDR.
+/// Reserves a port: while the socket is open, the kernel does not allocate it to a process that binds to port 0. A server
+/// that binds to the port itself succeeds, because the socket does not listen and both set SO_REUSEADDR.
 fn reserve_address() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

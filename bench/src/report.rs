@@ -1,4 +1,4 @@
-//! Results as text, Markdown and JSON.
+//! Formats results as text, Markdown and JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,7 +116,7 @@ fn row_json(section: &Section, row_index: usize) -> Value {
     })
 }
 
-/// A table's header and lines: one per row with its values, then one per subject with its comparisons.
+/// A table's header and lines: one line for the values of each row, then one for the comparisons of each subject.
 fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
     let counted = section.rows.iter().any(|row| !row.hosts.is_empty());
     let header = std::iter::once(String::new())
@@ -139,7 +139,7 @@ fn cells(section: &Section) -> (Vec<String>, Vec<Vec<String>>) {
     (header, values.chain(comparisons).collect())
 }
 
-/// The line that compares a row with the best peers. `None` if nothing of it is compared.
+/// The line that compares a row with the best peers. `None` if none of its metrics is compared.
 fn comparison_cells(section: &Section, row: usize) -> Option<Vec<String>> {
     let comparisons: Vec<_> = (0..section.metrics.len())
         .map(|metric| section.comparison(row, metric))
@@ -156,7 +156,7 @@ fn comparison_cells(section: &Section, row: usize) -> Option<Vec<String>> {
     })
 }
 
-/// Share of the responses that each host sent, in percent.
+/// The percentage of the responses from each host.
 fn shares(hosts: &BTreeMap<String, u64>) -> String {
     let all: u64 = hosts.values().sum();
     let share = |(host, count): (&String, &u64)| {
@@ -185,7 +185,7 @@ fn formatted(value: f64, unit: Unit) -> String {
     }
 }
 
-/// Text that does not break a Markdown table cell.
+/// Escapes text for a Markdown table cell.
 fn cell(text: &str) -> String {
     text.replace(['\r', '\n'], " ").replace('|', "\\|")
 }

@@ -1,5 +1,5 @@
-//! The request from the load to the backend: eight bytes that state the length of the response. The least that a proxy
-//! can carry, and the same for every proxy.
+//! The request from the load to the backend: eight bytes with the length of the response. It is the same for every proxy,
+//! and short, so that the proxy's cost per connection dominates.
 
 use std::io::{self, Read, Write};
 
@@ -11,8 +11,8 @@ const KEEP_OPEN: u64 = 1 << 63;
 pub(crate) struct BackendRequest {
     /// Length of the response in bytes, less than 2^63.
     pub(crate) response_bytes: u64,
-    /// Whether the connection stays open after the response. Otherwise the backend closes it, so that TIME_WAIT is on
-    /// the side that uses up no ports.
+    /// Whether the connection stays open after the response. Otherwise the backend closes it, so that the TIME_WAIT state
+    /// does not occupy a port of the client.
     pub(crate) keep_open: bool,
 }
 
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_read_as_it_was_written() {
+    fn a_request_survives_serialisation() {
         for keep_open in [false, true] {
             for response_bytes in [0, 1, 2_000_000_000, KEEP_OPEN - 1] {
                 let request = BackendRequest {

@@ -1,4 +1,4 @@
-//! Measured values, section by section, and what is derived from them.
+//! Measured values in sections, their aggregates and comparisons.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ pub enum Unit {
     Count,
 }
 
-/// How the values of several rounds become one.
+/// The aggregation of the values of several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregate {
     /// Their median.
@@ -33,12 +33,12 @@ pub enum Aggregate {
     Sum,
 }
 
-/// Which of two values is better.
+/// The preferred direction of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
-    /// The higher.
+    /// Higher values are better.
     Higher,
-    /// The lower.
+    /// Lower values are better.
     Lower,
     /// Values are not compared.
     Neither,
@@ -53,35 +53,35 @@ pub struct Metric {
     pub header: &'static str,
     /// Its unit.
     pub unit: Unit,
-    /// How rounds are aggregated.
+    /// The aggregation of the rounds.
     pub aggregate: Aggregate,
-    /// Which values are better.
+    /// The preferred direction.
     pub better: Better,
 }
 
-/// What a row was measured of.
+/// The role of a row in comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
-    /// No proxy at all: an upper bound.
+    /// A connection without a proxy: an upper bound.
     Direct,
-    /// What is to be compared with the peers.
+    /// A row to compare with the peers.
     Subject,
     /// A peer.
     Peer,
 }
 
-/// A row of a table: what was measured of one proxy or path.
+/// A row of a table: the measured values of one proxy or path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Its name.
     pub name: String,
-    /// What it was measured of.
+    /// Its role in comparisons.
     pub kind: RowKind,
-    /// For each round, a value per metric; `None` where it could not be measured.
+    /// For each round, a value per metric; `None` if it could not be measured.
     pub rounds: Vec<Vec<Option<f64>>>,
     /// The first failure.
     pub failure: Option<String>,
-    /// Responses by the host that sent them, if they are counted.
+    /// Number of responses by host, if they are counted.
     pub hosts: BTreeMap<String, u64>,
 }
 
@@ -143,7 +143,7 @@ impl Section {
         self.rows.get(row)?.value(metric, *self.metrics.get(metric)?)
     }
 
-    /// The same value compared with the best peer's. `None` unless the row is a subject's and the metric is compared.
+    /// The aggregated value compared with the best peer's. `None` if the row is not a subject or the metric is not compared.
     pub fn comparison(&self, row: usize, metric: usize) -> Option<Comparison> {
         let better = self.metrics.get(metric)?.better;
         self.rows.get(row).filter(|row| row.kind == RowKind::Subject)?;
@@ -168,11 +168,11 @@ impl Section {
 /// The results of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
-    /// When it began.
+    /// Start time.
     pub began: SystemTime,
-    /// The options and the machine, in a sentence.
+    /// The options and the machine, as a sentence.
     pub setting: String,
-    /// Names and versions of the programs that were measured.
+    /// Names and versions of the measured programs.
     pub programs: Vec<(String, String)>,
     /// Names of peers that are not installed.
     pub missing: Vec<String>,

@@ -1,7 +1,7 @@
-//! Medians and percentiles of measured values. Exact, by sorting: a measurement has thousands of samples, and its figures
-//! are to be values that occurred.
+//! Medians and percentiles of measured values. They are exact: sorting is affordable, because a measurement has only
+//! thousands of samples.
 
-/// The median; of an even number of values, the mean of the middle two. `None` without values.
+/// The median; for an even number of values, the mean of the middle two. `None` without values.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Tables without borders, as `docker ps` prints them.
+//! Tables without borders, in the style of `docker ps`.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_stand_under_their_header() {
+    fn columns_are_aligned_with_their_headers() {
         let rows = [
             vec!["1".to_owned(), "two".to_owned()],
             vec!["longer".to_owned(), "2".to_owned()],

@@ -1,6 +1,7 @@
-//! Backend and load as processes of their own, so that their descriptors and CPU time are not those of what is measured:
-//! the running program is started again, as `PROGRAM ARGUMENTS... backend THREADS` or `PROGRAM ARGUMENTS... load TASK`.
-//! A worker prints one line, the backend's address or the load's report, and stays until its standard input ends.
+//! Runs backend and load as separate processes, so that their descriptors and CPU time do not count for the measured
+//! proxy. A worker is the running program, started again as `PROGRAM ARGUMENTS... backend THREADS` or
+//! `PROGRAM ARGUMENTS... load TASK`. It prints one line, the backend's address or the load's report, and exits at the end
+//! of its standard input.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -25,16 +26,16 @@ pub struct WorkerLauncher {
     arguments: &'static [&'static str],
 }
 
-/// A running worker. It is killed on drop, and ends with this process, which has the other end of its standard input.
+/// A running worker. It is killed on drop. It also exits when this process ends, which holds its standard input open.
 #[derive(Debug)]
 pub struct Worker(#[expect(dead_code, reason = "the worker lives as long as this value")] Child);
 
 impl WorkerLauncher {
-    /// Launches this program with `arguments`, followed by the worker's own. The program must call [`run_backend`] or
-    /// [`run_load`] for them.
+    /// A launcher that starts this program with `arguments`, followed by the worker's own arguments. For these, the program
+    /// must call [`run_backend`] or [`run_load`].
     ///
     /// # Errors
-    /// The program's file is not known.
+    /// The path of this program is unknown.
     pub fn new(arguments: &'static [&'static str]) -> Result<Self, Error> {
         let program = std::env::current_exe().map_err(Error::WorkerStart)?;
         Ok(Self { program, arguments })
@@ -51,8 +52,7 @@ impl WorkerLauncher {
         Ok((worker, address))
     }
 
-    /// Runs a load, which must report within `timeout`. Connections that it holds stay open as long as the worker
-    /// lives.
+    /// Runs a load, which must report within `timeout`. Connections that it holds stay open until the worker is dropped.
     ///
     /// # Errors
     /// It cannot be started, does not report in time, or ran out of ports or descriptors.
@@ -88,23 +88,23 @@ impl WorkerLauncher {
     }
 }
 
-/// Is the backend, until standard input ends. Blocks.
+/// Runs the backend until standard input ends. Blocks.
 ///
 /// # Errors
 /// It cannot listen, start a thread, or print its address.
 pub fn run_backend(threads: usize) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     print_line(&listener.local_addr()?.to_string())?;
-    // Detached: its threads end with the process.
+    // The thread is not joined: it ends with the process.
     std::thread::Builder::new().spawn(move || backend::serve(&listener, threads))?;
     wait_for_input_end();
     Ok(())
 }
 
-/// Is the load that `task` describes, a [`LoadTask`] in JSON. Blocks.
+/// Runs the load `task`, a [`LoadTask`] in JSON, and holds its connections until standard input ends. Blocks.
 ///
 /// # Errors
-/// The task is not understood, a thread cannot be started, or the report cannot be printed.
+/// The task is malformed, a thread cannot be started, or the report cannot be printed.
 pub fn run_load(task: &str) -> io::Result<()> {
     let task: LoadTask = serde_json::from_str(task)?;
     task.run(
@@ -120,6 +120,6 @@ fn print_line(line: &str) -> io::Result<()> {
 }
 
 fn wait_for_input_end() {
-    // An input that can no longer be read has ended too.
+    // A read error counts as the end.
     let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
 }

@@ -15,21 +15,21 @@ const IO_TIMEOUT: Duration = Duration::from_secs(5);
 const BLOCK: usize = 256 * 1024;
 const TOO_LONG: &str = "the response is longer than requested";
 
-/// What a client connects to.
+/// The destination of a client's connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Address to connect to.
     pub address: SocketAddr,
-    /// What to ask for there, if that is a SOCKS5 server.
+    /// The destination to request, if `address` is a SOCKS5 server.
     pub socks5_destination: Option<Socks5Destination>,
 }
 
-/// What a SOCKS5 server is asked to connect to.
+/// The destination of a SOCKS5 request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Socks5Destination {
     /// An IP address and a port.
     Address(SocketAddr),
-    /// A name of at most 255 bytes, and a port.
+    /// A domain name of at most 255 bytes, and a port.
     Name(String, u16),
 }
 
@@ -47,7 +47,7 @@ impl Target {
         Ok(stream)
     }
 
-    /// Sends `request` on a connection of its own and reads the response into `block`. Returns the connection.
+    /// Sends `request` on a new connection and reads the response into `block`. Returns the connection.
     pub(super) fn exchange(&self, request: BackendRequest, block: &mut [u8]) -> io::Result<TcpStream> {
         let mut stream = self.connect()?;
         request.write(&mut stream)?;
@@ -76,7 +76,7 @@ pub(super) fn new_block() -> Vec<u8> {
 }
 
 impl Socks5Destination {
-    /// The client's side of RFC 1928, without authentication.
+    /// The client's side of the SOCKS5 handshake (RFC 1928), without authentication.
     fn request(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
         stream.write_all(&[5, 1, 0])?;
         let mut method = [0; 2];
@@ -102,7 +102,7 @@ impl Socks5Destination {
                 )));
             }
         };
-        // Reads no byte of the response: the backend sends nothing before the request.
+        // Cannot read a byte of the response: the backend sends nothing before the request.
         stream.read_exact(&mut [0; 18][..address + 2])
     }
 
@@ -131,7 +131,7 @@ impl Socks5Destination {
     }
 }
 
-/// Whether the machine is out of ports, descriptors or socket memory: EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS.
+/// Whether the error is that the machine is out of ports, descriptors or socket memory.
 pub(super) fn exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kinds = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
@@ -142,7 +142,7 @@ pub(super) fn exhausted(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// A stream that reads from `received` and keeps what is sent.
+    /// A stream that reads from `received` and records the bytes that are written.
     struct Scripted<'a> {
         received: &'a [u8],
         sent: Vec<u8>,

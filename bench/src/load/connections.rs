@@ -8,11 +8,11 @@ use super::LoadReport;
 use super::client::new_block;
 use crate::statistics::percentile;
 
-/// Consecutive failures after which a thread gives up: the target is broken, and more attempts only take time.
+/// Consecutive failures after which a thread gives up and the target counts as broken.
 const MAX_FAILURES: u64 = 100;
 
-/// Calls `exchange`, which makes one connection, repeatedly in `concurrency` threads for `duration`. It is passed a block
-/// to read into and returns the value by which its response is counted, if it is.
+/// Calls `exchange`, which opens one connection, repeatedly in `concurrency` threads for `duration`. `exchange` gets a
+/// buffer to read into, and returns the value by which the response is counted, if any.
 pub(super) fn run(
     concurrency: usize,
     duration: Duration,
@@ -47,7 +47,7 @@ pub(super) fn run(
     Ok(all)
 }
 
-/// One thread's work, with the time of each connection that completed.
+/// Runs one thread. Returns its report and the duration of each completed connection.
 fn client(
     exchange: impl Fn(&mut [u8]) -> io::Result<Option<String>>,
     until: Instant,

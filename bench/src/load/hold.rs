@@ -1,4 +1,4 @@
-//! Connections that stay open and idle.
+//! Idle connections.
 
 use std::net::TcpStream;
 
@@ -9,7 +9,7 @@ use crate::request::BackendRequest;
 /// Failures after which no more connections are opened.
 const MAX_FAILURES: u64 = 10;
 
-/// Opens `count` connections one after another; each has carried a response of one byte before the next is opened.
+/// Opens `count` connections one after another. Each carries a response of one byte before the next is opened.
 pub(super) fn run(target: &Target, count: usize) -> (LoadReport, Vec<TcpStream>) {
     let request = BackendRequest {
         response_bytes: 1,

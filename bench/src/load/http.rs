@@ -1,4 +1,4 @@
-//! One HTTP request on a connection of its own.
+//! One HTTP request per connection.
 
 use std::io::{self, Read, Write};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::client::Target;
 
-/// Longest response that is read, in bytes.
+/// Maximum length of a response, in bytes.
 const MAX_RESPONSE: u64 = 64 * 1024;
 
 /// Requests `path` (with its query) and returns the string field `field` of the JSON object in the response.

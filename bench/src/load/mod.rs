@@ -1,5 +1,5 @@
-//! Load generators: blocking threads, because they make the fewest system calls per connection. They run in a process of
-//! their own (`worker.rs`).
+//! Load generators. They use blocking threads, because these make the fewest system calls per connection, and run in
+//! their own process (`worker.rs`).
 
 mod bulk;
 mod client;
@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 use crate::request::BackendRequest;
 pub use client::{Socks5Destination, Target};
 
-/// A load and what it is put on.
+/// A workload and its target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadTask {
-    /// What clients connect to.
+    /// The destination of the connections.
     pub target: Target,
-    /// What they do there.
+    /// The load on it.
     pub workload: Workload,
 }
 
-/// What a load's clients do.
+/// The behaviour of a load's clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Workload {
     /// One request to the backend on each connection.
@@ -49,7 +49,7 @@ pub enum Workload {
     Bulk {
         /// Concurrent connections.
         concurrency: usize,
-        /// Bytes on all connections together.
+        /// Total bytes of all connections.
         bytes: u64,
     },
     /// Connections that stay open and idle until standard input ends.
@@ -59,12 +59,12 @@ pub enum Workload {
     },
 }
 
-/// What a load observed.
+/// The result of a load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
-    /// Connections that completed.
+    /// Number of completed connections.
     pub done: u64,
-    /// Connections that failed.
+    /// Number of failed connections.
     pub failed: u64,
     /// Error of one of the failed connections.
     pub failure: Option<String>,
@@ -72,15 +72,15 @@ pub struct LoadReport {
     pub exhausted: bool,
     /// Time from the first connection's start to the last one's end.
     pub elapsed: Duration,
-    /// [`Workload::Http`]: responses by the value of their field `count_by`.
+    /// [`Workload::Http`]: number of responses by the value of their field `count_by`.
     pub counts: BTreeMap<String, u64>,
     /// [`Workload::Bulk`]: bytes received.
     pub bytes: u64,
     /// Median time of a connection, from connect to the end of its response.
     pub p50: Duration,
-    /// 99th percentile of the same.
+    /// 99th percentile of that time.
     pub p99: Duration,
-    /// Maximum of the same.
+    /// Maximum of that time.
     pub max: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Arguments and configuration of each peer, so that all do the same work with the same number of workers.
+//! Arguments and configuration of each peer. All do the same work with the same number of workers.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub(super) fn haproxy(splice: bool, spec: &ProxySpec) -> LaunchPlan {
         ""
     };
     let maxconn = spec.connections + 32;
-    // With strict-limits HAProxy would refuse to start without descriptors for features that are not used here.
+    // With strict-limits HAProxy refuses to start if it has too few descriptors for features that are not used here.
     let config = format!(
         "global\n  nbthread {WORKERS}\n  maxconn {maxconn}\n  no strict-limits\n\
          defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 10m\n  timeout server 10m\n{splice}\
@@ -63,7 +63,7 @@ pub(super) fn microsocks(spec: &ProxySpec) -> LaunchPlan {
     LaunchPlan {
         arguments: ["-i", &host, "-p", &port].map(str::to_owned).into(),
         config: None,
-        // Its one log level has a line per connection.
+        // microsocks logs a line per connection at its only log level.
         keep_log: false,
     }
 }

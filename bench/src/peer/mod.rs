@@ -26,11 +26,11 @@ pub enum PeerProxy {
 /// A peer that is installed on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledPeer {
-    /// Which one.
+    /// The kind of proxy.
     pub peer: PeerProxy,
     /// Its program.
     pub program: InstalledProgram,
-    /// nginx: the module to load for TCP, unless that is built in.
+    /// nginx only: the module to load for TCP; `None` if it is built in.
     stream_module: Option<PathBuf>,
 }
 
@@ -48,7 +48,7 @@ impl PeerProxy {
         }
     }
 
-    /// Its configuration in a few words, for `--help`.
+    /// A short description for `--help`.
     pub fn description(self) -> &'static str {
         match self {
             Self::Nginx => "nginx with its stream module",
@@ -68,7 +68,7 @@ impl PeerProxy {
         }
     }
 
-    /// Finds it on this machine. `None` if it, or a part of it that is needed, is not installed.
+    /// Finds it on this machine. `None` if it, or a required module, is not installed.
     pub async fn find(self) -> Option<InstalledPeer> {
         let file = match self {
             Self::Dante => "danted",
@@ -95,8 +95,8 @@ impl PeerProxy {
 }
 
 impl InstalledPeer {
-    /// How it is started for `spec`. `splice` makes HAProxy move bytes within the kernel; the others have no such
-    /// setting.
+    /// The arguments and configuration for `spec`. `splice` makes HAProxy move bytes within the kernel; other peers have no
+    /// such setting.
     pub fn plan(&self, spec: &ProxySpec, splice: bool) -> LaunchPlan {
         match self.peer {
             PeerProxy::Nginx => config::nginx(self.stream_module.as_deref(), spec),

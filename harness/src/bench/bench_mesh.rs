@@ -1,4 +1,4 @@
-//! The mesh that a bench starts for itself.
+//! The private mesh of a bench.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::Error;
 use crate::verify::suite::READY_LIMIT;
 
-/// A bench's mesh, to be started once or repeatedly.
+/// The private mesh of a bench, which can be started repeatedly.
 #[derive(Debug, Clone)]
 pub struct BenchMesh {
     /// The engine that runs its containers.
@@ -19,13 +19,13 @@ pub struct BenchMesh {
     pub topology: Topology,
     /// The image of all its containers.
     pub image: Image,
-    /// Labels its containers and network as this process's.
+    /// The labels of its containers and network.
     pub ownership: Ownership,
 }
 
 impl BenchMesh {
-    /// Starts the mesh and polls it every `period` until it is ready. Returns the time from the last container's start
-    /// until then, too.
+    /// Starts the mesh and polls it every `period` until it is ready. Also returns the time from the last container's start
+    /// until the mesh was ready.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time.
@@ -41,7 +41,7 @@ impl BenchMesh {
     /// Kills and removes all containers of the mesh and its network.
     ///
     /// # Errors
-    /// The engine's, or something could not be removed.
+    /// A container or network could not be removed, or the engine fails.
     pub async fn remove(&self) -> Result<(), EngineError> {
         cleanup::remove_labelled(&self.engine, label::PROJECT, &self.topology.project).await
     }

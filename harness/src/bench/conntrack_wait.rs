@@ -1,4 +1,5 @@
-//! Waits for free entries in the kernel's connection tracking table: with a full table a bench would measure the machine.
+//! Waits for free entries in the kernel's connection tracking table. If the table is full, the kernel drops packets, which
+//! would falsify the results.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +7,11 @@ use crate::console::Progress;
 use crate::error::Error;
 use crate::verify::conntrack::{self, Capacity};
 
-/// Longer than the kernel keeps closed connections (120 s in TIME_WAIT).
+/// Timeout of the wait; longer than the kernel tracks closed connections (120 s in TIME_WAIT).
 const TIMEOUT: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Waits until `connections` more can be tracked.
+/// Waits until the kernel can track `connections` additional connections.
 ///
 /// # Errors
 /// The table is too small, or has too few free entries when the wait times out.

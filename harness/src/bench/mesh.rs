@@ -1,4 +1,4 @@
-//! A mesh under load from outside, path by path.
+//! Measures a mesh under load from outside, one path after another.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -54,22 +54,22 @@ const METRICS: &[Metric] = &[
 
 /// Expected requests per second before the first measurement.
 const INITIAL_RATE: f64 = 2_500.0;
-/// Maximum of connections that the host's kernel tracks per request: to the frontend, to its sidecar and to the instance;
-/// or to the engine's proxy, from there to the container, and to the instance.
+/// Maximum number of connections that the host's kernel tracks per request: to the frontend, to its sidecar and to the
+/// instance; or to the engine's proxy, from there to the container, and to the instance.
 const TRACKED_CONNECTIONS: u64 = 3;
-/// Added to a load's duration for its timeout.
+/// Timeout of a load beyond its duration.
 const GRACE: Duration = Duration::from_secs(30);
-/// Before the first round, each path is loaded for the duration divided by this.
+/// The warm-up of each path lasts for the duration of a measurement divided by this.
 const WARM_UP_DIVISOR: u32 = 10;
 
-/// What to measure.
+/// Options of the bench.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Measurements of each path.
+    /// Number of measurements of each path.
     pub rounds: usize,
     /// Concurrent connections.
     pub concurrency: usize,
-    /// Length of each measurement.
+    /// Duration of each measurement.
     pub duration: Duration,
     /// The entry points ([`Route::entry_point`]) whose routes are measured; empty for all.
     pub entry_points: Vec<&'static str>,
@@ -133,7 +133,7 @@ pub async fn run(options: &Options, mesh: &Mesh, progress: &Progress) -> Result<
     })
 }
 
-/// Entries of the connection tracking table that a load of this rate needs, with a reserve.
+/// Number of connection tracking entries that a load of this rate needs, with a reserve.
 fn entries(rate: f64, duration: Duration) -> u64 {
     (rate * duration.as_secs_f64() * 1.25) as u64 * TRACKED_CONNECTIONS
 }
@@ -160,7 +160,7 @@ async fn load(
     Ok(report)
 }
 
-/// Requests per second, failed ones included.
+/// Requests per second, including failed ones.
 fn rate(report: &LoadReport) -> f64 {
     (report.done + report.failed) as f64 / report.elapsed.as_secs_f64().max(0.001)
 }

@@ -1,5 +1,5 @@
-//! The benches: the sidecar compared with other proxies, a mesh under load, and how fast a mesh converges. They report
-//! figures and judge none. Whatever needs no mesh is in the crate `bench`.
+//! The benches: the sidecar compared with other proxies, a mesh under load, and the convergence of a mesh. They report
+//! measurements without a verdict. The crate `bench` has the parts that do not depend on a mesh.
 
 mod bench_mesh;
 mod conntrack_wait;

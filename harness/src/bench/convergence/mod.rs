@@ -1,4 +1,4 @@
-//! How fast a mesh converges, measured from outside: on the sidecars' status pages and by requests.
+//! Measures the convergence time of a mesh, as seen on the sidecars' status pages and by requests.
 
 mod register;
 mod results;
@@ -31,8 +31,8 @@ const SERVICE: &str = "a";
 const CHANGED: &str = "service-a2";
 /// The instance that is added and removed.
 const ADDED: &str = "service-a3";
-/// Pause before each round. A random time of up to the same length is added, so that rounds are not synchronous with the
-/// sidecars' timers.
+/// Minimum pause before each round. A random time up to the same length is added, so that rounds do not synchronise with
+/// the sidecars' timers.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A part of the bench: a change to the mesh.
@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub enum Part {
     /// A mesh starts.
     Start,
-    /// An instance joins, on a node of its own.
+    /// An instance joins on a new node.
     Join,
     /// A known node registers its instance again (only with --runtime process).
     Register,
@@ -50,18 +50,18 @@ pub enum Part {
     Freeze,
 }
 
-/// What to measure.
+/// Options of the bench.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Measurements of each part but [`Part::Start`].
+    /// Number of measurements of each part except [`Part::Start`].
     pub rounds: usize,
-    /// Measurements of [`Part::Start`].
+    /// Number of measurements of [`Part::Start`].
     pub starts: usize,
     /// Parts to measure; empty for all.
     pub parts: Vec<Part>,
 }
 
-/// Starts the mesh, repeatedly for [`Part::Start`], and measures its convergence. The caller removes it.
+/// Starts the mesh, repeatedly for [`Part::Start`], and measures its convergence. The caller must remove it.
 ///
 /// # Errors
 /// The mesh cannot be started, or does not converge before a timeout.
@@ -118,7 +118,7 @@ struct Bench {
     results: ConvergenceResults,
 }
 
-/// How an instance fails.
+/// The kind of an instance's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InstanceFailure {
     Kill,
@@ -136,7 +136,7 @@ impl Bench {
         }
     }
 
-    /// Adds an instance and removes it.
+    /// Measures one join: adds an instance, and removes it afterwards.
     async fn join(&mut self) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         self.mesh.add(self.mesh.another(CHANGED, ADDED)?).await?;
@@ -157,7 +157,7 @@ impl Bench {
         self.wait_until_ready().await
     }
 
-    /// Removes the registration of a known node's instance and repeats it.
+    /// Measures one registration on a known node: removes an instance's registration and adds it again.
     async fn register(&mut self) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         let node = self.mesh.node(CHANGED)?;
@@ -180,7 +180,7 @@ impl Bench {
         self.wait_until_ready().await
     }
 
-    /// Makes an instance fail and brings it back.
+    /// Measures one failure of an instance, and restores the instance afterwards.
     async fn fail(&mut self, failure: InstanceFailure) -> Result<(), Error> {
         let mut balancers = self.balancers()?;
         let address = announced(&mut StatusPage::of(self.mesh.node(CHANGED)?)?).await?;
@@ -210,8 +210,8 @@ impl Bench {
         self.wait_until_ready().await
     }
 
-    /// Waits until `address` is up at every balancing sidecar, and `host` has answered on every path. Returns the time
-    /// of each.
+    /// Waits until `address` is up at every balancing sidecar, and until `host` has answered on every path. Returns both
+    /// times.
     async fn usable(
         &self,
         balancers: &mut [StatusPage],
@@ -232,7 +232,7 @@ impl Bench {
         Ok((latest(now, up), latest(now, answered)))
     }
 
-    /// Sends requests on a route until `host` answers. Returns when it did.
+    /// Sends requests on a route until `host` answers. Returns the time of that answer.
     async fn answers(&self, route: &(Route, SocketAddr), host: &str) -> Result<Instant, Error> {
         let begun = Instant::now();
         loop {
@@ -267,7 +267,7 @@ impl Bench {
     }
 }
 
-/// Address of the local instance that a sidecar announces.
+/// The address of the local instance that a sidecar announces.
 async fn announced(page: &mut StatusPage) -> Result<SocketAddr, Error> {
     let change = page.until(Instant::now(), "a registration that is UP", View::announced);
     Ok(change.await?.value)

@@ -1,5 +1,5 @@
-//! Removes and repeats the registration of an instance, by its sidecar's HTTP controller. The controller listens inside the
-//! container, so this works only if the container is a group of processes of this machine.
+//! Removes and restores the registration of an instance through its sidecar's HTTP controller. The controller listens on
+//! the container's loopback address, so this works on the process engine only.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,12 +17,12 @@ const FLAG: &str = "--http-controller";
 /// Timeout for a request to a controller.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether this engine's controllers can be reached from outside.
+/// Whether the harness can reach the sidecars' controllers on this engine.
 pub(super) fn is_possible(engine: &Engine) -> bool {
     matches!(engine, Engine::Process(_))
 }
 
-/// A registration in the controller's JSON.
+/// A registration in the controller's JSON format.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body {
     name: String,
@@ -42,7 +42,7 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// The registration of `node`'s sidecar.
+    /// Fetches the registration of `node`'s sidecar.
     ///
     /// # Errors
     /// The controller cannot be reached, or does not have exactly one registration.
@@ -65,7 +65,7 @@ impl Registration {
         successful(http::delete(self.controller, &target, TIMEOUT).await).map(drop)
     }
 
-    /// Makes it again, with the same port.
+    /// Adds it again, with the same port.
     ///
     /// # Errors
     /// The controller cannot be reached, or refused.
@@ -82,7 +82,7 @@ fn controller(node: &Node) -> Option<SocketAddr> {
     Some(SocketAddr::new(node.container.address?, port))
 }
 
-/// A response with status 2xx.
+/// The response, if its status is 2xx.
 fn successful(answered: Result<Response, HttpError>) -> Result<Response, Error> {
     let response = answered.map_err(|error| failed(&error))?;
     if response.status / 100 == 2 {

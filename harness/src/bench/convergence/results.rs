@@ -1,4 +1,4 @@
-//! Convergence times, and their text, Markdown and JSON forms.
+//! Convergence times, and their formats as text, Markdown and JSON.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -16,14 +16,14 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// An interval that is measured.
+/// A measured interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConvergenceStep {
     /// From the last container's start until every instance has answered on every path.
     Ready,
     /// From a new instance's registration until it is up at every balancing sidecar.
     JoinedUp,
-    /// From the same registration until the instance has also answered on every path.
+    /// From a new instance's registration until it is up at every balancing sidecar and has answered on every path.
     Joined,
     /// As [`ConvergenceStep::Joined`], of an instance that a known node registers again.
     Registered,
@@ -96,9 +96,9 @@ pub struct StepSummary {
 /// The results of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConvergenceResults {
-    /// When it began.
+    /// Start time.
     pub began: SystemTime,
-    /// The runtime and the options, in a sentence.
+    /// The runtime and the options, as a sentence.
     pub setting: String,
     samples: BTreeMap<ConvergenceStep, Vec<Duration>>,
 }
@@ -113,7 +113,7 @@ impl ConvergenceResults {
         }
     }
 
-    /// Adds one round's time.
+    /// Adds the time of one round.
     pub fn add(&mut self, step: ConvergenceStep, took: Duration) {
         self.samples.entry(step).or_default().push(took);
     }

@@ -1,4 +1,4 @@
-//! Polls sidecars' status pages to find the time at which they change.
+//! Polls sidecars' status pages to measure the time of a change.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::cluster::mesh_view::{self, View};
 use crate::error::Error;
 use crate::http::Session;
 
-/// Time between two requests for a page.
+/// Polling interval of a page.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Timeout for one request.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,14 +23,14 @@ pub(super) struct StatusPage {
     session: Session,
 }
 
-/// A value that a page came to show between two requests.
+/// A value that appeared on a page between two requests.
 #[derive(Debug)]
 pub(super) struct PageChange<T> {
     /// The value.
     pub(super) value: T,
-    /// When the last request without it was sent.
+    /// Time at which the last request without it was sent.
     pub(super) after: Instant,
-    /// When the first response with it was read.
+    /// Time at which the first response with it was read.
     pub(super) by: Instant,
 }
 
@@ -51,7 +51,8 @@ impl StatusPage {
         })
     }
 
-    /// Polls until `find` finds a value in the page; it would have found none at `after`. Failed requests are ignored.
+    /// Polls until `find` finds a value in the page. The value must not have been on the page at `after`. Failed requests are
+    /// ignored.
     ///
     /// # Errors
     /// The value, described by `what`, is not found within [`CHANGE_TIMEOUT`].
@@ -79,7 +80,7 @@ impl StatusPage {
         }
     }
 
-    /// Polls until `address` is up in `group`, or with `up` false is not. Returns when that was read.
+    /// Polls until `address` is up in `group` or, if `up` is false, is not. Returns the time of that response.
     ///
     /// # Errors
     /// As [`StatusPage::until`].

@@ -9,7 +9,7 @@ use super::candidate::Candidate;
 use super::rounds::{MAX_BULK_CONNECTIONS, Measurement, ProxyBench};
 use crate::error::Error;
 
-/// Numbers of concurrent connections that are measured.
+/// The measured numbers of concurrent connections.
 const CONNECTIONS: [usize; 2] = [1, MAX_BULK_CONNECTIONS];
 
 const METRICS: &[Metric] = &[
@@ -36,9 +36,9 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-/// Throughput below which a transfer times out, in bytes per second.
+/// Minimum throughput in bytes per second; a slower transfer times out.
 const MIN_THROUGHPUT: u64 = 20_000_000;
-/// Added to every transfer's timeout.
+/// Additional time in every transfer's timeout.
 const GRACE: Duration = Duration::from_secs(30);
 
 impl ProxyBench<'_> {

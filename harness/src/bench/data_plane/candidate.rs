@@ -14,14 +14,14 @@ use super::proxy_setup::{ProxyKind, ProxySetup};
 use super::sidecar_plan;
 use crate::error::Error;
 
-/// The programs that are compared.
+/// The compared programs.
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) sidecar: InstalledProgram,
     pub(super) peers: Vec<InstalledPeer>,
 }
 
-/// What a load is put on.
+/// The target of a load in a comparison.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) name: &'static str,
@@ -44,7 +44,7 @@ impl Candidate {
         }
     }
 
-    /// A proxy to `backend` for `connections` concurrent connections, with its files below `directory`. `None` if its
+    /// Starts a proxy to `backend` for `connections` concurrent connections, with its files in `directory`. `None` if its
     /// program is not installed.
     pub(super) async fn start(
         setup: ProxySetup,
@@ -93,7 +93,7 @@ impl Candidate {
         self.proxy.as_ref().map(|proxy| proxy.processes)
     }
 
-    /// Connections that the kernel tracks for each connection of the load.
+    /// Number of connections that the kernel tracks for each connection of the load.
     pub(super) fn tracked_connections(&self) -> u64 {
         if self.proxy.is_some() { 2 } else { 1 }
     }

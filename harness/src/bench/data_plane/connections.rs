@@ -57,9 +57,9 @@ const METRICS: &[Metric] = &[
 
 /// Expected requests per second before the first measurement.
 const INITIAL_RATE: f64 = 15_000.0;
-/// Added to a load's duration for its timeout.
+/// Timeout of a load beyond its duration.
 const GRACE: Duration = Duration::from_secs(30);
-/// Before the first round, each candidate is loaded for the duration divided by this.
+/// Each candidate's warm-up lasts for the duration of a measurement divided by this.
 const WARM_UP_DIVISOR: u32 = 8;
 
 impl ProxyBench<'_> {
@@ -82,8 +82,8 @@ impl ProxyBench<'_> {
         .await
     }
 
-    /// Loads a candidate once the kernel can track the `expected` number of requests. Returns the number that
-    /// completed, too.
+    /// Loads a candidate after waiting until the kernel can track the `expected` number of requests. Also returns the number
+    /// of completed requests.
     async fn requests(
         &self,
         candidate: &Candidate,

@@ -13,13 +13,13 @@ use super::rounds::ProxyBench;
 use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
-/// Descriptors of a proxy besides the two of each connection.
+/// Number of a proxy's descriptors in addition to two for each connection.
 const OTHER_DESCRIPTORS: u64 = 300;
-/// Time after which a proxy's memory no longer changes.
+/// Pause before a measurement, until a proxy's memory no longer changes.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Timeout to open all connections.
+/// Timeout for opening all connections.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Backend threads; few, because connections are opened one after another.
+/// Number of backend threads; few suffice, because connections are opened one after another.
 const THREADS: usize = 16;
 
 const METRICS: &[Metric] = &[
@@ -68,14 +68,14 @@ const METRICS: &[Metric] = &[
 ];
 
 impl ProxyBench<'_> {
-    /// Measures each proxy once, freshly started: memory depends on what a process has done before.
+    /// Measures each proxy once, immediately after its start: its memory depends on its previous load.
     pub(super) async fn memory(&self, key: &str, setups: &[ProxySetup]) -> Result<Section, Error> {
         let count = self.options.idle.min(max_connections(descriptor_limit::raise()));
         self.progress.stage(key);
         let mut rows = Vec::new();
         for setup in setups {
             self.progress.note(setup.name);
-            // A backend per proxy: its end closes the connections that it holds.
+            // Each proxy has its own backend, whose end closes the held connections.
             let (_backend, address) = self.launcher.backend(THREADS).await?;
             let connections = usize::try_from(count).unwrap_or(usize::MAX);
             let Some(candidate) = self.start(*setup, address, connections).await? else {
@@ -99,7 +99,7 @@ impl ProxyBench<'_> {
         })
     }
 
-    /// Memory without connections and with `count` idle ones.
+    /// Measures the memory without connections and with `count` idle connections.
     async fn hold(&self, candidate: &Candidate, count: usize) -> Result<(Memory, Memory, LoadReport), Error> {
         let memory = async || {
             tokio::time::sleep(SETTLE).await;
@@ -117,7 +117,7 @@ impl ProxyBench<'_> {
     }
 }
 
-/// Connections that a proxy can hold with this limit of open files.
+/// Number of connections that a proxy can hold with this open-file limit.
 fn max_connections(descriptors: u64) -> u64 {
     descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2
 }

@@ -1,5 +1,6 @@
-//! The sidecar compared with other proxies on loopback. All proxies of a part run at the same time and are measured in
-//! turn, round by round, and the medians over the rounds are reported: a disturbance of the machine hits all alike.
+//! Compares the sidecar with other proxies on loopback. All proxies of a part run at the same time and are measured one
+//! after another in each round, so that a disturbance of the machine affects all of them. The medians of the rounds are
+//! reported.
 
 mod bulk;
 mod candidate;
@@ -54,18 +55,18 @@ impl Part {
     }
 }
 
-/// What to measure.
+/// Options of the bench.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Measurements of each proxy.
+    /// Number of measurements of each proxy.
     pub rounds: usize,
     /// Concurrent connections.
     pub concurrency: usize,
-    /// Length of each measurement of requests.
+    /// Duration of each measurement of requests.
     pub duration: Duration,
-    /// Bytes of each bulk transfer.
+    /// Number of bytes in each bulk transfer.
     pub bulk: u64,
-    /// Maximum of idle connections to hold; fewer if the limit of open files requires it.
+    /// Maximum number of idle connections to hold; fewer if the open-file limit requires it.
     pub idle: u64,
     /// Parts to measure; empty for all.
     pub parts: Vec<Part>,
@@ -73,7 +74,7 @@ pub struct Options {
     pub peers: Vec<PeerProxy>,
 }
 
-/// Measures `sidecar` and its peers. If dropped, kills all processes that it has started.
+/// Measures `sidecar` and its peers. Dropping the future kills all processes that it has started.
 ///
 /// # Errors
 /// The sidecar cannot be started, or the machine is out of a resource.
@@ -128,7 +129,7 @@ pub async fn run(
     })
 }
 
-/// Those of `peers` that take part in `parts`: the installed ones, and the others.
+/// Finds the `peers` that take part in `parts`. Returns the installed ones, and the names of the others.
 async fn find_peers(
     peers: &[PeerProxy],
     parts: &[Part],

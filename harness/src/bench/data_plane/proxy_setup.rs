@@ -1,8 +1,8 @@
-//! The proxies of each part, in the configurations that are compared.
+//! The compared proxies of each part, with their configurations.
 
 use bench::peer::PeerProxy;
 
-/// How clients use a proxy.
+/// The protocol by which clients use a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ClientProtocol {
     /// TCP; the proxy forwards to its backend.
@@ -13,7 +13,7 @@ pub(super) enum ClientProtocol {
     Socks5Name,
 }
 
-/// Which proxy.
+/// The program of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ProxyKind {
     Sidecar,
@@ -79,5 +79,5 @@ pub(super) const SOCKS5: &[ProxySetup] = &[
     DANTE,
 ];
 
-/// SOCKS5 servers for idle connections: once a connection is open, the kind of its destination makes no difference.
+/// SOCKS5 servers for idle connections: the memory of an open connection does not depend on the kind of destination.
 pub(super) const IDLE_SOCKS5: &[ProxySetup] = &[SIDECAR_SOCKS5, MICROSOCKS, DANTE];

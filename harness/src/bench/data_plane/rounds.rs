@@ -14,18 +14,18 @@ use super::{Options, Part};
 use crate::console::Progress;
 use crate::error::Error;
 
-/// Backend threads beyond one per concurrent connection: health checks, and connections that a proxy is still closing,
-/// occupy some.
+/// Number of backend threads in addition to one per concurrent connection: health checks, and connections that a proxy is
+/// still closing, occupy some.
 const SPARE_THREADS: usize = 64;
-/// Most concurrent connections of bulk transfers; proxies are started for at least this number.
+/// Maximum number of concurrent connections in bulk transfers; proxies are started for at least this number.
 pub(super) const MAX_BULK_CONNECTIONS: usize = 8;
 
-/// What all measurements share.
+/// The state that all measurements share.
 pub(super) struct ProxyBench<'a> {
     pub(super) options: &'a Options,
     pub(super) programs: &'a Programs,
     pub(super) launcher: WorkerLauncher,
-    /// The proxies' files.
+    /// The directory for the proxies' files.
     pub(super) directory: &'a Path,
     pub(super) progress: &'a Progress,
 }
@@ -68,7 +68,7 @@ impl ProxyBench<'_> {
         Ok(sections)
     }
 
-    /// Starts a proxy. `None` for a peer that is not installed or cannot be started, which is then left out.
+    /// Starts a proxy. `None` for a peer that is left out because it is not installed or cannot be started.
     pub(super) async fn start(
         &self,
         setup: ProxySetup,
@@ -85,7 +85,7 @@ impl ProxyBench<'_> {
         }
     }
 
-    /// Puts a load on a candidate. Returns the CPU time that its proxy used, too.
+    /// Runs a load on a candidate. Also returns the CPU time that its proxy used.
     pub(super) async fn load(
         &self,
         candidate: &Candidate,
@@ -105,7 +105,7 @@ impl ProxyBench<'_> {
         Ok((report, used))
     }
 
-    /// Calls `measure` with each candidate and its index in every round, each round starting with another candidate.
+    /// In every round, calls `measure` with each candidate and its index. Each round starts with a different candidate.
     pub(super) async fn rounds(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! Arguments and configuration of the sidecar as a proxy of this bench.
+//! Arguments and configuration of the sidecar in this bench.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use bench::proxy::{LaunchPlan, ProxySpec, WORKERS};
 
 use super::proxy_setup::ClientProtocol;
 
-/// Host and port by which clients of [`ClientProtocol::Socks5Name`] ask for the backend.
+/// Host and port by which clients of [`ClientProtocol::Socks5Name`] request the backend.
 const GROUP: (&str, u16) = ("backend.bench", 80);
 
-/// How the sidecar is started for `spec`.
+/// The arguments and configuration of the sidecar for `spec`.
 pub(super) fn plan(protocol: ClientProtocol, spec: &ProxySpec) -> LaunchPlan {
     let ProxySpec { listen, backend, .. } = spec;
     let (host, port) = GROUP;
@@ -37,7 +37,7 @@ pub(super) fn plan(protocol: ClientProtocol, spec: &ProxySpec) -> LaunchPlan {
     LaunchPlan::with_config(spec, &["--workers", &workers, "--load", &path], config)
 }
 
-/// What clients of any proxy with `protocol` ask it for.
+/// The SOCKS5 destination that clients request with `protocol`; `None` for plain TCP.
 pub(super) fn destination(protocol: ClientProtocol, spec: &ProxySpec) -> Option<Socks5Destination> {
     match protocol {
         ClientProtocol::Tcp => None,
