@@ -21,7 +21,7 @@ pub enum Command {
     Update(Update),
     /// Removes a resource, or detaches one from another.
     Remove {
-        /// What identifies it.
+        /// Its identity.
         id: Id,
         /// Whether to remove everything that uses it, too; otherwise a resource in use is not removed.
         force: bool,

@@ -1,4 +1,4 @@
-//! Why a command is refused.
+//! The errors of commands.
 
 /// Why a command is refused. A refused command changes nothing.
 #[derive(Debug, thiserror::Error)]

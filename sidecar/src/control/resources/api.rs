@@ -1,4 +1,4 @@
-//! What HTTP shows of a resource: its answers, and their schemas for the API document.
+//! The answers about a resource over HTTP, and their schemas for the API document.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use super::{Place, Read, place_name};
 use crate::control::error::CommandError;
 
-/// The paths at which a resource is shown, with what they answer.
+/// The paths at which a resource is shown, and their answers.
 pub(in crate::control) enum Api {
-    /// `/api/v1/module/...`: a list of all in a place; one of them, in short or in detail.
+    /// `/api/v1/module/...`: a list of all resources in a place; one of them, in short or in detail.
     Module { short: Answer, detail: Answer },
-    /// `ROOT/PLACES/LAST`: what belongs to places.
+    /// `ROOT/PLACES/LAST`: items that belong to places.
     Reading {
         root: &'static str,
         last: &'static str,
@@ -24,13 +24,13 @@ pub(in crate::control) enum Api {
 
 type Reader = dyn Fn(&Read<'_>, &[Place]) -> Result<Value, CommandError> + Send + Sync;
 
-/// Reads something, and describes how it looks.
+/// Reads an answer, and describes its schema.
 #[derive(Clone)]
 pub(in crate::control) struct Answer {
     pub(in crate::control) read: Arc<Reader>,
-    /// Describes one.
+    /// Describes one item.
     pub(in crate::control) describe: fn() -> Description,
-    /// Whether it is a list of them.
+    /// Whether the answer is a list of items.
     pub(in crate::control) is_list: bool,
 }
 
@@ -111,7 +111,7 @@ impl From<bool> for Status {
 }
 
 impl Status {
-    /// As `list-detail` shows it.
+    /// The line that `list-detail` shows.
     pub(super) fn word(up: bool) -> &'static str {
         if up { "UP" } else { "DOWN" }
     }

@@ -1,4 +1,4 @@
-//! What `bytes-in`, `bytes-out` and `accepted-conn-count` share: the places that have counters.
+//! The places that have counters, shared by `bytes-in`, `bytes-out` and `accepted-conn-count`.
 
 use std::net::SocketAddr;
 

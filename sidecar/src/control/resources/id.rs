@@ -1,4 +1,4 @@
-//! What identifies a resource: its kind, its name and its place.
+//! The identity of a resource: its kind, its name and its place.
 
 use super::Resource;
 use crate::control::error::CommandError;
@@ -14,7 +14,7 @@ pub struct Id {
     pub place: Option<String>,
 }
 
-/// A resource that others are in, by kind and name.
+/// A resource that contains others, by kind and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its kind.
@@ -39,7 +39,7 @@ impl Id {
         }
     }
 
-    /// The resource that it is in, if it is in one.
+    /// The resource that contains it, if there is one.
     pub(in crate::control) fn owner(&self) -> Option<Self> {
         let (resource, name) = (self.resource.place()?, self.place.as_ref()?);
         Some(Self::new(resource, name))
@@ -66,10 +66,10 @@ impl Id {
 }
 
 impl Resource {
-    /// The resource of this word that is in these places: a `server-group` in `server-groups` is an attachment.
+    /// The kind of resource with this word in these places: a `server-group` in `server-groups` is an attachment.
     ///
     /// # Errors
-    /// When a place is missing, or one does not fit.
+    /// When a place is missing or does not fit.
     pub(in crate::control) fn in_places(
         self,
         action: &str,
@@ -90,7 +90,7 @@ impl Resource {
                 format!("{word} does not go with `{action} {self}`"),
             ));
         }
-        // The places that could follow the longest part of the given ones that fits.
+        // The places that can follow the longest prefix of the given places that fits.
         let following = |given: &[Self]| {
             let places = fitting.clone().map(|(_, places)| places);
             let next = places.filter_map(|places| places.strip_prefix(given)?.first().copied());

@@ -1,4 +1,4 @@
-//! What `tcp-lb` and `socks5-server` share.
+//! The parts that `tcp-lb` and `socks5-server` share.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) const SECURITY_GROUP: Key = Key::default::<Guard>(
 .field("securityGroup")
 .updatable();
 
-/// The places of what belongs to a listener.
+/// The places of items that belong to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
 /// A running listener.
@@ -70,7 +70,7 @@ impl ListenerName {
         }
     }
 
-    /// What identifies it in the configuration.
+    /// Its identity in the configuration.
     pub(in crate::control) fn id(&self) -> Id {
         Id::new(self.resource(), self.name())
     }
@@ -89,7 +89,7 @@ impl ListenerName {
 }
 
 impl Read<'_> {
-    /// The listener that something belongs to.
+    /// The listener that an item belongs to.
     pub(super) fn listener(&self, places: &[Place]) -> Result<Arc<ListenerHandle>, CommandError> {
         let name = ListenerName::of(places);
         let listener = self.running.listeners.get(&name).cloned();
@@ -126,7 +126,7 @@ impl Listener<'_> {
         }
     }
 
-    /// Binds it, and finds what it needs.
+    /// Binds it, and looks up the resources that it needs.
     pub(super) fn open(self, at: &Apply<'_>) -> Result<Opened, CommandError> {
         let Self { address, .. } = self;
         let backends = at.running.backends(self.server_groups)?;
@@ -163,7 +163,7 @@ impl Listener<'_> {
     }
 }
 
-/// What a listener starts with.
+/// The parts that a listener starts with.
 pub(super) struct Opened {
     pub(super) socket: std::net::TcpListener,
     pub(super) backends: Arc<ServerGroups>,
@@ -218,7 +218,7 @@ fn address_of(add: &Add) -> Option<SocketAddr> {
     }
 }
 
-/// What `list-detail` shows of any listener.
+/// The part of a line of `list-detail` that all listeners share.
 pub(super) fn line(view: &ListenerView) -> String {
     let guard = Guard(view.security_group.clone());
     format!(

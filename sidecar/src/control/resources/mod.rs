@@ -2,9 +2,9 @@
 //!
 //! The file of a resource that commands configure has
 //! - `SPEC`: its words, keys, flags, defaults and help text ([`Spec`]),
-//! - `Add` and `Update`: what is said of it, read from words by `parse` and from JSON by serde; [`Configured`] and
-//!   [`Change`] write them as words, check them against the configuration and apply them to what runs,
-//! - `list` and `api`: what `list` and HTTP show of it.
+//! - `Add` and `Update`: the arguments of commands, read from words by `parse` and from JSON by serde; [`Configured`] and
+//!   [`Change`] write them as words, check them against the configuration and apply them to the running parts,
+//! - `list` and `api`: the answers to `list` and over HTTP.
 //!
 //! One that is only listed has `SPEC`, `list` and `api`. To add a resource, write its file and name it below.
 
@@ -70,16 +70,16 @@ macro_rules! resources {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Resource { $($(#[$doc])* $configured,)+ $($(#[$ldoc])* $listed,)+ }
 
-        /// A resource to add. Those of a configuration are kept as what would add them as they are now.
+        /// A resource to add. The configuration keeps each resource as the command that would add it as it is now.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Add { $($(#[$doc])* $configured($module::Add),)+ }
 
-        /// A change of a resource; what it does not name stays as it is.
+        /// A change of a resource; keys that it does not name stay as they are.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Update { $($(#[$doc])* $configured($module::Update),)+ }
 
         impl Resource {
-            /// Every kind. Those that others refer to come first.
+            /// Every kind. Kinds that others refer to come first.
             pub const ALL: &[Self] = &[$(Self::$configured,)+ $(Self::$listed,)+];
 
             /// Its specification.
@@ -138,7 +138,7 @@ macro_rules! resources {
                 }
             }
 
-            /// What HTTP shows of it.
+            /// Its answers over HTTP.
             pub(super) fn api(self) -> Api {
                 match self {
                     $(Self::$configured => $module::api(),)+
@@ -204,7 +204,7 @@ resources! {
     }
 }
 
-/// Under this path is what comes and goes at a listener.
+/// The path of items that come and go at a listener.
 const CHANNEL: &str = "/api/v1/channel";
 
 /// Why a resource that is only listed has no other action.
