@@ -41,7 +41,7 @@ pub(super) const SECURITY_GROUP: Key = Key::default::<Guard>(
 /// The places of items that belong to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
-/// A running listener.
+/// A running listener: what both kinds have. Keys that only one kind has are in that resource's file.
 #[derive(Debug, Clone)]
 pub struct ListenerView {
     /// Its kind and name.
@@ -52,8 +52,6 @@ pub struct ListenerView {
     pub backend: String,
     /// The security group that decides which clients it serves; without one it serves all.
     pub security_group: Option<String>,
-    /// Whether a SOCKS5 server connects to destinations other than its backends; false for a load balancer.
-    pub allow_non_backend: bool,
     /// Connections and bytes so far.
     pub totals: Totals,
     /// Connections that were refused, by reason.
@@ -144,19 +142,14 @@ impl Listener<'_> {
         })
     }
 
-    pub(super) fn view(
-        self,
-        read: &Read<'_>,
-        name: ListenerName,
-        allow_non_backend: bool,
-    ) -> Option<ListenerView> {
+    /// The listener as it runs; None if it does not.
+    pub(super) fn view(self, read: &Read<'_>, name: ListenerName) -> Option<ListenerView> {
         let running = read.running.listeners.get(&name)?.listener();
         Some(ListenerView {
             name,
             address: running.local_addr(),
             backend: self.server_groups.to_owned(),
             security_group: self.security_group.0.clone(),
-            allow_non_backend,
             totals: running.totals(),
             refusals: running.refusals(),
         })
@@ -218,7 +211,7 @@ fn address_of(add: &Add) -> Option<SocketAddr> {
     }
 }
 
-/// The part of a line of `list-detail` that all listeners share.
+/// A running listener: what both kinds have. Keys that only one kind has are in that resource's file.
 pub(super) fn line(view: &ListenerView) -> String {
     let guard = Guard(view.security_group.clone());
     format!(

@@ -278,8 +278,9 @@ impl fmt::Display for Update {
 
 /// The load balancers, then the SOCKS5 servers.
 pub(super) fn listeners(read: &Read<'_>) -> Vec<ListenerView> {
-    let tcp_lbs = tcp_lb::views(read).into_iter();
-    tcp_lbs.chain(socks5_server::views(read)).collect()
+    let tcp_lbs = tcp_lb::running(read).map(|(_, view)| view);
+    let socks5_servers = socks5_server::running(read).map(|(_, view)| view);
+    tcp_lbs.chain(socks5_servers).collect()
 }
 
 /// Why a body's fields make no resource: a sentence that names the field.

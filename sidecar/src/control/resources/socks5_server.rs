@@ -204,40 +204,36 @@ impl Change for Update {
     }
 }
 
-pub(in crate::control) fn views(read: &Read<'_>) -> Vec<ListenerView> {
-    let all = read
-        .config
-        .all(Resource::Socks5Server)
-        .filter_map(|add| match add {
-            super::Add::Socks5Server(server) => {
-                server
-                    .listener()
-                    .view(read, server.listener_name(), server.allow_non_backend)
-            }
-            _ => None,
-        });
-    all.collect()
+/// Each running SOCKS5 server: as configured, and as it runs.
+pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, ListenerView)> {
+    let all = read.config.all(Resource::Socks5Server);
+    all.filter_map(|add| match add {
+        super::Add::Socks5Server(server) => {
+            let view = server.listener().view(read, server.listener_name())?;
+            Some((server, view))
+        }
+        _ => None,
+    })
 }
 
 pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let views = views(read).into_iter();
-    let rows = views.map(|view| {
-        let flag = if view.allow_non_backend { ALLOW } else { DENY };
-        (
-            view.name.name().to_owned(),
-            format!("{} {flag}", listener::line(&view)),
-        )
+    let rows = running(read).map(|(server, view)| {
+        let flag = if server.allow_non_backend { ALLOW } else { DENY };
+        (server.name.clone(), format!("{} {flag}", listener::line(&view)))
     });
     Ok(Listing::of(rows, detail))
 }
 
 pub(super) fn api() -> Api {
     Api::module(
-        |read, _| Ok(views(read).into_iter().map(Socks5Server::from).collect()),
         |read, _| {
-            views(read)
-                .iter()
-                .map(|view| Socks5ServerDetail::of(read, view))
+            Ok(running(read)
+                .map(|(server, view)| Socks5Server::of(server, view))
+                .collect())
+        },
+        |read, _| {
+            running(read)
+                .map(|(server, view)| Socks5ServerDetail::of(read, server, &view))
                 .collect()
         },
     )
@@ -291,27 +287,27 @@ struct Socks5ServerDetail {
     allow_non_backend: bool,
 }
 
-impl From<ListenerView> for Socks5Server {
-    fn from(view: ListenerView) -> Self {
+impl Socks5Server {
+    fn of(server: &Add, view: ListenerView) -> Self {
         Self {
-            name: view.name.name().to_owned(),
+            name: server.name.clone(),
             address: view.address.to_string(),
             backend: view.backend,
             acceptor_loop_group: original::ACCEPTOR,
             worker_loop_group: original::WORKER,
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
-            security_group: Guard(view.security_group).to_string(),
-            allow_non_backend: view.allow_non_backend,
+            security_group: server.security_group.to_string(),
+            allow_non_backend: server.allow_non_backend,
         }
     }
 }
 
 impl Socks5ServerDetail {
-    fn of(read: &Read<'_>, view: &ListenerView) -> Result<Self, CommandError> {
+    fn of(read: &Read<'_>, server: &Add, view: &ListenerView) -> Result<Self, CommandError> {
         let (backend, security_group) = listener::details(read, view)?;
         Ok(Self {
-            name: view.name.name().to_owned(),
+            name: server.name.clone(),
             address: view.address.to_string(),
             backend,
             acceptor_loop_group: original::acceptor(),
@@ -319,7 +315,7 @@ impl Socks5ServerDetail {
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
             security_group,
-            allow_non_backend: view.allow_non_backend,
+            allow_non_backend: server.allow_non_backend,
         })
     }
 }

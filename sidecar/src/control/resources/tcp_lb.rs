@@ -169,27 +169,25 @@ impl Change for Update {
     }
 }
 
-pub(in crate::control) fn views(read: &Read<'_>) -> Vec<ListenerView> {
-    let all = read.config.all(Resource::TcpLb).filter_map(|add| match add {
-        super::Add::TcpLb(lb) => lb.listener().view(read, lb.listener_name(), false),
+/// Each running load balancer: as configured, and as it runs.
+pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, ListenerView)> {
+    read.config.all(Resource::TcpLb).filter_map(|add| match add {
+        super::Add::TcpLb(lb) => Some((lb, lb.listener().view(read, lb.listener_name())?)),
         _ => None,
-    });
-    all.collect()
+    })
 }
 
 pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let views = views(read).into_iter();
-    let rows = views.map(|view| (view.name.name().to_owned(), listener::line(&view)));
+    let rows = running(read).map(|(lb, view)| (lb.name.clone(), listener::line(&view)));
     Ok(Listing::of(rows, detail))
 }
 
 pub(super) fn api() -> Api {
     Api::module(
-        |read, _| Ok(views(read).into_iter().map(TcpLb::from).collect()),
+        |read, _| Ok(running(read).map(|(lb, view)| TcpLb::of(lb, view)).collect()),
         |read, _| {
-            views(read)
-                .iter()
-                .map(|view| TcpLbDetail::of(read, view))
+            running(read)
+                .map(|(lb, view)| TcpLbDetail::of(read, lb, &view))
                 .collect()
         },
     )
@@ -249,10 +247,10 @@ struct TcpLbDetail {
     security_group: SecurityGroupDetail,
 }
 
-impl From<ListenerView> for TcpLb {
-    fn from(view: ListenerView) -> Self {
+impl TcpLb {
+    fn of(lb: &Add, view: ListenerView) -> Self {
         Self {
-            name: view.name.name().to_owned(),
+            name: lb.name.clone(),
             address: view.address.to_string(),
             backend: view.backend,
             protocol: "tcp",
@@ -261,16 +259,16 @@ impl From<ListenerView> for TcpLb {
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
             list_of_cert_key: (),
-            security_group: Guard(view.security_group).to_string(),
+            security_group: lb.security_group.to_string(),
         }
     }
 }
 
 impl TcpLbDetail {
-    fn of(read: &Read<'_>, view: &ListenerView) -> Result<Self, CommandError> {
+    fn of(read: &Read<'_>, lb: &Add, view: &ListenerView) -> Result<Self, CommandError> {
         let (backend, security_group) = listener::details(read, view)?;
         Ok(Self {
-            name: view.name.name().to_owned(),
+            name: lb.name.clone(),
             address: view.address.to_string(),
             protocol: "tcp",
             backend,
