@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Body};
 use super::command::Command;
 use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
-use super::values::{ALLOW_ALL, Guard, Json, Value};
+use super::values::{ALLOW_ALL, Json, SecurityGroupRef, Value};
 
 /// A command, before it is written as words or as JSON.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
             Json::Bool => any::<bool>().prop_map(|b| b.to_string()).boxed(),
             Json::Text if field.expected == SocketAddr::EXPECTED => address().boxed(),
             Json::Text if field.expected == IpNet::EXPECTED => network().boxed(),
-            Json::Text if field.expected == Guard::EXPECTED => {
+            Json::Text if field.expected == SecurityGroupRef::EXPECTED => {
                 prop_oneof![name(), Just(ALLOW_ALL.to_owned())].boxed()
             }
             Json::Text => name().boxed(),

@@ -256,15 +256,15 @@ impl Value for PortRange {
 
 /// The name of a security group, or `(allow-all)` for none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Guard(pub Option<String>);
+pub(super) struct SecurityGroupRef(pub Option<String>);
 
-impl fmt::Display for Guard {
+impl fmt::Display for SecurityGroupRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_deref().unwrap_or(ALLOW_ALL))
     }
 }
 
-impl Value for Guard {
+impl Value for SecurityGroupRef {
     const EXPECTED: &'static str = "the name of a security-group, or (allow-all)";
 
     fn parse(word: &str) -> Option<Self> {

@@ -10,7 +10,7 @@ use super::{Add, Apply, Config, Id, Place, Read, Resource};
 use crate::balance::{ServerGroups, Totals};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::Guard;
+use crate::control::values::SecurityGroupRef;
 use crate::proxy::Refusals;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::bind;
@@ -29,7 +29,7 @@ pub(super) const SERVER_GROUPS: Key = Key::required::<String>(
 .field("backend")
 .updatable();
 
-pub(super) const SECURITY_GROUP: Key = Key::default::<Guard>(
+pub(super) const SECURITY_GROUP: Key = Key::default::<SecurityGroupRef>(
     "security-group",
     "(allow-all)",
     "the security-group that decides which clients are served, or (allow-all)",
@@ -100,7 +100,7 @@ impl Read<'_> {
 pub(super) struct Listener<'a> {
     pub(super) address: SocketAddr,
     pub(super) server_groups: &'a str,
-    pub(super) security_group: &'a Guard,
+    pub(super) security_group: &'a SecurityGroupRef,
 }
 
 impl Listener<'_> {
@@ -128,7 +128,7 @@ impl Listener<'_> {
     pub(super) fn open(self, at: &Apply<'_>) -> Result<Opened, CommandError> {
         let Self { address, .. } = self;
         let backends = at.running.backends(self.server_groups)?;
-        let security_group = guard(at, self.security_group)?;
+        let security_group = resolve(at, self.security_group)?;
         let socket = bind(address).map_err(|error| {
             CommandError::refused(
                 address.to_string(),
@@ -170,11 +170,11 @@ pub(super) fn cannot_serve(address: SocketAddr, error: &std::io::Error) -> Comma
     )
 }
 
-pub(super) fn references(server_groups: Option<&str>, security_group: Option<&Guard>) -> Vec<Id> {
+pub(super) fn references(server_groups: Option<&str>, security_group: Option<&SecurityGroupRef>) -> Vec<Id> {
     let groups = server_groups.map(|name| Id::new(Resource::ServerGroups, name));
-    let guard = security_group.and_then(|guard| guard.0.as_ref());
-    let guard = guard.map(|name| Id::new(Resource::SecurityGroup, name));
-    groups.into_iter().chain(guard).collect()
+    let group = security_group.and_then(|group| group.0.as_ref());
+    let group = group.map(|name| Id::new(Resource::SecurityGroup, name));
+    groups.into_iter().chain(group).collect()
 }
 
 /// Changes a running listener, for new connections.
@@ -182,11 +182,11 @@ pub(super) fn update(
     at: &Apply<'_>,
     name: &ListenerName,
     server_groups: Option<&str>,
-    security_group: Option<&Guard>,
+    security_group: Option<&SecurityGroupRef>,
 ) -> Result<Arc<ListenerHandle>, CommandError> {
     let listener = at.running.listeners.get(name).cloned();
     let listener = listener.ok_or_else(|| name.id().not_found())?;
-    let security_group = security_group.map(|name| guard(at, name)).transpose()?;
+    let security_group = security_group.map(|group| resolve(at, group)).transpose()?;
     if let Some(backend) = server_groups {
         listener.set_backends(at.running.backends(backend)?);
     }
@@ -196,8 +196,10 @@ pub(super) fn update(
     Ok(listener)
 }
 
-fn guard(at: &Apply<'_>, name: &Guard) -> Result<Option<Arc<SecurityGroup>>, CommandError> {
-    name.0
+/// The security group that a reference names.
+fn resolve(at: &Apply<'_>, group: &SecurityGroupRef) -> Result<Option<Arc<SecurityGroup>>, CommandError> {
+    group
+        .0
         .as_deref()
         .map(|name| at.running.security_group(name))
         .transpose()
@@ -213,9 +215,9 @@ fn address_of(add: &Add) -> Option<SocketAddr> {
 
 /// A running listener: what both kinds have. Keys that only one kind has are in that resource's file.
 pub(super) fn line(view: &ListenerView) -> String {
-    let guard = Guard(view.security_group.clone());
+    let group = SecurityGroupRef(view.security_group.clone());
     format!(
-        "bind {} backends {} security-group {guard}",
+        "bind {} backends {} security-group {group}",
         view.address, view.backend
     )
 }

@@ -15,7 +15,7 @@ use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{Guard, json, optional_json};
+use crate::control::values::{SecurityGroupRef, json, optional_json};
 use crate::proxy::socks5::Socks5Server as Running;
 
 const ALLOW: &str = "allow-non-backend";
@@ -51,7 +51,7 @@ pub struct Add {
     #[serde(rename = "backend", deserialize_with = "json")]
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
-    pub(super) security_group: Guard,
+    pub(super) security_group: SecurityGroupRef,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "json")]
     pub(super) allow_non_backend: bool,
 }
@@ -64,7 +64,7 @@ pub struct Update {
     #[serde(default, rename = "backend", deserialize_with = "optional_json")]
     pub(super) server_groups: Option<String>,
     #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
-    pub(super) security_group: Option<Guard>,
+    pub(super) security_group: Option<SecurityGroupRef>,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "optional_json")]
     pub(super) allow_non_backend: Option<bool>,
 }
@@ -195,8 +195,8 @@ impl Change for Update {
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let name = ListenerName::Socks5Server(self.name.clone());
-        let (groups, guard) = (self.server_groups.as_deref(), self.security_group.as_ref());
-        let listener = listener::update(at, &name, groups, guard)?;
+        let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
+        let listener = listener::update(at, &name, server_groups, security_group)?;
         if let (ListenerHandle::Socks5Server(server), Some(allow)) = (&*listener, self.allow_non_backend) {
             server.set_allow_non_backend(allow);
         }

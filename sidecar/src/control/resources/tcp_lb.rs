@@ -15,7 +15,7 @@ use super::spec::{Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{Guard, json, optional_json};
+use crate::control::values::{SecurityGroupRef, json, optional_json};
 use crate::proxy::tcp_lb::TcpLb as Running;
 
 pub(super) const SPEC: Spec = Spec {
@@ -41,7 +41,7 @@ pub struct Add {
     #[serde(rename = "backend", deserialize_with = "json")]
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
-    pub(super) security_group: Guard,
+    pub(super) security_group: SecurityGroupRef,
 }
 
 /// `update tcp-lb NAME [server-groups ..] [security-group ..]`, for new connections
@@ -52,7 +52,7 @@ pub struct Update {
     #[serde(default, rename = "backend", deserialize_with = "optional_json")]
     pub(super) server_groups: Option<String>,
     #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
-    pub(super) security_group: Option<Guard>,
+    pub(super) security_group: Option<SecurityGroupRef>,
 }
 
 impl Add {
@@ -164,8 +164,8 @@ impl Change for Update {
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let name = ListenerName::TcpLb(self.name.clone());
-        let (groups, guard) = (self.server_groups.as_deref(), self.security_group.as_ref());
-        listener::update(at, &name, groups, guard).map(|_| ())
+        let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
+        listener::update(at, &name, server_groups, security_group).map(|_| ())
     }
 }
 
