@@ -140,7 +140,7 @@ impl MeshInjector {
     }
 
     /// Replaces an engine's error by a failed check if the container exited on its own.
-    async fn or_exited(&self, fault: &Fault, error: Error) -> Error {
+    async fn explain_exit(&self, fault: &Fault, error: Error) -> Error {
         if !matches!(error, Error::Environment { .. }) {
             return error;
         }
@@ -165,7 +165,7 @@ impl Injector for MeshInjector {
 
     async fn inject(&self, fault: &Fault) -> Result<(), Error> {
         match self.try_inject(fault).await {
-            Err(error) => Err(self.or_exited(fault, error).await),
+            Err(error) => Err(self.explain_exit(fault, error).await),
             Ok(()) => Ok(()),
         }
     }
@@ -180,12 +180,12 @@ impl Injector for MeshInjector {
             Fault::Pause { member } => {
                 let healed = self.change(member, async |mesh| mesh.unpause(member).await);
                 match healed.await {
-                    Err(error) => Err(self.or_exited(fault, error).await),
+                    Err(error) => Err(self.explain_exit(fault, error).await),
                     Ok(()) => Ok(()),
                 }
             }
             Fault::Slow { member, .. } => match self.stop_slowing(member).await {
-                Err(error) => Err(self.or_exited(fault, error).await),
+                Err(error) => Err(self.explain_exit(fault, error).await),
                 Ok(()) => Ok(()),
             },
             Fault::Restart { .. } => Ok(()),

@@ -91,7 +91,7 @@ pub(super) async fn run(
             }
         })
         .collect();
-    let shown = |Line { at, text, from }: Line| {
+    let format_line = |Line { at, text, from }: Line| {
         if args.timestamps {
             format!("{} {at} {text}", prefixes[from])
         } else {
@@ -101,7 +101,7 @@ pub(super) async fn run(
     if !args.follow {
         let streams = containers.iter().enumerate();
         let streams = streams.map(|(from, container)| once(&engine, &container.id, from, args.tail, false));
-        print(merged(streams.collect()), shown, interrupts).await?;
+        print(merged(streams.collect()), format_line, interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
     // First prints the existing lines merged by time, then new lines as they arrive. The end of the existing lines is
@@ -118,10 +118,10 @@ pub(super) async fn run(
         .enumerate()
         .map(|(from, container)| followed(&engine, &container.id, from, args.tail))
         .collect();
-    let there = streams.iter_mut().zip(ends);
-    let there = merged(there.map(|(lines, end)| up_to(lines, end)).collect());
-    if print(there, &shown, interrupts).await? {
-        print(select_all(streams), shown, interrupts).await?;
+    let existing = streams.iter_mut().zip(ends);
+    let existing = merged(existing.map(|(lines, end)| up_to(lines, end)).collect());
+    if print(existing, &format_line, interrupts).await? {
+        print(select_all(streams), format_line, interrupts).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,7 +129,7 @@ pub(super) async fn run(
 /// Prints all lines. Returns whether there may be a next stream: not after an interruption or a closed output.
 async fn print(
     lines: impl Stream<Item = Result<Line, Error>>,
-    shown: impl Fn(Line) -> String,
+    format_line: impl Fn(Line) -> String,
     interrupts: &Interrupts,
 ) -> Result<bool, Error> {
     let mut lines = std::pin::pin!(lines);
@@ -140,7 +140,7 @@ async fn print(
         let Some(line) = line.transpose()? else {
             return Ok(true);
         };
-        if !written(writeln!(std::io::stdout(), "{}", shown(line)))? {
+        if !written(writeln!(std::io::stdout(), "{}", format_line(line)))? {
             return Ok(false);
         }
     }
@@ -236,13 +236,13 @@ fn merged<'a>(streams: Vec<Lines<'a>>) -> impl Stream<Item = Result<Line, Error>
         let earliest = heads
             .iter_mut()
             .filter(|head| head.is_some())
-            .min_by(|a, b| at(a).cmp(at(b)));
+            .min_by(|a, b| time_of(a).cmp(time_of(b)));
         let line = earliest.and_then(Option::take);
         Ok(line.map(|line| (line, (all, heads))))
     })
 }
 
-fn at(head: &Option<Line>) -> &str {
+fn time_of(head: &Option<Line>) -> &str {
     head.as_ref().map_or("", |line| &line.at)
 }
 

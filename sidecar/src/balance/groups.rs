@@ -28,7 +28,7 @@ pub struct Attachment {
 struct Attached {
     group: Arc<ServerGroup>,
     weight: u32,
-    /// See [`wrr`].
+    /// Its current weight in the weighted round robin over the groups ([`wrr`]).
     current_weight: i64,
     /// The standing of its best candidate, as of the current pick.
     standing: Option<Standing>,

@@ -39,7 +39,7 @@ fn faults(schedule: &Schedule) -> Vec<&Fault> {
 }
 
 /// Whether `part` is a subsequence of the steps of `whole`.
-fn holds(whole: &Schedule, part: &[&Fault]) -> bool {
+fn contains_in_order(whole: &Schedule, part: &[&Fault]) -> bool {
     let mut steps = whole.steps.iter();
     part.iter().all(|fault| steps.any(|step| step.fault == **fault))
 }
@@ -57,7 +57,7 @@ proptest! {
             .filter(|(at, _)| *at == one || *at == other)
             .map(|(_, step)| &step.fault)
             .collect();
-        let shrunk = block_on(shrink(&schedule, limits(MANY), async |some| Some(holds(some, &matter))));
+        let shrunk = block_on(shrink(&schedule, limits(MANY), async |some| Some(contains_in_order(some, &matter))));
         prop_assert_eq!(faults(&shrunk.schedule), matter);
         prop_assert_eq!(shrunk.ended, SearchEnd::Shortest);
         prop_assert_eq!(shrunk.schedule.violations(), [""; 0]);

@@ -14,12 +14,13 @@ use crate::error::Error;
 /// The images that the harness builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The image of the mesh's containers, equal to that of `compose/Dockerfile` except for its Cargo profile `image`, which
-    /// compiles faster.
+    /// The image of the mesh's containers. It equals that of `compose/Dockerfile`, but is compiled in the Cargo profile
+    /// `image`, which takes less time.
     Mesh,
-    /// The same in the `release` profile, for measurements; by convention called [`RELEASE_IMAGE`].
+    /// The image of the mesh's containers, compiled in the `release` profile, for measurements; by convention called
+    /// [`RELEASE_IMAGE`].
     Release,
-    /// The same with failpoints in the sidecar; by convention called [`FAILPOINTS_IMAGE`].
+    /// The image of the mesh's containers with failpoints in the sidecar; by convention called [`FAILPOINTS_IMAGE`].
     Failpoints,
     /// The image of helpers that cut connections between containers; called [`NETCUT_IMAGE`].
     Netcut,
@@ -117,11 +118,11 @@ pub struct Ready {
     pub cached: bool,
 }
 
-/// Looks up the image `name` again, which existed before.
+/// Looks up the image `name`, which has existed in this run.
 ///
 /// # Errors
 /// It has been removed, or the engine fails.
-pub async fn again(engine: &Engine, name: &str) -> Result<Image, Error> {
+pub async fn reread(engine: &Engine, name: &str) -> Result<Image, Error> {
     engine.image(name).await?.ok_or_else(|| {
         Error::environment(
             format!("the image {name} has been removed while it was in use"),
@@ -183,7 +184,7 @@ pub async fn ensure(
     engine.import_image(name, tar, changes).await?;
     engine.remove_outdated_images().await?;
     Ok(Ready {
-        image: again(engine, name).await?,
+        image: reread(engine, name).await?,
         cached: false,
     })
 }

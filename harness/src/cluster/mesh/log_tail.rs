@@ -11,7 +11,7 @@ const LOG_LINES: usize = 10;
 const ENDED_LOG_LINES: usize = 20;
 
 impl Mesh {
-    /// Adds the containers' last log lines to a failed check; other errors stay as they are.
+    /// Adds the last log lines of the containers to a failed check that has none; returns other errors unchanged.
     pub async fn with_logs(&self, error: Error) -> Error {
         match error {
             Error::Check(mut failure) if failure.logs.is_empty() => {
@@ -22,7 +22,7 @@ impl Mesh {
         }
     }
 
-    /// A failed check with the containers' last log lines.
+    /// Makes the error of a failed check, with the last log lines of the containers.
     pub(super) async fn failure(&self, expected: String, seen: String) -> Error {
         let (logs, unshown) = self.log_tails().await;
         Error::Check(Box::new(CheckFailure {
@@ -38,7 +38,7 @@ impl Mesh {
         self.log_tails().await.0
     }
 
-    /// The lines of [`Mesh::logs`], and the names of the containers that are left out.
+    /// The lines of [`Mesh::logs`], and the names of the containers whose lines are left out.
     async fn log_tails(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
         let looked = self.nodes.iter().map(async |node: &Node| {
             let look = self.engine.container(&node.container.id).await;

@@ -129,7 +129,7 @@ impl MeshSpec {
         cut: &NetworkCut,
     ) -> Result<String, Error> {
         let labels = self.ownership.labels();
-        let image = image::again(engine, image::NETCUT_IMAGE).await?;
+        let image = image::reread(engine, image::NETCUT_IMAGE).await?;
         Ok(engine.cut_network(&image, container, cut, &labels).await?)
     }
 }

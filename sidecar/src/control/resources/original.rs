@@ -69,7 +69,7 @@ pub(super) fn worker() -> EventLoopGroup {
     threads(WORKER, &["(worker-el0)", "(worker-el1)"])
 }
 
-/// Of a server group.
+/// The fields of a server group that cannot be set.
 pub(super) const CHECK_FIELDS: &[Unsupported] = &[Unsupported {
     name: "eventLoopGroup",
     // The original's own text, which its error messages show.
@@ -79,7 +79,7 @@ pub(super) const CHECK_FIELDS: &[Unsupported] = &[Unsupported {
     in_update: true,
 }];
 
-/// Of a listener.
+/// The fields of a listener that cannot be set.
 pub(super) const LISTENER_FIELDS: &[Unsupported] = &[
     Unsupported {
         name: "acceptorLoopGroup",

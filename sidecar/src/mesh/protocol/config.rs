@@ -25,7 +25,8 @@ pub struct Config {
     // Search
     /// Addresses nearest to our own that are searched in every round.
     pub search_near: usize,
-    /// The same on loopback, which resolves no addresses, until the node is settled.
+    /// Addresses nearest to our own that are searched in every round on loopback, which resolves no addresses, until
+    /// the node is settled.
     pub search_near_loopback: usize,
     /// Rounds over the near addresses before a node counts as settled: the datagrams of the first may be lost.
     pub search_min_rounds: u32,
@@ -45,7 +46,8 @@ pub struct Config {
     /// holds an entry of the kernel's neighbour table (1024, shared by all containers of a machine) for 3 s: at this
     /// pace a node holds about 60 of them.
     pub search_far_pause: Duration,
-    /// The same in later sweeps while a peer is up; longer in a large mesh, whose nodes share the work.
+    /// Pause between two of the other addresses in later sweeps while a peer is up; longer in a large mesh, whose
+    /// nodes share the work.
     pub search_far_settled_pause: Duration,
     /// `inform` answers per second, to all senders together; bounds what forged searches can make a node send.
     pub informs_per_second: u32,
@@ -65,7 +67,7 @@ pub struct Config {
     // Checks by exchanges, of peers that are up
     /// Interval between two checks of a peer that does not gossip.
     pub check_interval: Duration,
-    /// The same for a peer that gossips. Effectively never: probes replace exchange checks.
+    /// Interval between two checks of a peer that gossips. Effectively never: probes replace exchange checks.
     pub check_interval_probed: Duration,
     /// Timeout for a check, for a list, or for announcing a change.
     pub check_timeout: Duration,
@@ -78,7 +80,8 @@ pub struct Config {
     /// Time that each peer adds to the interval between two probes of one peer, so that a node's probes per second
     /// are bounded however large the mesh is. Lower detects sooner and costs datagrams.
     pub probe_share: Duration,
-    /// Deducted from that interval, for the round trip and because a small mesh has datagrams to spare.
+    /// Constant that is subtracted from the sum of those times. It makes up for the round trip, and shortens the
+    /// interval of a small mesh, which has datagrams to spare. Higher detects sooner and costs datagrams.
     pub probe_lead: Duration,
     /// Wait for the answer to the first probe before the second is sent. Below the usual round trip, each probe
     /// costs two datagrams.
@@ -89,23 +92,26 @@ pub struct Config {
     pub probe_jitter: f64,
     /// Upper bound of that jitter: the second of a pair waits for the latest moment of the first.
     pub probe_max_jitter: Duration,
-    /// Growth factor of the interval above which a scheduled probe is postponed in proportion. Without it, the nodes
-    /// of a mesh that starts would all be probed at the pace of a small mesh.
+    /// Ratio of the current interval to the one when a probe was scheduled, above which the probe is postponed in
+    /// proportion. Without it, the nodes of a mesh that starts would all be probed at the pace of a small mesh.
     pub probe_stretch: f64,
-    /// Consecutive unanswered probes that take a peer down. Lower detects sooner and mistakes loss for death.
+    /// Consecutive unanswered probes that take a peer down, when the next one would be due. Lower detects sooner and
+    /// mistakes loss for death.
     pub probes_until_down: u32,
-    /// Unanswered probes after which the peer is also checked by an exchange, which a kernel may refuse at once.
-    /// Lower costs an exchange for each lost datagram if round trips are long.
+    /// Probes sent to a peer since it was last heard, the current one included, with which it is also checked by an
+    /// exchange, which a kernel may refuse at once. Lower costs an exchange for each lost datagram if round trips are
+    /// long.
     pub probes_until_check: u32,
     /// Time that each peer that is down adds to the interval between two probes of one of them.
     pub probe_down_share: Duration,
-    /// Period in which all of those are probed once one of them is back: a partition may have healed.
+    /// Period in which all peers that are down are probed once one of them is back: a partition may have healed.
     pub probe_recovery: Duration,
 
     // Suspicion
-    /// Unanswered probes after which a suspicion is broadcast. Lower also broadcasts mere packet loss.
+    /// Probes sent to a peer since it was last heard, the current one included, with which a suspicion is broadcast.
+    /// Lower also broadcasts mere packet loss.
     pub probes_until_suspicion: u32,
-    /// The same for a peer that others suspect. At 1, everybody would probe a peer that is alive.
+    /// That number of probes for a peer that others suspect. At 1, every node would probe a peer that is alive.
     pub probes_until_reported_suspicion: u32,
     /// Silence of a peer after which a reported suspicion makes a node probe it.
     pub suspicion_silence: Duration,

@@ -62,7 +62,8 @@ pub enum PeerState {
         failed_checks: u32,
         /// Failed checks since its last sign of life. Each doubles the pause before the next.
         backoff: u32,
-        /// It was heard of soon after it was forgotten. It may be an echo, and expires after its checks.
+        /// It was heard of soon after it was forgotten, so the news may be stale. It expires once `checks_until_down`
+        /// checks have failed.
         echo: bool,
     },
     /// Up.
@@ -76,7 +77,7 @@ pub enum PeerState {
     Suspect {
         /// Its vital signs.
         vitals: Vitals,
-        /// Unanswered probes since it was last heard.
+        /// Probes sent since it was last heard.
         probes: u32,
         /// Another peer suspects it as well.
         reported: bool,
@@ -85,11 +86,11 @@ pub enum PeerState {
     Down {
         /// When it went down.
         since: Duration,
-        /// As in Unverified.
+        /// See [`PeerState::Unverified`].
         source: Source,
-        /// As in Unverified.
+        /// See [`PeerState::Unverified`].
         backoff: u32,
-        /// No datagram has come since.
+        /// No datagram has come since it went down.
         silent: bool,
     },
     /// Gone for good.
@@ -128,9 +129,9 @@ pub enum PeerEvent {
     Verified,
     /// It has gossiped or answered.
     Heard,
-    /// The next probe is due, so the one before was not answered.
+    /// A probe is due. If one is pending, it was missed.
     ProbeDue,
-    /// Another peer suspects it or has it down.
+    /// Another peer reports it as suspected or down.
     Suspected,
     /// An exchange with it has failed.
     CheckFailed,
@@ -145,7 +146,7 @@ pub enum PeerEvent {
 /// The effect of an event on the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It is as up or as down as it was.
+    /// It neither came up nor went down.
     None,
     /// It has come up.
     CameUp,
@@ -234,7 +235,7 @@ impl Peer {
         }
     }
 
-    /// Unanswered probes since it was last heard.
+    /// Probes sent since it was last heard.
     pub fn unanswered(&self) -> u32 {
         match self.state {
             PeerState::Alive { probe_pending, .. } => u32::from(probe_pending),

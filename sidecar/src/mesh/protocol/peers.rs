@@ -46,7 +46,8 @@ impl Protocol {
         heard
     }
 
-    /// Forgets a peer; `why` if its loss may be worth a report.
+    /// Forgets a peer. If `why` has a reason and the peer was up, reports its departure. The reason also decides if its
+    /// services only go down or are dropped.
     pub(super) fn forget(&mut self, now: Duration, endpoint: SocketAddr, why: Option<Departure>) {
         if let Some(why) = why
             && let Some(peer) = self.membership.get(endpoint).filter(|peer| peer.is_up())

@@ -4,7 +4,7 @@
 //! are probed in turn, at a rate that is bounded however large the mesh is. A probe is a sign of life of its sender
 //! as well, so a pair needs only one per interval: the lower endpoint probes first, the other only if it does not.
 //!
-//! | unanswered probes | what follows |
+//! | probes sent since it was last heard, this one included | what follows |
 //! |---|---|
 //! | 1 | another after `probe_timeout` |
 //! | 2 and more | another after `probe_retry` |
