@@ -17,7 +17,7 @@ use crate::text_file::read;
 use crate::{app, http_probe, mesh};
 
 const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
-    "THIS BUILD HAS FAILPOINTS, see SIDECAR_FAILPOINT. It is for testing the tests only."
+    "THIS BUILD HAS FAILPOINTS, see SIDECAR_FAILPOINT. It only serves to check the tests."
 } else {
     ""
 };
@@ -26,7 +26,7 @@ const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own lis
                           SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG \
                           sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
 
-/// The proxy beside every service of the mesh
+/// The proxy that runs beside each service of the mesh
 #[derive(Debug, Parser)]
 #[command(
     name = "sidecar",
@@ -53,7 +53,7 @@ enum Sub {
 struct ProbeArgs {
     /// URL to request, for instance http://127.0.0.1:9090/readyz
     url: String,
-    /// Timeout of the answer, in seconds
+    /// Timeout for the answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     timeout: Duration,
 }
@@ -73,7 +73,7 @@ struct RunArgs {
     /// Address for commands over HTTP, for instance 127.0.0.1:18080; services register themselves there
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     http_controller: Option<SocketAddr>,
-    /// File with the token that requests to --http-controller must show; or set SIDECAR_HTTP_TOKEN
+    /// File with the token that requests to --http-controller must present; or set SIDECAR_HTTP_TOKEN
     #[arg(long, value_name = "FILE", requires = "http_controller")]
     http_token_file: Option<PathBuf>,
     /// Address for commands over the redis protocol, for instance 127.0.0.1:16379
@@ -88,16 +88,16 @@ struct RunArgs {
     /// Address of /healthz, /readyz, /mesh and /metrics (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
-    /// Number of threads that carry connections; by default the number of processors
+    /// Number of threads that relay connections; by default one per processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
     /// Format of the log
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Time that the program has to exit after a signal before it is killed, in seconds
+    /// Time from a signal until the program is killed, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     program_grace: Duration,
-    /// Time that connections have to finish when the sidecar stops, in seconds
+    /// Time until open connections are aborted when the sidecar stops, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     drain: Duration,
     /// Stop as on SIGTERM when standard input ends; its content is discarded, and the program's own is empty
@@ -115,7 +115,7 @@ pub enum Task {
     Probe {
         /// The URL.
         url: String,
-        /// Timeout of the answer.
+        /// Timeout for the answer.
         timeout: Duration,
     },
     /// Run a sidecar.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 /// When there is no answer before the timeout, or its status is not 2xx.
 pub async fn get(url: &str, timeout: Duration) -> anyhow::Result<()> {
     match tokio::time::timeout(timeout, ask(url)).await {
-        Ok(outcome) => outcome.with_context(|| format!("{url} did not answer well")),
+        Ok(outcome) => outcome.with_context(|| format!("the probe of {url} failed")),
         Err(_) => bail!("{url} did not answer within {} s", timeout.as_secs_f64()),
     }
 }

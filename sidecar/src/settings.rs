@@ -32,7 +32,7 @@ pub struct Settings {
     pub(crate) program: Vec<String>,
 }
 
-/// The address of a controller, and the credential that its callers must show.
+/// The address of a controller, and the credential that its callers must present.
 #[derive(Debug)]
 pub(crate) struct ControllerAddress {
     pub(crate) address: SocketAddr,

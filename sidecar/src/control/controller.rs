@@ -66,7 +66,7 @@ impl Controller {
         Self { pinned, ..self }
     }
 
-    /// Sets the workers that carry the connections of its listeners.
+    /// Sets the workers that relay the connections of its listeners.
     #[must_use]
     pub fn with_workers(self, workers: Workers) -> Self {
         self.state().running.workers = workers;

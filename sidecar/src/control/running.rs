@@ -22,7 +22,7 @@ use crate::proxy::workers::Workers;
 /// The running parts of the configuration, by name.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// The threads that carry the listeners' connections.
+    /// The threads that relay the listeners' connections.
     pub(super) workers: Workers,
     /// Limits of each listener.
     pub(super) limits: Limits,

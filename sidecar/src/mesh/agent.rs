@@ -44,7 +44,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The node's name cannot go over the wire.
-    #[error("the host name, which is the node's name, does not fit the protocol")]
+    #[error("the host name, which is the node's name, is not a valid name in the protocol")]
     Name(#[from] Malformed),
 }
 
@@ -166,7 +166,7 @@ impl Mesh {
         // The driver bounds its own leave by `limit`; the rest only drops connections.
         let ended = tokio::time::timeout(limit + Duration::from_secs(1), self.tasks.wait()).await;
         if ended.is_err() {
-            tracing::warn!("discovery: not ended in time, stopped");
+            tracing::warn!("discovery: did not end in time and is aborted");
             self.stop.cancel();
         }
     }

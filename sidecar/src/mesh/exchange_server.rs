@@ -104,7 +104,7 @@ impl ExchangeServer {
         }
         let permit = tokio::time::timeout(PERMIT_TIMEOUT, self.large.permit(from)).await;
         let permit = permit.map_err(|_| {
-            let message = "too many large bodies at a time, try again";
+            let message = "too many large bodies at once; try again";
             (StatusCode::SERVICE_UNAVAILABLE, message.to_owned())
         })?;
         let body = body(request, kind).await?;

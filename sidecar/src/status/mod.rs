@@ -87,7 +87,7 @@ impl Status {
             },
             _ => http::text(
                 StatusCode::NOT_FOUND,
-                "here are /healthz, /readyz, /mesh and /metrics\n",
+                "expected /healthz, /readyz, /mesh or /metrics\n",
             ),
         }
     }

@@ -43,7 +43,7 @@ fn listeners(page: &mut Page, listeners: &[ListenerView]) {
     for l in listeners {
         metric.sample(&labels(l), l.totals.connections);
     }
-    let help = "Clients' connections open now.";
+    let help = "Open connections of clients.";
     let mut metric = page.metric("sidecar_listener_active_connections", MetricType::Gauge, help);
     for l in listeners {
         metric.sample(&labels(l), l.totals.active);
@@ -120,7 +120,7 @@ fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
     for row in rows {
         metric.sample(&row.labels, row.connects.failovers);
     }
-    let mut metric = page.metric(names.active, MetricType::Gauge, "Connections open now.");
+    let mut metric = page.metric(names.active, MetricType::Gauge, "Open connections.");
     for row in rows {
         metric.sample(&row.labels, row.totals.active);
     }
@@ -239,7 +239,7 @@ fn process(page: &mut Page) {
         page.metric(
             "process_cpu_seconds_total",
             MetricType::Counter,
-            "User and system time.",
+            "User and system CPU time.",
         )
         .sample(&[], seconds);
     }
