@@ -15,7 +15,7 @@ use super::wrr;
 pub struct Tried(Vec<SocketAddr>);
 
 impl Tried {
-    /// Nothing tried yet.
+    /// No address tried yet.
     pub fn new() -> Self {
         Self::default()
     }

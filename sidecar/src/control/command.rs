@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_command_is_parsed_to_the_same(statement in arbitrary::any_command()) {
+        fn a_written_command_parses_to_the_same_command(statement in arbitrary::any_command()) {
             let command = statement.command();
             let line = command.to_string();
             let read = line.parse::<Command>().map_err(|e| TestCaseError::fail(format!("{line}: {e}")))?;

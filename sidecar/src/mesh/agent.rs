@@ -146,7 +146,7 @@ impl Mesh {
         self.instances.clone()
     }
 
-    /// What the node knows.
+    /// Its view of the mesh.
     pub fn view(&self) -> watch::Receiver<Arc<View>> {
         self.view.clone()
     }

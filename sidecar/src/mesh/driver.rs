@@ -40,7 +40,7 @@ pub(super) struct Driver {
     pub(super) stop: CancellationToken,
 }
 
-/// What the driver waits for.
+/// An input of the driver's loop.
 enum Input {
     Event(Event),
     /// An exchange has ended; the endpoint is set if its peer has announced that it gossips.

@@ -48,7 +48,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Idle timeout: a connection without a byte in either direction for this time is closed.
     pub idle: Duration,
-    /// What a connection does after a failed attempt to connect to an endpoint.
+    /// The reaction to a failed attempt to connect to an endpoint.
     pub on_connect_failure: OnFailure,
 }
 

@@ -223,7 +223,7 @@ fn contested(lone: &mut Lone, other: &Node, another: &Node) -> Asked {
 }
 
 #[test]
-fn a_contested_endpoint_is_asked_who_it_is() {
+fn a_contested_endpoint_is_asked_for_its_identity() {
     let (mut lone, other, another) = (Lone::new(), node("other", 2), node("another", 2));
     let asked = contested(&mut lone, &other, &another);
     let answered = lone.sent.iter().any(|(to, datagram)| {

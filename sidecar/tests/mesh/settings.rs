@@ -38,7 +38,7 @@ discovery.search.max_udp_port = 31000
 }
 
 #[test]
-fn every_setting_is_taken() {
+fn every_setting_is_applied() {
     let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\n\
                 discovery.node_name = one\ndiscovery.udp_sock_port=1\n\
                 discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
@@ -82,7 +82,7 @@ fn all_errors_are_reported_at_once_with_line_and_key() {
 }
 
 #[test]
-fn settings_that_do_not_fit_together_are_refused() {
+fn contradictory_settings_are_refused() {
     for (text, line, word, said) in [
         (
             "discovery.search.mask = 11",
@@ -132,7 +132,7 @@ fn settings_that_do_not_fit_together_are_refused() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "(discovery\\.(nic|ip_type|udp_port|search\\.mask|search\\.max_udp_port) ?= ?\\PC{0,6}\n|\\PC{0,20}\n){0,8}") {
+    fn arbitrary_text_does_not_panic(text in "(discovery\\.(nic|ip_type|udp_port|search\\.mask|search\\.max_udp_port) ?= ?\\PC{0,6}\n|\\PC{0,20}\n){0,8}") {
         let _ = DiscoverySettings::parse("f", &text);
     }
 }

@@ -55,7 +55,7 @@ fn request(statement: &Statement) -> (Method, String) {
 
 proptest! {
     #[test]
-    fn a_request_means_what_the_words_mean(statement in arbitrary::any_command()) {
+    fn a_request_and_its_words_are_the_same_command(statement in arbitrary::any_command()) {
         let (method, path) = request(&statement);
         let Some((route, names)) = find(&method, &path) else {
             return Err(TestCaseError::fail(format!("{}: no route for {method} {path}", statement.words())));

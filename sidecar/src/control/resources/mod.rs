@@ -253,7 +253,7 @@ impl fmt::Display for Resource {
 }
 
 impl Add {
-    /// What identifies the resource.
+    /// The resource's identity.
     #[must_use]
     pub fn id(&self) -> Id {
         self.inner().id()

@@ -40,7 +40,7 @@ pub(super) const SPEC: Spec = Spec {
 
 /// `add security-group-rule NAME to security-group NAME network .. protocol .. port-range .. default ..`
 ///
-/// It is added after the rules that are there.
+/// Adds the rule after the existing ones.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Add {

@@ -186,14 +186,14 @@ impl Change for Update {
     }
 }
 
-/// A server group as it runs.
+/// A running server group.
 #[derive(Debug, Clone)]
 pub struct GroupView {
     /// Its name.
     pub name: String,
-    /// How its servers are checked.
+    /// The configuration of its health checks.
     pub check: CheckConfig,
-    /// How it selects a server.
+    /// Its balancing method.
     pub method: Method,
     /// Its servers: the configured ones, then the mesh's.
     pub servers: Vec<ServerView>,
@@ -223,7 +223,7 @@ pub(super) fn view(read: &Read<'_>, name: &str) -> Result<GroupView, CommandErro
     })
 }
 
-/// What `list-detail` shows of it.
+/// The line that `list-detail` shows.
 pub(super) fn line(group: &GroupView) -> String {
     let CheckConfig {
         timeout,

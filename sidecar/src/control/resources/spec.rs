@@ -158,7 +158,7 @@ impl Key {
         }
     }
 
-    /// It is two fields in JSON.
+    /// Maps the key to two fields in JSON.
     pub(super) const fn fields(self, first: Field, second: Field) -> Self {
         Self {
             fields: [Some(first), Some(second)],

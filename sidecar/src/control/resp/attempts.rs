@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_starts_afresh_after_a_while() {
+    fn the_record_of_an_address_expires() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         for _ in 0..10 {
             attempts.wrong(A, now);

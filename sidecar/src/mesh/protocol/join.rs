@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn of_each_pair_exactly_one_initiates_and_each_node_half_of_its_pairs() {
+    fn exactly_one_node_of_a_pair_initiates_and_each_node_half_of_its_pairs() {
         for one in 1..=20 {
             let mine = (1..=20).filter(|other| {
                 let (one, other) = (node(one).endpoint(), node(*other).endpoint());

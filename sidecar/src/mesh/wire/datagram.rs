@@ -15,7 +15,7 @@ pub const MAX_DATAGRAM: usize = 2048;
 const VERSION: i64 = 1;
 const TYPE: &str = "search, inform or leave";
 
-/// What a datagram is for.
+/// The type of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DatagramKind {

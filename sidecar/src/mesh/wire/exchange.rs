@@ -89,7 +89,7 @@ pub enum Request {
     Remove(NodeChange),
     /// The sender's hash.
     Hash(Arc<str>),
-    /// Everything that the sender knows.
+    /// All lists that the sender knows.
     Sync(Vec<NodeServices>),
 }
 

@@ -61,7 +61,7 @@ impl Scalar<'_> {
 pub(super) enum Wrong {
     /// It is of this kind.
     Kind(&'static str),
-    /// Something else.
+    /// Another reason.
     Because(String),
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn redis_cli(
     }
 }
 
-/// What redis-cli printed.
+/// The output of redis-cli.
 pub(crate) fn text(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text + &String::from_utf8_lossy(&output.stderr)

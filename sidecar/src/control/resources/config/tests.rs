@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn the_commands_of_a_configuration_make_it_again(changes in prop::collection::vec(arbitrary::change(), 0..60)) {
+    fn the_commands_of_a_configuration_recreate_it(changes in prop::collection::vec(arbitrary::change(), 0..60)) {
         let mut config = Config::default();
         for change in &changes {
             let _ = change.command().configure(&mut config);
