@@ -191,6 +191,11 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "remove it and add it again",
         ),
         (
+            "list bytes-in in server-group sg0",
+            "bytes-in",
+            "`in tcp-lb NAME` or `in socks5-server NAME` is missing",
+        ),
+        (
             "list bytes-in in server s",
             "bytes-in",
             "`in server-group NAME` is missing",

@@ -90,15 +90,18 @@ impl Resource {
                 format!("{word} does not go with `{action} {self}`"),
             ));
         }
-        // The places that can follow the longest prefix of the given places that fits.
-        let following = |given: &[Self]| {
+        // The places that complete the longest prefix of the given places that fits.
+        let completing = |given: &[Self]| {
             let places = fitting.clone().map(|(_, places)| places);
-            let next = places.filter_map(|places| places.strip_prefix(given)?.first().copied());
-            next.collect::<Vec<Self>>()
+            let last = places.filter_map(|places| match places.strip_prefix(given) {
+                Some([last]) => Some(*last),
+                _ => None,
+            });
+            last.collect::<Vec<Self>>()
         };
-        let mut parts = (0..=given.len()).rev().map(|length| following(&given[..length]));
-        let next = parts.find(|next| !next.is_empty()).unwrap_or_default();
-        let expected: Vec<String> = next
+        let mut parts = (0..=given.len()).rev().map(|length| completing(&given[..length]));
+        let missing = parts.find(|places| !places.is_empty()).unwrap_or_default();
+        let expected: Vec<String> = missing
             .iter()
             .map(|place| format!("`{preposition} {place} NAME`"))
             .collect();
