@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn version_texts_do_not_break_markdown() {
+    fn version_texts_are_escaped_in_markdown() {
         let text = results().markdown();
         assert!(text.contains("- nginx: nginx 1 \\| 2\n"), "{text}");
         assert!(text.contains("|  | req/s | p99 | failed |\n|---|---:|---:|---:|\n"));

@@ -51,9 +51,9 @@ mod tests {
                     response_bytes,
                     keep_open,
                 };
-                let mut wire = Vec::new();
-                request.write(&mut wire).unwrap();
-                assert_eq!(BackendRequest::read(&mut wire.as_slice()).unwrap(), request);
+                let mut bytes = Vec::new();
+                request.write(&mut bytes).unwrap();
+                assert_eq!(BackendRequest::read(&mut bytes.as_slice()).unwrap(), request);
             }
         }
         assert!(BackendRequest::read(&mut [0; 7].as_slice()).is_err());

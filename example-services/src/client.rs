@@ -16,16 +16,16 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path, host or header is not valid HTTP.
-    #[error("cannot form the request")]
+    #[error("the request is not valid HTTP")]
     Request(#[from] hyper::http::Error),
     /// The connection broke, or the answer is not HTTP.
-    #[error("no complete HTTP answer")]
+    #[error("no complete HTTP response")]
     Http(#[from] hyper::Error),
     /// The connection broke within the body.
-    #[error("the answer's body broke off")]
+    #[error("the response's body is incomplete")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The body exceeds [`MAX_BODY`].
-    #[error("the answer's body is longer than {MAX_BODY} bytes")]
+    #[error("the response's body is longer than {MAX_BODY} bytes")]
     TooLong,
 }
 

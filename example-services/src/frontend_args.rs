@@ -27,9 +27,12 @@ impl FrontendArgs {
     pub(crate) fn run(self) -> ExitCode {
         program::run(async move |stop| {
             distinct(&self.backends)?;
-            let listener = TcpListener::bind(self.listen)
-                .await
-                .with_context(|| format!("cannot listen on {} (--listen says where)", self.listen))?;
+            let listener = TcpListener::bind(self.listen).await.with_context(|| {
+                format!(
+                    "cannot listen on {} (set another address with --listen)",
+                    self.listen
+                )
+            })?;
             let config = Config {
                 socks5: self.socks5,
                 backends: self.backends,

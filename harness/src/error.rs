@@ -14,7 +14,7 @@ pub enum Error {
         advice: String,
     },
     /// The mesh does not behave as expected.
-    #[error("the mesh did not behave as it should\n{0}")]
+    #[error("the mesh did not behave as expected\n{0}")]
     Check(Box<CheckFailure>),
     /// The user interrupted the command.
     #[error("interrupted")]

@@ -18,13 +18,13 @@ impl Interrupts {
     /// Signal handlers cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let interrupts = Self::default();
-        let heard = interrupts.clone();
+        let handle = interrupts.clone();
         let mut signals = Signals::new()?;
         tokio::spawn(async move {
             signals.next().await;
-            heard.stop.cancel();
+            handle.stop.cancel();
             signals.next().await;
-            heard.force.cancel();
+            handle.force.cancel();
         });
         Ok(interrupts)
     }

@@ -30,9 +30,9 @@ async fn up_runs_until_it_is_interrupted_and_removes_its_mesh() {
 
         let second = mesh.harness(&["up"]).await.unwrap();
         assert_eq!(second.code, Some(2), "{second:#?}");
-        let whose = format!("`harness up` is running as process {}", up.id().unwrap());
+        let owner = format!("`harness up` is running as process {}", up.id().unwrap());
         assert!(
-            second.errors.contains(&whose) && second.errors.contains("what to do"),
+            second.errors.contains(&owner) && second.errors.contains("what to do"),
             "{second:#?}"
         );
         assert_eq!(

@@ -52,7 +52,7 @@ async fn status_reports_a_container_that_compose_stopped() {
 }
 
 #[tokio::test]
-async fn a_mesh_that_compose_started_is_shown_refused_to_up_and_removed_by_down() {
+async fn status_shows_up_refuses_and_down_removes_a_mesh_that_compose_started() {
     let Some(mesh) = Mesh::on_docker().await.unwrap() else {
         return;
     };

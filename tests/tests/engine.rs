@@ -285,15 +285,15 @@ async fn a_cut_and_its_healing_are_active_when_their_calls_return() {
     let quick = Duration::from_millis(500);
     assert!(fixture.answers(LIMIT).await);
     for _ in 0..2 {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let helper = fixture
             .cut_network(&NetworkCut::Block(vec![fixture.gateway]))
             .await;
-        println!("cut after {:?}", begun.elapsed());
+        println!("cut after {:?}", started_at.elapsed());
         assert!(!fixture.answers(quick).await);
-        let begun = Instant::now();
+        let started_at = Instant::now();
         fixture.docker.heal_network(&helper).await.unwrap();
-        println!("healed after {:?}", begun.elapsed());
+        println!("healed after {:?}", started_at.elapsed());
         assert!(fixture.answers(LIMIT).await);
         assert!(fixture.docker.container(&helper).await.is_err(), "it is gone");
     }

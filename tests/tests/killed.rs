@@ -40,14 +40,16 @@ async fn kill_up(engine: Engine) {
 async fn kill_test(engine: Engine) {
     let arguments = ["test", "--filter", "alternation", "--repeat", "50"];
     let mut test = tests::spawn(&engine, &arguments).await.unwrap();
-    let begun = async || match Watchdog::of(&test).await.unwrap() {
+    let run_started = async || match Watchdog::of(&test).await.unwrap() {
         None => Err(vec!["it has no watchdog".to_owned()]),
         Some(Watchdog { run, .. }) => match labelled(&engine, label::RUN, &run).await.unwrap() {
             there if there.len() == 6 => Ok(run),
             there => Err(there),
         },
     };
-    let run = wait::until(BEGIN_LIMIT, PERIOD, begun, |_| {}).await.unwrap();
+    let run = wait::until(BEGIN_LIMIT, PERIOD, run_started, |_| {})
+        .await
+        .unwrap();
     signal(&test, "KILL").await.unwrap();
     assert_eq!(end(&mut test).await.unwrap().code(), None);
     until_gone(&engine, label::RUN, &run).await;

@@ -13,7 +13,7 @@ pub(super) fn run(target: &Target, concurrency: usize, bytes: u64) -> io::Result
         response_bytes: bytes.div_ceil(concurrency.max(1) as u64),
         keep_open: false,
     };
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let reports = thread::scope(|scope| {
         let threads: Vec<_> = (0..concurrency)
             .map(|_| thread::Builder::new().spawn_scoped(scope, || transfer(target, request)))
@@ -26,7 +26,7 @@ pub(super) fn run(target: &Target, concurrency: usize, bytes: u64) -> io::Result
         )
     })?;
     let mut all = LoadReport {
-        elapsed: begun.elapsed(),
+        elapsed: started_at.elapsed(),
         ..LoadReport::default()
     };
     reports.into_iter().for_each(|report| all.merge(report));

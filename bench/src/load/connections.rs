@@ -18,8 +18,8 @@ pub(super) fn run(
     duration: Duration,
     exchange: impl Fn(&mut [u8]) -> io::Result<Option<String>> + Sync,
 ) -> io::Result<LoadReport> {
-    let begun = Instant::now();
-    let until = begun + duration;
+    let started_at = Instant::now();
+    let until = started_at + duration;
     let threads = thread::scope(|scope| {
         let threads: Vec<_> = (0..concurrency)
             .map(|_| thread::Builder::new().spawn_scoped(scope, || client(&exchange, until)))
@@ -31,7 +31,7 @@ pub(super) fn run(
                 .collect::<Vec<_>>(),
         )
     })?;
-    let elapsed = begun.elapsed();
+    let elapsed = started_at.elapsed();
     let mut all = LoadReport {
         elapsed,
         ..LoadReport::default()

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn haproxy_splices_only_if_asked_to() {
+    fn haproxy_splices_only_if_requested() {
         assert!(config(PeerProxy::Haproxy, true, None).contains("splice"));
         assert!(!config(PeerProxy::Haproxy, false, None).contains("splice"));
     }

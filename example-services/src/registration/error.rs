@@ -13,7 +13,7 @@ use crate::client;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No attempt succeeded before the registration timeout.
-    #[error("the sidecar at {sidecar} gave no answer in {}: is it running there? (--sidecar says where)", seconds(*.timeout))]
+    #[error("the sidecar at {sidecar} did not respond within {}: is it running? (set its address with --sidecar)", seconds(*.timeout))]
     GaveUp {
         /// The sidecar's address.
         sidecar: Sidecar,
@@ -26,7 +26,7 @@ pub enum Error {
     #[error("cannot connect to the sidecar")]
     Connect(#[source] std::io::Error),
     /// A request had no answer within this timeout.
-    #[error("no answer in {}", seconds(*.0))]
+    #[error("no response within {}", seconds(*.0))]
     Timeout(Duration),
     /// The connection broke, or the answer is not HTTP.
     #[error(transparent)]

@@ -99,7 +99,7 @@ impl Sidecar {
             }
             if pause == FIRST_PAUSE {
                 tracing::info!(
-                    "not registered at {self} yet: {error}; asking for {} more",
+                    "not registered at {self} yet: {error}; retrying for {} more",
                     seconds(timeout)
                 );
             }

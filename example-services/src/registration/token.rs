@@ -25,7 +25,7 @@ pub enum TokenError {
         source: io::Error,
     },
     /// The content is empty, too long, or more than one line.
-    #[error("{0} holds no token; expected one line of at most {MAX_LENGTH} bytes")]
+    #[error("{0} has no valid token; expected one line of at most {MAX_LENGTH} bytes")]
     Malformed(String),
 }
 

@@ -168,10 +168,10 @@ async fn a_broken_socks5_handshake_is_a_bad_gateway() {
 async fn an_incomplete_or_malformed_answer_is_a_bad_gateway() {
     for (said, reason) in [
         ("", "connection closed before message completed"),
-        ("nonsense\r\n\r\n", "no complete HTTP answer"),
+        ("nonsense\r\n\r\n", "no complete HTTP response"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
-            "the answer's body broke off",
+            "the response's body is incomplete",
         ),
     ] {
         let (frontend, _socks5) = through(Behaviour::Connect(vec![answer_always(said).await]), TIMEOUT).await;
@@ -203,7 +203,7 @@ async fn an_endless_answer_is_a_bad_gateway() {
     assert_eq!(answer.status, 502);
     assert_eq!(
         answer.json()["reason"],
-        "the answer's body is longer than 65536 bytes"
+        "the response's body is longer than 65536 bytes"
     );
 }
 
@@ -274,7 +274,8 @@ async fn a_port_in_use_is_an_error_that_names_the_flag() {
     let address = other.local_addr().expect("its address").to_string();
     let (status, log) = Process::frontend(&["--listen", &address]).end().await;
     assert_eq!(status.code(), Some(1), "{log}");
-    let expected = format!("cannot listen on {address} (--listen says where): Address already in use");
+    let expected =
+        format!("cannot listen on {address} (set another address with --listen): Address already in use");
     assert!(log.contains(&expected), "{log}");
 }
 

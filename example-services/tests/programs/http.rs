@@ -23,7 +23,7 @@ impl Answer {
         let text = String::from_utf8(bytes.to_vec()).expect("an answer in UTF-8");
         let (head, body) = text
             .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("no whole answer: {text:?}"));
+            .unwrap_or_else(|| panic!("no complete response: {text:?}"));
         let status = head
             .split(' ')
             .nth(1)

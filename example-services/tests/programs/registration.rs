@@ -11,7 +11,7 @@ const GET: &str = "GET /api/v1/module/smart-node-delegate/my-service-a_example";
 const DELETE: &str = "DELETE /api/v1/module/smart-node-delegate/my-service-a_example";
 
 #[tokio::test]
-async fn looks_up_registers_and_reads_the_port() {
+async fn a_service_looks_up_and_creates_its_registration_and_reads_the_port() {
     let sidecar = FakeSidecar::start().await;
     let service = Process::service(&["a", "--nic", "eth7", "--sidecar", &sidecar.url]);
     service.logged("registered as my-service-a_example").await;
@@ -40,7 +40,7 @@ async fn zone_and_weight_are_registered_as_given() {
 async fn waits_for_a_sidecar_that_starts_later() {
     let (closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
-    service.logged("cannot connect to the sidecar; asking").await;
+    service.logged("cannot connect to the sidecar; retrying").await;
     let sidecar = FakeSidecar::start_on(closed.listen(8).expect("the sidecar's port"));
     service.logged("registered as").await;
     assert_eq!(get(sidecar.allocated(), "/").await.status, 200);
@@ -53,7 +53,7 @@ async fn gives_up_on_a_sidecar_that_never_starts() {
     let service = Process::service(&["a", "--sidecar", &url, "--registration-limit", "300"]);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(1), "{log}");
-    let expected = format!("the sidecar at {url} gave no answer in 0.3 s: is it running there?");
+    let expected = format!("the sidecar at {url} did not respond within 0.3 s: is it running?");
     assert!(
         log.contains(&expected) && log.contains("Connection refused"),
         "{log}"
@@ -68,7 +68,7 @@ async fn gives_up_on_a_sidecar_that_does_not_answer() {
         .end()
         .await;
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("no answer in 2 s"), "{log}");
+    assert!(log.contains("no response within 2 s"), "{log}");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_port_in_use_is_deregistered() {
 async fn a_stop_while_waiting_for_the_sidecar_exits_with_0() {
     let (_closed, address) = reserved_port();
     let service = Process::service(&["a", "--sidecar", &format!("http://{address}")]);
-    service.logged("cannot connect to the sidecar; asking").await;
+    service.logged("cannot connect to the sidecar; retrying").await;
     service.signal(Signal::TERM);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(0), "{log}");

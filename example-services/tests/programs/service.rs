@@ -116,7 +116,7 @@ async fn a_stop_is_bounded_with_a_silent_client_and_sidecar() {
     service.signal(Signal::INT);
     let (status, log) = service.end().await;
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("cannot deregister: no answer in 1 s"), "{log}");
+    assert!(log.contains("cannot deregister: no response within 1 s"), "{log}");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_percent_loses_nothing_and_a_hundred_everything() {
+    fn zero_percent_loses_no_slice_and_100_percent_loses_every_slice() {
         assert!(slices(0, 7, 1000).iter().all(|lost| !lost));
         assert!(slices(100, 7, 1000).iter().all(|lost| *lost));
     }

@@ -16,7 +16,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// # Errors
 /// The table is too small, or has too few free entries when the wait times out.
 pub(super) async fn wait_for_entries(connections: u64, progress: &Progress) -> Result<(), Error> {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     while let Some(Capacity { total, free }) =
         conntrack::capacity().filter(|capacity| capacity.free < connections)
     {
@@ -28,7 +28,7 @@ pub(super) async fn wait_for_entries(connections: u64, progress: &Progress) -> R
                 "use a shorter --duration, or raise /proc/sys/net/netfilter/nf_conntrack_max",
             ));
         }
-        if begun.elapsed() > TIMEOUT {
+        if started_at.elapsed() > TIMEOUT {
             return Err(Error::environment(
                 format!(
                     "the kernel can track {free} more connections, and the next step needs {connections}"

@@ -80,8 +80,8 @@ fn step(
     };
     let free: Vec<&String> = spec.members.keys().filter(|member| idle(member)).collect();
     let fault = fault(rng, kind, &free)?;
-    let begun = at_ms + fault.takes_ms();
-    let longest = (*ON_MS.end()).min(spec.duration_ms.checked_sub(begun)?);
+    let active_at = at_ms + fault.takes_ms();
+    let longest = (*ON_MS.end()).min(spec.duration_ms.checked_sub(active_at)?);
     let heal_after_ms = match kind {
         FaultKind::Restart => 0,
         _ if longest < *ON_MS.start() => return None,

@@ -179,7 +179,7 @@ impl NetworkFaults {
     }
 
     async fn is_running(&self, container: &str) -> bool {
-        let look = self.engine.container(container).await;
-        look.is_ok_and(|container| container.state != "exited")
+        let inspected = self.engine.container(container).await;
+        inspected.is_ok_and(|container| container.state != "exited")
     }
 }

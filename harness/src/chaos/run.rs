@@ -61,7 +61,7 @@ impl Experiment {
         let project = mesh.topology().project.clone();
         let timeline = Timeline::start(&self.engine, &self.ownership.run, &self.topology);
         let traffic = Traffic::start(&mesh.routes()?, PACE);
-        let (recording, begun) = (traffic.recording(), SystemTime::now());
+        let (recording, started_at) = (traffic.recording(), SystemTime::now());
         let mut labels = self.ownership.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());
         let names = mesh.topology().members.iter().map(Member::name);
@@ -77,12 +77,12 @@ impl Experiment {
         if let Err(Error::Check(failure)) = &mut result {
             failure.logs = injector.mesh().await.logs().await;
             let window = Window {
-                from: begun,
+                from: started_at,
                 to: SystemTime::now(),
             };
             let about = format!("chaos: seed {}\n{failure}", schedule.seed);
             timeline.catch_up().await;
-            let path = timeline::file(&timeline::directory(&Checkout::find()?), begun, "chaos");
+            let path = timeline::file(&timeline::directory(&Checkout::find()?), started_at, "chaos");
             let written = timeline
                 .write(&path, &about, &[window], recording.timeline_entries())
                 .await;
@@ -107,7 +107,7 @@ impl Experiment {
         schedule: &Schedule,
         on_line: impl Fn(&str),
     ) -> Result<ExperimentResult, Error> {
-        let begun = injector.traffic().now();
+        let started_at = injector.traffic().now();
         let injected = execute(injector, schedule, |at, event, fault| {
             if let Some(line) = line(at, event, fault) {
                 on_line(&line);
@@ -115,8 +115,8 @@ impl Experiment {
         });
         let mut injected = injected.await?;
         for fault in &mut injected {
-            fault.from += begun;
-            fault.until += begun;
+            fault.from += started_at;
+            fault.until += started_at;
         }
         let healed = Instant::now();
         on_line("all faults are healed");

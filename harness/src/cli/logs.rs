@@ -313,10 +313,10 @@ mod tests {
             log(2, &[]),
         ];
         let ends = [Some("4"), Some("3"), None];
-        let there = all.iter_mut().zip(ends);
-        let there = there.map(|(lines, end)| up_to(lines, end.map(str::to_owned)));
-        let there: Vec<Line> = merged(there.collect()).try_collect().await.unwrap();
-        let texts: Vec<&str> = there.iter().map(|line| line.text.as_str()).collect();
+        let existing = all.iter_mut().zip(ends);
+        let existing = existing.map(|(lines, end)| up_to(lines, end.map(str::to_owned)));
+        let existing: Vec<Line> = merged(existing.collect()).try_collect().await.unwrap();
+        let texts: Vec<&str> = existing.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["a", "c", "d", "b"]);
         let next = select_all(all).next().await.unwrap().unwrap();
         assert_eq!(next.text, "later");

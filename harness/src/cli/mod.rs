@@ -34,7 +34,7 @@ Exit codes:
   1    the mesh failed a check (expected, seen, and the logs are printed),
        or another process removed the mesh that `up` keeps running
   2    the environment failed: a port in use, no engine, ...
-       (what to do is printed)
+       (advice is printed)
   130  interrupted
 
 Environment:
@@ -97,7 +97,7 @@ impl Command {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let interrupts = Interrupts::listen().map_err(|error| {
         Error::environment(
             format!("cannot handle signals: {error}"),
@@ -116,11 +116,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     };
     before.check_accepted(command.accepts())?;
     match command {
-        Command::Up(args) => up::run(args, before, begun, interrupts).await,
+        Command::Up(args) => up::run(args, before, started_at, interrupts).await,
         Command::Down(args) => down::run(args.or(before), &interrupts).await,
         Command::Status(args) => status::run(args.or(before)).await,
         Command::Logs(args) => logs::run(args, before, &interrupts).await,
-        Command::Test(args) => test::run(args, &before, begun, interrupts).await,
+        Command::Test(args) => test::run(args, &before, started_at, interrupts).await,
         Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
         Command::Why(args) => why::run(args),
         Command::Chaos(args) => chaos::run(args, &before, interrupts).await,

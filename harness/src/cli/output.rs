@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_changes_no_file() {
+    fn testing_whether_a_path_is_writable_changes_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         writable(&path("new")).unwrap();

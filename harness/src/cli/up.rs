@@ -49,7 +49,7 @@ impl UpArgs {
 pub(super) async fn run(
     args: UpArgs,
     before: MeshArgs,
-    begun: Instant,
+    started_at: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
@@ -79,7 +79,7 @@ pub(super) async fn run(
         .await?;
         let mesh = start(&engine, &checkout, topology, &ready, &ownership, &progress).await?;
         converge(&mesh, timeout, &interrupts, &progress).await?;
-        show(&engine, &mesh, begun).await?;
+        show(&engine, &mesh, started_at).await?;
         if args.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &project));
             progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
@@ -169,8 +169,8 @@ async fn start_lock(checkout: &Checkout) -> Option<FileLock> {
 }
 
 /// Prints the containers and the URLs to try.
-async fn show(engine: &Engine, mesh: &Mesh, begun: Instant) -> Result<(), Error> {
-    let took = seconds(begun.elapsed());
+async fn show(engine: &Engine, mesh: &Mesh, started_at: Instant) -> Result<(), Error> {
+    let took = seconds(started_at.elapsed());
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
     let containers = engine.containers(&project).await?;
     let lines = listing::curl_lines(mesh.topology(), &containers).join("\n");

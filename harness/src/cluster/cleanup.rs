@@ -45,13 +45,13 @@ pub async fn remove_once(engine: &Engine, key: &str, value: &str) -> Result<Vec<
     let (containers, networks) = (containers?, networks?);
     let names = containers.iter().map(|container| container.name.clone());
     let names = names.chain(networks.iter().map(|network| network.name.clone()));
-    let mut there: Vec<String> = names.collect();
+    let mut left: Vec<String> = names.collect();
     let ids = containers.into_iter().map(|container| container.id).collect();
     let mut errors: Vec<_> = engine.remove_all(ids).await.err().into_iter().collect();
     let removals = networks.iter().map(|network| engine.remove_network(&network.id));
     errors.extend(join_all(removals).await.into_iter().filter_map(Result::err));
-    there.extend(errors.iter().map(ToString::to_string));
-    Ok(there)
+    left.extend(errors.iter().map(ToString::to_string));
+    Ok(left)
 }
 
 /// Removes and returns the leftovers of harness processes that have ended. Resources of a running process, of a process
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leftovers_without_a_project_are_swept_too() {
+    async fn leftovers_without_a_project_are_removed_too() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let here = Owner::Process(Process::this()).to_string();
@@ -157,8 +157,11 @@ mod tests {
         }
         let swept = sweep(&engine).await.unwrap();
         assert_eq!(swept.len(), 1, "{swept:?}");
-        let there = engine.networks(label::RUN).await.unwrap();
-        let runs: Vec<_> = there.iter().map(|network| &network.labels[label::RUN]).collect();
+        let networks = engine.networks(label::RUN).await.unwrap();
+        let runs: Vec<_> = networks
+            .iter()
+            .map(|network| &network.labels[label::RUN])
+            .collect();
         assert_eq!(runs, ["runs"]);
         assert!(sweep(&engine).await.unwrap().is_empty());
     }

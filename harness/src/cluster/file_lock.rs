@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_lock_is_acquired_once_the_other_is_dropped() {
+    async fn a_lock_is_acquired_after_the_previous_holder_is_dropped() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let first = FileLock::acquire(&path).await.unwrap();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_gives_the_value_that_compose_gives() {
+    fn every_form_has_the_same_value_as_in_compose() {
         for (text, expected) in [
             ("plain", "plain"),
             ("${SET}", "value"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_was_expected() {
+    fn an_error_names_the_expected_form() {
         for (text, part) in [
             ("${UNSET}", "UNSET is not set"),
             ("${SET", "closing brace"),

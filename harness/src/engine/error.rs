@@ -28,7 +28,7 @@ pub enum EngineError {
         socket: String,
     },
     /// The engine does not support network faults: its nodes share the host's network.
-    #[error("processes on this machine's loopback addresses cannot be cut from each other")]
+    #[error("network faults are not supported for processes on loopback addresses")]
     CannotCut,
     /// This system cannot run a mesh as processes.
     #[error("a mesh runs as plain processes on Linux only, and this is {system}")]

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_become_lines_wherever_they_are_split() {
+    fn lines_do_not_depend_on_how_the_bytes_are_split() {
         let mut lines = Lines::default();
         let mut texts: Vec<String> = Vec::new();
         for piece in ["one\ntw", "o\r\n\n", "three"] {

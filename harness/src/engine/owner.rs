@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_survives_its_label() {
+    fn an_owner_is_parsed_from_its_label() {
         for owner in [Owner::Detached, Owner::Process(Process::this())] {
             assert_eq!(owner.to_string().parse(), Ok(owner));
         }

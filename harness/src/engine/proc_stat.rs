@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_among_all() {
+    fn all_includes_this_process() {
         let pid = std::process::id();
         let (_, found) = Stat::all().find(|(other, _)| *other == pid).unwrap();
         let now = Stat::of(pid).unwrap();

@@ -37,10 +37,10 @@ pub enum HttpError {
     #[error("cannot connect to {0}: {1}")]
     Connect(SocketAddr, #[source] std::io::Error),
     /// The connection ended before the response did, or the response is malformed or too large.
-    #[error("no whole answer from {0}: {1}")]
+    #[error("no complete response from {0}: {1}")]
     Answer(SocketAddr, String),
     /// The response was not complete in time.
-    #[error("no answer from {0} within {1:?}")]
+    #[error("no response from {0} within {1:?}")]
     Timeout(SocketAddr, Duration),
 }
 

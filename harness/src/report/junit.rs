@@ -80,7 +80,7 @@ fn properties(report: &Report) -> Vec<(String, String)> {
     properties
 }
 
-/// The test case that fails if an objective was missed; none if nothing was measured.
+/// The test case that fails if an objective was missed; `None` if nothing was measured.
 fn objectives(report: &Report, class: &str) -> Option<TestCase> {
     if report.measured.summaries().is_empty() {
         return None;

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_decides_and_not_the_words_of_the_message() {
+    fn a_problem_is_recognised_by_its_level_and_not_by_its_message() {
         for line in [
             "2026-11-24T05:38:07.123456Z  WARN sidecar::mesh: late",
             "2026-11-24T05:38:07.123456Z ERROR sidecar: lost: WARN",

@@ -73,7 +73,7 @@ pub struct Trial {
     pub results: Vec<ScenarioResult>,
 }
 
-/// What a trial shows about the suite.
+/// The conclusion about the suite from a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The failpoint was detected; without one, every scenario passed.

@@ -173,10 +173,11 @@ impl Bench {
         )
         .await?;
         tokio::time::sleep(PAUSE.mul_f64(rand::random())).await;
-        let begun = Instant::now();
+        let started_at = Instant::now();
         registration.post().await?;
         let (_, answered) = self.usable(&mut balancers, address, &host).await?;
-        self.results.add(ConvergenceStep::Registered, answered - begun);
+        self.results
+            .add(ConvergenceStep::Registered, answered - started_at);
         self.wait_until_ready().await
     }
 
@@ -185,7 +186,7 @@ impl Bench {
         let mut balancers = self.balancers()?;
         let address = announced(&mut StatusPage::of(self.mesh.node(CHANGED)?)?).await?;
         let group = group_name(SERVICE);
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let out = balancers
             .iter_mut()
             .map(|page| page.until_up(false, &group, address));
@@ -196,7 +197,7 @@ impl Bench {
             }
         };
         let ((), out) = try_join(failing, try_join_all(out)).await?;
-        let took = latest(begun, out) - begun;
+        let took = latest(started_at, out) - started_at;
         match failure {
             InstanceFailure::Kill => {
                 self.results.add(ConvergenceStep::Killed, took);
@@ -234,13 +235,13 @@ impl Bench {
 
     /// Sends requests on a route until `host` answers. Returns the time of that answer.
     async fn answers(&self, route: &(Route, SocketAddr), host: &str) -> Result<Instant, Error> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         loop {
             let answer = self.mesh.ask(route).await;
             if answer.as_ref().is_ok_and(|answer| answer.host == host) {
                 return Ok(Instant::now());
             }
-            if begun.elapsed() > CHANGE_TIMEOUT {
+            if started_at.elapsed() > CHANGE_TIMEOUT {
                 let expected = format!(
                     "within {CHANGE_TIMEOUT:?} an answer from {host} on {}",
                     route.0.name()

@@ -62,7 +62,7 @@ impl StatusPage {
         what: &str,
         find: impl Fn(&View) -> Option<T>,
     ) -> Result<PageChange<T>, Error> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         loop {
             let asked = Instant::now();
             let view = mesh_view::fetch_again(&mut self.session, PAGE_TIMEOUT).await;
@@ -71,7 +71,7 @@ impl StatusPage {
                 return Ok(PageChange { value, after, by });
             }
             after = asked;
-            if begun.elapsed() > CHANGE_TIMEOUT {
+            if started_at.elapsed() > CHANGE_TIMEOUT {
                 let last = view.map_or_else(|error| error, |view| format!("{:?}", view.groups));
                 let expected = format!("within {CHANGE_TIMEOUT:?} on the page of {}: {what}", self.member);
                 return Err(Error::unmet(expected, last));

@@ -210,11 +210,11 @@ fn a_member_has_one_fault_at_a_time_and_one_instance_stays_available() {
         vec![step(0, pause("service-a"), 100), step(99, stop("service-b"), 1)],
         "step 1: no instance of any service would be available",
     );
-    let beside = schedule(vec![
+    let overlapping = schedule(vec![
         step(0, pause("service-a"), 100),
         step(50, stop("lb"), 1),
         step(100, stop("service-b"), 1),
     ]);
-    assert_eq!(beside.violations(), [""; 0]);
-    assert_eq!(beside.healed_ms(), 3_101);
+    assert_eq!(overlapping.violations(), [""; 0]);
+    assert_eq!(overlapping.healed_ms(), 3_101);
 }

@@ -121,12 +121,12 @@ fn a_schedule_that_no_longer_fails_is_not_shrunk() {
 
 #[tokio::test(start_paused = true)]
 async fn no_trial_starts_after_the_deadline() {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let limits = TrialBudget {
         runs: MANY,
-        until: begun + Duration::from_secs(60),
+        until: started_at + Duration::from_secs(60),
     };
-    let mut last = begun;
+    let mut last = started_at;
     let shrunk = shrink(&of_seed(3, 30_000), limits, async |_| {
         last = Instant::now();
         tokio::time::sleep(Duration::from_secs(25)).await;
@@ -134,7 +134,7 @@ async fn no_trial_starts_after_the_deadline() {
     })
     .await;
     assert_eq!((shrunk.runs, shrunk.ended), (3, SearchEnd::Time));
-    assert_eq!(last - begun, Duration::from_secs(50));
+    assert_eq!(last - started_at, Duration::from_secs(50));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) struct MeshBenchArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     duration: Duration,
     /// Measure only these entry points into the mesh, separated by commas
-    #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "ENTRY", value_enum, value_delimiter = ',')]
     via: Vec<Via>,
     #[command(flatten)]
     output: super::output::Output,

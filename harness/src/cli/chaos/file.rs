@@ -81,9 +81,9 @@ mod tests {
     #[tokio::test]
     async fn the_error_for_an_unwritable_directory_names_the_variable_to_set() {
         let directory = tempfile::tempdir().unwrap();
-        let there = directory.path().join("file");
-        std::fs::write(&there, "").unwrap();
-        let error = writable(&there.join("chaos-7.json")).await.unwrap_err();
+        let not_a_directory = directory.path().join("file");
+        std::fs::write(&not_a_directory, "").unwrap();
+        let error = writable(&not_a_directory.join("chaos-7.json")).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let message = error.to_string();
         assert!(message.contains("chaos-7.json cannot be written"), "{message}");

@@ -57,7 +57,7 @@ enum Required {
 pub(super) async fn run(
     args: TestArgs,
     before: &MeshArgs,
-    begun: Instant,
+    started_at: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
     let scenarios = select(ALL, &args.filters)?;
@@ -96,13 +96,13 @@ pub(super) async fn run(
     let mut results = SuiteResult::default();
     let work = async {
         let build = args.build.build();
-        let (mut begun, mut cached) = (begun, true);
+        let (mut started_at, mut cached) = (started_at, true);
         if suite.scenarios.iter().any(|scenario| scenario.requires.docker) {
             let before = Instant::now();
-            let wire = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
-            cached = wire.is_none_or(|wire| wire.cached);
+            let netcut = prepare::netcut(&engine, &checkout, build, &interrupts, &progress).await?;
+            cached = netcut.is_none_or(|netcut| netcut.cached);
             // Only scenarios need this image: its time does not count as part of the start.
-            begun += before.elapsed();
+            started_at += before.elapsed();
         }
         let name = &topology.image;
         let image = prepare::image(
@@ -124,7 +124,7 @@ pub(super) async fn run(
             progress.clone(),
         );
         if cached {
-            ctx.measure_up(begun);
+            ctx.measure_up(started_at);
         }
         let all = suite.run(&mut ctx, &progress, &mut results);
         interrupts
@@ -160,7 +160,7 @@ pub(super) async fn run(
         runtime: engine.name().to_owned(),
         why: reason,
         began,
-        took: begun.elapsed(),
+        took: started_at.elapsed(),
         runs: suite.runs,
         filtered: !args.filters.is_empty(),
         interrupted,

@@ -155,7 +155,7 @@ fn a_missing_view_and_different_hashes_are_disagreements() {
     );
 }
 
-/// A view with a foreign node, which offers service a and a service of its own.
+/// A view with a foreign node, which offers service a and an additional service.
 fn with_foreign_node() -> Value {
     let mut view = mesh();
     let instance =

@@ -131,7 +131,7 @@ pub async fn reread(engine: &Engine, name: &str) -> Result<Image, Error> {
     })
 }
 
-/// Compiles an image's sidecar and returns the path of the program, the same file as in the image.
+/// Compiles an image's sidecar. Returns the path of the program, which is identical to that in the image.
 ///
 /// # Errors
 /// It cannot be compiled here.

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn works_that_succeed_are_undone_when_another_fails() {
+    async fn completed_work_is_undone_if_other_work_fails() {
         let undone = RefCell::new(Vec::new());
         let undo = async |one: u64| undone.borrow_mut().push(one);
         let work = async |after: u64| {

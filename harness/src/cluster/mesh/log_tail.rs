@@ -40,13 +40,16 @@ impl Mesh {
 
     /// The lines of [`Mesh::logs`], and the names of the containers whose lines are left out.
     async fn log_tails(&self) -> (Vec<(String, Vec<String>)>, Vec<String>) {
-        let looked = self.nodes.iter().map(async |node: &Node| {
-            let look = self.engine.container(&node.container.id).await;
-            (node, node.wanted && look.is_ok_and(|container| container.ended()))
+        let inspected = self.nodes.iter().map(async |node: &Node| {
+            let container = self.engine.container(&node.container.id).await;
+            (
+                node,
+                node.wanted && container.is_ok_and(|container| container.ended()),
+            )
         });
-        let looked = join_all(looked).await;
-        let any = looked.iter().any(|(_, ended)| *ended);
-        let (shown, unshown): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(_, ended)| *ended || !any);
+        let inspected = join_all(inspected).await;
+        let any = inspected.iter().any(|(_, ended)| *ended);
+        let (shown, unshown): (Vec<_>, Vec<_>) = inspected.into_iter().partition(|(_, ended)| *ended || !any);
         let count = if any { ENDED_LOG_LINES } else { LOG_LINES };
         let name = |node: &Node| node.container.name.clone();
         let log = async |node: &Node| {

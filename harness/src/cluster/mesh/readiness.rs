@@ -40,7 +40,7 @@ impl Mesh {
         limit: Duration,
         progress: &Progress,
     ) -> Result<Duration, Error> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let mut answered = Answered::default();
         let attempt = async || {
             let routes = match self.routes() {
@@ -67,15 +67,17 @@ impl Mesh {
             progress.note(&missing.join("; "));
         })
         .await;
-        let alike = "all sidecars agreeing on the mesh, and an answer on every path";
+        let ready = "all sidecars agreeing on the mesh, and an answer on every path";
         match waited {
             Ok(Ok(took)) => Ok(took),
             Ok(Err(ended)) => {
-                let expected = format!("containers that keep running, {alike}");
-                Err(self.failure(expected, given_up(begun.elapsed(), &ended)).await)
+                let expected = format!("containers that keep running, {ready}");
+                Err(self
+                    .failure(expected, given_up(started_at.elapsed(), &ended))
+                    .await)
             }
             Err(expired) => {
-                let expected = format!("within {limit:?} {alike}");
+                let expected = format!("within {limit:?} {ready}");
                 Err(self
                     .failure(expected, self.diagnosis(&expired.missing).await)
                     .await)
@@ -88,13 +90,13 @@ impl Mesh {
     /// # Errors
     /// The views do not converge within `limit`. The error has the disagreements and the last log lines.
     pub async fn converged(&self, limit: Duration) -> Result<Duration, Error> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let attempt = async || match self.lacking().await {
             lacking if lacking.is_empty() => Ok(()),
             lacking => Err(lacking),
         };
         match wait::until(limit, PERIOD, attempt, |_| {}).await {
-            Ok(()) => Ok(begun.elapsed()),
+            Ok(()) => Ok(started_at.elapsed()),
             Err(expired) => {
                 let expected = format!("within {limit:?} all sidecars agreeing on the mesh");
                 Err(self

@@ -199,7 +199,7 @@ mod tests {
     use crate::engine::Processes;
 
     #[tokio::test]
-    async fn cutting_the_network_without_the_image_says_that_it_was_removed() {
+    async fn cutting_the_network_without_the_image_reports_that_it_was_removed() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Process(Processes::open_in(directory.path().join("state")).unwrap());
         let spec = MeshSpec {

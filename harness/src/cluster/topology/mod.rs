@@ -120,7 +120,7 @@ impl Topology {
         }
     }
 
-    /// The same mesh with other weights for the named members. Adds `--weight` to their commands.
+    /// The topology with other weights for the named members. Adds `--weight` to their commands.
     pub fn with_weights(mut self, weights: &[(&str, u32)]) -> Self {
         for member in &mut self.members {
             let wanted = weights.iter().find(|(name, _)| *name == member.service.name);
@@ -135,7 +135,7 @@ impl Topology {
         self
     }
 
-    /// The same mesh on free host ports, so that it can run at the same time as any other.
+    /// The topology with free host ports, so that the mesh can run at the same time as any other.
     pub fn with_free_ports(mut self) -> Self {
         for port in self
             .members
@@ -147,7 +147,7 @@ impl Topology {
         self
     }
 
-    /// The same mesh with all containers from `image`.
+    /// The topology with all containers from `image`.
     pub fn with_image(mut self, image: &str) -> Self {
         image.clone_into(&mut self.image);
         for member in &mut self.members {

@@ -57,7 +57,7 @@ fn the_shipped_file_is_the_documented_topology() {
 }
 
 #[test]
-fn weights_reach_the_command_line() {
+fn weights_are_added_to_the_command_line() {
     let mesh = topology(&shipped())
         .unwrap()
         .with_weights(&[("service-a", 15), ("frontend", 3)]);
@@ -87,7 +87,7 @@ fn weights_reach_the_command_line() {
 }
 
 #[test]
-fn a_file_that_is_not_a_mesh_is_refused() {
+fn a_compose_file_that_does_not_describe_a_mesh_is_refused() {
     let shipped = shipped();
     for (from, to, expected) in [
         ("      - frontend\n", "      - backend\n", "`backend` after `--`"),

@@ -14,7 +14,7 @@ use crate::wait;
 
 pub(super) const IMAGE: &str = "fake";
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
-/// Starts a process in a session of its own and an orphaned process.
+/// Starts a process in its own session, and an orphaned process.
 pub(super) const SCRIPT: &str = r#"#!/bin/sh
 echo "began $*"
 case "$1" in

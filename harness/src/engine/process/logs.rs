@@ -27,7 +27,7 @@ impl Processes {
             id: id.to_owned(),
             options,
             log: None,
-            begun: false,
+            has_read: false,
             over: false,
         };
         futures_util::stream::unfold(reader, async |mut reader| {
@@ -56,7 +56,7 @@ struct Reader {
     options: LogOptions,
     log: Option<Log>,
     /// Whether it has been read from.
-    begun: bool,
+    has_read: bool,
     over: bool,
 }
 
@@ -64,37 +64,37 @@ impl Reader {
     /// The next lines; empty if there are none yet, or no more.
     async fn next(&mut self) -> Result<Vec<LogLine>, EngineError> {
         let (id, options) = (self.id.clone(), self.options);
-        let tail = options.tail.filter(|_| !self.begun);
+        let tail = options.tail.filter(|_| !self.has_read);
         let log = self.log.take();
         let read = self.processes.blocking(move |core| {
             let record = core.record(&id, "reading the log of")?;
             let home = core.home(&id);
             let read = move || {
                 // Checked before the log is read, so that everything written before the run's end is read.
-                let goes_on = options.follow && home.run()?.is_some_and(|run| run.shell().is_some());
+                let running = options.follow && home.run()?.is_some_and(|run| run.shell().is_some());
                 let timestamps = || options.timestamps.then(|| Timestamps::new(record.made));
                 let fresh = || Log::new(&home, timestamps());
                 let mut log = log.unwrap_or_else(fresh);
-                let (lines, at_end) = log.read(tail, !goes_on)?;
-                Ok((log, lines, at_end, goes_on))
+                let (lines, at_end) = log.read(tail, !running)?;
+                Ok((log, lines, at_end, running))
             };
             read().map_err(failed(format!("reading the log of container {id}")))
         });
-        let (log, lines, at_end, goes_on) = match read.await {
+        let (log, lines, at_end, running) = match read.await {
             Ok(read) => read,
             // The container was removed after the first read.
-            Err(EngineError::Missing { .. }) if self.begun => {
+            Err(EngineError::Missing { .. }) if self.has_read => {
                 self.over = true;
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
         self.log = Some(log);
-        self.over = at_end && !goes_on;
-        if self.begun && at_end && goes_on && lines.is_empty() {
+        self.over = at_end && !running;
+        if self.has_read && at_end && running && lines.is_empty() {
             tokio::time::sleep(PERIOD).await;
         }
-        self.begun = true;
+        self.has_read = true;
         Ok(lines)
     }
 }

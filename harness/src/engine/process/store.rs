@@ -141,9 +141,9 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 
 /// Writes a JSON file atomically.
 pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let beside = path.with_extension(random_id());
-    fs::write(&beside, serde_json::to_vec(value)?)?;
-    fs::rename(beside, path)
+    let temporary = path.with_extension(random_id());
+    fs::write(&temporary, serde_json::to_vec(value)?)?;
+    fs::rename(temporary, path)
 }
 
 #[cfg(test)]

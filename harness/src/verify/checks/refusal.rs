@@ -1,4 +1,4 @@
-//! How a request to a service without an instance fails: at once, with a reason.
+//! Checks that a request to a service without an instance fails at once, with a reason.
 
 use std::net::SocketAddr;
 use std::time::Duration;

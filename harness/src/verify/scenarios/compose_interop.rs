@@ -61,7 +61,7 @@ fn named(topology: &Topology, project: &str) -> Topology {
     topology
 }
 
-/// The Compose program, and what the test meshes consist of.
+/// The Compose program, and the parts of the test meshes.
 struct Compose<'a> {
     program: ComposeCli,
     engine: &'a Engine,

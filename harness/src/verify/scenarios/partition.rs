@@ -1,4 +1,4 @@
-//! A partitioned mesh: each side serves what it has, and both sides merge after the partition heals.
+//! A partitioned mesh: each side serves the instances that it has, and both sides merge after the partition heals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::wait;
 
 /// The two sides of the partition.
 const SIDES: [&[&str]; 2] = [&["frontend", "service-a"], &["service-a2", "service-b", "lb"]];
-/// What is still reachable: the member asked, the service, and the instance that answers.
+/// The routes that work during the partition: the requested member, the service, and the instance that answers.
 const SERVED: [(&str, &str, &str); 3] = [
     ("frontend", "a", "service-a"),
     ("lb", "a", "service-a2"),

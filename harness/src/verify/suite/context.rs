@@ -81,9 +81,9 @@ impl Context {
         }
     }
 
-    /// Measures [`Objective::Up`] from `begun` until the shared mesh is ready.
-    pub fn measure_up(&mut self, begun: Instant) {
-        self.up_since = Some(begun);
+    /// Measures [`Objective::Up`] from `started_at` until the shared mesh is ready.
+    pub fn measure_up(&mut self, started_at: Instant) {
+        self.up_since = Some(started_at);
     }
 
     /// The engine that runs all containers.
@@ -116,8 +116,8 @@ impl Context {
             None => {
                 let (mesh, took) = self.launch(self.topology.clone(), &self.progress).await?;
                 self.measure(Objective::Ready, took);
-                if let Some(begun) = self.up_since.take() {
-                    self.measure(Objective::Up, begun.elapsed());
+                if let Some(started_at) = self.up_since.take() {
+                    self.measure(Objective::Up, started_at.elapsed());
                 }
                 let mesh = Arc::new(tokio::sync::Mutex::new(mesh));
                 self.shared.insert(mesh).clone()

@@ -33,7 +33,7 @@ impl Context {
     /// private meshes. After a failure removes the shared mesh too, so that the next scenario starts a new one; with
     /// `keep`, leaves all meshes running, and no other scenario can run.
     pub async fn run(&mut self, scenario: &Scenario, title: &str, keep: bool) -> Verdict {
-        let begun = SystemTime::now();
+        let started_at = SystemTime::now();
         self.begin(scenario.name);
         let mut result = self.attempt(scenario, title).await;
         if result.is_ok() {
@@ -46,7 +46,7 @@ impl Context {
             Err(error) => {
                 let mesh_failed = matches!(error, Error::Check(_));
                 let message = self
-                    .failure_message(scenario, error, &recordings, begun, ended)
+                    .failure_message(scenario, error, &recordings, started_at, ended)
                     .await;
                 if mesh_failed {
                     Verdict::Failed { message }
@@ -71,7 +71,7 @@ impl Context {
 
     async fn attempt(&mut self, scenario: &Scenario, title: &str) -> Result<(), Error> {
         conntrack::check()?;
-        // Starts the shared mesh first: that has progress stages of its own.
+        // Starts the shared mesh first, because its start has its own progress stages.
         drop(self.mesh().await?);
         self.progress().stage(title);
         self.progress().note(scenario.about);
@@ -122,7 +122,7 @@ impl Context {
         scenario: &Scenario,
         mut error: Error,
         recordings: &[Recording],
-        begun: SystemTime,
+        started_at: SystemTime,
         ended: SystemTime,
     ) -> String {
         for mesh in self.own_meshes().chain(self.shared_mesh()) {
@@ -143,7 +143,7 @@ impl Context {
         let mut windows = vec![Window::around(ended, AROUND_CHECK.0, AROUND_CHECK.1)];
         let first_failure = recordings
             .iter()
-            .filter_map(|recording| recording.first_failure(begun))
+            .filter_map(|recording| recording.first_failure(started_at))
             .min();
         let moments = first_failure.into_iter().chain(self.take_first_problem());
         windows.extend(moments.map(|at| Window::around(at, AROUND_PROBLEM.0, AROUND_PROBLEM.1)));

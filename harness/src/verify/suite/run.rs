@@ -58,7 +58,7 @@ impl Suite<'_> {
                 progress.say(&format!("Run {run} of {}.", self.runs));
             }
             for scenario in &self.scenarios {
-                let begun = Instant::now();
+                let started_at = Instant::now();
                 let title = name_in_run(scenario.name, run, self.runs);
                 let verdict = match &over {
                     Some(reason) => skipped(reason),
@@ -69,7 +69,7 @@ impl Suite<'_> {
                 results.kept |= self.keep && is_bad(&verdict);
                 results
                     .scenarios
-                    .push(outcome(scenario, run, begun.elapsed(), verdict));
+                    .push(outcome(scenario, run, started_at.elapsed(), verdict));
                 results.measured.merge(ctx.take_measured());
             }
             if over.is_none()
@@ -226,11 +226,8 @@ mod tests {
         };
         let left = |scenario, run| outcome(scenario, run, Duration::ZERO, skipped("interrupted"));
         assert_eq!(interrupted(vec![]), [left(&first, 1), left(&second, 1)]);
-        let begun = vec![held(&first, 1), held(&second, 1), held(&first, 2)];
-        assert_eq!(
-            interrupted(begun.clone()),
-            [begun, vec![left(&second, 2)]].concat()
-        );
+        let ran = vec![held(&first, 1), held(&second, 1), held(&first, 2)];
+        assert_eq!(interrupted(ran.clone()), [ran, vec![left(&second, 2)]].concat());
         let whole = vec![held(&first, 1), held(&second, 1)];
         assert_eq!(interrupted(whole.clone()), whole);
     }

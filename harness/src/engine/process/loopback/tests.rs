@@ -31,7 +31,7 @@ fn translated(ports: &[PublishedPort], command: &str) -> String {
 }
 
 #[test]
-fn addresses_become_the_nodes_own() {
+fn addresses_of_the_container_are_replaced_by_the_nodes_address() {
     let node = node(&[]);
     for (text, expected) in [
         ("127.0.0.1:1080", "127.70.8.2:1080"),
@@ -56,7 +56,7 @@ fn addresses_become_the_nodes_own() {
 }
 
 #[test]
-fn a_fixed_host_port_is_bound_itself_and_a_free_one_at_the_nodes_address() {
+fn a_fixed_host_port_is_bound_on_the_host_and_a_free_one_on_the_nodes_address() {
     let ports = [port(Some(18081), 8081), port(None, 9090)];
     let node = node(&ports);
     assert_eq!(node.addresses("0.0.0.0:8081"), "127.0.0.1:18081");
@@ -72,7 +72,7 @@ fn a_port_that_is_published_twice_is_bound_at_its_fixed_host_port() {
 }
 
 #[test]
-fn paths_of_config_files_become_those_of_the_nodes_copies() {
+fn paths_of_config_files_are_replaced_by_those_of_the_nodes_copies() {
     assert_eq!(
         translated(
             &[],

@@ -30,11 +30,11 @@ async fn a_container_needs_a_free_name_an_image_and_a_network() {
             "{error:?}"
         );
     }
-    let stranger = Service {
+    let without_image = Service {
         image: "unknown".to_owned(),
         ..service("two", "")
     };
-    let error = fixture.create(&stranger).await.unwrap_err();
+    let error = fixture.create(&without_image).await.unwrap_err();
     assert!(error.to_string().contains("no image unknown"), "{error}");
     assert!(
         fixture.engine.remove_network(&fixture.network).await.is_err(),

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use super::super::fixture::{Fixture, GRACE, service};
 
 #[tokio::test]
-async fn the_events_of_a_run_come_in_their_order() {
+async fn the_events_of_a_run_are_reported_in_order() {
     let fixture = Fixture::new().await;
     let mut events = std::pin::pin!(fixture.engine.events("r"));
     let other = fixture.create_for("another", &service("other", "")).await;
@@ -49,7 +49,7 @@ async fn the_events_of_a_run_come_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_container_that_ends_by_itself_dies() {
+async fn a_container_that_exits_on_its_own_has_a_die_event() {
     let fixture = Fixture::new().await;
     let id = fixture.create_for("r", &service("one", "exit 7")).await;
     let mut events = std::pin::pin!(fixture.engine.events("r"));

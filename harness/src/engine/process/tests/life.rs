@@ -99,7 +99,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
 }
 
 #[tokio::test]
-async fn a_kill_ends_all_its_processes() {
+async fn a_kill_ends_all_processes_of_a_container() {
     let fixture = Fixture::new().await;
     let id = fixture.running("one", "").await;
     assert!(tree::marked(&[&id]).len() >= 4);
@@ -175,7 +175,7 @@ async fn a_paused_container_resumes_when_it_is_unpaused_or_stopped() {
 }
 
 #[tokio::test]
-async fn the_exit_code_of_a_container_that_ends_by_itself_is_kept() {
+async fn the_exit_code_of_a_container_that_exits_on_its_own_is_kept() {
     let fixture = Fixture::new().await;
     let id = fixture.create(&service("one", "exit 7")).await.unwrap();
     fixture.engine.start(&id, "one").await.unwrap();

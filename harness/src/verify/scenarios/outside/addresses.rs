@@ -117,9 +117,9 @@ async fn is_refused(server: SocketAddr, target: TargetAddr<'static>) -> Result<(
     let expected = format!(
         "CONNECT {target} by the frontend's sidecar at {server}: not allowed (0x02), within {QUICK:?}"
     );
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let connected = tokio::time::timeout(LIMIT, Socks5Stream::connect(server, target)).await;
-    let took = begun.elapsed();
+    let took = started_at.elapsed();
     let refused = matches!(
         connected,
         Ok(Err(tokio_socks::Error::ConnectionNotAllowedByRuleset))

@@ -78,9 +78,9 @@ async fn name_is_refused(mesh: &Mesh, request: usize) -> Result<(), Error> {
     let address = address.ok_or_else(|| Error::unmet("a frontend with a published port", "none"))?;
     let target = format!("/service-{OUTSIDE}");
     let expected = format!("{target}, request {request}: status 502 with the reason: {NOT_ALLOWED}");
-    let begun = tokio::time::Instant::now();
+    let started_at = tokio::time::Instant::now();
     let answered = http::get(address, &target, LIMIT).await;
-    let took = begun.elapsed();
+    let took = started_at.elapsed();
     let response = answered.map_err(|error| Error::unmet(&expected, error.to_string()))?;
     let text = String::from_utf8_lossy(&response.body);
     let refusal = serde_json::from_str::<FrontendError>(&text);
