@@ -99,8 +99,8 @@ impl LaunchPlan {
 }
 
 impl RunningProxy {
-    /// Starts `program` by `plan` and waits until the backend answers through it. If it is a SOCKS5 server, clients request
-    /// `socks5_destination` from it.
+    /// Starts `program` by `plan` and waits until the backend answers through it. If it is a SOCKS5 server, clients
+    /// request `socks5_destination` from it.
     ///
     /// # Errors
     /// It cannot be started, or the backend does not answer through it in time.
@@ -203,8 +203,8 @@ impl Drop for RunningProxy {
     }
 }
 
-/// Reserves a port: while the socket is open, the kernel does not allocate it to a process that binds to port 0. A server
-/// that binds to the port itself succeeds, because the socket does not listen and both set SO_REUSEADDR.
+/// Reserves a port: while the socket is open, the kernel does not allocate it to a process that binds to port 0. A
+/// server that binds to the port itself succeeds, because the socket does not listen and both set SO_REUSEADDR.
 fn reserve_address() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

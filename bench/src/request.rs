@@ -1,5 +1,5 @@
-//! The request from the load to the backend: eight bytes with the length of the response. It is the same for every proxy,
-//! and short, so that the proxy's cost per connection dominates.
+//! The request from the load to the backend: eight bytes with the length of the response. It is the same for every
+//! proxy, and short, so that the proxy's cost per connection dominates.
 
 use std::io::{self, Read, Write};
 
@@ -11,8 +11,8 @@ const KEEP_OPEN: u64 = 1 << 63;
 pub(crate) struct BackendRequest {
     /// Length of the response in bytes, less than 2^63.
     pub(crate) response_bytes: u64,
-    /// Whether the connection stays open after the response. Otherwise the backend closes it, so that the TIME_WAIT state
-    /// does not occupy a port of the client.
+    /// Whether the connection stays open after the response. Otherwise the backend closes it, so that the TIME_WAIT
+    /// state does not occupy a port of the client.
     pub(crate) keep_open: bool,
 }
 

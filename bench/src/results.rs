@@ -143,7 +143,8 @@ impl Section {
         self.rows.get(row)?.value(metric, *self.metrics.get(metric)?)
     }
 
-    /// The aggregated value compared with the best peer's. `None` if the row is not a subject or the metric is not compared.
+    /// The aggregated value compared with the best peer's. `None` if the row is not a subject or the metric is not
+    /// compared.
     pub fn comparison(&self, row: usize, metric: usize) -> Option<Comparison> {
         let better = self.metrics.get(metric)?.better;
         self.rows.get(row).filter(|row| row.kind == RowKind::Subject)?;

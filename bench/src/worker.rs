@@ -1,7 +1,7 @@
 //! Runs backend and load as separate processes, so that their descriptors and CPU time do not count for the measured
-//! proxy. A worker is the running program, started again as `PROGRAM ARGUMENTS... backend THREADS` or
-//! `PROGRAM ARGUMENTS... load TASK`. It prints one line, the backend's address or the load's report, and exits at the end
-//! of its standard input.
+//! proxy. A worker is the running program, started again as `PROGRAM ARGUMENTS... backend THREADS` or `PROGRAM
+//! ARGUMENTS... load TASK`. It prints one line, the backend's address or the load's report, and exits at the end of its
+//! standard input.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -31,8 +31,8 @@ pub struct WorkerLauncher {
 pub struct Worker(#[expect(dead_code, reason = "the worker lives as long as this value")] Child);
 
 impl WorkerLauncher {
-    /// A launcher that starts this program with `arguments`, followed by the worker's own arguments. For these, the program
-    /// must call [`run_backend`] or [`run_load`].
+    /// A launcher that starts this program with `arguments`, followed by the worker's own arguments. For these, the
+    /// program must call [`run_backend`] or [`run_load`].
     ///
     /// # Errors
     /// The path of this program is unknown.
@@ -52,7 +52,8 @@ impl WorkerLauncher {
         Ok((worker, address))
     }
 
-    /// Runs a load, which must report within `timeout`. Connections that it holds stay open until the worker is dropped.
+    /// Runs a load, which must report within `timeout`. Connections that it holds stay open until the worker is
+    /// dropped.
     ///
     /// # Errors
     /// It cannot be started, does not report in time, or ran out of ports or descriptors.

@@ -1,8 +1,8 @@
 //! A small HTTP server: one request per connection, all resources bounded, no request lost at a stop.
 //!
-//! Keep-alive is off for two reasons. The mesh balances connections, not requests: a client with a persistent connection
-//! would always reach the same instance. And when a server closes an idle connection, a request that the client is
-//! sending on it fails, so that every stop would fail requests.
+//! Keep-alive is off for two reasons. The mesh balances connections, not requests: a client with a persistent
+//! connection would always reach the same instance. And when a server closes an idle connection, a request that the
+//! client is sending on it fails, so that every stop would fail requests.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Maximum number of concurrent connections; further ones wait in the kernel's queue. At two descriptors each, they stay
-/// below the usual limit of 1024.
+/// Maximum number of concurrent connections; further ones wait in the kernel's queue. At two descriptors each, they
+/// stay below the usual limit of 1024.
 const MAX_CONNECTIONS: usize = 400;
 /// Timeout for a request's head. Bounds the time for which a client that sends nothing holds a connection permit.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

@@ -64,7 +64,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     } = config;
     let registering = sidecar.register(&registration, registration_timeout);
     let Some(registered) = stop.run_until_cancelled(registering).await else {
-        // The registration may have been applied. An error is ignored: without a sidecar there is nothing to deregister.
+        // The registration may have been applied. An error is ignored: without a sidecar there is nothing to
+        // deregister.
         let _ = sidecar.deregister(&registration).await;
         tracing::info!("stopped before it was registered");
         return Ok(());

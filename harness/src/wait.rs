@@ -14,8 +14,8 @@ pub struct Expired {
     pub missing: Vec<String>,
 }
 
-/// Calls `attempt` every `period` until it succeeds, and passes the error of each failed attempt to `missing`. An attempt
-/// that is still running at the deadline is dropped.
+/// Calls `attempt` every `period` until it succeeds, and passes the error of each failed attempt to `missing`. An
+/// attempt that is still running at the deadline is dropped.
 ///
 /// # Errors
 /// No attempt succeeded within `limit`: the error of the last complete attempt.

@@ -71,8 +71,8 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Prepares a mesh on free ports, on the engine that the harness selects, without starting it. Builds the harness and
-    /// the image if needed.
+    /// Prepares a mesh on free ports, on the engine that the harness selects, without starting it. Builds the harness
+    /// and the image if needed.
     ///
     /// # Errors
     /// There is no engine, or something does not compile.

@@ -314,8 +314,8 @@ async fn an_interrupted_run_reports_its_results_so_far() {
     .unwrap();
 }
 
-/// Runs one scenario, and kills one of its two equal instances as soon as it is running. Returns the result and the run's
-/// label.
+/// Runs one scenario, and kills one of its two equal instances as soon as it is running. Returns the result and the
+/// run's label.
 async fn with_an_instance_killed(engine: &Engine, options: &[&str]) -> (Finished, String) {
     let arguments = [&["test", "--filter", "alternation"], options].concat();
     let test = tests::spawn(engine, &arguments).await.unwrap();

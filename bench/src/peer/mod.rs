@@ -95,8 +95,8 @@ impl PeerProxy {
 }
 
 impl InstalledPeer {
-    /// The arguments and configuration for `spec`. `splice` makes HAProxy move bytes within the kernel; other peers have no
-    /// such setting.
+    /// The arguments and configuration for `spec`. `splice` makes HAProxy move bytes within the kernel; other peers
+    /// have no such setting.
     pub fn plan(&self, spec: &ProxySpec, splice: bool) -> LaunchPlan {
         match self.peer {
             PeerProxy::Nginx => config::nginx(self.stream_module.as_deref(), spec),

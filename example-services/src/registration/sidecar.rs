@@ -77,7 +77,8 @@ impl Sidecar {
         Sidecar { token, ..self }
     }
 
-    /// Creates the registration, or finds an existing one, and returns its port. Retries transient failures until `timeout`.
+    /// Creates the registration, or finds an existing one, and returns its port. Retries transient failures until
+    /// `timeout`.
     ///
     /// # Errors
     /// [`Error::GaveUp`] at the timeout; permanent failures at once.
@@ -126,8 +127,8 @@ impl Sidecar {
         })
     }
 
-    /// Replaces an existing registration if its weight differs, for a program that was restarted with another weight. The
-    /// caller must be listening on its `port`, which proves that no other program uses the registration.
+    /// Replaces an existing registration if its weight differs, for a program that was restarted with another weight.
+    /// The caller must be listening on its `port`, which proves that no other program uses the registration.
     ///
     /// # Errors
     /// One of the requests failed. There are no retries.

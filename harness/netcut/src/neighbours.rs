@@ -73,7 +73,8 @@ impl Neighbours {
                 source,
             })?
             .filter(|route| route.header.kind == RouteType::Unicast);
-        // A destination behind a gateway cannot be cut off alone: it shares the gateway's entry with other destinations.
+        // A destination behind a gateway cannot be cut off alone: it shares the gateway's entry with other
+        // destinations.
         let attributes = route.map(|route| route.attributes).unwrap_or_default();
         let direct = !attributes
             .iter()

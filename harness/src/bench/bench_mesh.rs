@@ -24,8 +24,8 @@ pub struct BenchMesh {
 }
 
 impl BenchMesh {
-    /// Starts the mesh and polls it every `period` until it is ready. Also returns the time from the last container's start
-    /// until the mesh was ready.
+    /// Starts the mesh and polls it every `period` until it is ready. Also returns the time from the last container's
+    /// start until the mesh was ready.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time.

@@ -1,5 +1,5 @@
-//! Waits for free entries in the kernel's connection tracking table. If the table is full, the kernel drops packets, which
-//! would falsify the results.
+//! Waits for free entries in the kernel's connection tracking table. If the table is full, the kernel drops packets,
+//! which would falsify the results.
 
 use std::time::{Duration, Instant};
 

@@ -40,7 +40,8 @@ struct Sender {
 }
 
 impl NetworkFaults {
-    /// Creates the state without faults. Helpers run `image`, without which no fault can be injected, and carry `labels`.
+    /// Creates the state without faults. Helpers run `image`, without which no fault can be injected, and carry
+    /// `labels`.
     pub fn new<'a>(
         engine: Engine,
         image: Option<Image>,

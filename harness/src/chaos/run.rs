@@ -47,8 +47,8 @@ pub struct ExperimentResult {
 }
 
 impl Experiment {
-    /// Executes `schedule` on `mesh` under traffic, checks the recovery, and removes the mesh. Calls `on_line` with a line for
-    /// each phase of a fault.
+    /// Executes `schedule` on `mesh` under traffic, checks the recovery, and removes the mesh. Calls `on_line` with a
+    /// line for each phase of a fault.
     ///
     /// # Errors
     /// [`Error::Check`] with the last log lines if the mesh did not recover, or the engine fails.
@@ -150,7 +150,8 @@ impl Experiment {
         })
     }
 
-    /// Checks failures, answers, containers, and logs at the end. Merges all failed checks, including `failed`, into one.
+    /// Checks failures, answers, containers, and logs at the end. Merges all failed checks, including `failed`, into
+    /// one.
     async fn checked(
         &self,
         injector: &MeshInjector,

@@ -114,8 +114,8 @@ impl Schedule {
         self.steps.iter().map(Step::end_ms).max().unwrap_or(0)
     }
 
-    /// The violated rules, one line each: faults sorted by start, known members, at most one fault at a time on a member,
-    /// every fault healed within the duration, at least one instance of some service available.
+    /// The violated rules, one line each: faults sorted by start, known members, at most one fault at a time on a
+    /// member, every fault healed within the duration, at least one instance of some service available.
     pub fn violations(&self) -> Vec<String> {
         let mut violations = Vec::new();
         if self.duration_ms > MAX_DURATION_MS {

@@ -41,8 +41,8 @@ pub struct Shrunk {
     pub ended: SearchEnd,
 }
 
-/// Shrinks `failing` while `fails` confirms that the result still fails: first removes ever smaller groups of steps, from
-/// one half down to single steps, then idle time, then shortens the faults. Ends if `fails` returns `None`.
+/// Shrinks `failing` while `fails` confirms that the result still fails: first removes ever smaller groups of steps,
+/// from one half down to single steps, then idle time, then shortens the faults. Ends if `fails` returns `None`.
 pub async fn shrink<F>(failing: &Schedule, budget: TrialBudget, fails: F) -> Shrunk
 where
     F: AsyncFnMut(&Schedule) -> Option<bool>,

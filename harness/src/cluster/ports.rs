@@ -131,8 +131,8 @@ fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
     None
 }
 
-/// The inodes of sockets that listen on `port` and prevent a listener on `ip`. `table` has the format of `/proc/net/tcp`
-/// (proc(5)).
+/// The inodes of sockets that listen on `port` and prevent a listener on `ip`. `table` has the format of
+/// `/proc/net/tcp` (proc(5)).
 fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
     let system = ExplicitSystemInfo {
         is_little_endian: cfg!(target_endian = "little"),

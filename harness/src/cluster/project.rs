@@ -36,7 +36,8 @@ pub fn no_mesh(name: &str) -> Error {
     )
 }
 
-/// The error that there is no mesh `name` on the selected engine. Mentions Docker if it may have one but does not respond.
+/// The error that there is no mesh `name` on the selected engine. Mentions Docker if it may have one but does not
+/// respond.
 pub fn not_found(selected: Selected, name: &str) -> Error {
     match selected.unreachable {
         Some(unreachable) => Error::environment(

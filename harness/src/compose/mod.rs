@@ -1,5 +1,5 @@
-//! The subset of the Compose file format that describes a mesh. Any other key is an error with its line, so that nothing
-//! in the file is ignored silently.
+//! The subset of the Compose file format that describes a mesh. Any other key is an error with its line, so that
+//! nothing in the file is ignored silently.
 
 pub mod cli;
 mod fault;

@@ -1,5 +1,5 @@
-//! Progress of a command's stages on standard error: a spinner on a terminal, otherwise plain lines. Standard output has
-//! only the command's results.
+//! Progress of a command's stages on standard error: a spinner on a terminal, otherwise plain lines. Standard output
+//! has only the command's results.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -186,8 +186,8 @@ impl Engine {
         matches!(self, Self::Docker(_))
     }
 
-    /// Applies `cut` to the packets that the running container `target` sends, with a helper container of the image `image`
-    /// that carries `labels`. Returns the helper's id once the cut is active.
+    /// Applies `cut` to the packets that the running container `target` sends, with a helper container of the image
+    /// `image` that carries `labels`. Returns the helper's id once the cut is active.
     ///
     /// # Errors
     /// [`EngineError::CannotCut`], the target is not running, or an address is not on its network. Nothing is cut then.
@@ -215,8 +215,9 @@ impl Engine {
         }
     }
 
-    /// Events, from now on, of the containers with the run's label. The process engine reports only the operations of this
-    /// process and the exits of containers that it started. An error means that events were missed; later events follow it.
+    /// Events, from now on, of the containers with the run's label. The process engine reports only the operations of
+    /// this process and the exits of containers that it started. An error means that events were missed; later events
+    /// follow it.
     pub fn events(&self, run: &str) -> BoxStream<'static, Result<Event, EngineError>> {
         dispatch!(self, engine => engine.events(run).boxed())
     }

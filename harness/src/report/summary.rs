@@ -72,8 +72,8 @@ impl Report {
         (shown, left_out)
     }
 
-    /// 0 if every scenario held and every objective was met; 1 if a scenario failed or an objective was missed; 2 if the
-    /// environment prevented a check; 130 if the suite was interrupted, whatever it found before.
+    /// 0 if every scenario held and every objective was met; 1 if a scenario failed or an objective was missed; 2 if
+    /// the environment prevented a check; 130 if the suite was interrupted, whatever it found before.
     pub fn exit_code(&self) -> u8 {
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let broken = self.count(|verdict| matches!(verdict, Verdict::Broken { .. }));

@@ -1,4 +1,5 @@
-//! The collecting tasks: one follows the engine's events; one for each container follows its log and its sidecar's view.
+//! The collecting tasks: one follows the engine's events; one for each container follows its log and its sidecar's
+//! view.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -75,8 +75,8 @@ impl EventLog {
         named.collect()
     }
 
-    /// Adds line number `index` of a container's log, in the form `RFC3339-TIME TEXT`. Several readers read the same log
-    /// from its start; a line that another reader has added already is ignored.
+    /// Adds line number `index` of a container's log, in the form `RFC3339-TIME TEXT`. Several readers read the same
+    /// log from its start; a line that another reader has added already is ignored.
     pub(super) fn line(&mut self, id: &str, index: usize, dated: &str) {
         let Some(log) = self.logs.get_mut(id) else {
             return;

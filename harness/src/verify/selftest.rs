@@ -9,7 +9,8 @@ mod tests;
 pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
 /// Part of the warning that such a sidecar logs at its start.
 pub const WARNING: &str = "FAILPOINT ACTIVE";
-/// The scenario that must pass with every failpoint: if the mesh does not work at all, a failed scenario proves nothing.
+/// The scenario that must pass with every failpoint: if the mesh does not work at all, a failed scenario proves
+/// nothing.
 pub const CONTROL: &str = "paths";
 
 /// Maximum length of a scenario's message in the table, in characters.

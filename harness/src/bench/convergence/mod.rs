@@ -31,8 +31,8 @@ const SERVICE: &str = "a";
 const CHANGED: &str = "service-a2";
 /// The instance that is added and removed.
 const ADDED: &str = "service-a3";
-/// Minimum pause before each round. A random time up to the same length is added, so that rounds do not synchronise with
-/// the sidecars' timers.
+/// Minimum pause before each round. A random time up to the same length is added, so that rounds do not synchronise
+/// with the sidecars' timers.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A part of the bench: a change to the mesh.
@@ -211,8 +211,8 @@ impl Bench {
         self.wait_until_ready().await
     }
 
-    /// Waits until `address` is up at every balancing sidecar, and until `host` has answered on every path. Returns both
-    /// times.
+    /// Waits until `address` is up at every balancing sidecar, and until `host` has answered on every path. Returns
+    /// both times.
     async fn usable(
         &self,
         balancers: &mut [StatusPage],

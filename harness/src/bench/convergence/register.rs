@@ -1,5 +1,5 @@
-//! Removes and restores the registration of an instance through its sidecar's HTTP controller. The controller listens on
-//! the container's loopback address, so this works on the process engine only.
+//! Removes and restores the registration of an instance through its sidecar's HTTP controller. The controller listens
+//! on the container's loopback address, so this works on the process engine only.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -51,8 +51,8 @@ impl StatusPage {
         })
     }
 
-    /// Polls until `find` finds a value in the page. The value must not have been on the page at `after`. Failed requests are
-    /// ignored.
+    /// Polls until `find` finds a value in the page. The value must not have been on the page at `after`. Failed
+    /// requests are ignored.
     ///
     /// # Errors
     /// The value, described by `what`, is not found within [`CHANGE_TIMEOUT`].

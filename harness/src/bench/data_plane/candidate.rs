@@ -44,8 +44,8 @@ impl Candidate {
         }
     }
 
-    /// Starts a proxy to `backend` for `connections` concurrent connections, with its files in `directory`. `None` if its
-    /// program is not installed.
+    /// Starts a proxy to `backend` for `connections` concurrent connections, with its files in `directory`. `None` if
+    /// its program is not installed.
     pub(super) async fn start(
         setup: ProxySetup,
         programs: &Programs,

@@ -82,8 +82,8 @@ impl ProxyBench<'_> {
         .await
     }
 
-    /// Loads a candidate after waiting until the kernel can track the `expected` number of requests. Also returns the number
-    /// of completed requests.
+    /// Loads a candidate after waiting until the kernel can track the `expected` number of requests. Also returns the
+    /// number of completed requests.
     async fn requests(
         &self,
         candidate: &Candidate,

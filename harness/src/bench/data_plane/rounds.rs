@@ -14,8 +14,8 @@ use super::{Options, Part};
 use crate::console::Progress;
 use crate::error::Error;
 
-/// Number of backend threads in addition to one per concurrent connection: health checks, and connections that a proxy is
-/// still closing, occupy some.
+/// Number of backend threads in addition to one per concurrent connection: health checks, and connections that a proxy
+/// is still closing, occupy some.
 const SPARE_THREADS: usize = 64;
 /// Maximum number of concurrent connections in bulk transfers; proxies are started for at least this number.
 pub(super) const MAX_BULK_CONNECTIONS: usize = 8;

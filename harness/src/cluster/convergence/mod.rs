@@ -30,8 +30,8 @@ pub struct NodeView {
     pub view: Result<View, String>,
 }
 
-/// The differences between the views and the expected nodes, `nodes` and `foreign`, one line each. Empty if all views are
-/// complete and correct, and therefore agree with each other.
+/// The differences between the views and the expected nodes, `nodes` and `foreign`, one line each. Empty if all views
+/// are complete and correct, and therefore agree with each other.
 pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String> {
     let mut complaints = Vec::new();
     for node in nodes {

@@ -24,8 +24,8 @@ pub(super) struct Compiled {
     pub(super) fresh: bool,
 }
 
-/// Static, because the image contains no libraries. At a fixed address, because a relocatable program applies relocations
-/// when it starts, and each page that it modifies becomes private memory of the process.
+/// Static, because the image contains no libraries. At a fixed address, because a relocatable program applies
+/// relocations when it starts, and each page that it modifies becomes private memory of the process.
 const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
 
 /// Compiles the programs of an image.

@@ -210,8 +210,8 @@ impl Mesh {
         Ok(())
     }
 
-    /// Stops all containers gracefully and concurrently. Returns the failures, one line each: the engine could not stop a
-    /// container, or its exit code was not 0.
+    /// Stops all containers gracefully and concurrently. Returns the failures, one line each: the engine could not stop
+    /// a container, or its exit code was not 0.
     pub async fn stop_all(&self) -> Vec<String> {
         let stops = self.wanted().map(|node| async {
             let grace = node.member.service.stop_grace_period;

@@ -25,7 +25,8 @@ impl Mesh {
     /// started.
     ///
     /// # Errors
-    /// A container exited, or the mesh is not ready within `limit`. The error has what was missing and the last log lines.
+    /// A container exited, or the mesh is not ready within `limit`. The error has what was missing and the last log
+    /// lines.
     pub async fn ready(&self, limit: Duration, progress: &Progress) -> Result<Duration, Error> {
         self.ready_within(PERIOD, limit, progress).await
     }

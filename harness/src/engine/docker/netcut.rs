@@ -18,9 +18,9 @@ const HEAL_LIMIT: Duration = Duration::from_secs(5);
 const READY: &str = "ready";
 
 impl Docker {
-    /// Starts a helper container of `image` ([`crate::cluster::image::Kind::Netcut`]) in the target's network namespace.
-    /// The helper heals the network and exits when it is stopped or when this process ends. The cut also ends when the
-    /// target stops, because its network namespace is removed.
+    /// Starts a helper container of `image` ([`crate::cluster::image::Kind::Netcut`]) in the target's network
+    /// namespace. The helper heals the network and exits when it is stopped or when this process ends. The cut also
+    /// ends when the target stops, because its network namespace is removed.
     pub(crate) async fn cut_network(
         &self,
         image: &Image,

@@ -20,8 +20,8 @@ const CAPACITY: usize = 1024;
 pub(super) struct Events {
     /// Events, each with the run label of its container.
     sender: broadcast::Sender<(String, Event)>,
-    /// Started runs whose end has not been reported, by mark. Two tasks can notice the end of a run, the one that waits for
-    /// it and the one that kills it: the first to remove the entry reports it.
+    /// Started runs whose end has not been reported, by mark. Two tasks can notice the end of a run, the one that waits
+    /// for it and the one that kills it: the first to remove the entry reports it.
     running: Mutex<HashMap<String, (String, Record)>>,
 }
 

@@ -118,8 +118,8 @@ impl Log {
         }
     }
 
-    /// The next lines, at most the last `tail` of them, and whether the end of the file was reached. `last` means that the
-    /// file will not grow.
+    /// The next lines, at most the last `tail` of them, and whether the end of the file was reached. `last` means that
+    /// the file will not grow.
     fn read(&mut self, tail: Option<usize>, last: bool) -> io::Result<(Vec<LogLine>, bool)> {
         if self.file.is_none() {
             self.file = match File::open(self.home.log()) {

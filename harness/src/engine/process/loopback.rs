@@ -1,5 +1,5 @@
-//! Rewrites a container's command line and config files for nodes that share one loopback network: each node gets its own
-//! loopback address instead of 127.0.0.1. Pure.
+//! Rewrites a container's command line and config files for nodes that share one loopback network: each node gets its
+//! own loopback address instead of 127.0.0.1. Pure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! An engine that runs containers as processes of this machine, without Docker and without root. Linux only.
 //!
-//! Each node has its own address in 127.0.0.0/8, its own copies of the config files, and its own process group. There is
-//! no other isolation. There is no daemon: each harness process opens the same state directory and reads the state of
-//! the processes from `/proc`.
+//! Each node has its own address in 127.0.0.0/8, its own copies of the config files, and its own process group. There
+//! is no other isolation. There is no daemon: each harness process opens the same state directory and reads the state
+//! of the processes from `/proc`.
 //!
 //! **On disk**, in `$TMPDIR/service-mesh-UID` (mode 0700), see `store.rs`:
 //!
@@ -20,10 +20,11 @@
 //! ```
 //!
 //! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`, so that the code
-//! is known even if the harness has ended. All processes of a run have the run's mark in their environment, by which any
-//! harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell is running,
-//! which is identified by process id and start time. A task of the harness process that started it waits for the shell,
-//! kills the remaining processes of the run, and holds the sidecar's standard input open if it has a lifeline.
+//! is known even if the harness has ended. All processes of a run have the run's mark in their environment, by which
+//! any harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell is
+//! running, which is identified by process id and start time. A task of the harness process that started it waits for
+//! the shell, kills the remaining processes of the run, and holds the sidecar's standard input open if it has a
+//! lifeline.
 //!
 //! **kill -9.** A directory is filled under `tmp` and renamed to its final path, and renamed to `tmp` before it is
 //! removed; files are replaced by renaming; the next opening of the state empties `tmp`. If a harness is killed, its

@@ -120,8 +120,8 @@ impl Core {
         }
     }
 
-    /// The next free address on the network after the one assigned last, so that an address is not reused at once; `None`
-    /// if there is no such network. The caller holds the lock.
+    /// The next free address on the network after the one assigned last, so that an address is not reused at once;
+    /// `None` if there is no such network. The caller holds the lock.
     pub(super) fn next_address(
         &self,
         network: &str,

@@ -1,5 +1,5 @@
-//! The state directory. All changes are atomic for readers: directories are filled under `tmp` and renamed to their final
-//! path, files are replaced by renaming.
+//! The state directory. All changes are atomic for readers: directories are filled under `tmp` and renamed to their
+//! final path, files are replaced by renaming.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -84,7 +84,8 @@ impl Store {
         self.root.join("networks")
     }
 
-    /// Creates an empty directory under `tmp`, to be filled and then renamed to its final path. The caller holds the lock.
+    /// Creates an empty directory under `tmp`, to be filled and then renamed to its final path. The caller holds the
+    /// lock.
     pub(super) fn fresh(&self) -> io::Result<PathBuf> {
         let directory = self.root.join("tmp").join(random_id());
         fs::create_dir(&directory)?;

@@ -32,7 +32,8 @@ pub async fn kill(
     Ok(FaultWindow { from, until })
 }
 
-/// Starts a stopped member again and waits until the mesh is ready. Returns the time from its start to its first answer.
+/// Starts a stopped member again and waits until the mesh is ready. Returns the time from its start to its first
+/// answer.
 pub async fn restart(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<Duration, Error> {
     let host = mesh.node(name)?.container.short_id().to_owned();
     mesh.start_again(name).await?;

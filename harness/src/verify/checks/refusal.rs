@@ -25,8 +25,8 @@ pub struct FrontendError {
     pub reason: String,
 }
 
-/// Checks that a request to a service without an instance fails within a second: the frontend answers with a JSON error,
-/// a load balancer closes the connection.
+/// Checks that a request to a service without an instance fails within a second: the frontend answers with a JSON
+/// error, a load balancer closes the connection.
 ///
 /// # Errors
 /// A description of what happened instead.

@@ -166,8 +166,8 @@ impl Compose<'_> {
     }
 }
 
-/// A second Compose file that adds the run's labels, so that the run's clean-up finds what Compose created. JSON is valid
-/// YAML.
+/// A second Compose file that adds the run's labels, so that the run's clean-up finds what Compose created. JSON is
+/// valid YAML.
 fn labels(topology: &Topology, ownership: &Ownership) -> serde_json::Value {
     let labels = serde_json::json!({
         "labels": { label::RUN: ownership.run, label::OWNER: ownership.owner.to_string() }

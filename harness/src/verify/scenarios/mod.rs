@@ -1,14 +1,14 @@
 //! The scenarios of `harness test`, one file each.
 //!
-//! To add a scenario, copy a short one such as `alternation.rs` to a new file: its `SCENARIO` has the name, the property,
-//! the requirements, and the check. Then register it here: a `mod` line, and its place in [`ALL`], the order of the run.
-//! A unit test fails for a file that is not registered. No other file changes.
+//! To add a scenario, copy a short one such as `alternation.rs` to a new file: its `SCENARIO` has the name, the
+//! property, the requirements, and the check. Then register it here: a `mod` line, and its place in [`ALL`], the order
+//! of the run. A unit test fails for a file that is not registered. No other file changes.
 //!
 //! A check gets a [`Context`](super::suite::Context): `mesh()` is the shared mesh, which must be left as it was found;
 //! `own_mesh()` starts a private one with another topology; `traffic()` sends constant requests; `measure()` records an
 //! objective; `say()` adds a line to the timeline. A [`Mesh`](crate::cluster::mesh::Mesh) can stop, kill, pause, add,
-//! remove, and cut off its members. Common checks are in [`checks`](super::checks). A scenario talks to the mesh as a user
-//! does, over the network and the engine, and polls conditions to a deadline instead of sleeping. The suite itself
+//! remove, and cut off its members. Common checks are in [`checks`](super::checks). A scenario talks to the mesh as a
+//! user does, over the network and the engine, and polls conditions to a deadline instead of sleeping. The suite itself
 //! checks afterwards that the views converge and that the logs have no WARN or ERROR line except those in `allows`.
 
 mod all_gone;

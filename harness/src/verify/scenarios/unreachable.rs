@@ -56,8 +56,8 @@ async fn cut(mesh: &mut Mesh, traffic: &Traffic) -> Result<FaultWindow, Error> {
     Ok(FaultWindow { from, until })
 }
 
-/// Waits until the member's view reports the instance's node as down. Until then its balancer must skip the instance for
-/// every request.
+/// Waits until the member's view reports the instance's node as down. Until then its balancer must skip the instance
+/// for every request.
 async fn is_detected(mesh: &Mesh) -> Result<(), Error> {
     let host = mesh.node(UNREACHABLE)?.container.short_id().to_owned();
     let attempt = async || {

@@ -126,8 +126,8 @@ impl Context {
         hold(mesh)
     }
 
-    /// A second, private mesh, ready, with the topology that `change` returns. Its project's name ends with `suffix`. It
-    /// is removed after the scenario.
+    /// A second, private mesh, ready, with the topology that `change` returns. Its project's name ends with `suffix`.
+    /// It is removed after the scenario.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time.

@@ -29,9 +29,9 @@ const AROUND_PROBLEM: (Duration, Duration) = (Duration::from_secs(15), Duration:
 const AROUND_CHECK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 impl Context {
-    /// Runs one scenario, shown as `title` in the progress, and checks that all meshes are healthy afterwards. Removes its
-    /// private meshes. After a failure removes the shared mesh too, so that the next scenario starts a new one; with
-    /// `keep`, leaves all meshes running, and no other scenario can run.
+    /// Runs one scenario, shown as `title` in the progress, and checks that all meshes are healthy afterwards. Removes
+    /// its private meshes. After a failure removes the shared mesh too, so that the next scenario starts a new one;
+    /// with `keep`, leaves all meshes running, and no other scenario can run.
     pub async fn run(&mut self, scenario: &Scenario, title: &str, keep: bool) -> Verdict {
         let started_at = SystemTime::now();
         self.begin(scenario.name);

@@ -49,8 +49,8 @@ impl SuiteResult {
 }
 
 impl Suite<'_> {
-    /// Runs all scenarios. Once a scenario makes further ones impossible, skips the rest with that reason. If this future
-    /// is dropped early, `results` has the results so far.
+    /// Runs all scenarios. Once a scenario makes further ones impossible, skips the rest with that reason. If this
+    /// future is dropped early, `results` has the results so far.
     pub async fn run(&self, ctx: &mut Context, progress: &Progress, results: &mut SuiteResult) {
         let mut over: Option<String> = None;
         for run in 1..=self.runs {

@@ -32,8 +32,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Three clients with a request every 10 ms each, for short phases only: a request opens up to five connections, and
-    /// the kernel tracks each for two minutes in a table of limited size.
+    /// Three clients with a request every 10 ms each, for short phases only: a request opens up to five connections,
+    /// and the kernel tracks each for two minutes in a table of limited size.
     pub const DENSE: Self = Self {
         clients: 3,
         period: Duration::from_millis(10),

@@ -1,5 +1,5 @@
-//! SOCKS5 requests for addresses that are not an instance's, sent directly to the frontend's sidecar: the frontend itself
-//! requests names only.
+//! SOCKS5 requests for addresses that are not an instance's, sent directly to the frontend's sidecar: the frontend
+//! itself requests names only.
 //!
 //! The sidecar's SOCKS5 server listens on the container's loopback address, which is not reachable from the host. The
 //! scenario therefore adds a second server on the container's own address, whose port is published.
