@@ -81,7 +81,7 @@ where
     .await;
 }
 
-/// As [`serve`], with other limits; the handler also gets the client's address.
+/// As [`serve()`], with other limits; the handler also gets the client's address.
 pub async fn serve_within<H, F>(limits: Limits, listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
