@@ -64,7 +64,7 @@ fn localhost(address: SocketAddr) -> String {
 }
 
 /// Shortens a command line to `length` characters. The sidecar's own arguments are dropped first: the program that it
-/// starts is what identifies the container.
+/// starts identifies the container.
 fn shortened(text: &str, length: usize) -> String {
     let (sidecar, program) = text.split_once(" -- ").unwrap_or((text, ""));
     let whole = text.chars().count() + 2;

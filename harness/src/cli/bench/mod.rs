@@ -38,9 +38,9 @@ impl BenchArgs {
 enum Command {
     /// Compare the sidecar with nginx, HAProxy, microsocks and Dante on loopback
     DataPlane(data_plane::DataPlaneArgs),
-    /// Load a whole mesh from outside, path by path: a new one, or with -p one that is running
+    /// Load a whole mesh from outside, one path after another: a new mesh, or with -p a running one
     Mesh(mesh::MeshBenchArgs),
-    /// Measure how fast a mesh converges: at start, and when an instance joins, is killed or freezes
+    /// Measure a mesh's convergence time at start, and after an instance joins, is killed or freezes
     Convergence(convergence::ConvergenceArgs),
     /// The backend of a bench, started by the harness itself
     #[command(hide = true)]

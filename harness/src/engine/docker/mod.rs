@@ -5,7 +5,7 @@
 //!   something therefore run to completion in a task (`Docker::finish`), so that nothing is created after the clean-up.
 //! * A container with a lifeline stops when this process ends, see `lifeline.rs`.
 //! * Networks are cut by helper containers, see `netcut.rs`.
-//! * Errors are distinguished by status code, except for a taken host port, which has none: by the engine's message.
+//! * Errors are distinguished by status code. A taken host port has none and is recognised by the engine's message.
 
 mod container;
 mod creation;

@@ -21,10 +21,9 @@
 //!
 //! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`, so that the code
 //! is known even if the harness has ended. All processes of a run have the run's mark in their environment, by which
-//! any harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell is
-//! running, which is identified by process id and start time. A task of the harness process that started it waits for
-//! the shell, kills the remaining processes of the run, and holds the sidecar's standard input open if it has a
-//! lifeline.
+//! any harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell, which
+//! is identified by process id and start time, is running. A task of the harness process that started it waits for the
+//! shell, kills the remaining processes of the run, and holds the sidecar's standard input open if it has a lifeline.
 //!
 //! **kill -9.** A directory is filled under `tmp` and renamed to its final path, and renamed to `tmp` before it is
 //! removed; files are replaced by renaming; the next opening of the state empties `tmp`. If a harness is killed, its
