@@ -6,15 +6,15 @@
 //! |---|---|
 //! | [`peer`] | whether a peer is unverified, alive, suspect, down or left: all transitions |
 //! | [`membership`] | which peers there are, their hash and digest; tombstones, expiry |
-//! | [`search`](self::search), `places`, `sweep` | where to search for peers, and when |
-//! | [`join`](self::join) | which of two nodes asks first, and when a peer that is not up is checked again |
-//! | [`probe`](self::probe) | when to probe a peer, and what follows a missed probe |
-//! | [`suspicion`](self::suspicion) | which reports of others lead to a probe |
-//! | [`broadcast`](self::broadcast) | which suspicions to send to others, and how often |
-//! | [`anti_entropy`](self::anti_entropy) | which differences to repair, and when |
-//! | [`exchange`](self::exchange), `plan` | which exchange is next with a peer, and what its failure means |
-//! | [`concurrency`](self::concurrency) | how many exchanges run at once |
-//! | [`rtt`](self::rtt) | timeouts, from the time that answers take |
+//! | [`search`], `places`, `sweep` | where to search for peers, and when |
+//! | [`join`] | which of two nodes asks first, and when a peer that is not up is checked again |
+//! | [`probe`] | when to probe a peer, and what follows a missed probe |
+//! | [`suspicion`] | which reports of others lead to a probe |
+//! | [`broadcast`] | which suspicions to send to others, and how often |
+//! | [`anti_entropy`] | which differences to repair, and when |
+//! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
+//! | [`concurrency`] | how many exchanges run at once |
+//! | [`rtt`] | timeouts, from the time that answers take |
 //!
 //! Events are routed in `datagrams` (what arrives by UDP), `requests` (other nodes' requests), `answers` (the ends of
 //! our own exchanges) and `peers` (what follows a transition). All tunables are in [`config`].
