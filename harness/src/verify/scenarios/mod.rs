@@ -2,7 +2,8 @@
 //!
 //! To add a scenario, copy a short one such as `alternation.rs` to a new file: its `SCENARIO` has the name, the
 //! property, the requirements, and the check. Then register it here: a `mod` line, and its place in [`ALL`], the order
-//! of the run. A unit test fails for a file that is not registered. No other file changes.
+//! of the run. Last, add its row to the table in `docs/testing.md`. Unit tests fail for a file that is not registered,
+//! and for a scenario without a row.
 //!
 //! A check gets a [`Context`](super::suite::Context): `mesh()` is the shared mesh, which must be left as it was found;
 //! `own_mesh()` starts a private one with another topology; `traffic()` sends constant requests; `measure()` records an
@@ -84,5 +85,19 @@ mod tests {
             .collect();
         assert_eq!(files, names);
         assert_eq!(names.len(), super::ALL.len(), "names are unique");
+    }
+
+    #[test]
+    fn every_scenario_has_its_row_in_the_documentation() {
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/testing.md");
+        let text = std::fs::read_to_string(document).unwrap();
+        let (_, after) = text.split_once("\n## Scenarios\n").unwrap();
+        let section = after.split("\n## ").next().unwrap();
+        let rows: BTreeSet<&str> = section
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
+            .collect();
+        let names: BTreeSet<&str> = super::ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(rows, names);
     }
 }
