@@ -223,6 +223,16 @@ impl Directory {
         true
     }
 
+    /// Makes the own list that of another node. All peers need the whole list then.
+    pub(super) fn readdress(&mut self, own: Node) {
+        let services = self.local().khala_nodes;
+        let before = std::mem::replace(&mut self.own, own.clone());
+        self.drop_node(&before);
+        self.set(&own, services);
+        self.revision += 1;
+        self.changes.clear();
+    }
+
     /// The change that follows a revision of the own list; none if it is no longer kept.
     pub fn change_after(&self, revision: u64) -> Option<&Change> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;

@@ -172,6 +172,10 @@ impl Protocol {
     /// Sends `leave` to all known nodes; the node does nothing after that.
     pub(super) fn leave(&mut self) {
         self.left = true;
+        self.send_leave();
+    }
+
+    pub(super) fn send_leave(&mut self) {
         let peers = self.membership.peers();
         let known: Vec<SocketAddr> = peers.map(|peer| peer.node.datagram_address()).collect();
         for to in known {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::places::Search;
 use crate::balance::service::Offer;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 
@@ -31,6 +32,14 @@ pub enum Event {
     Disconnected(SocketAddr),
     /// The local instances have changed to these.
     Offers(Vec<Offer>),
+    /// The node has another address, or has its own back. Until this event, its caller has sent nothing and let no
+    /// time pass since the address was lost.
+    Readdressed {
+        /// The node from now on.
+        own: Node,
+        /// Its search network.
+        search: Search,
+    },
     /// The node leaves: it notifies all known nodes and does nothing more.
     Leave,
 }

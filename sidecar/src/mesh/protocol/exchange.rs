@@ -251,6 +251,16 @@ impl Exchanges {
         ended
     }
 
+    /// Ends all exchanges under way without a result.
+    pub(super) fn abandon(&mut self) {
+        for peer in std::mem::take(&mut self.peers).into_values() {
+            self.concurrency.release(peer);
+            if let Some(plan) = self.plans.get_mut(&peer) {
+                plan.in_flight = None;
+            }
+        }
+    }
+
     /// Takes the next waiting peer that has a place.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
         self.concurrency.next_waiting()

@@ -252,6 +252,19 @@ impl Membership {
         Some(node)
     }
 
+    /// Makes this node another one. Relayed news of the one that it was are ignored for a while.
+    pub(super) fn readdress(&mut self, now: Duration, own: Node) {
+        let before = std::mem::replace(&mut self.own, own.clone());
+        self.no_longer_healthy(&before);
+        self.digest = self.digest.wrapping_add(digest(&own.text()));
+        self.tombstones.remove(&own);
+        if before != own {
+            self.bury(now, before);
+        }
+        self.healthy.insert(own);
+        self.hash.take();
+    }
+
     fn bury(&mut self, now: Duration, node: Node) {
         if self.tombstones.len() >= MAX_NODES {
             self.tombstones.retain(|_, until| *until > now);

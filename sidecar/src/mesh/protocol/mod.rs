@@ -14,6 +14,7 @@
 //! | [`anti_entropy`] | which differences to repair, and when |
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
 //! | [`concurrency`] | how many exchanges run at once |
+//! | `readdress` | what follows a change of the node's own address |
 //! | [`rtt`] | timeouts, from the time that answers take |
 //!
 //! Events are routed in `datagrams` (what arrives by UDP), `requests` (other nodes' requests), `answers` (the ends of
@@ -34,6 +35,7 @@ mod peers;
 mod places;
 mod plan;
 mod probe;
+mod readdress;
 mod requests;
 mod rtt;
 mod search;
@@ -129,6 +131,7 @@ impl Protocol {
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
+                Event::Readdressed { own, search } => self.readdressed(now, own, search),
             }
         }
         self.take_actions()

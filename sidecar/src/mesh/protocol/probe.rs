@@ -63,6 +63,11 @@ impl Probes {
         }
     }
 
+    /// The node's own endpoint is another one.
+    pub(super) fn readdress(&mut self, own: SocketAddr) {
+        self.own = own;
+    }
+
     /// When the next probe is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.timers.next()
