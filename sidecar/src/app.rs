@@ -18,7 +18,8 @@ use crate::diagnostic::Diagnostics;
 #[cfg(feature = "failpoints")]
 use crate::failpoints;
 use crate::http;
-use crate::mesh::{self, Mesh};
+use crate::interface::{self, Addresses};
+use crate::mesh::Mesh;
 use crate::proxy::Limits;
 use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
@@ -85,14 +86,16 @@ struct Sidecar {
 impl Sidecar {
     async fn start(settings: &Settings, limits: Limits) -> anyhow::Result<Self> {
         let offers = Offers::new();
+        let mut addresses = Addresses::default();
         let mesh = match &settings.discovery {
             Some(config) => {
                 let name = config.node_name.clone().unwrap_or_else(host_name);
-                Some(Mesh::start(config.clone(), &name, offers.subscribe()).await?)
+                addresses = Addresses::watch(config.pinned(), &config.nic);
+                Some(Mesh::start_at(&addresses, config.clone(), &name, offers.subscribe()).await?)
             }
             None => None,
         };
-        match Self::serve(settings, limits, offers, mesh.as_ref()).await {
+        match Self::serve(settings, limits, offers, addresses, mesh.as_ref()).await {
             Ok(serving) => Ok(Self { mesh, ..serving }),
             Err(error) => {
                 if let Some(mesh) = mesh {
@@ -108,19 +111,16 @@ impl Sidecar {
         settings: &Settings,
         limits: Limits,
         offers: Offers,
+        addresses: Addresses,
         mesh: Option<&Mesh>,
     ) -> anyhow::Result<Self> {
-        let pinned = settings
-            .discovery
-            .as_ref()
-            .and_then(mesh::DiscoverySettings::pinned);
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         let instances = mesh.map(Mesh::instances);
         #[cfg(feature = "failpoints")]
         let instances = instances.map(failpoints::instances);
         let controller = Controller::new(offers, instances);
         let mut controller = controller
-            .with_pinned(pinned)
+            .with_addresses(addresses)
             .with_workers(workers)
             .with_limits(limits);
         run_script(&controller, &settings.script).await?;
@@ -162,6 +162,7 @@ impl Sidecar {
                 MeshStatus {
                     view,
                     counters: m.counters(),
+                    reachability: m.reachability(),
                 }
             });
             let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
@@ -263,6 +264,7 @@ async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    interface::wait_until_unique(address.ip()).await;
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("{flag}: cannot listen on {address}"))?;

@@ -14,7 +14,7 @@ use super::resources::{
 };
 use super::running::{self, ListenerHandle, Running};
 use super::smart_group::MeshInstances;
-use crate::interface::Pinned;
+use crate::interface::{Addresses, wait_until_unique};
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
 
@@ -25,7 +25,7 @@ pub struct Controller {
     offers: Offers,
     /// `None` if the sidecar is in no mesh.
     instances: Option<MeshInstances>,
-    pinned: Option<Pinned>,
+    addresses: Addresses,
     autosave: Option<Autosave>,
     state: Mutex<State>,
 }
@@ -54,16 +54,16 @@ impl Controller {
         Self {
             offers,
             instances,
-            pinned: None,
+            addresses: Addresses::default(),
             autosave: None,
             state: Mutex::default(),
         }
     }
 
-    /// Sets the address of an interface instead of looking it up.
+    /// Sets the interfaces' addresses, which registrations follow. By default they are read when asked for.
     #[must_use]
-    pub fn with_pinned(self, pinned: Option<Pinned>) -> Self {
-        Self { pinned, ..self }
+    pub fn with_addresses(self, addresses: Addresses) -> Self {
+        Self { addresses, ..self }
     }
 
     /// Sets the workers that relay the connections of its listeners.
@@ -94,7 +94,8 @@ impl Controller {
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is free.
-    /// If the future is dropped after its first poll, the change is still made: only waiting remains then.
+    /// If the future is dropped after its first poll, the change is still made: only waiting remains then. The exception
+    /// is a listener at an IPv6 address in duplicate address detection: its end is waited for before the change.
     ///
     /// # Errors
     /// When the command does not fit the configuration, or the machine refuses it. Nothing is changed then.
@@ -110,6 +111,11 @@ impl Controller {
                 Listing::Lines(lines) => Reply::Lines(lines),
                 Listing::Count(count) => Reply::Count(count),
             });
+        }
+        if let Command::Add(add) = &command
+            && let Some(address) = add.inner().listens_on()
+        {
+            wait_until_unique(address).await;
         }
         let Changed { closed, revision } = self.change(command)?;
         for handle in closed {
@@ -149,7 +155,7 @@ impl Controller {
                     "the sidecar is stopping: nothing is added any more",
                 ));
             }
-            add.inner_mut().settle(running, self.pinned.as_ref())?;
+            add.inner_mut().settle(running, &self.addresses)?;
         }
         let mut next = config.clone();
         let removed = command.configure(&mut next).map_err(|error| match &command {
@@ -162,7 +168,7 @@ impl Controller {
             config: &next,
             offers: &self.offers,
             instances: self.instances.as_ref(),
-            pinned: self.pinned.as_ref(),
+            addresses: &self.addresses,
         };
         let mut closed = Vec::new();
         match &command {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
 use super::offers::Offers;
 use crate::balance::service::Offer;
-use crate::interface::{self, IpType, Pinned};
+use crate::interface::{Addresses, Choice, Follow, IpType, Unusable};
 use crate::self_connect::is_self_connect;
 
 /// The range that ports are allocated from, as in the original.
@@ -31,35 +32,44 @@ const SILENT_CHECKS: u32 = 3;
 /// A local instance that is offered to the mesh. Dropping it withdraws the instance.
 #[derive(Debug)]
 pub(super) struct Registration {
-    offer: Offer,
+    /// The instance at the address that its interface has now, or had last.
+    offer: watch::Receiver<Offer>,
     offers: Offers,
     ended: CancellationToken,
 }
 
 impl Registration {
-    /// Starts checking the instance's address, and announces the instance as soon as it accepts a connection.
-    pub(super) fn start(offer: Offer, offers: Offers) -> Self {
+    /// Starts checking the instance's address, which follows its interface's, and announces the instance as soon as it
+    /// accepts a connection.
+    pub(super) fn start(offer: Offer, interface: Follow, offers: Offers) -> Self {
         let ended = CancellationToken::new();
-        let watch = watch(offer.clone(), offers.clone(), ended.clone());
+        let (sender, offer) = watch::channel(offer);
+        let watch = Watch {
+            offer: sender,
+            interface,
+            offers: offers.clone(),
+            ended: ended.clone(),
+        };
         // Detached: it ends with the token, which the registration cancels when it is dropped.
-        tokio::spawn(ended.clone().run_until_cancelled_owned(watch));
+        tokio::spawn(ended.clone().run_until_cancelled_owned(watch.run()));
         Self { offer, offers, ended }
     }
 
+    /// The address of the instance now, or the last one if its interface has none.
     pub(super) fn address(&self) -> SocketAddr {
-        self.offer.instance.address
+        self.offer.borrow().instance.address
     }
 
     /// Whether it is announced to the mesh now.
     pub(super) fn is_announced(&self) -> bool {
-        self.offers.contains(&self.offer)
+        self.offers.contains(&self.offer.borrow())
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
         self.ended.cancel();
-        self.offers.withdraw(&self.offer);
+        self.offers.withdraw(&self.offer.borrow());
     }
 }
 
@@ -72,14 +82,12 @@ pub(super) fn place(
     nic: &str,
     ip_type: IpType,
     port: Option<NonZeroU16>,
-    pinned: Option<&Pinned>,
+    addresses: &Addresses,
     taken: impl Fn(SocketAddr) -> bool,
 ) -> Result<SocketAddr, CommandError> {
-    let ip = match pinned {
-        Some(pinned) if pinned.nic == nic => pinned.address_of(ip_type),
-        _ => interface::address_of(nic, ip_type),
-    };
-    let ip = ip.map_err(|error| CommandError::refused(nic, format!("nic {nic}: {error}")))?;
+    let found = addresses.of(nic, ip_type, None);
+    let Choice { address: ip, .. } =
+        found.map_err(|error| CommandError::refused(nic, format!("nic {nic}: {error}")))?;
     if let Some(port) = port {
         return Ok(SocketAddr::new(ip, port.get()));
     }
@@ -91,32 +99,80 @@ pub(super) fn place(
     })
 }
 
-async fn watch(offer: Offer, offers: Offers, ended: CancellationToken) {
-    let mut pause = MIN_PAUSE;
-    let mut silent = 0;
-    loop {
-        match check(offer.instance.address).await {
-            Check::Accepts => {
-                offers.announce(&offer, &ended);
-                (pause, silent) = (MAX_PAUSE, 0);
-            }
-            Check::Refuses => {
-                let was_announced = offers.withdraw(&offer);
-                pause = if was_announced {
-                    MIN_PAUSE
-                } else {
-                    MAX_PAUSE.min(pause * 2)
-                };
-            }
-            Check::Silent => {
-                silent += 1;
-                if silent >= SILENT_CHECKS {
-                    offers.withdraw(&offer);
+/// Watches an instance and its interface.
+struct Watch {
+    offer: watch::Sender<Offer>,
+    interface: Follow,
+    offers: Offers,
+    ended: CancellationToken,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let mut pause = MIN_PAUSE;
+        let mut silent = 0;
+        // The address may have changed since the instance was placed.
+        if let Some(found) = self.interface.reported().cloned() {
+            self.move_to(found).await;
+        }
+        loop {
+            let offer = self.offer.borrow().clone();
+            match check(offer.instance.address).await {
+                Check::Accepts => {
+                    self.offers.announce(&offer, &self.ended);
+                    (pause, silent) = (MAX_PAUSE, 0);
                 }
-                pause = MAX_PAUSE;
+                Check::Refuses => {
+                    let was_announced = self.offers.withdraw(&offer);
+                    pause = if was_announced {
+                        MIN_PAUSE
+                    } else {
+                        MAX_PAUSE.min(pause * 2)
+                    };
+                }
+                Check::Silent => {
+                    silent += 1;
+                    if silent >= SILENT_CHECKS {
+                        self.offers.withdraw(&offer);
+                    }
+                    pause = MAX_PAUSE;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                found = self.interface.changed() => {
+                    self.move_to(found).await;
+                    (pause, silent) = (MIN_PAUSE, 0);
+                }
             }
         }
-        tokio::time::sleep(pause).await;
+    }
+
+    /// Withdraws the instance from an address that its interface no longer has, and waits until it has one.
+    async fn move_to(&mut self, mut found: Result<Choice, Unusable>) {
+        let Offer { id, instance } = self.offer.borrow().clone();
+        let (service, before) = (id.service, instance.address);
+        loop {
+            let choice = match found {
+                Ok(choice) if choice.address == before.ip() => return,
+                found => {
+                    self.offers.withdraw(&self.offer.borrow());
+                    found
+                }
+            };
+            match choice {
+                Ok(Choice { nic, address, .. }) => {
+                    let to = SocketAddr::new(address, before.port());
+                    self.offer.send_modify(|offer| offer.instance.address = to);
+                    tracing::info!(service, from = %before, %to, nic, "registration: the address has changed");
+                    return;
+                }
+                Err(why) => {
+                    tracing::warn!(service, address = %before, "registration: withdrawn: {why}");
+                    found = self.interface.changed().await;
+                }
+            }
+        }
     }
 }
 

@@ -1,28 +1,27 @@
 //! Runs one node of the mesh: the sockets and the clock around the state machine.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::counters::Counters;
 use super::driver::Driver;
+use super::endpoint::{Endpoint, Standing};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
-use super::protocol::{self, Protocol, Search};
+use super::protocol::{self, Protocol};
 use super::publishing::Publishing;
 use super::settings::DiscoverySettings;
-
 use super::view::View;
 use super::wire::{Malformed, Node};
 use crate::balance::service::{Instances, Offer};
-use crate::interface::{InterfaceError, address_of};
+use crate::interface::{Addresses, InterfaceError};
 
 /// Capacity of the queue of requests to the state machine. Connections wait while it is full.
 const MAX_WAITING_REQUESTS: usize = 64;
@@ -48,10 +47,22 @@ pub enum StartError {
     Name(#[from] Malformed),
 }
 
+/// Whether other nodes can reach a node.
+#[derive(Debug, Clone)]
+pub struct Reachability(watch::Receiver<Standing>);
+
+impl Reachability {
+    /// Why no other node can reach it now, if that is so.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<String> {
+        self.0.borrow().unreachable.clone()
+    }
+}
+
 /// A node that takes part in discovery until it leaves or is dropped.
 #[derive(Debug)]
 pub struct Mesh {
-    node: Node,
+    standing: watch::Receiver<Standing>,
     instances: watch::Receiver<Arc<Instances>>,
     view: watch::Receiver<Arc<View>>,
     counters: Arc<Counters>,
@@ -75,6 +86,26 @@ impl Mesh {
         Self::start_with(settings, node_name, offers, protocol::Config::default()).await
     }
 
+    /// As [`Mesh::start`], at an interface's address of these, which it follows.
+    ///
+    /// # Errors
+    /// As [`Mesh::start`].
+    pub async fn start_at(
+        addresses: &Addresses,
+        settings: DiscoverySettings,
+        node_name: &str,
+        offers: watch::Receiver<Vec<Offer>>,
+    ) -> Result<Self, StartError> {
+        Self::open(
+            addresses,
+            settings,
+            node_name,
+            offers,
+            protocol::Config::default(),
+        )
+        .await
+    }
+
     /// As [`Mesh::start`], with other tunables of the protocol.
     ///
     /// # Errors
@@ -85,35 +116,45 @@ impl Mesh {
         offers: watch::Receiver<Vec<Offer>>,
         config: protocol::Config,
     ) -> Result<Self, StartError> {
-        let address = match settings.address {
-            Some(address) => address,
-            None => address_of(&settings.nic, settings.ip_type)?,
-        };
-        let sockets = Sockets::bind(address, &settings).await?;
-        let node = Node::new(node_name, address, sockets.udp_port, sockets.tcp_port)?;
-        tracing::info!(%node, "discovery: listening");
+        let addresses = Addresses::watch(settings.pinned(), &settings.nic);
+        Self::open(&addresses, settings, node_name, offers, config).await
+    }
 
-        let search = Search::new(node.datagram_address(), &settings);
-        let seed = rand::rng().random();
-        let protocol = Protocol::new(node.clone(), search, config, seed);
+    async fn open(
+        addresses: &Addresses,
+        settings: DiscoverySettings,
+        node_name: &str,
+        offers: watch::Receiver<Vec<Offer>>,
+        config: protocol::Config,
+    ) -> Result<Self, StartError> {
+        let follow = addresses.follow(&settings.nic, settings.ip_type);
         let counters = Arc::new(Counters::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        // Before anything is started, so that a failed start leaves nothing behind.
+        let stop_on_drop = stop.clone().drop_guard();
         let (requests_in, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (leave_in, leave) = oneshot::channel();
-        let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
-        let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
-
         let server = ExchangeServer {
             requests: requests_in,
             counters: counters.clone(),
             large: LargeBodies::new(),
         };
-        tasks.spawn(server.run(sockets.exchange, stop.clone()));
+        let endpoint =
+            Endpoint::open(settings, node_name, follow, server, tasks.clone(), stop.clone()).await?;
+        let node = endpoint.node();
+        tracing::info!(%node, "discovery: listening");
+
+        let seed = rand::rng().random();
+        let protocol = Protocol::new(node, endpoint.search(), config, seed);
+        let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
+        let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
+
+        let standing = endpoint.standing();
         let publishing = Publishing::new(instances_in, view_in, &protocol);
         let driver = Driver {
             protocol,
-            incoming: sockets.incoming,
-            outgoing: sockets.outgoing,
+            addresses: addresses.clone(),
+            endpoint,
             requests,
             offers,
             leave,
@@ -125,20 +166,25 @@ impl Mesh {
         tasks.spawn(driver.run());
         tasks.close();
         Ok(Self {
-            node,
+            standing,
             instances,
             view,
             counters,
             leave: Some(leave_in),
             tasks,
-            _stop_on_drop: stop.clone().drop_guard(),
+            _stop_on_drop: stop_on_drop,
             stop,
         })
     }
 
-    /// The node itself, with the ports that were bound.
-    pub fn node(&self) -> &Node {
-        &self.node
+    /// The node itself as it is now, with the ports that were bound.
+    pub fn node(&self) -> Node {
+        self.standing.borrow().node.clone()
+    }
+
+    /// Says why no other node can reach this one now, if that is so.
+    pub fn reachability(&self) -> Reachability {
+        Reachability(self.standing.clone())
     }
 
     /// Every instance offered by this node and by nodes that are up.
@@ -169,61 +215,5 @@ impl Mesh {
             tracing::warn!("discovery: did not end in time and is aborted");
             self.stop.cancel();
         }
-    }
-}
-
-struct Sockets {
-    incoming: Arc<UdpSocket>,
-    outgoing: Arc<UdpSocket>,
-    exchange: TcpListener,
-    udp_port: u16,
-    tcp_port: u16,
-}
-
-impl Sockets {
-    async fn bind(ip: IpAddr, settings: &DiscoverySettings) -> Result<Self, StartError> {
-        let fail = |setting, port| {
-            let address = SocketAddr::new(ip, port);
-            move |source| StartError::Bind {
-                setting,
-                address,
-                source,
-            }
-        };
-        let DiscoverySettings {
-            udp_port,
-            tcp_port,
-            udp_sock_port,
-            ..
-        } = *settings;
-        let udp = async |setting, port| {
-            let socket = UdpSocket::bind(SocketAddr::new(ip, port))
-                .await
-                .map_err(fail(setting, port))?;
-            Ok::<_, StartError>(Arc::new(socket))
-        };
-        let incoming = udp("discovery.udp_port", udp_port).await?;
-        // If both ports are the same, one socket serves both directions.
-        let outgoing = if udp_sock_port == udp_port && udp_port != 0 {
-            incoming.clone()
-        } else {
-            udp("discovery.udp_sock_port", udp_sock_port).await?
-        };
-        // The listening socket may be bound again while old connections linger (SO_REUSEADDR).
-        let exchange = TcpListener::bind(SocketAddr::new(ip, tcp_port)).await;
-        let exchange = exchange.map_err(fail("discovery.tcp_port", tcp_port))?;
-        let tcp = exchange
-            .local_addr()
-            .map_err(fail("discovery.tcp_port", tcp_port))?;
-        let at = incoming
-            .local_addr()
-            .map_err(fail("discovery.udp_port", udp_port))?;
-        Ok(Self {
-            udp_port: at.port(),
-            tcp_port: tcp.port(),
-            incoming,
-            outgoing,
-            exchange,
-        })
     }
 }

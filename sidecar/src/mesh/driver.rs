@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
+use super::endpoint::{Endpoint, Moved};
 use super::exchange_server::Served;
 use super::exchanges::{Asked, Exchanges};
 use super::large_bodies::LargeBodies;
@@ -17,6 +17,7 @@ use super::protocol::{Action, Departure, Event, Failure, Protocol};
 use super::publishing::Publishing;
 use super::wire::{Datagram, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
+use crate::interface::{Addresses, Choice, Unusable};
 
 /// Transmissions of `leave`, because datagrams get lost, and the pause between two.
 const LEAVES: u32 = 2;
@@ -28,8 +29,8 @@ const MAX_READ_BEFORE_TIMERS: usize = 64;
 /// The state machine with its sockets and channels.
 pub(super) struct Driver {
     pub(super) protocol: Protocol,
-    pub(super) incoming: Arc<UdpSocket>,
-    pub(super) outgoing: Arc<UdpSocket>,
+    pub(super) addresses: Addresses,
+    pub(super) endpoint: Endpoint,
     pub(super) requests: mpsc::Receiver<Served>,
     pub(super) offers: watch::Receiver<Vec<Offer>>,
     pub(super) leave: oneshot::Receiver<Duration>,
@@ -47,6 +48,8 @@ enum Input {
     Ended(Option<SocketAddr>, Event),
     Request(Served),
     NotADatagram,
+    /// The node has this address now, or none.
+    Address(Result<Choice, Unusable>),
     /// Leave the mesh within this time.
     Leave(Duration),
     Stop,
@@ -59,7 +62,7 @@ impl Driver {
         let mut buffer = vec![0; MAX_DATAGRAM + 1];
         let mut leave_deadline = None;
         // A new socket is not writable until the runtime has polled it once.
-        let _ = self.outgoing.writable().await;
+        let _ = self.endpoint.sockets().outgoing.writable().await;
         let offers = self.offers.borrow_and_update().clone();
         let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
         self.act(actions, &mut exchanges);
@@ -108,6 +111,7 @@ impl Driver {
                     self.counters.count_dropped();
                     continue;
                 }
+                Input::Address(found) => self.readdress(now, found, &mut exchanges).await,
                 Input::Leave(limit) => {
                     leave_deadline = Some(Instant::now() + limit);
                     self.protocol.handle(now, Event::Offers(Vec::new()))
@@ -129,7 +133,13 @@ impl Driver {
         exchanges: &mut Exchanges,
         buffer: &mut [u8],
     ) -> Input {
-        let deadline = self.protocol.next_deadline().map(|at| started + at);
+        // Without an address no time passes for the protocol: nothing that happens now is a peer's fault.
+        let reachable = self.endpoint.is_reachable();
+        let deadline = self
+            .protocol
+            .next_deadline()
+            .filter(|_| reachable)
+            .map(|at| started + at);
         let publish = self.publishing.due_at();
         let deadline = deadline.into_iter().chain(leave_deadline).chain(publish).min();
         let alarm = async {
@@ -139,15 +149,17 @@ impl Driver {
             }
         };
         let leaving = leave_deadline.is_some();
+        let incoming = Arc::clone(&self.endpoint.sockets().incoming);
         tokio::select! {
             () = self.stop.cancelled() => Input::Stop,
-            received = self.incoming.recv_from(buffer) => {
+            received = incoming.recv_from(buffer) => {
                 let heard = received.ok().and_then(|(length, from)| self.heard(&buffer[..length], from));
                 heard.map_or(Input::NotADatagram, Input::Event)
             }
             Some(served) = self.requests.recv() => Input::Request(served),
             Some((gossips, event)) = exchanges.next() => Input::Ended(gossips, event),
-            Ok(()) = self.offers.changed(), if !leaving => {
+            found = self.endpoint.changed() => Input::Address(found),
+            Ok(()) = self.offers.changed(), if !leaving && reachable => {
                 Input::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
             limit = &mut self.leave, if !leaving => limit.map_or(Input::Stop, Input::Leave),
@@ -159,7 +171,7 @@ impl Driver {
     /// otherwise count as missed.
     fn read_waiting_datagrams(&mut self, now: Duration, exchanges: &mut Exchanges, buffer: &mut [u8]) {
         for _ in 0..MAX_READ_BEFORE_TIMERS {
-            let Ok((length, from)) = self.incoming.try_recv_from(buffer) else {
+            let Ok((length, from)) = self.endpoint.sockets().incoming.try_recv_from(buffer) else {
                 return;
             };
             let Some(event) = self.heard(&buffer[..length], from) else {
@@ -184,7 +196,12 @@ impl Driver {
             match action {
                 Action::Send { to, datagram } => {
                     // A full send buffer loses datagrams as the network does; the protocol repeats them.
-                    match self.outgoing.try_send_to(&datagram.encode(), to) {
+                    match self
+                        .endpoint
+                        .sockets()
+                        .outgoing
+                        .try_send_to(&datagram.encode(), to)
+                    {
                         Ok(_) => self.counters.count_sent(datagram.kind),
                         Err(error) => {
                             self.counters.count_unsent();
@@ -224,6 +241,33 @@ impl Driver {
                 },
                 Action::Publish => self.publishing.want(),
             }
+        }
+    }
+
+    /// Moves to another address, or waits for one.
+    async fn readdress(
+        &mut self,
+        now: Duration,
+        found: Result<Choice, Unusable>,
+        exchanges: &mut Exchanges,
+    ) -> Vec<Action> {
+        if let Ok(choice) = &found {
+            let before = self.protocol.membership().own().address();
+            // While the old address still works, peers need not find out.
+            if choice.address != before && self.addresses.has(before) && self.endpoint.is_reachable() {
+                let farewell = self.protocol.farewell();
+                self.act(farewell, exchanges);
+            }
+        }
+        let Some(moved) = self.endpoint.follow(found).await else {
+            return Vec::new();
+        };
+        // They come from the old address.
+        exchanges.shutdown().await;
+        *exchanges = Exchanges::default();
+        match moved {
+            Moved::Nowhere => Vec::new(),
+            Moved::To(own, search) => self.protocol.handle(now, Event::Readdressed { own, search }),
         }
     }
 

@@ -50,8 +50,8 @@ type Rejection = (StatusCode, String);
 
 impl ExchangeServer {
     /// Serves requests until stopped.
-    pub(super) async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let server = Arc::new(self);
+    pub(super) async fn run(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let server = self;
         let handler = move |from, request| {
             let server = Arc::clone(&server);
             async move { server.serve(from, request).await }

@@ -8,6 +8,7 @@ mod connection;
 pub mod counters;
 pub mod directory;
 mod driver;
+mod endpoint;
 mod exchange_client;
 mod exchange_server;
 mod exchanges;
@@ -20,7 +21,7 @@ mod publishing;
 pub mod view;
 pub mod wire;
 
-pub use agent::{Mesh, StartError};
+pub use agent::{Mesh, Reachability, StartError};
 pub use counters::{Counters, Outcome};
 pub use settings::DiscoverySettings;
 pub use view::{Health, InstanceView, NodeHealth, NodeView, View};

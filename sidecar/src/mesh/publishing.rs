@@ -66,7 +66,8 @@ impl Publishing {
 
     fn publish(&mut self, protocol: &Protocol) {
         let up = protocol.membership().healthy();
-        for node in up.difference(&self.up) {
+        let own = protocol.membership().own();
+        for node in up.difference(&self.up).filter(|node| *node != own) {
             tracing::info!(%node, "discovery: up");
         }
         self.up.clone_from(up);

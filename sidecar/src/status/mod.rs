@@ -33,6 +33,8 @@ pub struct MeshStatus {
     pub view: watch::Receiver<Arc<mesh::View>>,
     /// Its traffic counters.
     pub counters: Arc<mesh::Counters>,
+    /// Whether other nodes can reach it.
+    pub reachability: mesh::Reachability,
 }
 
 /// The status pages.
@@ -67,7 +69,17 @@ impl Status {
             "/healthz" => http::text(StatusCode::OK, "alive\n"),
             "/readyz" => match *self.phase.borrow() {
                 Phase::Starting => http::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-                Phase::Ready => http::text(StatusCode::OK, "ready\n"),
+                Phase::Ready => match self
+                    .mesh
+                    .as_ref()
+                    .and_then(|mesh| mesh.reachability.unreachable())
+                {
+                    None => http::text(StatusCode::OK, "ready\n"),
+                    Some(why) => {
+                        let text = format!("no other node of the mesh can reach this one: {why}\n");
+                        http::text(StatusCode::SERVICE_UNAVAILABLE, text)
+                    }
+                },
                 Phase::Draining => http::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             },
             "/metrics" => http::answer(

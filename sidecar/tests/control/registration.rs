@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sidecar::balance::service::{Instances, Offer};
 use sidecar::control::{self, Controller, Offers};
 use sidecar::http;
-use sidecar::interface::Pinned;
+use sidecar::interface::{Addresses, Pinned};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -280,7 +280,8 @@ async fn an_interface_with_a_configured_address_is_not_looked_up() {
         nic: "eth7".to_owned(),
         address: [127, 1, 2, 3].into(),
     };
-    let controller = Controller::new(Offers::new(), Some(learned)).with_pinned(Some(pinned));
+    let controller =
+        Controller::new(Offers::new(), Some(learned)).with_addresses(Addresses::unwatched(Some(pinned)));
     let command = "add smart-node-delegate x service s zone z nic eth7"
         .parse()
         .expect("a command");

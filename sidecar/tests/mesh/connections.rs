@@ -233,9 +233,9 @@ async fn a_peer_that_closes_after_each_answer_is_not_checked_more_often() {
         view.nodes.len() == 2 && view.nodes[1].health == Health::Up
     })
     .await;
-    other.call_up(node.mesh.node()).await;
+    other.call_up(&node.mesh.node()).await;
     announce_changes(&node, &subnet, 1, |count| {
-        other.list_of(node.mesh.node()).len() == count
+        other.list_of(&node.mesh.node()).len() == count
     })
     .await;
     let counters = node.mesh.counters();

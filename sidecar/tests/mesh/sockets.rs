@@ -183,20 +183,20 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
         offer("a", subnet.address(1), 8001, 10),
     ]);
     eventually("the original dropped a message", || other.dropped() > dropped).await;
-    other.call_up(node.mesh.node()).await;
+    other.call_up(&node.mesh.node()).await;
     eventually("the original has both instances", || {
-        other.list_of(node.mesh.node()).len() == 2
+        other.list_of(&node.mesh.node()).len() == 2
     })
     .await;
     node.offers
         .send_replace(vec![offer("a", subnet.address(1), 8001, 10)]);
     eventually("the original has one instance", || {
-        other.list_of(node.mesh.node()).len() == 1
+        other.list_of(&node.mesh.node()).len() == 1
     })
     .await;
 
     other.offer("b", 9000);
-    other.tell_added(node.mesh.node()).await;
+    other.tell_added(&node.mesh.node()).await;
     eventually_in(&mut node.mesh.instances(), "an instance of each", |instances| {
         instances.offered.len() == 2
     })

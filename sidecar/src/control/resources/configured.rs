@@ -1,5 +1,6 @@
 //! The effect of adding, updating, removing or listing a resource.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use crate::control::error::CommandError;
 use crate::control::offers::Offers;
 use crate::control::running::{ListenerHandle, Running};
 use crate::control::smart_group::MeshInstances;
-use crate::interface::Pinned;
+use crate::interface::Addresses;
 
 /// The running parts, for readers.
 pub(in crate::control) struct Read<'a> {
@@ -26,7 +27,7 @@ pub(in crate::control) struct Apply<'a> {
     pub(in crate::control) offers: &'a Offers,
     /// `None` if the sidecar is in no mesh.
     pub(in crate::control) instances: Option<&'a MeshInstances>,
-    pub(in crate::control) pinned: Option<&'a Pinned>,
+    pub(in crate::control) addresses: &'a Addresses,
 }
 
 /// The answer to `list` and `list-detail`.
@@ -51,8 +52,13 @@ pub(in crate::control) trait Configured {
         Ok(())
     }
 
+    /// The address that it listens on, if it does.
+    fn listens_on(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// Fills in what was left open, so that the recorded command says what is done.
-    fn settle(&mut self, _: &Running, _: Option<&Pinned>) -> Result<(), CommandError> {
+    fn settle(&mut self, _: &Running, _: &Addresses) -> Result<(), CommandError> {
         Ok(())
     }
 

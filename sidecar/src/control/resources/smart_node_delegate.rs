@@ -17,7 +17,7 @@ use crate::control::error::CommandError;
 use crate::control::registration::{Registration, place};
 use crate::control::running::{ListenerHandle, Running};
 use crate::control::values::{Weight, json, optional_json};
-use crate::interface::{IpType, Pinned};
+use crate::interface::{Addresses, IpType};
 
 /// Maximum number of local instances: other nodes do not accept more from one node.
 const MAX_REGISTRATIONS: usize = 1024;
@@ -111,9 +111,9 @@ impl Configured for Add {
         }
     }
 
-    fn settle(&mut self, running: &Running, pinned: Option<&Pinned>) -> Result<(), CommandError> {
+    fn settle(&mut self, running: &Running, addresses: &Addresses) -> Result<(), CommandError> {
         let taken = |address| running.registrations.values().any(|r| r.address() == address);
-        let address = place(&self.nic, self.ip_type, self.port, pinned, taken)?;
+        let address = place(&self.nic, self.ip_type, self.port, addresses, taken)?;
         self.port = NonZeroU16::new(address.port());
         Ok(())
     }
@@ -136,11 +136,12 @@ impl Configured for Add {
                 zone: self.zone.clone(),
             },
             instance: Instance {
-                address: place(&self.nic, self.ip_type, self.port, at.pinned, |_| false)?,
+                address: place(&self.nic, self.ip_type, self.port, at.addresses, |_| false)?,
                 weight: self.weight.0,
             },
         };
-        let registration = Registration::start(offer, at.offers.clone());
+        let interface = at.addresses.follow(&self.nic, self.ip_type);
+        let registration = Registration::start(offer, interface, at.offers.clone());
         at.running.registrations.insert(self.name.clone(), registration);
         Ok(())
     }

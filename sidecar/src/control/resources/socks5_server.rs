@@ -1,6 +1,6 @@
 //! `socks5-server`: a listener that speaks SOCKS5.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,10 @@ impl Configured for Add {
 
     fn check(&self, config: &Config) -> Result<(), CommandError> {
         self.listener().check(config)
+    }
+
+    fn listens_on(&self) -> Option<IpAddr> {
+        Some(self.address.ip())
     }
 
     fn write(&self, words: &mut Words) {

@@ -1,6 +1,6 @@
 //! `tcp-lb`: a listener that balances TCP connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,10 @@ impl Configured for Add {
 
     fn check(&self, config: &Config) -> Result<(), CommandError> {
         self.listener().check(config)
+    }
+
+    fn listens_on(&self) -> Option<IpAddr> {
+        Some(self.address.ip())
     }
 
     fn write(&self, words: &mut Words) {
