@@ -1,9 +1,10 @@
 //! Counters of datagrams and exchanges, for the metrics page.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::protocol::Failure;
-use super::wire::{DatagramKind, ExchangeKind};
+use super::wire::{DatagramKind, Dropped, ExchangeKind};
 
 /// Outcome of an exchange that this node made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub struct Counters {
     made: [[AtomicU64; Outcome::ALL.len()]; ExchangeKind::ALL.len()],
     served: [AtomicU64; ExchangeKind::ALL.len()],
     rejected: AtomicU64,
+    unusable: AtomicU64,
 }
 
 fn index<T: PartialEq>(all: &[T], one: &T) -> usize {
@@ -94,6 +96,11 @@ impl Counters {
         read(&self.rejected)
     }
 
+    /// Nodes and instances in messages of peers that were left out, because they cannot be used.
+    pub fn unusable(&self) -> u64 {
+        read(&self.unusable)
+    }
+
     pub(super) fn count_sent(&self, kind: DatagramKind) {
         count(&self.sent[index(&DatagramKind::ALL, &kind)]);
     }
@@ -120,5 +127,15 @@ impl Counters {
 
     pub(super) fn count_rejected(&self) {
         count(&self.rejected);
+    }
+
+    /// Counts and logs what was left out of a peer's message.
+    pub(super) fn note_unusable(&self, peer: IpAddr, dropped: &Dropped) {
+        if let Some(first) = dropped.first() {
+            let count = dropped.count();
+            self.unusable
+                .fetch_add(count.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+            tracing::warn!(%peer, count, first, "discovery: cannot use a part of what a node offers");
+        }
     }
 }

@@ -8,9 +8,10 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 
 use super::connection::{AnswerBody, Connection, ExchangeError};
+use super::counters::Counters;
 use super::large_bodies::LargeBodies;
 use super::protocol::Failure;
-use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
+use super::wire::{Answer, Dropped, ExchangeKind, GOSSIP_HEADER, Malformed, PATH_PREFIX, Request};
 
 const AGENT: &str = concat!("sidecar/", env!("CARGO_PKG_VERSION"));
 
@@ -41,6 +42,7 @@ pub(super) async fn exchange(
     timeout: Duration,
     kept: Option<Connection>,
     large: &LargeBodies,
+    counters: &Counters,
 ) -> Ended {
     let kind = request.kind();
     let answer = match tokio::time::timeout(timeout, ask(own, to, &request, kept, large)).await {
@@ -48,11 +50,14 @@ pub(super) async fn exchange(
         Err(_) => Err(ExchangeError::new(Failure::Timeout, "no answer in time")),
     };
     match answer {
-        Ok((answer, gossips, connection)) => Ended {
-            outcome: Ok(answer),
-            gossips,
-            connection: Some(connection).filter(|it| !it.is_over()),
-        },
+        Ok((answer, dropped, gossips, connection)) => {
+            counters.note_unusable(to.ip(), &dropped);
+            Ended {
+                outcome: Ok(answer),
+                gossips,
+                connection: Some(connection).filter(|it| !it.is_over()),
+            }
+        }
         Err(ExchangeError { failure, cause }) => {
             tracing::debug!(%to, kind = kind.name(), ?failure, cause, "exchange failed");
             Ended::failed(failure)
@@ -60,14 +65,14 @@ pub(super) async fn exchange(
     }
 }
 
-/// The answer, whether the peer gossips, and the connection.
+/// The answer, what was left out of it, whether the peer gossips, and the connection.
 async fn ask(
     own: IpAddr,
     to: SocketAddr,
     request: &Request,
     kept: Option<Connection>,
     large: &LargeBodies,
-) -> Result<(Answer, bool, Connection), ExchangeError> {
+) -> Result<(Answer, Dropped, bool, Connection), ExchangeError> {
     let kind = request.kind();
     if let Some(mut connection) = kept {
         match connection
@@ -76,7 +81,8 @@ async fn ask(
         {
             Ok(body) => {
                 let gossips = body.gossips;
-                return Ok((read(kind, body).await?, gossips, connection));
+                let (answer, dropped) = read(kind, body).await?;
+                return Ok((answer, dropped, gossips, connection));
             }
             // The peer had closed it since its last use. Every request may be repeated, and only a new connection
             // shows whether the peer is there.
@@ -89,19 +95,25 @@ async fn ask(
         .ask(http(to, request)?, to.ip(), kind.max_body(), large)
         .await?;
     let gossips = body.gossips;
-    Ok((read(kind, body).await?, gossips, connection))
+    let (answer, dropped) = read(kind, body).await?;
+    Ok((answer, dropped, gossips, connection))
 }
 
 async fn read(
     kind: ExchangeKind,
     AnswerBody { bytes, permit, .. }: AnswerBody,
-) -> Result<Answer, ExchangeError> {
+) -> Result<(Answer, Dropped), ExchangeError> {
+    let parse = move |bytes: &[u8]| {
+        let mut dropped = Dropped::default();
+        let answer = Answer::parse(kind, bytes, &mut dropped)?;
+        Ok((answer, dropped))
+    };
     let parsed = match permit {
-        None => Answer::parse(kind, &bytes),
+        None => parse(&bytes),
         // Parsing a large body would block other tasks. The permit is held until it is parsed.
         Some(permit) => {
             let parsing = tokio::task::spawn_blocking(move || {
-                let parsed = Answer::parse(kind, &bytes);
+                let parsed = parse(&bytes);
                 drop((bytes, permit));
                 parsed
             });
@@ -110,7 +122,7 @@ async fn read(
                 .map_err(|error| ExchangeError::new(Failure::Bad, error))?
         }
     };
-    parsed.map_err(|malformed| ExchangeError::new(Failure::Bad, malformed))
+    parsed.map_err(|malformed: Malformed| ExchangeError::new(Failure::Bad, malformed))
 }
 
 fn http(to: SocketAddr, request: &Request) -> Result<hyper::Request<Full<Bytes>>, ExchangeError> {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
 use super::large_bodies::{LargeBodies, SMALL};
-use super::wire::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
+use super::wire::{Answer, Dropped, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, Limits};
 
 /// Wait for the permit of a large body. Senders wait longer than this for their answer.
@@ -97,6 +97,17 @@ impl ExchangeServer {
 
     async fn read(&self, from: IpAddr, request: hyper::Request<Incoming>) -> Result<Request, Rejection> {
         let kind = kind(&request)?;
+        let (request, dropped) = self.read_body(from, kind, request).await?;
+        self.counters.note_unusable(from, &dropped);
+        Ok(request)
+    }
+
+    async fn read_body(
+        &self,
+        from: IpAddr,
+        kind: ExchangeKind,
+        request: hyper::Request<Incoming>,
+    ) -> Result<(Request, Dropped), Rejection> {
         let size = request.body().size_hint().upper();
         if size.is_some_and(|size| size <= SMALL) {
             let body = body(request, kind).await?;
@@ -152,6 +163,10 @@ async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<B
     })
 }
 
-fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Request, Rejection> {
-    Request::parse(kind, body).map_err(|malformed| (StatusCode::BAD_REQUEST, malformed.to_string()))
+fn parse(kind: ExchangeKind, body: &[u8]) -> Result<(Request, Dropped), Rejection> {
+    let mut dropped = Dropped::default();
+    match Request::parse(kind, body, &mut dropped) {
+        Ok(request) => Ok((request, dropped)),
+        Err(malformed) => Err((StatusCode::BAD_REQUEST, malformed.to_string())),
+    }
 }

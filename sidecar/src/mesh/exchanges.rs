@@ -69,7 +69,7 @@ impl Exchanges {
         let kind = request.kind();
         let kept = self.idle.take(to);
         let task = self.tasks.spawn(async move {
-            let ended = exchange(own, to, request, timeout, kept, &large).await;
+            let ended = exchange(own, to, request, timeout, kept, &large, &counters).await;
             let counted = match ended.outcome {
                 Ok(_) => Outcome::Answered,
                 Err(failure) => Outcome::Failed(failure),

@@ -204,6 +204,26 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_odd_service_does_not_hide_the_others_of_its_node() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let other = Original::start(&subnet, 2, Duration::from_millis(50)).await;
+    other.offer("b", 9000);
+    other.offer("a,b", 9001);
+    other.offer(&"x".repeat(300), 9002);
+    other.search(node.mesh.node().datagram_address()).await;
+    eventually_in(&mut node.mesh.instances(), "the usable instance", |instances| {
+        instances.offered.len() == 1
+    })
+    .await;
+    let instances = node.mesh.instances().borrow().clone();
+    let offered: Vec<_> = instances.offered.values().flatten().collect();
+    assert_eq!(offered.len(), 1);
+    assert_eq!(offered[0].address.port(), 9000);
+    assert!(node.mesh.counters().unusable() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_requests_get_400_and_a_check_connection_stays_open() {
     let subnet = Subnet::new();
     let node = subnet.start(1, vec![]).await;
@@ -263,7 +283,10 @@ async fn an_invalid_host_name_is_reported() {
     let error = started.expect_err("a name with a comma");
     assert!(error.to_string().contains("host name"), "{error}");
     let cause = std::error::Error::source(&error).map(ToString::to_string);
-    assert_eq!(cause.as_deref(), Some("nodeName: expected no commas"));
+    assert_eq!(
+        cause.as_deref(),
+        Some(r#"nodeName: expected no commas, found "a,b""#)
+    );
 }
 
 /// Sends only a request head that announces a large body.

@@ -12,8 +12,8 @@ use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeServices, NodeState, PATH_PREFIX, Request,
-    ServiceList, membership_hash,
+    Answer, Datagram, DatagramKind, Dropped, ExchangeKind, Node, NodeServices, NodeState, PATH_PREFIX,
+    Request, ServiceList, membership_hash,
 };
 
 #[derive(Deserialize)]
@@ -45,11 +45,21 @@ impl Exchange {
     }
 
     fn request(&self) -> Request {
-        Request::parse(self.kind(), body(&self.request).as_bytes()).unwrap()
+        Request::parse(
+            self.kind(),
+            body(&self.request).as_bytes(),
+            &mut Dropped::default(),
+        )
+        .unwrap()
     }
 
     fn answer(&self) -> Answer {
-        Answer::parse(self.kind(), body(&self.response).as_bytes()).unwrap()
+        Answer::parse(
+            self.kind(),
+            body(&self.response).as_bytes(),
+            &mut Dropped::default(),
+        )
+        .unwrap()
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::{Error, MapAccess};
 
-use super::Malformed;
-use super::fields::{Missing, NUMBER, Object, PORT, TEXT, Value, check_short, read_object};
+use super::fields::{Missing, NUMBER, Object, PORT, TEXT, Value, read_object};
+use super::name::check_short;
 use super::shape::Wrong;
+use super::{Dropped, Malformed};
 
 /// Limit of a datagram that is read, in bytes.
 pub const MAX_DATAGRAM: usize = 2048;
@@ -89,7 +90,7 @@ impl Datagram {
     /// If it is not exactly one bulk string of at most [`MAX_DATAGRAM`] bytes, or if its content lacks a key, has a
     /// value of a wrong type, or is of another version or an unknown type.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        read_object("datagram", bulk_string(payload)?)
+        read_object("datagram", bulk_string(payload)?, &mut Dropped::default())
     }
 }
 
@@ -120,13 +121,13 @@ impl Object for Datagram {
             "type" => {
                 parts.kind = Some(value.string(TYPE, |name| {
                     let kind = DatagramKind::ALL.into_iter().find(|kind| kind.name() == name);
-                    kind.ok_or(Wrong::Kind("another string"))
+                    kind.ok_or(Wrong("another string"))
                 })?);
             }
-            "nodeName" => parts.node_name = Some(value.name()?),
-            "udpPort" => parts.udp_port = Some(value.port()?),
-            "tcpPort" => parts.tcp_port = Some(value.port()?),
-            _ => parts.hash = Some(value.checked(check_short)?),
+            "nodeName" => parts.node_name = value.name()?,
+            "udpPort" => parts.udp_port = value.port()?,
+            "tcpPort" => parts.tcp_port = value.port()?,
+            _ => parts.hash = value.checked(check_short)?,
         }
         Ok(())
     }

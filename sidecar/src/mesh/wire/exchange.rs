@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::fields::{ARRAY, Missing, Object, TEXT, Value, read_list, read_object};
 use super::{
-    MAX_HASH, MAX_META, MAX_NODES, MAX_SERVICES, Malformed, Node, NodeChange, NodeServices, NodeState,
+    Dropped, MAX_HASH, MAX_META, MAX_NODES, MAX_SERVICES, Malformed, Node, NodeChange, NodeServices,
+    NodeState,
 };
 
 /// The path of every exchange, up to its type.
@@ -117,18 +118,19 @@ impl Request {
         }
     }
 
-    /// Decodes the JSON body of a request of this type.
+    /// Decodes the JSON body of a request of this type. List elements that cannot be used are left out, and noted in
+    /// `dropped`.
     ///
     /// # Errors
-    /// If it is not JSON, lacks a key, has a value of a wrong type, or exceeds the bounds of [`super`].
-    pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
+    /// If it is not JSON, lacks a key, has a value of a wrong type, or exceeds the bounds of [`super`] outside a list.
+    pub fn parse(kind: ExchangeKind, body: &[u8], dropped: &mut Dropped) -> Result<Self, Malformed> {
         Ok(match kind {
-            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body)?),
-            ExchangeKind::Local => Self::Local(read_object("body", body)?),
-            ExchangeKind::Add => Self::Add(read_object("body", body)?),
-            ExchangeKind::Remove => Self::Remove(read_object("body", body)?),
-            ExchangeKind::Hash => Self::Hash(read_hash(body)?),
-            ExchangeKind::Sync => Self::Sync(read_list("body", "body", MAX_NODES, body)?),
+            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body, dropped)?),
+            ExchangeKind::Local => Self::Local(read_object("body", body, dropped)?),
+            ExchangeKind::Add => Self::Add(read_object("body", body, dropped)?),
+            ExchangeKind::Remove => Self::Remove(read_object("body", body, dropped)?),
+            ExchangeKind::Hash => Self::Hash(read_hash(body, dropped)?),
+            ExchangeKind::Sync => Self::Sync(read_list("body", "body", MAX_NODES, body, dropped)?),
         })
     }
 }
@@ -164,22 +166,22 @@ impl Answer {
     ///
     /// # Errors
     /// As [`Request::parse`].
-    pub fn parse(kind: ExchangeKind, body: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(kind: ExchangeKind, body: &[u8], dropped: &mut Dropped) -> Result<Self, Malformed> {
         Ok(match kind {
-            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body)?),
-            ExchangeKind::Local => Self::Local(read_object("body", body)?),
+            ExchangeKind::Nodes => Self::Nodes(read_list("body", "node", MAX_NODES, body, dropped)?),
+            ExchangeKind::Local => Self::Local(read_object("body", body, dropped)?),
             ExchangeKind::Add | ExchangeKind::Remove => Self::Done,
-            ExchangeKind::Hash => Self::Hash(read_hash(body)?),
+            ExchangeKind::Hash => Self::Hash(read_hash(body, dropped)?),
             ExchangeKind::Sync => {
-                let Diff(nodes) = read_object("body", body)?;
+                let Diff(nodes) = read_object("body", body, dropped)?;
                 Self::Diff(nodes)
             }
         })
     }
 }
 
-fn read_hash(body: &[u8]) -> Result<Arc<str>, Malformed> {
-    let Hash(hash) = read_object("body", body)?;
+fn read_hash(body: &[u8], dropped: &mut Dropped) -> Result<Arc<str>, Malformed> {
+    let Hash(hash) = read_object("body", body, dropped)?;
     Ok(hash.into())
 }
 

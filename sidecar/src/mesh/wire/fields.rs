@@ -4,48 +4,72 @@
 //! Serde's derive is not used for what peers send: it accepts an array in place of an object, which the protocol does
 //! not, and rejects repeated keys, of which the protocol takes the last. Its errors do not name the place within a
 //! body, and it checks an array's length only once all of it is read.
+//!
+//! Two kinds of faults are distinguished. A *malformed* value (a key that is missing, a value of a wrong type) ends
+//! decoding. An *unusable* value is well-formed, but exceeds what this node keeps, such as a name with a comma: a list
+//! drops the element that contains it, and keeps the others.
 
-use std::fmt;
-use std::marker::PhantomData;
+mod readers;
+
+use std::cell::RefCell;
 use std::net::IpAddr;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use self::readers::{ListReader, ObjectReader};
+use super::Malformed;
+use super::dropped::Dropped;
+use super::name::{check_name, shown};
 use super::shape::{Place, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
-use super::{MAX_NAME, Malformed};
 
 /// A type that is decoded from a JSON object. Unknown keys are skipped; of equal keys the last counts.
 pub(super) trait Object: Sized {
     /// Its keys.
     const KEYS: &'static [&'static str];
-    /// The values decoded so far.
+    /// The values decoded so far; `None` for one that is missing or unusable.
     type Parts: Default;
 
     /// Decodes the value of one of the keys.
     fn take<'de, A: MapAccess<'de>>(parts: &mut Self::Parts, value: Value<'_, A>) -> Result<(), A::Error>;
 
-    /// The result, once the object has ended.
+    /// The result, once the object has ended. Not called if a value was unusable.
     fn build(parts: Self::Parts) -> Result<Self, Missing>;
+
+    /// What it is called in reports of unusable values, if that is known.
+    fn label(_: &Self::Parts) -> Option<&str> {
+        None
+    }
 }
 
 /// A key that is missing, and the value expected for it.
 pub(super) struct Missing(pub(super) &'static str, pub(super) &'static str);
 
-/// Decodes an object.
-pub(super) fn read_object<O: Object>(what: &'static str, json: &[u8]) -> Result<O, Malformed> {
-    read(what, json, Shape(ObjectReader::new(what)))
+/// Decodes an object. Elements of lists within it that are unusable are noted in `dropped`.
+pub(super) fn read_object<O: Object>(
+    what: &'static str,
+    json: &[u8],
+    dropped: &mut Dropped,
+) -> Result<O, Malformed> {
+    let sink = RefCell::new(std::mem::take(dropped));
+    let object = read(what, json, Shape(ObjectReader::new(what, &sink)));
+    *dropped = sink.into_inner();
+    object?.map_err(Malformed::new)
 }
 
-/// Decodes an array of at most `most` objects.
+/// Decodes an array of objects. Elements that are unusable, or beyond the first `most`, are noted in `dropped`.
 pub(super) fn read_list<O: Object>(
     what: &'static str,
     element: &'static str,
     most: usize,
     json: &[u8],
+    dropped: &mut Dropped,
 ) -> Result<Vec<O>, Malformed> {
-    read(what, json, Shape(ListReader::new(what, element, most)))
+    let sink = RefCell::new(std::mem::take(dropped));
+    let list = read(what, json, Shape(ListReader::new(what, element, most, &sink)));
+    *dropped = sink.into_inner();
+    list
 }
 
 fn read<'de, R: Read<'de>>(what: &str, json: &'de [u8], shape: Shape<R>) -> Result<R::Out, Malformed> {
@@ -62,10 +86,16 @@ fn read<'de, R: Read<'de>>(what: &str, json: &'de [u8], shape: Shape<R>) -> Resu
     })
 }
 
+/// Where the readers of one text note the elements that they drop.
+type Sink<'s> = &'s RefCell<Dropped>;
+
 /// The value of one key of an object, not yet decoded.
 pub(super) struct Value<'a, A> {
     place: Place,
     map: &'a mut A,
+    /// Why a value of the object is unusable, if one is.
+    unusable: &'a mut Option<String>,
+    dropped: Sink<'a>,
 }
 
 impl<'de, A: MapAccess<'de>> Value<'_, A> {
@@ -90,16 +120,33 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         self.string(TEXT, |text| Ok(text.to_owned()))
     }
 
-    /// A string that passes a check.
-    pub(super) fn checked(self, check: fn(&str) -> Result<(), String>) -> Result<String, A::Error> {
-        self.string(TEXT, |text| {
-            check(text).map_err(Wrong::Because)?;
-            Ok(text.to_owned())
+    /// Reads a value that can be unusable: `read` gives the value, or why it is unusable.
+    fn usable<T>(
+        self,
+        expected: &'static str,
+        read: impl FnOnce(Scalar<'_>) -> Result<Result<T, String>, Wrong>,
+    ) -> Result<Option<T>, A::Error> {
+        let Self {
+            place, map, unusable, ..
+        } = self;
+        let read = map.next_value_seed(Shape(ScalarReader {
+            place,
+            expected,
+            read,
+        }))?;
+        Ok(keep(read, place, unusable))
+    }
+
+    /// A string that passes a check; unusable if it does not.
+    pub(super) fn checked(self, check: fn(&str) -> Result<(), String>) -> Result<Option<String>, A::Error> {
+        self.usable(TEXT, |scalar| match scalar {
+            Scalar::Text(text) => Ok(check(text).map(|()| text.to_owned())),
+            other => Err(Wrong(other.kind())),
         })
     }
 
     /// A name, see [`check_name`].
-    pub(super) fn name(self) -> Result<String, A::Error> {
+    pub(super) fn name(self) -> Result<Option<String>, A::Error> {
         self.checked(check_name)
     }
 
@@ -111,54 +158,78 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     ) -> Result<T, A::Error> {
         self.scalar(expected, |scalar| match scalar {
             Scalar::Text(text) => read(text),
-            other => Err(Wrong::Kind(other.kind())),
+            other => Err(Wrong(other.kind())),
         })
     }
 
-    /// An IP address as text; IPv6 also in brackets.
-    pub(super) fn address(self) -> Result<IpAddr, A::Error> {
-        self.string(ADDRESS, |text| {
-            parse_address(text).ok_or(Wrong::Kind("a string that does not fit"))
+    /// An IP address as text; IPv6 also in brackets. Other text is unusable.
+    pub(super) fn address(self) -> Result<Option<IpAddr>, A::Error> {
+        self.usable(ADDRESS, |scalar| match scalar {
+            Scalar::Text(text) => {
+                let unfit = || format!("expected {ADDRESS}, found {}", shown(text));
+                Ok(parse_address(text).ok_or_else(unfit))
+            }
+            other => Err(Wrong(other.kind())),
         })
     }
 
-    pub(super) fn port(self) -> Result<u16, A::Error> {
-        self.scalar(PORT, |scalar| {
+    /// A port. 0 and numbers above 65,535 are unusable.
+    pub(super) fn port(self) -> Result<Option<u16>, A::Error> {
+        self.usable(PORT, |scalar| {
             let port = scalar.whole()?.try_into().ok().filter(|port| *port != 0);
-            port.ok_or(Wrong::Kind(UNFIT_NUMBER))
+            Ok(port.ok_or_else(|| format!("expected {PORT}, found {UNFIT_NUMBER}")))
         })
     }
 
     pub(super) fn number(self) -> Result<i64, A::Error> {
         self.scalar(NUMBER, |scalar| {
-            scalar.whole()?.try_into().map_err(|_| Wrong::Kind(UNFIT_NUMBER))
+            scalar.whole()?.try_into().map_err(|_| Wrong(UNFIT_NUMBER))
         })
     }
 
     pub(super) fn flag(self) -> Result<bool, A::Error> {
         self.scalar(FLAG, |scalar| match scalar {
             Scalar::Flag(flag) => Ok(flag),
-            other => Err(Wrong::Kind(other.kind())),
+            other => Err(Wrong(other.kind())),
         })
     }
 
-    /// An object; errors name it by its key.
-    pub(super) fn object<O: Object>(self) -> Result<O, A::Error> {
-        self.map.next_value_seed(Shape(ObjectReader::new(self.place.key)))
+    /// An object; errors name it by its key. If a value within it is unusable, so is the object around it.
+    pub(super) fn object<O: Object>(self) -> Result<Option<O>, A::Error> {
+        let Self {
+            place,
+            map,
+            unusable,
+            dropped,
+        } = self;
+        let object = map.next_value_seed(Shape(ObjectReader::new(place.key, dropped)))?;
+        Ok(object.map_err(|why| *unusable = Some(why)).ok())
     }
 
-    /// An array of at most `most` objects.
+    /// An array of objects, without those that are unusable or beyond the first `most`.
     pub(super) fn list<O: Object>(self, element: &'static str, most: usize) -> Result<Vec<O>, A::Error> {
-        self.map
-            .next_value_seed(Shape(ListReader::new(self.place.key, element, most)))
+        let Self {
+            place, map, dropped, ..
+        } = self;
+        map.next_value_seed(Shape(ListReader::new(place.key, element, most, dropped)))
     }
 
-    /// Any value as its raw text, converted by a function that may fail.
-    pub(super) fn raw<T>(self, read: impl FnOnce(&'de RawValue) -> Result<T, String>) -> Result<T, A::Error> {
-        let place = self.place;
-        let raw = self.map.next_value()?;
-        read(raw).map_err(|why| A::Error::custom(format_args!("{place}: {why}")))
+    /// Any value as its raw text. `read` converts it, or tells why it is unusable.
+    pub(super) fn raw<T>(
+        self,
+        read: impl FnOnce(&'de RawValue) -> Result<T, String>,
+    ) -> Result<Option<T>, A::Error> {
+        let Self {
+            place, map, unusable, ..
+        } = self;
+        Ok(keep(read(map.next_value()?), place, unusable))
     }
+}
+
+/// The value, or `None` and a note why it is unusable.
+fn keep<T>(read: Result<T, String>, place: Place, unusable: &mut Option<String>) -> Option<T> {
+    read.map_err(|why| *unusable = Some(format!("{place}: {why}")))
+        .ok()
 }
 
 pub(super) const PORT: &str = "a port number 1..65535";
@@ -191,142 +262,8 @@ impl<'de, T, F: FnOnce(Scalar<'_>) -> Result<T, Wrong>> Read<'de> for ScalarRead
     }
 }
 
-struct ObjectReader<O> {
-    what: &'static str,
-    object: PhantomData<O>,
-}
-
-impl<O> ObjectReader<O> {
-    fn new(what: &'static str) -> Self {
-        let object = PhantomData;
-        Self { what, object }
-    }
-}
-
-impl<'de, O: Object> Read<'de> for ObjectReader<O> {
-    type Out = O;
-
-    fn place(&self) -> Place {
-        Place::of(self.what)
-    }
-
-    fn expected(&self) -> &'static str {
-        OBJECT
-    }
-
-    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<O, A::Error> {
-        let Self { what, .. } = self;
-        let mut parts = O::Parts::default();
-        while let Some(key) = map.next_key_seed(OneOf(O::KEYS))? {
-            match key {
-                Some(key) => {
-                    let place = Place { what, key };
-                    O::take(&mut parts, Value { place, map: &mut map })?;
-                }
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        O::build(parts).map_err(|Missing(key, expected)| {
-            let place = Place { what, key };
-            A::Error::custom(format_args!("{place}: expected {expected}, found nothing"))
-        })
-    }
-}
-
-struct ListReader<O> {
-    what: &'static str,
-    element: &'static str,
-    most: usize,
-    object: PhantomData<O>,
-}
-
-impl<O> ListReader<O> {
-    fn new(what: &'static str, element: &'static str, most: usize) -> Self {
-        Self {
-            what,
-            element,
-            most,
-            object: PhantomData,
-        }
-    }
-}
-
-impl<'de, O: Object> Read<'de> for ListReader<O> {
-    type Out = Vec<O>;
-
-    fn place(&self) -> Place {
-        Place::of(self.what)
-    }
-
-    fn expected(&self) -> &'static str {
-        ARRAY
-    }
-
-    fn seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<O>, A::Error> {
-        let Self {
-            what, element, most, ..
-        } = self;
-        let mut list = Vec::new();
-        while list.len() < most {
-            match seq.next_element_seed(Shape(ObjectReader::new(element)))? {
-                Some(object) => list.push(object),
-                None => return Ok(list),
-            }
-        }
-        match seq.next_element::<IgnoredAny>()? {
-            None => Ok(list),
-            Some(_) => Err(A::Error::custom(format_args!(
-                "{what}: expected at most {most} elements, found more"
-            ))),
-        }
-    }
-}
-
-/// The key's place among these, if it is one of them.
-struct OneOf(&'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for OneOf {
-    type Value = Option<&'static str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for OneOf {
-    type Value = Option<&'static str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, found: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|key| **key == found).copied())
-    }
-}
-
 /// An IP address as text; IPv6 also in brackets.
 pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bare.unwrap_or(text).parse().ok()
-}
-
-/// Checks that a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no commas,
-/// because the hashed texts are names with commas between.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
-    if name.contains(',') {
-        return Err("expected no commas".to_owned());
-    }
-    check_short(name)
-}
-
-/// As [`check_name`], but commas are allowed.
-pub(super) fn check_short(text: &str) -> Result<(), String> {
-    if text.len() > MAX_NAME {
-        return Err(format!("expected at most {MAX_NAME} bytes, found {}", text.len()));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("expected no control characters".to_owned());
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Number, json};
 
 use super::fields::{Missing, Object, Value, read_object};
-use super::{MAX_META, Malformed};
+use super::{Dropped, MAX_META, Malformed};
 
 /// The weight of an instance without one, as in the original.
 const DEFAULT_WEIGHT: u32 = 10;
@@ -60,7 +60,8 @@ impl Meta {
         if text.len() > MAX_META {
             return Err(format!("expected at most {MAX_META} bytes, found {}", text.len()));
         }
-        let Weight(weight) = read_object("meta", text.as_bytes()).map_err(|e| e.to_string())?;
+        let Weight(weight) =
+            read_object("meta", text.as_bytes(), &mut Dropped::default()).map_err(|e| e.to_string())?;
         Ok(Self {
             text: raw.to_owned(),
             weight,
@@ -75,7 +76,7 @@ impl Object for Weight {
     type Parts = Option<u32>;
 
     fn take<'de, A: MapAccess<'de>>(parts: &mut Option<u32>, value: Value<'_, A>) -> Result<(), A::Error> {
-        *parts = value.raw(|raw| Ok(weight(raw)))?;
+        *parts = value.raw(|raw| Ok(weight(raw)))?.flatten();
         Ok(())
     }
 

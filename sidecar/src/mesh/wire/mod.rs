@@ -3,16 +3,19 @@
 //! The limits of what a peer may send stand here and with [`ExchangeKind`].
 
 mod datagram;
+mod dropped;
 mod exchange;
 mod fields;
 mod gossip;
 mod hash;
 mod meta;
+mod name;
 mod node;
 mod service_node;
 mod shape;
 
 pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
+pub use dropped::Dropped;
 pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 pub(super) use gossip::digest;
 pub use gossip::{Gossip, Suspect};

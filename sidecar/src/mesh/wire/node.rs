@@ -9,7 +9,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::Malformed;
-use super::fields::{ADDRESS, FLAG, Missing, Object, PORT, TEXT, Value, check_name};
+use super::fields::{ADDRESS, FLAG, Missing, Object, PORT, TEXT, Value};
+use super::name::check_name;
 
 /// A node's identity. Cheap to clone.
 ///
@@ -149,10 +150,10 @@ impl Object for Node {
 
     fn take<'de, A: MapAccess<'de>>(parts: &mut NodeParts, value: Value<'_, A>) -> Result<(), A::Error> {
         match value.key() {
-            "nodeName" => parts.name = Some(value.name()?),
-            "address" => parts.address = Some(value.address()?),
-            "udpPort" => parts.udp_port = Some(value.port()?),
-            _ => parts.tcp_port = Some(value.port()?),
+            "nodeName" => parts.name = value.name()?,
+            "address" => parts.address = value.address()?,
+            "udpPort" => parts.udp_port = value.port()?,
+            _ => parts.tcp_port = value.port()?,
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::MapAccess;
 
-use super::fields::{ARRAY, Missing, OBJECT, Object, PORT, TEXT, Value, parse_address};
+use super::fields::{ADDRESS, ARRAY, Missing, OBJECT, Object, PORT, TEXT, Value, parse_address};
+use super::name::shown;
 use super::{MAX_SERVICES, Meta, Node};
 use crate::balance::service::{Instance, Offer, ServiceId};
 
@@ -83,11 +84,11 @@ impl Object for ServiceNode {
 
     fn take<'de, A: MapAccess<'de>>(parts: &mut ServiceParts, value: Value<'_, A>) -> Result<(), A::Error> {
         match value.key() {
-            "service" => parts.service = Some(value.name()?),
-            "zone" => parts.zone = Some(value.name()?),
-            "address" => parts.address = Some(value.name()?),
-            "port" => parts.port = Some(value.port()?),
-            _ => parts.meta = Some(value.raw(Meta::read)?),
+            "service" => parts.service = value.name()?,
+            "zone" => parts.zone = value.name()?,
+            "address" => parts.address = value.checked(check_address)?,
+            "port" => parts.port = value.port()?,
+            _ => parts.meta = value.raw(Meta::read)?,
         }
         Ok(())
     }
@@ -100,6 +101,18 @@ impl Object for ServiceNode {
             port: parts.port.ok_or(Missing("port", PORT))?,
             meta: parts.meta.ok_or(Missing("meta", OBJECT))?,
         })
+    }
+
+    fn label(parts: &ServiceParts) -> Option<&str> {
+        parts.service.as_deref()
+    }
+}
+
+/// The address stays text, because the hash is taken over it.
+fn check_address(text: &str) -> Result<(), String> {
+    match parse_address(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("expected {ADDRESS}, found {}", shown(text))),
     }
 }
 
@@ -219,7 +232,7 @@ impl Object for NodeServices {
         value: Value<'_, A>,
     ) -> Result<(), A::Error> {
         match value.key() {
-            "node" => *node = Some(value.object()?),
+            "node" => *node = value.object()?,
             _ => {
                 let list: Vec<ServiceNode> = value.list("khalaNode", MAX_SERVICES)?;
                 *services = Some(list.into_iter().collect());
@@ -255,8 +268,8 @@ impl Object for NodeChange {
         value: Value<'_, A>,
     ) -> Result<(), A::Error> {
         match value.key() {
-            "node" => *node = Some(value.object()?),
-            _ => *service = Some(value.object()?),
+            "node" => *node = value.object()?,
+            _ => *service = value.object()?,
         }
         Ok(())
     }

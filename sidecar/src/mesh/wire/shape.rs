@@ -51,19 +51,14 @@ impl Scalar<'_> {
     pub(super) fn whole(&self) -> Result<i128, Wrong> {
         match self {
             Self::Whole(number) => Ok(*number),
-            Self::Fraction => Err(Wrong::Kind(UNFIT_NUMBER)),
-            other => Err(Wrong::Kind(other.kind())),
+            Self::Fraction => Err(Wrong(UNFIT_NUMBER)),
+            other => Err(Wrong(other.kind())),
         }
     }
 }
 
-/// Why a value is rejected.
-pub(super) enum Wrong {
-    /// It is of this kind.
-    Kind(&'static str),
-    /// Another reason.
-    Because(String),
-}
+/// The kind of a value that is rejected.
+pub(super) struct Wrong(pub(super) &'static str);
 
 /// Decodes one kind of value, and rejects all others without reading them.
 pub(super) trait Read<'de>: Sized {
@@ -74,23 +69,20 @@ pub(super) trait Read<'de>: Sized {
     fn expected(&self) -> &'static str;
 
     fn scalar(self, scalar: Scalar<'_>) -> Result<Self::Out, Wrong> {
-        Err(Wrong::Kind(scalar.kind()))
+        Err(Wrong(scalar.kind()))
     }
 
     fn seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
-        Err(refuse(self.place(), self.expected(), &Wrong::Kind("an array")))
+        Err(refuse(self.place(), self.expected(), Wrong("an array")))
     }
 
     fn map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
-        Err(refuse(self.place(), self.expected(), &Wrong::Kind("an object")))
+        Err(refuse(self.place(), self.expected(), Wrong("an object")))
     }
 }
 
-fn refuse<E: Error>(place: Place, expected: &str, wrong: &Wrong) -> E {
-    match wrong {
-        Wrong::Kind(found) => E::custom(format_args!("{place}: expected {expected}, found {found}")),
-        Wrong::Because(why) => E::custom(format_args!("{place}: {why}")),
-    }
+fn refuse<E: Error>(place: Place, expected: &str, Wrong(found): Wrong) -> E {
+    E::custom(format_args!("{place}: expected {expected}, found {found}"))
 }
 
 /// A visitor that passes any value to a [`Read`].
@@ -104,7 +96,7 @@ impl<R> Shape<R> {
         let (place, expected) = (self.0.place(), self.0.expected());
         self.0
             .scalar(scalar)
-            .map_err(|wrong| refuse(place, expected, &wrong))
+            .map_err(|wrong| refuse(place, expected, wrong))
     }
 }
 

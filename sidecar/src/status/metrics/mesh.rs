@@ -60,4 +60,7 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     let help = "Requests to the discovery port that were rejected: not of the protocol, or malformed.";
     page.metric("sidecar_mesh_rejected_total", MetricType::Counter, help)
         .sample(&[], counters.rejected());
+    let help = "Nodes and instances in messages of peers that were left out, because they cannot be used.";
+    page.metric("sidecar_mesh_unusable_total", MetricType::Counter, help)
+        .sample(&[], counters.unusable());
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, ExchangeKind, Meta, Node, NodeChange, NodeServices, NodeState,
+    Answer, Datagram, DatagramKind, Dropped, ExchangeKind, Meta, Node, NodeChange, NodeServices, NodeState,
     PATH_PREFIX, Request, ServiceList, ServiceNode, membership_hash,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -134,6 +134,7 @@ impl Original {
         Answer::parse(
             request.kind(),
             answer.split_once("\r\n\r\n").unwrap().1.as_bytes(),
+            &mut Dropped::default(),
         )
         .unwrap()
     }
@@ -211,7 +212,7 @@ async fn serve(listener: TcpListener, node: Node, state: Arc<Mutex<State>>) {
             let (head, body) = message.split_once("\r\n\r\n").unwrap();
             let path = head.split(' ').nth(1).unwrap();
             let kind = ExchangeKind::named(path.strip_prefix(PATH_PREFIX).unwrap()).unwrap();
-            let request = Request::parse(kind, body.as_bytes()).unwrap();
+            let request = Request::parse(kind, body.as_bytes(), &mut Dropped::default()).unwrap();
             let answer = state.lock().unwrap().answer(&node, request);
             let answer = match answer.body().map(|body| String::from_utf8(body).unwrap()) {
                 Some(body) => format!(
