@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
     pinned: Option<Pinned>,
-    /// `None` reads them anew for each question.
+    /// `None` reads them for each question.
     table: Option<watch::Receiver<Arc<Table>>>,
 }
 

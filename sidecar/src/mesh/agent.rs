@@ -15,7 +15,7 @@ use super::driver::Driver;
 use super::endpoint::{Endpoint, Standing};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
-use super::protocol::{self, Protocol};
+use super::protocol::{self, Protocol, Search};
 use super::publishing::Publishing;
 use super::settings::DiscoverySettings;
 use super::view::View;
@@ -25,6 +25,9 @@ use crate::interface::{Addresses, InterfaceError};
 
 /// Capacity of the queue of requests to the state machine. Connections wait while it is full.
 const MAX_WAITING_REQUESTS: usize = 64;
+
+/// Duration of a sweep above which the start warns.
+const LONG_SWEEP: Duration = Duration::from_secs(30);
 
 /// Why a node cannot take part in discovery.
 #[derive(Debug, thiserror::Error)]
@@ -144,8 +147,10 @@ impl Mesh {
         let node = endpoint.node();
         tracing::info!(%node, "discovery: listening");
 
+        let search = endpoint.search();
+        warn_of_long_sweep(&search, &config);
         let seed = rand::rng().random();
-        let protocol = Protocol::new(node, endpoint.search(), config, seed);
+        let protocol = Protocol::new(node, search, config, seed);
         let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
         let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
 
@@ -215,5 +220,16 @@ impl Mesh {
             tracing::warn!("discovery: did not end in time and is aborted");
             self.stop.cancel();
         }
+    }
+}
+
+fn warn_of_long_sweep(search: &Search, config: &protocol::Config) {
+    let (time, addresses) = (search.sweep_time(config), search.addresses());
+    if time > LONG_SWEEP {
+        let seconds = time.as_secs();
+        tracing::warn!(
+            "discovery.search: a sweep of {addresses} addresses takes {seconds} s, and nodes far from each other may not \
+             meet before its end; set discovery.search.mask to the longest prefix that holds all nodes"
+        );
     }
 }

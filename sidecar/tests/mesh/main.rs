@@ -17,6 +17,7 @@ mod search;
 mod settings;
 mod simulation;
 mod sockets;
+mod sweep_time;
 mod vectors;
 mod wire;
 mod wire_bounds;

@@ -2,6 +2,7 @@
 
 mod config_errors;
 mod log;
+mod search;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;

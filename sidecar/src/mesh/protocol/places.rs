@@ -1,7 +1,9 @@
 //! The places of the search network, numbered from the nearest.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
+use super::config::Config;
 use crate::mesh::settings::DiscoverySettings;
 
 /// The places (address and port) of the search network, which the `discovery.search.` settings span, nearest first.
@@ -66,8 +68,24 @@ impl Search {
     }
 
     /// Number of addresses.
-    pub(super) fn addresses(&self) -> u64 {
+    pub fn addresses(&self) -> u64 {
         self.addresses
+    }
+
+    /// Duration of a lone node's sweep of the addresses that are not near: `search_far_pause` for each visit. Two nodes
+    /// that start in this network at the same time meet within it, unless their datagrams are lost.
+    #[must_use]
+    pub fn sweep_time(&self, config: &Config) -> Duration {
+        let near = if self.own().is_loopback() {
+            config.search_near.max(config.search_near_loopback)
+        } else {
+            config.search_near
+        };
+        let near = u64::try_from(near).unwrap_or(u64::MAX).saturating_add(1);
+        let places = self.addresses.saturating_sub(near) * self.ports;
+        let visits = places.div_ceil(self.ports_at_once(config.search_burst).max(1) as u64);
+        let visits = u32::try_from(visits).unwrap_or(u32::MAX);
+        config.search_far_pause.saturating_mul(visits)
     }
 
     /// The address of the node itself.
