@@ -32,7 +32,24 @@ pub fn junit(report: &Report) -> Result<String, String> {
     suite.add_test_cases(interruption(report, &class));
     let mut xml = quick_junit::Report::new("mesh");
     xml.set_time(report.took).add_test_suite(suite);
-    xml.to_string().map_err(|error| error.to_string())
+    let text = xml.to_string().map_err(|error| error.to_string())?;
+    Ok(without_skipped_total(&text))
+}
+
+/// Removes the attribute `skipped` of `<testsuites>`, which Jenkins' schema (xUnit plugin, junit-10.xsd) has only for
+/// `<testsuite>`.
+fn without_skipped_total(xml: &str) -> String {
+    const ATTRIBUTE: &str = " skipped=\"";
+    let removed = || {
+        let tag = xml.find("<testsuites")?;
+        let from = tag + xml[tag..].find(ATTRIBUTE)?;
+        let length = ATTRIBUTE.len() + xml[from + ATTRIBUTE.len()..].find('"')? + 1;
+        xml[tag..from]
+            .find('>')
+            .is_none()
+            .then(|| format!("{}{}", &xml[..from], &xml[from + length..]))
+    };
+    removed().unwrap_or_else(|| xml.to_owned())
 }
 
 fn status(verdict: &Verdict) -> TestCaseStatus {
@@ -126,7 +143,12 @@ mod tests {
         let xml = junit(&example()).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
         assert_eq!(
-            (read.tests, read.failures, read.errors, read.skipped),
+            (
+                read.tests,
+                read.failures,
+                read.errors,
+                read.test_suites[0].skipped
+            ),
             (5, 2, 1, 1)
         );
         let suite = &read.test_suites[0];
@@ -214,5 +236,90 @@ mod tests {
             read.test_suites[0].timestamp.unwrap().to_rfc3339(),
             "2026-11-24T05:38:07+00:00"
         );
+    }
+
+    /// The rules of Jenkins' schema for the elements that the report has: parent, required and optional attributes.
+    const SCHEMA: [(&str, &str, &[&str], &[&str]); 8] = [
+        (
+            "testsuites",
+            "",
+            &[],
+            &["name", "time", "tests", "failures", "errors"],
+        ),
+        (
+            "testsuite",
+            "testsuites",
+            &["name", "tests", "failures", "errors"],
+            &[
+                "group",
+                "time",
+                "skipped",
+                "timestamp",
+                "hostname",
+                "id",
+                "package",
+                "file",
+                "log",
+                "url",
+            ],
+        ),
+        ("properties", "testsuite", &[], &[]),
+        ("property", "properties", &["name", "value"], &[]),
+        (
+            "testcase",
+            "testsuite",
+            &["name"],
+            &["time", "classname", "group"],
+        ),
+        ("failure", "testcase", &[], &["type", "message"]),
+        ("error", "testcase", &[], &["type", "message"]),
+        ("skipped", "testcase", &[], &["type", "message"]),
+    ];
+
+    #[test]
+    fn the_xml_conforms_to_jenkins_schema() {
+        use quick_xml::events::Event;
+        let mut report = example();
+        report.interrupted = true;
+        let xml = junit(&report).unwrap();
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        let (mut parents, mut seen) = (vec![String::new()], std::collections::BTreeSet::new());
+        loop {
+            let event = reader.read_event().unwrap();
+            let (Event::Start(start) | Event::Empty(start)) = &event else {
+                match event {
+                    Event::Eof => break,
+                    Event::End(_) => drop(parents.pop()),
+                    _ => {}
+                }
+                continue;
+            };
+            let name = String::from_utf8(start.name().as_ref().to_vec()).unwrap();
+            let parent = parents.last().unwrap();
+            let rule = SCHEMA.iter().find(|rule| rule.0 == name && rule.1 == parent);
+            let (_, _, required, optional) = rule.unwrap_or_else(|| panic!("<{name}> in <{parent}>\n{xml}"));
+            let attributes = start.attributes().map(|attribute| {
+                let attribute = attribute.unwrap();
+                (
+                    String::from_utf8(attribute.key.as_ref().to_vec()).unwrap(),
+                    String::from_utf8(attribute.value.to_vec()).unwrap(),
+                )
+            });
+            let attributes: std::collections::BTreeMap<String, String> = attributes.collect();
+            for (key, value) in &attributes {
+                let known = required.contains(&key.as_str()) || optional.contains(&key.as_str());
+                assert!(known, "{key} of <{name}>\n{xml}");
+                let number = value.chars().all(|c| c.is_ascii_digit() || c == '.');
+                assert!(key != "time" || number, "time of <{name}>: {value}");
+            }
+            let missing = required.iter().find(|key| !attributes.contains_key(**key));
+            assert_eq!(missing, None, "<{name}>\n{xml}");
+            seen.insert(name.clone());
+            if matches!(event, Event::Start(_)) {
+                parents.push(name);
+            }
+        }
+        let expected = SCHEMA.iter().map(|rule| rule.0.to_owned()).collect();
+        assert_eq!(seen, expected, "the example has every element\n{xml}");
     }
 }
