@@ -1,7 +1,5 @@
 //! The output of `up` and `test --keep` about a running mesh: its containers and the URLs to try.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use harness::cluster::topology::{Role, Topology};
 use harness::console::table;
 use harness::engine::Container;
@@ -25,7 +23,7 @@ pub(super) fn containers(id: &str, containers: &[Container]) -> String {
     table::plain(&[id, "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"], rows)
 }
 
-/// A `curl` command for each published route.
+/// A `curl` command for each published route. It has the address, because `localhost` may be ::1, or nothing.
 pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> {
     let mut lines = Vec::new();
     for route in topology.routes() {
@@ -36,7 +34,7 @@ pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<S
         });
         if let Some(address) = member.and_then(|container| container.endpoint(route.container_port)) {
             let quote = if route.target.contains('?') { "'" } else { "" };
-            let line = format!("curl {quote}http://{}{}{quote}", localhost(address), route.target);
+            let line = format!("curl {quote}http://{address}{}{quote}", route.target);
             let alternates = topology
                 .members
                 .iter()
@@ -52,15 +50,6 @@ pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<S
         }
     }
     lines
-}
-
-/// Prints 127.0.0.1 and ::1 as `localhost`; the name does not resolve to any other loopback address.
-fn localhost(address: SocketAddr) -> String {
-    if [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
-    }
 }
 
 /// Shortens a command line to `length` characters. The sidecar's own arguments are dropped first: the program that it
@@ -93,13 +82,5 @@ mod tests {
         assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
         let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
         assert_eq!(alone.chars().count(), 40);
-    }
-
-    #[test]
-    fn only_the_default_loopback_addresses_are_shown_as_localhost() {
-        let said = |address: &str| localhost(address.parse().unwrap());
-        assert_eq!(said("127.0.0.1:8080"), "localhost:8080");
-        assert_eq!(said("[::1]:8080"), "localhost:8080");
-        assert_eq!(said("127.64.167.2:8080"), "127.64.167.2:8080");
     }
 }

@@ -1,6 +1,6 @@
 //! Checks that the mesh's host ports are free, and finds the process or container that holds a port.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,8 +40,20 @@ pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Resu
     Err(Error::environment(held.join("\n"), advice))
 }
 
-/// The container or, if there is none, the process that holds a port; `None` if the port is free.
+/// The holder of a port that is to be published on `ip`; `None` if the port is free. `localhost` may mean ::1, so a port
+/// of 127.0.0.1 is free only if nothing else answers there.
 async fn holder(engine: &Engine, ip: Ipv4Addr, port: u16, own: &str) -> Result<Option<String>, EngineError> {
+    let holder = holder_at(engine, ip.into(), port, own).await?;
+    if holder.is_some() || !(ip == Ipv4Addr::LOCALHOST || ip.is_unspecified()) {
+        return Ok(holder);
+    }
+    let other = holder_at(engine, Ipv6Addr::LOCALHOST.into(), port, own).await?;
+    Ok(other.map(|other| format!("{other} on [::1], which `localhost` may mean")))
+}
+
+/// The container or, if there is none, the process that holds a port; `None` if the port is free, or the machine does
+/// not have the address.
+async fn holder_at(engine: &Engine, ip: IpAddr, port: u16, own: &str) -> Result<Option<String>, EngineError> {
     let describe = |container: &Container| format!("container {} ({})", container.name, container.image);
     let mut proxy = String::new();
     for _ in 0..PROXY_LOOKS {
@@ -86,7 +98,7 @@ async fn others(engine: &Engine) -> Vec<Container> {
 }
 
 /// The container that publishes the port.
-fn publisher(all: &[Container], ip: Ipv4Addr, port: u16) -> Option<&Container> {
+fn publisher(all: &[Container], ip: IpAddr, port: u16) -> Option<&Container> {
     let publishes = |container: &&Container| {
         let mut ports = container.ports.iter();
         ports.any(|(_, bound)| bound.port() == port && overlap(*bound, ip))
@@ -95,13 +107,17 @@ fn publisher(all: &[Container], ip: Ipv4Addr, port: u16) -> Option<&Container> {
 }
 
 /// Whether a listener at `bound` prevents a listener on `ip` with the same port.
-fn overlap(bound: SocketAddr, ip: Ipv4Addr) -> bool {
+fn overlap(bound: SocketAddr, ip: IpAddr) -> bool {
     let bound = bound.ip().to_canonical();
-    bound.is_unspecified() || bound == ip || ip.is_unspecified() && bound.is_ipv4()
+    let same_family = bound.is_ipv4() == ip.is_ipv4();
+    // A listener on [::] usually accepts IPv4 too.
+    bound == ip
+        || bound.is_unspecified() && (same_family || bound.is_ipv6())
+        || ip.is_unspecified() && same_family
 }
 
 /// The process whose listener on `port` prevents a listener on `ip`; `None` if it belongs to another user.
-fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
+fn process(proc: &Path, ip: IpAddr, port: u16) -> Option<String> {
     let sockets: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
         .flat_map(|table| listening(&proc.join(table), ip, port))
@@ -133,7 +149,7 @@ fn process(proc: &Path, ip: Ipv4Addr, port: u16) -> Option<String> {
 
 /// The inodes of sockets that listen on `port` and prevent a listener on `ip`. `table` has the format of
 /// `/proc/net/tcp` (proc(5)).
-fn listening(table: &Path, ip: Ipv4Addr, port: u16) -> Vec<u64> {
+fn listening(table: &Path, ip: IpAddr, port: u16) -> Vec<u64> {
     let system = ExplicitSystemInfo {
         is_little_endian: cfg!(target_endian = "little"),
         // Parsing this table does not use the boot time.
@@ -169,21 +185,26 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tcp");
         std::fs::write(&file, table).unwrap();
-        let here = |port| listening(&file, Ipv4Addr::new(127, 0, 0, 127), port);
+        let here = |port| listening(&file, Ipv4Addr::new(127, 0, 0, 127).into(), port);
         assert_eq!(here(8080), [4711]);
         assert_eq!(here(8082), [4715], "a wildcard overlaps every address");
         assert_eq!(here(9999), Vec::<u64>::new());
-        assert_eq!(listening(&file, Ipv4Addr::new(127, 23, 23, 127), 8080), [4714]);
-        assert_eq!(listening(&file, Ipv4Addr::UNSPECIFIED, 8080), [4711, 4714]);
-        assert!(listening(Path::new("/no/such"), Ipv4Addr::LOCALHOST, 80).is_empty());
+        assert_eq!(
+            listening(&file, Ipv4Addr::new(127, 23, 23, 127).into(), 8080),
+            [4714]
+        );
+        assert_eq!(listening(&file, Ipv4Addr::UNSPECIFIED.into(), 8080), [4711, 4714]);
+        assert!(listening(Path::new("/no/such"), Ipv4Addr::LOCALHOST.into(), 80).is_empty());
     }
 
     #[test]
     fn a_wildcard_or_mapped_address_overlaps_and_another_family_does_not() {
-        let overlaps = |bound: &str| overlap(bound.parse().unwrap(), Ipv4Addr::LOCALHOST);
-        assert!(overlaps("[::ffff:127.0.0.1]:80"));
-        assert!(overlaps("[::]:80"));
-        assert!(!overlaps("[::1]:80"));
+        let overlaps = |bound: &str, ip: &str| overlap(bound.parse().unwrap(), ip.parse().unwrap());
+        assert!(overlaps("[::ffff:127.0.0.1]:80", "127.0.0.1"));
+        assert!(overlaps("[::]:80", "127.0.0.1"));
+        assert!(!overlaps("[::1]:80", "127.0.0.1"));
+        assert!(overlaps("[::1]:80", "::1") && overlaps("[::]:80", "::1"));
+        assert!(!overlaps("127.0.0.1:80", "::1") && !overlaps("0.0.0.0:80", "::1"));
     }
 
     #[test]
@@ -198,7 +219,7 @@ mod tests {
             container("everywhere", "0.0.0.0:8081"),
             container("here", "127.0.0.1:8080"),
         ];
-        let name = |port| publisher(&all, Ipv4Addr::LOCALHOST, port).map(|found| found.name.as_str());
+        let name = |port| publisher(&all, Ipv4Addr::LOCALHOST.into(), port).map(|found| found.name.as_str());
         assert_eq!(name(8080), Some("here"));
         assert_eq!(name(8081), Some("everywhere"));
         assert_eq!(name(8082), None);
@@ -209,10 +230,39 @@ mod tests {
     fn a_process_is_found_by_the_port_it_listens_on() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let holder = process(Path::new("/proc"), Ipv4Addr::LOCALHOST, port).unwrap();
+        let holder = process(Path::new("/proc"), Ipv4Addr::LOCALHOST.into(), port).unwrap();
         assert!(
             holder.starts_with(&format!("process {} (", std::process::id())),
             "{holder}"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_port_of_127_0_0_1_is_taken_by_a_listener_on_the_other_localhost() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine =
+            Engine::Process(crate::engine::Processes::open_in(directory.path().join("state")).unwrap());
+        let listener = match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "this test needs IPv6: {error}");
+                eprintln!("skipped: this machine has no IPv6: {error}");
+                return;
+            }
+        };
+        let port = listener.local_addr().unwrap().port();
+        let at = async |ip| holder(&engine, ip, port, "own").await.unwrap();
+        let expected = format!("process {} (", std::process::id());
+        for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+            let found = at(ip).await.unwrap_or_default();
+            assert!(
+                found.starts_with(&expected) && found.ends_with("on [::1], which `localhost` may mean"),
+                "{found}"
+            );
+        }
+        assert_eq!(at(Ipv4Addr::new(127, 0, 0, 2)).await, None);
+        drop(listener);
+        assert_eq!(at(Ipv4Addr::LOCALHOST).await, None);
     }
 }
