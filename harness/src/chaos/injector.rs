@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::execute::Injector;
 use super::fault::Fault;
 use super::network_faults::NetworkFaults;
+use super::retry::Retry;
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::engine::Engine;
@@ -24,6 +25,7 @@ pub struct MeshInjector {
     mesh: tokio::sync::Mutex<Mesh>,
     traffic: Traffic,
     network_faults: NetworkFaults,
+    retry: Retry,
     slowed: Mutex<BTreeMap<String, Slowed>>,
 }
 
@@ -35,13 +37,20 @@ struct Slowed {
 }
 
 impl MeshInjector {
-    /// An injector for `mesh`, whose routes carry `traffic`.
-    pub fn new(engine: Engine, mesh: Mesh, traffic: Traffic, network_faults: NetworkFaults) -> Self {
+    /// An injector for `mesh`, whose routes carry `traffic`. Engine calls that fail are repeated by `retry`.
+    pub fn new(
+        engine: Engine,
+        mesh: Mesh,
+        traffic: Traffic,
+        network_faults: NetworkFaults,
+        retry: Retry,
+    ) -> Self {
         Self {
             engine,
             mesh: tokio::sync::Mutex::new(mesh),
             traffic,
             network_faults,
+            retry,
             slowed: Mutex::default(),
         }
     }
@@ -72,12 +81,16 @@ impl MeshInjector {
     }
 
     async fn stop(&self, mesh: &mut Mesh, member: &str) -> Result<(), Error> {
-        let (code, took) = mesh.stop(member).await?;
+        let (code, took) = self.retry.once(async || mesh.stop(member).await).await?;
         check(
             code == 0,
             format!("{member} ends with exit code 0 when it is stopped"),
             format!("exit code {code}, after {took:.1?}"),
         )
+    }
+
+    async fn start_again(&self, mesh: &mut Mesh, member: &str) -> Result<(), Error> {
+        self.retry.once(async || mesh.start_again(member).await).await
     }
 
     async fn slow(&self, member: &str, time: Duration) {
@@ -87,6 +100,7 @@ impl MeshInjector {
             member.to_owned(),
             time,
             stop.clone(),
+            self.retry.clone(),
         ));
         let slowed = Slowed {
             stop,
@@ -119,12 +133,18 @@ impl MeshInjector {
                 self.change(member, async |mesh| self.stop(mesh, member).await)
                     .await
             }
-            Fault::Kill { member } => self.change(member, async |mesh| mesh.kill(member).await).await,
-            Fault::Pause { member } => self.change(member, async |mesh| mesh.pause(member).await).await,
+            Fault::Kill { member } => {
+                let kill = async |mesh: &mut Mesh| self.retry.once(async || mesh.kill(member).await).await;
+                self.change(member, kill).await
+            }
+            Fault::Pause { member } => {
+                let pause = async |mesh: &mut Mesh| self.retry.once(async || mesh.pause(member).await).await;
+                self.change(member, pause).await
+            }
             Fault::Restart { member } => {
                 let restart = async |mesh: &mut Mesh| {
                     self.stop(mesh, member).await?;
-                    mesh.start_again(member).await
+                    self.start_again(mesh, member).await
                 };
                 self.change(member, restart).await?;
                 self.network_faults.reapply(member, &self.mesh().await).await
@@ -173,13 +193,14 @@ impl Injector for MeshInjector {
     async fn heal(&self, fault: &Fault) -> Result<(), Error> {
         match fault {
             Fault::Stop { member } | Fault::Kill { member } => {
-                self.change(member, async |mesh| mesh.start_again(member).await)
+                self.change(member, async |mesh| self.start_again(mesh, member).await)
                     .await?;
                 self.network_faults.reapply(member, &self.mesh().await).await
             }
             Fault::Pause { member } => {
-                let healed = self.change(member, async |mesh| mesh.unpause(member).await);
-                match healed.await {
+                let unpause =
+                    async |mesh: &mut Mesh| self.retry.once(async || mesh.unpause(member).await).await;
+                match self.change(member, unpause).await {
                     Err(error) => Err(self.explain_exit(fault, error).await),
                     Ok(()) => Ok(()),
                 }
@@ -202,15 +223,32 @@ async fn freeze_alternately(
     member: String,
     time: Duration,
     stop: CancellationToken,
+    retry: Retry,
 ) -> Result<(), Error> {
     loop {
-        mesh.pause(&member).await?;
+        set_frozen(&mut mesh, &member, true, &retry).await?;
         stop.run_until_cancelled(tokio::time::sleep(time)).await;
-        mesh.unpause(&member).await?;
+        set_frozen(&mut mesh, &member, false, &retry).await?;
         let unfrozen = stop.run_until_cancelled(tokio::time::sleep(time)).await;
         if unfrozen.is_none() {
             return Ok(());
         }
+    }
+}
+
+async fn set_frozen(mesh: &mut Mesh, member: &str, frozen: bool, retry: &Retry) -> Result<(), Error> {
+    let mut attempt = async || {
+        if frozen {
+            mesh.pause(member).await
+        } else {
+            mesh.unpause(member).await
+        }
+    };
+    let first = attempt().await;
+    if retry.is_due(&first).await {
+        attempt().await
+    } else {
+        first
     }
 }
 

@@ -10,6 +10,7 @@ pub mod generate;
 pub mod injector;
 pub mod network_faults;
 pub mod packet_loss;
+pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod shrink;

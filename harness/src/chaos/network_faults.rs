@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::fault::Fault;
 use super::packet_loss::{ALL, losses, of_sender};
+use super::retry::Retry;
 use crate::cluster::mesh::{Mesh, Node};
 use crate::engine::{Engine, EngineError, Image, NetworkCut};
 use crate::error::Error;
@@ -19,6 +20,7 @@ pub struct NetworkFaults {
     engine: Engine,
     image: Option<Image>,
     labels: BTreeMap<String, String>,
+    retry: Retry,
     wanted: std::sync::Mutex<Wanted>,
     /// The senders by member name. Each lock serialises the changes of one sender.
     senders: BTreeMap<String, Mutex<Sender>>,
@@ -41,18 +43,20 @@ struct Sender {
 
 impl NetworkFaults {
     /// Creates the state without faults. Helpers run `image`, without which no fault can be injected, and carry
-    /// `labels`.
+    /// `labels`. Engine calls that fail are repeated by `retry`.
     pub fn new<'a>(
         engine: Engine,
         image: Option<Image>,
         labels: BTreeMap<String, String>,
         members: impl IntoIterator<Item = &'a str>,
+        retry: Retry,
     ) -> Self {
         let sender = |name: &str| (name.to_owned(), Mutex::default());
         Self {
             engine,
             image,
             labels,
+            retry,
             wanted: std::sync::Mutex::default(),
             senders: members.into_iter().map(sender).collect(),
         }
@@ -135,11 +139,12 @@ impl NetworkFaults {
         sender: &mut Sender,
         lost: BTreeMap<u8, Vec<IpAddr>>,
         container: &str,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Error> {
         // An address belongs to at most one helper: remove the old ones first.
         let old = std::mem::take(sender);
-        let mut done: Result<(), EngineError> = Ok(());
-        for ended in join_all(old.helpers.iter().map(|helper| self.engine.heal_network(helper))).await {
+        let mut done: Result<(), Error> = Ok(());
+        let healed = old.helpers.iter().map(|helper| self.heal_network(helper));
+        for ended in join_all(healed).await {
             done = done.and(ended);
         }
         let made = lost
@@ -160,22 +165,26 @@ impl NetworkFaults {
     }
 
     /// Starts a helper that drops packets to `addresses`.
-    async fn helper(
-        &self,
-        container: &str,
-        percent: u8,
-        addresses: &[IpAddr],
-    ) -> Result<String, EngineError> {
+    async fn helper(&self, container: &str, percent: u8, addresses: &[IpAddr]) -> Result<String, Error> {
         let Some(image) = &self.image else {
-            return Err(EngineError::CannotCut);
+            return Err(EngineError::CannotCut.into());
         };
         let addresses = addresses.to_vec();
         let action = match percent {
             ALL => NetworkCut::Block(addresses),
             percent => NetworkCut::Lose { percent, addresses },
         };
-        self.engine
-            .cut_network(image, container, &action, &self.labels)
+        let cut = async || {
+            let cut = self.engine.cut_network(image, container, &action, &self.labels);
+            Ok(cut.await?)
+        };
+        self.retry.once(cut).await
+    }
+
+    /// Ends a helper, which restores the network.
+    async fn heal_network(&self, helper: &str) -> Result<(), Error> {
+        self.retry
+            .once(async || Ok(self.engine.heal_network(helper).await?))
             .await
     }
 

@@ -10,6 +10,7 @@ use super::failure_count::{FailureCount, RECOVERY_GRACE};
 use super::fault::{Fault, FaultKind};
 use super::injector::MeshInjector;
 use super::network_faults::NetworkFaults;
+use super::retry::Retry;
 use super::schedule::Schedule;
 use crate::cluster::checkout::Checkout;
 use crate::cluster::cleanup;
@@ -44,6 +45,8 @@ pub struct ExperimentResult {
     pub failures: FailureCount,
     /// Time from the last fault's healing until all views agreed and every instance answered.
     pub converged: Duration,
+    /// Engine calls that failed and were repeated.
+    pub repeated: usize,
 }
 
 impl Experiment {
@@ -65,15 +68,37 @@ impl Experiment {
         let mut labels = self.ownership.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());
         let names = mesh.topology().members.iter().map(Member::name);
-        let network_faults = NetworkFaults::new(self.engine.clone(), self.netcut.clone(), labels, names);
-        let injector = MeshInjector::new(self.engine.clone(), mesh, traffic, network_faults);
+        let (repeated, mut repeated_calls) = tokio::sync::mpsc::unbounded_channel();
+        let retry = Retry::new(repeated);
+        let network_faults = NetworkFaults::new(
+            self.engine.clone(),
+            self.netcut.clone(),
+            labels,
+            names,
+            retry.clone(),
+        );
+        let injector = MeshInjector::new(self.engine.clone(), mesh, traffic, network_faults, retry);
         let log_line = |line: &str| {
             timeline.say("chaos", line);
             on_line(line);
         };
-        let mut result = self
-            .execute_and_check(&injector, &timeline, schedule, log_line)
-            .await;
+        let begun = Instant::now();
+        let mut repeated = 0;
+        let mut result = {
+            let executed = self.execute_and_check(&injector, &timeline, schedule, log_line);
+            let mut executed = std::pin::pin!(executed);
+            loop {
+                tokio::select! {
+                    // A call is reported before the result that follows from it.
+                    biased;
+                    Some(call) = repeated_calls.recv() => {
+                        repeated += 1;
+                        log_line(&timed(begun.elapsed(), &call));
+                    }
+                    result = &mut executed => break result,
+                }
+            }
+        };
         if let Err(Error::Check(failure)) = &mut result {
             failure.logs = injector.mesh().await.logs().await;
             let window = Window {
@@ -97,7 +122,7 @@ impl Experiment {
         // A failed check takes precedence over a failed removal.
         let result = result?;
         removed?;
-        Ok(result)
+        Ok(ExperimentResult { repeated, ..result })
     }
 
     async fn execute_and_check(
@@ -147,6 +172,7 @@ impl Experiment {
             injected,
             failures,
             converged,
+            repeated: 0,
         })
     }
 
@@ -204,16 +230,20 @@ impl Experiment {
 
 /// The progress line for a phase of a fault; `None` if it adds nothing to the line before.
 fn line(at: Duration, event: FaultEvent, fault: &Fault) -> Option<String> {
-    let at = format!("{:>8.3} s", at.as_secs_f64());
     match event {
-        FaultEvent::Injecting => Some(format!("{at}  {fault}")),
+        FaultEvent::Injecting => Some(timed(at, &fault.to_string())),
         FaultEvent::Active { after } if after >= SLOW_INJECTION => {
-            Some(format!("{at}  … done: {fault} ({})", seconds(after)))
+            Some(timed(at, &format!("… done: {fault} ({})", seconds(after))))
         }
         FaultEvent::Active { .. } => None,
         FaultEvent::Healed if fault.kind() == FaultKind::Restart => None,
-        FaultEvent::Healed => Some(format!("{at}  healed: {fault}")),
+        FaultEvent::Healed => Some(timed(at, &format!("healed: {fault}"))),
     }
+}
+
+/// A line with its time since the start of the faults.
+fn timed(at: Duration, text: &str) -> String {
+    format!("{:>8.3} s  {text}", at.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ impl Engine {
     /// Heals the cut that [`Engine::cut_network`] applied with this helper.
     ///
     /// # Errors
-    /// [`EngineError::CannotCut`], or it was not healed. The helper is removed in any case.
+    /// [`EngineError::CannotCut`], or it was not healed. The helper is removed, unless the engine could not stop it.
     pub async fn heal_network(&self, helper: &str) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => docker.heal_network(helper).await,

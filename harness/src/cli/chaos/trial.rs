@@ -62,9 +62,14 @@ impl ScheduleTrial {
     }
 
     fn report(&self, result: &ExperimentResult) {
+        let repeated = match result.repeated {
+            0 => String::new(),
+            calls => format!("\nThe engine failed {calls} calls, which then succeeded; see above."),
+        };
         let _ = writeln!(
             std::io::stdout(),
-            "\nIt recovered from {} faults: {} after the last one, all sidecars agreed and every path had answered.\n{}",
+            "\nIt recovered from {} faults: {} after the last one, all sidecars agreed and every path had answered.\n\
+             {}{repeated}",
             result.injected.len(),
             seconds(result.converged),
             result.failures

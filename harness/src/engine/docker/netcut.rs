@@ -78,13 +78,14 @@ impl Docker {
     }
 
     pub(crate) async fn heal_network(&self, id: &str) -> Result<(), EngineError> {
-        let stopped = self.stop(id, HEAL_LIMIT).await;
-        let said = match stopped {
-            Ok(code) if code != 0 => logs::collect(self.logs(id, LogOptions::last(5))).await.join("; "),
-            _ => String::new(),
+        // A helper that is removed before it has stopped heals nothing.
+        let code = self.stop(id, HEAL_LIMIT).await?;
+        let said = match code {
+            0 => String::new(),
+            _ => logs::collect(self.logs(id, LogOptions::last(5))).await.join("; "),
         };
         self.remove(id).await?;
-        match stopped? {
+        match code {
             0 => Ok(()),
             code => Err(EngineError::Other {
                 what: "healing the network".to_owned(),
