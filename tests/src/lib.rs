@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 pub use child::{Watchdog, end, signal, signal_to};
-pub use engines::{docker, on_each};
+pub use engines::{compose, docker, on_each};
 pub use program::{Finished, compiled, finished};
 
 use program::LIMIT;
@@ -67,6 +67,8 @@ pub struct Mesh {
     pub engine: Engine,
     /// Whether commands get `--runtime`.
     runtime_flag: bool,
+    /// Whether commands get `-p`.
+    project_flag: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -103,6 +105,7 @@ impl Mesh {
             project,
             engine,
             runtime_flag: true,
+            project_flag: true,
             environment: free.into(),
         })
     }
@@ -112,6 +115,14 @@ impl Mesh {
     pub fn without_runtime_flag(mut self) -> Self {
         self.runtime_flag = false;
         self
+    }
+
+    /// The mesh, named by `MESH_NAME` instead of `-p` in its commands.
+    #[must_use]
+    pub fn named_by_variable(mut self) -> Self {
+        self.project_flag = false;
+        let name = self.project.clone();
+        self.with("MESH_NAME", &name)
     }
 
     /// The mesh, with an environment variable for all its commands.
@@ -204,9 +215,11 @@ impl Mesh {
     async fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(program::built().await?);
         let (name, rest) = arguments.split_first().context("a command of the harness")?;
+        command.arg(name);
+        if self.project_flag {
+            command.args(["-p", &self.project]);
+        }
         command
-            .arg(name)
-            .args(["-p", &self.project])
             .args(rest)
             .envs(self.environment.clone())
             .stdin(Stdio::null());

@@ -1,4 +1,4 @@
-//! The harness's commands on a mesh that Compose started or changed.
+//! The harness and Compose on the same meshes, each with every version of Compose that is installed.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,19 +7,34 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use harness::cluster::checkout::Checkout;
 use harness::compose::cli::ComposeCli;
 use tests::Mesh;
 
-/// Runs Compose on the mesh.
-async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
-    let missing = || {
-        anyhow!(
-            "this test needs `docker compose` or `docker-compose` (Debian: apt-get install docker-compose)"
-        )
-    };
-    let program = ComposeCli::find().await.ok_or_else(missing)?;
+const NOTHING: Vec<String> = Vec::new();
+
+/// Runs a test's body for each installed version of Compose, with a mesh that is named by `MESH_NAME`, and one that is
+/// named by `-p`.
+async fn on_each_compose(body: impl AsyncFn(ComposeCli, Mesh)) {
+    if tests::docker().await.unwrap().is_none() {
+        return;
+    }
+    for program in tests::compose().await.unwrap() {
+        for by_variable in [true, false] {
+            let mesh = Mesh::on_docker().await.unwrap().unwrap();
+            let mesh = if by_variable {
+                mesh.named_by_variable()
+            } else {
+                mesh
+            };
+            body(program, mesh).await;
+        }
+    }
+}
+
+/// Runs Compose on the mesh. The shipped files name the project after `MESH_NAME`.
+async fn compose(program: ComposeCli, mesh: &Mesh, arguments: &[&str]) -> Result<String> {
     let file = Checkout::find()?.root().join("compose/compose.yaml");
     let variables = [
         ("MESH_NAME", mesh.project.as_str()),
@@ -28,57 +43,60 @@ async fn compose(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
         ("LB_B_PORT", "0"),
     ];
     let files = [file.as_path()];
-    let output = program.run(&files, None, &mesh.project, &variables, arguments);
-    output.await.map(drop).map_err(|error| anyhow!(error))
+    let output = program.run(&files, None, None, &variables, arguments);
+    output.await.map_err(anyhow::Error::msg)
 }
 
 #[tokio::test]
-async fn status_reports_a_container_that_compose_stopped() {
-    let Some(mesh) = Mesh::on_docker().await.unwrap() else {
-        return;
-    };
-    let up = mesh.harness(&["up", "--detach"]).await.unwrap();
-    assert_eq!(up.code, Some(0), "{up:#?}");
+async fn compose_stops_and_removes_a_mesh_that_the_harness_started() {
+    on_each_compose(async |program, mesh| {
+        let up = mesh.harness(&["up", "--detach"]).await.unwrap();
+        assert_eq!(up.code, Some(0), "{up:#?}");
 
-    compose(&mesh, &["stop", "service-a2"]).await.unwrap();
-    let status = mesh.harness(&["status"]).await.unwrap();
-    assert!(
-        status.output.contains("service-a2 is not running: Exited (0)"),
-        "{status:#?}"
-    );
-    let down = mesh.harness(&["down"]).await.unwrap();
-    assert_eq!(down.code, Some(0), "{down:#?}");
-    assert_eq!(mesh.leftovers().await.unwrap(), Vec::<String>::new());
+        compose(program, &mesh, &["stop", "service-a2"]).await.unwrap();
+        let status = mesh.harness(&["status"]).await.unwrap();
+        assert!(
+            status.output.contains("service-a2 is not running: Exited (0)"),
+            "{status:#?}"
+        );
+        let listed = compose(program, &mesh, &["ps"]).await.unwrap();
+        assert!(listed.contains(&format!("{}-frontend", mesh.project)), "{listed}");
+        compose(program, &mesh, &["down"]).await.unwrap();
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn status_shows_up_refuses_and_down_removes_a_mesh_that_compose_started() {
-    let Some(mesh) = Mesh::on_docker().await.unwrap() else {
-        return;
-    };
-    compose(&mesh, &["up", "-d", "--no-build"]).await.unwrap();
-
-    let converged = async || {
-        let status = mesh
-            .harness(&["status"])
+    on_each_compose(async |program, mesh| {
+        compose(program, &mesh, &["up", "-d", "--no-build"])
             .await
-            .map_err(|error| vec![error.to_string()])?;
-        if status.code == Some(0) {
-            Ok(())
-        } else {
-            Err(vec![status.output])
-        }
-    };
-    let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
-    harness::wait::until(limit, period, converged, |_| {})
-        .await
-        .unwrap();
+            .unwrap();
 
-    let second = mesh.harness(&["up"]).await.unwrap();
-    assert_eq!(second.code, Some(2), "{second:#?}");
-    assert!(second.errors.contains("Docker Compose started it"), "{second:#?}");
+        let converged = async || {
+            let status = mesh
+                .harness(&["status"])
+                .await
+                .map_err(|error| vec![error.to_string()])?;
+            if status.code == Some(0) {
+                Ok(())
+            } else {
+                Err(vec![status.output])
+            }
+        };
+        let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
+        harness::wait::until(limit, period, converged, |_| {})
+            .await
+            .unwrap();
 
-    let down = mesh.harness(&["down"]).await.unwrap();
-    assert_eq!(down.code, Some(0), "{down:#?}");
-    assert_eq!(mesh.leftovers().await.unwrap(), Vec::<String>::new());
+        let second = mesh.harness(&["up"]).await.unwrap();
+        assert_eq!(second.code, Some(2), "{second:#?}");
+        assert!(second.errors.contains("Docker Compose started it"), "{second:#?}");
+
+        let down = mesh.harness(&["down"]).await.unwrap();
+        assert_eq!(down.code, Some(0), "{down:#?}");
+        assert_eq!(mesh.leftovers().await.unwrap(), NOTHING);
+    })
+    .await;
 }

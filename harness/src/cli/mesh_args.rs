@@ -11,7 +11,7 @@ use harness::error::Error;
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct MeshArgs {
     /// Name of the mesh: its Compose project and the prefix of its container names
-    /// [default: $MESH_NAME or example]
+    /// [default: Compose's, that is $COMPOSE_PROJECT_NAME, $MESH_NAME or example]
     #[arg(short = 'p', long = "project", value_name = "NAME", value_parser = valid)]
     pub(super) project: Option<String>,
     #[command(flatten)]
@@ -59,9 +59,15 @@ impl MeshArgs {
 
     /// The mesh's name.
     pub(super) fn name(&self) -> Result<String, Error> {
-        let name = self.project.clone().unwrap_or_else(project::default_name);
-        valid(&name)
-            .map_err(|invalid| Error::environment(format!("MESH_NAME: {invalid}"), "set another MESH_NAME"))
+        if let Some(name) = &self.project {
+            return Ok(name.clone());
+        }
+        valid(&project::default_name()?).map_err(|invalid| {
+            Error::environment(
+                invalid,
+                "set another MESH_NAME (or COMPOSE_PROJECT_NAME), or name the mesh with -p",
+            )
+        })
     }
 
     /// Attaches to the running mesh.

@@ -37,10 +37,13 @@ Exit codes:
        (advice is printed)
   130  interrupted
 
-Environment:
+Environment (the first four also from compose/.env, as in Compose):
   FRONTEND_PORT, LB_A_PORT, LB_B_PORT
                   host ports [default: 8080, 8081, 8082]
-  MESH_NAME       project name [default: example]
+  MESH_NAME       name of the mesh: its Compose project and the prefix of its
+                  container names [default: example]
+  COMPOSE_PROJECT_NAME
+                  name of the Compose project alone [default: $MESH_NAME]
   MESH_IMAGE      image name [default: service-mesh-example]
   DOCKER_HOST     the engine's socket, such as unix:///path/to/docker.sock
   NO_COLOR        no colours if set and not empty";

@@ -61,6 +61,11 @@ pub(super) async fn run(
     let engine = selected.engine.clone();
     let progress = Progress::new();
     progress.say(&format!("Runtime {selected}."));
+    for name in &topology.unset {
+        progress.say(&format!(
+            "The variable {name} of the Compose file is not set; it is taken as empty."
+        ));
+    }
     sweep(&engine, &progress).await?;
     let ownership = ownership(args.detach);
     refuse_second(&engine, &topology, &ownership.run).await?;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::cluster::topology::Topology;
-use crate::compose::ComposeFile;
+use crate::compose::{ComposeFile, Environment};
 use crate::error::Error;
 
 const COMPOSE_FILE: &str = "compose/compose.yaml";
@@ -46,17 +46,33 @@ impl Checkout {
         target(&self.root, &current, std::env::var_os("CARGO_TARGET_DIR"))
     }
 
-    /// The topology that the Compose file describes, under this project name.
+    /// The variables of its Compose file.
     ///
     /// # Errors
-    /// The file is missing, malformed, or does not describe a mesh.
+    /// The `.env` beside the Compose file is malformed.
+    pub fn environment(&self) -> Result<Environment, Error> {
+        Ok(Environment::beside(&self.compose_file(), std::env::vars_os())?)
+    }
+
+    /// The topology that the Compose file describes, under this project name. The containers of a project that is not
+    /// Compose's own are named after it.
+    ///
+    /// # Errors
+    /// A file is missing or malformed, or does not describe a mesh.
     pub fn topology(&self, project: &str) -> Result<Topology, Error> {
+        let environment = self.environment()?;
+        let renamed = project != environment.project_name();
         let lookup = |name: &str| match name {
-            "MESH_NAME" => Some(project.to_owned()),
-            other => std::env::var(other).ok(),
+            "MESH_NAME" if renamed => Some(project.to_owned()),
+            other => environment.get(other),
         };
-        let file = ComposeFile::read(&self.root.join(COMPOSE_FILE), &lookup)?;
+        let mut file = ComposeFile::read(&self.compose_file(), &lookup)?;
+        file.unset.extend(environment.unset().iter().cloned());
         Ok(Topology::new(project, file)?)
+    }
+
+    fn compose_file(&self) -> PathBuf {
+        self.root.join(COMPOSE_FILE)
     }
 }
 

@@ -1,26 +1,24 @@
 //! The name of a mesh, the commands for that mesh, and the error if it does not exist.
 
+use crate::cluster::checkout::Checkout;
 use crate::engine::Selected;
 use crate::error::Error;
 
-/// Default name if `MESH_NAME` is not set.
-const DEFAULT: &str = "example";
-
-/// The default name: `MESH_NAME`, otherwise [`DEFAULT`].
-pub fn default_name() -> String {
-    let named = std::env::var("MESH_NAME").ok();
-    named
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| DEFAULT.to_owned())
+/// The default name: the one that Compose gives to the project.
+///
+/// # Errors
+/// There is no checkout, or its `.env` file is malformed.
+pub fn default_name() -> Result<String, Error> {
+    Ok(Checkout::find()?.environment()?.project_name())
 }
 
 /// The command line that runs the harness's `command` on the mesh `project`, for the user to copy.
 pub fn command(command: &str, project: &str) -> String {
-    line(command, project, &default_name())
+    line(command, project, default_name().ok().as_deref())
 }
 
-fn line(command: &str, project: &str, default: &str) -> String {
-    let flag = if project == default {
+fn line(command: &str, project: &str, default: Option<&str>) -> String {
+    let flag = if Some(project) == default {
         String::new()
     } else {
         format!(" -p {project}")
@@ -59,15 +57,13 @@ mod tests {
 
     #[test]
     fn a_command_names_its_mesh_unless_it_is_the_default() {
-        assert_eq!(line("up", "example", "example"), "cargo run -p harness -- up");
+        let down = |project, default| line("down", project, default);
+        assert_eq!(down("example", Some("example")), "cargo run -p harness -- down");
         assert_eq!(
-            line("down", "two", "example"),
+            down("two", Some("example")),
             "cargo run -p harness -- down -p two"
         );
-        assert_eq!(
-            line("down", "example", "two"),
-            "cargo run -p harness -- down -p example"
-        );
+        assert_eq!(down("example", None), "cargo run -p harness -- down -p example");
     }
 
     #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The installed Compose program: `docker compose`, or the older `docker-compose`.
 
+use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,8 +21,13 @@ pub struct ComposeCli {
 }
 
 impl ComposeCli {
-    /// Finds an installed Compose; prefers `docker compose`.
+    /// The Compose that a user would run: `docker compose` if it is installed.
     pub async fn find() -> Option<Self> {
+        Self::installed().await.into_iter().next()
+    }
+
+    /// All that are installed, `docker compose` first.
+    pub async fn installed() -> Vec<Self> {
         let new = Self {
             name: "docker",
             first: Some("compose"),
@@ -30,6 +36,7 @@ impl ComposeCli {
             name: "docker-compose",
             first: None,
         };
+        let mut found = Vec::new();
         for program in [new, old] {
             let mut command = program.command();
             command
@@ -39,14 +46,14 @@ impl ComposeCli {
                 .stderr(Stdio::null());
             let status = tokio::time::timeout(LIMIT, command.status()).await;
             if matches!(status, Ok(Ok(status)) if status.success()) {
-                return Some(program);
+                found.push(program);
             }
         }
-        None
+        found
     }
 
-    /// Runs a command on the Compose files `files` and an additional one with the text `more`, as `project`, with
-    /// `variables` in its environment. Returns its standard output.
+    /// Runs a command on the Compose files `files` and an additional one with the text `more`, with `variables` in its
+    /// environment. Without a `project`, Compose names the project itself. Returns its standard output.
     ///
     /// # Errors
     /// It cannot be run, does not exit within a minute, or fails. The error has its output.
@@ -54,7 +61,7 @@ impl ComposeCli {
         self,
         files: &[&Path],
         more: Option<&str>,
-        project: &str,
+        project: Option<&str>,
         variables: &[(&str, &str)],
         arguments: &[&str],
     ) -> Result<String, String> {
@@ -65,14 +72,16 @@ impl ComposeCli {
         if more.is_some() {
             command.arg("-f").arg(STDIN);
         }
+        if let Some(project) = project {
+            command.args(["-p", project]);
+        }
         command
-            .args(["-p", project])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let what = format!("`{} {}`", self.words(), arguments.join(" "));
+        let what = format!("`{self} {}`", arguments.join(" "));
         let running = async {
             let mut child = command.spawn()?;
             if let (Some(mut stdin), Some(more)) = (child.stdin.take(), more) {
@@ -97,14 +106,16 @@ impl ComposeCli {
         }
     }
 
-    fn words(self) -> String {
-        let first = self.first.map(|first| format!(" {first}")).unwrap_or_default();
-        format!("{}{first}", self.name)
-    }
-
     fn command(self) -> Command {
         let mut command = Command::new(self.name);
         command.args(self.first).kill_on_drop(true);
         command
+    }
+}
+
+impl fmt::Display for ComposeCli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        self.first.map_or(Ok(()), |first| write!(f, " {first}"))
     }
 }

@@ -39,7 +39,7 @@ impl ComposeError {
         if self.faults.iter().any(of_file) {
             "correct the Compose file; only the keys that the mesh needs are supported"
         } else {
-            "set the variable to another value, or unset it"
+            "set the variable to another value, or unset it (in the shell, or in compose/.env)"
         }
     }
 }

@@ -2,6 +2,8 @@
 //! nothing in the file is ignored silently.
 
 pub mod cli;
+mod dotenv;
+mod environment;
 mod fault;
 mod interpolate;
 mod published;
@@ -11,16 +13,18 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use environment::Environment;
 pub use fault::ComposeError;
 use fault::Fault;
 pub use interpolate::Lookup;
 use published::Published;
-use raw::Text;
+use raw::{Scalar, Text};
+use serde_saphyr::Spanned;
 
 /// Compose's own default for `stop_grace_period`.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -34,6 +38,8 @@ pub struct ComposeFile {
     pub services: Vec<Service>,
     /// The networks that it declares, sorted by name.
     pub networks: Vec<String>,
+    /// Variables that are not set and have no default, sorted. Compose and this reader use an empty string for them.
+    pub unset: BTreeSet<String>,
 }
 
 /// One service of the file: one container.
@@ -111,14 +117,21 @@ impl ComposeFile {
             path: path.to_owned(),
             faults,
         };
-        let options = serde_saphyr::options! { with_snippet: false };
+        // What Compose's versions read as different types has to be quoted where a text is expected.
+        let options = serde_saphyr::options! { with_snippet: false, no_schema: true, strict_booleans: true };
         let file: raw::File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
-            failed(vec![Fault::text(line, error.without_snippet().to_string())])
+            let message = error.without_snippet().to_string();
+            let written = usize::try_from(line)
+                .ok()
+                .and_then(|line| text.lines().nth(line.checked_sub(1)?));
+            let written = written.map(|written| format!(": `{}`", written.trim()));
+            failed(vec![Fault::text(line, message + &written.unwrap_or_default())])
         })?;
         let mut reader = Reader {
             lookup,
             faults: Vec::new(),
+            unset: BTreeSet::new(),
             published: Published::default(),
         };
         let services = file
@@ -133,6 +146,7 @@ impl ComposeFile {
                 path: path.to_owned(),
                 services,
                 networks,
+                unset: reader.unset,
             })
         } else {
             Err(failed(reader.faults))
@@ -144,31 +158,24 @@ impl ComposeFile {
 struct Reader<'a> {
     lookup: Lookup<'a>,
     faults: Vec<Fault>,
+    unset: BTreeSet<String>,
     published: Published,
 }
 
 impl Reader<'_> {
-    fn service(&mut self, name: String, service: serde_saphyr::Spanned<raw::Service>) -> Service {
+    fn service(&mut self, name: String, service: Spanned<raw::Service>) -> Service {
         let line = service.referenced.line();
         let service = service.value;
-        let image = match service.image {
-            Some(image) => self.text(image),
-            None => {
-                self.faults.push(Fault::text(
-                    line,
-                    format!("service `{name}`: expected an `image`"),
-                ));
-                String::new()
-            }
-        };
-        let container_name = match service.container_name {
-            Some(text) => self.text(text),
-            None => {
-                let message = format!("service `{name}`: expected a `container_name`");
-                self.faults.push(Fault::text(line, message));
-                String::new()
-            }
-        };
+        let image = self.required(
+            service.image,
+            &format!("service `{name}`: expected an `image`"),
+            line,
+        );
+        let container_name = self.required(
+            service.container_name,
+            &format!("service `{name}`: expected a `container_name`"),
+            line,
+        );
         Service {
             container_name,
             image,
@@ -185,8 +192,8 @@ impl Reader<'_> {
                 .collect(),
             networks: self.texts(service.networks),
             healthcheck: service.healthcheck.map(|check| self.healthcheck(check)),
-            stop_grace_period: self.duration(service.stop_grace_period, DEFAULT_GRACE),
-            read_only: service.read_only,
+            stop_grace_period: self.optional(service.stop_grace_period, value::duration, DEFAULT_GRACE),
+            read_only: self.optional(service.read_only, value::boolean, false),
             cap_drop: self.texts(service.cap_drop),
             security_opt: self.texts(service.security_opt),
             name,
@@ -197,16 +204,50 @@ impl Reader<'_> {
         // The engine's defaults.
         let default = Duration::from_secs(30);
         HealthCheck {
-            test: self.texts(check.test),
-            interval: self.duration(check.interval, default),
-            timeout: self.duration(check.timeout, default),
-            retries: check.retries.unwrap_or(3),
+            test: self.test(check.test),
+            interval: self.optional(check.interval, value::duration, default),
+            timeout: self.optional(check.timeout, value::duration, default),
+            retries: self.optional(check.retries, value::count, 3),
         }
     }
 
-    fn duration(&mut self, text: Option<Text>, default: Duration) -> Duration {
-        text.and_then(|text| self.value(text, value::duration))
-            .unwrap_or(default)
+    /// A health check's command, whose first word says how the engine runs it.
+    fn test(&mut self, test: Vec<Text>) -> Vec<String> {
+        let line = test.first().map_or(0, |first| first.defined.line());
+        let test = self.texts(test);
+        if !test
+            .first()
+            .is_some_and(|first| ["CMD", "CMD-SHELL", "NONE"].contains(&first.as_str()))
+        {
+            let message = "health check: expected `test` to start with CMD, CMD-SHELL or NONE".to_owned();
+            self.faults.push(Fault::text(line, message));
+        }
+        test
+    }
+
+    fn optional<T>(
+        &mut self,
+        text: Option<Spanned<impl AsRef<str>>>,
+        read: impl Fn(&str) -> Result<T, String>,
+        default: T,
+    ) -> T {
+        text.and_then(|text| self.value(text, read)).unwrap_or(default)
+    }
+
+    /// A text that is not empty. The fault `expected` is on `line` if the key is missing.
+    fn required(&mut self, text: Option<Text>, expected: &str, line: u64) -> String {
+        let Some(text) = text else {
+            self.faults.push(Fault::text(line, expected.to_owned()));
+            return String::new();
+        };
+        let (at, written) = (text.defined.line(), text.value.clone());
+        let faults = self.faults.len();
+        let value = self.text(text);
+        if value.is_empty() && self.faults.len() == faults {
+            let message = format!("{expected}, and `{written}` is empty");
+            self.faults.push(Fault::text(at, message));
+        }
+        value
     }
 
     fn texts(&mut self, texts: Vec<Text>) -> Vec<String> {
@@ -217,22 +258,32 @@ impl Reader<'_> {
         self.value(text, |text| Ok(text.to_owned())).unwrap_or_default()
     }
 
-    fn value<T>(&mut self, text: Text, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let result = interpolate::interpolate(&text.value, self.lookup).and_then(|value| read(&value));
+    fn value<T>(
+        &mut self,
+        text: Spanned<impl AsRef<str>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let interpolated = interpolate::interpolate(text.value.as_ref(), self.lookup);
+        let result = interpolated.and_then(|interpolated| {
+            self.unset.extend(interpolated.unset);
+            read(&interpolated.value)
+        });
         result
             .map_err(|message| self.faults.push(Fault::text(text.defined.line(), message)))
             .ok()
     }
 
     /// Parses a port. If a variable's value makes it invalid, the fault names the variable instead of the file.
-    fn port(&mut self, text: Text) -> Option<PublishedPort> {
-        let variables = interpolate::variables(&text.value, self.lookup);
+    fn port(&mut self, text: Scalar) -> Option<PublishedPort> {
+        let variables = interpolate::variables(text.value.as_ref(), self.lookup);
         let bad: Vec<Fault> = variables
             .iter()
             .filter_map(|variable| {
                 let only = |name: &str| variable.value.clone().filter(|_| name == variable.name);
-                let with = interpolate::interpolate(&text.value, &only).ok()?;
-                let without = interpolate::interpolate(&text.value, &|_| None).ok()?;
+                let with = interpolate::interpolate(text.value.as_ref(), &only).ok()?.value;
+                let without = interpolate::interpolate(text.value.as_ref(), &|_| None)
+                    .ok()?
+                    .value;
                 (value::port(&with).is_err() && value::port(&without).is_ok()).then(|| variable.refused())?
             })
             .collect();

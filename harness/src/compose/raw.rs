@@ -7,8 +7,53 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A scalar with its line.
+/// A string with its line.
 pub(super) type Text = Spanned<String>;
+
+/// A string, a whole number or a boolean, with its line.
+pub(super) type Scalar = Spanned<Plain>;
+
+/// The text of a [`Scalar`].
+#[derive(Debug)]
+pub(super) struct Plain(String);
+
+impl AsRef<str> for Plain {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlainVisitor;
+
+        impl Visitor<'_> for PlainVisitor {
+            type Value = Plain;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a number or a boolean")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Plain, E> {
+                Ok(Plain(value.to_string()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Plain, E> {
+                Ok(Plain(value.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(PlainVisitor)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -29,13 +74,12 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) environment: BTreeMap<String, Text>,
     #[serde(default)]
-    pub(super) ports: Vec<Text>,
+    pub(super) ports: Vec<Scalar>,
     #[serde(default)]
     pub(super) networks: Vec<Text>,
     pub(super) healthcheck: Option<HealthCheck>,
     pub(super) stop_grace_period: Option<Text>,
-    #[serde(default)]
-    pub(super) read_only: bool,
+    pub(super) read_only: Option<Scalar>,
     #[serde(default)]
     pub(super) cap_drop: Vec<Text>,
     #[serde(default)]
@@ -48,7 +92,7 @@ pub(super) struct HealthCheck {
     pub(super) test: Vec<Text>,
     pub(super) interval: Option<Text>,
     pub(super) timeout: Option<Text>,
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Option<Scalar>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -86,7 +86,7 @@ fn all_invalid_values_are_reported_at_once_with_their_lines() {
     let lines: Vec<&str> = message.lines().collect();
     assert_eq!(lines.len(), 3, "{message}");
     assert!(
-        message.contains("mesh.yaml:3: the variable NOWHERE is not set"),
+        message.contains("mesh.yaml:3: service `one`: expected an `image`, and `${NOWHERE}` is empty"),
         "{message}"
     );
     assert!(message.contains("mesh.yaml:5: duration `soon`"), "{message}");
@@ -105,6 +105,81 @@ fn an_image_and_a_container_name_are_required() {
         "{message}"
     );
     assert!(fault("networks: {}\n").contains("services"));
+}
+
+#[test]
+fn unset_variables_are_empty_and_named() {
+    let file =
+        parse(&SMALL.replace("container_name: the-one", "container_name: a$B$PORT${C:-}${A}")).unwrap();
+    assert_eq!(file.services[0].container_name, "a9000");
+    assert_eq!(file.unset.iter().collect::<Vec<_>>(), ["A", "B"]);
+}
+
+#[test]
+fn variables_may_stand_for_booleans_numbers_and_durations() {
+    let text = SMALL.replace("timeout: 500ms}", "timeout: \"${T:-2s}\", retries: \"${R:-5}\"}");
+    let text = text.replace(
+        "    container_name",
+        "    read_only: ${RO:-true}\n    container_name",
+    );
+    let service = &parse(&text).unwrap().services[0];
+    let check = service.healthcheck.as_ref().unwrap();
+    assert_eq!((check.timeout, check.retries), (Duration::from_secs(2), 5));
+    assert!(service.read_only);
+    for (from, to, message) in [
+        (
+            "${RO:-true}",
+            "${RO:-1}",
+            "mesh.yaml:9: `1`: expected true or false",
+        ),
+        ("${R:-5}", "+5", "`+5`: expected a number"),
+        (
+            "[CMD, probe]",
+            "[probe]",
+            "mesh.yaml:13: health check: expected `test` to start with CMD,",
+        ),
+        ("${PORT}:80", "+80:80", "port `127.0.0.1:+80:80`"),
+    ] {
+        let found = fault(&text.replace(from, to));
+        assert!(found.contains(message), "{found}");
+    }
+}
+
+#[test]
+fn what_may_have_another_meaning_for_compose_is_refused_with_its_line() {
+    let command = "command: [--status, \"0.0.0.0:9090\"]";
+    for (from, to, message) in [
+        (
+            command,
+            "environment: {A: 010}",
+            ":10: The string value [010] must be quoted",
+        ),
+        (command, "environment: {A: 1.0}", "must be quoted"),
+        (command, "environment: {A: true}", "must be quoted"),
+        (command, "environment: {A: ~}", ":10: cannot deserialize null"),
+        (command, "environment: [A=b]", ":10: expected mapping start"),
+        (command, "environment: {A: b, A: c}", "duplicate mapping key: A"),
+        (command, "command: a b", "`command: a b`"),
+        (command, "command: [0x10]", "must be quoted"),
+        ("ports: [", "ports: [{target: 80}, ", ":11: invalid type: map"),
+        ("ports: [", "ports: [022, ", ":11: invalid type: floating point"),
+        ("[CMD, probe]", "probe", "`healthcheck: {test: probe,"),
+        (
+            "  networks: [mesh]",
+            "  networks: {mesh: {}}",
+            "expected sequence start",
+        ),
+        ("mesh: {}", "mesh: {driver: x}", ":14: unknown field `driver`"),
+        ("mesh: {}", "mesh: {}\n---\na: b", "multiple YAML documents"),
+        ("networks:\n", "name: x\nnetworks:\n", ":13: unknown field `name`"),
+    ] {
+        assert!(SMALL.contains(from), "{from}");
+        let found = fault(&SMALL.replace(from, to));
+        assert!(
+            found.starts_with("mesh.yaml:") && found.contains(message),
+            "{to}: {found}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Compose's syntax for ports and durations.
+//! Compose's syntax for ports, durations, numbers and booleans.
 
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::PublishedPort;
@@ -21,11 +22,9 @@ pub(super) fn port(text: &str) -> Result<PublishedPort, String> {
     let host_ip: Ipv4Addr = ip.parse().map_err(|_| expected())?;
     let host_port = match host {
         "" => None,
-        host => Some(host.parse::<u16>().map_err(|_| expected())?).filter(|port| *port != 0),
+        host => Some(number::<u16>(host).ok_or_else(expected)?).filter(|port| *port != 0),
     };
-    let container_port = container
-        .parse::<u16>()
-        .ok()
+    let container_port = number::<u16>(container)
         .filter(|port| *port != 0)
         .ok_or_else(expected)?;
     Ok(PublishedPort {
@@ -62,4 +61,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     } else {
         Ok(total)
     }
+}
+
+/// Parses a count.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    number(text).ok_or_else(|| format!("`{text}`: expected a number"))
+}
+
+/// Parses a boolean, in upper or lower case.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "y" | "on" => Ok(true),
+        "false" | "no" | "n" | "off" => Ok(false),
+        _ => Err(format!("`{text}`: expected true or false")),
+    }
+}
+
+/// Parses decimal digits without a sign.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }

@@ -66,6 +66,8 @@ pub struct Topology {
     pub image: String,
     /// Its containers, sorted by service name.
     pub members: Vec<Member>,
+    /// Variables of the file that are not set and have no default, sorted.
+    pub unset: BTreeSet<String>,
 }
 
 /// The reasons that a Compose file does not describe a mesh, one line each.
@@ -108,6 +110,7 @@ impl Topology {
             network: network.unwrap_or_default(),
             image: image.unwrap_or_default(),
             members,
+            unset: file.unset,
         };
         if faults.is_empty() {
             topology.coverage(&mut faults);

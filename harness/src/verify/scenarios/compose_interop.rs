@@ -24,32 +24,34 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 async fn run(ctx: &mut Context) -> Result<(), Error> {
-    let program = ComposeCli::find().await.ok_or_else(|| {
+    let programs = ComposeCli::installed().await;
+    if programs.is_empty() {
+        let what = "neither `docker compose` nor `docker-compose` is installed";
         let advice = "install it (Debian: `apt-get install docker-compose`)";
-        Error::environment(
-            "neither `docker compose` nor `docker-compose` is installed",
-            advice,
-        )
-    })?;
-    let compose = Compose {
-        program,
-        engine: ctx.engine(),
-        image: ctx.image(),
-        ownership: ctx.ownership(),
-    };
-    let project = &ctx.topology().project;
-    let ours = named(ctx.topology(), &format!("{project}-ours"));
-    let theirs = named(ctx.topology(), &format!("{project}-theirs"));
-    let projects = [ours.project.clone(), theirs.project.clone()];
-    let (first, second) = join(
-        compose.is_controlled_by_compose(ours),
-        compose.attaches_to_theirs(theirs),
-    )
-    .await;
-    for project in projects {
-        cleanup::remove_labelled(ctx.engine(), label::PROJECT, &project).await?;
+        return Err(Error::environment(what, advice));
     }
-    first.and(second)
+    for (number, program) in programs.into_iter().enumerate() {
+        let compose = Compose {
+            program,
+            engine: ctx.engine(),
+            image: ctx.image(),
+            ownership: ctx.ownership(),
+        };
+        let project = &ctx.topology().project;
+        let ours = named(ctx.topology(), &format!("{project}-ours-{number}"));
+        let theirs = named(ctx.topology(), &format!("{project}-theirs-{number}"));
+        let projects = [ours.project.clone(), theirs.project.clone()];
+        let (first, second) = join(
+            compose.is_controlled_by_compose(ours),
+            compose.attaches_to_theirs(theirs),
+        )
+        .await;
+        for project in projects {
+            cleanup::remove_labelled(ctx.engine(), label::PROJECT, &project).await?;
+        }
+        first.and(second)?;
+    }
+    Ok(())
 }
 
 fn named(topology: &Topology, project: &str) -> Topology {
@@ -61,7 +63,7 @@ fn named(topology: &Topology, project: &str) -> Topology {
     topology
 }
 
-/// The Compose program, and the parts of the test meshes.
+/// A Compose program, and the parts of the test meshes.
 struct Compose<'a> {
     program: ComposeCli,
     engine: &'a Engine,
@@ -140,11 +142,13 @@ impl Compose<'_> {
             ("LB_B_PORT", "0"),
         ];
         let files = [topology.file.as_path()];
-        let ran = self
-            .program
-            .run(&files, more, &topology.project, &variables, arguments);
+        // The shipped files name the project after the mesh.
+        let ran = self.program.run(&files, more, None, &variables, arguments);
         ran.await.map_err(|said| {
-            let expected = format!("Compose succeeds with the project {}", topology.project);
+            let expected = format!(
+                "`{}` succeeds with the project {}",
+                self.program, topology.project
+            );
             Error::unmet(expected, said)
         })
     }
