@@ -1,4 +1,5 @@
-//! Reads configuration files: regular files, up to a size limit.
+//! Reads people's text files: regular files in UTF-8, up to a size limit. The byte order mark and the line ends with a
+//! carriage return, which editors of other systems write, are not part of the text.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,6 +25,9 @@ pub enum ReadError {
     /// It is larger than [`MAX_FILE`].
     #[error("{0} is larger than {MAX_FILE} bytes, the most that a config file may have")]
     TooLarge(String),
+    /// In UTF-16, or not text at all.
+    #[error("{0}: {NOT_UTF8}")]
+    Encoding(String),
     /// Not UTF-8.
     #[error("{file}:{line}: the line is not UTF-8")]
     NotText {
@@ -33,6 +37,9 @@ pub enum ReadError {
         line: usize,
     },
 }
+
+/// The message for a file in another encoding.
+pub(crate) const NOT_UTF8: &str = "the file is in UTF-16 or contains zero bytes; save it as UTF-8";
 
 /// Reads a configuration file.
 ///
@@ -50,11 +57,21 @@ pub fn read(path: &Path) -> Result<String, ReadError> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(ReadError::TooLarge(name()));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    // Text has no zero bytes; UTF-16 without a mark has many.
+    let text = without_mark(&bytes).filter(|text| !text.contains(&0));
+    let text = text.ok_or_else(|| ReadError::Encoding(name()))?;
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let before = &text[..error.valid_up_to()];
         ReadError::NotText {
             file: name(),
             line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
         }
-    })
+    })?;
+    Ok(text.replace("\r\n", "\n"))
+}
+
+/// A file's bytes after the byte order mark, if there is one; `None` if it is that of UTF-16.
+pub(crate) fn without_mark(bytes: &[u8]) -> Option<&[u8]> {
+    let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    (!utf16).then(|| bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }

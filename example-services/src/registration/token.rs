@@ -24,20 +24,20 @@ pub enum TokenError {
         /// The system's error.
         source: io::Error,
     },
-    /// The content is empty, too long, or more than one line.
-    #[error("{0} has no valid token; expected one line of at most {MAX_LENGTH} bytes")]
+    /// The content is empty, too long, more than one line, or not visible ASCII, as in UTF-16.
+    #[error("{0} has no valid token; expected one line of at most {MAX_LENGTH} bytes in UTF-8")]
     Malformed(String),
 }
 
 impl Token {
-    /// Reads the token in a file, without a line break at the end.
+    /// Reads the token in a file, without a byte order mark at its begin or a line break at its end.
     ///
     /// # Errors
     /// The file cannot be read, or has no valid token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let mut text = Vec::new();
-        // Two bytes for a line break, and one more, which reveals a longer file.
-        let most = MAX_LENGTH as u64 + 3;
+        // Three bytes for a byte order mark, two for a line break, and one more, which reveals a longer file.
+        let most = MAX_LENGTH as u64 + 6;
         let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
         let file = path.display().to_string();
         match read {
@@ -47,7 +47,9 @@ impl Token {
     }
 
     fn from_text(text: &[u8]) -> Option<Self> {
-        let token = text.strip_suffix(b"\n").unwrap_or(text);
+        // The byte order mark and the line break are the editor's, not the token's.
+        let token = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let token = token.strip_suffix(b"\n").unwrap_or(token);
         let token = token.strip_suffix(b"\r").unwrap_or(token);
         if token.is_empty() || token.len() > MAX_LENGTH {
             return None;
@@ -67,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_break_at_the_end_is_not_part_of_the_token() {
-        for text in ["secret", "secret\n", "secret\r\n"] {
+    fn a_byte_order_mark_and_one_line_break_are_not_part_of_the_token() {
+        for text in ["secret", "secret\n", "secret\r\n", "\u{feff}secret\r\n"] {
             let token = Token::from_text(text.as_bytes()).expect("a token");
             assert_eq!(token.header(), "Bearer secret", "{text:?}");
             assert!(!format!("{token:?}").contains("secret"));
@@ -79,6 +81,10 @@ mod tests {
     fn a_file_without_a_token_is_an_error_that_names_it() {
         for text in ["", "\n", "a\nb", &"x".repeat(MAX_LENGTH + 1)] {
             assert!(Token::from_text(text.as_bytes()).is_none(), "{text:?}");
+        }
+        // "hi" in UTF-16, with its mark and without.
+        for text in [&b"\xff\xfeh\0i\0"[..], b"h\0i\0"] {
+            assert!(Token::from_text(text).is_none(), "{text:?}");
         }
         let endless = Token::read(Path::new("/dev/zero")).expect_err("no token");
         assert!(endless.to_string().contains("/dev/zero"));

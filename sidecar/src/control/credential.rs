@@ -8,6 +8,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::text_file::{NOT_UTF8, without_mark};
+
 /// Maximum length of a secret, in bytes.
 pub const MAX_SECRET: usize = 1024;
 
@@ -29,6 +31,9 @@ pub enum CredentialError {
         /// The error of the system.
         source: io::Error,
     },
+    /// It is in UTF-16, so that no caller would present it.
+    #[error("{0}: {NOT_UTF8}")]
+    Encoding(String),
     /// It is empty.
     #[error("{0} is empty; expected one line with the secret")]
     Empty(String),
@@ -53,7 +58,9 @@ impl Credential {
                 file: name.clone(),
                 source,
             })?;
-            return Self::from_text(&name, &secret).map(Some);
+            // The mark is the editor's, not the secret's.
+            let secret = without_mark(&secret).ok_or_else(|| CredentialError::Encoding(name.clone()))?;
+            return Self::from_text(&name, secret).map(Some);
         }
         let value = std::env::var_os(variable);
         value
@@ -103,10 +110,10 @@ impl Credential {
     }
 }
 
-/// Reads a file up to slightly more than the maximum length of a secret.
+/// Reads a file up to slightly more than the maximum length of a secret, with a byte order mark and a line end.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut secret = Vec::new();
-    let most = MAX_SECRET as u64 + 3;
+    let most = MAX_SECRET as u64 + 6;
     File::open(path)?.take(most).read_to_end(&mut secret)?;
     Ok(secret)
 }

@@ -3,6 +3,7 @@
 mod config_errors;
 mod log;
 mod search;
+mod text_files;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
