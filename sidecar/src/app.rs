@@ -125,7 +125,7 @@ impl Sidecar {
             .with_limits(limits);
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
-            controller = controller.saving_to(path.clone()).await.context("--autosave")?;
+            controller = controller.saving_to(path.clone()).await;
         }
         let controller = Arc::new(controller);
         let phase = watch::Sender::new(Phase::Starting);

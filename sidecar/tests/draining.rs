@@ -49,7 +49,7 @@ async fn resources_can_be_removed_but_not_added_while_draining() {
     let offered = offers.subscribe();
     let (_mesh, instances) = watch::channel(Arc::new(Instances::default()));
     let controller = Controller::new(offers, Some(instances));
-    let controller = Arc::new(controller.saving_to(file.clone()).await.expect("saved"));
+    let controller = Arc::new(controller.saving_to(file.clone()).await);
 
     let at = instance().await;
     let port = at.port();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::autosave::{Autosave, SaveError};
+use super::autosave::{Autosave, SaveState};
 use super::command::Command;
 use super::error::CommandError;
 use super::offers::Offers;
@@ -80,17 +80,21 @@ impl Controller {
         self
     }
 
-    /// Saves its configuration to a file, now and after each change.
-    ///
-    /// # Errors
-    /// When it cannot be saved now.
-    pub async fn saving_to(self, path: PathBuf) -> Result<Self, SaveError> {
+    /// Saves its configuration to a file, now and after each change. What cannot be saved now is saved once it can be.
+    #[must_use]
+    pub async fn saving_to(self, path: PathBuf) -> Self {
         let commands = self.state().config.commands();
-        let autosave = Autosave::start(path, &commands).await?;
-        Ok(Self {
+        let autosave = Autosave::start(path, &commands).await;
+        Self {
             autosave: Some(autosave),
             ..self
-        })
+        }
+    }
+
+    /// Whether its configuration is saved; `None` if it is not to be.
+    #[must_use]
+    pub fn save_state(&self) -> Option<SaveState> {
+        self.autosave.as_ref().map(Autosave::state)
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is free.

@@ -60,28 +60,13 @@ impl Status {
     #[must_use]
     pub fn answer(&self, request: &Request<Incoming>) -> Answer {
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            return http::text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this listener is read-only: use GET\n",
-            );
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let answer = http::text(status, "this listener is read-only: use GET\n");
+            return http::method_not_allowed("GET, HEAD", answer);
         }
         match request.uri().path() {
             "/healthz" => http::text(StatusCode::OK, "alive\n"),
-            "/readyz" => match *self.phase.borrow() {
-                Phase::Starting => http::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-                Phase::Ready => match self
-                    .mesh
-                    .as_ref()
-                    .and_then(|mesh| mesh.reachability.unreachable())
-                {
-                    None => http::text(StatusCode::OK, "ready\n"),
-                    Some(why) => {
-                        let text = format!("no other node of the mesh can reach this one: {why}\n");
-                        http::text(StatusCode::SERVICE_UNAVAILABLE, text)
-                    }
-                },
-                Phase::Draining => http::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            },
+            "/readyz" => self.readiness(),
             "/metrics" => http::answer(
                 StatusCode::OK,
                 exposition::CONTENT_TYPE,
@@ -102,5 +87,29 @@ impl Status {
                 "expected /healthz, /readyz, /mesh or /metrics\n",
             ),
         }
+    }
+
+    fn readiness(&self) -> Answer {
+        let unreachable = || {
+            self.mesh
+                .as_ref()
+                .and_then(|mesh| mesh.reachability.unreachable())
+        };
+        let ready = |why| match why {
+            None => (StatusCode::OK, "ready".to_owned()),
+            Some(why) => {
+                let text = format!("no other node of the mesh can reach this one: {why}");
+                (StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+        };
+        let (status, text) = match *self.phase.borrow() {
+            Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting".to_owned()),
+            Phase::Ready => ready(unreachable()),
+            Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining".to_owned()),
+        };
+        // It serves clients whether or not its configuration is saved, so that is no reason to be taken out of service.
+        let unsaved = self.controller.save_state().and_then(|state| state.unsaved);
+        let note = unsaved.map_or_else(String::new, |error| format!("UNSAVED: {error}\n"));
+        http::text(status, format!("{text}\n{note}"))
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
     self::groups(&mut page, &groups[..groups.len().min(MAX_SHOWN)]);
     servers(&mut page, &groups);
     registrations(&mut page, controller);
+    autosave(&mut page, controller);
     if let Some(mesh) = mesh {
         mesh::nodes(&mut page, mesh);
         mesh::traffic(&mut page, mesh);
@@ -209,6 +210,18 @@ fn registrations(page: &mut Page, controller: &Controller) {
     )
     .sample(&[("state", "up")], announced)
     .sample(&[("state", "down")], all.len() - announced);
+}
+
+fn autosave(page: &mut Page, controller: &Controller) {
+    let Some(state) = controller.save_state() else {
+        return;
+    };
+    let help = "Whether the latest configuration could not be saved.";
+    page.metric("sidecar_autosave_unsaved", MetricType::Gauge, help)
+        .sample(&[], u8::from(state.unsaved.is_some()));
+    let help = "Attempts to save the configuration that failed.";
+    page.metric("sidecar_autosave_failures_total", MetricType::Counter, help)
+        .sample(&[], state.failures);
 }
 
 fn process(page: &mut Page) {

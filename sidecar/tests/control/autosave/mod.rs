@@ -1,132 +1,16 @@
 //! Saving the configuration: it is on disk before a command is answered, it is complete whenever the process is
 //! killed, and the next start reads it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod disks;
+mod files;
+mod namespace;
+mod sidecar;
+
+use std::io::{BufRead, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use sidecar::control::autosave;
-
-/// Timeout of an answer.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A running sidecar with its controllers; killed with SIGKILL when dropped.
-struct Sidecar {
-    process: Child,
-    resp: SocketAddr,
-    http: SocketAddr,
-}
-
-impl Sidecar {
-    fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sidecar"))
-            .args([
-                "--resp-controller",
-                "127.0.0.1:0",
-                "--http-controller",
-                "127.0.0.1:0",
-            ])
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the sidecar starts");
-        let mut log = BufReader::new(process.stderr.take().expect("its log"));
-        let mut line = String::new();
-        let address = |line: &str, flag: &str| -> Option<SocketAddr> {
-            let (_, address) = line.split_once(&format!("{flag} address="))?;
-            address.trim().parse().ok()
-        };
-        let (mut resp, mut http) = (None, None);
-        while !line.contains("ready") {
-            line.clear();
-            assert!(
-                log.read_line(&mut line).expect("a log") > 0,
-                "the sidecar ended at its start"
-            );
-            resp = resp.or(address(&line, "--resp-controller"));
-            http = http.or(address(&line, "--http-controller"));
-        }
-        // The pipe stays open, otherwise the sidecar's writes fail. The log is too short to fill it.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self {
-            process,
-            resp: resp.expect("an address in the log"),
-            http: http.expect("an address in the log"),
-        }
-    }
-
-    fn connect(&self) -> BufReader<TcpStream> {
-        BufReader::new(connect(self.resp))
-    }
-
-    /// Sends a command and waits for its answer.
-    fn answer(&self, command: &str) -> String {
-        let mut stream = self.connect();
-        stream
-            .get_mut()
-            .write_all(format!("{command}\r\n").as_bytes())
-            .expect("sent");
-        let mut answer = String::new();
-        stream.read_line(&mut answer).expect("an answer");
-        answer
-    }
-
-    /// Executes a command that succeeds.
-    fn run(&self, command: &str) {
-        assert_eq!(self.answer(command), "+OK\r\n", "{command}");
-    }
-
-    /// Sends an HTTP request; returns the answer with its head.
-    fn post(&self, path: &str, body: &str) -> String {
-        let mut stream = connect(self.http);
-        let length = body.len();
-        let request = format!(
-            "POST /api/v1/module/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, WAIT_TIMEOUT).expect("the controller accepts");
-    stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a socket");
-    stream
-}
-
-/// Runs a sidecar that does not start, and returns its error.
-fn not_started(path: &Path) -> String {
-    let output = Command::new("timeout")
-        .args(["--kill-after=1", &WAIT_TIMEOUT.as_secs().to_string()])
-        .arg(env!("CARGO_BIN_EXE_sidecar"))
-        .arg("--autosave")
-        .arg(path)
-        .args(["--", "true"])
-        .output()
-        .expect("it runs");
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    message
-}
-
-impl Drop for Sidecar {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The saved commands.
-fn saved(path: &Path) -> Vec<String> {
-    let script = autosave::load(path)
-        .expect("a complete file")
-        .expect("the file exists");
-    script.lines.iter().map(|line| line.command.to_string()).collect()
-}
+use sidecar::{Sidecar, not_started, saved};
 
 #[test]
 fn an_answered_change_survives_a_crash() {
@@ -219,7 +103,6 @@ fn an_edited_file_is_reported_and_nothing_starts() {
     for (text, expected) in [
         (&whole[..whole.len() - 10], "is truncated or was edited"),
         ("add server-groups x\n", "was not written by --autosave"),
-        ("", "was not written by --autosave"),
     ] {
         std::fs::write(&path, text).expect("written");
         let message = not_started(&path);
@@ -245,33 +128,6 @@ fn a_path_that_is_not_a_file_is_reported_without_waiting() {
         let message = not_started(path);
         let expected = format!("{} is not a regular file", path.display());
         assert!(message.contains(&expected), "{message}");
-    }
-}
-
-#[test]
-fn a_disk_that_hangs_is_reported_and_does_not_block_the_exit() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("saved.conf");
-    // The new file is a named pipe: opening it blocks until there is a reader.
-    let hangs = directory.path().join("saved.conf.new");
-    let made = Command::new("mkfifo").arg(&hangs).status().expect("mkfifo runs");
-    assert!(made.success());
-    let message = not_started(&path);
-    let expected = format!(
-        "--autosave: cannot save to {}: it is not written after",
-        path.display()
-    );
-    assert!(message.contains(&expected), "{message}");
-}
-
-#[test]
-fn an_unwritable_path_is_reported_and_nothing_starts() {
-    for directory in ["/no/such/directory", "/proc"] {
-        let path = Path::new(directory).join("saved.conf");
-        let message = not_started(&path);
-        let expected = format!("--autosave: cannot save to {}: ", path.display());
-        assert!(message.contains(&expected), "{message}");
-        assert!(!message.contains("ready"), "{message}");
     }
 }
 
