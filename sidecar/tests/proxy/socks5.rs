@@ -100,12 +100,17 @@ async fn a_backend_is_reached_by_its_address_in_either_family_and_as_text() {
     let v6 = instance_on(TcpListener::bind("[::1]:0").await.unwrap(), "six");
     let (groups, _) = backends(NAME, &[(v4, 10), (v6, 10)]);
     let server = server(groups, false);
+    let mapped = "::ffff:127.0.0.1".parse().unwrap();
     for (destination, name) in [
         (Destination::Address(v4), "four"),
         (Destination::Address(v6), "six"),
         (domain("127.0.0.1", v4.port()), "four"),
         (domain("::1", v6.port()), "six"),
         (domain("::ffff:127.0.0.1", v4.port()), "four"),
+        (domain("[::ffff:127.0.0.1]", v4.port()), "four"),
+        (Destination::Address(SocketAddr::new(mapped, v4.port())), "four"),
+        (domain("[::1]", v6.port()), "six"),
+        (domain("[0:0:0:0:0:0:0:1]", v6.port()), "six"),
     ] {
         let mut stream = greet(&server).await;
         stream.write_all(&request(destination.clone())).await.unwrap();

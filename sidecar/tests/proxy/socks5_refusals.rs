@@ -44,6 +44,15 @@ async fn destinations_that_are_not_backends_are_not_allowed() {
         domain("127.0.0.1", other_port),
         Destination::Address(([127, 0, 0, 1], other_port).into()),
         Destination::Address("[::1]:80".parse().unwrap()),
+        // Spellings of addresses that only some clients know are names, and no backend has them.
+        domain("127.1", backend.port()),
+        domain("2130706433", backend.port()),
+        domain("0x7f.0.0.1", backend.port()),
+        domain("0177.0.0.1", backend.port()),
+        domain("127.0.0.1.", backend.port()),
+        domain("[127.0.0.1]", backend.port()),
+        domain("[127.0.0.1", backend.port()),
+        domain("::ffff:127.0.0.1%lo", backend.port()),
     ] {
         assert_eq!(
             code_for(&server, &request(destination.clone())).await,

@@ -1,7 +1,7 @@
 //! Serves SOCKS5 clients: decides whether a destination is allowed, connects, and replies.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,6 +164,7 @@ impl Service {
     ) -> Result<(Connected, Vec<u8>), Failed> {
         let Negotiated { destination, initial } =
             handshake::negotiate(client, self.handshake_timeout).await?;
+        let destination = destination.canonical();
         connection.set_destination(destination.to_string().into());
         let from = connection.peer().ip();
         let connected = self.connect(from, &destination, connection.destination()).await?;
@@ -199,9 +200,8 @@ impl Service {
         if let Some(group) = backends.group_named(name) {
             return Ok(connect(|tried| group.pick(client, tried), &[], self.on_failure).await?);
         }
-        let address = address_of(destination);
-        if let Ok(address) = address {
-            let mut lease = backends.server_at(address);
+        if let Destination::Address(address) = destination {
+            let mut lease = backends.server_at(*address);
             if lease.is_some() {
                 return Ok(connect(|_| lease.take(), &[], self.on_failure).await?);
             }
@@ -209,22 +209,12 @@ impl Service {
         if !self.allow_non_backend.load(Ordering::Relaxed) {
             return Err(Failed::NotAllowed);
         }
-        let connected = match address {
-            Ok(address) => direct::connect_to(address).await,
-            Err((name, port)) => self.resolver.connect_to(name, port).await,
+        let connected = match destination {
+            Destination::Address(address) => direct::connect_to(*address).await,
+            Destination::Domain(name, port) => self.resolver.connect_to(name, *port).await,
         };
         Ok(connected?)
     }
-}
-
-/// The destination's address, even if the client sent it as a domain name, with IPv4-mapped IPv6 converted to IPv4;
-/// otherwise its name and port.
-fn address_of(destination: &Destination) -> Result<SocketAddr, (&str, u16)> {
-    let (ip, port) = match destination {
-        Destination::Address(address) => (address.ip(), address.port()),
-        Destination::Domain(name, port) => (name.parse().map_err(|_| (name.as_str(), *port))?, *port),
-    };
-    Ok(SocketAddr::new(ip.to_canonical(), port))
 }
 
 /// A client that is connected to its destination.

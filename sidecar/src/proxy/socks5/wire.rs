@@ -177,6 +177,31 @@ fn put_address(bytes: &mut Vec<u8>, address: SocketAddr) {
     bytes.extend_from_slice(&address.port().to_be_bytes());
 }
 
+impl Destination {
+    /// The destination with one spelling of an address: a name that is an address in text, with or without the brackets
+    /// of a URL (RFC 3986, 3.2.2), is that address, and an IPv4-mapped IPv6 address is the IPv4 address. Other spellings,
+    /// such as `127.1`, stay names.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let address = match &self {
+            Self::Address(address) => Some(*address),
+            Self::Domain(name, port) => address(name).map(|ip| SocketAddr::new(ip, *port)),
+        };
+        match address {
+            Some(address) => Self::Address(SocketAddr::new(address.ip().to_canonical(), address.port())),
+            None => self,
+        }
+    }
+}
+
+fn address(name: &str) -> Option<IpAddr> {
+    let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    match bracketed {
+        Some(v6) => v6.parse().ok().map(IpAddr::V6),
+        None => name.parse().ok(),
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
