@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::attempts::Attempts;
+use super::backlog::Backlog;
 use super::limits::Limits;
-use super::request::{self, ProtocolError};
+use super::request::{self, MAX_REQUEST, ProtocolError};
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
 use crate::control::{Command, Controller, Reply};
@@ -21,6 +23,8 @@ use crate::lingering_close::lingering_close;
 
 /// Size of a read, in bytes.
 const READ_SIZE: usize = 4 * 1024;
+/// Size of a read while answers are sent, in bytes.
+const BACKLOG_READ_SIZE: usize = 64 * 1024;
 /// Size of pending answers, in bytes, at which they are sent before the next request is handled.
 const ANSWERS_SIZE: usize = 32 * 1024;
 
@@ -29,6 +33,8 @@ pub(super) struct Shared {
     controller: Arc<Controller>,
     credential: Option<Credential>,
     attempts: Mutex<Attempts>,
+    /// The bytes of requests that may wait; see [`Limits::backlog`].
+    backlog: Arc<Semaphore>,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -44,6 +50,8 @@ pub(super) enum End {
     Protocol,
     /// A timeout expired.
     TooSlow,
+    /// It did not read its answers before the timeout.
+    Unread,
     /// The sidecar is stopping.
     Stopping,
 }
@@ -59,6 +67,7 @@ impl Shared {
             controller,
             credential,
             attempts: Mutex::default(),
+            backlog: Arc::new(Semaphore::new(limits.backlog)),
             limits,
             stop,
         }
@@ -108,17 +117,24 @@ pub(super) async fn converse(
         session: Session::new(id, shared.credential.is_some()),
         stream,
         peer,
+        backlog: Backlog::new(Arc::clone(&shared.backlog)),
         shared,
         anonymous_since: Instant::now(),
         received: BytesMut::new(),
+        ended: false,
         answers: Vec::new(),
+        sent: 0,
     };
     let end = connection.run().await?;
-    if matches!(end, End::Closed | End::Protocol) {
-        let stop = connection.shared.stop.clone();
-        let dismissal = lingering_close(&mut connection.stream, &[]);
-        stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
-    }
+    let stop = connection.shared.stop.clone();
+    let dismissal = async {
+        match end {
+            End::Closed | End::Protocol => lingering_close(&mut connection.stream, &[]).await,
+            End::Unread => connection.give_up().await,
+            End::Left | End::TooSlow | End::Stopping => Ok(()),
+        }
+    };
+    stop.run_until_cancelled(dismissal).await.unwrap_or(Ok(()))?;
     Ok(end)
 }
 
@@ -131,16 +147,29 @@ struct Connection {
     anonymous_since: Instant,
     /// Received bytes that are not yet parsed.
     received: BytesMut,
-    /// Encoded answers that are not yet sent.
+    /// The share of the common backlog that holds them, if they are many.
+    backlog: Backlog,
+    /// Whether the client has ended its side.
+    ended: bool,
+    /// Encoded answers, of which the first `sent` bytes are sent.
     answers: Vec<u8>,
+    sent: usize,
 }
 
 impl Connection {
     async fn run(&mut self) -> io::Result<End> {
         loop {
             let end = self.answer_received().await?;
+            let left = self.received.len();
             if let Some(end) = self.flush().await?.or(end) {
                 return Ok(end);
+            }
+            if self.received.len() > left {
+                // More requests arrived meanwhile.
+                continue;
+            }
+            if left <= MAX_REQUEST && self.backlog.release() {
+                self.received = BytesMut::from(&self.received[..]);
             }
             if let Some(end) = self.receive().await? {
                 return Ok(end);
@@ -224,20 +253,64 @@ impl Connection {
 
     /// Sends the answers.
     async fn flush(&mut self) -> io::Result<Option<End>> {
-        if self.answers.is_empty() {
-            return Ok(None);
+        let sent = timeout(self.shared.limits.transfer, self.send()).await;
+        if let Ok(sent) = sent {
+            self.answers.clear();
+            self.answers.shrink_to(ANSWERS_SIZE);
+            self.sent = 0;
+            sent.map(|()| None)
+        } else {
+            Ok(Some(End::Unread))
         }
-        let sent = timeout(self.shared.limits.transfer, self.stream.write_all(&self.answers)).await;
-        self.answers.clear();
-        self.answers.shrink_to(ANSWERS_SIZE);
-        match sent {
-            Ok(sent) => sent.map(|()| None),
-            Err(_) => Ok(Some(End::TooSlow)),
+    }
+
+    /// Sends the answers, and receives further requests meanwhile: a client may send all its requests before it reads
+    /// the first answer.
+    async fn send(&mut self) -> io::Result<()> {
+        let (mut from, mut to) = self.stream.split();
+        while self.sent < self.answers.len() {
+            let room = self.session.authenticated()
+                && !self.ended
+                && self.backlog.grow(self.received.len() + BACKLOG_READ_SIZE);
+            tokio::select! {
+                biased;
+                written = to.write(&self.answers[self.sent..]) => match written? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    count => self.sent += count,
+                },
+                read = read(&mut from, &mut self.received), if room => self.ended = read? == 0,
+            }
         }
+        Ok(())
+    }
+
+    /// Ends with an error that the client can read once it has sent its requests: they are discarded.
+    async fn give_up(&mut self) -> io::Result<()> {
+        let limits = &self.shared.limits;
+        let text = format!(
+            "answers were not read for {:?}, and {} bytes of requests may wait meanwhile; read answers while sending \
+             requests, or send fewer at once",
+            limits.transfer, limits.backlog
+        );
+        Answer::error(text).encode(self.session.version(), &mut self.answers);
+        self.received = BytesMut::new();
+        self.backlog.release();
+        let (mut from, mut to) = self.stream.split();
+        let send = async {
+            to.write_all(&self.answers[self.sent..]).await?;
+            to.shutdown().await
+        };
+        let mut nowhere = tokio::io::sink();
+        let discard = tokio::io::copy(&mut from, &mut nowhere);
+        let both = timeout(limits.transfer, async { tokio::try_join!(send, discard) });
+        both.await.map_or(Ok(()), |both| both.map(|_| ()))
     }
 
     /// Receives until a request may be complete.
     async fn receive(&mut self) -> io::Result<Option<End>> {
+        if self.ended {
+            return Ok(Some(End::Left));
+        }
         let limits = &self.shared.limits;
         let now = Instant::now();
         let deadline = match (self.session.authenticated(), self.received.is_empty()) {
@@ -264,4 +337,9 @@ impl Connection {
             }
         }
     }
+}
+
+async fn read(from: &mut (impl AsyncReadExt + Unpin), received: &mut BytesMut) -> io::Result<usize> {
+    received.reserve(BACKLOG_READ_SIZE);
+    from.read_buf(received).await
 }

@@ -13,6 +13,10 @@ pub struct Limits {
     pub authentication: Duration,
     /// Timeout of sending a request once it has begun, and of accepting an answer.
     pub transfer: Duration,
+    /// Maximum size, in bytes, of the requests of all connections that wait while earlier answers are sent. A connection
+    /// beyond it is not read from, and if its client does not read its answers either, ends with an error after
+    /// `transfer`.
+    pub backlog: usize,
 }
 
 impl Default for Limits {
@@ -22,6 +26,7 @@ impl Default for Limits {
             idle: Duration::from_secs(600),
             authentication: Duration::from_secs(60),
             transfer: Duration::from_secs(30),
+            backlog: 64 * 1024 * 1024,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod attempts;
+mod backlog;
 mod connection;
 mod limits;
 pub mod request;

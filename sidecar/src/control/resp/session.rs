@@ -2,6 +2,7 @@
 //!
 //! There is one password and there are no users: any user name is accepted with it.
 
+mod about;
 #[cfg(test)]
 mod tests;
 
@@ -85,7 +86,8 @@ impl Session {
             ("ping", []) => Answer::Simple("PONG"),
             ("ping" | "echo", [message]) => Answer::Bulk(message.to_vec()),
             ("ping" | "echo", _) => wrong_number(&word),
-            ("command", arguments) => commands(arguments),
+            ("command", arguments) => about::commands(arguments),
+            ("info", sections) => about::info(sections),
             ("client", arguments) => self.client(arguments),
             ("select", [b"0"]) => Answer::OK,
             ("select", [_]) => Answer::error("DB index is out of range; only 0 exists"),
@@ -194,21 +196,19 @@ impl Session {
             (b"setinfo", [_, _]) => Answer::OK,
             (b"getname", []) => self.name.clone().map_or(Answer::Null, Answer::Bulk),
             (b"id", []) => Answer::Integer(self.id),
-            _ => no_such("CLIENT", sub, "SETNAME NAME, SETINFO KEY VALUE, GETNAME or ID"),
+            (b"info", []) => {
+                let name = self.name.as_deref().unwrap_or_default();
+                let (id, name, version) = (self.id, String::from_utf8_lossy(name), self.version.number());
+                Answer::text(format!("id={id} name={name} db=0 user=default resp={version}\n"))
+            }
+            // They are about data, and there is none here.
+            (b"no-evict" | b"no-touch", [_]) => Answer::OK,
+            _ => no_such(
+                "CLIENT",
+                sub,
+                "SETNAME NAME, SETINFO KEY VALUE, GETNAME, ID, INFO, NO-EVICT or NO-TOUCH",
+            ),
         }
-    }
-}
-
-/// `COMMAND ...`: clients use redis' commands for completion; there are none here.
-fn commands(arguments: &[&[u8]]) -> Answer {
-    let Some((sub, _)) = arguments.split_first() else {
-        return Answer::Array(Vec::new());
-    };
-    match sub.to_ascii_lowercase().as_slice() {
-        b"docs" => Answer::Map(Vec::new()),
-        b"count" => Answer::Integer(0),
-        b"list" | b"info" => Answer::Array(Vec::new()),
-        _ => no_such("COMMAND", sub, "COUNT, DOCS, INFO or LIST"),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 async fn a_client_that_reads_nothing_does_not_delay_others() {
     let limits = Limits {
         transfer: Duration::from_millis(300),
+        backlog: 1024 * 1024,
         ..Limits::default()
     };
     let server = Server::open(None, limits).await;
@@ -32,6 +33,77 @@ async fn a_client_that_reads_nothing_does_not_delay_others() {
     timeout(WAIT_TIMEOUT, both)
         .await
         .expect("the greedy client is disconnected");
+}
+
+/// Requests of 4 kB, as one pipeline.
+fn echoes(count: usize) -> String {
+    let word = "x".repeat(4000);
+    format!("*2\r\n$4\r\nECHO\r\n$4000\r\n{word}\r\n").repeat(count)
+}
+
+#[tokio::test]
+async fn a_client_may_send_all_requests_before_it_reads_an_answer() {
+    const REQUESTS: usize = 10_000;
+    // The server would end the connection if it waited for the answers to be read.
+    let limits = Limits {
+        transfer: WAIT_TIMEOUT,
+        ..Limits::default()
+    };
+    let server = Server::open(None, limits).await;
+    // Twice, since what the first left behind must not count.
+    let mut client = server.client().await;
+    for _ in 0..2 {
+        timeout(WAIT_TIMEOUT, client.send(echoes(REQUESTS)))
+            .await
+            .expect("the requests are read while no answer is");
+        for n in 0..REQUESTS {
+            let Some(Value::Bulk(word)) = client.next().await else {
+                panic!("no answer to request {n}");
+            };
+            assert_eq!(word.len(), 4000);
+        }
+    }
+    assert_eq!(client.ask("PING").await, Value::Simple("PONG".to_owned()));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_many_requests_before_it_reads_gets_an_error() {
+    const REQUESTS: usize = 10_000;
+    let limits = Limits {
+        transfer: Duration::from_secs(2),
+        backlog: 1024 * 1024,
+        ..Limits::default()
+    };
+    let server = Server::open(None, limits).await;
+    let mut client = server.client().await;
+    timeout(WAIT_TIMEOUT, client.send(echoes(REQUESTS)))
+        .await
+        .expect("the requests are read");
+    let mut answered = 0;
+    let error = loop {
+        match client.next().await.expect("an error before the end") {
+            Value::Bulk(_) => answered += 1,
+            Value::Error(error) => break error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(error.contains("answers were not read for 2s"), "{error}");
+    assert!(answered < REQUESTS);
+    assert_eq!(client.next().await, None, "it ends in order");
+}
+
+/// A client that ends its side after its requests, as `nc` does, gets all answers.
+#[tokio::test]
+async fn requests_are_answered_after_the_client_has_ended_its_side() {
+    const REQUESTS: usize = 5_000;
+    let server = Server::without_password().await;
+    let mut client = server.client().await;
+    client.send(echoes(REQUESTS)).await;
+    client.stream.shutdown().await.expect("an open connection");
+    for n in 0..REQUESTS {
+        assert!(client.next().await.is_some(), "no answer to request {n}");
+    }
+    assert_eq!(client.next().await, None);
 }
 
 #[tokio::test]

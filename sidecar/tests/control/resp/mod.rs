@@ -6,5 +6,6 @@ mod client;
 mod codec;
 mod connection;
 mod frontend;
+mod handshakes;
 mod process;
 mod redis_cli;

@@ -1,0 +1,51 @@
+//! What clients of redis ask about the server when they connect.
+
+use super::{Answer, no_such};
+
+/// The version of redis whose requests about connections are answered. Clients choose by it what they send.
+const REDIS_VERSION: &str = "7.2.0";
+
+/// `COMMAND ...`: clients use redis' commands for completion; there are none here.
+pub(super) fn commands(arguments: &[&[u8]]) -> Answer {
+    let Some((sub, names)) = arguments.split_first() else {
+        return Answer::Array(Vec::new());
+    };
+    match sub.to_ascii_lowercase().as_slice() {
+        b"docs" => Answer::Map(Vec::new()),
+        b"count" => Answer::Integer(0),
+        b"list" => Answer::Array(Vec::new()),
+        b"info" => Answer::Array(vec![Answer::Null; names.len()]),
+        _ => no_such("COMMAND", sub, "COUNT, DOCS, INFO or LIST"),
+    }
+}
+
+/// `INFO [SECTION...]`: clients wait until it says that nothing is being loaded, and read the version.
+pub(super) fn info(wanted: &[&[u8]]) -> Answer {
+    let server = format!(
+        "redis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nserver_name:{}\r\nserver_version:{}\r\n\
+         process_id:{}\r\n",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        std::process::id()
+    );
+    let sections = [
+        ("Server", server.as_str()),
+        ("Persistence", "loading:0\r\n"),
+        ("Replication", "role:master\r\nconnected_slaves:0\r\n"),
+        ("Cluster", "cluster_enabled:0\r\n"),
+        ("Keyspace", ""),
+    ];
+    let is_wanted = |name: &str| {
+        let is = |word: &&[u8]| {
+            [name, "default", "all", "everything"]
+                .iter()
+                .any(|section| word.eq_ignore_ascii_case(section.as_bytes()))
+        };
+        wanted.is_empty() || wanted.iter().any(is)
+    };
+    let shown = sections.iter().filter(|(name, _)| is_wanted(name));
+    let text: Vec<String> = shown
+        .map(|(name, lines)| format!("# {name}\r\n{lines}"))
+        .collect();
+    Answer::text(text.join("\r\n"))
+}
