@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// Timeout for the whole close.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes read and discarded at most before the connection is closed anyway.
-const MAX_DROPPED_BYTES: usize = 256 * 1024;
+const MAX_DROPPED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Sends `last`, ends our side, and discards what the peer still sends until it closes. Closing with unread bytes
 /// would reset the connection, and the reset may overtake `last`.

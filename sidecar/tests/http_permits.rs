@@ -1,6 +1,7 @@
 //! Silent and slow clients do not keep others from being served.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidecar::http;
@@ -75,6 +76,53 @@ async fn one_address_does_not_evict_the_others() {
     assert!(
         ask_over(silent).await.starts_with("HTTP/1.1 200 OK"),
         "the silent client was evicted"
+    );
+    stop.cancel();
+    served.await.expect("it ends");
+}
+
+/// A client with a request in progress is not cut for one that is idle.
+#[tokio::test]
+async fn idle_connections_are_closed_before_those_with_a_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let page = {
+        let go_on = Arc::clone(&go_on);
+        move |request: hyper::Request<hyper::body::Incoming>| {
+            let go_on = Arc::clone(&go_on);
+            async move {
+                if request.uri().path() == "/slow" {
+                    go_on.notified().await;
+                }
+                http::text(hyper::StatusCode::OK, "here")
+            }
+        }
+    };
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(http::serve(listener, page, stop.clone()));
+    let mut slow = TcpStream::connect(address).await.expect("it listens");
+    let request = b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    slow.write_all(request).await.expect("sent");
+    // More than one address may have; each is more recent than the slow one.
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(TcpStream::connect(address).await.expect("it listens"));
+    }
+    assert!(
+        ask(address).await.starts_with("HTTP/1.1 200 OK"),
+        "all were accepted"
+    );
+    go_on.notify_one();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), slow.read_to_string(&mut answer)).await;
+    read.expect("in time").expect("an answer, not a reset");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let mut byte = [0];
+    let first = tokio::time::timeout(Duration::from_secs(20), idle[0].read(&mut byte)).await;
+    assert!(
+        matches!(first.expect("in time"), Ok(0) | Err(_)),
+        "an idle one is closed"
     );
     stop.cancel();
     served.await.expect("it ends");

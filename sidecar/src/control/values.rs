@@ -69,9 +69,8 @@ pub(super) fn json<'de, D: Deserializer<'de>, T: Value>(deserializer: D) -> Resu
     let value = serde_json::Value::deserialize(deserializer)?;
     let word = match (T::JSON, &value) {
         (Json::Text | Json::OneOf(_), serde_json::Value::String(text)) => text.clone(),
-        (Json::Integer { .. }, serde_json::Value::Number(_)) | (Json::Bool, serde_json::Value::Bool(_)) => {
-            value.to_string()
-        }
+        (Json::Integer { .. }, serde_json::Value::Number(number)) => integer(number),
+        (Json::Bool, serde_json::Value::Bool(_)) => value.to_string(),
         (json, _) => {
             let (noun, found) = (json.noun(), shortened(&value.to_string()));
             return Err(D::Error::custom(format_args!("must be {noun}, found {found}")));
@@ -81,6 +80,16 @@ pub(super) fn json<'de, D: Deserializer<'de>, T: Value>(deserializer: D) -> Resu
         let (found, expected) = (shortened(&word), T::EXPECTED);
         D::Error::custom(format_args!("{found} is not valid; expected {expected}"))
     })
+}
+
+/// A number as a word. JSON has no integers: 500, 500.0 and 5e2 are the same number (RFC 8259, section 6), and some
+/// clients write every number with a fraction.
+fn integer(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        // An `f64` holds every integer up to 2^53.
+        Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => format!("{}", float as i64),
+        _ => number.to_string(),
+    }
 }
 
 /// Like [`json`], for a field that may be left out.

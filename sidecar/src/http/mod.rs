@@ -4,17 +4,18 @@
 mod permits;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -22,10 +23,14 @@ use tokio_util::task::TaskTracker;
 
 use permits::{ConnectionPermit, ConnectionPermits};
 
+use crate::lingering_close::lingering_close;
 use crate::serve::{self, Serve};
 
-/// Timeout for a request's head, on a new connection as well as after an answer.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time for which an idle connection is kept, as clients are told with each answer.
+const IDLE_SECONDS: u64 = 10;
+/// Timeout for a request's head, on a new connection as well as after an answer. Longer than clients are told, so that
+/// a request that is on its way then arrives.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(IDLE_SECONDS + 2);
 /// Timeout for a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,12 +51,14 @@ pub enum BodyError {
 /// Limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum number of connections. At the limit, the least recently active one is closed to make room for the
-    /// next. Default 128.
+    /// Maximum number of connections. At the limit, one is closed to make room for the next: the one that is idle the
+    /// longest, or if each has a request, the least recently active one. Default 128.
     pub connections: usize,
-    /// Maximum number of connections per client address. At the limit, the address's least recently active connection
-    /// is closed. Less than `connections`, so that one address cannot evict all others. Default 64.
+    /// Maximum number of connections per client address. At the limit, one of that address is closed. Less than
+    /// `connections`, so that one address cannot evict all others. Default 64.
     pub connections_each: usize,
+    /// Whether answers say how long an idle connection is kept. Default true.
+    pub announce_idle: bool,
     /// Timeout for requests in flight when the server stops. Default 1 s.
     pub stop: Duration,
 }
@@ -61,6 +68,7 @@ impl Default for Limits {
         Self {
             connections: 128,
             connections_each: 64,
+            announce_idle: true,
             stop: Duration::from_secs(1),
         }
     }
@@ -90,6 +98,7 @@ where
     let server = Server {
         handler: Arc::new(handler),
         permits: ConnectionPermits::new(limits.connections, limits.connections_each),
+        announce_idle: limits.announce_idle,
         stop: stop.clone(),
         abort: CancellationToken::new(),
     };
@@ -104,6 +113,7 @@ where
 struct Server<H> {
     handler: Arc<H>,
     permits: Arc<ConnectionPermits>,
+    announce_idle: bool,
     stop: CancellationToken,
     abort: CancellationToken,
 }
@@ -123,53 +133,101 @@ where
             tracing::debug!(%from, "too many HTTP connections from this address");
             return None;
         };
-        let (handler, stop, abort) = (Arc::clone(&self.handler), self.stop.clone(), permit.abort.clone());
+        let connection = Connection {
+            from,
+            permit: Arc::new(permit),
+            handler: Arc::clone(&self.handler),
+            announce_idle: self.announce_idle,
+            stop: self.stop.clone(),
+        };
         Some(async move {
-            abort
-                .run_until_cancelled(connection(stream, from, Arc::new(permit), handler, stop))
-                .await;
+            let abort = connection.permit.abort.clone();
+            abort.run_until_cancelled(connection.serve(stream)).await;
         })
     }
 }
 
-async fn connection<H, F>(
-    stream: TcpStream,
+/// One client's connection.
+struct Connection<H> {
     from: IpAddr,
     permit: Arc<ConnectionPermit>,
     handler: Arc<H>,
+    announce_idle: bool,
     stop: CancellationToken,
-) where
+}
+
+impl<H, F> Connection<H>
+where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
-    let service = service_fn(move |request| {
-        let (handler, permit) = (Arc::clone(&handler), Arc::clone(&permit));
-        async move {
-            permit.refresh();
-            let answer = handler(from, request).await;
-            permit.refresh();
-            Ok::<_, Infallible>(answer)
+    async fn serve(self, stream: TcpStream) {
+        let from = self.from;
+        let stop = self.stop.clone();
+        let mut stop_seen = false;
+        let this = &self;
+        let service =
+            service_fn(|request| Box::pin(async move { Ok::<_, Infallible>(this.answer(request).await) }));
+        let mut connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(16 * 1024)
+            // A client that shuts down its sending side after the request still gets the answer.
+            .half_close(true)
+            // As the original's answers do, on which hand-written clients may depend.
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut stopping = pin!(stop.cancelled());
+        let outcome = poll_fn(|cx| {
+            if !stop_seen && stopping.as_mut().poll(cx).is_ready() {
+                stop_seen = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            connection.poll_without_shutdown(cx)
+        })
+        .await;
+        if let Err(error) = outcome {
+            tracing::debug!(%from, %error, "an HTTP connection failed");
         }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(16 * 1024)
-        // A client that shuts down its sending side after the request still gets the answer.
-        .half_close(true)
-        // As the original's answers do, on which hand-written clients may depend.
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        // The last answer reaches a client that is still sending a body that was refused.
+        let mut stream = connection.into_parts().io.into_inner();
+        let closing = stop.run_until_cancelled(lingering_close(&mut stream, &[]));
+        // Errors do not matter: the connection is closed anyway.
+        let _ = closing.await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        self.permit.set_busy(true);
+        let keeps = self.announce_idle && is_kept(&request);
+        let mut answer = (self.handler)(self.from, request).await;
+        if keeps && !self.stop.is_cancelled() && !answer.headers().contains_key(CONNECTION) {
+            let headers = answer.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+            headers.insert(KEEP_ALIVE, keep_alive());
         }
+        self.permit.set_busy(false);
+        answer
+    }
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+fn keep_alive() -> HeaderValue {
+    HeaderValue::try_from(format!("timeout={IDLE_SECONDS}")).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether the client keeps the connection after the answer (RFC 9112, section 9.3).
+fn is_kept(request: &Request<Incoming>) -> bool {
+    let says = |option: &str| {
+        let values = request.headers().get_all(CONNECTION).iter();
+        let mut options = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        options.any(|found| found.trim().eq_ignore_ascii_case(option))
     };
-    if let Err(error) = outcome {
-        tracing::debug!(%from, %error, "an HTTP connection failed");
+    match request.version() {
+        Version::HTTP_10 => says("keep-alive"),
+        _ => !says("close"),
     }
 }
 
@@ -178,6 +236,10 @@ async fn connection<H, F>(
 /// # Errors
 /// When it is larger, or does not arrive before the timeout.
 pub async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, BodyError> {
+    // Before a client that waits for `100 Continue` sends it.
+    if request.body().size_hint().lower() > max as u64 {
+        return Err(BodyError::TooLarge(max));
+    }
     let collect = Limited::new(request.into_body(), max).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collect).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -186,14 +248,34 @@ pub async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, BodyE
     }
 }
 
-/// A response with a body of the given content type.
+/// A response with a body of the given content type, and the headers that its status requires (RFC 9110, section 15).
 #[must_use]
 pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    match status {
+        // The rest of the request is not read.
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        // Each reason for it passes soon.
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// Adds to an answer the methods that the path supports (RFC 9110, section 15.5.6).
+#[must_use]
+pub fn method_not_allowed(allowed: &'static str, mut answer: Answer) -> Answer {
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     answer
         .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 

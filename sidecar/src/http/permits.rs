@@ -1,5 +1,5 @@
-//! Connection permits of an HTTP listener. At the limit, the least recently active connection is closed to make room for a new
-//! one, so that silent or slow clients cannot keep others out.
+//! Connection permits of an HTTP listener. At the limit, an idle connection is closed to make room for a new one, or if each
+//! has a request, the least recently active one, so that silent or slow clients cannot keep others out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -27,6 +27,8 @@ struct Held {
 #[derive(Debug)]
 struct Holder {
     address: IpAddr,
+    /// Whether it has a request that is not answered yet.
+    busy: bool,
     abort: CancellationToken,
 }
 
@@ -50,9 +52,9 @@ impl ConnectionPermits {
         })
     }
 
-    /// A permit for a connection from `address`. At a limit, evicts the least recently active connection: one of that
-    /// address if the address is at its limit, otherwise any. `None` if all of them are evicted but have not ended
-    /// yet.
+    /// A permit for a connection from `address`. At a limit, evicts the least recently active of the idle connections, or
+    /// of all if none is idle: one of that address if the address is at its limit, otherwise any. `None` if all of them
+    /// are evicted but have not ended yet.
     pub(super) fn take(
         self: &Arc<Self>,
         address: IpAddr,
@@ -64,15 +66,20 @@ impl ConnectionPermits {
         let address_full = of_address.is_some_and(|count| *count >= self.max_per_address);
         if address_full || held.count >= self.max {
             // An evicted connection holds its permit until its task has ended, so the limit is exceeded by one for a moment.
-            let mut connections = held.connections.iter();
-            let (key, _) = connections.find(|(_, holder)| !address_full || holder.address == address)?;
-            let key = *key;
+            let least_recent = |only_idle: bool| {
+                let mut connections = held.connections.iter();
+                connections.find(|(_, holder)| {
+                    (!address_full || holder.address == address) && !(only_idle && holder.busy)
+                })
+            };
+            let key = *least_recent(true).or_else(|| least_recent(false))?.0;
             held.connections.remove(&key)?.abort.cancel();
         }
         held.count += 1;
         *held.by_address.entry(address).or_default() += 1;
         let key = Mutex::new(held.push(Holder {
             address,
+            busy: false,
             abort: abort.clone(),
         }));
         drop(guard);
@@ -100,13 +107,13 @@ impl Held {
 }
 
 impl ConnectionPermit {
-    /// Marks the connection as active now.
-    pub(super) fn refresh(&self) {
+    /// Marks the connection as active now, with a request or after its answer.
+    pub(super) fn set_busy(&self, busy: bool) {
         let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = self.permits.held();
         // An evicted connection is no longer in the list.
         if let Some(holder) = held.connections.remove(&key) {
-            *key = held.push(holder);
+            *key = held.push(Holder { busy, ..holder });
         }
     }
 }
@@ -138,16 +145,38 @@ mod tests {
     fn the_least_recently_active_connection_is_evicted() {
         let permits = ConnectionPermits::new(3, 3);
         let first: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
-        first[0].refresh();
+        first[0].set_busy(false);
         let (fourth, fifth) = (take(&permits, 4).unwrap(), take(&permits, 5).unwrap());
         let evicted: Vec<bool> = first.iter().map(|permit| permit.abort.is_cancelled()).collect();
         assert_eq!(evicted, [false, true, true]);
-        first[1].refresh();
+        first[1].set_busy(false);
         drop(first);
         assert!(!fourth.abort.is_cancelled() && !fifth.abort.is_cancelled());
         let held = permits.held();
         assert_eq!((held.count, held.connections.len()), (2, 2));
         drop(held);
+    }
+
+    #[test]
+    fn idle_connections_are_evicted_before_busy_ones() {
+        let permits = ConnectionPermits::new(3, 3);
+        let first: Vec<ConnectionPermit> = (1..=3).map(|n| take(&permits, n).unwrap()).collect();
+        first[0].set_busy(true);
+        first[1].set_busy(true);
+        first[1].set_busy(false);
+        // The third is idle the longest, then the second; then only busy ones are left.
+        let others: Vec<ConnectionPermit> = (4..=6)
+            .map(|n| {
+                let other = take(&permits, n).unwrap();
+                other.set_busy(true);
+                other
+            })
+            .collect();
+        let evicted = |of: &[ConnectionPermit]| of.iter().map(|p| p.abort.is_cancelled()).collect::<Vec<_>>();
+        assert_eq!(evicted(&first), [true, true, true]);
+        assert_eq!(evicted(&others), [false, false, false]);
+        let order = |permits: &ConnectionPermits| permits.held().connections.len();
+        assert_eq!(order(&permits), 3);
     }
 
     #[test]

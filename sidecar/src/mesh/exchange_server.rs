@@ -26,6 +26,8 @@ const LIMITS: Limits = Limits {
     connections: 512,
     // Several nodes may share one address, and each keeps a connection.
     connections_each: 64,
+    // Peers know it, and thousands of small answers a second would grow by half.
+    announce_idle: false,
     // All peers have been sent `leave`, so none needs an answer.
     stop: Duration::ZERO,
 };
@@ -68,7 +70,11 @@ impl ExchangeServer {
         answer.unwrap_or_else(|(status, message)| {
             self.counters.count_rejected();
             tracing::debug!(%from, %status, message, "exchange rejected");
-            http::json(status, &json!({ "code": status.as_u16(), "message": message }))
+            let answer = http::json(status, &json!({ "code": status.as_u16(), "message": message }));
+            match status {
+                StatusCode::METHOD_NOT_ALLOWED => http::method_not_allowed("PUT", answer),
+                _ => answer,
+            }
         })
     }
 

@@ -267,7 +267,7 @@ async fn an_error_names_the_field() {
     let (status, message) = api.ask("POST", PATH, &"x".repeat(100_000)).await;
     assert_eq!(
         (status, message.contains("larger than 65536 bytes")),
-        (400, true),
+        (413, true),
         "{message}"
     );
     assert_eq!(api.ask("GET", PATH, "").await.1, "[]", "nothing was registered");

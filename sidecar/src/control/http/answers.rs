@@ -1,6 +1,8 @@
 //! The answers to refused requests.
 
-use hyper::{Method, StatusCode};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
+use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,4 +83,20 @@ impl From<BodyError> for Answer {
 pub(super) fn from_web_page() -> Answer {
     let message = "requests from web pages are not answered: the header Origin is not expected here";
     error(StatusCode::FORBIDDEN, message)
+}
+
+/// Checks that a request's body is not compressed.
+///
+/// # Errors
+/// The answer to a compressed one, which says what is expected (RFC 9110, section 15.5.16).
+pub(super) fn uncoded(request: &Request<Incoming>) -> Result<(), Box<Answer>> {
+    let coding = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    if coding.is_none_or(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let message = "the body is compressed (header Content-Encoding); expected plain JSON";
+    let mut answer = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    let headers = answer.headers_mut();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Err(Box::new(answer))
 }

@@ -69,9 +69,17 @@ async fn execute(
     force: Option<bool>,
     request: Request<Incoming>,
 ) -> Answer {
+    if let Err(answer) = answers::uncoded(&request) {
+        return *answer;
+    }
     let body = match http::body(request, MAX_BODY).await {
         Ok(body) => body,
-        Err(error) => return refused(error.to_string()),
+        Err(error @ http::BodyError::TooLarge(_)) => {
+            return answers::error(StatusCode::PAYLOAD_TOO_LARGE, error.to_string());
+        }
+        Err(error @ http::BodyError::Incomplete) => {
+            return answers::error(StatusCode::REQUEST_TIMEOUT, error.to_string());
+        }
     };
     let command = match change.command(names, force, &body) {
         Ok(command) => command,
@@ -87,6 +95,12 @@ async fn execute(
 /// The route of a request, with the names in its path.
 fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<String>)> {
     let segments = segments(path)?;
+    // The answer to HEAD is that to GET without its body.
+    let method = if *method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
     let mut routes = ROUTES.iter().filter(|route| route.method == *method);
     routes.find_map(|route| Some((route, route.names(&segments)?)))
 }

@@ -48,6 +48,10 @@ impl Sidecar {
         Self { process, api }
     }
 
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.api)
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         let url = format!("{}{path}", self.api);
         let mut arguments = vec!["-X", method, "-w", "\n%{http_code}"];
@@ -95,7 +99,7 @@ impl Drop for Sidecar {
     }
 }
 
-fn curl(arguments: &[&str]) -> Output {
+pub(crate) fn curl(arguments: &[&str]) -> Output {
     let run = || {
         Command::new("curl")
             .args(["-sS", "--max-time", "10", "--noproxy", ""])

@@ -5,6 +5,7 @@ mod clients;
 mod curl;
 mod document;
 mod hangup;
+mod headers;
 mod reference;
 mod requests;
 mod support;
