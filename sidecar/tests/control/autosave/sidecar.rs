@@ -109,7 +109,7 @@ impl Sidecar {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while self.process.try_wait().expect("a child of ours").is_none() {
             assert!(Instant::now() < deadline, "it does not stop:\n{}", self.logged());
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
@@ -137,7 +137,7 @@ impl Sidecar {
                 "not {metric:?}:\n{ready}\n{}",
                 self.logged()
             );
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
