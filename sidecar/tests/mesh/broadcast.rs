@@ -9,13 +9,15 @@ use crate::common::lone::{Lone, list, ms, node};
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Failure, Protocol, Search};
-use sidecar::mesh::wire::{Answer, Datagram, DatagramKind, Gossip, Node, NodeServices, Request, Suspect};
+use sidecar::mesh::wire::{
+    Answer, Datagram, DatagramKind, Gossip, Node, NodeServices, Report, ReportedState, Request,
+};
 
-fn broadcasts_to(lone: &mut Lone, by: &Node) -> Vec<Suspect> {
+fn broadcasts_to(lone: &mut Lone, by: &Node) -> Vec<Report> {
     lone.sent.clear();
     says(lone, DatagramKind::Search, by, &[]);
     let sent = lone.sent.iter().find(|(to, _)| *to == by.datagram_address());
-    Gossip::parse(&sent.unwrap().1.hash).unwrap().suspects
+    Gossip::parse(&sent.unwrap().1.hash).unwrap().reports
 }
 
 /// Takes `third` down while `other` is up.
@@ -107,7 +109,7 @@ fn all_broadcasts_are_transmitted_equally_often() {
         let gossip = Gossip {
             nodes: protocol.membership().digest(),
             services: protocol.directory().digest(),
-            suspects: Vec::new(),
+            reports: Vec::new(),
         };
         let datagram = Datagram {
             kind: DatagramKind::Search,
@@ -133,11 +135,12 @@ fn all_broadcasts_are_transmitted_equally_often() {
         for action in actions {
             match action {
                 Action::Send { datagram, .. } => {
-                    for suspects in Gossip::parse(&datagram.hash)
+                    for report in Gossip::parse(&datagram.hash)
                         .into_iter()
-                        .flat_map(|gossip| gossip.suspects)
+                        .flat_map(|gossip| gossip.reports)
                     {
-                        *transmissions.entry(suspects.endpoint).or_default() += usize::from(suspects.down);
+                        *transmissions.entry(report.endpoint).or_default() +=
+                            usize::from(report.state == ReportedState::Down);
                     }
                 }
                 Action::Exchange { id, .. } => {

@@ -7,7 +7,9 @@ use crate::common::gossip::{bring_up, says};
 use crate::common::lone::{Lone, change, local, ms, node};
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, ExchangeKind, Gossip, Node, NodeState, Request, Suspect};
+use sidecar::mesh::wire::{
+    DatagramKind, ExchangeKind, Gossip, Node, NodeState, Report, ReportedState, Request,
+};
 
 /// A node with two peers that are up and have had the same digests for a while.
 fn settled() -> (Lone, Node, Node) {
@@ -22,9 +24,9 @@ fn settled() -> (Lone, Node, Node) {
 
 /// Delivers gossip with a different digest, which reports these as down.
 fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
-    let reports = lost.iter().map(|node| Suspect {
+    let reports = lost.iter().map(|node| Report {
         endpoint: node.endpoint(),
-        down: true,
+        state: ReportedState::Down,
     });
     let endpoints = lost.iter().map(|node| node.endpoint());
     let gossip = Gossip {
@@ -33,7 +35,7 @@ fn differs(lone: &mut Lone, by: &Node, lost: &[&Node]) {
             _ => lone.protocol.membership().digest_without(endpoints),
         },
         services: lone.protocol.directory().digest(),
-        suspects: reports.collect(),
+        reports: reports.collect(),
     };
     lone.datagram(DatagramKind::Inform, by, &gossip.text());
 }
@@ -147,9 +149,9 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
     let [suspected, sender, ..] = &others[..] else {
         panic!("{others:?}")
     };
-    let suspect = Suspect {
+    let report = Report {
         endpoint: suspected.endpoint(),
-        down: false,
+        state: ReportedState::Suspect,
     };
     while !pass_one(&mut lone, &others).contains(suspected) {}
     // After the silence from which reports count, and before the next probe of the peer, which is due after 4.38 s.
@@ -157,12 +159,12 @@ fn a_suspicion_is_rebroadcast_only_after_own_probes_were_missed() {
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        suspects: vec![suspect],
+        reports: vec![report],
     };
     lone.datagram(DatagramKind::Inform, sender, &gossip.text());
     let reports = |sent: &[(SocketAddr, DatagramKind, Gossip)]| {
         sent.iter()
-            .filter(|(.., gossip)| !gossip.suspects.is_empty())
+            .filter(|(.., gossip)| !gossip.reports.is_empty())
             .count()
     };
     says(&mut lone, DatagramKind::Search, sender, &[]);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{
-    Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Request, Suspect,
+    Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Report, ReportedState, Request,
 };
 
 /// Takes the gossip sent to a node.
@@ -126,7 +126,7 @@ fn asks_for_nodes_after_losing(lost: &[Node]) -> bool {
     let up = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        suspects: Vec::new(),
+        reports: Vec::new(),
     };
     for _ in 0..30 {
         lone.pass(ms(100));
@@ -168,12 +168,12 @@ fn a_suspicion_is_probed_and_broadcast() {
     assert!(!lone.protocol.membership().is_up(&third));
     sent_to(&mut lone, &other);
     says(&mut lone, DatagramKind::Search, &other, &[]);
-    let reports = &sent_to(&mut lone, &other)[0].1.suspects;
+    let reports = &sent_to(&mut lone, &other)[0].1.reports;
     assert_eq!(
         reports[..],
-        [Suspect {
+        [Report {
             endpoint: third.endpoint(),
-            down: true
+            state: ReportedState::Down
         }]
     );
 
@@ -271,20 +271,31 @@ fn a_node_that_sent_its_list_is_asked_once_in_a_small_mesh() {
     }
 }
 
+/// Fewer than this many reports, of endpoints of one kind of address.
+fn reports<A: Arbitrary + Into<std::net::SocketAddr>>(most: usize) -> impl Strategy<Value = Vec<Report>> {
+    let report = (any::<A>(), any::<bool>()).prop_map(|(endpoint, down)| Report {
+        endpoint: endpoint.into(),
+        state: if down {
+            ReportedState::Down
+        } else {
+            ReportedState::Suspect
+        },
+    });
+    proptest::collection::vec(report, 0..most)
+}
+
 proptest! {
     #[test]
     fn gossip_round_trips(
-        nodes in any::<u64>(), services in any::<u64>(), suspects in proptest::collection::vec(any::<(std::net::SocketAddrV4, bool)>(), 0..6),
+        nodes in any::<u64>(), services in any::<u64>(), reports in reports::<std::net::SocketAddrV4>(6),
     ) {
-        let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint: endpoint.into(), down }).collect();
-        let gossip = Gossip { nodes, services, suspects };
+        let gossip = Gossip { nodes, services, reports };
         prop_assert_eq!(Gossip::parse(&gossip.text()), Some(gossip));
     }
 
     #[test]
-    fn gossip_of_any_length_fits_a_datagram(suspects in proptest::collection::vec(any::<(std::net::SocketAddr, bool)>(), 0..40)) {
-        let suspects = suspects.into_iter().map(|(endpoint, down)| Suspect { endpoint, down }).collect();
-        let gossip = Gossip { suspects, ..Gossip::default() };
+    fn gossip_of_any_length_fits_a_datagram(reports in reports::<std::net::SocketAddr>(40)) {
+        let gossip = Gossip { reports, ..Gossip::default() };
         let datagram = Datagram {
             kind: DatagramKind::Search,
             node_name: "n".into(),

@@ -100,8 +100,8 @@ impl Protocol {
             Err(Failure::Timeout) => Some(false),
             Err(Failure::Refused | Failure::Bad) => None,
         };
-        let silent = self.membership.get(endpoint).is_some_and(Peer::is_silent);
-        if let Some(exchange) = self.exchanges.end(now, id, in_time, silent) {
+        let no_datagram = self.membership.get(endpoint).is_some_and(Peer::no_datagram);
+        if let Some(exchange) = self.exchanges.end(now, id, in_time, no_datagram) {
             if let Some(in_time) = in_time.filter(|_| exchange.task == Task::Nodes) {
                 self.anti_entropy.nodes_ended(in_time);
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::membership::Membership;
-use crate::mesh::wire::Gossip;
+use crate::mesh::wire::{Gossip, ReportedState};
 
 /// The latest comparisons of one digest, and when a difference is repaired.
 #[derive(Debug, Default)]
@@ -128,8 +128,11 @@ impl AntiEntropy {
     ) -> Option<Repair> {
         let streak = self.config.anti_entropy_streak;
         if theirs.nodes != ours.digest() {
-            let down = theirs.suspects.iter().filter(|suspect| suspect.down);
-            let without = ours.digest_without(down.map(|suspect| suspect.endpoint));
+            let down = theirs
+                .reports
+                .iter()
+                .filter(|report| report.state == ReportedState::Down);
+            let without = ours.digest_without(down.map(|report| report.endpoint));
             if theirs.nodes == ours.digest_before_last_down() || theirs.nodes == without {
                 // Only nodes that have just gone down differ, and broadcasts report those.
                 return None;

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::super::peer::{PeerEvent, Source};
 use super::*;
-use crate::mesh::wire::{Node, Suspect};
+use crate::mesh::wire::{Node, Report};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ fn gossip(nodes: u64, services: u64) -> Gossip {
     Gossip {
         nodes,
         services,
-        suspects: Vec::new(),
+        reports: Vec::new(),
     }
 }
 
@@ -51,10 +51,10 @@ fn nodes_that_have_just_gone_down_are_no_difference() {
     anti_entropy.nodes_changed();
     let mut ours = membership(3);
     let before = gossip(ours.digest(), 0);
-    let (endpoint, down) = (node(3).endpoint(), true);
+    let (endpoint, state) = (node(3).endpoint(), ReportedState::Down);
     let without = Gossip {
         nodes: ours.digest_without([endpoint].into_iter()),
-        suspects: vec![Suspect { endpoint, down }],
+        reports: vec![Report { endpoint, state }],
         ..Gossip::default()
     };
     assert_eq!(anti_entropy.compare(SECOND, peer(), &without, &ours, 0), None);

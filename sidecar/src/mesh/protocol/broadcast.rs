@@ -11,13 +11,13 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::config::Config;
-use crate::mesh::wire::{Gossip, Node, Suspect};
+use crate::mesh::wire::{Gossip, Node, Report, ReportedState};
 
 #[derive(Debug)]
 struct Broadcast {
     /// Transmissions left.
     left: u32,
-    down: bool,
+    state: ReportedState,
 }
 
 /// The queue of broadcasts.
@@ -42,7 +42,10 @@ impl Broadcasts {
     pub(super) fn suspect(&mut self, peer: SocketAddr, nodes: usize) {
         if self.queue.len() < self.config.max_broadcasts {
             let left = self.config.retransmit_limit(nodes);
-            self.queue.entry(peer).or_insert(Broadcast { left, down: false });
+            self.queue.entry(peer).or_insert(Broadcast {
+                left,
+                state: ReportedState::Suspect,
+            });
         }
     }
 
@@ -52,8 +55,14 @@ impl Broadcasts {
             return false;
         }
         let left = self.config.retransmit_limit(nodes);
-        let before = self.queue.insert(peer, Broadcast { left, down: true });
-        before.is_none_or(|before| !before.down)
+        let before = self.queue.insert(
+            peer,
+            Broadcast {
+                left,
+                state: ReportedState::Down,
+            },
+        );
+        before.is_none_or(|before| before.state != ReportedState::Down)
     }
 
     /// Drops what is queued for a peer: it is alive, or is forgotten.
@@ -82,7 +91,7 @@ impl Broadcasts {
     }
 
     /// The broadcasts for the next datagram, as many as fit. Those transmitted least come first.
-    pub(super) fn take(&mut self) -> Vec<Suspect> {
+    pub(super) fn take(&mut self) -> Vec<Report> {
         let queue = self.queue.iter();
         let mut all: Vec<(u32, SocketAddr)> =
             queue.map(|(peer, broadcast)| (broadcast.left, *peer)).collect();
@@ -92,13 +101,13 @@ impl Broadcasts {
             let Some(broadcast) = self.queue.get_mut(&endpoint) else {
                 continue;
             };
-            let down = broadcast.down;
-            let suspect = Suspect { endpoint, down };
-            let Some(left) = room.checked_sub(suspect.size()) else {
+            let state = broadcast.state;
+            let report = Report { endpoint, state };
+            let Some(left) = room.checked_sub(report.size()) else {
                 break;
             };
             room = left;
-            taken.push(suspect);
+            taken.push(report);
             broadcast.left = broadcast.left.saturating_sub(1);
             if broadcast.left == 0 {
                 self.queue.remove(&endpoint);
@@ -124,8 +133,8 @@ mod tests {
         broadcasts.suspect(peer(1), 8);
         // 4 + 3 * log2(8)
         for _ in 0..13 {
-            let (endpoint, down) = (peer(1), false);
-            assert_eq!(broadcasts.take(), [Suspect { endpoint, down }]);
+            let (endpoint, state) = (peer(1), ReportedState::Suspect);
+            assert_eq!(broadcasts.take(), [Report { endpoint, state }]);
         }
         assert!(broadcasts.take().is_empty());
     }
@@ -137,7 +146,7 @@ mod tests {
         assert!(broadcasts.down(peer(1), 8));
         assert!(!broadcasts.down(peer(1), 8));
         broadcasts.suspect(peer(1), 8);
-        assert!(broadcasts.take()[0].down);
+        assert_eq!(broadcasts.take()[0].state, ReportedState::Down);
         broadcasts.withdraw(peer(1));
         assert!(broadcasts.take().is_empty());
     }
@@ -150,7 +159,7 @@ mod tests {
         }
         let first = broadcasts.take();
         assert!(first.len() < 40);
-        assert!(broadcasts.take().iter().all(|suspect| !first.contains(suspect)));
+        assert!(broadcasts.take().iter().all(|report| !first.contains(report)));
     }
 
     #[test]

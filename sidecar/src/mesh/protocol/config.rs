@@ -110,9 +110,9 @@ pub struct Config {
     // Suspicion
     /// Probes sent to a peer since it was last heard, the current one included, with which a suspicion is broadcast.
     /// Lower also broadcasts mere packet loss.
-    pub probes_until_suspicion: u32,
+    pub probes_until_broadcast: u32,
     /// That number of probes for a peer that others suspect. At 1, every node would probe a peer that is alive.
-    pub probes_until_reported_suspicion: u32,
+    pub probes_until_relay: u32,
     /// Silence of a peer after which a reported suspicion makes a node probe it.
     pub suspicion_silence: Duration,
 
@@ -223,8 +223,8 @@ impl Default for Config {
             probe_down_share: ms(500),
             probe_recovery: ms(500),
 
-            probes_until_suspicion: 5,
-            probes_until_reported_suspicion: 3,
+            probes_until_broadcast: 5,
+            probes_until_relay: 3,
             suspicion_silence: ms(3_000),
 
             retransmit_base: 4,

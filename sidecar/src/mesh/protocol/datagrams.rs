@@ -9,7 +9,7 @@ use super::membership::Heard;
 use super::peer::{PeerEvent, Source};
 use super::timers::jittered;
 use super::{Action, Departure, Protocol};
-use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Suspect};
+use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Report, ReportedState};
 
 impl Protocol {
     pub(super) fn datagram(&mut self, now: Duration, from: IpAddr, datagram: &Datagram) {
@@ -70,7 +70,7 @@ impl Protocol {
         let first = self
             .membership
             .get(endpoint)
-            .is_some_and(|peer| peer.backoff() == 0);
+            .is_some_and(|peer| peer.retries() == 0);
         let plan = self.exchanges.plan(endpoint);
         first && plan.is_some_and(|plan| plan.waits_to_be_asked(now))
     }
@@ -137,22 +137,22 @@ impl Protocol {
             }
             None => {}
         }
-        for suspect in &gossip.suspects {
-            self.suspected(now, *suspect);
+        for report in &gossip.reports {
+            self.reported(now, *report);
         }
     }
 
     /// Handles a broadcast that a peer is suspected or down.
-    fn suspected(&mut self, now: Duration, Suspect { endpoint, down }: Suspect) {
-        let confirmed = self
+    fn reported(&mut self, now: Duration, Report { endpoint, state }: Report) {
+        let warranted = self
             .membership
             .get(endpoint)
-            .is_some_and(|peer| self.suspicion.is_confirmed_by_broadcast(now, peer, down));
-        if !confirmed {
+            .is_some_and(|peer| self.suspicion.broadcast_warrants_probe(now, peer, state));
+        if !warranted {
             return;
         }
         self.membership.apply(now, endpoint, PeerEvent::Suspected);
-        if down {
+        if state == ReportedState::Down {
             // If it is gone, its kernel may refuse our check at once.
             self.exchanges.check_at(endpoint, now);
         }
@@ -193,7 +193,7 @@ impl Protocol {
     /// Sends digests, and broadcasts if the node is up. A broadcast's transmissions are limited, and none is spent on
     /// a node that may be gone.
     pub(super) fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
-        let suspects = if self.membership.is_up(to) {
+        let reports = if self.membership.is_up(to) {
             self.broadcasts.take()
         } else {
             Vec::new()
@@ -201,7 +201,7 @@ impl Protocol {
         let gossip = Gossip {
             nodes: self.membership.digest(),
             services: self.directory.digest(),
-            suspects,
+            reports,
         };
         self.send(to.datagram_address(), kind, gossip.text());
     }

@@ -195,7 +195,7 @@ impl Exchanges {
         };
         // A check detects crashes: its timeout is not extended.
         let is_sample = lane != Lane::Check;
-        let timeout = if is_sample && !peer.is_silent() {
+        let timeout = if is_sample && !peer.no_datagram() {
             self.rtt.timeout(timeout)
         } else {
             timeout
@@ -221,8 +221,8 @@ impl Exchanges {
     }
 
     /// Ends an exchange. `in_time`: whether it was answered before its timeout; none if it ended otherwise, which
-    /// says nothing about how long answers take. `silent`: the peer may be gone, which says nothing about that
-    /// either.
+    /// says nothing about how long answers take. `no_datagram`: none has come since the peer was down, so it may still
+    /// be gone, which says nothing about that either.
     ///
     /// None if the peer was forgotten in the meantime.
     pub(super) fn end(
@@ -230,12 +230,12 @@ impl Exchanges {
         now: Duration,
         id: u64,
         in_time: Option<bool>,
-        silent: bool,
+        no_datagram: bool,
     ) -> Option<InFlight> {
         let peer = self.peers.remove(&id)?;
         let plan = self.plans.get_mut(&peer);
         let ended = plan.and_then(|plan| plan.in_flight.take_if(|in_flight| in_flight.id == id));
-        let gone = in_time == Some(false) && silent;
+        let gone = in_time == Some(false) && no_datagram;
         match (&ended, in_time) {
             (Some(exchange), Some(in_time)) if exchange.is_sample && !gone => {
                 self.concurrency.release_and_adapt(peer, in_time);

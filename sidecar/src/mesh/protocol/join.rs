@@ -80,14 +80,14 @@ impl Join {
         quick: bool,
         rng: &mut StdRng,
     ) -> Duration {
-        let gives_up = peer.gossips() && peer.is_down() && peer.backoff() > self.config.join_max_checks;
+        let gives_up = peer.gossips() && peer.is_down() && peer.retries() > self.config.join_max_checks;
         if gives_up {
             // Probes notice when it is back.
             return self.config.check_interval_probed;
         }
         // A lost packet needs no pause if the peer is known to be alive and others answer in time.
         let lost = peer.gossips() && failure == Failure::Timeout && quick;
-        let doublings = if lost { 0 } else { peer.backoff().saturating_sub(1) };
+        let doublings = if lost { 0 } else { peer.retries().saturating_sub(1) };
         jittered(rng, self.config.join_pause(doublings), self.config.jitter)
     }
 

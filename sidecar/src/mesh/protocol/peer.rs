@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | (first heard of) | - | Unverified | `khala.local`, at once or after `join_wait` |
 //! | `Introduced` | Unverified, Down | same, source Direct | - |
-//! | `Seen` | Unverified, Down | same, backoff 0 | `khala.local` |
-//! | `Datagram` | Alive, Suspect, Down | same, no longer silent | - |
+//! | `Seen` | Unverified, Down | same, `retries` 0 | `khala.local` |
+//! | `Datagram` | Alive, Suspect, Down | same, `no_datagram` false | - |
 //! | `Verified` | Unverified, Down | Alive | first probe within one interval, if it gossips |
 //! | `Verified` | Alive, Suspect | same, failed checks 0 | - |
 //! | `Heard` | Alive, Suspect | Alive, no probe pending | the next probe when its turn comes |
@@ -17,7 +17,7 @@
 //! | `Suspected` | Alive | Suspect, reported | `search`; after a report of down also a check |
 //! | `CheckFailed` | Alive, Suspect | same, one more failed check | another check |
 //! | `CheckFailed` | Alive, Suspect after `checks_until_down` checks | **Down** | broadcasts that it is down, if it gossips |
-//! | `CheckFailed` | Unverified, Down | same, source Relayed, backoff + 1 | another check, see [`super::join`] |
+//! | `CheckFailed` | Unverified, Down | same, source Relayed, `retries` + 1 | another check, see [`super::join`] |
 //! | `GossipSeen` | any | same, gossips | first probe within one interval, if it is up |
 //! | `GossipEnded` | Alive, Suspect | Alive, no probe pending | checks replace probes |
 //! | `Removed` (it left, another took its endpoint, it expired, or room is needed) | any | Left | - |
@@ -46,7 +46,7 @@ pub struct Vitals {
     /// Consecutive failed checks.
     pub failed_checks: u32,
     /// No datagram has come since it was last down.
-    pub silent: bool,
+    pub no_datagram: bool,
 }
 
 /// The state of a peer's liveness.
@@ -61,7 +61,7 @@ pub enum PeerState {
         /// All failed checks.
         failed_checks: u32,
         /// Failed checks since its last sign of life. Each doubles the pause before the next.
-        backoff: u32,
+        retries: u32,
         /// It was heard of soon after it was forgotten, so the news may be stale. It expires once `checks_until_down`
         /// checks have failed.
         echo: bool,
@@ -89,9 +89,9 @@ pub enum PeerState {
         /// See [`PeerState::Unverified`].
         source: Source,
         /// See [`PeerState::Unverified`].
-        backoff: u32,
-        /// No datagram has come since it went down.
-        silent: bool,
+        retries: u32,
+        /// See [`Vitals::no_datagram`].
+        no_datagram: bool,
     },
     /// Gone for good.
     Left,
@@ -105,11 +105,11 @@ impl PeerState {
         }
     }
 
-    /// What the checks of a peer that is not up depend on: source and backoff.
+    /// What the checks of a peer that is not up depend on: source and failed checks.
     fn checks_mut(&mut self) -> Option<(&mut Source, &mut u32)> {
         match self {
-            Self::Unverified { source, backoff, .. } | Self::Down { source, backoff, .. } => {
-                Some((source, backoff))
+            Self::Unverified { source, retries, .. } | Self::Down { source, retries, .. } => {
+                Some((source, retries))
             }
             _ => None,
         }
@@ -171,7 +171,7 @@ impl Peer {
             since: now,
             source: Source::Relayed,
             failed_checks: 0,
-            backoff: 0,
+            retries: 0,
             echo,
         };
         let gossips = false;
@@ -212,10 +212,10 @@ impl Peer {
     }
 
     /// Whether no datagram has come since it was last down.
-    pub fn is_silent(&self) -> bool {
+    pub fn no_datagram(&self) -> bool {
         match self.state {
-            PeerState::Down { silent, .. } => silent,
-            _ => self.vitals().is_some_and(|vitals| vitals.silent),
+            PeerState::Down { no_datagram, .. } => no_datagram,
+            _ => self.vitals().is_some_and(|vitals| vitals.no_datagram),
         }
     }
 
@@ -228,9 +228,9 @@ impl Peer {
     }
 
     /// Failed checks since its last sign of life, while it is not up.
-    pub fn backoff(&self) -> u32 {
+    pub fn retries(&self) -> u32 {
         match self.state {
-            PeerState::Unverified { backoff, .. } | PeerState::Down { backoff, .. } => backoff,
+            PeerState::Unverified { retries, .. } | PeerState::Down { retries, .. } => retries,
             _ => 0,
         }
     }
@@ -302,15 +302,15 @@ impl Peer {
                 }
             }
             PeerEvent::Seen => {
-                if let Some((_, backoff)) = state.checks_mut() {
-                    *backoff = 0;
+                if let Some((_, retries)) = state.checks_mut() {
+                    *retries = 0;
                 }
             }
             PeerEvent::Datagram => {
-                if let PeerState::Down { silent, .. } = &mut state {
-                    *silent = false;
+                if let PeerState::Down { no_datagram, .. } = &mut state {
+                    *no_datagram = false;
                 } else if let Some(vitals) = state.vitals_mut() {
-                    vitals.silent = false;
+                    vitals.no_datagram = false;
                 }
             }
             PeerEvent::Verified => match state.vitals_mut() {
@@ -319,7 +319,7 @@ impl Peer {
                     return alive(Vitals {
                         last_heard: now,
                         failed_checks: 0,
-                        silent: self.is_silent(),
+                        no_datagram: self.no_datagram(),
                     });
                 }
             },
@@ -362,9 +362,9 @@ impl Peer {
                 if let PeerState::Unverified { failed_checks, .. } = &mut state {
                     *failed_checks = failed_checks.saturating_add(1);
                 }
-                if let Some((source, backoff)) = state.checks_mut() {
+                if let Some((source, retries)) = state.checks_mut() {
                     *source = Source::Relayed;
-                    *backoff = backoff.saturating_add(1);
+                    *retries = retries.saturating_add(1);
                 } else if let Some(vitals) = state.vitals_mut() {
                     vitals.failed_checks = vitals.failed_checks.saturating_add(1);
                     if vitals.failed_checks >= config.checks_until_down {
@@ -387,8 +387,8 @@ impl Peer {
             since: now,
             source: Source::Relayed,
             // Probes look for a peer that gossips. A peer of another kind has already failed at least one check.
-            backoff: u32::from(!self.gossips),
-            silent: true,
+            retries: u32::from(!self.gossips),
+            no_datagram: true,
         }
     }
 }

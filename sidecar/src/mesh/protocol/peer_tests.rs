@@ -77,7 +77,7 @@ fn six_unanswered_probes_take_a_peer_down_when_the_next_is_due() {
         assert_eq!(suspect, unanswered > 1);
     }
     assert_eq!(apply(&mut peer, ProbeDue), Transition::WentDown);
-    assert!(peer.is_down() && peer.is_silent());
+    assert!(peer.is_down() && peer.no_datagram());
     assert_eq!(apply(&mut peer, ProbeDue), Transition::None);
 }
 
@@ -97,7 +97,7 @@ fn a_peer_that_is_heard_is_no_longer_suspect() {
         let vitals = Vitals {
             last_heard: 2 * SECOND,
             failed_checks: 0,
-            silent: false,
+            no_datagram: false,
         };
         let probe_pending = false;
         assert_eq!(
@@ -144,7 +144,7 @@ fn three_failed_checks_in_a_row_take_a_peer_down() {
     ]);
     assert!(peer.is_up() && peer.is_failing());
     assert_eq!(apply(&mut peer, CheckFailed), Transition::WentDown);
-    assert_eq!(peer.backoff(), 1, "that check counts for the next pause");
+    assert_eq!(peer.retries(), 1, "that check counts for the next pause");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn gossip_does_not_make_up_for_failed_checks() {
     let mut peer = after(&[GossipSeen, Verified, CheckFailed, CheckFailed, Heard]);
     assert!(peer.is_failing());
     assert_eq!(apply(&mut peer, CheckFailed), Transition::WentDown);
-    assert_eq!(peer.backoff(), 0, "probes look for it");
+    assert_eq!(peer.retries(), 0, "probes look for it");
 }
 
 #[test]
@@ -171,17 +171,17 @@ fn a_peer_that_writes_itself_is_direct_until_its_next_failed_check() {
 #[test]
 fn signs_of_life_reset_the_backoff() {
     let mut peer = after(&[CheckFailed, CheckFailed]);
-    assert_eq!(peer.backoff(), 2);
+    assert_eq!(peer.retries(), 2);
     apply(&mut peer, Seen);
-    assert_eq!(peer.backoff(), 0);
+    assert_eq!(peer.retries(), 0);
 }
 
 #[test]
 fn a_peer_stays_silent_until_a_datagram_comes_even_if_it_answers() {
     let mut peer = after(&[Verified, CheckFailed, CheckFailed, CheckFailed, Verified]);
-    assert!(peer.is_up() && peer.is_silent());
+    assert!(peer.is_up() && peer.no_datagram());
     apply(&mut peer, Datagram);
-    assert!(!peer.is_silent());
+    assert!(!peer.no_datagram());
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Protocol {
         self.anti_entropy.nodes_changed();
         for peer in self.membership.peers() {
             if peer.is_down() && peer.gossips() {
-                self.probes.recheck(now, peer.node.endpoint(), &mut self.rng);
+                self.probes.probe_soon(now, peer.node.endpoint(), &mut self.rng);
             }
         }
     }

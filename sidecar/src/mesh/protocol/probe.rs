@@ -9,7 +9,7 @@
 //! | 1 | another after `probe_timeout` |
 //! | 2 and more | another after `probe_retry` |
 //! | `probes_until_check` (4) | a check by an exchange, too: its kernel may refuse, or only datagrams are lost |
-//! | `probes_until_suspicion` (5; 3 if others suspect it) | a suspicion is broadcast |
+//! | `probes_until_broadcast` (5; 3 if others suspect it) | a suspicion is broadcast |
 //! | `probes_until_down` (6), when the next is due | it is down ([`super::peer`]); probed at `probe_down_interval` |
 
 use std::collections::BTreeMap;
@@ -157,12 +157,9 @@ impl Probes {
         let reported = matches!(peer.state(), PeerState::Suspect { reported: true, .. });
         let unanswered = peer.unanswered();
         let (pause, until_suspicion) = match (reported, unanswered) {
-            (true, _) => (
-                self.config.probe_retry,
-                self.config.probes_until_reported_suspicion,
-            ),
-            (false, 1) => (self.config.probe_timeout, self.config.probes_until_suspicion),
-            (false, _) => (self.config.probe_retry, self.config.probes_until_suspicion),
+            (true, _) => (self.config.probe_retry, self.config.probes_until_relay),
+            (false, 1) => (self.config.probe_timeout, self.config.probes_until_broadcast),
+            (false, _) => (self.config.probe_retry, self.config.probes_until_broadcast),
         };
         self.timers.set(peer.node.endpoint(), now + pause);
         Escalation {
@@ -179,7 +176,7 @@ impl Probes {
     }
 
     /// Schedules an early probe of a peer that is down: it may be back.
-    pub(super) fn recheck(&mut self, now: Duration, peer: SocketAddr, rng: &mut StdRng) {
+    pub(super) fn probe_soon(&mut self, now: Duration, peer: SocketAddr, rng: &mut StdRng) {
         let pause = within(rng, self.config.probe_recovery);
         self.timers.set(peer, now + pause);
     }

@@ -120,8 +120,8 @@ impl Protocol {
                 continue;
             }
             if healthy && Peer::is_down(peer) {
-                self.probes.recheck(now, endpoint, &mut self.rng);
-            } else if !healthy && from_peer && self.suspicion.is_confirmed_by_list(now, peer) {
+                self.probes.probe_soon(now, endpoint, &mut self.rng);
+            } else if !healthy && from_peer && self.suspicion.list_warrants_probe(now, peer) {
                 self.probe_out_of_turn(now, endpoint);
             }
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::peer::Peer;
+use crate::mesh::wire::ReportedState;
 
 /// Weighs reports by how long the peer has been silent here.
 #[derive(Debug)]
@@ -21,18 +22,17 @@ impl Suspicion {
     }
 
     /// Whether to probe a peer after a broadcast that it is suspected or down.
-    pub(super) fn is_confirmed_by_broadcast(&self, now: Duration, peer: &Peer, down: bool) -> bool {
-        let silence = if down {
-            self.config.probe_timeout
-        } else {
-            self.config.suspicion_silence
+    pub(super) fn broadcast_warrants_probe(&self, now: Duration, peer: &Peer, state: ReportedState) -> bool {
+        let silence = match state {
+            ReportedState::Suspect => self.config.suspicion_silence,
+            ReportedState::Down => self.config.probe_timeout,
         };
         is_silent_for(now, peer, silence)
     }
 
     /// Whether to probe a peer that another's node list reports as down. Such lists are long, and one probe disproves
     /// most of it.
-    pub(super) fn is_confirmed_by_list(&self, now: Duration, peer: &Peer) -> bool {
+    pub(super) fn list_warrants_probe(&self, now: Duration, peer: &Peer) -> bool {
         is_silent_for(now, peer, self.config.probe_timeout)
     }
 }
@@ -69,11 +69,11 @@ mod tests {
     fn a_broadcast_counts_after_silence_and_sooner_if_the_peer_is_down() {
         let suspicion = Suspicion::new(Arc::default());
         let peer = peer(&[PeerEvent::Verified, PeerEvent::GossipSeen]);
-        assert!(!suspicion.is_confirmed_by_broadcast(SECOND, &peer, false));
-        assert!(suspicion.is_confirmed_by_broadcast(4 * SECOND, &peer, false));
-        assert!(suspicion.is_confirmed_by_broadcast(SECOND, &peer, true));
-        assert!(suspicion.is_confirmed_by_list(SECOND, &peer));
-        assert!(!suspicion.is_confirmed_by_list(SECOND / 10, &peer));
+        assert!(!suspicion.broadcast_warrants_probe(SECOND, &peer, ReportedState::Suspect));
+        assert!(suspicion.broadcast_warrants_probe(4 * SECOND, &peer, ReportedState::Suspect));
+        assert!(suspicion.broadcast_warrants_probe(SECOND, &peer, ReportedState::Down));
+        assert!(suspicion.list_warrants_probe(SECOND, &peer));
+        assert!(!suspicion.list_warrants_probe(SECOND / 10, &peer));
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
         let suspicion = Suspicion::new(Arc::default());
         let probed = [PeerEvent::Verified, PeerEvent::GossipSeen, PeerEvent::ProbeDue];
         for events in [&probed[..], &[PeerEvent::Verified], &[PeerEvent::GossipSeen]] {
-            assert!(!suspicion.is_confirmed_by_broadcast(9 * SECOND, &peer(events), true));
+            assert!(!suspicion.broadcast_warrants_probe(9 * SECOND, &peer(events), ReportedState::Down));
         }
     }
 }

@@ -14,16 +14,25 @@ use super::MAX_NAME;
 /// The prefix of all gossip: no base64 begins with it. The number is the version of the format.
 const PREFIX: &str = "#1,";
 
-/// A node that the sender suspects.
+/// The state of a node in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Suspect {
-    /// Its endpoint.
-    pub endpoint: SocketAddr,
-    /// Whether the sender has it as down; if not, it is still probing it.
-    pub down: bool,
+pub enum ReportedState {
+    /// The sender still probes it.
+    Suspect,
+    /// The sender has it as down.
+    Down,
 }
 
-impl Suspect {
+/// A report that a node does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The node's endpoint.
+    pub endpoint: SocketAddr,
+    /// Its state.
+    pub state: ReportedState,
+}
+
+impl Report {
     /// Its size in [`Gossip::text`], in bytes.
     pub fn size(self) -> usize {
         self.to_string().len()
@@ -31,14 +40,17 @@ impl Suspect {
 }
 
 /// Its form in the text.
-impl Display for Suspect {
+impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mark = if self.down { "-" } else { "" };
+        let mark = match self.state {
+            ReportedState::Suspect => "",
+            ReportedState::Down => "-",
+        };
         write!(f, ",{mark}{}", self.endpoint)
     }
 }
 
-/// Digests of the sender's state, and the nodes that it suspects.
+/// Digests of the sender's state, and its reports of other nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gossip {
     /// The sum of the [`digest`]s of all nodes that it has as up, itself included.
@@ -46,20 +58,20 @@ pub struct Gossip {
     /// The sum of the digests of all their lists.
     pub services: u64,
     /// Nodes that do not answer the sender, or another node.
-    pub suspects: Vec<Suspect>,
+    pub reports: Vec<Report>,
 }
 
 impl Gossip {
-    /// Room for suspects in the text, in bytes: two digests and a comma precede them.
+    /// Room for reports in the text, in bytes: two digests and a comma precede them.
     pub const ROOM: usize = MAX_NAME - PREFIX.len() - 33;
 
-    /// The text in place of the hash, with as many of the suspects as fit.
+    /// The text in place of the hash, with as many of the reports as fit.
     pub fn text(&self) -> Arc<str> {
         let mut text = format!("{PREFIX}{:016x},{:016x}", self.nodes, self.services);
-        for suspect in &self.suspects {
+        for report in &self.reports {
             let before = text.len();
             // Writing to a String cannot fail.
-            let _ = write!(text, "{suspect}");
+            let _ = write!(text, "{report}");
             if text.len() > MAX_NAME {
                 text.truncate(before);
                 break;
@@ -73,18 +85,19 @@ impl Gossip {
         let mut parts = hash.strip_prefix(PREFIX)?.split(',');
         let mut digest = || u64::from_str_radix(parts.next()?, 16).ok();
         let (nodes, services) = (digest()?, digest()?);
-        let suspects = parts.map(|part| {
-            let endpoint = part.strip_prefix('-');
-            Some(Suspect {
-                endpoint: endpoint.unwrap_or(part).parse().ok()?,
-                down: endpoint.is_some(),
-            })
+        let reports = parts.map(|part| {
+            let (endpoint, state) = match part.strip_prefix('-') {
+                Some(endpoint) => (endpoint, ReportedState::Down),
+                None => (part, ReportedState::Suspect),
+            };
+            let endpoint = endpoint.parse().ok()?;
+            Some(Report { endpoint, state })
         });
-        let suspects = suspects.collect::<Option<_>>()?;
+        let reports = reports.collect::<Option<_>>()?;
         Some(Self {
             nodes,
             services,
-            suspects,
+            reports,
         })
     }
 }

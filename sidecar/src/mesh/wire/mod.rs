@@ -18,7 +18,7 @@ pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
 pub use dropped::Dropped;
 pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 pub(super) use gossip::digest;
-pub use gossip::{Gossip, Suspect};
+pub use gossip::{Gossip, Report, ReportedState};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;

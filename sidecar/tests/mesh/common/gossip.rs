@@ -1,27 +1,27 @@
 //! A gossiping peer, played by the test.
 
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Request, Suspect};
+use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Report, ReportedState, Request};
 
 use super::lone::{Lone, local};
 
 /// Gossip of a node that knows the same and reports these as down.
-fn gossip(lone: &Lone, suspects: &[&Node]) -> String {
-    let is_missed = |node: &&Node| Suspect {
+fn gossip(lone: &Lone, down: &[&Node]) -> String {
+    let is_down = |node: &&Node| Report {
         endpoint: node.endpoint(),
-        down: true,
+        state: ReportedState::Down,
     };
     let gossip = Gossip {
         nodes: lone.protocol.membership().digest(),
         services: lone.protocol.directory().digest(),
-        suspects: suspects.iter().map(is_missed).collect(),
+        reports: down.iter().map(is_down).collect(),
     };
     gossip.text().to_string()
 }
 
-/// Delivers gossip of a node.
-pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, suspects: &[&Node]) {
-    let text = gossip(lone, suspects);
+/// Delivers gossip of a node, which reports these as down.
+pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, down: &[&Node]) {
+    let text = gossip(lone, down);
     lone.datagram(kind, node, &text);
 }
 
