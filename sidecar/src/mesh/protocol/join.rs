@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_second_of_a_pair_in_a_large_mesh_waits_to_be_asked() {
+    fn only_the_node_that_does_not_initiate_waits_to_be_asked_in_a_large_mesh() {
         let rtt = RttEstimate::new(Arc::default());
         let waits = |host: u8, large| join().wait_to_be_asked(node(host).endpoint(), large, &rtt);
         assert_eq!(waits(3, true), None);

@@ -171,8 +171,8 @@ impl Protocol {
     }
 
     fn probe_down_later(&mut self, now: Duration, endpoint: SocketAddr) {
-        let down = self.membership.peers().len() - self.up();
-        self.probes.down(now, endpoint, down, &mut self.rng);
+        let not_up = self.membership.peers().len() - self.up();
+        self.probes.down(now, endpoint, not_up, &mut self.rng);
     }
 
     /// Sends new broadcasts to a few peers at once.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The purpose of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// To check whether the peer is there: `khala.local` if it is not up, `khala.hash` if it is.
+    /// To check whether the peer is there: `khala.hash` if it is up and does not gossip, else `khala.local`.
     Check,
     /// To get its list and give ours.
     Pull,

@@ -1,5 +1,8 @@
 //! Probes: when each gossiping peer is probed, and what follows a probe that is not answered.
 //!
+//! [`super::broadcast`] decides which nodes receive what is broadcast, [`super::suspicion`] what they do then, and
+//! [`super::config`] has the sum of these times.
+//!
 //! A probe is a `search` that asks for an `inform`, with [`crate::mesh::wire::Gossip`] in place of the hash. Peers
 //! are probed in turn, at a rate that is bounded however large the mesh is. A probe is a sign of life of its sender
 //! as well, so a pair needs only one per interval: the lower endpoint probes first, the other only if it does not.
@@ -78,13 +81,13 @@ impl Probes {
         self.timers.pop(now)
     }
 
-    /// Whether this node is the one of a pair that probes first.
+    /// Whether this node is the one of a pair that probes first, the node with the lower endpoint.
     fn is_first(&self, peer: SocketAddr) -> bool {
         self.own < peer
     }
 
-    /// Schedules the first probe of a peer that has come up, one of `up` peers: at a random moment of an
-    /// interval, or after that of the first of the pair.
+    /// Schedules the first probe of a peer that has come up, one of `up` peers: at a random moment of an interval; by
+    /// the node with the higher endpoint, after that.
     pub(super) fn came_up(&mut self, now: Duration, peer: SocketAddr, up: usize, rng: &mut StdRng) {
         let interval = self.config.probe_interval(up);
         let pause = if self.is_first(peer) {
@@ -96,8 +99,8 @@ impl Probes {
     }
 
     /// Schedules the next probe of a peer that was heard. `pending`: a probe was waiting for its answer. If none was,
-    /// the first of a pair keeps to its schedule; otherwise peers that are heard at the same time would always be
-    /// probed at the same time.
+    /// the node with the lower endpoint keeps to its schedule; otherwise peers that are heard at the same time would
+    /// always be probed at the same time.
     pub(super) fn heard(
         &mut self,
         now: Duration,
@@ -123,7 +126,7 @@ impl Probes {
         self.take_turn(now, peer, interval, pause);
     }
 
-    /// The second of a pair probes only if the first has not.
+    /// Pause of the node with the higher endpoint, which probes only if the other has not.
     fn second_pause(&self, interval: Duration) -> Duration {
         interval + self.config.probe_jitter_of(interval) + self.config.probe_retry
     }
@@ -168,21 +171,21 @@ impl Probes {
         }
     }
 
-    /// Schedules the next probe of a peer that is down, one of `down` such peers.
-    pub(super) fn down(&mut self, now: Duration, peer: SocketAddr, down: usize, rng: &mut StdRng) {
-        let interval = self.config.probe_down_interval(down);
+    /// Schedules the next probe of a peer that is down, one of `not_up` peers that are down or unverified.
+    pub(super) fn down(&mut self, now: Duration, peer: SocketAddr, not_up: usize, rng: &mut StdRng) {
+        let interval = self.config.probe_down_interval(not_up);
         let pause = jittered(rng, interval, self.config.jitter);
         self.timers.set(peer, now + pause);
     }
 
-    /// Schedules an early probe of a peer that is down: it may be back.
+    /// Schedules a probe of a peer that is down within `probe_recovery`: it may be back.
     pub(super) fn probe_soon(&mut self, now: Duration, peer: SocketAddr, rng: &mut StdRng) {
         let pause = within(rng, self.config.probe_recovery);
         self.timers.set(peer, now + pause);
     }
 
-    /// A peer that was down is back; if a partition has healed, others are, too. Returns whether to recheck those
-    /// now.
+    /// A peer that was down is back; if a partition has healed, others are, too. Returns whether to probe those
+    /// soon.
     pub(super) fn begins_recovery(&mut self, now: Duration) -> bool {
         let begins = now >= self.recovered + self.config.join_max_pause;
         if begins {

@@ -1,0 +1,61 @@
+//! Intervals, pauses and limits that follow from the tunables.
+
+use std::time::Duration;
+
+use super::Config;
+
+impl Config {
+    /// Interval between two probes of one peer, for a node with this many peers that are up:
+    /// `probe_share * peers - probe_lead`, at least `check_interval`.
+    pub fn probe_interval(&self, peers: usize) -> Duration {
+        let turn = self.probe_share * u32::try_from(peers).unwrap_or(u32::MAX);
+        self.check_interval.max(turn.saturating_sub(self.probe_lead))
+    }
+
+    /// Upper bound of the jitter of the interval between two probes.
+    pub fn probe_jitter_of(&self, interval: Duration) -> Duration {
+        interval.mul_f64(self.probe_jitter).min(self.probe_max_jitter)
+    }
+
+    /// Interval between two probes of one peer that is down, for a node with this many peers that are not up:
+    /// `probe_down_share * not_up`, at least `join_max_pause`.
+    pub fn probe_down_interval(&self, not_up: usize) -> Duration {
+        let share = self.probe_down_share * u32::try_from(not_up).unwrap_or(u32::MAX);
+        share.max(self.join_max_pause)
+    }
+
+    /// Transmissions of one broadcast in a mesh of this many nodes:
+    /// `retransmit_base + retransmit_mult * log2(nodes)`, enough to reach all nodes, as in any epidemic protocol.
+    pub fn retransmit_limit(&self, nodes: usize) -> u32 {
+        self.retransmit_base + self.retransmit_mult * nodes.max(1).ilog2()
+    }
+
+    /// Pause after a failed check of a peer that is not up, `doublings` others before it:
+    /// `join_first_pause * 2^doublings`, at most `join_max_pause`.
+    pub fn join_pause(&self, doublings: u32) -> Duration {
+        (self.join_first_pause * (1 << doublings.min(16))).min(self.join_max_pause)
+    }
+
+    /// Pause after a near round of a node that is alone: `search_first_pause * 2^(rounds - 1)`, at most
+    /// `search_alone_pause`.
+    pub fn search_pause(&self, rounds: u32) -> Duration {
+        let doublings = rounds.saturating_sub(1).min(16);
+        (self.search_first_pause * (1 << doublings)).min(self.search_alone_pause)
+    }
+
+    /// Factor by which a settled node of a mesh of this many nodes extends its search pauses, so that all nodes
+    /// together search as much as those of a small mesh.
+    pub fn search_share(&self, nodes: usize) -> u32 {
+        let share = nodes / self.small_mesh.max(1);
+        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Interval between two checks of a peer by an exchange.
+    pub fn check_interval_of(&self, gossips: bool) -> Duration {
+        if gossips {
+            self.check_interval_probed
+        } else {
+            self.check_interval
+        }
+    }
+}
