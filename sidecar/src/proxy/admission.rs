@@ -57,7 +57,8 @@ impl<H: Handle> Serve for Admission<H> {
 }
 
 impl<H> Admission<H> {
-    /// The local address of a client's connection; costs a system call only on a listener bound to any address.
+    /// The local address of a client's connection; costs a system call only on a listener bound to the unspecified
+    /// address.
     fn local_of(&self, client: &TcpStream) -> SocketAddr {
         if self.local.ip().is_unspecified() {
             client.local_addr().map_or(self.local, canonical)

@@ -2,7 +2,7 @@
 //!
 //! A connection's path, file by file:
 //! * [`listener`] owns the connections, [`access`] decides which clients are served, `admission.rs` starts a task for each;
-//! * [`tcp_lb`] and [`socks5`] know the backends, of which [`crate::balance`] picks an endpoint;
+//! * [`tcp_lb`] and [`socks5`] know the backends, from which [`crate::balance`] picks an endpoint;
 //! * [`connect`] connects to the endpoint; if that fails it ejects the endpoint and picks the next candidate;
 //! * [`relay`] passes the bytes in both directions to the end.
 //!

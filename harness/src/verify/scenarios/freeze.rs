@@ -1,4 +1,4 @@
-//! A frozen instance fails only the requests sent to it before its failure is detected.
+//! Only requests in flight on a frozen instance fail, and those sent to it before its failure is detected.
 
 use std::time::Duration;
 

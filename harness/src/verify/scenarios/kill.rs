@@ -1,4 +1,4 @@
-//! A killed instance fails only the requests in flight on it.
+//! Only requests in flight on a killed instance fail.
 
 use crate::error::Error;
 use crate::verify::checks::{kill, only_requests_in_flight_failed, ready, restart, traffic_flows};

@@ -13,8 +13,8 @@ use crate::verify::suite::{Context, Requirements, Scenario};
 use crate::verify::traffic::Traffic;
 use crate::wait;
 
-/// Search datagrams after which a sidecar has probed the nearest addresses, among them the other mesh's, at least
-/// twice.
+/// Search datagrams after which a sidecar has searched the nearest addresses, among them the other mesh's, at least
+/// twice. The counter includes probes of its own mesh, which are search datagrams as well.
 const MIN_SEARCHES: u64 = 100;
 /// The metric that counts them.
 const METRIC: &str = "sidecar_mesh_datagrams_total{type=\"search\",outcome=\"sent\"} ";

@@ -6,7 +6,9 @@
 //!   [`Change`] write them as words, check them against the configuration and apply them to the running parts,
 //! - `list` and `api`: the answers to `list` and over HTTP.
 //!
-//! One that is only listed has `SPEC`, `list` and `api`. To add a resource, write its file and name it below.
+//! One that is only listed has `SPEC`, `list` and `api`. To add a resource, write its file and name it in `resources!`,
+//! after those that it refers to. What runs of it is a map in [`super::running`]. Another kind of listener also needs a
+//! variant of `ListenerName` and of `ListenerHandle` there, and its lines in `listener.rs` and in [`listeners`].
 
 mod accepted_conn_count;
 mod api;
