@@ -54,12 +54,7 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
         let pid = test.id().unwrap();
         let result = finished(test).await.unwrap();
         assert!(result.output.contains("All 2 scenarios held."), "{result:#?}");
-        assert!(
-            result
-                .output
-                .contains("last container started -> all instances answer"),
-            "{result:#?}"
-        );
+        assert!(result.output.contains("last start -> all answer"), "{result:#?}");
         assert!(result.errors.contains("removing: nothing is left"), "{result:#?}");
         assert_eq!(of_process(&engine, pid).await, NOTHING);
 

@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(
             *objective("ready"),
             json!({
-                "name": "ready", "about": "last container started -> all instances answer on every path", "unit": "us",
+                "name": "ready", "about": "last start -> all answer", "unit": "us",
                 "limit": 2_000_000, "count": 2, "met": true, "p50": 700_000, "p99": 900_000, "max": 900_000
             })
         );

@@ -197,7 +197,7 @@ mod tests {
         };
         assert_eq!(
             message.as_deref(),
-            Some("instance killed -> last error: 501 ms, limit 500 ms")
+            Some("killed -> last error: 501 ms, limit 500 ms")
         );
     }
 

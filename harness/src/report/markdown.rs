@@ -45,7 +45,7 @@ pub fn markdown(report: &Report) -> String {
         }
     }
     text.push_str(
-        "\n| objective | count | p50 | p99 | max | limit | |\n|---|---:|---:|---:|---:|---:|---|\n",
+        "\n| objective | count | p50 | p99 | max | at most | |\n|---|---:|---:|---:|---:|---:|---|\n",
     );
     let (shown, left_out) = report.shown();
     for objective in shown {
@@ -112,7 +112,7 @@ mod tests {
         let expected = "\
 ## Mesh on process
 
-2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: instance killed -> last error.
+2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: killed -> last error.
 
 process (no Docker engine answers), 12.3 s.
 
@@ -140,20 +140,20 @@ the engine went away
 
 </details>
 
-| objective | count | p50 | p99 | max | limit | |
+| objective | count | p50 | p99 | max | at most | |
 |---|---:|---:|---:|---:|---:|---|
-| last container started -&gt; all instances answer on every path | 2 | 700 ms | 900 ms | 900 ms | at most 2 s | met |
-| program started -&gt; ready, image cached | 0 | | | | at most 6 s | not measured |
-| instance added -&gt; its first answer | 0 | | | | at most 500 ms | not measured |
-| failed during a graceful stop | 1 | 0 | 0 | 0 | none | met |
-| failed during a rolling restart | 0 | | | | none | not measured |
-| failed while scaling up and down | 0 | | | | none | not measured |
-| instance killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | at most 500 ms | **missed** |
-| instance frozen -&gt; last error | 0 | | | | at most 3 s | not measured |
-| partition healed -&gt; all views agree | 0 | | | | at most 3 s | not measured |
-| instance runs again -&gt; it answers | 0 | | | | at most 2 s | not measured |
-| resident memory of an idle sidecar | 0 | | | | at most 8 MiB | not measured |
-| size of the image | 0 | | | | at most 10 MB | not measured |
+| last start -&gt; all answer | 2 | 700 ms | 900 ms | 900 ms | 2 s | met |
+| harness start -&gt; ready | 0 | | | | 6 s | not measured |
+| new instance -&gt; answers | 0 | | | | 500 ms | not measured |
+| failed: graceful stop | 1 | 0 | 0 | 0 | 0 | met |
+| failed: rolling restart | 0 | | | | 0 | not measured |
+| failed: scaling | 0 | | | | 0 | not measured |
+| killed -&gt; last error | 1 | 501 ms | 501 ms | 501 ms | 500 ms | **missed** |
+| frozen -&gt; last error | 0 | | | | 3 s | not measured |
+| healed -&gt; views agree | 0 | | | | 3 s | not measured |
+| restarted -&gt; answers | 0 | | | | 2 s | not measured |
+| memory of idle sidecar | 0 | | | | 8 MiB | not measured |
+| image size | 0 | | | | 10 MB | not measured |
 
 Failed requests in flight on a killed or frozen instance: 3.
 ";

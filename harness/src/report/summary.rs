@@ -205,7 +205,7 @@ mod tests {
         let mut report = example();
         assert_eq!(
             report.sentence(),
-            "2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: instance killed -> last error."
+            "2 of 3 failed: kill, rejoin, 1 skipped. Objectives missed: killed -> last error."
         );
         report.runs = 2;
         report.scenarios[1].run = 2;

@@ -90,21 +90,21 @@ impl Objective {
         }
     }
 
-    /// The name in tables.
+    /// The name in tables, at most 24 characters, so that a row fits a terminal of 80 columns.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Ready => "last container started -> all instances answer on every path",
-            Self::Up => "program started -> ready, image cached",
-            Self::Join => "instance added -> its first answer",
-            Self::FailedOnStop => "failed during a graceful stop",
-            Self::FailedOnRollingRestart => "failed during a rolling restart",
-            Self::FailedOnScale => "failed while scaling up and down",
-            Self::KillToLastError => "instance killed -> last error",
-            Self::FreezeToLastError => "instance frozen -> last error",
-            Self::HealToConvergence => "partition healed -> all views agree",
-            Self::Rejoin => "instance runs again -> it answers",
-            Self::Memory => "resident memory of an idle sidecar",
-            Self::Image => "size of the image",
+            Self::Ready => "last start -> all answer",
+            Self::Up => "harness start -> ready",
+            Self::Join => "new instance -> answers",
+            Self::FailedOnStop => "failed: graceful stop",
+            Self::FailedOnRollingRestart => "failed: rolling restart",
+            Self::FailedOnScale => "failed: scaling",
+            Self::KillToLastError => "killed -> last error",
+            Self::FreezeToLastError => "frozen -> last error",
+            Self::HealToConvergence => "healed -> views agree",
+            Self::Rejoin => "restarted -> answers",
+            Self::Memory => "memory of idle sidecar",
+            Self::Image => "image size",
         }
     }
 
@@ -151,15 +151,15 @@ impl Objective {
         self.unit().shown(value)
     }
 
-    /// The limit as text: `none`, or `at most` and the value.
+    /// The limit as text, without needless decimals.
     pub fn limit_text(self) -> String {
         const SECOND: u64 = 1_000_000;
         match (self.unit(), self.limit()) {
-            (_, Value(0)) => "none".to_owned(),
-            (Unit::Time, Value(limit)) if limit % SECOND == 0 => format!("at most {} s", limit / SECOND),
-            (Unit::Size, Value(limit)) if limit % MEGABYTE == 0 => format!("at most {} MB", limit / MEGABYTE),
-            (Unit::Memory, Value(limit)) if limit % 1024 == 0 => format!("at most {} MiB", limit / 1024),
-            (_, limit) => format!("at most {}", self.shown(limit)),
+            (_, Value(0)) => "0".to_owned(),
+            (Unit::Time, Value(limit)) if limit % SECOND == 0 => format!("{} s", limit / SECOND),
+            (Unit::Size, Value(limit)) if limit % MEGABYTE == 0 => format!("{} MB", limit / MEGABYTE),
+            (Unit::Memory, Value(limit)) if limit % 1024 == 0 => format!("{} MiB", limit / 1024),
+            (_, limit) => self.shown(limit),
         }
     }
 }
