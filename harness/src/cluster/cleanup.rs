@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::engine::owner::{Life, Owner};
+use crate::engine::owner::{Owner, ProcessState};
 use crate::engine::{Engine, EngineError, label};
 use crate::wait;
 
@@ -82,7 +82,7 @@ pub struct Leftover {
 /// The leftovers among resources with these labels, grouped by run.
 fn leftovers<'a>(labels: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec<Leftover> {
     let ended = |text: &String| match text.parse() {
-        Ok(Owner::Process(process)) => process.life() == Life::Ended,
+        Ok(Owner::Process(process)) => process.state() == ProcessState::Ended,
         Ok(Owner::Detached) | Err(_) => false,
     };
     let mut runs: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();

@@ -27,7 +27,7 @@ pub struct Process {
 
 /// Whether a process is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum ProcessState {
     /// It runs.
     Running,
     /// It has ended.
@@ -52,14 +52,14 @@ impl Process {
     }
 
     /// Whether it is still running.
-    pub fn life(&self) -> Life {
+    pub fn state(&self) -> ProcessState {
         if self.system != system() {
-            return Life::Elsewhere;
+            return ProcessState::Elsewhere;
         }
         if started(self.pid).is_some_and(|started| started == self.started) {
-            Life::Running
+            ProcessState::Running
         } else {
-            Life::Ended
+            ProcessState::Ended
         }
     }
 }
@@ -130,22 +130,22 @@ mod tests {
     #[test]
     fn this_process_runs_and_an_earlier_one_with_its_id_has_ended() {
         let this = Process::this();
-        assert_eq!(this.life(), Life::Running);
+        assert_eq!(this.state(), ProcessState::Running);
         assert_eq!(
             Process {
                 started: "1".to_owned(),
                 ..this.clone()
             }
-            .life(),
-            Life::Ended
+            .state(),
+            ProcessState::Ended
         );
         assert_eq!(
             Process {
                 system: "elsewhere".to_owned(),
                 ..this
             }
-            .life(),
-            Life::Elsewhere
+            .state(),
+            ProcessState::Elsewhere
         );
     }
 

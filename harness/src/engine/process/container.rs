@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::super::{Action, Container, ContainerSpec, END_WITH_STDIN, EngineError, ProcessMemory};
 use super::loopback::{Node, discovery_file};
 use super::record::{Record, milliseconds};
-use super::store::{self, entries, random_id};
+use super::store::{entries, random_id};
 use super::{Core, Processes, failed, labelled, tree};
 
 impl Processes {
@@ -180,9 +180,9 @@ impl Core {
             environment: service.environment,
             ports,
             lifeline: spec.lifeline,
-            made: milliseconds(SystemTime::now()),
+            created_at: milliseconds(SystemTime::now()),
         };
-        store::write(&fresh.join("container.json"), &record)?;
+        self.store.write(&fresh.join("container.json"), &record)?;
         fs::rename(fresh, &home.0)?;
         self.events.emit(&id, &record, Action::Create);
         Ok(id)

@@ -107,24 +107,20 @@ impl Core {
                 labels: changes.iter().filter_map(|line| label_of(line)).collect(),
                 size: tar.len() as u64,
             };
-            store::write(&fresh.join("image.json"), &about)?;
+            self.store.write(&fresh.join("image.json"), &about)?;
             fs::rename(fresh, directory)?;
         }
         let named = Named {
             name: name.to_owned(),
             id,
         };
-        store::write(&self.name_file(name), &named)
+        self.store.write(&self.name_file(name), &named)
     }
 
     fn remove_outdated(&self) -> io::Result<()> {
         let _lock = self.store.lock()?;
         let mut used: Vec<String> = Vec::new();
-        for (name, file) in entries(&self.store.names())? {
-            // The temporary file of a killed process.
-            if name.contains('.') {
-                continue;
-            }
+        for (_, file) in entries(&self.store.names())? {
             used.extend(store::read::<Named>(&file)?.map(|named| named.id));
         }
         for (_, record) in self.records()? {

@@ -72,7 +72,7 @@ impl Reader {
             let read = move || {
                 // Checked before the log is read, so that everything written before the run's end is read.
                 let running = options.follow && home.run()?.is_some_and(|run| run.shell().is_some());
-                let timestamps = || options.timestamps.then(|| Timestamps::new(record.made));
+                let timestamps = || options.timestamps.then(|| Timestamps::new(record.created_at));
                 let fresh = || Log::new(&home, timestamps());
                 let mut log = log.unwrap_or_else(fresh);
                 let (lines, at_end) = log.read(tail, !running)?;

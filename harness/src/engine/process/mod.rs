@@ -13,21 +13,26 @@
 //! networks/ID/network.json       a /24 of 127.0.0.0/8; last.json has the address assigned last
 //! containers/ID/container.json   the container's settings
 //!               etc/             its config files, rewritten for its address (loopback.rs)
-//!               run.json         its current or last run: mark, first process, start time
+//!               run.json         its current or last run: mark, shell, start time
 //!               log              the output of its processes
 //!               exit_code        of its last run
-//! tmp/                           directories that are being written or removed
+//! tmp/                           files and directories that are being written or removed
 //! ```
 //!
-//! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`, so that the code
-//! is known even if the harness has ended. All processes of a run have the run's mark in their environment, by which
-//! any harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell, which
-//! is identified by process id and start time, is running. A task of the harness process that started it waits for the
-//! shell, kills the remaining processes of the run, and holds the sidecar's standard input open if it has a lifeline.
+//! **Processes.** `start` spawns a shell that runs the sidecar and writes its exit code to `exit_code`, so that the
+//! code is known even if the harness has ended. All processes of a run have the run's mark in their environment, by
+//! which any harness process finds and signals them (`tree.rs`, `signals.rs`). A container is running while its shell,
+//! which is identified by process id and start time, is running. A task of the harness process that started it waits
+//! for the shell, kills the remaining processes of the run, and holds the sidecar's standard input open if it has a
+//! lifeline.
 //!
-//! **kill -9.** A directory is filled under `tmp` and renamed to its final path, and renamed to `tmp` before it is
-//! removed; files are replaced by renaming; the next opening of the state empties `tmp`. If a harness is killed, its
-//! lifelines close and its sidecars stop; detached sidecars keep running, and a later `down` finds them.
+//! **kill -9.** Files and directories are written under `tmp` and renamed to their final path, and a directory is
+//! renamed to `tmp` before it is removed; the next opening of the state empties `tmp`. Exit codes and logs are written
+//! in place. If a harness is killed, its lifelines close and its sidecars stop; then its watchdog process
+//! (`cli/watchdog.rs`) removes its containers and networks. If the watchdog is killed too, the next command that starts
+//! or removes a mesh does that (`cluster::cleanup::sweep`). Detached sidecars keep running, and a later `down` finds
+//! them. A harness that is killed after it spawned a shell and before it wrote `run.json` leaves a run that `start` and
+//! `stop` do not know; `remove` finds and kills its processes by the mark, which begins with the container's id.
 //!
 //! **Logs and events.** A log is a file that readers follow by polling. Events stay in the memory of the process that
 //! caused them (`events.rs`); other processes do not receive them.

@@ -93,7 +93,7 @@ impl Core {
             .ok_or_else(|| io::Error::other("all networks of 127.0.0.0/8 are taken"))?;
         let fresh = self.store.fresh()?;
         let record = Record { name, labels, prefix };
-        store::write(&fresh.join("network.json"), &record)?;
+        self.store.write(&fresh.join("network.json"), &record)?;
         let id = random_id();
         fs::rename(fresh, self.store.networks().join(&id))?;
         Ok(id)
@@ -143,7 +143,7 @@ impl Core {
             .chain(NODES)
             .find(|node| free(Ipv4Addr::new(a, b, c, *node)))
             .ok_or_else(|| io::Error::other("all addresses of the network are taken"))?;
-        store::write(&file, &found)?;
+        self.store.write(&file, &found)?;
         Ok(Some(Ipv4Addr::new(a, b, c, found)))
     }
 }

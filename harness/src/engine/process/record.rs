@@ -1,4 +1,5 @@
-//! The stored records of a container and of its current or last run.
+//! The stored records of a container and of its current or last run. Names on disk stay as they are: harnesses of
+//! several versions share the directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::owner::{Life, Owner, Process};
+use super::super::owner::{Owner, Process, ProcessState};
 use super::super::{Container, EngineError};
 use super::status::Status;
 use super::store::{self, entries};
@@ -38,7 +39,8 @@ pub(super) struct Record {
     /// Whether the harness process that starts it holds its standard input open.
     pub(super) lifeline: bool,
     /// Creation time in milliseconds since 1970.
-    pub(super) made: u64,
+    #[serde(rename = "made")]
+    pub(super) created_at: u64,
 }
 
 /// The record of one run of a container, written when it is started.
@@ -47,24 +49,26 @@ pub(super) struct Run {
     /// The value of [`MARK`](super::tree::MARK) in the environment of all its processes.
     pub(super) mark: String,
     /// The shell, in the form of an owner's label.
-    first: String,
+    #[serde(rename = "first")]
+    shell: String,
     /// Start time in milliseconds since 1970.
-    began: u64,
+    #[serde(rename = "began")]
+    started_at: u64,
 }
 
 impl Run {
     pub(super) fn new(mark: String, shell: Process) -> Self {
         Self {
             mark,
-            first: Owner::Process(shell).to_string(),
-            began: milliseconds(SystemTime::now()),
+            shell: Owner::Process(shell).to_string(),
+            started_at: milliseconds(SystemTime::now()),
         }
     }
 
     /// The process id of the shell; `None` if the run has ended.
     pub(super) fn shell(&self) -> Option<u32> {
-        match self.first.parse() {
-            Ok(Owner::Process(process)) if process.life() == Life::Running => Some(process.pid),
+        match self.shell.parse() {
+            Ok(Owner::Process(process)) if process.state() == ProcessState::Running => Some(process.pid),
             _ => None,
         }
     }
@@ -89,11 +93,11 @@ impl Home {
     }
 
     pub(super) fn run(&self) -> io::Result<Option<Run>> {
-        store::read(&self.0.join("run.json"))
+        store::read(&self.run_file())
     }
 
-    pub(super) fn set_run(&self, run: &Run) -> io::Result<()> {
-        store::write(&self.0.join("run.json"), run)
+    pub(super) fn run_file(&self) -> PathBuf {
+        self.0.join("run.json")
     }
 
     /// The exit code of the last run and when it was written.
@@ -150,7 +154,7 @@ impl Core {
             None => Status::Created,
             Some(run) => match run.shell() {
                 Some(shell) => Status::Up {
-                    since: run.began,
+                    since: run.started_at,
                     paused: tree::look(shell).is_some_and(|process| process.stat.stopped),
                 },
                 None => Status::Exited(home.ended().map(|(code, at)| (code, milliseconds(at)))),

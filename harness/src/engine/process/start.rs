@@ -121,7 +121,7 @@ impl Core {
             .ok_or_else(|| io::Error::other("it ended at once"))?;
         tree::await_mark(shell.pid, &mark);
         let run = Run::new(mark, shell);
-        home.set_run(&run)?;
+        self.store.write(&home.run_file(), &run)?;
         self.events.start(id, record, &run.mark);
         Ok((child, run))
     }

@@ -1,5 +1,5 @@
-//! The state directory. All changes are atomic for readers: directories are filled under `tmp` and renamed to their
-//! final path, files are replaced by renaming.
+//! The state directory. Changes are atomic for readers: directories and files are written under `tmp` and renamed to
+//! their final path. Only logs and exit codes are written in place, by a run's shell or after its end.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -49,7 +49,11 @@ impl Store {
             let _lock = store.lock()?;
             // Writers hold the lock, so these are the leftovers of a killed process.
             for (_, left) in entries(&store.root.join("tmp"))? {
-                fs::remove_dir_all(left)?;
+                if left.is_dir() {
+                    fs::remove_dir_all(left)?;
+                } else {
+                    fs::remove_file(left)?;
+                }
             }
             Ok(())
         };
@@ -87,14 +91,26 @@ impl Store {
     /// Creates an empty directory under `tmp`, to be filled and then renamed to its final path. The caller holds the
     /// lock.
     pub(super) fn fresh(&self) -> io::Result<PathBuf> {
-        let directory = self.root.join("tmp").join(random_id());
+        let directory = self.temporary();
         fs::create_dir(&directory)?;
         Ok(directory)
     }
 
+    /// Writes a JSON file, atomically for readers. The caller holds the lock.
+    pub(super) fn write<T: Serialize>(&self, path: &Path, value: &T) -> io::Result<()> {
+        let temporary = self.temporary();
+        fs::write(&temporary, serde_json::to_vec(value)?)?;
+        fs::rename(temporary, path)
+    }
+
+    /// A new path under `tmp`.
+    fn temporary(&self) -> PathBuf {
+        self.root.join("tmp").join(random_id())
+    }
+
     /// Removes a directory, atomically for readers. The caller holds the lock.
     pub(super) fn discard(&self, directory: &Path) -> io::Result<()> {
-        let aside = self.root.join("tmp").join(random_id());
+        let aside = self.temporary();
         match fs::rename(directory, &aside) {
             Ok(()) => fs::remove_dir_all(aside),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -138,13 +154,6 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     };
     let named = |error: serde_json::Error| io::Error::other(format!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).map(Some).map_err(named)
-}
-
-/// Writes a JSON file atomically.
-pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let temporary = path.with_extension(random_id());
-    fs::write(&temporary, serde_json::to_vec(value)?)?;
-    fs::rename(temporary, path)
 }
 
 #[cfg(test)]
@@ -192,24 +201,34 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_was_never_finished_is_removed_at_the_next_opening() {
+    fn what_was_never_finished_is_removed_at_the_next_opening() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("state");
         let store = opened(&root).unwrap();
-        let left = store.fresh().unwrap();
-        fs::write(left.join("half"), "").unwrap();
+        let directory = store.fresh().unwrap();
+        fs::write(directory.join("half"), "").unwrap();
+        // As a writer that is killed before it renames.
+        let file = dir.path().join("state/names/name");
+        fs::create_dir(&file).unwrap();
+        store.write(&file, &5_u32).unwrap_err();
+        assert_eq!(entries(&root.join("tmp")).unwrap().len(), 2);
         opened(&root).unwrap();
-        assert!(!left.exists());
+        assert_eq!(entries(&root.join("tmp")).unwrap(), []);
+        assert_eq!(
+            entries(&root.join("names")).unwrap().len(),
+            1,
+            "nothing is left beside the file"
+        );
     }
 
     #[test]
     fn a_missing_file_has_no_value_and_a_malformed_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("value.json");
+        let store = opened(&dir.path().join("state")).unwrap();
+        let path = store.containers().join("value.json");
         assert_eq!(read::<u32>(&path).unwrap(), None);
-        write(&path, &5_u32).unwrap();
+        store.write(&path, &5_u32).unwrap();
         assert_eq!(read::<u32>(&path).unwrap(), Some(5));
-        assert_eq!(entries(dir.path()).unwrap().len(), 1, "no temporary file is left");
         fs::write(&path, "{").unwrap();
         assert!(read::<u32>(&path).unwrap_err().to_string().contains("value.json"));
     }
