@@ -56,7 +56,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
     let mut status = match verdict {
         Verdict::Held => TestCaseStatus::success(),
         Verdict::Failed { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Verdict::Broken { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Error { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         Verdict::Skipped { .. } => TestCaseStatus::skipped(),
     };
     match verdict {
@@ -64,7 +64,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
         Verdict::Skipped { reason } => {
             status.set_message(reason);
         }
-        Verdict::Failed { message } | Verdict::Broken { message } => {
+        Verdict::Failed { message } | Verdict::Error { message } => {
             // The attribute is a headline; the description has the whole message.
             status
                 .set_message(message.lines().next().unwrap_or_default().trim())
@@ -127,7 +127,7 @@ fn objectives(report: &Report, class: &str) -> Option<TestCase> {
 /// An interrupted suite reports an error: its remaining scenarios are skipped, and skips alone look like success.
 fn interruption(report: &Report, class: &str) -> Option<TestCase> {
     let message = "the suite was interrupted".to_owned();
-    let interrupted = || TestCase::new("interrupted", status(&Verdict::Broken { message }));
+    let interrupted = || TestCase::new("interrupted", status(&Verdict::Error { message }));
     let mut case = report.interrupted.then(interrupted)?;
     case.set_classname(class);
     Some(case)

@@ -23,7 +23,7 @@ pub fn markdown(report: &Report) -> String {
         let note = match &outcome.verdict {
             Verdict::Held => &outcome.about,
             Verdict::Skipped { reason } => reason,
-            Verdict::Failed { message } | Verdict::Broken { message } => message,
+            Verdict::Failed { message } | Verdict::Error { message } => message,
         };
         let _ = writeln!(
             text,
@@ -35,7 +35,7 @@ pub fn markdown(report: &Report) -> String {
         );
     }
     for outcome in &report.scenarios {
-        if let Verdict::Failed { message } | Verdict::Broken { message } = &outcome.verdict {
+        if let Verdict::Failed { message } | Verdict::Error { message } = &outcome.verdict {
             let fence = fence(message);
             let _ = write!(
                 text,
@@ -80,7 +80,7 @@ fn sign(verdict: &Verdict) -> &'static str {
         Verdict::Held => "✔ held",
         Verdict::Failed { .. } => "✘ failed",
         Verdict::Skipped { .. } => "skipped",
-        Verdict::Broken { .. } => "⚠ broken",
+        Verdict::Error { .. } => "⚠ broken",
     }
 }
 

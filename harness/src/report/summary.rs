@@ -76,7 +76,7 @@ impl Report {
     /// the environment prevented a check; 130 if the suite was interrupted, whatever it found before.
     pub fn exit_code(&self) -> u8 {
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
-        let broken = self.count(|verdict| matches!(verdict, Verdict::Broken { .. }));
+        let broken = self.count(|verdict| matches!(verdict, Verdict::Error { .. }));
         if self.interrupted {
             Error::Interrupted.exit_code()
         } else if failed > 0 || !self.measured.missed().is_empty() {
@@ -95,7 +95,7 @@ impl Report {
         let bad: Vec<String> = self
             .scenarios
             .iter()
-            .filter(|outcome| matches!(outcome.verdict, Verdict::Failed { .. } | Verdict::Broken { .. }))
+            .filter(|outcome| matches!(outcome.verdict, Verdict::Failed { .. } | Verdict::Error { .. }))
             .map(|outcome| self.name(outcome))
             .collect();
         let counted = self.counted(ran);
@@ -171,7 +171,7 @@ pub(super) fn example() -> Report {
             outcome(
                 "rejoin",
                 30,
-                Verdict::Broken {
+                Verdict::Error {
                     message: "the engine went away".to_owned(),
                 },
             ),

@@ -104,7 +104,7 @@ impl Trial {
     /// Evaluates the trial.
     pub fn finding(&self) -> Finding {
         let broken = self.results.iter().find_map(|outcome| match &outcome.verdict {
-            Verdict::Broken { message } => Some(format!("{}: {}", outcome.name, line(message))),
+            Verdict::Error { message } => Some(format!("{}: {}", outcome.name, line(message))),
             _ => None,
         });
         if let Some(message) = broken {
@@ -139,7 +139,7 @@ impl Trial {
                 Verdict::Held => ("green", String::new()),
                 Verdict::Failed { message } => ("red", line(message)),
                 Verdict::Skipped { reason } => ("skipped", line(reason)),
-                Verdict::Broken { message } => ("unknown", line(message)),
+                Verdict::Error { message } => ("unknown", line(message)),
             };
             [failpoint, &outcome.name, verdict, &message]
                 .map(str::to_owned)

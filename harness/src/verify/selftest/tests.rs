@@ -20,7 +20,7 @@ fn failed() -> Verdict {
 }
 
 fn environment_error() -> Verdict {
-    Verdict::Broken {
+    Verdict::Error {
         message: "no engine".to_owned(),
     }
 }

@@ -51,7 +51,7 @@ impl Context {
                 if mesh_failed {
                     Verdict::Failed { message }
                 } else {
-                    Verdict::Broken { message }
+                    Verdict::Error { message }
                 }
             }
         };
@@ -63,7 +63,7 @@ impl Context {
             (Err(error), Verdict::Failed { message }) => Verdict::Failed {
                 message: format!("{message}\n  some resources could not be removed: {error}"),
             },
-            (Err(error), _) => Verdict::Broken {
+            (Err(error), _) => Verdict::Error {
                 message: error.to_string(),
             },
         }

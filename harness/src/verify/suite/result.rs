@@ -33,7 +33,7 @@ pub enum Verdict {
         reason: String,
     },
     /// The machine or the engine prevented the check: nothing is known about the mesh.
-    Broken {
+    Error {
         /// The environment's error.
         message: String,
     },
@@ -46,7 +46,7 @@ impl Verdict {
             Self::Held => "held",
             Self::Failed { .. } => "failed",
             Self::Skipped { .. } => "skipped",
-            Self::Broken { .. } => "broken",
+            Self::Error { .. } => "broken",
         }
     }
 
@@ -54,7 +54,7 @@ impl Verdict {
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Held => None,
-            Self::Failed { message } | Self::Broken { message } => Some(message),
+            Self::Failed { message } | Self::Error { message } => Some(message),
             Self::Skipped { reason } => Some(reason),
         }
     }

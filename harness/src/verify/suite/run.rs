@@ -41,7 +41,7 @@ impl SuiteResult {
             about: about.to_owned(),
             run,
             took: Duration::ZERO,
-            verdict: Verdict::Broken {
+            verdict: Verdict::Error {
                 message: error.to_string(),
             },
         });
@@ -100,7 +100,7 @@ impl Suite<'_> {
     /// Why no further scenario can run after this verdict; `None` if it can.
     fn ends(&self, verdict: &Verdict, scenario: &Scenario) -> Option<String> {
         match verdict {
-            Verdict::Broken { .. } => Some(format!("the environment failed, see {}", scenario.name)),
+            Verdict::Error { .. } => Some(format!("the environment failed, see {}", scenario.name)),
             Verdict::Failed { .. } if self.keep => {
                 Some(format!("{} failed and its mesh was kept", scenario.name))
             }
@@ -139,7 +139,7 @@ fn outcome(scenario: &Scenario, run: usize, took: Duration, verdict: Verdict) ->
 }
 
 fn is_bad(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Failed { .. } | Verdict::Broken { .. })
+    matches!(verdict, Verdict::Failed { .. } | Verdict::Error { .. })
 }
 
 fn skipped(reason: &str) -> Verdict {
@@ -153,7 +153,7 @@ fn report_progress(scenario: &Scenario, title: &str, verdict: &Verdict, progress
     match verdict {
         Verdict::Held => progress.done(scenario.about),
         Verdict::Skipped { reason } => progress.say(&format!("{title}: skipped: {reason}")),
-        Verdict::Failed { message } | Verdict::Broken { message } => {
+        Verdict::Failed { message } | Verdict::Error { message } => {
             progress.failed();
             progress.say(&format!("{title} does not hold: {}\n{message}", scenario.about));
         }
@@ -239,7 +239,7 @@ mod tests {
         let ends = |keep, verdict| suite(true, false, keep).ends(&verdict, &one).is_some();
         assert!(!ends(false, Verdict::Failed { message: message() }));
         assert!(ends(true, Verdict::Failed { message: message() }));
-        assert!(ends(false, Verdict::Broken { message: message() }));
+        assert!(ends(false, Verdict::Error { message: message() }));
         assert!(!ends(true, Verdict::Held) && !ends(true, skipped("")));
     }
 }
