@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion};
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::membership::Membership;
 use sidecar::mesh::protocol::peer::{PeerEvent, Source};
-use sidecar::mesh::wire::{Datagram, DatagramKind, ExchangeKind, Node, Request};
+use sidecar::mesh::wire::{Datagram, DatagramKind, Dropped, ExchangeKind, Node, Request};
 
 /// Nodes of the meshes.
 const SIZES: [u16; 3] = [5, 100, 1000];
@@ -63,7 +63,9 @@ fn list(criterion: &mut Criterion) {
         });
         let body = Request::Nodes(membership.states()).body();
         bench.bench_function(BenchmarkId::new("read", size), |bencher| {
-            bencher.iter(|| Request::parse(ExchangeKind::Nodes, black_box(&body)).unwrap());
+            bencher.iter(|| {
+                Request::parse(ExchangeKind::Nodes, black_box(&body), &mut Dropped::default()).unwrap()
+            });
         });
     }
     bench.finish();
