@@ -57,9 +57,9 @@ pub struct ServerView {
     pub checks: Checks,
 }
 
-/// The quality of an endpoint as a candidate; only those with the best standing are picked.
+/// The priority of an endpoint as a candidate; only those with the highest are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Priority {
     /// Up, but a connection to it failed after its last health check.
     Ejected,
     /// Up.
@@ -90,14 +90,14 @@ impl wrr::Weighted for Endpoint {
 }
 
 impl Endpoint {
-    /// Its standing for a connection's next pick; `None` if it is not a candidate.
-    pub(super) fn standing(&self, tried: &Tried) -> Option<Standing> {
+    /// Its priority for a connection's next pick; `None` if it is not a candidate.
+    pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
         if !self.health.is_up() || self.weight == 0 || tried.contains(self.server.address()) {
             None
         } else if self.ejected {
-            Some(Standing::Ejected)
+            Some(Priority::Ejected)
         } else {
-            Some(Standing::Good)
+            Some(Priority::Good)
         }
     }
 

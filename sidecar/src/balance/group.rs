@@ -12,7 +12,7 @@ pub use self::lease::{FailedLease, Lease};
 use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::connect_latency::{ConnectLatency, ConnectTimes};
 use super::counters::Counters;
-use super::endpoint::{Endpoint, Standing, Tried};
+use super::endpoint::{Endpoint, Priority, Tried};
 use super::health_check::{CheckConfig, CheckOutcome};
 use super::selection::Method;
 use super::server::Server;
@@ -114,10 +114,10 @@ impl ServerGroup {
         Some(Lease::new(Arc::clone(self), Arc::clone(&endpoint.server)))
     }
 
-    /// The standing of its best candidate.
-    pub(super) fn standing(&self, tried: &Tried) -> Option<Standing> {
+    /// The priority of its best candidate.
+    pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
         let state = self.state();
-        state.endpoints.iter().filter_map(|e| e.standing(tried)).max()
+        state.endpoints.iter().filter_map(|e| e.priority(tried)).max()
     }
 
     /// Makes a server the last choice until a health check passes.

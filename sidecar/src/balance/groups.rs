@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::endpoint::{Standing, Tried};
+use super::endpoint::{Priority, Tried};
 use super::error::AttachError;
 use super::group::{Lease, ServerGroup};
 use super::wrr;
@@ -30,8 +30,8 @@ struct Attached {
     weight: u32,
     /// Its current weight in the weighted round robin over the groups ([`wrr`]).
     current_weight: i64,
-    /// The standing of its best candidate, as of the current pick.
-    standing: Option<Standing>,
+    /// The priority of its best candidate, as of the current pick.
+    priority: Option<Priority>,
     /// Whether it was eligible when a connection last made its first pick.
     was_eligible: bool,
 }
@@ -81,7 +81,7 @@ impl ServerGroups {
             group,
             weight,
             current_weight: 0,
-            standing: None,
+            priority: None,
             was_eligible: false,
         });
         Ok(())
@@ -122,11 +122,11 @@ impl ServerGroups {
         attached.iter().map(view).collect()
     }
 
-    /// Picks a server for a client: the group by smooth weighted round robin among those whose best candidate has the best
-    /// standing, the server by that group's method. `None` if no group has a candidate.
+    /// Picks a server for a client: the group by smooth weighted round robin among those whose best candidate has the
+    /// highest priority, the server by that group's method. `None` if no group has a candidate.
     pub fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease> {
         let mut attached = self.attached();
-        // A group's last candidate may disappear between `standing` and `pick`: then another group is picked.
+        // A group's last candidate may disappear between `priority` and `pick`: then another group is picked.
         for _ in 0..=attached.len() {
             let group = Self::next_group(&mut attached, tried)?;
             if let Some(lease) = group.pick(client, tried) {
@@ -138,24 +138,24 @@ impl ServerGroups {
 
     fn next_group<'a>(attached: &'a mut [Attached], tried: &Tried) -> Option<&'a Arc<ServerGroup>> {
         for one in &mut *attached {
-            one.standing = if one.weight == 0 {
+            one.priority = if one.weight == 0 {
                 None
             } else {
-                one.group.standing(tried)
+                one.group.priority(tried)
             };
         }
-        let best = attached.iter().filter_map(|a| a.standing).max()?;
+        let best = attached.iter().filter_map(|a| a.priority).max()?;
         if tried.is_empty() {
             let mut changed = false;
             for one in &mut *attached {
-                let eligible = one.standing == Some(best);
+                let eligible = one.priority == Some(best);
                 changed |= std::mem::replace(&mut one.was_eligible, eligible) != eligible;
             }
             if changed {
                 wrr::restart(attached);
             }
         }
-        let index = wrr::next(attached, |a| a.standing == Some(best))?;
+        let index = wrr::next(attached, |a| a.priority == Some(best))?;
         Some(&attached[index].group)
     }
 

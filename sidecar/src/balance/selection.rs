@@ -48,10 +48,10 @@ impl fmt::Display for Method {
 }
 
 impl Method {
-    /// Selects one of the candidates with the best standing, by its index.
+    /// Selects one of the candidates with the highest priority, by its index.
     pub(super) fn select(self, endpoints: &mut [Endpoint], client: IpAddr, tried: &Tried) -> Option<usize> {
-        let best = endpoints.iter().filter_map(|e| e.standing(tried)).max()?;
-        let eligible = |e: &Endpoint| e.standing(tried) == Some(best);
+        let best = endpoints.iter().filter_map(|e| e.priority(tried)).max()?;
+        let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
         match self {
             Self::Wrr => wrr::next(endpoints, eligible),
             Self::Wlc => {
