@@ -19,8 +19,8 @@ pub(super) struct Statement {
     pub(super) resource: Resource,
     /// Empty if the action is to list.
     pub(super) name: String,
-    /// The places, from the nearest to the outermost.
-    pub(super) places: Vec<(Resource, String)>,
+    /// The parents, from the nearest to the outermost.
+    pub(super) parents: Vec<(Resource, String)>,
     /// Keys with a word for each of their JSON fields.
     pub(super) keys: Vec<(Key, Vec<String>)>,
 }
@@ -29,8 +29,8 @@ impl Statement {
     pub(super) fn words(&self) -> String {
         let Self { action, resource, .. } = self;
         let mut words = vec![action.to_string(), resource.to_string(), self.name.clone()];
-        for (place, name) in &self.places {
-            words.extend([action.prepositions()[0], place.word(), name].map(str::to_owned));
+        for (parent, name) in &self.parents {
+            words.extend([action.prepositions()[0], parent.word(), name].map(str::to_owned));
         }
         for (key, values) in &self.keys {
             match key.off {
@@ -117,15 +117,16 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
     words.prop_map(ordered).boxed()
 }
 
-/// A resource and each of its places.
-fn places(
+/// A resource and each of its parents.
+fn parents(
     resources: impl Iterator<Item = Resource>,
 ) -> impl Strategy<Value = (Resource, Vec<(Resource, String)>)> {
-    let each = resources.flat_map(|resource| resource.places().iter().map(move |places| (resource, *places)));
-    select(each.collect::<Vec<_>>()).prop_flat_map(|(resource, places)| {
-        let named = places.iter().map(|place| match place {
-            Resource::BindServer => (Just(*place), address().boxed()),
-            _ => (Just(*place), name().boxed()),
+    let each =
+        resources.flat_map(|resource| resource.parents().iter().map(move |parents| (resource, *parents)));
+    select(each.collect::<Vec<_>>()).prop_flat_map(|(resource, parents)| {
+        let named = parents.iter().map(|parent| match parent {
+            Resource::BindServer => (Just(*parent), address().boxed()),
+            _ => (Just(*parent), name().boxed()),
         });
         (Just(resource), named.collect::<Vec<_>>())
     })
@@ -136,7 +137,7 @@ fn statement(
     resources: impl Iterator<Item = Resource>,
     keys: fn(Action, Resource) -> BoxedStrategy<Vec<Key>>,
 ) -> impl Strategy<Value = Statement> {
-    (select(actions), places(resources), name()).prop_flat_map(move |(action, (resource, places), name)| {
+    (select(actions), parents(resources), name()).prop_flat_map(move |(action, (resource, parents), name)| {
         let values = keys(action, resource).prop_flat_map(|keys| {
             let values = keys.into_iter().map(|key| (Just(key), words(key)));
             values.collect::<Vec<_>>()
@@ -145,7 +146,7 @@ fn statement(
             action,
             resource,
             name: name.clone(),
-            places: places.clone(),
+            parents: parents.clone(),
             keys,
         })
     })

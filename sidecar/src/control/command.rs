@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::error::CommandError;
-use super::resources::{Add, Args, Config, Id, Place, READ_ONLY, Resource, UNCHANGEABLE, Update, check_name};
+use super::resources::{
+    Add, Args, Config, Id, Parent, READ_ONLY, Resource, UNCHANGEABLE, Update, check_name,
+};
 use super::running::ListenerName;
 use super::sentence::{Action, Sentence};
 use super::sessions::SessionPattern;
@@ -37,8 +39,8 @@ pub enum Command {
     List {
         /// Their kind.
         resource: Resource,
-        /// The places that they are in, from the nearest to the outermost.
-        places: Vec<Place>,
+        /// The parents that they are in, from the nearest to the outermost.
+        parents: Vec<Parent>,
         /// Whether to list a line about each, instead of only its name or the number of them.
         detail: bool,
     },
@@ -64,16 +66,16 @@ impl Command {
             action,
             resource,
             name,
-            places,
+            parents,
             keys,
             flags,
         } = Sentence::parse(words)?;
         check_action(action, resource)?;
-        let resource = resource.in_places(action.word(), action.prepositions()[0], &places)?;
+        let resource = resource.in_parents(action.word(), action.prepositions()[0], &parents)?;
         let mut args = Args {
             resource,
             name: name.clone(),
-            place: places.first().map(|place| place.name.clone()),
+            parent: parents.first().map(|parent| parent.name.clone()),
             keys,
             flags,
         };
@@ -81,13 +83,13 @@ impl Command {
             Action::Add => Self::Add(resource.parse_add(&mut args)?),
             Action::Update => Self::Update(resource.parse_update(&mut args)?),
             Action::Remove | Action::ForceRemove => {
-                Self::remove(resource, name, &places, action == Action::ForceRemove)?
+                Self::remove(resource, name, &parents, action == Action::ForceRemove)?
             }
             Action::List | Action::ListDetail => {
-                check_addresses(&places)?;
+                check_addresses(&parents)?;
                 Self::List {
                     resource,
-                    places,
+                    parents,
                     detail: action == Action::ListDetail,
                 }
             }
@@ -110,7 +112,7 @@ impl Command {
     pub(super) fn remove(
         resource: Resource,
         name: String,
-        places: &[Place],
+        parents: &[Parent],
         force: bool,
     ) -> Result<Self, CommandError> {
         let action = if force {
@@ -122,14 +124,14 @@ impl Command {
         if resource == Resource::Session {
             return Ok(Self::RemoveSessions {
                 which: session_pattern(&name)?,
-                listener: ListenerName::of(places),
+                listener: ListenerName::of(parents),
             });
         }
         check_name(resource, &name)?;
         let id = Id {
             resource,
             name,
-            place: places.first().map(|place| place.name.clone()),
+            parent: parents.first().map(|parent| parent.name.clone()),
         };
         Ok(Self::Remove { id, force })
     }
@@ -167,13 +169,13 @@ impl fmt::Display for Command {
             }
             Self::List {
                 resource,
-                places,
+                parents,
                 detail,
             } => {
                 let action = if *detail { Action::ListDetail } else { Action::List };
                 write!(f, "{action} {resource}")?;
-                let mut places = places.iter();
-                places.try_for_each(|Place { resource, name }| write!(f, " in {resource} {name}"))
+                let mut parents = parents.iter();
+                parents.try_for_each(|Parent { resource, name }| write!(f, " in {resource} {name}"))
             }
         }
     }
@@ -201,11 +203,13 @@ fn session_pattern(text: &str) -> Result<SessionPattern, CommandError> {
     })
 }
 
-/// Checks the names of places that are addresses.
-fn check_addresses(places: &[Place]) -> Result<(), CommandError> {
-    let bound = places.iter().find(|place| place.resource == Resource::BindServer);
+/// Checks the names of parents that are addresses.
+fn check_addresses(parents: &[Parent]) -> Result<(), CommandError> {
+    let bound = parents
+        .iter()
+        .find(|parent| parent.resource == Resource::BindServer);
     match bound {
-        Some(Place { name, .. }) if SocketAddr::parse(name).is_none() => Err(CommandError::invalid(
+        Some(Parent { name, .. }) if SocketAddr::parse(name).is_none() => Err(CommandError::invalid(
             name,
             format!(
                 "bind-server {name} is not an address; expected {}",

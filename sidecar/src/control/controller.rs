@@ -106,11 +106,11 @@ impl Controller {
     pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
         if let Command::List {
             resource,
-            places,
+            parents,
             detail,
         } = &command
         {
-            let listing = self.read(|read| resource.list(read, places, *detail))?;
+            let listing = self.read(|read| resource.list(read, parents, *detail))?;
             return Ok(match listing {
                 Listing::Lines(lines) => Reply::Lines(lines),
                 Listing::Count(count) => Reply::Count(count),

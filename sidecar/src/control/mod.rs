@@ -31,7 +31,7 @@ pub use file::{Line, Script};
 pub use offers::Offers;
 pub use reply::Reply;
 pub use resources::{
-    Add, GroupView, Id, ListenerView, Place, RegistrationView, Resource, SecurityGroupView, Spec, Update,
+    Add, GroupView, Id, ListenerView, Parent, RegistrationView, Resource, SecurityGroupView, Spec, Update,
 };
 pub use running::ListenerName;
 pub use sentence::Action;

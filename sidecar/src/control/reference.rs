@@ -56,8 +56,8 @@ fn syntaxes() -> impl Iterator<Item = (Resource, Action)> {
 /// A command's syntax, with its optional parts in brackets.
 fn syntax(resource: Resource, action: Action) -> String {
     let mut text = format!("{action} {resource} NAME");
-    if let Some(place) = resource.place() {
-        text.push_str(&format!(" {} {place} NAME", action.prepositions()[0]));
+    if let Some(parent) = resource.parent() {
+        text.push_str(&format!(" {} {parent} NAME", action.prepositions()[0]));
     }
     let spec = resource.spec();
     let keys: Vec<&Key> = match action {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::error::CommandError;
-use super::resources::{Key, Place, Resource};
+use super::resources::{Key, Parent, Resource};
 use super::suggestion::did_you_mean;
 
 /// Maximum number of words of one command.
@@ -79,7 +79,7 @@ impl Action {
         self.spec().0
     }
 
-    /// The words that precede a place; if there are two, they are synonyms.
+    /// The words that precede a parent; if there are two, they are synonyms.
     pub(super) fn prepositions(self) -> &'static [&'static str] {
         match self {
             Self::Add => &["to"],
@@ -121,8 +121,8 @@ pub(super) struct Sentence {
     pub(super) resource: Resource,
     /// Empty if the action is to list, which takes no name.
     pub(super) name: String,
-    /// The places after `in`, `to` or `from`, from the nearest to the outermost.
-    pub(super) places: Vec<Place>,
+    /// The parents after `in`, `to` or `from`, from the nearest to the outermost.
+    pub(super) parents: Vec<Parent>,
     /// Keys, by their words in full, and their values.
     pub(super) keys: Vec<(&'static str, String)>,
     pub(super) flags: Vec<&'static str>,
@@ -148,12 +148,12 @@ impl Sentence {
             Action::List | Action::ListDetail => String::new(),
             _ => name_after(resource.word(), words.next())?,
         };
-        let (places, keys, flags) = Default::default();
+        let (parents, keys, flags) = Default::default();
         let mut sentence = Self {
             action,
             resource,
             name,
-            places,
+            parents,
             keys,
             flags,
         };
@@ -161,7 +161,7 @@ impl Sentence {
             if action.prepositions().contains(&word) {
                 let resource = parse_resource(words.next(), word)?;
                 let name = name_after(resource.word(), words.next())?;
-                sentence.places.push(Place { resource, name });
+                sentence.parents.push(Parent { resource, name });
             } else if let Some(flag) = flags_of_all().find(|flag| *flag == word) {
                 sentence.flags.push(flag);
             } else if let Some(Key { word: key, .. }) = key_named(word) {

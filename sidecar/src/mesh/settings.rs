@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interface::{IpType, Pinned};
 
-/// Limit of the places (addresses times ports) of the search network.
+/// Limit of the targets (addresses times ports) of the search network.
 const MAX_SEARCH: u128 = 1 << 20;
 
 /// The settings of a node's discovery.

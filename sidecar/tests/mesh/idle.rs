@@ -266,16 +266,16 @@ fn searches(lone: &mut Lone, others: &[Node], seconds: usize) -> Vec<Vec<SocketA
 
 #[test]
 fn nodes_of_a_large_mesh_share_the_search() {
-    let places = |count: u8| {
+    let targets = |count: u8| {
         let (mut lone, others) = searching(2..2 + count);
         let searches = searches(&mut lone, &others, 120);
         searches.concat().into_iter().collect::<BTreeSet<_>>().len()
     };
-    let (few, many) = (places(5), places(200));
-    // All 32 near places, and one of the others per second.
-    assert!(few > 132, "{few} places in two minutes");
+    let (few, many) = (targets(5), targets(200));
+    // All 32 near targets, and one of the others per second.
+    assert!(few > 132, "{few} targets in two minutes");
     // A sixth of them.
-    assert!((20..40).contains(&many), "{many} places in two minutes");
+    assert!((20..40).contains(&many), "{many} targets in two minutes");
 }
 
 /// The near addresses of a node at 10.0.0.1.
@@ -291,8 +291,8 @@ fn a_settled_node_searches_evenly() {
     for hosts in [2..7, 40..240] {
         let (mut lone, others) = searching(hosts);
         let searches = searches(&mut lone, &others, 70);
-        for (second, places) in searches.iter().enumerate() {
-            assert!(places.len() < 5, "in second {second}: {places:?}");
+        for (second, targets) in searches.iter().enumerate() {
+            assert!(targets.len() < 5, "in second {second}: {targets:?}");
         }
         let all: BTreeSet<SocketAddr> = searches.concat().into_iter().collect();
         let near = near();
@@ -351,10 +351,10 @@ fn a_node_that_lost_all_peers_searches_as_at_the_start() {
         lone.datagram(DatagramKind::Leave, other, "");
     }
     let searches = searches(&mut lone, &[], 2).concat();
-    for place in near() {
-        let times = searches.iter().filter(|to| **to == place).count();
-        assert!(times >= 2, "{place} is visited {times} times: {searches:?}");
+    for target in near() {
+        let times = searches.iter().filter(|to| **to == target).count();
+        assert!(times >= 2, "{target} is visited {times} times: {searches:?}");
     }
-    // The 32 near places twice, and 20 of the others per second.
+    // The 32 near targets twice, and 20 of the others per second.
     assert!(searches.len() > 64 + 30, "{searches:?}");
 }

@@ -1,4 +1,4 @@
-//! The order and pace of searches: each sweep visits every place once, every second time the nearest place left, at a
+//! The order and pace of searches: each sweep visits every target once, every second time the nearest target left, at a
 //! pace that spares the kernel's neighbour table.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn distance(own: SocketAddr, to: SocketAddr) -> u128 {
     number(to.ip()).abs_diff(number(own.ip()))
 }
 
-/// The places that a node without peers searches within this time, and when.
+/// The targets that a node without peers searches within this time, and when.
 fn searched(
     own: SocketAddr,
     config: &DiscoverySettings,
@@ -67,14 +67,14 @@ fn once() -> Config {
 }
 
 prop_compose! {
-    fn places()(
+    fn targets()(
         address in any::<u128>(), v6 in any::<bool>(), host_bits in 0..11_u8, own_port in 30999..31005_u16,
         min in 31000..31003_u16, more in 0..3_u16,
     ) -> (SocketAddr, DiscoverySettings) {
         let ip = if v6 {
             IpAddr::from(Ipv6Addr::from_bits(address))
         } else {
-            // Not on loopback, where more places are near.
+            // Not on loopback, where more targets are near.
             IpAddr::from(Ipv4Addr::from_bits(address as u32 >> 2 | 1 << 31))
         };
         let bits = if v6 { 128 } else { 32 };
@@ -90,7 +90,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_sweep_visits_every_place_once_and_never_ourselves((own, config) in places()) {
+    fn a_sweep_visits_every_target_once_and_never_ourselves((own, config) in targets()) {
         let bits = if own.is_ipv4() { 32 } else { 128 };
         let host_bits = bits - config.search_mask;
         let network = number(own.ip()) >> host_bits << host_bits;
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn the_nearest_come_first_and_then_every_second_time((own, config) in places()) {
+    fn the_nearest_come_first_and_then_every_second_time((own, config) in targets()) {
         let all = searched(own, &config, once(), 24 * HOUR);
         // The near round and the sweep's first visit coincide.
         let near = all.iter().filter(|(at, _)| *at < ms(50)).count();
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[test]
-fn a_sweep_soon_leaps_to_every_order_of_distance_and_each_node_to_other_places() {
+fn a_sweep_soon_leaps_to_every_order_of_distance_and_each_node_to_other_targets() {
     let own = SocketAddr::from(([10, 7, 0, 1], 31000));
     let config = DiscoverySettings {
         search_mask: 16,
@@ -205,15 +205,18 @@ fn a_loopback_network_is_searched_at_once() {
 }
 
 #[test]
-fn a_wide_network_on_loopback_is_soon_searched_beyond_the_near_places() {
+fn a_wide_network_on_loopback_is_soon_searched_beyond_the_near_targets() {
     let own = SocketAddr::from(([127, 0, 0, 1], 31000));
     let config = DiscoverySettings {
         search_mask: 16,
         ..DiscoverySettings::default()
     };
-    let place = SocketAddr::from(([127, 0, 1, 144], 31000));
+    let target = SocketAddr::from(([127, 0, 1, 144], 31000));
     let all = searched(own, &config, Config::default(), Duration::from_secs(30));
-    assert!(all.iter().any(|(_, to)| *to == place), "{place} is not searched");
+    assert!(
+        all.iter().any(|(_, to)| *to == target),
+        "{target} is not searched"
+    );
 }
 
 /// A settled mesh on loopback.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::body::{self, BodyError};
 use crate::control::command::Command;
 use crate::control::error::CommandError;
-use crate::control::resources::{Answer, Api, BodyField, Description, Place, Read, Resource};
+use crate::control::resources::{Answer, Api, BodyField, Description, Parent, Read, Resource};
 use crate::control::sentence::Action;
 
 /// Under this path are the resources that commands configure.
@@ -131,11 +131,11 @@ fn of(resource: Resource) -> Vec<Route> {
 
 /// The routes of a resource that commands configure.
 fn module(resource: Resource, short: Answer, detail: Answer) -> Vec<Route> {
-    let within = resource.place();
+    let within = resource.parent();
     let (all, about) = match within {
-        Some(place) => (
-            format!("{MODULE}/{place}/{{{place}}}/{resource}"),
-            format!("{resource} in {place}"),
+        Some(parent) => (
+            format!("{MODULE}/{parent}/{{{parent}}}/{resource}"),
+            format!("{resource} in {parent}"),
         ),
         None => (format!("{MODULE}/{resource}"), resource.to_string()),
     };
@@ -176,22 +176,24 @@ fn module(resource: Resource, short: Answer, detail: Answer) -> Vec<Route> {
 /// The routes of a resource that is only listed; sessions can also be removed.
 fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<Route> {
     let mut routes = Vec::new();
-    for places in resource.places() {
-        // The path begins with the outermost place.
-        let outermost = places.iter().rev();
-        let at: String = outermost.map(|place| format!("/{place}/{{{place}}}")).collect();
-        let about: String = places.iter().map(|place| format!(" in {place}")).collect();
+    for parents in resource.parents() {
+        // The path begins with the outermost parent.
+        let outermost = parents.iter().rev();
+        let at: String = outermost
+            .map(|parent| format!("/{parent}/{{{parent}}}"))
+            .collect();
+        let about: String = parents.iter().map(|parent| format!(" in {parent}")).collect();
         let path = format!("{root}{at}/{last}");
         routes.push(Route::read(
             path.clone(),
             format!("list {resource}{about}"),
-            whole(places.to_vec(), answer.clone()),
+            whole(parents.to_vec(), answer.clone()),
         ));
         if resource == Resource::Session {
             let change = Change {
                 action: Action::ForceRemove,
                 resource,
-                within: places.first().copied(),
+                within: parents.first().copied(),
                 fields: None,
             };
             routes.push(Route::change(
@@ -204,15 +206,15 @@ fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<R
     routes
 }
 
-/// All items of an answer, for a path that names these places.
-fn whole(places: Vec<Resource>, answer: Answer) -> Reading {
+/// All items of an answer, for a path that names these parents.
+fn whole(parents: Vec<Resource>, answer: Answer) -> Reading {
     let Answer {
         read,
         describe,
         is_list,
     } = answer;
     Reading {
-        read: Box::new(move |at, names| read(at, &named(&places, names))),
+        read: Box::new(move |at, names| read(at, &named(&parents, names))),
         describe,
         is_list,
     }
@@ -220,11 +222,11 @@ fn whole(places: Vec<Resource>, answer: Answer) -> Reading {
 
 /// The item of a list that has the path's last name.
 fn one_of(resource: Resource, answer: Answer) -> Reading {
-    let places: Vec<Resource> = resource.place().into_iter().collect();
+    let parents: Vec<Resource> = resource.parent().into_iter().collect();
     let Answer { read, describe, .. } = answer;
     let one = move |at: &Read<'_>, names: &[String]| {
         let name = names.last().map(String::as_str).unwrap_or_default();
-        let all = read(at, &named(&places, names))?;
+        let all = read(at, &named(&parents, names))?;
         let mut all = all.as_array().into_iter().flatten();
         let one = all.find(|one| one["name"] == name);
         one.cloned()
@@ -237,14 +239,14 @@ fn one_of(resource: Resource, answer: Answer) -> Reading {
     }
 }
 
-/// The places that a path names, from the nearest: in a path that is the last.
-fn named(places: &[Resource], names: &[String]) -> Vec<Place> {
-    let names = names[..places.len().min(names.len())].iter().rev();
-    let place = |(resource, name): (&Resource, &String)| Place {
+/// The parents that a path names, from the nearest: in a path that is the last.
+fn named(parents: &[Resource], names: &[String]) -> Vec<Parent> {
+    let names = names[..parents.len().min(names.len())].iter().rev();
+    let parent = |(resource, name): (&Resource, &String)| Parent {
         resource: *resource,
         name: name.clone(),
     };
-    places.iter().zip(names).map(place).collect()
+    parents.iter().zip(names).map(parent).collect()
 }
 
 impl Change {
@@ -258,13 +260,13 @@ impl Change {
         force: Option<bool>,
         body: &[u8],
     ) -> Result<Command, BodyError> {
-        let places: Vec<Resource> = self.within.into_iter().collect();
-        let places = named(&places, names);
+        let parents: Vec<Resource> = self.within.into_iter().collect();
+        let parents = named(&parents, names);
         let name = names.last().cloned().unwrap_or_default();
         let fields = self.fields.as_deref().unwrap_or_default();
         let with_path = |mut object: Map<String, Value>| {
-            if let Some(place) = places.first() {
-                object.insert("in".to_owned(), place.name.clone().into());
+            if let Some(parent) = parents.first() {
+                object.insert("in".to_owned(), parent.name.clone().into());
             }
             // A body that adds a resource names it.
             object.entry("name").or_insert(name.clone().into());
@@ -282,7 +284,7 @@ impl Change {
             }
             action => {
                 let force = force.unwrap_or(action == Action::ForceRemove);
-                Command::remove(resource, name, &places, force)?
+                Command::remove(resource, name, &parents, force)?
             }
         })
     }
@@ -301,7 +303,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.action, self.resource)?;
         match self.within {
-            Some(place) => write!(f, " {} {place}", self.action.prepositions()[0]),
+            Some(parent) => write!(f, " {} {parent}", self.action.prepositions()[0]),
             None => Ok(()),
         }
     }

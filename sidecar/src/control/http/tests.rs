@@ -37,8 +37,8 @@ fn request(statement: &Statement) -> (Method, String) {
         other => other.word(),
     };
     let mut path = format!("/api/v1/{root}");
-    for (place, name) in statement.places.iter().rev() {
-        path += &format!("/{place}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    for (parent, name) in statement.parents.iter().rev() {
+        path += &format!("/{parent}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     }
     path += &format!("/{last}");
     let method = match statement.action {

@@ -2,7 +2,7 @@
 
 use super::figure::{self, COUNTED};
 use super::spec::Spec;
-use super::{Api, Listing, Place, Read};
+use super::{Api, Listing, Parent, Read};
 use crate::balance::Totals;
 use crate::control::error::CommandError;
 
@@ -19,8 +19,8 @@ fn figure(totals: Totals) -> u64 {
     totals.connections
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
-    figure::list(read, places, figure)
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], _: bool) -> Result<Listing, CommandError> {
+    figure::list(read, parents, figure)
 }
 
 pub(super) fn api() -> Api {

@@ -7,14 +7,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema};
 
-use super::{Place, Read, place_name};
+use super::{Parent, Read, parent_name};
 use crate::control::error::CommandError;
 
 /// The paths at which a resource is shown, and their answers.
 pub(in crate::control) enum Api {
-    /// `/api/v1/module/...`: a list of all resources in a place; one of them, in short or in detail.
+    /// `/api/v1/module/...`: a list of all resources in a parent; one of them, in short or in detail.
     Module { short: Answer, detail: Answer },
-    /// `ROOT/PLACES/LAST`: items that belong to places.
+    /// `ROOT/PARENTS/LAST`: items that belong to parents.
     Reading {
         root: &'static str,
         last: &'static str,
@@ -22,7 +22,7 @@ pub(in crate::control) enum Api {
     },
 }
 
-type Reader = dyn Fn(&Read<'_>, &[Place]) -> Result<Value, CommandError> + Send + Sync;
+type Reader = dyn Fn(&Read<'_>, &[Parent]) -> Result<Value, CommandError> + Send + Sync;
 
 /// Reads an answer, and describes its schema.
 #[derive(Clone)]
@@ -52,8 +52,8 @@ impl Api {
         D: Serialize + ToSchema + 'static,
     {
         Self::Module {
-            short: Answer::list(move |read, places| short(read, place_name(places))),
-            detail: Answer::list(move |read, places| detail(read, place_name(places))),
+            short: Answer::list(move |read, parents| short(read, parent_name(parents))),
+            detail: Answer::list(move |read, parents| detail(read, parent_name(parents))),
         }
     }
 }
@@ -61,10 +61,10 @@ impl Api {
 impl Answer {
     /// A list.
     pub(super) fn list<T: Serialize + ToSchema>(
-        read: impl Fn(&Read<'_>, &[Place]) -> Result<Vec<T>, CommandError> + Send + Sync + 'static,
+        read: impl Fn(&Read<'_>, &[Parent]) -> Result<Vec<T>, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            read: Arc::new(move |at, places| value(&read(at, places)?)),
+            read: Arc::new(move |at, parents| value(&read(at, parents)?)),
             describe: describe::<T>,
             is_list: true,
         }
@@ -72,10 +72,10 @@ impl Answer {
 
     /// An object.
     pub(super) fn object<T: Serialize + ToSchema>(
-        read: impl Fn(&Read<'_>, &[Place]) -> Result<T, CommandError> + Send + Sync + 'static,
+        read: impl Fn(&Read<'_>, &[Parent]) -> Result<T, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            read: Arc::new(move |at, places| value(&read(at, places)?)),
+            read: Arc::new(move |at, parents| value(&read(at, parents)?)),
             describe: describe::<T>,
             is_list: false,
         }

@@ -11,8 +11,8 @@ use crate::control::values::Value;
 pub(in crate::control) struct Args {
     pub(in crate::control) resource: Resource,
     pub(in crate::control) name: String,
-    /// The name of the place that the resource is in, if it is in one.
-    pub(in crate::control) place: Option<String>,
+    /// The name of the parent that the resource is in, if it is in one.
+    pub(in crate::control) parent: Option<String>,
     pub(in crate::control) keys: Vec<(&'static str, String)>,
     pub(in crate::control) flags: Vec<&'static str>,
 }
@@ -24,9 +24,9 @@ impl Args {
         Ok(std::mem::take(&mut self.name))
     }
 
-    /// The name of the place that the resource is in.
-    pub(super) fn place(&mut self) -> String {
-        self.place.take().unwrap_or_default()
+    /// The name of the parent that the resource is in.
+    pub(super) fn parent(&mut self) -> String {
+        self.parent.take().unwrap_or_default()
     }
 
     pub(super) fn optional<T: Value>(&mut self, key: &'static str) -> Result<Option<T>, CommandError> {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::args::{Args, Words};
 use super::server_group::{self, ServerGroupDetail};
 use super::spec::{Spec, WEIGHT};
-use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource, place_name, unfit};
+use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource, parent_name, unfit};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
 use crate::control::values::{Weight, json};
@@ -49,7 +49,7 @@ impl Add {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
         Ok(Self {
             name: args.name()?,
-            groups: args.place(),
+            groups: args.parent(),
             weight: args.optional("weight")?.unwrap_or_default(),
         })
     }
@@ -86,7 +86,7 @@ impl Update {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
         Ok(Self {
             name: args.name()?,
-            groups: args.place(),
+            groups: args.parent(),
             weight: args.required("weight")?,
         })
     }
@@ -125,9 +125,9 @@ fn attachments<'a>(read: &Read<'a>, groups: &str) -> Result<Vec<&'a Add>, Comman
     Ok(attachments.collect())
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let mut rows = Vec::new();
-    for Add { name, weight, .. } in attachments(read, place_name(places))? {
+    for Add { name, weight, .. } in attachments(read, parent_name(parents))? {
         let group = server_group::view(read, name)?;
         rows.push((
             name.clone(),

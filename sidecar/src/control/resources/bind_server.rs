@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::listener::IN_LISTENER;
 use super::spec::Spec;
-use super::{Answer, Api, CHANNEL, Listing, Place, Read};
+use super::{Answer, Api, CHANNEL, Listing, Parent, Read};
 use crate::control::error::CommandError;
 
 pub(super) const SPEC: Spec = Spec {
@@ -17,8 +17,8 @@ pub(super) const SPEC: Spec = Spec {
     unsupported: &[],
 };
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], _: bool) -> Result<Listing, CommandError> {
-    let address = read.listener(places)?.listener().local_addr();
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], _: bool) -> Result<Listing, CommandError> {
+    let address = read.listener(parents)?.listener().local_addr();
     Ok(Listing::Lines(vec![address.to_string()]))
 }
 
@@ -26,8 +26,8 @@ pub(super) fn api() -> Api {
     Api::Reading {
         root: CHANNEL,
         last: SPEC.word,
-        answer: Answer::list(|read, places| {
-            let address = read.listener(places)?.listener().local_addr().to_string();
+        answer: Answer::list(|read, parents| {
+            let address = read.listener(parents)?.listener().local_addr().to_string();
             Ok(vec![BindServer { address }])
         }),
     }

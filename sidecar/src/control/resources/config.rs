@@ -28,10 +28,10 @@ impl Config {
     }
 
     /// The resources inside another one, in the order in which they were added.
-    pub(super) fn within(&self, resource: Resource, place: &str) -> impl Iterator<Item = &Add> {
+    pub(super) fn within(&self, resource: Resource, parent: &str) -> impl Iterator<Item = &Add> {
         self.0
             .iter()
-            .filter(move |(id, _)| id.resource == resource && id.place.as_deref() == Some(place))
+            .filter(move |(id, _)| id.resource == resource && id.parent.as_deref() == Some(parent))
             .map(|(_, add)| add)
     }
 
@@ -99,7 +99,7 @@ impl Config {
                 inner.entry(owner).or_default().push(add);
             }
         }
-        let top = Resource::ALL.iter().filter(|kind| kind.place().is_none());
+        let top = Resource::ALL.iter().filter(|kind| kind.parent().is_none());
         let mut commands = Vec::with_capacity(self.0.len());
         for owner in top.flat_map(|kind| self.all(*kind)) {
             commands.push(owner.clone());

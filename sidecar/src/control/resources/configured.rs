@@ -42,7 +42,7 @@ pub(in crate::control) enum Listing {
 pub(in crate::control) trait Configured {
     fn id(&self) -> Id;
 
-    /// The resources that it needs, apart from its place.
+    /// The resources that it needs, apart from its parent.
     fn references(&self) -> Vec<Id> {
         Vec::new()
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::listener::IN_LISTENER;
 use super::spec::Spec;
-use super::{Answer, Api, CHANNEL, Listing, Place, Read};
+use super::{Answer, Api, CHANNEL, Listing, Parent, Read};
 use crate::control::error::CommandError;
 use crate::proxy::SessionView;
 
@@ -26,8 +26,8 @@ fn sides(session: &SessionView) -> impl Iterator<Item = (SocketAddr, SocketAddr)
     std::iter::once((session.client, session.local)).chain(instance)
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let sessions = read.listener(places)?.listener().sessions();
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
+    let sessions = read.listener(parents)?.listener().sessions();
     let sides = sessions.iter().flat_map(sides);
     let lines = sides.map(|(remote, local)| format!("{remote}/{local}"));
     Ok(Listing::counted(lines.collect(), detail))
@@ -37,8 +37,8 @@ pub(super) fn api() -> Api {
     Api::Reading {
         root: CHANNEL,
         last: "conn",
-        answer: Answer::list(|read, places| {
-            let sessions = read.listener(places)?.listener().sessions();
+        answer: Answer::list(|read, parents| {
+            let sessions = read.listener(parents)?.listener().sessions();
             let shown = sessions.iter().flat_map(sides).map(|(remote, local)| Connection {
                 remote: remote.to_string(),
                 local: local.to_string(),

@@ -1,15 +1,15 @@
-//! The places that have counters, shared by `bytes-in`, `bytes-out` and `accepted-conn-count`.
+//! The parents that have counters, shared by `bytes-in`, `bytes-out` and `accepted-conn-count`.
 
 use std::net::SocketAddr;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Api, Listing, Place, Read, Resource, server};
+use super::{Answer, Api, Listing, Parent, Read, Resource, server};
 use crate::balance::Totals;
 use crate::control::error::CommandError;
 
-/// The places that have counters.
+/// The parents that have counters.
 pub(super) const COUNTED: &[&[Resource]] = &[
     &[Resource::TcpLb],
     &[Resource::Socks5Server],
@@ -18,41 +18,45 @@ pub(super) const COUNTED: &[&[Resource]] = &[
     &[Resource::Server, Resource::ServerGroup],
 ];
 
-fn totals(read: &Read<'_>, places: &[Place]) -> Result<Totals, CommandError> {
-    let [Place { resource, name }, ..] = places else {
-        return read.listener(places).map(|listener| listener.listener().totals());
+fn totals(read: &Read<'_>, parents: &[Parent]) -> Result<Totals, CommandError> {
+    let [Parent { resource, name }, ..] = parents else {
+        return read
+            .listener(parents)
+            .map(|listener| listener.listener().totals());
     };
     let not_found = || CommandError::not_found(resource.word(), name);
-    match (resource, places) {
-        (Resource::Server, [_, Place { name: group, .. }]) => {
+    match (resource, parents) {
+        (Resource::Server, [_, Parent { name: group, .. }]) => {
             let servers = server::servers(read, group)?;
             let server = servers.into_iter().find(|server| server.name == *name);
             Ok(server.ok_or_else(not_found)?.totals)
         }
         (Resource::BindServer, _) => {
-            let listener = read.listener(places)?;
+            let listener = read.listener(parents)?;
             let listener = listener.listener();
             let bound = name.parse::<SocketAddr>().ok() == Some(listener.local_addr());
             bound.then(|| listener.totals()).ok_or_else(not_found)
         }
-        _ => read.listener(places).map(|listener| listener.listener().totals()),
+        _ => read
+            .listener(parents)
+            .map(|listener| listener.listener().totals()),
     }
 }
 
 pub(super) fn list(
     read: &Read<'_>,
-    places: &[Place],
+    parents: &[Parent],
     figure: fn(Totals) -> u64,
 ) -> Result<Listing, CommandError> {
-    totals(read, places).map(|totals| Listing::Count(figure(totals)))
+    totals(read, parents).map(|totals| Listing::Count(figure(totals)))
 }
 
 pub(super) fn api(last: &'static str, figure: fn(Totals) -> u64) -> Api {
     Api::Reading {
         root: "/api/v1/statistics",
         last,
-        answer: Answer::object(move |read, places| {
-            let value = figure(totals(read, places)?);
+        answer: Answer::object(move |read, parents| {
+            let value = figure(totals(read, parents)?);
             Ok(Figure { value })
         }),
     }

@@ -1,4 +1,4 @@
-//! The identity of a resource: its kind, its name and its place.
+//! The identity of a resource: its kind, its name and its parent.
 
 use super::Resource;
 use crate::control::error::CommandError;
@@ -8,15 +8,15 @@ use crate::control::error::CommandError;
 pub struct Id {
     /// Its kind.
     pub resource: Resource,
-    /// Its name, unique among its kind in its place.
+    /// Its name, unique among its kind in its parent.
     pub name: String,
     /// The name of the resource that it is in, if it is in one.
-    pub place: Option<String>,
+    pub parent: Option<String>,
 }
 
 /// A resource that contains others, by kind and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Parent {
     /// Its kind.
     pub resource: Resource,
     /// Its name.
@@ -28,20 +28,20 @@ impl Id {
         Self {
             resource,
             name: name.into(),
-            place: None,
+            parent: None,
         }
     }
 
-    pub(super) fn within(self, place: impl Into<String>) -> Self {
+    pub(super) fn within(self, parent: impl Into<String>) -> Self {
         Self {
-            place: Some(place.into()),
+            parent: Some(parent.into()),
             ..self
         }
     }
 
     /// The resource that contains it, if there is one.
     pub(in crate::control) fn owner(&self) -> Option<Self> {
-        let (resource, name) = (self.resource.place()?, self.place.as_ref()?);
+        let (resource, name) = (self.resource.parent()?, self.parent.as_ref()?);
         Some(Self::new(resource, name))
     }
 
@@ -49,16 +49,16 @@ impl Id {
         CommandError::not_found(self.resource.word(), &self.name)
     }
 
-    /// Writes it, with a preposition before its place.
+    /// Writes it, with a preposition before its parent.
     pub(in crate::control) fn write(&self, preposition: &str) -> String {
         let Self { resource, name, .. } = self;
         match self.owner() {
             Some(Self {
-                resource: place,
+                resource: parent,
                 name: owner,
                 ..
             }) => {
-                format!("{resource} {name} {preposition} {place} {owner}")
+                format!("{resource} {name} {preposition} {parent} {owner}")
             }
             None => format!("{resource} {name}"),
         }
@@ -66,49 +66,49 @@ impl Id {
 }
 
 impl Resource {
-    /// The kind of resource with this word in these places: a `server-group` in `server-groups` is an attachment.
+    /// The kind of resource with this word in these parents: a `server-group` in `server-groups` is an attachment.
     ///
     /// # Errors
-    /// When a place is missing or does not fit.
-    pub(in crate::control) fn in_places(
+    /// When a parent is missing or does not fit.
+    pub(in crate::control) fn in_parents(
         self,
         action: &str,
         preposition: &str,
-        places: &[Place],
+        parents: &[Parent],
     ) -> Result<Self, CommandError> {
-        let given: Vec<Self> = places.iter().map(|place| place.resource).collect();
+        let given: Vec<Self> = parents.iter().map(|parent| parent.resource).collect();
         let same_word = Self::ALL.iter().filter(|r| r.word() == self.word());
-        let mut fitting = same_word.flat_map(|r| r.places().iter().map(move |places| (*r, *places)));
-        if let Some((resource, _)) = fitting.clone().find(|(_, places)| *places == given) {
+        let mut fitting = same_word.flat_map(|r| r.parents().iter().map(move |parents| (*r, *parents)));
+        if let Some((resource, _)) = fitting.clone().find(|(_, parents)| *parents == given) {
             return Ok(resource);
         }
-        let prefix = fitting.clone().filter(|(_, places)| given.starts_with(places));
-        if let Some((_, longest)) = prefix.max_by_key(|(_, places)| places.len()) {
+        let prefix = fitting.clone().filter(|(_, parents)| given.starts_with(parents));
+        if let Some((_, longest)) = prefix.max_by_key(|(_, parents)| parents.len()) {
             let word = given[longest.len()].word();
             return Err(CommandError::invalid(
                 word,
                 format!("{word} does not go with `{action} {self}`"),
             ));
         }
-        // The places that complete the longest prefix of the given places that fits.
+        // The parents that complete the longest prefix of the given parents that fits.
         let completing = |given: &[Self]| {
-            let places = fitting.clone().map(|(_, places)| places);
-            let last = places.filter_map(|places| match places.strip_prefix(given) {
+            let parents = fitting.clone().map(|(_, parents)| parents);
+            let last = parents.filter_map(|parents| match parents.strip_prefix(given) {
                 Some([last]) => Some(*last),
                 _ => None,
             });
             last.collect::<Vec<Self>>()
         };
         let mut parts = (0..=given.len()).rev().map(|length| completing(&given[..length]));
-        let missing = parts.find(|places| !places.is_empty()).unwrap_or_default();
+        let missing = parts.find(|parents| !parents.is_empty()).unwrap_or_default();
         let expected: Vec<String> = missing
             .iter()
-            .map(|place| format!("`{preposition} {place} NAME`"))
+            .map(|parent| format!("`{preposition} {parent} NAME`"))
             .collect();
         let expected = expected.join(" or ");
         let message = match fitting.next() {
-            Some((_, [place])) if self.places().len() == 1 => {
-                format!("{expected} is missing: a {self} belongs to a {place}")
+            Some((_, [parent])) if self.parents().len() == 1 => {
+                format!("{expected} is missing: a {self} belongs to a {parent}")
             }
             _ => format!("{expected} is missing"),
         };
@@ -116,10 +116,10 @@ impl Resource {
     }
 }
 
-/// The name of the nearest place, for a resource that is in one.
-pub(super) fn place_name(places: &[Place]) -> &str {
-    places
+/// The name of the nearest parent, for a resource that is in one.
+pub(super) fn parent_name(parents: &[Parent]) -> &str {
+    parents
         .first()
-        .map(|place| place.name.as_str())
+        .map(|parent| parent.name.as_str())
         .unwrap_or_default()
 }

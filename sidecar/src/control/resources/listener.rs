@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::security_group::{self, SecurityGroupDetail};
 use super::server_groups::{self, ServerGroupsDetail};
 use super::spec::Key;
-use super::{Add, Apply, Config, Id, Place, Read, Resource};
+use super::{Add, Apply, Config, Id, Parent, Read, Resource};
 use crate::balance::{ServerGroups, Totals};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
@@ -38,7 +38,7 @@ pub(super) const SECURITY_GROUP: Key = Key::default::<SecurityGroupRef>(
 .field("securityGroup")
 .updatable();
 
-/// The places of items that belong to a listener.
+/// The parents of items that belong to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
 /// A running listener: what both kinds have. Keys that only one kind has are in that resource's file.
@@ -73,14 +73,14 @@ impl ListenerName {
         Id::new(self.resource(), self.name())
     }
 
-    /// The listener that is the outermost of places.
-    pub(in crate::control) fn of(places: &[Place]) -> Self {
-        match places.last() {
-            Some(Place {
+    /// The listener that is the outermost of parents.
+    pub(in crate::control) fn of(parents: &[Parent]) -> Self {
+        match parents.last() {
+            Some(Parent {
                 resource: Resource::Socks5Server,
                 name,
             }) => Self::Socks5Server(name.clone()),
-            Some(Place { name, .. }) => Self::TcpLb(name.clone()),
+            Some(Parent { name, .. }) => Self::TcpLb(name.clone()),
             None => Self::TcpLb(String::new()),
         }
     }
@@ -88,8 +88,8 @@ impl ListenerName {
 
 impl Read<'_> {
     /// The listener that an item belongs to.
-    pub(super) fn listener(&self, places: &[Place]) -> Result<Arc<ListenerHandle>, CommandError> {
-        let name = ListenerName::of(places);
+    pub(super) fn listener(&self, parents: &[Parent]) -> Result<Arc<ListenerHandle>, CommandError> {
+        let name = ListenerName::of(parents);
         let listener = self.running.listeners.get(&name).cloned();
         listener.ok_or_else(|| name.id().not_found())
     }

@@ -49,8 +49,8 @@ pub(super) use config::Config;
 pub(super) use configured::UNCHANGEABLE;
 use configured::Unchangeable;
 pub(super) use configured::{Apply, Change, Configured, Listing, Read};
-use id::place_name;
-pub use id::{Id, Place};
+use id::parent_name;
+pub use id::{Id, Parent};
 pub use listener::ListenerView;
 pub use security_group::SecurityGroupView;
 pub(super) use security_group::views as security_groups;
@@ -131,12 +131,12 @@ macro_rules! resources {
             pub(super) fn list(
                 self,
                 read: &Read<'_>,
-                places: &[Place],
+                parents: &[Parent],
                 detail: bool,
             ) -> Result<Listing, CommandError> {
                 match self {
-                    $(Self::$configured => $module::list(read, places, detail),)+
-                    $(Self::$listed => $lmodule::list(read, places, detail),)+
+                    $(Self::$configured => $module::list(read, parents, detail),)+
+                    $(Self::$listed => $lmodule::list(read, parents, detail),)+
                 }
             }
 
@@ -233,12 +233,12 @@ impl Resource {
     }
 
     /// The kind of the resource that it is in, if it is in one.
-    pub(super) fn place(self) -> Option<Self> {
+    pub(super) fn parent(self) -> Option<Self> {
         self.spec().within.first()?.first().copied()
     }
 
-    /// The places that it can be in, each given from the nearest to the outermost.
-    pub(super) fn places(self) -> &'static [&'static [Self]] {
+    /// The parents that it can be in, each given from the nearest to the outermost.
+    pub(super) fn parents(self) -> &'static [&'static [Self]] {
         self.spec().within
     }
 

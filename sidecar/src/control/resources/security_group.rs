@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::args::{Args, Words};
 use super::security_group_rule::{self, SecurityGroupRule};
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource};
+use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
 use crate::control::values::{ALLOW_ALL, json};
@@ -131,7 +131,7 @@ pub(in crate::control) fn views(read: &Read<'_>) -> Vec<SecurityGroupView> {
     views.collect()
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let views = views(read).into_iter();
     let rows = views.map(|view| (view.name, format!("default {}", view.default)));
     Ok(Listing::of(rows, detail))

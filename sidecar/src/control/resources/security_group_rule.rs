@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::spec::{Field, Key, Spec};
-use super::{Api, Apply, Config, Configured, Id, Listing, Place, Read, Resource, Unchangeable, place_name};
+use super::{Api, Apply, Config, Configured, Id, Listing, Parent, Read, Resource, Unchangeable, parent_name};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
 use crate::control::values::{PortRange, json};
@@ -65,7 +65,7 @@ pub(super) type Update = Unchangeable;
 
 impl Add {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
-        let (name, group) = (args.name()?, args.place());
+        let (name, group) = (args.name()?, args.parent());
         let (client_network, protocol) = (args.required("network")?, args.required("protocol")?);
         let PortRange(server_port_min, server_port_max) = args.required("port-range")?;
         Ok(Self {
@@ -161,8 +161,8 @@ fn existing<'a>(read: &Read<'a>, group: &str) -> Result<Vec<&'a Add>, CommandErr
     Ok(of(read.config, group).collect())
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let rows = existing(read, place_name(places))?.into_iter().map(|add| {
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
+    let rows = existing(read, parent_name(parents))?.into_iter().map(|add| {
         let Rule {
             network,
             protocol,

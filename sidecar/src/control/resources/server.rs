@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::api::Status;
 use super::args::{Args, Words};
 use super::spec::{Key, Spec, WEIGHT};
-use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource, place_name, unfit};
+use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource, parent_name, unfit};
 use crate::balance::ServerView;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, Running};
@@ -56,7 +56,7 @@ impl Add {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
         Ok(Self {
             name: args.name()?,
-            group: args.place(),
+            group: args.parent(),
             address: args.required("address")?,
             weight: args.optional("weight")?.unwrap_or_default(),
         })
@@ -91,7 +91,7 @@ impl Update {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
         Ok(Self {
             name: args.name()?,
-            group: args.place(),
+            group: args.parent(),
             weight: args.required("weight")?,
         })
     }
@@ -146,8 +146,8 @@ pub(super) fn servers(read: &Read<'_>, group: &str) -> Result<Vec<ServerView>, C
     Ok(read.running.group(group)?.servers())
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let rows = servers(read, place_name(places))?.into_iter().map(|server| {
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
+    let rows = servers(read, parent_name(parents))?.into_iter().map(|server| {
         let ServerView {
             address, weight, up, ..
         } = server;

@@ -10,7 +10,7 @@ use super::args::{Args, Words};
 use super::original::{self, EventLoopGroup};
 use super::server::Server;
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Configured, Id, Listing, Place, Read, Resource};
+use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource};
 use crate::balance::{
     CheckConfig, ConnectTimes, Connects, Method, ServerGroup as Running, ServerView, Totals,
 };
@@ -238,7 +238,7 @@ pub(super) fn line(group: &GroupView) -> String {
     )
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let views = views(read).into_iter();
     Ok(Listing::of(
         views.map(|view| (view.name.clone(), line(&view))),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::args::{Args, Words};
 use super::attachment::AttachmentDetail;
 use super::spec::{Spec, TOP};
-use super::{Api, Apply, Configured, Id, Listing, Place, Read, Resource, Unchangeable, attachment};
+use super::{Api, Apply, Configured, Id, Listing, Parent, Read, Resource, Unchangeable, attachment};
 use crate::balance::ServerGroups as Running;
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
@@ -61,7 +61,7 @@ fn names<'a>(read: &Read<'a>) -> impl Iterator<Item = String> + use<'a> {
     read.config.all(Resource::ServerGroups).map(|add| add.id().name)
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], _: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], _: bool) -> Result<Listing, CommandError> {
     Ok(Listing::Lines(names(read).collect()))
 }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::listener::IN_LISTENER;
 use super::spec::Spec;
-use super::{Answer, Api, Apply, CHANNEL, Listing, Place, Read};
+use super::{Answer, Api, Apply, CHANNEL, Listing, Parent, Read};
 use crate::control::error::CommandError;
 use crate::control::running::ListenerName;
 use crate::control::sessions::SessionPattern;
@@ -41,8 +41,8 @@ pub(in crate::control) fn remove(
     }
 }
 
-pub(super) fn list(read: &Read<'_>, places: &[Place], detail: bool) -> Result<Listing, CommandError> {
-    let sessions = read.listener(places)?.listener().sessions();
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
+    let sessions = read.listener(parents)?.listener().sessions();
     Ok(Listing::counted(sessions.iter().map(line).collect(), detail))
 }
 
@@ -50,8 +50,8 @@ pub(super) fn api() -> Api {
     Api::Reading {
         root: CHANNEL,
         last: SPEC.word,
-        answer: Answer::list(|read, places| {
-            let sessions = read.listener(places)?.listener().sessions();
+        answer: Answer::list(|read, parents| {
+            let sessions = read.listener(parents)?.listener().sessions();
             Ok(sessions.into_iter().map(Session::from).collect())
         }),
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::args::{Args, Words};
 use super::server_group::{self, ServerGroupDetail};
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Config, Configured, Id, Listing, Place, Read, Resource, Unchangeable, no_mesh};
+use super::{Api, Apply, Config, Configured, Id, Listing, Parent, Read, Resource, Unchangeable, no_mesh};
 use crate::balance::service::ServiceId;
 use crate::control::error::CommandError;
 use crate::control::running::ListenerHandle;
@@ -117,7 +117,7 @@ fn all(config: &Config) -> impl Iterator<Item = &Add> {
     })
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = all(read.config).map(|delegate| {
         let Add {
             name,

@@ -11,7 +11,7 @@ use super::api::Status;
 use super::args::{Args, Words};
 use super::smart_group_delegate::{SERVICE, ZONE};
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Config, Configured, Id, Listing, Place, Read, Resource, Unchangeable, no_mesh};
+use super::{Api, Apply, Config, Configured, Id, Listing, Parent, Read, Resource, Unchangeable, no_mesh};
 use crate::balance::service::{Instance, Offer, ServiceId};
 use crate::control::error::CommandError;
 use crate::control::registration::{Registration, place};
@@ -198,7 +198,7 @@ pub(in crate::control) fn views(read: &Read<'_>) -> Vec<RegistrationView> {
     views.collect()
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = views(read).into_iter().map(|view| {
         let RegistrationView {
             name,

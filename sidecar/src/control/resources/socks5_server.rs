@@ -12,7 +12,7 @@ use super::original::{self, EventLoopGroup};
 use super::security_group::SecurityGroupDetail;
 use super::server_groups::ServerGroupsDetail;
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
+use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::{SecurityGroupRef, json, optional_json};
@@ -220,7 +220,7 @@ pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, 
     })
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = running(read).map(|(server, view)| {
         let flag = if server.allow_non_backend { ALLOW } else { DENY };
         (server.name.clone(), format!("{} {flag}", listener::line(&view)))

@@ -11,7 +11,7 @@ pub struct Spec {
     pub(in crate::control) short: Option<&'static str>,
     /// Its description, as a phrase.
     pub(in crate::control) help: &'static str,
-    /// The places that it can be in, each given from the nearest to the outermost.
+    /// The parents that it can be in, each given from the nearest to the outermost.
     pub(super) within: &'static [&'static [Resource]],
     pub(in crate::control) keys: &'static [Key],
     pub(super) unsupported: &'static [Unsupported],
@@ -172,7 +172,7 @@ impl Key {
     }
 }
 
-/// A share of a place's connections: the same key in several resources.
+/// A share of a parent's connections: the same key in several resources.
 pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
     "weight",
     "10",

@@ -12,7 +12,7 @@ use super::original::{self, EventLoopGroup};
 use super::security_group::SecurityGroupDetail;
 use super::server_groups::ServerGroupsDetail;
 use super::spec::{Spec, TOP};
-use super::{Api, Apply, Change, Config, Configured, Id, Listing, Place, Read, Resource};
+use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::{SecurityGroupRef, json, optional_json};
@@ -181,7 +181,7 @@ pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, 
     })
 }
 
-pub(super) fn list(read: &Read<'_>, _: &[Place], detail: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = running(read).map(|(lb, view)| (lb.name.clone(), listener::line(&view)));
     Ok(Listing::of(rows, detail))
 }

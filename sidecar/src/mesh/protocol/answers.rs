@@ -110,7 +110,7 @@ impl Protocol {
                 Err(failure) => self.failed(now, endpoint, &exchange, failure),
             }
         }
-        // Waiting peers come first; otherwise a peer with one exchange after another would hold its place forever.
+        // Waiting peers come first; otherwise a peer with one exchange after another would hold its slot forever.
         while let Some(waiting) = self.exchanges.next_waiting() {
             self.exchange_if_due(now, waiting);
         }

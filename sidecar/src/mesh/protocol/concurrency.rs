@@ -103,7 +103,7 @@ impl Concurrency {
     fn has_room(&self, lane: Lane) -> bool {
         let joins = self.direct.busy + self.relayed.busy;
         let beside_checks = self.syncs.busy + joins < self.config.max_exchanges_beside_checks;
-        // Each source keeps at least one place: relayed nodes can be invented, and datagrams forged.
+        // Each source keeps at least one slot: relayed nodes can be invented, and datagrams forged.
         let join = |queue: &Queue| joins < self.join_limit.now || queue.busy == 0;
         let has_room = match lane {
             Lane::Check => true,
@@ -114,7 +114,7 @@ impl Concurrency {
         has_room && self.busy.len() < self.config.max_exchanges
     }
 
-    /// Takes a place for an exchange with a peer, or queues the peer for one.
+    /// Takes a slot for an exchange with a peer, or queues the peer for one.
     pub(super) fn acquire(&mut self, peer: SocketAddr, lane: Lane) -> bool {
         if self.busy.contains_key(&peer) {
             // It gets its turn when that exchange ends.
@@ -137,7 +137,7 @@ impl Concurrency {
         false
     }
 
-    /// Releases the place of an exchange.
+    /// Releases the slot of an exchange.
     pub(super) fn release(&mut self, peer: SocketAddr) {
         if let Some(lane) = self.busy.remove(&peer) {
             self.queue(lane).busy -= 1;
@@ -167,7 +167,7 @@ impl Concurrency {
             .any(|queue| queue.busy > 0 || !queue.waiting.is_empty())
     }
 
-    /// Takes the next waiting peer that has a place.
+    /// Takes the next waiting peer that has a slot.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
         // Of the joins, those of the source with fewer of them under way.
         let joins = if self.direct.busy <= self.relayed.busy {

@@ -183,10 +183,10 @@ impl Protocol {
         }
     }
 
-    pub(super) fn search(&mut self, places: Vec<SocketAddr>) {
+    pub(super) fn search(&mut self, targets: Vec<SocketAddr>) {
         let hash = self.membership.hash();
-        for place in places {
-            self.send(place, DatagramKind::Search, hash.clone());
+        for target in targets {
+            self.send(target, DatagramKind::Search, hash.clone());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::places::Search;
+use super::targets::Search;
 use crate::balance::service::Offer;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 

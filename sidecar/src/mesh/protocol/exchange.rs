@@ -89,7 +89,7 @@ impl Exchanges {
         self.plans.insert(peer, Plan::new(now));
     }
 
-    /// Forgets a peer. An exchange under way keeps its place until it ends, and its answer is ignored.
+    /// Forgets a peer. An exchange under way keeps its slot until it ends, and its answer is ignored.
     pub(super) fn remove(&mut self, peer: SocketAddr) {
         self.plans.remove(&peer);
         self.timers.cancel(peer);
@@ -145,7 +145,7 @@ impl Exchanges {
         plan.is_some_and(|plan| plan.nodes_at.is_some_and(|at| at <= now))
     }
 
-    /// The exchange to make with a peer now, if it is due and has a place.
+    /// The exchange to make with a peer now, if it is due and has a slot.
     pub(super) fn take_due(&mut self, now: Duration, peer: &Peer, revision: u64) -> Option<Due> {
         let endpoint = peer.node.endpoint();
         let plan = self.plans.get(&endpoint)?;
@@ -168,7 +168,7 @@ impl Exchanges {
         if self.concurrency.acquire(endpoint, lane) {
             return Some(Due { task, lane });
         }
-        // It is tried again once there is a place.
+        // It is tried again once there is a slot.
         self.timers.cancel(endpoint);
         None
     }
@@ -261,7 +261,7 @@ impl Exchanges {
         }
     }
 
-    /// Takes the next waiting peer that has a place.
+    /// Takes the next waiting peer that has a slot.
     pub(super) fn next_waiting(&mut self) -> Option<SocketAddr> {
         self.concurrency.next_waiting()
     }

@@ -23,8 +23,7 @@ fn initiates(own: SocketAddr, other: SocketAddr) -> bool {
     even == (own < other)
 }
 
-/// Orders another's node list so that each node first checks those that follow itself: nodes start at different
-/// places.
+/// Orders another's node list so that each node first checks those that follow itself, and not all nodes the same one.
 pub(super) fn starting_after(own: SocketAddr, mut states: Vec<NodeState>) -> Vec<NodeState> {
     let after = states.iter().position(|state| state.node.endpoint() > own);
     states.rotate_left(after.unwrap_or_default());

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`peer`] | whether a peer is unverified, alive, suspect, down or left: all transitions |
 //! | [`membership`] | which peers there are, their hash and digest; tombstones, expiry |
-//! | [`search`], `places`, `sweep` | where to search for peers, and when |
+//! | [`search`], `targets`, `sweep` | where to search for peers, and when |
 //! | [`join`] | which of two nodes asks first, and when a peer that is not up is checked again |
 //! | [`probe`] | when to probe a peer, and what follows a missed probe |
 //! | [`suspicion`] | which reports of others lead to a probe |
@@ -32,7 +32,6 @@ mod join;
 pub mod membership;
 pub mod peer;
 mod peers;
-mod places;
 mod plan;
 mod probe;
 mod readdress;
@@ -41,6 +40,7 @@ mod rtt;
 mod search;
 mod suspicion;
 mod sweep;
+mod targets;
 mod timers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -57,10 +57,10 @@ pub use self::event::{Action, Departure, Event, Failure};
 use self::exchange::Exchanges;
 use self::join::Join;
 use self::membership::Membership;
-pub use self::places::Search;
 use self::probe::Probes;
 use self::search::Searches;
 use self::suspicion::Suspicion;
+pub use self::targets::Search;
 use super::directory::Directory;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
@@ -232,12 +232,12 @@ impl Protocol {
             }
             match timer {
                 Timer::SearchNear => {
-                    let places = self.searches.near(now, &self.membership, &mut self.rng);
-                    self.search(places);
+                    let targets = self.searches.near(now, &self.membership, &mut self.rng);
+                    self.search(targets);
                 }
                 Timer::SearchFar => {
-                    let places = self.searches.far(now, &self.membership, &mut self.rng);
-                    self.search(places);
+                    let targets = self.searches.far(now, &self.membership, &mut self.rng);
+                    self.search(targets);
                 }
                 Timer::Exchange => {
                     if let Some(endpoint) = self.exchanges.pop(now) {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::join::Join;
-use super::places::Search;
 use super::search::Searches;
+use super::targets::Search;
 use super::{Action, Protocol};
 use crate::mesh::wire::Node;
 

@@ -1,4 +1,4 @@
-//! Search: which places of the network are sent a `search`, in which order and at which pace.
+//! Search: which targets of the network are sent a `search`, in which order and at which pace.
 //!
 //! Near addresses are searched in bursts and often, because container networks number from the start; a settled node
 //! searches them one by one. All others are swept steadily and slowly (see [`super::sweep`]), because every address
@@ -14,11 +14,11 @@ use rand::rngs::StdRng;
 
 use super::config::Config;
 use super::membership::Membership;
-use super::places::Search;
 use super::sweep::Sweep;
+use super::targets::Search;
 use super::timers::jittered;
 
-/// One visit of each near place.
+/// One visit of each near target.
 #[derive(Debug)]
 struct Round {
     search: Search,
@@ -28,24 +28,24 @@ struct Round {
 }
 
 impl Round {
-    /// The next places, at most `count`; none once the round is over.
+    /// The next targets, at most `count`; none once the round is over.
     fn take(&mut self, count: usize) -> Vec<SocketAddr> {
         let Self { search, left, .. } = self;
-        left.filter_map(|number| search.place(number))
+        left.filter_map(|number| search.target(number))
             .take(count)
             .collect()
     }
 }
 
-/// The rounds over near places and the sweeps over the others.
+/// The rounds over near targets and the sweeps over the others.
 #[derive(Debug)]
 pub(super) struct Searches {
     config: Arc<Config>,
     search: Search,
     round: Round,
-    /// Places in a round of a node that is not settled.
+    /// Targets in a round of a node that is not settled.
     wide: u64,
-    /// Places in a round of a settled node.
+    /// Targets in a round of a settled node.
     near: u64,
     /// The addresses of those, which are contiguous.
     near_addresses: RangeInclusive<IpAddr>,
@@ -67,8 +67,8 @@ impl Searches {
         } else {
             nearest
         };
-        let places = |addresses: u64| addresses.saturating_add(1).min(search.addresses()) * search.ports();
-        let (near, wide) = (places(nearest), places(at_once));
+        let targets = |addresses: u64| addresses.saturating_add(1).min(search.addresses()) * search.ports();
+        let (near, wide) = (targets(nearest), targets(at_once));
         let all = search.addresses() * search.ports();
         let addresses = (0..near / search.ports()).map(|rank| search.address(rank));
         let first = addresses.clone().min().unwrap_or(search.own());
@@ -98,12 +98,12 @@ impl Searches {
         }
     }
 
-    /// When the next near places are due.
+    /// When the next near targets are due.
     pub(super) fn near_at(&self) -> Duration {
         self.near_at
     }
 
-    /// When the next of the other places are due.
+    /// When the next of the other targets are due.
     pub(super) fn far_at(&self) -> Duration {
         self.far_at
     }
@@ -117,7 +117,7 @@ impl Searches {
         self.round.left = 0..if settled { self.near } else { self.wide };
     }
 
-    /// The near places to search now.
+    /// The near targets to search now.
     pub(super) fn near(
         &mut self,
         now: Duration,
@@ -127,8 +127,8 @@ impl Searches {
         let burst = self.config.search_burst;
         // A settled node searches one address at a time.
         let step = self.search.ports_at_once(burst);
-        let places = self.round.take(if self.round.settled { step } else { burst });
-        let over = places.is_empty();
+        let targets = self.round.take(if self.round.settled { step } else { burst });
+        let over = targets.is_empty();
         if over {
             self.rounds = self.rounds.saturating_add(1);
             self.restart_round(self.is_settled(membership));
@@ -144,10 +144,10 @@ impl Searches {
             self.config.search_burst_pause
         };
         self.near_at = now + pause;
-        places
+        targets
     }
 
-    /// The other places to search now.
+    /// The other targets to search now.
     pub(super) fn far(
         &mut self,
         now: Duration,
@@ -159,10 +159,10 @@ impl Searches {
             self.sweep.leave_out_before(self.wide);
         }
         let unhurried = !self.sweep.has_only_from(self.wide);
-        let places = self.sweep.take(self.config.search_burst);
+        let targets = self.sweep.take(self.config.search_burst);
         let alone = membership.is_alone();
-        let pause = if !places.is_empty() {
-            // A slow sweep is also enough while the near rounds cover the same places.
+        let pause = if !targets.is_empty() {
+            // A slow sweep is also enough while the near rounds cover the same targets.
             if (self.sweeps > 0 && !alone) || unhurried {
                 let share = self.config.search_share(membership.healthy().len());
                 self.config.search_far_settled_pause.saturating_mul(share)
@@ -180,10 +180,10 @@ impl Searches {
             jittered(rng, pause, self.config.jitter)
         };
         self.far_at = now + pause;
-        places
+        targets
     }
 
-    /// As [`Config::search_share`], for near places, which only nodes near them search.
+    /// As [`Config::search_share`], for near targets, which only nodes near them search.
     fn near_share(&self, membership: &Membership) -> u32 {
         let healthy = membership.healthy();
         let near = |address| self.near_addresses.contains(&address);

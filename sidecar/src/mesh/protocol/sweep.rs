@@ -1,8 +1,8 @@
-//! The order in which places that are not near are searched.
+//! The order in which targets that are not near are searched.
 //!
-//! Every second visit goes to the nearest place left, because peers are near. The visits between leap further, and
-//! each node leaps to other places: through nodes that know some far away, all of a large mesh soon know all. With
-//! the nearest places alone, news would travel from neighbour to neighbour.
+//! Every second visit goes to the nearest target left, because peers are near. The visits between leap further, and
+//! each node leaps to other targets: through nodes that know some far away, all of a large mesh soon know all. With
+//! the nearest targets alone, news would travel from neighbour to neighbour.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,24 +10,24 @@ use std::ops::Range;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::places::Search;
+use super::targets::Search;
 
-/// One visit of each place of a range; it can be restarted.
+/// One visit of each target of a range; it can be restarted.
 #[derive(Debug)]
 pub(super) struct Sweep {
     search: Search,
-    places: Range<u64>,
+    targets: Range<u64>,
     /// Ranges left, the nearest first.
     left: Vec<Range<u64>>,
     visits: usize,
 }
 
 impl Sweep {
-    /// A sweep of places that begin with the first port of an address.
-    pub(super) fn new(search: Search, places: Range<u64>, rng: &mut StdRng) -> Self {
+    /// A sweep of targets that begin with the first port of an address.
+    pub(super) fn new(search: Search, targets: Range<u64>, rng: &mut StdRng) -> Self {
         let mut sweep = Self {
             search,
-            places,
+            targets,
             left: Vec::new(),
             visits: 0,
         };
@@ -35,13 +35,13 @@ impl Sweep {
         sweep
     }
 
-    /// Divides the places into parts, each ending at most twice as far away as it begins. Leaps take the parts in
+    /// Divides the targets into parts, each ending at most twice as far away as it begins. Leaps take the parts in
     /// turn, so that each order of magnitude of distance gets as many.
     pub(super) fn restart(&mut self, rng: &mut StdRng) {
         self.visits = 0;
         self.left.clear();
         let ports = self.search.ports();
-        let Range { mut start, end } = self.places;
+        let Range { mut start, end } = self.targets;
         while start < end {
             let addresses = rng.random_range(1..=(start / ports).max(1));
             let part = start..end.min(start + addresses * ports);
@@ -50,23 +50,23 @@ impl Sweep {
         }
     }
 
-    /// Skips the places before this one, unless no other would be left.
-    pub(super) fn leave_out_before(&mut self, place: u64) {
-        if self.places.end <= place {
+    /// Skips the targets before this one, unless no other would be left.
+    pub(super) fn leave_out_before(&mut self, target: u64) {
+        if self.targets.end <= target {
             return;
         }
         for part in &mut self.left {
-            part.start = part.start.max(place);
+            part.start = part.start.max(target);
         }
         self.left.retain(|part| !part.is_empty());
     }
 
-    /// Whether no place before this one is left.
-    pub(super) fn has_only_from(&self, place: u64) -> bool {
-        self.left.first().is_none_or(|nearest| nearest.start >= place)
+    /// Whether no target before this one is left.
+    pub(super) fn has_only_from(&self, target: u64) -> bool {
+        self.left.first().is_none_or(|nearest| nearest.start >= target)
     }
 
-    /// The next places: those of one address, at most `most`. None once the sweep is over.
+    /// The next targets: those of one address, at most `most`. None once the sweep is over.
     pub(super) fn take(&mut self, most: usize) -> Vec<SocketAddr> {
         let leaps = self.visits % 2 == 1 && self.left.len() > 1;
         let part = if leaps {
@@ -79,11 +79,11 @@ impl Sweep {
             return Vec::new();
         };
         let search = self.search;
-        let places = part
-            .filter_map(|number| search.place(number))
+        let targets = part
+            .filter_map(|number| search.target(number))
             .take(search.ports_at_once(most))
             .collect();
         self.left.retain(|part| !part.is_empty());
-        places
+        targets
     }
 }

@@ -2,7 +2,7 @@
 //! body costs little more memory than its bytes.
 //!
 //! Serde's derive is not used for what peers send: it accepts an array in place of an object, which the protocol does
-//! not, and rejects repeated keys, of which the protocol takes the last. Its errors do not name the place within a
+//! not, and rejects repeated keys, of which the protocol takes the last. Its errors do not name the location within a
 //! body, and it checks an array's length only once all of it is read.
 //!
 //! Two kinds of faults are distinguished. A *malformed* value (a key that is missing, a value of a wrong type) ends
@@ -22,7 +22,7 @@ use self::readers::{ListReader, ObjectReader};
 use super::Malformed;
 use super::dropped::Dropped;
 use super::name::{check_name, shown};
-use super::shape::{Place, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
+use super::shape::{Location, Read, Scalar, Shape, UNFIT_NUMBER, Wrong};
 
 /// A type that is decoded from a JSON object. Unknown keys are skipped; of equal keys the last counts.
 pub(super) trait Object: Sized {
@@ -91,7 +91,7 @@ type Sink<'s> = &'s RefCell<Dropped>;
 
 /// The value of one key of an object, not yet decoded.
 pub(super) struct Value<'a, A> {
-    place: Place,
+    location: Location,
     map: &'a mut A,
     /// Why a value of the object is unusable, if one is.
     unusable: &'a mut Option<String>,
@@ -100,7 +100,7 @@ pub(super) struct Value<'a, A> {
 
 impl<'de, A: MapAccess<'de>> Value<'_, A> {
     pub(super) fn key(&self) -> &'static str {
-        self.place.key
+        self.location.key
     }
 
     fn scalar<T>(
@@ -109,7 +109,7 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         read: impl FnOnce(Scalar<'_>) -> Result<T, Wrong>,
     ) -> Result<T, A::Error> {
         self.map.next_value_seed(Shape(ScalarReader {
-            place: self.place,
+            location: self.location,
             expected,
             read,
         }))
@@ -127,14 +127,17 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         read: impl FnOnce(Scalar<'_>) -> Result<Result<T, String>, Wrong>,
     ) -> Result<Option<T>, A::Error> {
         let Self {
-            place, map, unusable, ..
+            location,
+            map,
+            unusable,
+            ..
         } = self;
         let read = map.next_value_seed(Shape(ScalarReader {
-            place,
+            location,
             expected,
             read,
         }))?;
-        Ok(keep(read, place, unusable))
+        Ok(keep(read, location, unusable))
     }
 
     /// A string that passes a check; unusable if it does not.
@@ -197,21 +200,24 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
     /// An object; errors name it by its key. If a value within it is unusable, so is the object around it.
     pub(super) fn object<O: Object>(self) -> Result<Option<O>, A::Error> {
         let Self {
-            place,
+            location,
             map,
             unusable,
             dropped,
         } = self;
-        let object = map.next_value_seed(Shape(ObjectReader::new(place.key, dropped)))?;
+        let object = map.next_value_seed(Shape(ObjectReader::new(location.key, dropped)))?;
         Ok(object.map_err(|why| *unusable = Some(why)).ok())
     }
 
     /// An array of objects, without those that are unusable or beyond the first `most`.
     pub(super) fn list<O: Object>(self, element: &'static str, most: usize) -> Result<Vec<O>, A::Error> {
         let Self {
-            place, map, dropped, ..
+            location,
+            map,
+            dropped,
+            ..
         } = self;
-        map.next_value_seed(Shape(ListReader::new(place.key, element, most, dropped)))
+        map.next_value_seed(Shape(ListReader::new(location.key, element, most, dropped)))
     }
 
     /// Any value as its raw text. `read` converts it, or tells why it is unusable.
@@ -220,15 +226,18 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
         read: impl FnOnce(&'de RawValue) -> Result<T, String>,
     ) -> Result<Option<T>, A::Error> {
         let Self {
-            place, map, unusable, ..
+            location,
+            map,
+            unusable,
+            ..
         } = self;
-        Ok(keep(read(map.next_value()?), place, unusable))
+        Ok(keep(read(map.next_value()?), location, unusable))
     }
 }
 
 /// The value, or `None` and a note why it is unusable.
-fn keep<T>(read: Result<T, String>, place: Place, unusable: &mut Option<String>) -> Option<T> {
-    read.map_err(|why| *unusable = Some(format!("{place}: {why}")))
+fn keep<T>(read: Result<T, String>, location: Location, unusable: &mut Option<String>) -> Option<T> {
+    read.map_err(|why| *unusable = Some(format!("{location}: {why}")))
         .ok()
 }
 
@@ -241,7 +250,7 @@ pub(super) const NUMBER: &str = "a whole number";
 pub(super) const FLAG: &str = "true or false";
 
 struct ScalarReader<F> {
-    place: Place,
+    location: Location,
     expected: &'static str,
     read: F,
 }
@@ -249,8 +258,8 @@ struct ScalarReader<F> {
 impl<'de, T, F: FnOnce(Scalar<'_>) -> Result<T, Wrong>> Read<'de> for ScalarReader<F> {
     type Out = T;
 
-    fn place(&self) -> Place {
-        self.place
+    fn location(&self) -> Location {
+        self.location
     }
 
     fn expected(&self) -> &'static str {

@@ -6,19 +6,19 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// The position of a value, for errors.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) what: &'static str,
     /// The key within it; empty for the whole text.
     pub(super) key: &'static str,
 }
 
-impl Place {
+impl Location {
     pub(super) fn of(what: &'static str) -> Self {
         Self { what, key: "" }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self { what, key: "" } => f.write_str(what),
@@ -64,7 +64,7 @@ pub(super) struct Wrong(pub(super) &'static str);
 pub(super) trait Read<'de>: Sized {
     type Out;
 
-    fn place(&self) -> Place;
+    fn location(&self) -> Location;
 
     fn expected(&self) -> &'static str;
 
@@ -73,16 +73,16 @@ pub(super) trait Read<'de>: Sized {
     }
 
     fn seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
-        Err(refuse(self.place(), self.expected(), Wrong("an array")))
+        Err(refuse(self.location(), self.expected(), Wrong("an array")))
     }
 
     fn map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Out, A::Error> {
-        Err(refuse(self.place(), self.expected(), Wrong("an object")))
+        Err(refuse(self.location(), self.expected(), Wrong("an object")))
     }
 }
 
-fn refuse<E: Error>(place: Place, expected: &str, Wrong(found): Wrong) -> E {
-    E::custom(format_args!("{place}: expected {expected}, found {found}"))
+fn refuse<E: Error>(location: Location, expected: &str, Wrong(found): Wrong) -> E {
+    E::custom(format_args!("{location}: expected {expected}, found {found}"))
 }
 
 /// A visitor that passes any value to a [`Read`].
@@ -93,10 +93,10 @@ impl<R> Shape<R> {
     where
         R: Read<'de>,
     {
-        let (place, expected) = (self.0.place(), self.0.expected());
+        let (location, expected) = (self.0.location(), self.0.expected());
         self.0
             .scalar(scalar)
-            .map_err(|wrong| refuse(place, expected, wrong))
+            .map_err(|wrong| refuse(location, expected, wrong))
     }
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::super::name::shown;
-use super::super::shape::{Place, Read, Shape};
+use super::super::shape::{Location, Read, Shape};
 use super::{ARRAY, Missing, OBJECT, Object, Sink, Value};
 
 /// Reads an object.
@@ -31,8 +31,8 @@ impl<'de, O: Object> Read<'de> for ObjectReader<'_, O> {
     /// The object, or why it is unusable.
     type Out = Result<O, String>;
 
-    fn place(&self) -> Place {
-        Place::of(self.what)
+    fn location(&self) -> Location {
+        Location::of(self.what)
     }
 
     fn expected(&self) -> &'static str {
@@ -47,7 +47,7 @@ impl<'de, O: Object> Read<'de> for ObjectReader<'_, O> {
             match key {
                 Some(key) => {
                     let value = Value {
-                        place: Place { what, key },
+                        location: Location { what, key },
                         map: &mut map,
                         unusable: &mut unusable,
                         dropped,
@@ -64,8 +64,8 @@ impl<'de, O: Object> Read<'de> for ObjectReader<'_, O> {
             }));
         }
         let object = O::build(parts).map_err(|Missing(key, expected)| {
-            let place = Place { what, key };
-            A::Error::custom(format_args!("{place}: expected {expected}, found nothing"))
+            let location = Location { what, key };
+            A::Error::custom(format_args!("{location}: expected {expected}, found nothing"))
         });
         object.map(Ok)
     }
@@ -95,8 +95,8 @@ impl<'s, O> ListReader<'s, O> {
 impl<'de, O: Object> Read<'de> for ListReader<'_, O> {
     type Out = Vec<O>;
 
-    fn place(&self) -> Place {
-        Place::of(self.what)
+    fn location(&self) -> Location {
+        Location::of(self.what)
     }
 
     fn expected(&self) -> &'static str {
@@ -128,7 +128,7 @@ impl<'de, O: Object> Read<'de> for ListReader<'_, O> {
     }
 }
 
-/// The key's place among these, if it is one of them.
+/// The key's position among these, if it is one of them.
 struct OneOf(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for OneOf {

@@ -1,4 +1,4 @@
-//! The places of the search network, numbered from the nearest.
+//! The targets of the search network, numbered from the nearest.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use crate::mesh::settings::DiscoverySettings;
 
-/// The places (address and port) of the search network, which the `discovery.search.` settings span, nearest first.
+/// The targets (address and port) of the search network, which the `discovery.search.` settings span, nearest first.
 #[derive(Debug, Clone, Copy)]
 pub struct Search {
     own: SocketAddr,
@@ -82,8 +82,8 @@ impl Search {
             config.search_near
         };
         let near = u64::try_from(near).unwrap_or(u64::MAX).saturating_add(1);
-        let places = self.addresses.saturating_sub(near) * self.ports;
-        let visits = places.div_ceil(self.ports_at_once(config.search_burst).max(1) as u64);
+        let targets = self.addresses.saturating_sub(near) * self.ports;
+        let visits = targets.div_ceil(self.ports_at_once(config.search_burst).max(1) as u64);
         let visits = u32::try_from(visits).unwrap_or(u32::MAX);
         config.search_far_pause.saturating_mul(visits)
     }
@@ -93,20 +93,20 @@ impl Search {
         self.own.ip()
     }
 
-    /// Number of places at each address.
+    /// Number of targets at each address.
     pub(super) fn ports(&self) -> u64 {
         self.ports
     }
 
-    /// Places per visit: those of one address, at most `most`.
+    /// Targets per visit: those of one address, at most `most`.
     pub(super) fn ports_at_once(&self, most: usize) -> usize {
         usize::try_from(self.ports).unwrap_or(usize::MAX).min(most)
     }
 
-    /// The place of this number: all ports of one address, then those of the next. None for our own place.
-    pub(super) fn place(&self, number: u64) -> Option<SocketAddr> {
+    /// The target of this number: all ports of one address, then those of the next. None for our own endpoint.
+    pub(super) fn target(&self, number: u64) -> Option<SocketAddr> {
         let port = self.min_port + (number % self.ports) as u16;
-        let place = SocketAddr::new(self.address(number / self.ports), port);
-        (place != self.own).then_some(place)
+        let target = SocketAddr::new(self.address(number / self.ports), port);
+        (target != self.own).then_some(target)
     }
 }
