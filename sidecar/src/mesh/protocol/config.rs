@@ -12,12 +12,13 @@
 //! |---|---|
 //! | gossips; its machine is gone, or it is frozen | interval + `probe_timeout` + (`probes_until_down` - 1) * `probe_retry` (0.41 + 0.37 + 5 * 0.1 = 1.28 s) |
 //! | the same, noticed by the node with the higher endpoint of the pair | one `probe_retry` more (1.38 s) |
-//! | gossips; its process is gone, its kernel refuses; up to `small_mesh` peers | (`checks_until_down` - 1) * `check_after_refusal` (60 ms) |
+//! | gossips; its process is gone, its kernel refuses; at most `small_mesh` peers, to which connections are kept | (`checks_until_down` - 1) * `check_after_refusal` (60 ms) |
 //! | the same in a larger mesh | interval + `probe_timeout` + (`probes_until_check` - 2) * `probe_retry` + (`checks_until_down` - 1) * `check_after_refusal` |
 //! | does not gossip, and is frozen | `check_interval` * (1 + `jitter`) + `checks_until_down` * `check_timeout` (0.44 + 1.5 = 1.94 s) |
+//! | does not gossip, and its kernel refuses | `check_interval` * (1 + `jitter`) + (`checks_until_down` - 1) * `check_after_refusal` (0.5 s) |
 //!
 //! In a large mesh the interval is seconds, and broadcasts shorten it: the first node that notices reports a suspicion
-//! with probe `probes_until_broadcast`, and that the peer is down. A node that hears of it, and has not heard the peer
+//! with probe `probes_until_broadcast`, later that the peer is down. A node that hears of it, and has not heard the peer
 //! for `suspicion_silence` or, if it is down, `probe_timeout`, has it as down after `probes_until_down` * `probe_retry`
 //! (0.6 s).
 
