@@ -16,25 +16,26 @@ const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let format = cli.log_format();
-    log::init(format);
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            log::failure(format, &error);
-            ExitCode::FAILURE
-        }
-    }
+    let code = log::init(format).and_then(|()| run(cli)).unwrap_or_else(|error| {
+        log::failure(format, &error);
+        ExitCode::FAILURE
+    });
+    log::finish(format);
+    code
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     sidecar::failpoints::activate()?;
+    let format = cli.log_format();
     let task = cli.into_task()?;
     // Connections are relayed on other threads, see `proxy::workers`.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
+    // Ends with the runtime.
+    runtime.spawn(log::report_repetitions(format));
     let outcome = runtime.block_on(task.run());
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     outcome

@@ -18,6 +18,9 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
     let mut page = Page::default();
     page.metric("sidecar_build_info", MetricType::Gauge, "The sidecar's version.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let help = "Lines of the log that were dropped, because standard error was not read.";
+    page.metric("sidecar_log_lines_dropped_total", MetricType::Counter, help)
+        .sample(&[], crate::log::dropped_lines());
     let all = controller.listeners();
     listeners(&mut page, &all[..all.len().min(MAX_SHOWN)]);
     let groups = controller.groups();
