@@ -55,11 +55,18 @@ where
     };
 
     let accepting = async {
+        let mut failing = false;
         while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => start(permit, stream),
+                Ok((stream, _)) => {
+                    failing = false;
+                    start(permit, stream);
+                }
                 Err(error) => {
-                    tracing::warn!("cannot accept a connection: {error}");
+                    // Once, not at every attempt.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!("cannot accept a connection: {error}");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

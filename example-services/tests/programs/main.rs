@@ -7,3 +7,4 @@ mod http;
 mod process;
 mod registration;
 mod service;
+mod unread;

@@ -19,6 +19,17 @@ pub(crate) struct Process {
     reading: JoinHandle<()>,
 }
 
+fn spawn(program: &str, args: &[&str], log: Stdio) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_example-services"));
+    command
+        .arg0(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true);
+    command.spawn().expect("to start the program")
+}
+
 impl Process {
     pub(crate) fn service(args: &[&str]) -> Process {
         Process::start("service", args)
@@ -29,14 +40,7 @@ impl Process {
     }
 
     fn start(program: &str, args: &[&str]) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_example-services"));
-        command
-            .arg0(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().expect("to start the program");
+        let mut child = spawn(program, args, Stdio::piped());
         let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&log);
@@ -46,6 +50,15 @@ impl Process {
             }
         });
         Process { child, log, reading }
+    }
+
+    /// A program that logs to `log`.
+    pub(crate) fn logging_to(log: impl Into<Stdio>, program: &str, args: &[&str]) -> Process {
+        Process {
+            child: spawn(program, args, log.into()),
+            log: Arc::default(),
+            reading: tokio::spawn(async {}),
+        }
     }
 
     pub(crate) fn log(&self) -> String {
