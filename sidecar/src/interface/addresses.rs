@@ -48,10 +48,7 @@ impl Addresses {
     #[must_use]
     pub fn watch(pinned: Option<Pinned>, expected: &str) -> Self {
         // Before the first reading, so that no change is lost.
-        let changes = Changes::subscribe().inspect_err(|error| {
-            let every = POLL;
-            tracing::warn!(%error, ?every, "the kernel reports no changes of addresses: they are polled");
-        });
+        let changes = Changes::subscribe();
         let table = match Table::read() {
             Ok(table) => table.expecting(expected),
             Err(error) => {
@@ -59,6 +56,9 @@ impl Addresses {
                 return Self::unwatched(pinned);
             }
         };
+        if let Err(error) = &changes {
+            tracing::warn!(%error, every = ?POLL, "the kernel reports no changes of addresses: they are polled");
+        }
         let (sender, table) = watch::channel(Arc::new(table));
         // Detached: it ends when the last receiver is dropped.
         tokio::spawn(keep_reading(sender, changes.ok()));

@@ -12,10 +12,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use netlink_packet_route::address::{AddressFlags, AddressScope};
-
 use super::IpType;
-use super::table::{Address, Interface, Table};
+use super::table::{Address, AddressFlags, Interface, Table};
 
 /// The address to use, and the interface that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,26 +198,20 @@ fn best(
 /// The lower, the better.
 fn rank(address: &Address, held: Option<IpAddr>) -> impl Ord + use<> {
     let flags = address.flags;
-    let narrow = match address.scope {
-        AddressScope::Universe => 0,
-        AddressScope::Site => 1,
-        AddressScope::Link => 2,
-        _ => 3,
-    };
     let (local, stable) = match address.ip() {
         IpAddr::V4(ip) => (ip.is_link_local(), true),
         IpAddr::V6(ip) => {
-            let stable = AddressFlags::Permanent | AddressFlags::Managetempaddr | AddressFlags::StablePrivacy;
-            (ip.is_unique_local(), flags.intersects(stable))
+            let stable =
+                AddressFlags::PERMANENT | AddressFlags::MANAGES_TEMPORARY | AddressFlags::STABLE_PRIVACY;
+            (ip.is_unique_local(), flags.has(stable))
         }
     };
     (
         address.is_tentative(),
-        flags.contains(AddressFlags::Deprecated),
+        flags.has(AddressFlags::DEPRECATED),
         held != Some(address.ip()),
-        // For IPv6 this bit means a temporary address (RFC 8981).
-        flags.contains(AddressFlags::Secondary),
-        narrow,
+        flags.has(AddressFlags::SECONDARY),
+        address.scope,
         local,
         !stable,
     )

@@ -1,14 +1,13 @@
 use ipnet::IpNet;
-use netlink_packet_route::address::AddressFlags as Flags;
 use proptest::prelude::*;
 
-use super::super::table::{Address, Interface};
+use super::super::table::{Address, AddressFlags as Flags, Interface};
 use super::*;
 
 fn address(net: &str, flags: Flags) -> Address {
     Address {
         net: net.parse().expect("an address with a prefix length"),
-        scope: AddressScope::Universe,
+        scope: 0,
         flags,
     }
 }
@@ -23,7 +22,7 @@ fn interface(name: &str, addresses: &[Address]) -> Interface {
 }
 
 fn with(name: &str, nets: &[&str]) -> Interface {
-    let addresses: Vec<Address> = nets.iter().map(|net| address(net, Flags::Permanent)).collect();
+    let addresses: Vec<Address> = nets.iter().map(|net| address(net, Flags::PERMANENT)).collect();
     interface(name, &addresses)
 }
 
@@ -51,16 +50,16 @@ fn refused(table: &Table, ip_type: IpType) -> String {
 #[test]
 fn of_ipv4_addresses_the_first_primary_one_with_the_widest_scope_is_chosen() {
     let link = Address {
-        scope: AddressScope::Link,
-        ..address("10.0.0.1/24", Flags::Permanent)
+        scope: 253,
+        ..address("10.0.0.1/24", Flags::PERMANENT)
     };
     let addresses = [
-        address("10.0.0.9/24", Flags::Secondary),
+        address("10.0.0.9/24", Flags::SECONDARY),
         link,
-        address("169.254.3.4/16", Flags::Permanent),
-        address("10.0.0.8/24", Flags::Deprecated),
-        address("10.0.0.2/24", Flags::Permanent),
-        address("10.0.1.3/24", Flags::Permanent),
+        address("169.254.3.4/16", Flags::PERMANENT),
+        address("10.0.0.8/24", Flags::DEPRECATED),
+        address("10.0.0.2/24", Flags::PERMANENT),
+        address("10.0.1.3/24", Flags::PERMANENT),
     ];
     assert_eq!(best_of(IpType::V4, &addresses), "10.0.0.2");
     assert_eq!(best_of(IpType::V4, &addresses[..4]), "169.254.3.4");
@@ -71,15 +70,15 @@ fn of_ipv4_addresses_the_first_primary_one_with_the_widest_scope_is_chosen() {
 #[test]
 fn of_ipv6_addresses_a_stable_global_one_is_chosen_that_can_be_bound() {
     let addresses = [
-        address("fe80::1/64", Flags::Permanent),
-        address("2001:db8::f/64", Flags::Permanent | Flags::Dadfailed),
-        address("2001:db8::e/64", Flags::Permanent | Flags::Tentative),
-        address("2001:db8::d/64", Flags::Managetempaddr | Flags::Deprecated),
-        // A temporary one: the bit means `secondary` for IPv4.
-        address("2001:db8::c/64", Flags::Secondary),
-        address("fd00::2/64", Flags::Permanent),
-        address("2001:db8::b/64", Flags::empty()),
-        address("2001:db8::a/64", Flags::Managetempaddr),
+        address("fe80::1/64", Flags::PERMANENT),
+        address("2001:db8::f/64", Flags::PERMANENT | Flags::DUPLICATE),
+        address("2001:db8::e/64", Flags::PERMANENT | Flags::TENTATIVE),
+        address("2001:db8::d/64", Flags::MANAGES_TEMPORARY | Flags::DEPRECATED),
+        // A temporary one.
+        address("2001:db8::c/64", Flags::SECONDARY),
+        address("fd00::2/64", Flags::PERMANENT),
+        address("2001:db8::b/64", Flags::NONE),
+        address("2001:db8::a/64", Flags::MANAGES_TEMPORARY),
     ];
     for (count, expected) in [
         (8, "2001:db8::a"),
@@ -102,8 +101,8 @@ fn of_ipv6_addresses_a_stable_global_one_is_chosen_that_can_be_bound() {
 #[test]
 fn a_tentative_address_cannot_be_bound_yet_and_an_optimistic_one_can() {
     for (flags, bindable) in [
-        (Flags::Tentative, false),
-        (Flags::Tentative | Flags::Optimistic, true),
+        (Flags::TENTATIVE, false),
+        (Flags::TENTATIVE | Flags::OPTIMISTIC, true),
     ] {
         let table = Table::new(vec![interface("eth0", &[address("fd00::2/64", flags)])]);
         let choice = table.choose("eth0", IpType::V6, None).expect("an address");
@@ -113,8 +112,8 @@ fn a_tentative_address_cannot_be_bound_yet_and_an_optimistic_one_can() {
 
 #[test]
 fn the_address_in_use_is_kept_until_it_is_deprecated_or_gone() {
-    let old = address("2001:db8:1::2/64", Flags::Permanent);
-    let new = address("2001:db8:2::2/64", Flags::Permanent);
+    let old = address("2001:db8:1::2/64", Flags::PERMANENT);
+    let new = address("2001:db8:2::2/64", Flags::PERMANENT);
     let before = Table::new(vec![interface("eth0", &[old])]);
     let choice = before.choose("eth0", IpType::V6, None).expect("an address");
     let after = |addresses: &[Address]| {
@@ -125,7 +124,7 @@ fn the_address_in_use_is_kept_until_it_is_deprecated_or_gone() {
     assert_eq!(after(&[new, old]), "2001:db8:1::2");
     assert_eq!(after(&[new]), "2001:db8:2::2");
     let deprecated = Address {
-        flags: Flags::Permanent | Flags::Deprecated,
+        flags: Flags::PERMANENT | Flags::DEPRECATED,
         ..old
     };
     assert_eq!(after(&[deprecated, new]), "2001:db8:2::2");
@@ -217,7 +216,7 @@ fn any_table() -> impl Strategy<Value = Vec<Interface>> {
         (1_u8..4, 1_u8..5).prop_map(|(net, host)| format!("fd00:{net}::{host}/64")),
         (1_u8..5).prop_map(|host| format!("fe80::{host}/64")),
     ];
-    let address = (net, any::<u32>()).prop_map(|(net, bits)| address(&net, Flags::from_bits_retain(bits)));
+    let address = (net, any::<u32>()).prop_map(|(net, bits)| address(&net, Flags(bits)));
     let addresses = proptest::collection::vec(address, 0..4);
     let interface = (0..4_u8, any::<bool>(), addresses).prop_map(|(name, up, addresses)| Interface {
         up,

@@ -5,23 +5,32 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_core::{
-    DecodeError, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload, NlasIterator, Parseable, parse_string,
+    DecodeError, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlasIterator, parse_ip,
+    parse_string, parse_u32,
 };
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, SocketAddr, TokioSocket};
 
-use super::table::{Address, Interface};
+use super::table::{Address, AddressFlags, Interface};
 
-/// Message types, and the attribute with an interface's name.
+/// Message types.
 const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
+/// Attribute of a link: its name.
 const IFLA_IFNAME: u16 = 3;
-/// Length of the header before a link's attributes, in bytes.
-const LINK_HEADER: usize = 16;
+/// Attributes of an address: the other end's of a point-to-point link; the address; all its flags.
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+/// Flags of a link.
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
+/// Lengths of a message's header, and of what precedes the attributes of a link and of an address, in bytes.
+const HEADER: usize = 16;
+const LINK: usize = 16;
+const ADDRESS: usize = 8;
 
 /// Multicast groups: changes of links, of IPv4 addresses, of IPv6 addresses.
 const GROUPS: [u32; 3] = [1, 5, 9];
@@ -36,44 +45,37 @@ pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
     let mut found: Vec<(u32, Interface)> = Vec::new();
-    dump(
-        &socket,
-        RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        |kind, payload| {
-            if kind == RTM_NEWLINK {
-                found.extend(link(payload)?);
-            }
-            Ok(())
-        },
-    )?;
-    dump(
-        &socket,
-        RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        |kind, payload| {
-            if kind == RTM_NEWADDR
-                && let Some((of, address)) = address(payload)?
-                && let Some((_, interface)) = found.iter_mut().find(|(index, _)| *index == of)
-            {
-                interface.addresses.push(address);
-            }
-            Ok(())
-        },
-    )?;
+    dump(&socket, RTM_GETLINK, LINK, |kind, message| {
+        if kind == RTM_NEWLINK {
+            found.extend(link(message)?);
+        }
+        Ok(())
+    })?;
+    dump(&socket, RTM_GETADDR, ADDRESS, |kind, message| {
+        if kind == RTM_NEWADDR
+            && let Some((of, address)) = address(message)?
+            && let Some((_, interface)) = found.iter_mut().find(|(index, _)| *index == of)
+        {
+            interface.addresses.push(address);
+        }
+        Ok(())
+    })?;
     Ok(found.into_iter().map(|(_, interface)| interface).collect())
 }
 
-/// Asks for all objects of a kind, and passes each message's type and content on.
+/// Asks for all objects of a kind with an empty message of this length, and passes each answer's type and content on.
 fn dump(
     socket: &Socket,
-    what: RouteNetlinkMessage,
+    kind: u16,
+    length: usize,
     mut each: impl FnMut(u16, &[u8]) -> Result<(), DecodeError>,
 ) -> io::Result<()> {
-    let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(what));
-    request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
+    let mut request = vec![0; HEADER + length];
+    let mut header = NetlinkBuffer::new(&mut request);
+    header.set_length(u32::try_from(HEADER + length).unwrap_or_default());
+    header.set_message_type(kind);
+    header.set_flags(NLM_F_REQUEST | NLM_F_DUMP);
+    socket.send(&request, 0)?;
     loop {
         let (bytes, _) = socket.recv_from_full()?;
         let mut rest = bytes.as_slice();
@@ -95,44 +97,46 @@ fn refusal(payload: &[u8]) -> io::Error {
     io::Error::from_raw_os_error(code.saturating_neg())
 }
 
-/// Reads the name only: new kernels add attributes, some of which the crate's parser refuses.
-fn link(payload: &[u8]) -> Result<Option<(u32, Interface)>, DecodeError> {
-    let header = LinkHeader::parse(payload)?;
-    for attribute in NlasIterator::new(payload.get(LINK_HEADER..).unwrap_or_default()) {
+/// A link's index, and its interface without addresses (`struct ifinfomsg`).
+fn link(message: &[u8]) -> Result<Option<(u32, Interface)>, DecodeError> {
+    let Some((head, attributes)) = message.split_at_checked(LINK) else {
+        return Ok(None);
+    };
+    let (index, flags) = (parse_u32(&head[4..8])?, parse_u32(&head[8..12])?);
+    for attribute in NlasIterator::new(attributes) {
         let attribute = attribute?;
         if attribute.kind() == IFLA_IFNAME {
             let interface = Interface {
                 name: parse_string(attribute.value())?,
-                loopback: header.flags.contains(LinkFlags::Loopback),
-                up: header.flags.contains(LinkFlags::Up),
+                loopback: flags & IFF_LOOPBACK != 0,
+                up: flags & IFF_UP != 0,
                 addresses: Vec::new(),
             };
-            return Ok(Some((header.index, interface)));
+            return Ok(Some((index, interface)));
         }
     }
     Ok(None)
 }
 
-/// The index of an address's interface, and the address.
-fn address(payload: &[u8]) -> Result<Option<(u32, Address)>, DecodeError> {
-    let message = AddressMessage::parse(payload)?;
-    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
-    let (mut local, mut other) = (None, None);
-    for attribute in message.attributes {
-        match attribute {
-            AddressAttribute::Local(ip) => local = Some(ip),
-            // Of a point-to-point link, this is the other end's.
-            AddressAttribute::Address(ip) => other = Some(ip),
-            AddressAttribute::Flags(all) => flags = all,
+/// The index of an address's interface, and the address (`struct ifaddrmsg`).
+fn address(message: &[u8]) -> Result<Option<(u32, Address)>, DecodeError> {
+    let Some((head, attributes)) = message.split_at_checked(ADDRESS) else {
+        return Ok(None);
+    };
+    let (prefix, scope, index) = (head[1], head[3], parse_u32(&head[4..8])?);
+    let mut flags = AddressFlags(head[2].into());
+    let (mut local, mut other): (Option<IpAddr>, Option<IpAddr>) = (None, None);
+    for attribute in NlasIterator::new(attributes) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            IFA_LOCAL => local = Some(parse_ip(attribute.value())?),
+            IFA_ADDRESS => other = Some(parse_ip(attribute.value())?),
+            IFA_FLAGS => flags = AddressFlags(parse_u32(attribute.value())?),
             _ => {}
         }
     }
-    let ip: Option<IpAddr> = local.or(other);
-    let net = ip.and_then(|ip| IpNet::new(ip, message.header.prefix_len).ok());
-    Ok(net.map(|net| {
-        let scope = message.header.scope;
-        (message.header.index, Address { net, scope, flags })
-    }))
+    let net = local.or(other).and_then(|ip| IpNet::new(ip, prefix).ok());
+    Ok(net.map(|net| (index, Address { net, scope, flags })))
 }
 
 /// Notifications of changes. What they say is not read: after each, everything is read again, so that nothing is lost

@@ -1,10 +1,10 @@
 //! What the kernel says about the network interfaces at one moment, and the networks that each was in before. Pure.
 
 use std::net::IpAddr;
+use std::ops::BitOr;
 
 use indexmap::IndexMap;
 use ipnet::IpNet;
-use netlink_packet_route::address::{AddressFlags, AddressScope};
 
 use super::IpType;
 
@@ -37,10 +37,49 @@ pub struct Interface {
 pub struct Address {
     /// The address and the length of its network's prefix.
     pub net: IpNet,
-    /// How far it is valid.
-    pub scope: AddressScope,
-    /// `IFA_F_` flags.
+    /// How far it is valid, `RT_SCOPE_`: 0 is everywhere, more is less far.
+    pub scope: u8,
+    /// Its flags.
     pub flags: AddressFlags,
+}
+
+/// Flags of an address, `IFA_F_` of `linux/if_addr.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressFlags(pub u32);
+
+impl AddressFlags {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+    /// Of IPv4: not the first in its network. Of IPv6: temporary (RFC 8981).
+    pub const SECONDARY: Self = Self(0x01);
+    /// It may be used although it is tentative (RFC 4429).
+    pub const OPTIMISTIC: Self = Self(0x04);
+    /// Another host has it.
+    pub const DUPLICATE: Self = Self(0x08);
+    /// It is not to be used for new connections.
+    pub const DEPRECATED: Self = Self(0x20);
+    /// It is in duplicate address detection.
+    pub const TENTATIVE: Self = Self(0x40);
+    /// It was not learned and does not expire.
+    pub const PERMANENT: Self = Self(0x80);
+    /// Temporary addresses are derived from it.
+    pub const MANAGES_TEMPORARY: Self = Self(0x100);
+    /// It is stable, and reveals no hardware address (RFC 7217).
+    pub const STABLE_PRIVACY: Self = Self(0x800);
+
+    /// Whether any of these is set.
+    #[must_use]
+    pub fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
+impl BitOr for AddressFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 impl Address {
@@ -51,16 +90,15 @@ impl Address {
     }
 
     /// Whether it is still in duplicate address detection (RFC 4862, section 5.4), so that nothing can be bound to it.
-    /// An optimistic one can be used before (RFC 4429).
     #[must_use]
     pub fn is_tentative(&self) -> bool {
-        self.flags.contains(AddressFlags::Tentative) && !self.flags.contains(AddressFlags::Optimistic)
+        self.flags.has(AddressFlags::TENTATIVE) && !self.flags.has(AddressFlags::OPTIMISTIC)
     }
 
     /// Why other nodes cannot reach this machine by it, if they cannot.
     pub(super) fn defect(&self) -> Option<&'static str> {
         match self.ip() {
-            _ if self.flags.contains(AddressFlags::Dadfailed) => {
+            _ if self.flags.has(AddressFlags::DUPLICATE) => {
                 Some("another host has it: duplicate address detection failed")
             }
             // It means nothing without an interface of the reader.
