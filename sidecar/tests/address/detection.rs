@@ -9,10 +9,10 @@ fn offer() -> String {
     "add smart-node-delegate d service s zone z nic eth0 ip-type v6 port 8080\n".to_owned()
 }
 
-/// A machine whose new addresses are in detection for about 2 s.
+/// A machine whose new addresses are in detection for about 4 s.
 fn machine(world: &World, host: &str) -> Namespace {
     let machine = world.machine(host);
-    for (key, value) in [("accept_dad", 1), ("dad_transmits", 2), ("disable_ipv6", 0)] {
+    for (key, value) in [("accept_dad", 1), ("dad_transmits", 4), ("disable_ipv6", 0)] {
         machine.run(&format!("sysctl -qw net.ipv6.conf.eth0.{key}={value}"));
     }
     machine

@@ -12,6 +12,7 @@ mod join;
 mod lists;
 mod membership;
 mod probe;
+mod readdress;
 mod scale;
 mod search;
 mod settings;

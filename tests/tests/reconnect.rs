@@ -1,0 +1,70 @@
+//! Containers that are disconnected from their network and connected again, at another address.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing helper fails its test, as an assertion does"
+)]
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use harness::engine::label;
+use tests::Mesh;
+
+/// The instances of one service, which exchange their addresses or get new ones.
+const INSTANCES: [&str; 2] = ["service-a", "service-a2"];
+
+async fn docker(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
+    let run = mesh.run("docker", arguments).await?;
+    ensure!(run.code == Some(0), "{run:#?}");
+    Ok(())
+}
+
+/// Waits until `status` exits with this code.
+async fn status_becomes(mesh: &Mesh, code: i32) {
+    let attempt = async || match mesh.harness(&["status"]).await {
+        Ok(status) if status.code == Some(code) => Ok(()),
+        Ok(status) => Err(vec![status.output]),
+        Err(error) => Err(vec![error.to_string()]),
+    };
+    let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
+    let waited = harness::wait::until(limit, period, attempt, |_| {}).await;
+    waited.unwrap();
+}
+
+#[tokio::test]
+async fn containers_that_come_back_at_another_address_are_found_by_all() {
+    let Some(mesh) = Mesh::on_docker().await.unwrap() else {
+        return;
+    };
+    let up = mesh.harness(&["up", "--detach"]).await.unwrap();
+    assert_eq!(up.code, Some(0), "{up:#?}");
+    let filter = format!("{}={}", label::PROJECT, mesh.project);
+    let network = mesh.engine.networks(&filter).await.unwrap().remove(0).id;
+
+    let mut before = Vec::new();
+    for name in INSTANCES {
+        let container = mesh.container(name).await.unwrap();
+        docker(&mesh, &["network", "disconnect", &network, &container.id])
+            .await
+            .unwrap();
+        before.push(container);
+    }
+    status_becomes(&mesh, 1).await;
+    // In the opposite order, so that none gets its own address back.
+    for container in before.iter().rev() {
+        docker(&mesh, &["network", "connect", &network, &container.id])
+            .await
+            .unwrap();
+    }
+    status_becomes(&mesh, 0).await;
+    for (name, before) in INSTANCES.iter().zip(&before) {
+        let now = mesh.container(name).await.unwrap();
+        assert_ne!(now.address, before.address, "{name}");
+        assert!(now.running() && now.id == before.id, "{name} was not restarted");
+    }
+
+    let down = mesh.harness(&["down"]).await.unwrap();
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    assert_eq!(mesh.leftovers().await.unwrap(), Vec::<String>::new());
+}
