@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
@@ -102,13 +102,16 @@ fn via(query: Option<&str>) -> Result<Via, &str> {
     }
 }
 
-/// Forwards the service's status, content type and body. Its other headers concern the connection to it.
+/// Forwards the service's status and body, with the headers that belong to them (RFC 9110, section 15). The others concern
+/// the connection to it.
 fn pass_on(answer: Response<Bytes>) -> Response<Full<Bytes>> {
     let (mut head, body) = answer.into_parts();
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = head.status;
-    if let Some(content_type) = head.headers.remove(CONTENT_TYPE) {
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    for name in [CONTENT_TYPE, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE] {
+        if let Some(value) = head.headers.remove(&name) {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

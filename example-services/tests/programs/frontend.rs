@@ -135,6 +135,11 @@ async fn each_socks5_reply_has_its_status_and_reason() {
         let reason = format!("the socks5 server answered: {words}");
         let body = json!({"error": error, "service": "b", "via": "socks5", "reason": reason});
         assert_eq!((answer.status, answer.json()), (status, body), "code {code}");
+        assert_eq!(
+            answer.header("retry-after"),
+            (status == 503).then_some("1"),
+            "code {code}"
+        );
     }
 }
 
