@@ -21,8 +21,12 @@ struct Sidecar {
 
 impl Sidecar {
     async fn start() -> Self {
+        Self::start_in(Phase::Ready).await
+    }
+
+    async fn start_in(phase: Phase) -> Self {
         let controller = Arc::new(Controller::new(Offers::new(), None));
-        let (_, phase) = watch::channel(Phase::Ready);
+        let (_, phase) = watch::channel(phase);
         let status = Arc::new(Status::new(phase, Arc::clone(&controller), None));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -58,18 +62,21 @@ impl Sidecar {
         found.expect("a listener of this name").address
     }
 
-    async fn page(&self) -> String {
+    async fn ask(&self, method: &str, path: &str) -> String {
         let address = self.status;
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: sidecar\r\nConnection: close\r\n\r\n");
         let get = move || {
             let mut stream = TcpStream::connect_timeout(&address, std::time::Duration::from_secs(5))?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: sidecar\r\nConnection: close\r\n\r\n")?;
+            stream.write_all(request.as_bytes())?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).map(|_| answer)
         };
-        let answer = tokio::task::spawn_blocking(get)
-            .await
-            .expect("no panic")
-            .expect("an answer");
+        let answer = tokio::task::spawn_blocking(get).await.expect("no panic");
+        answer.expect("an answer")
+    }
+
+    async fn page(&self) -> String {
+        let answer = self.ask("GET", "/metrics").await;
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
@@ -270,4 +277,64 @@ async fn names_keep_the_conventions_and_every_sample_belongs_to_a_described_metr
         page.lines().any(|line| line == escaped),
         "{escaped} is missing in\n{page}"
     );
+}
+
+/// The names that Prometheus' own client libraries use.
+#[tokio::test]
+async fn the_standard_metrics_of_the_process_have_their_standard_names() {
+    let since_epoch = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.expect("after 1970").as_secs_f64()
+    };
+    let sidecar = Sidecar::start().await;
+    let page = sidecar.page().await;
+    let scrape = parse(&page);
+    let metric = |name: &str| value(&scrape, name, &[]);
+    let (start, now) = (metric("process_start_time_seconds"), since_epoch());
+    // The time of the boot is in whole seconds.
+    assert!(
+        start <= now + 2.0 && start > now - 3600.0,
+        "started at {start}, it is {now}"
+    );
+    let again = parse(&sidecar.page().await);
+    assert_eq!(
+        value(&again, "process_start_time_seconds", &[]),
+        start,
+        "it stays"
+    );
+    let (open, most) = (metric("process_open_fds"), metric("process_max_fds"));
+    assert!(open >= 3.0 && open < most, "{open} of {most}");
+    let (resident, all) = (
+        metric("process_resident_memory_bytes"),
+        metric("process_virtual_memory_bytes"),
+    );
+    assert!(resident > 1e6 && resident < all, "{resident} of {all}");
+    assert!(all < metric("process_virtual_memory_max_bytes"));
+    assert!(metric("process_cpu_seconds_total") >= 0.0);
+    assert!(page.contains("# TYPE process_start_time_seconds gauge\n"));
+    assert!(page.contains("# TYPE process_cpu_seconds_total counter\n"));
+}
+
+/// RFC 9110, section 15.5.6.
+#[tokio::test]
+async fn other_methods_are_refused_with_those_that_are_allowed() {
+    let sidecar = Sidecar::start().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let answer = sidecar.ask(method, "/metrics").await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        assert!(answer.contains("\r\nAllow: GET, HEAD\r\n"), "{answer}");
+    }
+    let head = sidecar.ask("HEAD", "/metrics").await;
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_it_is_not_ready_says_when_to_ask_again() {
+    let sidecar = Sidecar::start_in(Phase::Draining).await;
+    let answer = sidecar.ask("GET", "/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
 }

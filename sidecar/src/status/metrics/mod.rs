@@ -244,6 +244,11 @@ fn process(page: &mut Page) {
         "Virtual memory.",
         process.virtual_bytes,
     );
+    gauge(
+        "process_virtual_memory_max_bytes",
+        "Maximum amount of virtual memory.",
+        process.max_virtual_bytes,
+    );
     gauge("process_threads", "Threads.", process.threads);
     gauge("process_open_fds", "Open file descriptors.", process.open_files);
     gauge(
@@ -251,6 +256,11 @@ fn process(page: &mut Page) {
         "Maximum number of open file descriptors.",
         process.max_open_files,
     );
+    if let Some(seconds) = process.start_seconds {
+        let help = "Start of the process since the Unix epoch.";
+        page.metric("process_start_time_seconds", MetricType::Gauge, help)
+            .sample(&[], seconds);
+    }
     if let Some(seconds) = process.cpu_seconds {
         page.metric(
             "process_cpu_seconds_total",
