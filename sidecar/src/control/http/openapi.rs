@@ -149,6 +149,13 @@ fn operation(route: &Route, guarded: bool) -> Operation {
                         .required(Some(Required::True))
                         .build(),
                 ));
+                for (status, about) in [
+                    ("408", "the body did not arrive in time"),
+                    ("413", "the body is too large"),
+                    ("415", "the body is compressed"),
+                ] {
+                    operation = operation.response(status, answer(about, refused()));
+                }
             }
             if change.removes() {
                 operation = operation.parameter(force());
