@@ -5,3 +5,4 @@ mod config_file;
 mod http;
 mod registration;
 mod resp;
+mod skip;
