@@ -122,6 +122,15 @@ impl Plan {
         }
     }
 
+    /// Puts the announcement of our list before everything that is due. It also asks for the peer's list.
+    pub(super) fn announce(&mut self, now: Duration) {
+        self.push_at = now;
+        self.pull_at = None;
+        self.check_at = self.check_at.max(now);
+        self.sync_at = self.sync_at.map(|at| at.max(now));
+        self.nodes_at = self.nodes_at.map(|at| at.max(now));
+    }
+
     /// Drops the plan with a peer that has gone down, except the next check.
     pub(super) fn went_down(&mut self) {
         self.last_pull = None;

@@ -44,7 +44,7 @@ impl Protocol {
                 self.heard_from(now, endpoint);
             }
             if let Some(plan) = self.exchanges.plan_mut(endpoint) {
-                plan.push_at = now;
+                plan.announce(now);
             }
             self.exchange_if_due(now, endpoint);
         }
