@@ -1,13 +1,14 @@
 //! The address of a node's interface changes: the sidecar's executable in network namespaces of its own.
 //!
 //! Needs root, `unshare`, `nsenter` and `ip`. Without them the tests are skipped with a message, or fail if
-//! `MESH_REQUIRE` is set.
+//! `MESH_REQUIRE` names `networks`.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
-#![allow(clippy::print_stderr, reason = "says why tests are skipped")]
 
 mod change;
 mod detection;
 mod node;
+#[path = "../control/skip.rs"]
+mod skip;
 mod stand_in;
 mod world;
