@@ -135,7 +135,7 @@ impl Counters {
             let count = dropped.count();
             self.unusable
                 .fetch_add(count.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-            tracing::warn!(%peer, count, first, "discovery: cannot use a part of what a node offers");
+            tracing::warn!(node = %peer, why = first, count, "discovery: left out what cannot be used");
         }
     }
 }
