@@ -23,52 +23,34 @@ use crate::mesh::Mesh;
 use crate::proxy::Limits;
 use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
-use crate::settings::{SECRETS, Settings};
-use crate::signals::{Signals, StopReason};
+use crate::settings::Settings;
 use crate::status::{MeshStatus, Phase, Status};
-use crate::supervise::{self, Program};
+use crate::supervise::{self, Event, Launcher, Supervisor};
 
 /// Timeout for leaving the mesh.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Runs the sidecar until it is asked to stop or its program ends.
+/// Runs the sidecar until it is asked to stop or its program, if it has a launcher, ends.
 ///
 /// # Errors
 /// When a part cannot be started; nothing is left running then.
-pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+pub async fn run(settings: Settings, launcher: Option<Launcher>) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     let settings = Settings {
         program_grace: failpoints::grace(settings.program_grace),
         drain: failpoints::grace(settings.drain),
         ..settings
     };
-    let files = OpenFiles::raise();
-    let mut signals = Signals::listen(settings.end_with_stdin)?;
-    let limits = Limits::default().within_files(files.limit());
+    let mut supervisor = Supervisor::new(settings.end_with_stdin)?;
+    let limits = Limits::default().within_files(OpenFiles::raise().limit());
     #[cfg(feature = "failpoints")]
     let limits = failpoints::limits(limits);
     let sidecar = Sidecar::start(&settings, limits).await?;
-    let program = match settings.program.as_slice() {
-        [] => {
-            supervise::reap_orphans()?;
-            None
-        }
-        words => {
-            let start = || Program::start(words, &SECRETS, settings.end_with_stdin);
-            Some(files.with_inherited_limit(start)?)
-        }
-    };
+    supervisor.start(launcher, settings.end_with_stdin).await?;
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
-    let code = match program {
-        Some(program) => sidecar.run_beside(program, &mut signals, &settings).await,
-        None => {
-            let reason = signals.next().await;
-            sidecar.draining(reason);
-            0
-        }
-    };
-    sidecar.stop(settings.drain, &mut signals).await;
+    let code = sidecar.run(&mut supervisor, settings.program_grace).await;
+    sidecar.stop(settings.drain, &mut supervisor).await;
     Ok(ExitCode::from(code))
 }
 
@@ -182,42 +164,36 @@ impl Sidecar {
         })
     }
 
-    /// Runs until the program has ended; returns its exit code.
-    async fn run_beside(&self, mut program: Program, signals: &mut Signals, settings: &Settings) -> u8 {
-        let status = tokio::select! {
-            status = program.ended() => {
+    /// Runs until the program has ended or, without one, until the sidecar is asked to stop; returns the exit code.
+    async fn run(&self, supervisor: &mut Supervisor, grace: Duration) -> u8 {
+        let status = match supervisor.next().await {
+            Event::Ended(status) => {
                 if status.success() {
                     tracing::info!("the program ended by itself");
                 } else {
                     tracing::warn!(%status, "the program ended by itself");
                 }
-                program.end_group();
-                status
+                Some(status)
             }
-            reason = signals.next() => {
-                self.draining(reason);
-                program.signal(reason.signal());
-                finish(&mut program, signals, settings.program_grace).await
+            Event::Stop(reason) | Event::Force(reason) => {
+                tracing::info!(by = %reason, "stopping");
+                self.phase.send_replace(Phase::Draining);
+                supervisor.finish(grace).await
             }
         };
         self.phase.send_replace(Phase::Draining);
-        supervise::exit_code(status)
-    }
-
-    fn draining(&self, reason: StopReason) {
-        tracing::info!(by = %reason, "stopping");
-        self.phase.send_replace(Phase::Draining);
+        status.map_or(0, supervise::exit_code)
     }
 
     /// Drains connections, leaves the mesh, and stops. Each step has a timeout.
-    async fn stop(self, drain: Duration, signals: &mut Signals) {
+    async fn stop(self, drain: Duration, supervisor: &mut Supervisor) {
         tokio::select! {
             aborted = self.controller.drain(drain) => {
                 if aborted > 0 {
                     tracing::warn!(connections = aborted, "aborted connections that did not finish in time");
                 }
             }
-            reason = signals.next() => tracing::warn!(by = %reason, "stopping at once"),
+            reason = supervisor.forced() => tracing::warn!(by = %reason, "stopping at once"),
         }
         let mesh = self.mesh;
         #[cfg(feature = "failpoints")]
@@ -231,19 +207,6 @@ impl Sidecar {
         drop(self.workers);
         tracing::info!("stopped");
     }
-}
-
-/// Waits for a program that was asked to stop. Kills it after the grace period, or at a second signal.
-async fn finish(program: &mut Program, signals: &mut Signals, grace: Duration) -> std::process::ExitStatus {
-    tokio::select! {
-        status = program.ended() => return status,
-        () = tokio::time::sleep(grace) => {
-            tracing::warn!(?grace, "the program did not finish in time and is killed");
-        }
-        reason = signals.next() => tracing::warn!(by = %reason, "second signal: the program is killed"),
-    }
-    program.kill();
-    program.ended().await
 }
 
 async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! The command line: parses the arguments, and checks them once into [`Settings`].
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +13,9 @@ use crate::control::credential::Credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::log::LogFormat;
-use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, Settings};
+use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, SECRETS, Settings};
+use crate::supervise::launcher::{self, DeathSignal, LaunchArgs};
+use crate::supervise::{Launcher, signals};
 use crate::text_file::read;
 use crate::{app, http_probe, mesh};
 
@@ -22,8 +25,9 @@ const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
     ""
 };
 
-const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own listeners are bound, forwards SIGTERM, SIGINT, \
-                          SIGQUIT and SIGHUP to it, and exits with its code.\n\nThe log goes to standard error; RUST_LOG \
+const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own listeners are bound, forwards signals to it, and \
+                          exits with its code. The first of SIGTERM, SIGINT and SIGQUIT stops gracefully; SIGQUIT after \
+                          another of them stops at once.\n\nThe log goes to standard error; RUST_LOG \
                           sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
 
 /// The proxy that runs beside each service of the mesh
@@ -47,6 +51,9 @@ pub struct Cli {
 enum Sub {
     /// Request a URL and exit with 0 if the answer is 2xx, else with 1: a health check for images without a shell
     Probe(ProbeArgs),
+    /// Becomes the program; the sidecar starts itself so
+    #[command(name = launcher::SUBCOMMAND, hide = true)]
+    Launch(LaunchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -103,9 +110,13 @@ struct RunArgs {
     /// Stop as on SIGTERM when standard input ends; its content is discarded, and the program's own is empty
     #[arg(long)]
     end_with_stdin: bool,
+    /// What the kernel does to the program when the sidecar itself is killed. Not for the program's own children, nor
+    /// for a program that changes its user
+    #[arg(long, value_name = "SIGNAL", value_enum, default_value_t)]
+    death_signal: DeathSignal,
     /// Program to run beside the sidecar
     #[arg(last = true, value_name = "PROGRAM")]
-    program: Vec<String>,
+    program: Vec<OsString>,
 }
 
 /// The task that the command line selects.
@@ -129,6 +140,30 @@ impl Cli {
         self.run.log_format
     }
 
+    /// The arguments of a launcher, if the process is one.
+    #[must_use]
+    pub fn launch(&self) -> Option<&LaunchArgs> {
+        match &self.command {
+            Some(Sub::Launch(arguments)) => Some(arguments),
+            _ => None,
+        }
+    }
+
+    /// Prepares a sidecar: starts the launcher of its program, if there is one, and blocks signals until the sidecar
+    /// takes them. Must be called on the main thread, before other threads start and anything inherited is changed.
+    ///
+    /// # Errors
+    /// When the launcher cannot be started, or signals cannot be blocked.
+    pub fn supervise(&self) -> anyhow::Result<Option<Launcher>> {
+        if self.command.is_some() {
+            return Ok(None);
+        }
+        let start = || Launcher::start(&self.run.program, &SECRETS, self.run.death_signal);
+        let launcher = (!self.run.program.is_empty()).then(start).transpose()?;
+        signals::block().context("cannot block signals")?;
+        Ok(launcher)
+    }
+
     /// Checks the arguments and the files that they name.
     ///
     /// # Errors
@@ -136,20 +171,21 @@ impl Cli {
     pub fn into_task(self) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
+            Some(Sub::Launch(_)) => bail!("{} is for the sidecar itself", launcher::SUBCOMMAND),
             None => Ok(Task::Run(Box::new(self.run.into_settings()?))),
         }
     }
 }
 
 impl Task {
-    /// Runs the task.
+    /// Runs the task, with the program of the launcher.
     ///
     /// # Errors
     /// When the probe fails, or the sidecar cannot start.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub async fn run(self, launcher: Option<Launcher>) -> anyhow::Result<ExitCode> {
         match self {
             Self::Probe { url, timeout } => http_probe::get(&url, timeout).await.map(|()| ExitCode::SUCCESS),
-            Self::Run(settings) => app::run(*settings).await,
+            Self::Run(settings) => app::run(*settings, launcher).await,
         }
     }
 }
@@ -218,7 +254,6 @@ impl RunArgs {
             program_grace: self.program_grace,
             drain: self.drain,
             end_with_stdin: self.end_with_stdin,
-            program: self.program,
         })
     }
 }

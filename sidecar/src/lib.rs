@@ -19,7 +19,6 @@ pub mod proxy;
 mod self_connect;
 mod serve;
 pub mod settings;
-pub mod signals;
 pub mod status;
 pub mod supervise;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use sidecar::cli::Cli;
 use sidecar::log;
+use sidecar::supervise::launcher;
 
 /// Blocking threads of the main runtime: they parse large discovery messages and save the configuration.
 const BLOCKING_THREADS: usize = 4;
@@ -15,8 +16,11 @@ const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(arguments) = cli.launch() {
+        return launcher::exec(arguments);
+    }
     let format = cli.log_format();
-    let code = log::init(format).and_then(|()| run(cli)).unwrap_or_else(|error| {
+    let code = run(cli).unwrap_or_else(|error| {
         log::failure(format, &error);
         ExitCode::FAILURE
     });
@@ -25,9 +29,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // First: the program inherits what is still unchanged, and threads inherit the blocked signals.
+    let launcher = cli.supervise()?;
+    let format = cli.log_format();
+    log::init(format)?;
     #[cfg(feature = "failpoints")]
     sidecar::failpoints::activate()?;
-    let format = cli.log_format();
     let task = cli.into_task()?;
     // Connections are relayed on other threads, see `proxy::workers`.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -36,7 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         .build()?;
     // Ends with the runtime.
     runtime.spawn(log::report_repetitions(format));
-    let outcome = runtime.block_on(task.run());
+    let outcome = runtime.block_on(task.run(launcher));
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     outcome
 }

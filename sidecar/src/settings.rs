@@ -29,7 +29,6 @@ pub struct Settings {
     pub(crate) program_grace: Duration,
     pub(crate) drain: Duration,
     pub(crate) end_with_stdin: bool,
-    pub(crate) program: Vec<String>,
 }
 
 /// The address of a controller, and the credential that its callers must present.

@@ -1,13 +1,18 @@
 //! The sidecar's executable, run as a user would: with a program, with invalid files, as a probe.
 
 mod config_errors;
+mod inherited;
+mod killed;
 mod log;
 mod search;
+mod signals;
+mod terminal;
 mod text_files;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -15,14 +20,27 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// A running sidecar; killed when dropped.
 struct Sidecar {
     process: Child,
-    log: BufReader<ChildStderr>,
+    log: Receiver<String>,
     seen: String,
 }
 
 impl Sidecar {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = command(arguments).spawn().expect("the sidecar starts");
-        let log = BufReader::new(process.stderr.take().expect("its log"));
+        Self::spawn(&mut command(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the sidecar starts");
+        let errors = BufReader::new(process.stderr.take().expect("its log"));
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            // Ends with the last process that writes.
+            let mut lines = errors.lines().map_while(Result::ok);
+            lines.try_for_each(|line| sender.send(line))
+        });
         Self {
             process,
             log,
@@ -37,11 +55,14 @@ impl Sidecar {
 
     /// Reads the log up to a line that contains the text, and returns that line.
     fn logged(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
         loop {
-            let mut line = String::new();
-            let count = self.log.read_line(&mut line).expect("a log in UTF-8");
-            assert!(count > 0, "the log ended without {text:?}:\n{}", self.seen);
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let line = self.log.recv_timeout(rest).unwrap_or_else(|error| {
+                panic!("{error}, without {text:?} in the log:\n{}", self.seen);
+            });
             self.seen.push_str(&line);
+            self.seen.push('\n');
             if line.contains(text) {
                 return line;
             }
@@ -49,10 +70,7 @@ impl Sidecar {
     }
 
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args([signal, &self.process.id().to_string()])
-            .status();
-        assert!(status.expect("kill runs").success());
+        kill(signal, &self.process.id().to_string());
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -79,6 +97,20 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+fn kill(signal: &str, process: &str) {
+    let status = Command::new("kill").args([signal, "--", process]).status();
+    assert!(status.expect("kill runs").success(), "kill {signal} {process}");
+}
+
+/// Waits until a condition holds.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -128,45 +160,6 @@ fn the_program_does_not_get_the_sidecars_secrets() {
 }
 
 #[test]
-fn the_program_gets_the_signal_and_time_to_finish() {
-    for (signal, name) in [("-TERM", "TERM"), ("-INT", "INT")] {
-        let script =
-            format!("trap 'echo got it >&2; exit 7' {name}; echo set >&2; while :; do sleep 0.05; done");
-        let mut sidecar = Sidecar::beside(&script);
-        sidecar.logged("set");
-        sidecar.signal(signal);
-        sidecar.logged("got it");
-        assert_eq!(sidecar.code(), Some(7), "{signal}");
-    }
-}
-
-#[test]
-fn a_program_that_does_not_finish_is_killed() {
-    let mut sidecar = Sidecar::beside("trap '' TERM; echo set >&2; while :; do sleep 0.05; done");
-    sidecar.logged("set");
-    sidecar.signal("-TERM");
-    sidecar.logged("did not finish in time");
-    assert_eq!(sidecar.code(), Some(128 + 9));
-}
-
-#[test]
-fn a_second_signal_kills_the_program_at_once() {
-    let mut sidecar = Sidecar::start(&[
-        "--program-grace",
-        "3600",
-        "--",
-        "sh",
-        "-c",
-        "trap '' TERM INT; echo set >&2; while :; do sleep 0.05; done",
-    ]);
-    sidecar.logged("set");
-    sidecar.signal("-TERM");
-    sidecar.logged("stopping");
-    sidecar.signal("-INT");
-    assert_eq!(sidecar.code(), Some(128 + 9));
-}
-
-#[test]
 fn orphans_are_reaped() {
     // The inner shell orphans its child. The script then waits until the child is gone from /proc, because a zombie
     // would still have a directory there.
@@ -178,28 +171,12 @@ fn orphans_are_reaped() {
 }
 
 #[test]
-fn without_a_program_the_sidecar_runs_until_a_signal() {
-    let mut sidecar = Sidecar::start(&[]);
-    sidecar.logged("ready");
-    sidecar.signal("-TERM");
-    assert_eq!(sidecar.code(), Some(0));
-}
-
-#[test]
 fn with_end_with_stdin_the_sidecar_stops_at_the_end_of_its_input() {
     let script = "trap 'exit 7' TERM; wc -c >&2; echo set >&2; while :; do sleep 0.05; done";
-    let mut process = command(&["--end-with-stdin", "--", "sh", "-c", script])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the sidecar starts");
-    let mut input = process.stdin.take().expect("its input");
+    let mut command = command(&["--end-with-stdin", "--", "sh", "-c", script]);
+    let mut sidecar = Sidecar::spawn(command.stdin(Stdio::piped()));
+    let mut input = sidecar.process.stdin.take().expect("its input");
     input.write_all(b"is dropped\n").expect("it is read");
-    let log = BufReader::new(process.stderr.take().expect("its log"));
-    let mut sidecar = Sidecar {
-        process,
-        log,
-        seen: String::new(),
-    };
     sidecar.logged("set");
     assert!(
         sidecar.seen.lines().any(|line| line == "0"),
@@ -213,17 +190,8 @@ fn with_end_with_stdin_the_sidecar_stops_at_the_end_of_its_input() {
 
 #[test]
 fn an_open_input_does_not_keep_the_sidecar_from_stopping() {
-    let mut process = command(&["--end-with-stdin"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the sidecar starts");
-    let input = process.stdin.take();
-    let log = BufReader::new(process.stderr.take().expect("its log"));
-    let mut sidecar = Sidecar {
-        process,
-        log,
-        seen: String::new(),
-    };
+    let mut sidecar = Sidecar::spawn(command(&["--end-with-stdin"]).stdin(Stdio::piped()));
+    let input = sidecar.process.stdin.take();
     sidecar.logged("ready");
     sidecar.signal("-TERM");
     assert_eq!(sidecar.code(), Some(0));
