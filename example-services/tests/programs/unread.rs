@@ -11,14 +11,14 @@ use crate::http::{get, reserved_port, until};
 use crate::process::Process;
 
 /// A pipe in which nothing has room.
-fn full_pipe() -> (PipeReader, std::io::PipeWriter) {
+async fn full_pipe() -> (PipeReader, std::io::PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     // Opened again, because writing to the program's end must block.
     let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
     let filling = OpenOptions::new().open_sender(path).expect("the pipe");
-    for size in [4096, 1] {
-        while filling.try_write(&vec![b'\n'; size]).is_ok() {}
-    }
+    filling.writable().await.expect("the pipe");
+    // The size of a page: the last write fills the last one.
+    while filling.try_write(&[b'\n'; 4096]).is_ok() {}
     (reader, writer)
 }
 
@@ -34,7 +34,7 @@ async fn answers(address: std::net::SocketAddr) {
 #[tokio::test]
 async fn a_service_whose_log_is_not_read_answers_and_stops() {
     let sidecar = FakeSidecar::start().await;
-    let (_reader, writer) = full_pipe();
+    let (_reader, writer) = full_pipe().await;
     let service = Process::logging_to(writer, "service", &["a", "--sidecar", &sidecar.url]);
     sidecar.asked("POST").await;
     answers(sidecar.allocated()).await;
@@ -47,7 +47,7 @@ async fn a_service_whose_log_is_not_read_answers_and_stops() {
 async fn a_frontend_whose_log_is_not_read_answers_and_stops() {
     let (held, address) = reserved_port();
     drop(held);
-    let (_reader, writer) = full_pipe();
+    let (_reader, writer) = full_pipe().await;
     let frontend = Process::logging_to(writer, "frontend", &["--listen", &address.to_string()]);
     answers(address).await;
     frontend.signal(Signal::TERM);
