@@ -6,6 +6,7 @@
 )]
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image;
@@ -130,7 +131,7 @@ async fn status_logs_and_down_find_a_detached_mesh() {
         );
 
         let stopped = mesh.container("service-b").await.unwrap();
-        let grace = std::time::Duration::from_secs(10);
+        let grace = Duration::from_secs(10);
         mesh.engine.stop(&stopped.id, grace).await.unwrap();
         let status = mesh.harness(&["status"]).await.unwrap();
         assert_eq!(status.code, Some(1), "{status:#?}");
@@ -217,6 +218,49 @@ async fn a_host_port_that_is_taken_is_reported_with_its_holder() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn a_port_and_a_name_in_the_env_file_count() {
+    let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let name = format!("env-file-{:08x}", rand::random::<u32>());
+    let directory = tempfile::tempdir().unwrap();
+    let (shipped, copy) = (
+        Checkout::find().unwrap().root().join("compose"),
+        directory.path().join("compose"),
+    );
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(shipped.join("compose.yaml"), copy.join("compose.yaml")).unwrap();
+    let shipped = std::fs::read_to_string(shipped.join(".env")).unwrap();
+    let text = format!("export MESH_NAME={name}\r\nFRONTEND_PORT='{port}' # taken\r\n{shipped}");
+    std::fs::write(copy.join(".env"), text).unwrap();
+
+    let program = tests::compiled("harness").await.unwrap();
+    let run = async |command: &str| {
+        let mut harness = tokio::process::Command::new(&program);
+        harness
+            .args([command, "--runtime", "process"])
+            .current_dir(directory.path())
+            .env_remove("MESH_NAME")
+            .env_remove("FRONTEND_PORT")
+            .envs([("LB_A_PORT", "0"), ("LB_B_PORT", "0")])
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(60), harness.output())
+            .await
+            .unwrap()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, errors) = run("up").await;
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(
+        errors.contains(&format!("port {port} is in use by process")),
+        "{errors}"
+    );
+    let (code, errors) = run("status").await;
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains(&format!("there is no mesh `{name}`")), "{errors}");
 }
 
 #[tokio::test]
