@@ -39,11 +39,7 @@ impl Docker {
         if lifeline && !running {
             self.lifelines.attach(&self.api, id).await?;
         }
-        let started = self.api.start_container(id, None).await;
-        if started.is_err() && !running {
-            self.lifelines.drop(id);
-        }
-        started
+        self.api.start_container(id, None).await
     }
 
     pub(crate) async fn stop(&self, id: &str, grace: Duration) -> Result<i64, EngineError> {

@@ -13,10 +13,11 @@ use tokio::io::AsyncWrite;
 
 /// The connections to the containers' standard inputs, by container id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lifelines(Arc<Mutex<HashMap<String, Lifeline>>>);
+pub(super) struct Lifelines(Arc<Mutex<HashMap<String, Vec<Lifeline>>>>);
 
 impl Lifelines {
-    /// Attaches to the standard input of a container before its start; replaces an earlier connection.
+    /// Attaches to the standard input of a container before its start. The connection of an earlier start that failed
+    /// stays open, because the engine closes the standard input as soon as one connection ends.
     pub(super) async fn attach(&self, api: &bollard::Docker, id: &str) -> Result<(), ApiError> {
         let options = AttachContainerOptions {
             stream: true,
@@ -24,16 +25,16 @@ impl Lifelines {
             ..Default::default()
         };
         let AttachContainerResults { input, .. } = api.attach_container(id, Some(options)).await?;
-        self.all().insert(id.to_owned(), Lifeline(input));
+        self.all().entry(id.to_owned()).or_default().push(Lifeline(input));
         Ok(())
     }
 
-    /// Ends the connection to a container's standard input, if there is one.
+    /// Ends the connections to a container's standard input.
     pub(super) fn drop(&self, id: &str) {
         self.all().remove(id);
     }
 
-    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Lifeline>> {
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Lifeline>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
