@@ -126,7 +126,9 @@ async fn keep_reading(table: watch::Sender<Arc<Table>>, mut changes: Option<Chan
     loop {
         tokio::select! {
             () = table.closed() => return,
-            () = change(&mut changes) => {}
+            () = change(&mut changes), if readable => {}
+            // Whatever the last notification was about is still to be read.
+            () = sleep(POLL), if !readable => {}
         }
         let begin = Instant::now();
         match kernel::interfaces() {
@@ -145,9 +147,6 @@ async fn keep_reading(table: watch::Sender<Arc<Table>>, mut changes: Option<Chan
                 if std::mem::replace(&mut readable, false) {
                     tracing::warn!(%error, "the addresses of network interfaces cannot be read; trying again");
                 }
-                // Whatever the notification was about is still to be read.
-                sleep(POLL).await;
-                changes = changes.and_then(|_| Changes::subscribe().ok());
             }
         }
         sleep(begin.elapsed() * READING_SHARE).await;
