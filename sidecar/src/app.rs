@@ -19,9 +19,9 @@ use crate::diagnostic::Diagnostics;
 use crate::failpoints;
 use crate::http;
 use crate::interface::{self, Addresses};
+use crate::limits::{BUDGET, OpenFiles, open_files};
 use crate::mesh::Mesh;
 use crate::proxy::Limits;
-use crate::proxy::descriptors::OpenFiles;
 use crate::proxy::workers::{WorkerThreads, Workers};
 use crate::settings::Settings;
 use crate::status::{MeshStatus, Phase, Status};
@@ -42,10 +42,11 @@ pub async fn run(settings: Settings, launcher: Option<Launcher>) -> anyhow::Resu
         ..settings
     };
     let mut supervisor = Supervisor::new(settings.end_with_stdin)?;
-    let limits = Limits::default().within_files(OpenFiles::raise().limit());
+    let files = OpenFiles::raise();
+    let limits = Limits::default();
     #[cfg(feature = "failpoints")]
     let limits = failpoints::limits(limits);
-    let sidecar = Sidecar::start(&settings, limits).await?;
+    let sidecar = Sidecar::start(&settings, limits, &files).await?;
     supervisor.start(launcher, settings.end_with_stdin).await?;
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
@@ -66,7 +67,7 @@ struct Sidecar {
 }
 
 impl Sidecar {
-    async fn start(settings: &Settings, limits: Limits) -> anyhow::Result<Self> {
+    async fn start(settings: &Settings, limits: Limits, files: &OpenFiles) -> anyhow::Result<Self> {
         let offers = Offers::new();
         let mut addresses = Addresses::default();
         let mesh = match &settings.discovery {
@@ -77,7 +78,7 @@ impl Sidecar {
             }
             None => None,
         };
-        match Self::serve(settings, limits, offers, addresses, mesh.as_ref()).await {
+        match Self::serve(settings, limits, files, offers, addresses, mesh.as_ref()).await {
             Ok(serving) => Ok(Self { mesh, ..serving }),
             Err(error) => {
                 if let Some(mesh) = mesh {
@@ -92,11 +93,14 @@ impl Sidecar {
     async fn serve(
         settings: &Settings,
         limits: Limits,
+        files: &OpenFiles,
         offers: Offers,
         addresses: Addresses,
         mesh: Option<&Mesh>,
     ) -> anyhow::Result<Self> {
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
+        // Before anything is taken from it, and after all that every sidecar opens.
+        BUDGET.limit_to(files.limit(), open_files().unwrap_or_default());
         let instances = mesh.map(Mesh::instances);
         #[cfg(feature = "failpoints")]
         let instances = instances.map(failpoints::instances);

@@ -1,20 +1,20 @@
 //! Active health checks of a group's servers: a TCP connection must be accepted before the timeout. The outcomes go to the
-//! balancer.
+//! balancer. A check that cannot be made for a fault of ours has no outcome: it says nothing about the server.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::{CheckOutcome, Server, ServerGroup};
-use crate::self_connect::is_self_connect;
+use crate::dial::dial;
+use crate::fault::{Fault, Shortage};
+use crate::limits::BUDGET;
 
 /// Maximum number of concurrent checks of one group.
 const MAX_CONCURRENT: usize = 64;
@@ -61,29 +61,34 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
 
 async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
     let mut config = group.watch_check_config();
+    // The reason if the last check could not be made.
+    let mut last_shortage = None;
     loop {
         let limit = config.borrow_and_update().timeout;
         let Ok(permit) = permits.acquire().await else {
             return;
         };
+        let share = BUDGET.check().await;
         let started = Instant::now();
-        let (outcome, why) = match check(server.address(), limit).await {
-            Ok(()) => (CheckOutcome::Passed, None),
-            Err(Failed { outcome, why }) => (outcome, Some(why)),
-        };
-        drop(permit);
-        #[cfg(feature = "failpoints")]
-        let outcome = crate::failpoints::check_outcome(outcome);
-        let change = group.report(&server, outcome);
-        if let Some(up) = change {
-            tracing::info!(
-                group = group.name(),
-                server = server.name(),
-                address = %server.address(),
-                why,
-                "server is {}",
-                if up { "UP" } else { "DOWN" }
-            );
+        let check = check(server.address(), limit).await;
+        drop((share, permit));
+        match check {
+            Check::Made(outcome, why) => {
+                report(&group, &server, outcome, why);
+                last_shortage = None;
+            }
+            Check::NotMade(shortage) => {
+                server.check_not_made();
+                if last_shortage.replace(shortage) != Some(shortage) {
+                    tracing::warn!(
+                        group = group.name(),
+                        server = server.name(),
+                        address = %server.address(),
+                        why = %shortage,
+                        "a health check could not be made: the server keeps its state"
+                    );
+                }
+            }
         }
         loop {
             // A period of 0 must not make checks follow each other without a pause.
@@ -100,26 +105,40 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
     }
 }
 
-/// A failed check.
-struct Failed {
-    outcome: CheckOutcome,
-    why: String,
+fn report(group: &ServerGroup, server: &Server, outcome: CheckOutcome, why: Option<String>) {
+    #[cfg(feature = "failpoints")]
+    let outcome = crate::failpoints::check_outcome(outcome);
+    if let Some(up) = group.report(server, outcome) {
+        tracing::info!(
+            group = group.name(),
+            server = server.name(),
+            address = %server.address(),
+            why,
+            "server is {}",
+            if up { "UP" } else { "DOWN" }
+        );
+    }
 }
 
-async fn check(address: SocketAddr, limit: Duration) -> Result<(), Failed> {
-    let (outcome, why) = match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) if is_self_connect(&stream, address) => {
-            (CheckOutcome::Refused, "nothing listens there".to_owned())
-        }
-        Ok(Ok(_)) => return Ok(()),
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            (CheckOutcome::Refused, error.to_string())
-        }
-        Ok(Err(error)) => (CheckOutcome::Failed, error.to_string()),
-        Err(_) => (
+/// The end of a check.
+enum Check {
+    Made(CheckOutcome, Option<String>),
+    /// Not made, for lack of something of ours.
+    NotMade(Shortage),
+}
+
+async fn check(address: SocketAddr, limit: Duration) -> Check {
+    let made = |outcome, why: String| Check::Made(outcome, Some(why));
+    match timeout(limit, dial(address, None)).await {
+        Ok(Ok(_)) => Check::Made(CheckOutcome::Passed, None),
+        Ok(Err(error)) => match error.fault {
+            Fault::Own(shortage) => Check::NotMade(shortage),
+            Fault::Peer => made(CheckOutcome::Refused, error.to_string()),
+            Fault::TimedOut | Fault::Unreachable => made(CheckOutcome::Failed, error.to_string()),
+        },
+        Err(_) => made(
             CheckOutcome::Failed,
             format!("no answer within {} ms", limit.as_millis()),
         ),
-    };
-    Err(Failed { outcome, why })
+    }
 }

@@ -2,7 +2,7 @@
 //! and discovery exchanges.
 //!
 //! Each connection is served by its own task, spawned before anything is awaited from the peer, so that a slow client
-//! does not delay others. A server limits its connections ([`Serve::permits`]) and rejects individual ones
+//! does not delay others. A server limits its connections ([`Serve::permit`]) and rejects individual ones
 //! ([`Serve::admit`]).
 
 use std::future::Future;
@@ -10,16 +10,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// First pause after accept(2) failed for lack of descriptors or memory; it doubles up to [`MAX_PAUSE`].
+use crate::fault::Fault;
+use crate::limits::Descriptors;
+
+/// First pause after accept(2) failed for a fault of ours; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(10);
-/// Longest pause after accept(2) failed for lack of descriptors or memory.
+/// Longest pause after accept(2) failed for a fault of ours.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connections accepted in a row before the loop yields. Lower serves open connections sooner and spreads a burst over
@@ -28,16 +29,24 @@ const ACCEPTS_PER_TURN: usize = 4;
 
 /// A TCP server.
 pub(crate) trait Serve: Send + Sync + 'static {
+    /// What a connection holds from before it is accepted until it ends.
+    type Permit: Send + 'static;
+
+    /// Waits until one more connection may be accepted; until then it waits in the kernel's backlog.
+    fn permit(&self) -> impl Future<Output = Self::Permit> + Send;
+
+    /// Waits until the budget has descriptors for an accepted connection. Only after it was accepted: otherwise idle
+    /// listeners would hold the budget, each for a connection that may never come.
+    fn descriptors(&self) -> impl Future<Output = Descriptors> + Send;
+
     /// Takes an accepted connection without waiting. Returns the task that serves it to its end, or `None` after
     /// rejecting it.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr)
-    -> Option<impl Future<Output = ()> + Send + 'static>;
-
-    /// Permits for connections; while there is none, further connections wait in the kernel's backlog. The server
-    /// adds a permit when an admitted connection ends. `None` if [`Serve::admit`] alone sets the limit.
-    fn permits(&self) -> Option<&Semaphore> {
-        None
-    }
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        held: (Self::Permit, Descriptors),
+    ) -> Option<impl Future<Output = ()> + Send + 'static>;
 }
 
 /// Accepts connections until `stop` is cancelled, and spawns their tasks on `connections`.
@@ -55,19 +64,12 @@ async fn accept_loop(listener: &TcpListener, server: &impl Serve, connections: &
     let mut pause = MIN_PAUSE;
     let mut accepted = 0_usize;
     loop {
-        let permit = match server.permits() {
-            Some(permits) => match permits.acquire().await {
-                Ok(permit) => Some(permit),
-                Err(_) => return,
-            },
-            None => None,
-        };
+        let permit = server.permit().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 pause = MIN_PAUSE;
-                if let Some(task) = server.admit(stream, peer) {
-                    // The server adds it again.
-                    permit.into_iter().for_each(SemaphorePermit::forget);
+                let descriptors = server.descriptors().await;
+                if let Some(task) = server.admit(stream, peer, (permit, descriptors)) {
                     connections.spawn(task);
                 }
                 accepted += 1;
@@ -75,7 +77,8 @@ async fn accept_loop(listener: &TcpListener, server: &impl Serve, connections: &
                     tokio::task::yield_now().await;
                 }
             }
-            Err(error) if is_exhaustion(&error) => {
+            Err(error) if Fault::of(&error).is_own() => {
+                drop(permit);
                 if pause == MIN_PAUSE {
                     tracing::warn!(%error, "cannot accept connections, retrying");
                 }
@@ -91,22 +94,22 @@ async fn accept_loop(listener: &TcpListener, server: &impl Serve, connections: &
     }
 }
 
-/// Serves the connections in the backlog, up to the server's permits: closing the listener would reset them.
-pub(crate) fn serve_backlog(listener: &TcpListener, server: &impl Serve, connections: &TaskTracker) {
-    loop {
-        let permit = match server.permits().map(Semaphore::try_acquire).transpose() {
-            Ok(permit) => permit,
-            Err(_) => return,
-        };
+/// Serves the connections in the backlog, as long as `take` gives what they hold: closing the listener would reset them.
+pub(crate) fn serve_backlog<S: Serve>(
+    listener: &TcpListener,
+    server: &S,
+    take: impl Fn() -> Option<(S::Permit, Descriptors)>,
+    connections: &TaskTracker,
+) {
+    while let Some(held) = take() {
         match accept_now(listener) {
             Ok((stream, peer)) => {
-                if let Some(task) = server.admit(stream, peer) {
-                    permit.into_iter().for_each(SemaphorePermit::forget);
+                if let Some(task) = server.admit(stream, peer, held) {
                     connections.spawn(task);
                 }
             }
             // This connection is gone; the next one may be alive.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) if Fault::of(&error) == Fault::Peer => {}
             Err(_) => return,
         }
     }
@@ -124,13 +127,4 @@ fn accept_now(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 pub(crate) async fn drained(connections: &TaskTracker, limit: Duration) -> bool {
     connections.close();
     tokio::time::timeout(limit, connections.wait()).await.is_ok()
-}
-
-/// Whether this process or the system lacks descriptors or memory. That passes when something else ends; retrying at
-/// once would only waste CPU time.
-pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, ServerGroups};
-use sidecar::proxy::descriptors::OpenFiles;
+use sidecar::balance::{CheckConfig, Method, ServerGroup, ServerGroups};
+use sidecar::fault::{Fault, Shortage};
+use sidecar::limits::OpenFiles;
 use sidecar::proxy::listener::bind;
 use sidecar::proxy::tcp_lb::TcpLb;
 use sidecar::proxy::workers::Workers;
@@ -94,7 +95,7 @@ async fn connections_wait_for_free_descriptors() {
     assert_eq!(outcome.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     drop(taken);
     assert_eq!(group.counters().totals().connections, 1);
-    assert_eq!(group.connects().failed.of(Failure::OutOfRoom), 1);
+    assert_eq!(group.connects().failed.of(Fault::Own(Shortage::Descriptors)), 1);
     assert_eq!(lb.listener().refusals().of(Refusal::OutOfRoom), 1);
     assert!(group.servers()[0].up);
 

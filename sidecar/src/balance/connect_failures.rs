@@ -1,62 +1,23 @@
 //! Failed attempts to connect to servers, by reason, and failovers.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why an attempt to connect failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// The address refuses connections.
-    Refused,
-    /// No answer before the timeout.
-    TimedOut,
-    /// There is no route, or the connection failed while it was being established.
-    Unreachable,
-    /// This process or the system has no descriptor, memory or local port left.
-    OutOfRoom,
-}
-
-impl Failure {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::TimedOut, Self::Unreachable, Self::OutOfRoom];
-
-    /// The value of the `reason` label in metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::TimedOut => "timed_out",
-            Self::Unreachable => "unreachable",
-            Self::OutOfRoom => "out_of_room",
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "refused",
-            Self::TimedOut => "timed out",
-            Self::Unreachable => "unreachable",
-            Self::OutOfRoom => "not tried for lack of descriptors, memory or ports",
-        })
-    }
-}
+use crate::fault::Fault;
 
 /// A snapshot of failed attempts by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Failures([u64; Failure::ALL.len()]);
+pub struct Failures([u64; Fault::LABELS.len()]);
 
 impl Failures {
-    /// Attempts that failed for this reason.
+    /// Attempts that failed for this reason; all shortages of ours together.
     #[must_use]
-    pub fn of(&self, failure: Failure) -> u64 {
-        self.0[failure as usize]
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.0[fault.index()]
     }
 
-    /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Failure, u64)> {
-        Failure::ALL.into_iter().zip(self.0)
+    /// Every reason, as a label, with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Fault::LABELS.into_iter().zip(self.0)
     }
 }
 
@@ -73,13 +34,13 @@ pub struct Connects {
 /// Collects [`Connects`].
 #[derive(Debug, Default)]
 pub(super) struct ConnectFailureCounters {
-    failed: [AtomicU64; Failure::ALL.len()],
+    failed: [AtomicU64; Fault::LABELS.len()],
     failovers: AtomicU64,
 }
 
 impl ConnectFailureCounters {
-    pub(super) fn failed(&self, failure: Failure) {
-        self.failed[failure as usize].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn failed(&self, fault: Fault) {
+        self.failed[fault.index()].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed_over(&self) {

@@ -34,6 +34,8 @@ pub struct Checks {
     pub passed: u64,
     /// Failed checks.
     pub failed: u64,
+    /// Checks that could not be made, for a fault of ours: they say nothing about the server.
+    pub not_made: u64,
 }
 
 /// Collects [`Checks`].
@@ -41,6 +43,7 @@ pub struct Checks {
 pub(super) struct CheckCounters {
     passed: AtomicU64,
     failed: AtomicU64,
+    not_made: AtomicU64,
 }
 
 impl CheckCounters {
@@ -52,10 +55,15 @@ impl CheckCounters {
         .fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_not_made(&self) {
+        self.not_made.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self) -> Checks {
         Checks {
             passed: self.passed.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            not_made: self.not_made.load(Ordering::Relaxed),
         }
     }
 }

@@ -29,7 +29,7 @@ mod server;
 pub mod service;
 mod wrr;
 
-pub use connect_failures::{Connects, Failure, Failures};
+pub use connect_failures::{Connects, Failures};
 pub use connect_latency::{CONNECT_TIME_BOUNDS, ConnectTimes};
 pub use counters::{Counters, Direction, Totals};
 pub use endpoint::{ServerView, Tried};

@@ -66,6 +66,11 @@ impl Server {
         self.checks.read()
     }
 
+    /// Counts a health check that could not be made, for a fault of ours.
+    pub fn check_not_made(&self) {
+        self.checks.count_not_made();
+    }
+
     /// Ends the connections to it, over which nothing more will come.
     pub(super) fn mark_down(&self, group: &str) {
         let connections = self.counters.active();

@@ -1,20 +1,21 @@
-//! Announces a local instance to the mesh while its port accepts connections.
+//! Announces a local instance to the mesh while its port accepts connections. A check that cannot be made for a fault of
+//! ours changes nothing.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
 use super::offers::Offers;
 use crate::balance::service::Offer;
+use crate::dial::dial;
+use crate::fault::{Fault, Shortage};
 use crate::interface::{Addresses, Choice, Follow, IpType, Unusable};
-use crate::self_connect::is_self_connect;
+use crate::limits::BUDGET;
 
 /// The range that ports are allocated from, as in the original.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
@@ -91,11 +92,12 @@ pub(super) fn place(
     if let Some(port) = port {
         return Ok(SocketAddr::new(ip, port.get()));
     }
-    free_address(ip, taken).ok_or_else(|| {
-        CommandError::refused(
-            "port",
-            format!("no free port was found on {ip} in {}..{}", PORTS.start, PORTS.end),
-        )
+    free_address(ip, taken).map_err(|shortage| {
+        let why = match shortage {
+            Some(shortage) => shortage.to_string(),
+            None => format!("no free port was found on {ip} in {}..{}", PORTS.start, PORTS.end),
+        };
+        CommandError::refused("port", why)
     })
 }
 
@@ -111,13 +113,19 @@ impl Watch {
     async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         let mut silent = 0;
+        // The reason if the last check could not be made.
+        let mut last_shortage = None;
         // The address may have changed since the instance was placed.
         if let Some(found) = self.interface.reported().cloned() {
             self.move_to(found).await;
         }
         loop {
             let offer = self.offer.borrow().clone();
-            match check(offer.instance.address).await {
+            let check = check(offer.instance.address).await;
+            if !matches!(check, Check::NotMade(_)) {
+                last_shortage = None;
+            }
+            match check {
                 Check::Accepts => {
                     self.offers.announce(&offer, &self.ended);
                     (pause, silent) = (MAX_PAUSE, 0);
@@ -134,6 +142,17 @@ impl Watch {
                     silent += 1;
                     if silent >= SILENT_CHECKS {
                         self.offers.withdraw(&offer);
+                    }
+                    pause = MAX_PAUSE;
+                }
+                Check::NotMade(shortage) => {
+                    if last_shortage.replace(shortage) != Some(shortage) {
+                        tracing::warn!(
+                            service = offer.id.service,
+                            address = %offer.instance.address,
+                            why = %shortage,
+                            "a local service could not be checked: its announcement stays as it is"
+                        );
                     }
                     pause = MAX_PAUSE;
                 }
@@ -181,39 +200,37 @@ enum Check {
     Accepts,
     Refuses,
     Silent,
+    /// Not made, for lack of something of ours.
+    NotMade(Shortage),
 }
 
 async fn check(address: SocketAddr) -> Check {
-    let outcome = tokio::time::timeout(CHECK_TIMEOUT, TcpStream::connect(address)).await;
-    outcome.map_or(Check::Silent, |connected| said(connected, address))
-}
-
-fn said(connected: io::Result<TcpStream>, of: SocketAddr) -> Check {
-    match connected {
-        Ok(stream) if is_self_connect(&stream, of) => Check::Refuses,
-        Ok(_) => Check::Accepts,
-        Err(_) => Check::Refuses,
+    let _share = BUDGET.check().await;
+    match tokio::time::timeout(CHECK_TIMEOUT, dial(address, None)).await {
+        Ok(Ok(_)) => Check::Accepts,
+        Ok(Err(error)) => match error.fault {
+            Fault::Own(shortage) => Check::NotMade(shortage),
+            Fault::Peer => Check::Refuses,
+            Fault::TimedOut | Fault::Unreachable => Check::Silent,
+        },
+        Err(_) => Check::Silent,
     }
 }
 
-/// An address with a port of the range at which nothing listens now.
-fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
+/// An address with a port of the range at which nothing listens now; an error if there is none, with the reason if no port
+/// could be tried.
+fn free_address(ip: IpAddr, taken: impl Fn(SocketAddr) -> bool) -> Result<SocketAddr, Option<Shortage>> {
     let mut rng = rand::rng();
-    (0..ALLOCATION_TRIES)
-        .map(|_| SocketAddr::new(ip, rng.random_range(PORTS)))
-        .find(|address| !taken(*address) && std::net::TcpListener::bind(address).is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::self_connect::tests::self_connected;
-
-    #[tokio::test]
-    async fn a_connection_to_itself_counts_as_refused() {
-        let stream = self_connected().await;
-        let own = stream.local_addr().expect("an address");
-        let said = said(Ok(stream), own);
-        assert!(matches!(said, Check::Refuses), "{said:?}");
+    for _ in 0..ALLOCATION_TRIES {
+        let address = SocketAddr::new(ip, rng.random_range(PORTS));
+        if taken(address) {
+            continue;
+        }
+        match std::net::TcpListener::bind(address).map_err(|error| Fault::of(&error)) {
+            Ok(_) => return Ok(address),
+            Err(Fault::Own(shortage)) if shortage.is_general() => return Err(Some(shortage)),
+            Err(_) => {}
+        }
     }
+    Err(None)
 }

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use permits::{ConnectionPermit, ConnectionPermits};
 
+use crate::limits::{BUDGET, Descriptors};
 use crate::lingering_close::lingering_close;
 use crate::serve::{self, Serve};
 
@@ -123,10 +124,24 @@ where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
+    type Permit = ();
+
+    async fn permit(&self) {}
+
+    /// If no descriptor is left, a connection is closed to make room, as at the limit.
+    async fn descriptors(&self) -> Descriptors {
+        if let Some(descriptors) = BUDGET.try_inbound() {
+            return descriptors;
+        }
+        self.permits.evict();
+        BUDGET.inbound().await
+    }
+
     fn admit(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
+        ((), descriptors): ((), Descriptors),
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let from = peer.ip();
         let Some(permit) = self.permits.take(from, self.abort.child_token()) else {
@@ -143,6 +158,7 @@ where
         Some(async move {
             let abort = connection.permit.abort.clone();
             abort.run_until_cancelled(connection.serve(stream)).await;
+            drop(descriptors);
         })
     }
 }

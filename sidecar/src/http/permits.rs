@@ -66,14 +66,7 @@ impl ConnectionPermits {
         let address_full = of_address.is_some_and(|count| *count >= self.max_per_address);
         if address_full || held.count >= self.max {
             // An evicted connection holds its permit until its task has ended, so the limit is exceeded by one for a moment.
-            let least_recent = |only_idle: bool| {
-                let mut connections = held.connections.iter();
-                connections.find(|(_, holder)| {
-                    (!address_full || holder.address == address) && !(only_idle && holder.busy)
-                })
-            };
-            let key = *least_recent(true).or_else(|| least_recent(false))?.0;
-            held.connections.remove(&key)?.abort.cancel();
+            held.evict(|holder| !address_full || holder.address == address)?;
         }
         held.count += 1;
         *held.by_address.entry(address).or_default() += 1;
@@ -91,12 +84,29 @@ impl ConnectionPermits {
         })
     }
 
+    /// Evicts a connection, as at the limit.
+    pub(super) fn evict(&self) {
+        self.held().evict(|_| true);
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
+    /// Evicts one of the connections that `may` be: the least recently active of those that are idle, or of all if none is.
+    /// `None` if there is none.
+    fn evict(&mut self, may: impl Fn(&Holder) -> bool) -> Option<()> {
+        let least_recent = |only_idle: bool| {
+            let mut connections = self.connections.iter();
+            connections.find(|(_, holder)| may(holder) && !(only_idle && holder.busy))
+        };
+        let key = *least_recent(true).or_else(|| least_recent(false))?.0;
+        self.connections.remove(&key)?.abort.cancel();
+        Some(())
+    }
+
     /// Adds a connection as the most recently active one.
     fn push(&mut self, holder: Holder) -> u64 {
         let key = self.next_key;

@@ -36,6 +36,12 @@ impl Table {
     }
 }
 
+/// Whether the interface that has this address is up now or, without an address, any interface other than loopback. False
+/// if the system does not list them.
+pub(crate) fn is_up(address: Option<IpAddr>) -> bool {
+    Table::read().is_ok_and(|table| table.is_up(address))
+}
+
 impl Addresses {
     /// Addresses that are read when asked for; `pinned` is not looked up.
     #[must_use]

@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+pub(crate) use self::addresses::is_up;
 pub use self::addresses::{Addresses, Follow, wait_until_unique};
 pub use self::choice::{Choice, Reason, Unusable};
 pub use self::table::Table;

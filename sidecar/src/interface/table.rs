@@ -184,6 +184,17 @@ impl Table {
         let mut up = self.interfaces.iter().filter(|it| it.up);
         up.any(|it| it.addresses.iter().any(|address| address.ip() == ip))
     }
+
+    /// Whether the interface that has this address is up or, without an address, any interface other than loopback.
+    #[must_use]
+    pub fn is_up(&self, address: Option<IpAddr>) -> bool {
+        match address {
+            // It has a whole network of addresses.
+            Some(ip) if ip.is_loopback() => self.interfaces.iter().any(|it| it.loopback && it.up),
+            Some(ip) => self.has(ip),
+            None => self.interfaces.iter().any(|it| !it.loopback && it.up),
+        }
+    }
 }
 
 fn family(net: &IpNet) -> IpType {

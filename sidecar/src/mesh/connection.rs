@@ -17,12 +17,15 @@ use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::large_bodies::{LargeBodies, Permit, SMALL};
 use super::protocol::Failure;
 use super::wire::GOSSIP_HEADER;
+use crate::dial::{DialError, dial};
+use crate::fault::Fault;
+use crate::limits::{BUDGET, Descriptors};
 
 /// Timeout for a TCP handshake, which the peer's kernel answers even if its program is busy. A longer handshake has
 /// lost a packet, which our kernel would retransmit only after a second. The timeout doubles from attempt to attempt,
@@ -44,9 +47,9 @@ impl ExchangeError {
     }
 }
 
-impl From<io::Error> for ExchangeError {
-    fn from(error: io::Error) -> Self {
-        Self::new(failure_of(&error), error)
+impl From<DialError> for ExchangeError {
+    fn from(error: DialError) -> Self {
+        Self::new(error.fault.into(), error)
     }
 }
 
@@ -57,26 +60,11 @@ impl From<hyper::Error> for ExchangeError {
             .and_then(|source| source.downcast_ref::<io::Error>());
         let gone = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
         let failure = match io {
-            Some(io) => failure_of(io),
+            Some(io) => Fault::of_connection(io, None).into(),
             None if gone => Failure::Refused,
             None => Failure::Bad,
         };
         Self::new(failure, error)
-    }
-}
-
-fn failure_of(error: &io::Error) -> Failure {
-    use io::ErrorKind;
-    match error.kind() {
-        ErrorKind::ConnectionRefused
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable => Failure::Refused,
-        ErrorKind::TimedOut => Failure::Timeout,
-        _ => Failure::Bad,
     }
 }
 
@@ -194,33 +182,29 @@ impl Connection {
 }
 
 /// Repeats handshakes that time out, until the caller's timeout.
-async fn connect(own: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(own: IpAddr, to: SocketAddr) -> Result<TcpStream, DialError> {
     let mut limit = HANDSHAKE;
     loop {
-        let socket = if own.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        socket.bind(SocketAddr::new(own, 0))?;
-        match timeout(limit, socket.connect(to)).await {
+        match timeout(limit, dial(to, Some(own))).await {
             Ok(connected) => return connected,
             Err(_) => limit *= 2,
         }
     }
 }
 
-/// Idle connections, at most one to each peer.
+/// Idle connections, at most one to each peer, and no more than the budget of descriptors has room for.
 #[derive(Default)]
-pub(super) struct IdleConnections(BTreeMap<SocketAddr, Connection>);
+pub(super) struct IdleConnections(BTreeMap<SocketAddr, (Connection, Descriptors)>);
 
 impl IdleConnections {
     pub(super) fn keep(&mut self, to: SocketAddr, connection: Connection) {
-        self.0.insert(to, connection);
+        if let Some(descriptors) = BUDGET.try_inbound() {
+            self.0.insert(to, (connection, descriptors));
+        }
     }
 
     pub(super) fn take(&mut self, to: SocketAddr) -> Option<Connection> {
-        self.0.remove(&to)
+        self.0.remove(&to).map(|(connection, _)| connection)
     }
 
     /// Closes all connections except those to these nodes.
@@ -232,7 +216,7 @@ impl IdleConnections {
     pub(super) async fn closed(&mut self) -> SocketAddr {
         poll_fn(|cx| {
             let mut closed = None;
-            self.0.retain(|to, connection| {
+            self.0.retain(|to, (connection, _)| {
                 // Reports one closed connection; the next call reports the next.
                 if closed.is_some() || connection.poll_over(cx).is_pending() {
                     return true;

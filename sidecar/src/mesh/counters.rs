@@ -17,11 +17,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Answered,
         Self::Failed(Failure::Refused),
         Self::Failed(Failure::Timeout),
         Self::Failed(Failure::Bad),
+        Self::Failed(Failure::Own),
     ];
 
     /// Its name, as a metric's label.
@@ -31,6 +32,7 @@ impl Outcome {
             Self::Failed(Failure::Refused) => "refused",
             Self::Failed(Failure::Timeout) => "timeout",
             Self::Failed(Failure::Bad) => "bad",
+            Self::Failed(Failure::Own) => "own",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The task that owns a node's state machine: waits for events, passes them to it, and executes its actions.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,11 @@ use super::endpoint::{Endpoint, Moved};
 use super::exchange_server::Served;
 use super::exchanges::{Asked, Exchanges};
 use super::large_bodies::LargeBodies;
-use super::protocol::{Action, Departure, Event, Failure, Protocol};
+use super::protocol::{Action, Departure, Event, Protocol};
 use super::publishing::Publishing;
-use super::wire::{Datagram, MAX_DATAGRAM, Node};
+use super::wire::{Datagram, DatagramKind, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
+use crate::fault::Fault;
 use crate::interface::{Addresses, Choice, Unusable};
 
 /// Transmissions of `leave`, because datagrams get lost, and the pause between two.
@@ -65,7 +67,7 @@ impl Driver {
         let _ = self.endpoint.sockets().outgoing.writable().await;
         let offers = self.offers.borrow_and_update().clone();
         let actions = self.protocol.handle(Duration::ZERO, Event::Offers(offers));
-        self.act(actions, &mut exchanges);
+        self.act(Duration::ZERO, actions, &mut exchanges);
         self.publishing.publish_if_due(&self.protocol);
         loop {
             if leave_deadline.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
@@ -118,7 +120,7 @@ impl Driver {
                 }
                 Input::Stop => break,
             };
-            self.act(actions, &mut exchanges);
+            self.act(now, actions, &mut exchanges);
             self.publishing.publish_if_due(&self.protocol);
             exchanges.keep_idle(|to| self.protocol.keeps_connection(to));
         }
@@ -179,7 +181,7 @@ impl Driver {
                 continue;
             };
             let actions = self.protocol.handle(now, event);
-            self.act(actions, exchanges);
+            self.act(now, actions, exchanges);
         }
     }
 
@@ -191,11 +193,12 @@ impl Driver {
         Some(Event::Datagram { from, datagram })
     }
 
-    fn act(&mut self, actions: Vec<Action>, exchanges: &mut Exchanges) {
+    fn act(&mut self, now: Duration, actions: Vec<Action>, exchanges: &mut Exchanges) {
         for action in actions {
             match action {
                 Action::Send { to, datagram } => {
-                    // A full send buffer loses datagrams as the network does; the protocol repeats them.
+                    // The protocol repeats what is lost, here or in the network. But a probe that was never sent must
+                    // not count as unanswered.
                     match self
                         .endpoint
                         .sockets()
@@ -206,6 +209,10 @@ impl Driver {
                         Err(error) => {
                             self.counters.count_unsent();
                             tracing::trace!(%to, %error, "datagram not sent");
+                            if datagram.kind == DatagramKind::Search && self.is_own(&error) {
+                                let actions = self.protocol.handle(now, Event::Unsent(to));
+                                self.act(now, actions, exchanges);
+                            }
                         }
                     }
                 }
@@ -229,14 +236,8 @@ impl Driver {
                     Departure::Replaced => {
                         tracing::warn!(%node, why = "another node is in its place", "discovery: lost");
                     }
-                    Departure::Down(Failure::Refused) => {
-                        tracing::warn!(%node, why = "refused", "discovery: lost");
-                    }
-                    Departure::Down(Failure::Timeout) => {
-                        tracing::warn!(%node, why = "no answer", "discovery: lost");
-                    }
-                    Departure::Down(Failure::Bad) => {
-                        tracing::warn!(%node, why = "bad answer", "discovery: lost");
+                    Departure::Down(failure) => {
+                        tracing::warn!(%node, why = failure.as_str(), "discovery: lost");
                     }
                 },
                 Action::Publish => self.publishing.want(),
@@ -256,7 +257,7 @@ impl Driver {
             // While the old address still works, peers need not find out.
             if choice.address != before && self.addresses.has(before) && self.endpoint.is_reachable() {
                 let farewell = self.protocol.farewell();
-                self.act(farewell, exchanges);
+                self.act(now, farewell, exchanges);
             }
         }
         let Some(moved) = self.endpoint.follow(found).await else {
@@ -271,6 +272,14 @@ impl Driver {
         }
     }
 
+    /// Whether an error of sending is a fault of this machine. If its interface is down, all destinations are
+    /// unreachable: that is ours as well, and the peers stay as they are until it is up again. They would be found again
+    /// only one by one, and until then their instances would be gone.
+    fn is_own(&self, error: &io::Error) -> bool {
+        let own = self.protocol.membership().own().address();
+        Fault::of_source(error, Some(own)).is_own()
+    }
+
     async fn send_leave(&mut self, now: Duration) {
         let leave = self.protocol.handle(now, Event::Leave);
         let mut none = Exchanges::default();
@@ -278,7 +287,7 @@ impl Driver {
             if time > 0 {
                 tokio::time::sleep(LEAVE_PAUSE).await;
             }
-            self.act(leave.clone(), &mut none);
+            self.act(now, leave.clone(), &mut none);
         }
         let node: &Node = self.protocol.membership().own();
         tracing::info!(%node, "discovery: left");

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::connection::Connection;
 use super::refusal::Refusal;
-use super::shared::Shared;
+use super::shared::{Permit, Shared};
+use crate::limits::{BUDGET, Descriptors};
 use crate::serve::Serve;
 
 /// The service that a listener offers to its connections.
@@ -28,10 +28,21 @@ pub(super) struct Admission<H> {
 }
 
 impl<H: Handle> Serve for Admission<H> {
+    type Permit = Permit;
+
+    async fn permit(&self) -> Permit {
+        self.shared.permit().await
+    }
+
+    async fn descriptors(&self) -> Descriptors {
+        BUDGET.relayed().await
+    }
+
     fn admit(
         &self,
         client: TcpStream,
         peer: SocketAddr,
+        (permit, descriptors): (Permit, Descriptors),
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         self.shared.counters.established();
         let peer = canonical(peer);
@@ -46,13 +57,9 @@ impl<H: Handle> Serve for Admission<H> {
             return None;
         }
         let local = self.local_of(&client);
-        let connection = Connection::begin(peer, local, Arc::clone(&self.shared));
+        let connection = Connection::begin(peer, local, permit, descriptors);
         let handling = Arc::clone(&self.handler).handle(client, connection);
         Some(handling.instrument(span))
-    }
-
-    fn permits(&self) -> Option<&Semaphore> {
-        Some(&self.shared.permits)
     }
 }
 

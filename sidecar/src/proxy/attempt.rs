@@ -3,14 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::balance::Failure;
+use crate::dial::{self, established};
+use crate::fault::Fault;
 use crate::self_connect::is_self_connect;
-use crate::serve::is_exhaustion;
 
 /// An established connection.
 pub(super) struct Established {
@@ -27,9 +26,9 @@ pub(super) async fn attempt(
     address: SocketAddr,
     deadline: Instant,
     initial: &[u8],
-) -> Result<Established, Failure> {
-    let begun = begin(address, initial).and_then(TcpStream::from_std);
-    finish(begun.map_err(|e| failure_of(&e))?, address, deadline, initial).await
+) -> Result<Established, Fault> {
+    let stream = begin(address, initial).map_err(|error| Fault::of(&error))?;
+    finish(stream, address, deadline, initial).await
 }
 
 async fn finish(
@@ -37,39 +36,30 @@ async fn finish(
     address: SocketAddr,
     deadline: Instant,
     initial: &[u8],
-) -> Result<Established, Failure> {
+) -> Result<Established, Fault> {
     // Last, after everything else that can fail: the instance may act on the data, so no other instance may get it
     // too.
-    let sent = send(&stream, initial).map_err(|e| failure_of(&e))?;
-    if sent == 0 && stream.peer_addr().is_err() {
-        match timeout_at(deadline, stream.writable()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failure_of(&error)),
-            Err(_) => return Err(Failure::TimedOut),
+    let sent = send(&stream, initial).map_err(|error| Fault::of_connection(&error, None))?;
+    if sent == 0 {
+        match timeout_at(deadline, established(&stream, address, None)).await {
+            Ok(outcome) => outcome.map_err(|error| error.fault)?,
+            Err(_) => return Err(Fault::TimedOut),
         }
-        if let Some(error) = stream.take_error().unwrap_or_else(Some) {
-            return Err(failure_of(&error));
-        }
-    }
-    // Data sent to ourselves has reached no instance.
-    if is_self_connect(&stream, address) {
-        return Err(Failure::Refused);
+    } else if is_self_connect(&stream, address) {
+        // Data sent to ourselves has reached no instance.
+        return Err(Fault::Peer);
     }
     Ok(Established { stream, sent })
 }
 
-fn begin(address: SocketAddr, initial: &[u8]) -> io::Result<std::net::TcpStream> {
-    let kind = Type::STREAM.nonblocking();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+fn begin(address: SocketAddr, initial: &[u8]) -> io::Result<TcpStream> {
+    let socket = dial::socket(address)?;
     socket.set_tcp_nodelay(true)?;
     if !initial.is_empty() {
         // On failure there is one more packet.
         let _ = socket.set_tcp_quickack(false);
     }
-    match socket.connect(&address.into()) {
-        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => Err(error),
-        _ => Ok(socket.into()),
-    }
+    dial::begin(socket, address)
 }
 
 /// Sends what the socket takes at once; nothing if it is not connected yet.
@@ -80,18 +70,6 @@ fn send(stream: &TcpStream, initial: &[u8]) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             outcome => outcome,
         },
-    }
-}
-
-fn failure_of(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::TimedOut => Failure::TimedOut,
-        // EADDRNOTAVAIL: no free local port to this destination, see connect(2).
-        _ if is_exhaustion(error) || Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL) => {
-            Failure::OutOfRoom
-        }
-        _ => Failure::Unreachable,
     }
 }
 
@@ -114,7 +92,7 @@ mod tests {
             let address = stream.local_addr().unwrap();
             let deadline = Instant::now() + Duration::from_secs(1);
             let outcome = finish(stream, address, deadline, initial).await;
-            assert_eq!(outcome.map(|established| established.sent), Err(Failure::Refused));
+            assert_eq!(outcome.map(|established| established.sent), Err(Fault::Peer));
         }
     }
 

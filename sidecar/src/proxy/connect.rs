@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::attempt::{Established, attempt};
-pub use crate::balance::Failure;
 use crate::balance::{FailedLease, Lease, Tried};
+use crate::fault::{Fault, Shortage};
 
 /// Timeout for all attempts of one client's connection together.
 pub const BUDGET: Duration = Duration::from_secs(4);
@@ -45,7 +45,7 @@ pub struct Attempt {
     /// The address tried.
     pub address: SocketAddr,
     /// Why it failed.
-    pub failure: Failure,
+    pub fault: Fault,
 }
 
 /// Why a client could not be connected.
@@ -70,8 +70,8 @@ pub enum Reason {
     TimedOut,
     /// At least one endpoint is unreachable; the others refused.
     Unreachable,
-    /// This process or the system has no descriptor, memory or local port left.
-    OutOfRoom,
+    /// For lack of something of ours: no endpoint is to blame.
+    Own(Shortage),
 }
 
 impl Reason {
@@ -83,7 +83,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::TimedOut => "timed out",
             Self::Unreachable => "unreachable",
-            Self::OutOfRoom => "out of descriptors, memory or ports",
+            Self::Own(_) => "not connected for lack of something of this sidecar or its machine",
         }
     }
 }
@@ -96,7 +96,7 @@ impl fmt::Display for ConnectError {
             if !attempt.server.is_empty() {
                 write!(f, "{} at ", attempt.server)?;
             }
-            write!(f, "{} {}", attempt.address, attempt.failure)?;
+            write!(f, "{} {}", attempt.address, attempt.fault)?;
         }
         Ok(())
     }
@@ -106,8 +106,8 @@ impl std::error::Error for ConnectError {}
 
 /// Connects to the first endpoint of `pick` that answers, and sends it as much of the initial data as the socket
 /// takes at once. The timeout of an attempt is that of the server's group, the timeout of all attempts [`BUDGET`]; an
-/// attempt ends at once if the server goes down during it. A failed endpoint is ejected, and excluded from this
-/// connection's further picks.
+/// attempt ends at once if the server goes down during it. A failed endpoint is excluded from this connection's further
+/// picks, and ejected unless the fault was ours. A shortage that meets every destination ends the attempts.
 ///
 /// # Errors
 /// When no endpoint could be connected to, or there is no candidate.
@@ -129,10 +129,10 @@ pub async fn connect(
         let attempt_deadline = deadline.min(began + lease.connect_timeout());
         let outcome = tokio::select! {
             biased;
-            () = lease.down() => Err(Failure::Unreachable),
+            () = lease.down() => Err(Fault::Unreachable),
             outcome = attempt(address, attempt_deadline, initial) => outcome,
         };
-        let failure = match outcome {
+        let fault = match outcome {
             Ok(Established { stream, sent }) => {
                 lease.established(began.elapsed());
                 return Ok(Connected {
@@ -142,19 +142,19 @@ pub async fn connect(
                     sent,
                 });
             }
-            Err(failure) => failure,
+            Err(fault) => fault,
         };
         attempts.push(Attempt {
             server: lease.server().name().to_owned(),
             address,
-            failure,
+            fault,
         });
-        let lease = lease.failed(failure);
+        let lease = lease.failed(fault);
         if on_failure == OnFailure::GiveUp {
             break;
         }
         lease.eject();
-        if failure == Failure::OutOfRoom {
+        if matches!(fault, Fault::Own(shortage) if shortage.is_general()) {
             break;
         }
         failed = Some(lease);
@@ -186,10 +186,10 @@ pub(super) async fn connect_direct(
                     sent,
                 });
             }
-            Err(failure) => attempts.push(Attempt {
+            Err(fault) => attempts.push(Attempt {
                 server: String::new(),
                 address,
-                failure,
+                fault,
             }),
         }
     }
@@ -205,17 +205,19 @@ impl ConnectError {
     }
 
     fn after(attempts: Vec<Attempt>) -> Self {
-        let any = |failure| attempts.iter().any(|a| a.failure == failure);
-        let reason = if attempts.is_empty() {
-            Reason::NoInstance
-        } else if any(Failure::OutOfRoom) {
-            Reason::OutOfRoom
-        } else if any(Failure::TimedOut) {
-            Reason::TimedOut
-        } else if any(Failure::Unreachable) {
-            Reason::Unreachable
-        } else {
-            Reason::Refused
+        // What says least about the endpoints comes first.
+        let worst = attempts.iter().map(|a| a.fault).max_by_key(|fault| match fault {
+            Fault::Peer => 0,
+            Fault::Unreachable => 1,
+            Fault::TimedOut => 2,
+            Fault::Own(_) => 3,
+        });
+        let reason = match worst {
+            None => Reason::NoInstance,
+            Some(Fault::Peer) => Reason::Refused,
+            Some(Fault::Unreachable) => Reason::Unreachable,
+            Some(Fault::TimedOut) => Reason::TimedOut,
+            Some(Fault::Own(shortage)) => Reason::Own(shortage),
         };
         Self { reason, attempts }
     }

@@ -12,22 +12,30 @@ use super::connect::Connected;
 use super::refusal::Refusal;
 use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
-use super::shared::Shared;
+use super::shared::Permit;
 use crate::balance::Direction;
+use crate::limits::Descriptors;
 
 /// An accepted connection, owned by its task. It counts as active until this is dropped.
 pub(super) struct Connection {
     session: Arc<Session>,
-    listener: Arc<Shared>,
+    listener: Permit,
+    _descriptors: Descriptors,
 }
 
 impl Connection {
-    /// Starts a connection. Its permit is returned when this is dropped.
-    pub(super) fn begin(client: SocketAddr, local: SocketAddr, listener: Arc<Shared>) -> Self {
+    /// Starts a connection. Its permit and descriptors are returned when this is dropped.
+    pub(super) fn begin(
+        client: SocketAddr,
+        local: SocketAddr,
+        listener: Permit,
+        descriptors: Descriptors,
+    ) -> Self {
         listener.counters.open();
         Self {
             session: listener.sessions.begin(client, local),
             listener,
+            _descriptors: descriptors,
         }
     }
 
@@ -150,6 +158,5 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.listener.sessions.end(&self.session);
         self.listener.counters.close();
-        self.listener.permits.add_permits(1);
     }
 }

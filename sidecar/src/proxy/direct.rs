@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{BUDGET, ConnectError, Connected, Reason, connect_direct};
+use crate::fault::Fault;
 
 /// Maximum number of concurrent name lookups: a lookup blocks a thread and cannot be cancelled.
 const MAX_LOOKUPS: usize = 32;
@@ -41,6 +42,10 @@ impl Resolver {
         let deadline = Instant::now() + BUDGET;
         match timeout_at(deadline, self.look_up(name.to_owned(), port)).await {
             Ok(Ok(addresses)) if !addresses.is_empty() => connect_direct(&addresses, deadline).await,
+            Ok(Err(error)) => Err(ConnectError::of(match Fault::of(&error) {
+                Fault::Own(shortage) if shortage.is_general() => Reason::Own(shortage),
+                _ => Reason::Unresolved,
+            })),
             _ => Err(ConnectError::of(Reason::Unresolved)),
         }
     }

@@ -18,6 +18,7 @@ use super::session::SessionView;
 use super::shared::Shared;
 use super::workers::Workers;
 use crate::balance::Totals;
+use crate::limits::{BUDGET, Descriptors, PER_CONNECTION};
 use crate::serve::{drained, serve, serve_backlog};
 
 /// Backlog: connections that the kernel may hold for us, up to its own limit `net.core.somaxconn`.
@@ -61,6 +62,8 @@ pub struct Listener {
     accepting: TaskTracker,
     connections: TaskTracker,
     shared: Arc<Shared>,
+    /// Of its sockets and the connections that wait on them; `None` if the budget was used up when it started.
+    _descriptors: Option<Descriptors>,
 }
 
 impl Listener {
@@ -78,14 +81,18 @@ impl Listener {
         listener.set_nonblocking(true)?;
         // Inherited by accepted connections, which saves a system call for each.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
+        let runtimes = workers.runtimes();
+        // Each accepts on a socket of its own, and may have accepted a connection that waits for its descriptors.
+        let sockets = u32::try_from(2 * runtimes.len()).unwrap_or(u32::MAX);
         let this = Self {
             local: listener.local_addr()?,
             stop: CancellationToken::new(),
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
             shared: Arc::new(Shared::new(limits, security_group)),
+            _descriptors: BUDGET.try_relayed(sockets),
         };
-        for runtime in workers.runtimes() {
+        for runtime in runtimes {
             let listener = {
                 let _within = runtime.enter();
                 TcpListener::from_std(listener.try_clone()?)?
@@ -98,7 +105,13 @@ impl Listener {
             let (connections, stop) = (this.connections.clone(), this.stop.clone());
             let accepting = async move {
                 serve(&listener, &admission, &connections, &stop).await;
-                serve_backlog(&listener, &admission, &connections);
+                let take = || {
+                    Some((
+                        admission.shared.try_permit()?,
+                        BUDGET.try_relayed(PER_CONNECTION)?,
+                    ))
+                };
+                serve_backlog(&listener, &admission, take, &connections);
             };
             this.accepting.spawn_on(accepting, &runtime);
         }

@@ -14,7 +14,6 @@ mod attempt;
 mod backends;
 pub mod connect;
 mod connection;
-pub mod descriptors;
 mod direct;
 mod flow;
 pub mod listener;
@@ -33,11 +32,6 @@ use std::time::Duration;
 use connect::OnFailure;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
-
-/// Descriptors of a connection: one to the client, one to the instance.
-const FILES_PER_CONNECTION: u64 = 2;
-/// Descriptors reserved for listeners, health checks, mesh peers and controllers.
-const RESERVED_FILES: u64 = 64;
 
 /// Limits and policy of a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,20 +54,6 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(15 * 60),
             on_connect_failure: OnFailure::TryNext,
-        }
-    }
-}
-
-impl Limits {
-    /// Lowers the number of connections to what a process with this limit of open files can relay, if its other listeners
-    /// have few. A connection beyond that could be accepted but not connected, so it waits in the backlog.
-    #[must_use]
-    pub fn within_files(self, files: u64) -> Self {
-        let relayed = files.saturating_sub(RESERVED_FILES) / FILES_PER_CONNECTION;
-        let relayed = usize::try_from(relayed).unwrap_or(usize::MAX);
-        Self {
-            connections: self.connections.min(relayed.max(1)),
-            ..self
         }
     }
 }

@@ -9,11 +9,16 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
+use crate::limits::{BUDGET, Descriptors};
+
 /// Capacity of a pipe in bytes, and thus the most that a flow holds for a slow receiver.
 const CAPACITY: usize = 256 * 1024;
 
-/// Maximum number of pipes of the process, each of which takes two descriptors. Flows without a pipe are copied.
+/// Maximum number of pipes of the process. Flows without a pipe are copied.
 const MAX_PIPES: usize = 256;
+
+/// Descriptors of a pipe.
+const DESCRIPTORS: u32 = 2;
 
 /// Maximum number of empty pipes that a thread keeps for reuse.
 const MAX_IDLE_PER_THREAD: usize = 4;
@@ -30,15 +35,17 @@ pub(super) struct Pipe {
     entrance: OwnedFd,
     exit: OwnedFd,
     held: usize,
+    _descriptors: Descriptors,
 }
 
 impl Pipe {
-    /// An empty pipe; `None` if there are [`MAX_PIPES`] already or the system has no descriptors.
+    /// An empty pipe; `None` if there are [`MAX_PIPES`] already or no descriptors.
     pub(super) fn take() -> Option<Self> {
         EMPTY.with_borrow_mut(Vec::pop).or_else(Self::open)
     }
 
     fn open() -> Option<Self> {
+        let descriptors = BUDGET.try_relayed(DESCRIPTORS)?;
         let count = |count| (count < MAX_PIPES).then_some(count + 1);
         PIPES
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
@@ -53,6 +60,7 @@ impl Pipe {
             entrance,
             exit,
             held: 0,
+            _descriptors: descriptors,
         })
     }
 

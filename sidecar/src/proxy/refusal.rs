@@ -25,7 +25,7 @@ pub enum Refusal {
     TimedOut,
     /// At least one endpoint is unreachable; the others refused.
     Unreachable,
-    /// This process or the system has no descriptor, memory or local port left.
+    /// For lack of something of this sidecar or its machine, for instance descriptors or local ports.
     OutOfRoom,
     /// It was aborted before it was connected.
     Aborted,
@@ -74,7 +74,7 @@ impl From<Reason> for Refusal {
             Reason::Refused => Self::Refused,
             Reason::TimedOut => Self::TimedOut,
             Reason::Unreachable => Self::Unreachable,
-            Reason::OutOfRoom => Self::OutOfRoom,
+            Reason::Own(_) => Self::OutOfRoom,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The state shared by a listener and its connections: limits, permits, counters, open connections, security group.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
@@ -15,11 +16,28 @@ use crate::balance::Counters;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) permits: Semaphore,
+    permits: Semaphore,
     pub(super) counters: Counters,
     pub(super) refusals: RefusalCounters,
     pub(super) sessions: Sessions,
     security_group: RwLock<Option<Arc<SecurityGroup>>>,
+}
+
+/// The permit of one connection, given back when it is dropped.
+pub(super) struct Permit(Arc<Shared>);
+
+impl Deref for Permit {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.permits.add_permits(1);
+    }
 }
 
 impl Shared {
@@ -32,6 +50,21 @@ impl Shared {
             sessions: Sessions::default(),
             security_group: RwLock::new(security_group),
         }
+    }
+
+    /// Waits until one more connection is within the limit.
+    pub(super) async fn permit(self: &Arc<Self>) -> Permit {
+        // Never closed.
+        if let Ok(permit) = self.permits.acquire().await {
+            permit.forget();
+        }
+        Permit(Arc::clone(self))
+    }
+
+    /// A permit, if one more connection is within the limit now.
+    pub(super) fn try_permit(self: &Arc<Self>) -> Option<Permit> {
+        self.permits.try_acquire().ok()?.forget();
+        Some(Permit(Arc::clone(self)))
     }
 
     pub(super) fn security_group(&self) -> Option<Arc<SecurityGroup>> {

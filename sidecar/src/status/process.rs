@@ -1,10 +1,11 @@
 //! Figures of this process, from /proc.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
+
+use crate::limits::open_files;
 
 /// Figures of this process; `None` if the system does not report one.
 #[derive(Debug, Default)]
@@ -39,16 +40,6 @@ impl Process {
                 .zip(boot_seconds())
                 .map(|(ticks, boot)| boot + seconds(ticks)),
         }
-    }
-}
-
-/// Number of open descriptors: the directory's size since Linux 6.2 (proc_pid_fd(5)); with older kernels, the number
-/// of its entries.
-fn open_files() -> Option<u64> {
-    let directory = Path::new("/proc/self/fd");
-    match directory.metadata().ok()?.len() {
-        0 => Some(directory.read_dir().ok()?.count() as u64),
-        known => Some(known),
     }
 }
 

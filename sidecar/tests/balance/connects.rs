@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sidecar::balance::{CONNECT_TIME_BOUNDS, CheckOutcome, Checks, Failure, Method, ServerGroup, Tried};
+use sidecar::balance::{CONNECT_TIME_BOUNDS, CheckOutcome, Checks, Method, ServerGroup, Tried};
+use sidecar::fault::{Fault, Shortage};
 
 use super::{CLIENT, address, config};
 
@@ -17,8 +18,8 @@ fn running_out_of_descriptors_ejects_no_endpoint() {
     let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
     let lease = pick();
     assert_eq!(lease.server().name(), "s0");
-    lease.failed(Failure::OutOfRoom).eject();
-    assert_eq!(group.connects().failed.of(Failure::OutOfRoom), 1);
+    lease.failed(Fault::Own(Shortage::Descriptors)).eject();
+    assert_eq!(group.connects().failed.of(Fault::Own(Shortage::Descriptors)), 1);
     assert_eq!(group.servers()[0].connects, group.connects());
     assert_eq!(group.counters().active(), 0);
     let order: Vec<_> = (0..4).map(|_| pick().server().name().to_owned()).collect();
@@ -31,7 +32,7 @@ fn a_groups_counters_include_removed_servers() {
     group.set_learned(vec![("s0".to_owned(), address(0), 10)]);
     let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
     pick().established(Duration::from_millis(3));
-    pick().failed(Failure::Refused).failed_over();
+    pick().failed(Fault::Peer).failed_over();
     let before = (group.counters().totals(), group.connects(), group.connect_times());
     group.set_learned(Vec::new());
     assert_eq!(
@@ -49,7 +50,14 @@ fn checks_are_counted_by_outcome() {
     for outcome in [CheckOutcome::Passed, CheckOutcome::Failed, CheckOutcome::Passed] {
         group.report(&server, outcome);
     }
-    assert_eq!(group.servers()[0].checks, Checks { passed: 2, failed: 1 });
+    assert_eq!(
+        group.servers()[0].checks,
+        Checks {
+            passed: 2,
+            failed: 1,
+            not_made: 0
+        }
+    );
     assert_eq!(server.checks(), group.servers()[0].checks);
 }
 

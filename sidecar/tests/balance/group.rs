@@ -1,6 +1,7 @@
 //! A group's servers: adding, learning, health, ejection.
 
-use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, ServerError, ServerGroup, Tried};
+use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerError, ServerGroup, Tried};
+use sidecar::fault::Fault;
 
 use super::{CLIENT, address, config, group, next, set_up, shares};
 
@@ -101,7 +102,7 @@ fn an_ejected_endpoint_is_picked_last_until_a_check_passes() {
     let group = group(Method::Wrr, &[10, 10, 10]);
     let lease = group.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.server().name(), "s0");
-    lease.failed(Failure::Refused).eject();
+    lease.failed(Fault::Peer).eject();
     assert_eq!(shares(&group, 3, 20), [0, 10, 10]);
     set_up(&group, "s1", false);
     set_up(&group, "s2", false);

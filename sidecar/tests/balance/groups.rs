@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sidecar::balance::{AttachError, Failure, Method, ServerGroup, ServerGroups, Tried};
+use sidecar::balance::{AttachError, Method, ServerGroup, ServerGroups, Tried};
+use sidecar::fault::Fault;
 
 use super::{CLIENT, address, config, set_up};
 
@@ -54,7 +55,7 @@ fn a_group_of_ejected_endpoints_is_last_and_tried_addresses_are_left_out_of_all_
     groups.attach(one_server("same-as-a", 1), 10).unwrap();
     let lease = groups.pick(CLIENT, &Tried::new()).unwrap();
     assert_eq!(lease.group().name(), "a");
-    lease.failed(Failure::Refused).eject();
+    lease.failed(Fault::Peer).eject();
     assert_eq!(share(&groups, 10, "a"), 0);
     let mut tried = Tried::new();
     tried.add(address(1));

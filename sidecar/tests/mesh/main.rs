@@ -11,6 +11,7 @@ mod idle;
 mod join;
 mod lists;
 mod membership;
+mod own_faults;
 mod probe;
 mod readdress;
 mod scale;

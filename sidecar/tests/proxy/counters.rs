@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sidecar::balance::{Connects, Failure, ServerGroup};
+use sidecar::balance::{Connects, ServerGroup};
+use sidecar::fault::Fault;
 use sidecar::proxy::listener::Listener;
 use sidecar::proxy::socks5::Socks5Server;
 use sidecar::proxy::workers::Workers;
@@ -26,8 +27,12 @@ fn expect_refusals(listener: &Listener, expected: &[(Refusal, u64)], served: u64
     assert_eq!(listener.totals().connections, refused + served);
 }
 
-fn expect_failed(connects: Connects, expected: &[(Failure, u64)], failovers: u64) {
+fn expect_failed(connects: Connects, expected: &[(Fault, u64)], failovers: u64) {
     let seen: Vec<_> = connects.failed.iter().filter(|(_, count)| *count > 0).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(fault, count)| (Fault::LABELS[fault.index()], *count))
+        .collect();
     assert_eq!(seen, expected);
     assert_eq!(connects.failovers, failovers);
 }
@@ -56,14 +61,10 @@ async fn failures_and_failovers_are_counted_for_the_server_that_failed() {
         assert_eq!(ask(&lb).await, "c");
     }
     let servers = group.servers();
-    expect_failed(servers[0].connects, &[(Failure::Refused, 1)], 1);
-    expect_failed(servers[1].connects, &[(Failure::TimedOut, 1)], 1);
+    expect_failed(servers[0].connects, &[(Fault::Peer, 1)], 1);
+    expect_failed(servers[1].connects, &[(Fault::TimedOut, 1)], 1);
     expect_failed(servers[2].connects, &[], 0);
-    expect_failed(
-        group.connects(),
-        &[(Failure::Refused, 1), (Failure::TimedOut, 1)],
-        2,
-    );
+    expect_failed(group.connects(), &[(Fault::Peer, 1), (Fault::TimedOut, 1)], 2);
     let established: Vec<_> = servers.iter().map(|s| s.totals.connections).collect();
     assert_eq!(established, [0, 0, 5]);
     expect_times(&group, began);
@@ -79,7 +80,7 @@ async fn the_last_failure_counts_no_failover() {
     let lb = lb(groups, Limits::default());
     let mut stream = TcpStream::connect(lb.listener().local_addr()).await.unwrap();
     expect_reset(&mut stream).await;
-    expect_failed(group.connects(), &[(Failure::Refused, 2)], 1);
+    expect_failed(group.connects(), &[(Fault::Peer, 2)], 1);
     assert_eq!(group.connect_times().count(), 0);
     at_rest(lb.listener()).await;
     expect_refusals(lb.listener(), &[(Refusal::Refused, 1)], 0);

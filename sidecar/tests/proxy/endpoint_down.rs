@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidecar::balance::{CheckConfig, CheckOutcome, Failure, Method, Server, ServerGroup};
+use sidecar::balance::{CheckConfig, CheckOutcome, Method, Server, ServerGroup};
+use sidecar::fault::Fault;
 use sidecar::proxy::Limits;
 use sidecar::proxy::connect::{OnFailure, connect};
 use tokio::io::AsyncWriteExt;
@@ -112,7 +113,7 @@ async fn connecting_to_a_server_that_goes_down_moves_on_to_the_next() {
     assert_eq!(connected.address, stays);
     let connects = group.connects();
     assert_eq!(
-        (connects.failed.of(Failure::Unreachable), connects.failovers),
+        (connects.failed.of(Fault::Unreachable), connects.failovers),
         (1, 1)
     );
 }

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use sidecar::balance::{Method, ServerGroup, Tried};
+use sidecar::fault::Fault;
 use sidecar::proxy::Limits;
-use sidecar::proxy::connect::{Attempt, Failure, OnFailure, Reason, connect};
+use sidecar::proxy::connect::{Attempt, OnFailure, Reason, connect};
 use tokio::time::Instant;
 
 use super::support::{ask, backends, config, expect_reset, instance, lb, refusing, silent};
@@ -50,17 +51,17 @@ async fn the_error_lists_the_attempts_and_their_failures() {
     let error = connect(|tried| groups.pick(CLIENT, tried), &[], OnFailure::TryNext)
         .await
         .unwrap_err();
-    let attempt = |server: &str, address, failure| Attempt {
+    let attempt = |server: &str, address, fault| Attempt {
         server: server.to_owned(),
         address,
-        failure,
+        fault,
     };
     assert_eq!(error.reason, Reason::TimedOut);
     assert_eq!(
         error.attempts,
         [
-            attempt("s0", refusing, Failure::Refused),
-            attempt("s1", silent, Failure::TimedOut)
+            attempt("s0", refusing, Fault::Peer),
+            attempt("s1", silent, Fault::TimedOut)
         ]
     );
     assert_eq!(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sidecar::balance::{CheckConfig, Failure, Method, ServerGroup, Tried};
+use sidecar::balance::{CheckConfig, Method, ServerGroup, Tried};
+use sidecar::fault::Fault;
 use sidecar::health;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -107,7 +108,7 @@ async fn a_failed_connection_triggers_a_check() {
     group
         .pick([127, 0, 0, 1].into(), &Tried::new())
         .unwrap()
-        .failed(Failure::Refused)
+        .failed(Fault::Peer)
         .eject();
     becomes(&group, "s", false).await;
 }
@@ -127,7 +128,7 @@ async fn checks_triggered_by_failed_connections_are_rate_limited() {
         group
             .pick([127, 0, 0, 1].into(), &Tried::new())
             .unwrap()
-            .failed(Failure::Refused)
+            .failed(Fault::Peer)
             .eject();
         tokio::task::yield_now().await;
     }

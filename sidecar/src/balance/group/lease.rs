@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerGroup;
-use crate::balance::connect_failures::Failure;
 use crate::balance::counters::Direction;
 use crate::balance::server::Server;
+use crate::fault::Fault;
 
 /// A picked server. The connection counts as active on it, and on its group, until this is dropped.
 #[derive(Debug)]
@@ -60,13 +60,13 @@ impl Lease {
     }
 
     /// Counts a failed attempt to connect.
-    pub fn failed(self, failure: Failure) -> FailedLease {
-        self.server.connects.failed(failure);
-        self.group.connects.failed(failure);
+    pub fn failed(self, fault: Fault) -> FailedLease {
+        self.server.connects.failed(fault);
+        self.group.connects.failed(fault);
         FailedLease {
             group: Arc::clone(&self.group),
             server: Arc::clone(&self.server),
-            failure,
+            fault,
         }
     }
 
@@ -89,14 +89,14 @@ impl Drop for Lease {
 pub struct FailedLease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
-    failure: Failure,
+    fault: Fault,
 }
 
 impl FailedLease {
     /// Ejects the endpoint and has its health checked at once: until a check passes, it is picked only if no other
-    /// candidate is left. Does nothing if the failure was ours.
+    /// candidate is left. Does nothing if the fault was ours.
     pub fn eject(&self) {
-        if self.failure != Failure::OutOfRoom {
+        if !self.fault.is_own() {
             self.group.eject(&self.server);
             self.server.recheck.notify_one();
         }

@@ -15,6 +15,7 @@ use super::connection::{Shared, converse};
 use super::limits::Limits;
 use crate::control::Controller;
 use crate::control::credential::Credential;
+use crate::limits::{BUDGET, Descriptors};
 use crate::serve::{self, Serve};
 
 /// Timeout of pending requests once the server stops.
@@ -46,10 +47,19 @@ struct Server {
 }
 
 impl Serve for Server {
+    type Permit = ();
+
+    async fn permit(&self) {}
+
+    async fn descriptors(&self) -> Descriptors {
+        BUDGET.inbound().await
+    }
+
     fn admit(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
+        ((), descriptors): ((), Descriptors),
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             refuse(&stream);
@@ -62,7 +72,7 @@ impl Serve for Server {
                 Ok(end) => tracing::debug!(%peer, ?end, "a RESP connection ended"),
                 Err(error) => tracing::debug!(%peer, %error, "a RESP connection ended"),
             }
-            drop(permit);
+            drop((permit, descriptors));
         })
     }
 }

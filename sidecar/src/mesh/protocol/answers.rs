@@ -98,7 +98,7 @@ impl Protocol {
         let in_time = match outcome {
             Ok(_) => Some(true),
             Err(Failure::Timeout) => Some(false),
-            Err(Failure::Refused | Failure::Bad) => None,
+            Err(Failure::Refused | Failure::Bad | Failure::Own) => None,
         };
         let no_datagram = self.membership.get(endpoint).is_some_and(Peer::no_datagram);
         if let Some(exchange) = self.exchanges.end(now, id, in_time, no_datagram) {

@@ -229,6 +229,9 @@ pub struct Config {
     /// Pause before a change is announced again to a peer that did not take it, and before a check is repeated that had
     /// a bad answer. Shorter announces sooner and adds to the load of a peer that is late.
     pub push_retry: Duration,
+    /// Pause before an exchange that could not be made, for a fault of this machine, is tried again. Lower resumes sooner
+    /// and costs a machine that lacks something more attempts.
+    pub own_fault_pause: Duration,
     /// Limit of exchanges under way at once. Higher costs sockets and memory; lower makes checks wait in a mesh of many
     /// peers that do not gossip.
     pub max_exchanges: usize,
@@ -330,6 +333,7 @@ impl Default for Config {
 
             exchange_timeout: ms(2_000),
             push_retry: ms(100),
+            own_fault_pause: ms(500),
             max_exchanges: 128,
             max_exchanges_beside_checks: 96,
             max_joins: 64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::targets::Search;
 use crate::balance::service::Offer;
+use crate::fault::Fault;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 
 /// An input of the state machine.
@@ -30,6 +31,8 @@ pub enum Event {
     Gossips(SocketAddr),
     /// A peer has closed its kept connection, see [`super::Protocol::keeps_connection`].
     Disconnected(SocketAddr),
+    /// The probe that was just to be sent to this address was not, for a fault of this machine.
+    Unsent(SocketAddr),
     /// The local instances have changed to these.
     Offers(Vec<Offer>),
     /// The node has another address, or has its own back. Until this event, its caller has sent nothing and let no
@@ -53,6 +56,30 @@ pub enum Failure {
     Timeout,
     /// A malformed answer, or an error status.
     Bad,
+    /// It was not made, for a fault of this machine: it says nothing about the peer.
+    Own,
+}
+
+impl Failure {
+    /// The text for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Timeout => "no answer",
+            Self::Bad => "bad answer",
+            Self::Own => "a fault of this machine",
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Peer | Fault::Unreachable => Self::Refused,
+            Fault::TimedOut => Self::Timeout,
+            Fault::Own(_) => Self::Own,
+        }
+    }
 }
 
 /// Why a node that was up is gone.

@@ -278,6 +278,10 @@ impl Exchanges {
         let Some(plan) = self.plans.get_mut(&peer.node.endpoint()) else {
             return verdict(Blame::Nobody);
         };
+        if failure == Failure::Own {
+            plan.repeat(exchange.task, now + self.config.own_fault_pause);
+            return verdict(Blame::Nobody);
+        }
         let retry = now + self.config.push_retry;
         if peer.is_up() && peer.gossips() && failure == Failure::Timeout {
             plan.check_at = now + self.config.check_interval_probed;
@@ -320,6 +324,7 @@ impl Exchanges {
             Failure::Timeout => Duration::ZERO,
             Failure::Refused => self.config.check_after_refusal,
             Failure::Bad => self.config.push_retry,
+            Failure::Own => self.config.own_fault_pause,
         };
         self.check_at(peer, now + pause);
     }

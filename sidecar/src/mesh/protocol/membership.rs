@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,14 @@ impl Membership {
         self.peers.get(&endpoint)
     }
 
+    /// The endpoint of the peer that receives datagrams at this address.
+    pub fn endpoint_of(&self, datagram_address: SocketAddr) -> Option<SocketAddr> {
+        let ip = datagram_address.ip();
+        let mut at_address = self.peers.range(ports_of(ip));
+        let (endpoint, _) = at_address.find(|(_, peer)| peer.node.datagram_address() == datagram_address)?;
+        Some(*endpoint)
+    }
+
     /// Every known node except this one.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = &Peer> {
         self.peers.values()
@@ -132,8 +141,7 @@ impl Membership {
     }
 
     fn is_crowded(&self, address: IpAddr) -> bool {
-        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
-        self.peers.range(ports).count() >= self.config.max_peers_per_address
+        self.peers.range(ports_of(address)).count() >= self.config.max_peers_per_address
     }
 
     /// The hash that datagrams carry.
@@ -299,4 +307,9 @@ impl Membership {
     pub(super) fn pop_expired(&mut self, now: Duration) -> Option<SocketAddr> {
         self.expiry.pop(now)
     }
+}
+
+/// Every endpoint at an address.
+fn ports_of(address: IpAddr) -> RangeInclusive<SocketAddr> {
+    SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX)
 }

@@ -31,6 +31,7 @@ mod exchange;
 mod join;
 pub mod membership;
 pub mod peer;
+mod peer_event;
 mod peers;
 mod plan;
 mod probe;
@@ -129,6 +130,7 @@ impl Protocol {
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
                 Event::Gossips(endpoint) => self.gossip_announced(now, endpoint),
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
+                Event::Unsent(to) => self.unsent(now, to),
                 Event::Offers(offers) => self.offers(now, &offers),
                 Event::Leave => self.leave(),
                 Event::Readdressed { own, search } => self.readdressed(now, own, search),

@@ -13,6 +13,7 @@
 //! | `ProbeDue` | Alive, probe pending | Suspect | `search` |
 //! | `ProbeDue` | Suspect | Suspect, one more probe | `search`; see [`super::probe`] for checks and broadcasts |
 //! | `ProbeDue` | Alive, Suspect after `probes_until_down` probes | **Down** | broadcasts that it is down |
+//! | `ProbeUnsent` | Alive, Suspect | same, one probe less | - |
 //! | `ProbeDue` | Down | same | `search`, at `probe_down_interval` |
 //! | `Suspected` | Alive | Suspect, reported | `search`; after a report of down also a check |
 //! | `CheckFailed` | Alive, Suspect | same, one more failed check | another check |
@@ -27,6 +28,7 @@
 use std::time::Duration;
 
 use super::config::Config;
+pub use super::peer_event::{PeerEvent, Transition};
 use crate::mesh::wire::Node;
 
 /// The source of the news of a node.
@@ -114,46 +116,6 @@ impl PeerState {
             _ => None,
         }
     }
-}
-
-/// An event in a peer's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// It has sent a datagram or request itself, which anybody can forge.
-    Introduced,
-    /// It has shown a sign of life, so that a check is worth its cost.
-    Seen,
-    /// A datagram has come from it.
-    Datagram,
-    /// It has answered an exchange, as the node that it was taken for.
-    Verified,
-    /// It has gossiped or answered.
-    Heard,
-    /// A probe is due. If one is pending, it was missed.
-    ProbeDue,
-    /// Another peer reports it as suspected or down.
-    Suspected,
-    /// An exchange with it has failed.
-    CheckFailed,
-    /// It has shown that it gossips.
-    GossipSeen,
-    /// It has answered without the header that announces gossip: a different program runs there now.
-    GossipEnded,
-    /// It left, another node took its endpoint, it expired, or its room is needed.
-    Removed,
-}
-
-/// The effect of an event on the mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
-    /// It neither came up nor went down.
-    None,
-    /// It has come up.
-    CameUp,
-    /// It has gone down.
-    WentDown,
-    /// It must be forgotten.
-    Left,
 }
 
 /// A known node other than this one.
@@ -349,6 +311,11 @@ impl Peer {
                     _ => {}
                 }
             }
+            PeerEvent::ProbeUnsent => match &mut state {
+                PeerState::Alive { probe_pending, .. } => *probe_pending = false,
+                PeerState::Suspect { probes, .. } => *probes = probes.saturating_sub(1),
+                _ => {}
+            },
             PeerEvent::Suspected => {
                 if let Some(vitals) = state.vitals_mut() {
                     return PeerState::Suspect {

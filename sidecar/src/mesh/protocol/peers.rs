@@ -170,6 +170,13 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
+    /// A probe was not sent, for a fault of ours: it does not count as unanswered. The next one is sent as planned.
+    pub(super) fn unsent(&mut self, now: Duration, to: SocketAddr) {
+        if let Some(endpoint) = self.membership.endpoint_of(to) {
+            self.membership.apply(now, endpoint, PeerEvent::ProbeUnsent);
+        }
+    }
+
     fn probe_down_later(&mut self, now: Duration, endpoint: SocketAddr) {
         let not_up = self.membership.peers().len() - self.up();
         self.probes.down(now, endpoint, not_up, &mut self.rng);

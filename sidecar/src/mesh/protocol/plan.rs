@@ -131,6 +131,17 @@ impl Plan {
         self.nodes_at = self.nodes_at.map(|at| at.max(now));
     }
 
+    /// Plans a task again that could not be made.
+    pub(super) fn repeat(&mut self, task: Task, at: Duration) {
+        match task {
+            Task::Check => self.check_at = at,
+            Task::Push => self.push_at = at,
+            Task::Pull => self.pull_at = Some(at),
+            Task::Nodes => self.nodes_at = Some(at),
+            Task::Sync => self.sync_at = Some(at),
+        }
+    }
+
     /// Drops the plan with a peer that has gone down, except the next check.
     pub(super) fn went_down(&mut self) {
         self.last_pull = None;

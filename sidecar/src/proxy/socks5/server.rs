@@ -108,7 +108,7 @@ impl Failed {
             Self::NotAllowed => ReplyCode::NotAllowed,
             Self::Unconnected(error) => match error.reason {
                 Reason::Refused => ReplyCode::ConnectionRefused,
-                Reason::OutOfRoom => ReplyCode::GeneralFailure,
+                Reason::Own(_) => ReplyCode::GeneralFailure,
                 Reason::TimedOut => ReplyCode::TtlExpired,
                 Reason::NoInstance | Reason::Unresolved | Reason::Unreachable => ReplyCode::HostUnreachable,
             },

@@ -116,7 +116,7 @@ fn rows(page: &mut Page, names: &Names, rows: &[Row<'_>]) {
     );
     for row in rows {
         for (reason, count) in row.connects.failed.iter() {
-            metric.sample(&with(&row.labels, ("reason", reason.label())), count);
+            metric.sample(&with(&row.labels, ("reason", reason)), count);
         }
     }
     let help = "Failed attempts after which the connection went on to another server.";
@@ -193,6 +193,8 @@ fn servers(page: &mut Page, groups: &[GroupView]) {
     for (row, (_, s)) in all.iter().zip(&shown) {
         metric.sample(&with(&row.labels, ("outcome", "passed")), s.checks.passed);
         metric.sample(&with(&row.labels, ("outcome", "failed")), s.checks.failed);
+        let labels = with(&row.labels, ("outcome", "not_made"));
+        metric.sample(&labels, s.checks.not_made);
     }
     let count: usize = groups.iter().map(|g| g.servers.len()).sum();
     page.metric(

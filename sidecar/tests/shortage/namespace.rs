@@ -1,0 +1,70 @@
+//! Runs a test in a network namespace of its own, where it may change interfaces, ports and rules.
+
+use std::io::Write as _;
+use std::process::Command;
+
+/// Tells the test that it runs in the namespace.
+const INSIDE: &str = "SIDECAR_TEST_NAMESPACE";
+
+/// Whether the caller, the test of this name, runs in a namespace of its own, whose loopback interface is up. Otherwise runs
+/// the test there, and the caller returns. A machine that does not allow namespaces skips the test, unless `MESH_REQUIRE`
+/// names `networks`.
+pub(crate) fn entered(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        run("ip link set lo up");
+        return true;
+    }
+    // Root in a new user namespace may do the same as root.
+    let unshare = ["--net", "--user", "--map-root-user"];
+    let unshare = if rustix::process::geteuid().is_root() {
+        &unshare[..1]
+    } else {
+        &unshare[..]
+    };
+    let allowed = Command::new("unshare")
+        .args(unshare)
+        .args(["ip", "link"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        let advice =
+            "run it as root, or allow unprivileged user namespaces, with `unshare`, `ip` and `iptables`";
+        let required =
+            std::env::var("MESH_REQUIRE").is_ok_and(|all| all.split(',').any(|one| one == "networks"));
+        assert!(!required, "MESH_REQUIRE names networks: {advice}");
+        // Directly, because libtest hides the output of a test that passes.
+        let _ = writeln!(std::io::stderr(), "skipped: it needs networks: {advice}");
+        return false;
+    }
+    let status = Command::new("unshare")
+        .args(unshare)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{test} failed in its namespace: {status}");
+    false
+}
+
+/// Runs a shell command that must succeed.
+pub(crate) fn run(command: &str) {
+    let output = Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Lowers the number of local ports that connections may come from.
+pub(crate) fn limit_ports(count: u16) {
+    const FIRST: u16 = 40_000;
+    let last = FIRST + count - 1;
+    std::fs::write(
+        "/proc/sys/net/ipv4/ip_local_port_range",
+        format!("{FIRST} {last}"),
+    )
+    .unwrap();
+    // Otherwise the kernel reuses ports on loopback a second after a connection has ended.
+    std::fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "0").unwrap();
+}

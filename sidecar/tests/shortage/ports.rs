@@ -1,0 +1,88 @@
+//! Local ports run out: a connection to one destination takes one of them until a minute after its end.
+
+use crate::namespace::{entered, limit_ports};
+use crate::support::{Client, Sidecar, echo, eventually, free_address};
+
+const PORTS: u16 = 300;
+
+/// A sidecar with one server, in a namespace with few ports, and its listener.
+async fn start() -> (Sidecar, std::net::SocketAddr) {
+    let (backend, listener) = (echo().await, free_address());
+    let commands = format!(
+        "add server-groups x\n\
+         add server-group g timeout 2000 period 50 up 1 down 3\n\
+         add server-group g to server-groups x\n\
+         add server s to server-group g address {backend}\n\
+         add tcp-lb lb address {listener} server-groups x\n"
+    );
+    let sidecar = Sidecar::start("exec", &commands, "").await;
+    sidecar.logged("server is UP").await;
+    limit_ports(PORTS);
+    (sidecar, listener)
+}
+
+async fn checks_find_no_port(sidecar: &Sidecar) {
+    sidecar.logged("a health check could not be made").await;
+    sidecar
+        .grows(
+            "sidecar_server_checks_total{group=\"g\",server=\"s\",outcome=\"not_made\"}",
+            10,
+        )
+        .await;
+}
+
+async fn all_work(sidecar: &Sidecar, clients: &mut [Client]) {
+    for (number, client) in clients.iter_mut().enumerate() {
+        let outcome = client.echoes().await;
+        outcome.unwrap_or_else(|error| panic!("client {number}: {error}; the log:\n{}", sidecar.log()));
+    }
+    let log = sidecar.log();
+    assert!(!log.contains("DOWN"), "{log}");
+}
+
+#[tokio::test]
+async fn many_long_connections_outlive_a_lack_of_ports() {
+    if !entered("ports::many_long_connections_outlive_a_lack_of_ports") {
+        return;
+    }
+    let (sidecar, listener) = start().await;
+    let mut clients = Vec::new();
+    // Health checks take the other ports.
+    while clients.len() < 294 {
+        let Ok(mut client) = Client::connect(listener).await else {
+            break;
+        };
+        if client.echoes().await.is_err() {
+            break;
+        }
+        clients.push(client);
+    }
+    assert!(clients.len() > 200, "only {} connections", clients.len());
+    checks_find_no_port(&sidecar).await;
+    all_work(&sidecar, &mut clients).await;
+}
+
+#[tokio::test]
+async fn long_connections_outlive_ports_in_time_wait() {
+    if !entered("ports::long_connections_outlive_ports_in_time_wait") {
+        return;
+    }
+    let (sidecar, listener) = start().await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(listener).await.unwrap();
+        client.works().await;
+        clients.push(client);
+    }
+    // The sidecar closes first the connections that its client closes.
+    eventually(async || match Client::connect(listener).await {
+        Ok(mut client) => {
+            let ended = client.echoes().await;
+            (ended.is_ok()).then(|| "there are still ports".to_owned())
+        }
+        Err(_) => None,
+    })
+    .await;
+    checks_find_no_port(&sidecar).await;
+    all_work(&sidecar, &mut clients).await;
+}
