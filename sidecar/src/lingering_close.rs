@@ -19,7 +19,7 @@ pub(crate) async fn lingering_close(stream: &mut TcpStream, last: &[u8]) -> io::
         stream.write_all(last).await?;
         stream.shutdown().await?;
         let mut left = MAX_DROPPED_BYTES;
-        let mut dropped = [0; 1024];
+        let mut dropped = vec![0; 16 * 1024];
         while left > 0 {
             match stream.read(&mut dropped).await? {
                 0 => break,

@@ -83,6 +83,10 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<Written> {
             return Err(error);
         }
     };
+    if copied {
+        // The copy must be found after a power failure during the write.
+        sync_directory(&file)?;
+    }
     // If this fails, the copy stays: it is whole, whatever became of the file.
     write_in_place(&file, text)?;
     if copied {

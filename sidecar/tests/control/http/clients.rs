@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The destination that SOCKS5 clients ask for, and the group of that name.
 pub(crate) const SERVICE: &str = "a.my.service.com:80";
 
@@ -46,6 +46,12 @@ impl Sidecar {
         // The log is read to its end, otherwise the sidecar would block on it.
         std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
         Self { process, api }
+    }
+
+    /// The address of its controller.
+    pub(crate) fn address(&self) -> &str {
+        let (_, rest) = self.api.split_once("//").expect("a URL");
+        rest.split('/').next().expect("an address")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
