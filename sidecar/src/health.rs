@@ -61,8 +61,6 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
 
 async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
     let mut config = group.watch_check_config();
-    // The reason if the last check could not be made.
-    let mut last_shortage = None;
     loop {
         let limit = config.borrow_and_update().timeout;
         let Ok(permit) = permits.acquire().await else {
@@ -73,21 +71,16 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
         let check = check(server.address(), limit).await;
         drop((share, permit));
         match check {
-            Check::Made(outcome, why) => {
-                report(&group, &server, outcome, why);
-                last_shortage = None;
-            }
+            Check::Made(outcome, why) => report(&group, &server, outcome, why),
             Check::NotMade(shortage) => {
                 server.check_not_made();
-                if last_shortage.replace(shortage) != Some(shortage) {
-                    tracing::warn!(
-                        group = group.name(),
-                        server = server.name(),
-                        address = %server.address(),
-                        why = %shortage,
-                        "a health check could not be made: the server keeps its state"
-                    );
-                }
+                tracing::warn!(
+                    group = group.name(),
+                    server = server.name(),
+                    address = %server.address(),
+                    why = %shortage,
+                    "a health check could not be made: the server keeps its state"
+                );
             }
         }
         loop {

@@ -11,8 +11,6 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -28,9 +26,6 @@ const RESERVE: RangeInclusive<usize> = 64..=256;
 /// timeout; higher checks more of them at the same time.
 const CHECKS: RangeInclusive<usize> = 16..=1024;
 
-/// Shortest time between two warnings that the budget is used up.
-const WARNING_PAUSE: Duration = Duration::from_secs(60);
-
 /// The budget of this process.
 pub(crate) static BUDGET: Budget = Budget::unlimited();
 
@@ -43,8 +38,6 @@ pub(crate) struct Budget {
     inbound: Semaphore,
     /// Health checks at once.
     checks: Semaphore,
-    /// When it was last logged that the budget is used up.
-    warned: Mutex<Option<Instant>>,
 }
 
 /// Descriptors taken from a budget, returned when dropped.
@@ -61,7 +54,6 @@ impl Budget {
             relayed: Semaphore::const_new(Semaphore::MAX_PERMITS),
             inbound: Semaphore::const_new(Semaphore::MAX_PERMITS),
             checks: Semaphore::const_new(*CHECKS.end()),
-            warned: Mutex::new(None),
         }
     }
 
@@ -88,7 +80,11 @@ impl Budget {
         if let Some(taken) = self.try_relayed(PER_CONNECTION) {
             return taken;
         }
-        self.warn();
+        tracing::warn!(
+            limit = getrlimit(Resource::Nofile).current,
+            "all file descriptors for connections are in use: further connections wait until others end; raise the \
+             limit of open files (ulimit -n)"
+        );
         loop {
             // Neither is ever closed.
             let relayed = self.relayed.acquire_many(PER_CONNECTION).await;
@@ -137,19 +133,6 @@ impl Budget {
     /// Waits for a health check's turn. `None` never: only a closed budget has none.
     pub(crate) async fn check(&'static self) -> Option<SemaphorePermit<'static>> {
         self.checks.acquire().await.ok()
-    }
-
-    fn warn(&self) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_some_and(|at| at.elapsed() < WARNING_PAUSE) {
-            return;
-        }
-        *warned = Some(Instant::now());
-        tracing::warn!(
-            limit = getrlimit(Resource::Nofile).current,
-            "all file descriptors for connections are in use: further connections wait until others end; raise the \
-             limit of open files (ulimit -n)"
-        );
     }
 }
 

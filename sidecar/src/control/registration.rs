@@ -113,19 +113,13 @@ impl Watch {
     async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         let mut silent = 0;
-        // The reason if the last check could not be made.
-        let mut last_shortage = None;
         // The address may have changed since the instance was placed.
         if let Some(found) = self.interface.reported().cloned() {
             self.move_to(found).await;
         }
         loop {
             let offer = self.offer.borrow().clone();
-            let check = check(offer.instance.address).await;
-            if !matches!(check, Check::NotMade(_)) {
-                last_shortage = None;
-            }
-            match check {
+            match check(offer.instance.address).await {
                 Check::Accepts => {
                     self.offers.announce(&offer, &self.ended);
                     (pause, silent) = (MAX_PAUSE, 0);
@@ -146,14 +140,12 @@ impl Watch {
                     pause = MAX_PAUSE;
                 }
                 Check::NotMade(shortage) => {
-                    if last_shortage.replace(shortage) != Some(shortage) {
-                        tracing::warn!(
-                            service = offer.id.service,
-                            address = %offer.instance.address,
-                            why = %shortage,
-                            "a local service could not be checked: its announcement stays as it is"
-                        );
-                    }
+                    tracing::warn!(
+                        service = offer.id.service,
+                        address = %offer.instance.address,
+                        why = %shortage,
+                        "a local service could not be checked: its announcement stays as it is"
+                    );
                     pause = MAX_PAUSE;
                 }
             }

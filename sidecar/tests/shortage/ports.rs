@@ -1,7 +1,10 @@
 //! Local ports run out: a connection to one destination takes one of them until a minute after its end.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::namespace::{entered, limit_ports};
-use crate::support::{Client, Sidecar, echo, eventually, free_address};
+use crate::support::{Client, DEADLINE, Sidecar, echo, eventually, free_address};
 
 const PORTS: u16 = 300;
 
@@ -85,4 +88,73 @@ async fn long_connections_outlive_ports_in_time_wait() {
     .await;
     checks_find_no_port(&sidecar).await;
     all_work(&sidecar, &mut clients).await;
+}
+
+/// Takes all ports to an address.
+async fn use_up(to: std::net::SocketAddr) -> Vec<TcpStream> {
+    let mut taken = Vec::new();
+    while let Ok(client) = TcpStream::connect(to).await {
+        taken.push(client);
+    }
+    assert!(taken.len() > 200, "only {} ports", taken.len());
+    taken
+}
+
+/// Ports are counted by destination.
+#[tokio::test]
+async fn without_a_port_to_one_server_another_is_tried() {
+    if !entered("ports::without_a_port_to_one_server_another_is_tried") {
+        return;
+    }
+    let (full, other, listener) = (echo().await, echo().await, free_address());
+    let commands = format!(
+        "add server-groups x\n\
+         add server-group g timeout 2000 period 50 up 1 down 3\n\
+         add server-group g to server-groups x\n\
+         add server full to server-group g address {full}\n\
+         add server other to server-group g address {other}\n\
+         add tcp-lb lb address {listener} server-groups x\n"
+    );
+    let sidecar = Sidecar::start("exec", &commands, "").await;
+    eventually(async || {
+        let up = sidecar.metric("sidecar_server_up{").await;
+        (up < 2).then(|| format!("{up} servers are up"))
+    })
+    .await;
+    limit_ports(PORTS);
+    let _taken = use_up(full).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(Client::connect(listener).await.unwrap());
+    }
+    all_work(&sidecar, &mut clients).await;
+}
+
+/// The reply "general SOCKS server failure" (RFC 1928, section 6): no other code says that the server is to blame.
+#[tokio::test]
+async fn a_socks5_client_is_told_of_a_lack_of_ports() {
+    if !entered("ports::a_socks5_client_is_told_of_a_lack_of_ports") {
+        return;
+    }
+    let (backend, proxy) = (echo().await, free_address());
+    let commands = format!(
+        "add server-groups x\n\
+         add server-group g:80 timeout 2000 period 50 up 1 down 3\n\
+         add server-group g:80 to server-groups x\n\
+         add server s to server-group g:80 address {backend}\n\
+         add socks5-server p address {proxy} server-groups x\n"
+    );
+    let sidecar = Sidecar::start("exec", &commands, "").await;
+    sidecar.logged("server is UP").await;
+    limit_ports(PORTS);
+    let _taken = use_up(backend).await;
+    let mut client = TcpStream::connect(proxy).await.unwrap();
+    client
+        .write_all(b"\x05\x01\x00\x05\x01\x00\x03\x01g\x00\x50")
+        .await
+        .unwrap();
+    let mut reply = [0; 4];
+    let read = tokio::time::timeout(DEADLINE, client.read_exact(&mut reply)).await;
+    read.expect("a reply within the deadline").unwrap();
+    assert_eq!(reply, [5, 0, 5, 1], "{}", sidecar.log());
 }
