@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activation::ActivatedSockets;
 use crate::control::http::TokenCheck;
 use crate::control::{self, Controller, Offers, Script, resp};
 use crate::diagnostic::Diagnostics;
@@ -30,11 +31,20 @@ use crate::supervise::{self, Event, Launcher, Supervisor};
 /// Timeout for leaving the mesh.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// What a sidecar is started with, apart from its settings.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// The launcher of its program, if it has one.
+    pub launcher: Option<Launcher>,
+    /// Sockets that its listeners use instead of binding their own.
+    pub sockets: ActivatedSockets,
+}
+
 /// Runs the sidecar until it is asked to stop or its program, if it has a launcher, ends.
 ///
 /// # Errors
 /// When a part cannot be started; nothing is left running then.
-pub async fn run(settings: Settings, launcher: Option<Launcher>) -> anyhow::Result<ExitCode> {
+pub async fn run(settings: Settings, inherited: Inherited) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     let settings = Settings {
         program_grace: failpoints::grace(settings.program_grace),
@@ -46,8 +56,14 @@ pub async fn run(settings: Settings, launcher: Option<Launcher>) -> anyhow::Resu
     let limits = Limits::default();
     #[cfg(feature = "failpoints")]
     let limits = failpoints::limits(limits);
-    let sidecar = Sidecar::start(&settings, limits, &files).await?;
-    supervisor.start(launcher, settings.end_with_stdin).await?;
+    let sockets = inherited.sockets;
+    let sidecar = Sidecar::start(&settings, limits, &files, &sockets).await?;
+    for address in sockets.unused() {
+        tracing::warn!(%address, "no listener uses the socket that the sidecar was started with");
+    }
+    supervisor
+        .start(inherited.launcher, settings.end_with_stdin)
+        .await?;
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
     let code = sidecar.run(&mut supervisor, settings.program_grace).await;
@@ -67,7 +83,12 @@ struct Sidecar {
 }
 
 impl Sidecar {
-    async fn start(settings: &Settings, limits: Limits, files: &OpenFiles) -> anyhow::Result<Self> {
+    async fn start(
+        settings: &Settings,
+        limits: Limits,
+        files: &OpenFiles,
+        sockets: &ActivatedSockets,
+    ) -> anyhow::Result<Self> {
         let offers = Offers::new();
         let mut addresses = Addresses::default();
         let mesh = match &settings.discovery {
@@ -78,7 +99,7 @@ impl Sidecar {
             }
             None => None,
         };
-        match Self::serve(settings, limits, files, offers, addresses, mesh.as_ref()).await {
+        match Self::serve(settings, limits, files, sockets, offers, addresses, mesh.as_ref()).await {
             Ok(serving) => Ok(Self { mesh, ..serving }),
             Err(error) => {
                 if let Some(mesh) = mesh {
@@ -94,6 +115,7 @@ impl Sidecar {
         settings: &Settings,
         limits: Limits,
         files: &OpenFiles,
+        sockets: &ActivatedSockets,
         offers: Offers,
         addresses: Addresses,
         mesh: Option<&Mesh>,
@@ -108,6 +130,7 @@ impl Sidecar {
         let mut controller = controller
             .with_addresses(addresses)
             .with_workers(workers)
+            .with_sockets(sockets.clone())
             .with_limits(limits);
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
@@ -118,7 +141,7 @@ impl Sidecar {
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();
         if let Some(door) = &settings.http_controller {
-            let listener = bind(door.address, "--http-controller").await?;
+            let listener = bind(door.address, "--http-controller", sockets).await?;
             let controller = Arc::clone(&controller);
             let token = door
                 .credential
@@ -128,7 +151,7 @@ impl Sidecar {
             servers.spawn(http::serve(listener, door, stop_servers.clone()));
         }
         if let Some(door) = &settings.resp_controller {
-            let listener = bind(door.address, "--resp-controller").await?;
+            let listener = bind(door.address, "--resp-controller", sockets).await?;
             let (controller, password) = (Arc::clone(&controller), door.credential.clone());
             let limits = resp::Limits::default();
             servers.spawn(resp::serve(
@@ -140,7 +163,7 @@ impl Sidecar {
             ));
         }
         if let Some(address) = settings.status {
-            let listener = bind(address, "--status").await?;
+            let listener = bind(address, "--status", sockets).await?;
             let mesh = mesh.map(|m| {
                 let view = m.view();
                 #[cfg(feature = "failpoints")]
@@ -230,11 +253,17 @@ async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<
     }
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    interface::wait_until_unique(address.ip()).await;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{flag}: cannot listen on {address}"))?;
+async fn bind(address: SocketAddr, flag: &str, sockets: &ActivatedSockets) -> anyhow::Result<TcpListener> {
+    let listener = match sockets.take(address) {
+        Some(socket) => socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(socket)),
+        None => {
+            interface::wait_until_unique(address.ip()).await;
+            TcpListener::bind(address).await
+        }
+    };
+    let listener = listener.with_context(|| format!("{flag}: cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "{flag}");
     Ok(listener)
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::activation::ActivatedSockets;
+use crate::app::Inherited;
 use crate::control::credential::Credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -51,6 +53,8 @@ pub struct Cli {
 enum Sub {
     /// Request a URL and exit with 0 if the answer is 2xx, else with 1: a health check for images without a shell
     Probe(ProbeArgs),
+    /// Check whether config files would load, without starting anything; exit with 0 if they would, else with 1
+    Check(CheckArgs),
     /// Becomes the program; the sidecar starts itself so
     #[command(name = launcher::SUBCOMMAND, hide = true)]
     Launch(LaunchArgs),
@@ -63,6 +67,16 @@ struct ProbeArgs {
     /// Timeout for the answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Config files as for --load, one command per line, checked as if executed in order
+    #[arg(value_name = "FILE", required_unless_present = "discovery_config")]
+    load: Vec<PathBuf>,
+    /// Discovery settings
+    #[arg(long, value_name = "FILE")]
+    discovery_config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +143,8 @@ pub enum Task {
         /// Timeout for the answer.
         timeout: Duration,
     },
+    /// Report that this number of commands would load.
+    Checked(usize),
     /// Run a sidecar.
     Run(Box<Settings>),
 }
@@ -149,19 +165,33 @@ impl Cli {
         }
     }
 
-    /// Prepares a sidecar: starts the launcher of its program, if there is one, and blocks signals until the sidecar
-    /// takes them. Must be called on the main thread, before other threads start and anything inherited is changed.
+    /// Prepares a sidecar: starts the launcher of its program or, without one, takes the sockets that it was started
+    /// with; and blocks signals until the sidecar takes them. Must be called on the main thread, before other threads
+    /// start and anything inherited is changed.
     ///
     /// # Errors
     /// When the launcher cannot be started, or signals cannot be blocked.
-    pub fn supervise(&self) -> anyhow::Result<Option<Launcher>> {
+    pub fn inherit(&self) -> anyhow::Result<Inherited> {
         if self.command.is_some() {
-            return Ok(None);
+            return Ok(Inherited::default());
         }
-        let start = || Launcher::start(&self.run.program, &SECRETS, self.run.death_signal);
-        let launcher = (!self.run.program.is_empty()).then(start).transpose()?;
+        let inherited = if self.run.program.is_empty() {
+            Inherited {
+                launcher: None,
+                sockets: ActivatedSockets::from_env(),
+            }
+        } else {
+            Inherited {
+                launcher: Some(Launcher::start(
+                    &self.run.program,
+                    &SECRETS,
+                    self.run.death_signal,
+                )?),
+                sockets: ActivatedSockets::default(),
+            }
+        };
         signals::block().context("cannot block signals")?;
-        Ok(launcher)
+        Ok(inherited)
     }
 
     /// Checks the arguments and the files that they name.
@@ -171,6 +201,7 @@ impl Cli {
     pub fn into_task(self) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
+            Some(Sub::Check(arguments)) => arguments.check().map(Task::Checked),
             Some(Sub::Launch(_)) => bail!("{} is for the sidecar itself", launcher::SUBCOMMAND),
             None => Ok(Task::Run(Box::new(self.run.into_settings()?))),
         }
@@ -178,14 +209,18 @@ impl Cli {
 }
 
 impl Task {
-    /// Runs the task, with the program of the launcher.
+    /// Runs the task, with what the process was started with.
     ///
     /// # Errors
     /// When the probe fails, or the sidecar cannot start.
-    pub async fn run(self, launcher: Option<Launcher>) -> anyhow::Result<ExitCode> {
+    pub async fn run(self, inherited: Inherited) -> anyhow::Result<ExitCode> {
         match self {
             Self::Probe { url, timeout } => http_probe::get(&url, timeout).await.map(|()| ExitCode::SUCCESS),
-            Self::Run(settings) => app::run(*settings, launcher).await,
+            Self::Checked(commands) => {
+                tracing::info!(commands, "the configuration would load");
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Run(settings) => app::run(*settings, inherited).await,
         }
     }
 }
@@ -213,12 +248,7 @@ impl RunArgs {
     fn into_settings(self) -> anyhow::Result<Settings> {
         let mut errors = Vec::new();
         let script = self.script(&mut errors)?;
-        let discovery = match &self.discovery_config {
-            None => None,
-            Some(path) => mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?)
-                .map_err(|mut found| errors.append(&mut found.0))
-                .ok(),
-        };
+        let discovery = discovery(self.discovery_config.as_deref(), &mut errors)?;
         if !errors.is_empty() {
             bail!(
                 "nothing was started, because the configuration has errors:\n{}",
@@ -269,16 +299,42 @@ impl RunArgs {
             }
             return Ok(saved);
         }
-        let mut texts = Vec::new();
-        for path in &self.load {
-            texts.push((path.display().to_string(), read(path)?));
-        }
-        let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-        Ok(script.unwrap_or_else(|mut found| {
-            errors.append(&mut found.0);
-            Script::default()
-        }))
+        load(&self.load, errors)
     }
+}
+
+impl CheckArgs {
+    /// Checks the files; returns the number of commands.
+    fn check(&self) -> anyhow::Result<usize> {
+        let mut errors = Vec::new();
+        let script = load(&self.load, &mut errors)?;
+        discovery(self.discovery_config.as_deref(), &mut errors)?;
+        if !errors.is_empty() {
+            bail!("the configuration would not load:\n{}", Diagnostics(errors));
+        }
+        Ok(script.lines.len())
+    }
+}
+
+fn load(files: &[PathBuf], errors: &mut Vec<Diagnostic>) -> anyhow::Result<Script> {
+    let mut texts = Vec::new();
+    for path in files {
+        texts.push((path.display().to_string(), read(path)?));
+    }
+    let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    Ok(script.unwrap_or_else(|mut found| {
+        errors.append(&mut found.0);
+        Script::default()
+    }))
+}
+
+fn discovery(
+    file: Option<&Path>,
+    errors: &mut Vec<Diagnostic>,
+) -> anyhow::Result<Option<mesh::DiscoverySettings>> {
+    let Some(path) = file else { return Ok(None) };
+    let settings = mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?);
+    Ok(settings.map_err(|mut found| errors.append(&mut found.0)).ok())
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {

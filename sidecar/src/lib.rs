@@ -1,6 +1,7 @@
 //! The sidecar: a proxy that runs beside a service, discovers the other sidecars of its network, and balances
 //! connections over the service instances that they offer.
 
+pub mod activation;
 pub mod app;
 pub mod balance;
 pub mod cli;

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // First: the program inherits what is still unchanged, and threads inherit the blocked signals.
-    let launcher = cli.supervise()?;
+    let inherited = cli.inherit()?;
     let format = cli.log_format();
     log::init(format)?;
     #[cfg(feature = "failpoints")]
@@ -43,7 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         .build()?;
     // Ends with the runtime.
     runtime.spawn(log::report_repetitions(format));
-    let outcome = runtime.block_on(task.run(launcher));
+    let outcome = runtime.block_on(task.run(inherited));
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     outcome
 }

@@ -14,6 +14,7 @@ use super::resources::{
 };
 use super::running::{self, ListenerHandle, Running};
 use super::smart_group::MeshInstances;
+use crate::activation::ActivatedSockets;
 use crate::interface::{Addresses, wait_until_unique};
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
@@ -70,6 +71,13 @@ impl Controller {
     #[must_use]
     pub fn with_workers(self, workers: Workers) -> Self {
         self.state().running.workers = workers;
+        self
+    }
+
+    /// Sets the sockets that its listeners use instead of binding their own.
+    #[must_use]
+    pub fn with_sockets(self, sockets: ActivatedSockets) -> Self {
+        self.state().running.sockets = sockets;
         self
     }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::CommandError;
 use super::registration::Registration;
 use super::smart_group::SmartGroup;
+use crate::activation::ActivatedSockets;
 use crate::balance::{ServerGroup, ServerGroups};
 use crate::health;
 use crate::proxy::Limits;
@@ -24,6 +25,8 @@ use crate::proxy::workers::Workers;
 pub(super) struct Running {
     /// The threads that relay the listeners' connections.
     pub(super) workers: Workers,
+    /// Sockets that listeners use instead of binding their own.
+    pub(super) sockets: ActivatedSockets,
     /// Limits of each listener.
     pub(super) limits: Limits,
     pub(super) server_groups: HashMap<String, Arc<ServerGroups>>,

@@ -25,6 +25,8 @@ use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_sig
 use rustix::stdio::{dup2_stdin, stdin};
 use tokio::io::AsyncReadExt;
 
+use crate::activation::LISTEN_PID;
+
 /// The executable of this process, even after its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -178,7 +180,14 @@ pub fn exec(args: &LaunchArgs) -> ExitCode {
     };
     let mut channel = UnixStream::from(channel);
     let error = match (dup2_stdin(input), args.program.split_first()) {
-        (Ok(()), Some((program, arguments))) => Command::new(program).args(arguments).exec(),
+        (Ok(()), Some((program, arguments))) => {
+            let mut command = Command::new(program);
+            // Sockets that the sidecar was started with are the program's.
+            if std::env::var(LISTEN_PID).is_ok_and(|pid| pid == args.parent.to_string()) {
+                command.env(LISTEN_PID, std::process::id().to_string());
+            }
+            command.args(arguments).exec()
+        }
         (Err(error), _) => error.into(),
         (_, None) => io::ErrorKind::InvalidInput.into(),
     };

@@ -1,5 +1,6 @@
 //! The sidecar's executable, run as a user would: with a program, with invalid files, as a probe.
 
+mod activation;
 mod config_errors;
 mod inherited;
 mod killed;

@@ -129,7 +129,8 @@ impl Listener<'_> {
         let Self { address, .. } = self;
         let backends = at.running.backends(self.server_groups)?;
         let security_group = resolve(at, self.security_group)?;
-        let socket = bind(address).map_err(|error| {
+        let activated = at.running.sockets.take(address);
+        let socket = activated.map_or_else(|| bind(address), Ok).map_err(|error| {
             CommandError::refused(
                 address.to_string(),
                 format!("cannot listen on address {address}: {}", error.source),
