@@ -1,40 +1,9 @@
 //! A node whose own interface is down says nothing about its peers.
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::namespace::{entered, run};
+use crate::namespace::{Neighbour, entered, run};
 use crate::support::{Sidecar, eventually};
-
-/// Another network namespace, which ends with this process.
-struct Neighbour(Child);
-
-impl Neighbour {
-    fn open() -> Self {
-        let child = Command::new("unshare")
-            .args(["--net", "sh", "-c", "echo; exec cat"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut neighbour = Self(child);
-        // Its line shows that the namespace is there.
-        let mut ready = [0];
-        std::io::Read::read_exact(neighbour.0.stdout.as_mut().unwrap(), &mut ready).unwrap();
-        neighbour
-    }
-
-    fn enter(&self) -> String {
-        format!("nsenter --net=/proc/{}/ns/net", self.0.id())
-    }
-}
-
-impl Drop for Neighbour {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn settings(nic: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -55,17 +24,10 @@ async fn peers_stay_while_the_own_interface_is_down() {
     if !entered("discovery::peers_stay_while_the_own_interface_is_down") {
         return;
     }
-    let neighbour = Neighbour::open();
-    let there = neighbour.enter();
-    run("ip link add near type veth peer name far");
-    run(&format!("ip link set far netns {}", neighbour.0.id()));
-    run("ip addr add 10.77.0.1/24 dev near && ip link set near up");
-    run(&format!(
-        "{there} sh -c 'ip link set lo up && ip addr add 10.77.0.2/24 dev far && ip link set far up'"
-    ));
+    let neighbour = Neighbour::connect();
     let (near, far) = (settings("near"), settings("far"));
     let node = Sidecar::start("exec", "", &config(&near)).await;
-    let peer = Sidecar::start(&format!("exec {there}"), "", &config(&far)).await;
+    let peer = Sidecar::start(&neighbour.launch(), "", &config(&far)).await;
     both_up(&node).await;
 
     run("ip link set near down");

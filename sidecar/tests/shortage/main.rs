@@ -5,6 +5,7 @@
 mod descriptors;
 mod discovery;
 mod firewall;
+mod interface;
 mod namespace;
 mod ports;
 mod registration;

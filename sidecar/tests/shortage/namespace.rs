@@ -1,7 +1,7 @@
 //! Runs a test in a network namespace of its own, where it may change interfaces, ports and rules.
 
 use std::io::Write as _;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// Tells the test that it runs in the namespace.
 const INSIDE: &str = "SIDECAR_TEST_NAMESPACE";
@@ -67,4 +67,47 @@ pub(crate) fn limit_ports(count: u16) {
     .unwrap();
     // Otherwise the kernel reuses ports on loopback a second after a connection has ended.
     std::fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "0").unwrap();
+}
+
+/// Another network namespace, which ends with this process. Its interface `far` is 10.77.0.2, and connected to our interface
+/// `near`, which is 10.77.0.1.
+pub(crate) struct Neighbour(Child);
+
+impl Neighbour {
+    pub(crate) fn connect() -> Self {
+        let child = Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut neighbour = Self(child);
+        // Its line shows that the namespace is there.
+        let mut ready = [0];
+        std::io::Read::read_exact(neighbour.0.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        let there = neighbour.enter();
+        run("ip link add near type veth peer name far");
+        run(&format!("ip link set far netns {}", neighbour.0.id()));
+        run("ip addr add 10.77.0.1/24 dev near && ip link set near up");
+        run(&format!(
+            "{there} sh -c 'ip link set lo up && ip addr add 10.77.0.2/24 dev far && ip link set far up'"
+        ));
+        neighbour
+    }
+
+    /// The beginning of a shell command that starts a program there.
+    pub(crate) fn launch(&self) -> String {
+        format!("exec {}", self.enter())
+    }
+
+    fn enter(&self) -> String {
+        format!("nsenter --net=/proc/{}/ns/net", self.0.id())
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
