@@ -154,17 +154,22 @@ impl Mesh {
         program::finish(command, LIMIT).await
     }
 
+    /// Starts `up` in the foreground, with these outputs.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub async fn spawn_up(&self, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Result<Child> {
+        let mut command = self.command(&["up"]).await?;
+        command.stdout(stdout).stderr(stderr).kill_on_drop(true);
+        Ok(command.spawn()?)
+    }
+
     /// Starts `up` in the foreground and waits until it reports that the mesh is ready.
     ///
     /// # Errors
     /// It exits before the mesh is ready, or the mesh is not ready in time.
     pub async fn up(&self) -> Result<Child> {
-        let mut command = self.command(&["up"]).await?;
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = self.spawn_up(Stdio::piped(), Stdio::piped()).await?;
         let mut errors = BufReader::new(child.stderr.take().context("standard error is piped")?).lines();
         let mut lines = BufReader::new(child.stdout.take().context("standard output is piped")?).lines();
         let ready = async {

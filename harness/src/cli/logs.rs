@@ -1,6 +1,6 @@
 //! `logs`: the containers' logs, merged by time.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use harness::interrupt::Interrupts;
 use owo_colors::{AnsiColors, OwoColorize};
 
 use super::mesh_args::MeshArgs;
-use super::output::written;
+use super::output;
 
 const COLORS: [AnsiColors; 5] = [
     AnsiColors::Cyan,
@@ -140,7 +140,7 @@ async fn print(
         let Some(line) = line.transpose()? else {
             return Ok(true);
         };
-        if !written(writeln!(std::io::stdout(), "{}", format_line(line)))? {
+        if !output::print(format_line(line) + "\n", interrupts).await? {
             return Ok(false);
         }
     }

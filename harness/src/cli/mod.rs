@@ -121,11 +121,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     match command {
         Command::Up(args) => up::run(args, before, started_at, interrupts).await,
         Command::Down(args) => down::run(args.or(before), &interrupts).await,
-        Command::Status(args) => status::run(args.or(before)).await,
+        Command::Status(args) => status::run(args.or(before), &interrupts).await,
         Command::Logs(args) => logs::run(args, before, &interrupts).await,
         Command::Test(args) => test::run(args, &before, started_at, interrupts).await,
         Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
-        Command::Why(args) => why::run(args),
+        Command::Why(args) => why::run(args, &interrupts).await,
         Command::Chaos(args) => chaos::run(args, &before, interrupts).await,
         Command::Bench(args) => bench::run(args, before, &interrupts).await,
         Command::Watchdog(args) => watchdog::run(args, &before).await,

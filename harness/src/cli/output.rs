@@ -1,17 +1,43 @@
 //! Writing results to standard output and to files.
+//!
+//! Results are never dropped: printing waits for the reader. An interrupt ends that, so that a stopped terminal or a full
+//! pipe cannot keep a run from removing its mesh.
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use harness::error::Error;
+use harness::interrupt::Interrupts;
 
-/// Whether the output was written. A closed pipe, such as that of `head`, is not an error.
+/// Time for printing after an interrupt.
+const INTERRUPTED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Prints to standard output. Returns whether that is still open: a closed pipe, such as that of `head`, is not an error.
 ///
 /// # Errors
-/// Any other error: the output is incomplete.
-pub(super) fn written(written: io::Result<()>) -> Result<bool, Error> {
+/// [`Error::Interrupted`] if nobody reads until 1 s after an interrupt; other errors of standard output.
+pub(super) async fn print(text: impl Into<Vec<u8>>, interrupts: &Interrupts) -> Result<bool, Error> {
+    let text = text.into();
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut output = io::stdout().lock();
+        output.write_all(&text)?;
+        output.flush()
+    });
+    let interrupted = async {
+        interrupts.stop.cancelled().await;
+        tokio::time::sleep(INTERRUPTED_TIMEOUT).await;
+    };
+    tokio::select! {
+        result = writing => written(result.unwrap_or_else(|error| Err(io::Error::other(error)))),
+        () = interrupted => Err(Error::Interrupted),
+    }
+}
+
+/// Whether the output was written. A closed pipe is not an error.
+fn written(written: io::Result<()>) -> Result<bool, Error> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

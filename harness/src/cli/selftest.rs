@@ -1,6 +1,5 @@
 //! `selftest`: activates the sidecar's failpoints one at a time, and checks that the scenarios detect each.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use harness::cluster::checkout::Checkout;
@@ -16,6 +15,7 @@ use harness::verify::suite::{Capabilities, Context, Scenario, Suite, SuiteResult
 
 use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::{EngineArgs, MeshArgs};
+use super::output::print;
 use super::prepare;
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,8 @@ pub(super) async fn run(
     };
     let trials = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await?;
     let findings: Vec<Finding> = trials.iter().map(Trial::finding).collect();
-    report(&trials, &findings);
+    // An error is ignored: the exit code has the result.
+    let _ = print(report(&trials, &findings), &interrupts).await;
     Ok(ExitCode::from(exit_code(&findings)))
 }
 
@@ -189,7 +190,7 @@ fn allowing(scenario: &Scenario, failpoint: Option<&Failpoint>) -> Scenario {
     }
 }
 
-fn report(trials: &[Trial], findings: &[Finding]) {
+fn report(trials: &[Trial], findings: &[Finding]) -> String {
     let rows = trials.iter().flat_map(Trial::rows);
     let table = table::plain(&["FAILPOINT", "SCENARIO", "VERDICT", "MESSAGE"], rows);
     let bad = trials.iter().zip(findings).filter_map(|(trial, finding)| {
@@ -205,6 +206,5 @@ fn report(trials: &[Trial], findings: &[Finding]) {
     } else {
         bad.join("\n")
     };
-    // An error is ignored: the exit code has the result.
-    let _ = writeln!(std::io::stdout(), "\n{table}\n\n{sentence}");
+    format!("\n{table}\n\n{sentence}\n")
 }

@@ -1,6 +1,5 @@
 //! `status`: each sidecar's view of the mesh, and their disagreements.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use harness::cluster::convergence::{ForeignNode, NodeView, disagreements};
@@ -8,11 +7,12 @@ use harness::cluster::mesh::Mesh;
 use harness::cluster::mesh_view::View;
 use harness::console::table;
 use harness::error::Error;
+use harness::interrupt::Interrupts;
 
 use super::mesh_args::MeshArgs;
-use super::output::written;
+use super::output::print;
 
-pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let mesh = args.attach().await?;
     let seen = mesh.views().await;
     let mut wrong: Vec<String> = mesh
@@ -37,12 +37,8 @@ pub(super) async fn run(args: MeshArgs) -> Result<ExitCode, Error> {
     } else {
         format!("Disagreements:\n  {}", wrong.join("\n  "))
     };
-    written(writeln!(
-        std::io::stdout(),
-        "{}\n\n{}{verdict}",
-        views(&mesh, &seen),
-        others(&foreign)
-    ))?;
+    let text = format!("{}\n\n{}{verdict}\n", views(&mesh, &seen), others(&foreign));
+    print(text, interrupts).await?;
     Ok(if wrong.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -1,6 +1,5 @@
 //! `up`: builds and starts the mesh, waits until it is ready, and keeps it running until Ctrl-C.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use harness::interrupt::Interrupts;
 
 use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::MeshArgs;
+use super::output::print;
 use super::{listing, prepare};
 
 /// Default of `--timeout`, in seconds.
@@ -84,7 +84,7 @@ pub(super) async fn run(
         .await?;
         let mesh = start(&engine, &checkout, topology, &ready, &ownership, &progress).await?;
         converge(&mesh, timeout, &interrupts, &progress).await?;
-        show(&engine, &mesh, started_at).await?;
+        show(&engine, &mesh, started_at, &interrupts).await?;
         if args.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &project));
             progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
@@ -174,18 +174,23 @@ async fn start_lock(checkout: &Checkout) -> Option<FileLock> {
 }
 
 /// Prints the containers and the URLs to try.
-async fn show(engine: &Engine, mesh: &Mesh, started_at: Instant) -> Result<(), Error> {
+async fn show(
+    engine: &Engine,
+    mesh: &Mesh,
+    started_at: Instant,
+    interrupts: &Interrupts,
+) -> Result<(), Error> {
     let took = seconds(started_at.elapsed());
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
     let containers = engine.containers(&project).await?;
     let lines = listing::curl_lines(mesh.topology(), &containers).join("\n");
-    // An error is ignored: the mesh is running.
-    let _ = writeln!(
-        std::io::stdout(),
-        "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n",
+    let text = format!(
+        "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n\n",
         listing::containers(engine.node_id(), &containers),
         mesh.topology().project
     );
+    // An error is ignored: the mesh is running.
+    let _ = print(text, interrupts).await;
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 //! `why`: prints the timeline of a failure.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use harness::cluster::checkout::Checkout;
+use harness::console::stderr;
 use harness::error::Error;
+use harness::interrupt::Interrupts;
 use harness::timeline;
 
-use super::output::written;
+use super::output::print;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WhyArgs {
@@ -17,7 +18,7 @@ pub(super) struct WhyArgs {
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(args: WhyArgs) -> Result<ExitCode, Error> {
+pub(super) async fn run(args: WhyArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     let path = match args.file {
         Some(path) => path,
         None => timeline::newest(&timeline::directory(&Checkout::find()?))?,
@@ -26,8 +27,7 @@ pub(super) fn run(args: WhyArgs) -> Result<ExitCode, Error> {
         let what = format!("{}: {error}", path.display());
         Error::environment(what, "leave out FILE to print the newest timeline")
     })?;
-    let _ = writeln!(std::io::stderr(), "{}", path.display());
-    let mut output = std::io::stdout();
-    written(output.write_all(&text).and_then(|()| output.flush()))?;
+    stderr::line(&path.display().to_string());
+    print(text, interrupts).await?;
     Ok(ExitCode::SUCCESS)
 }

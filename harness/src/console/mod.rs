@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 pub mod progress;
+pub mod stderr;
 
 pub use bench::table;
 pub use progress::Progress;

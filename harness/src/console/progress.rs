@@ -1,13 +1,14 @@
 //! Progress of a command's stages on standard error: a spinner on a terminal, otherwise plain lines. Standard output
 //! has only the command's results.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 
+use super::stderr::{Terminal, line};
 use super::{colored, seconds};
 
 /// Minimum time between two plain lines about the same stage.
@@ -80,7 +81,8 @@ impl Progress {
             inner.note.clear();
             if let Sink::Live(bar) = &mut inner.output {
                 bar.finish_and_clear();
-                *bar = ProgressBar::new_spinner();
+                let terminal = Box::new(Terminal::default());
+                *bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(terminal));
                 if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:12} {wide_msg:.dim}")
                 {
                     bar.set_style(style);
@@ -181,11 +183,6 @@ impl Default for Progress {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Prints a line; errors are ignored.
-fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 #[cfg(test)]

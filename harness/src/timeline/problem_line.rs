@@ -24,9 +24,13 @@ pub fn unexpected(lines: Vec<ProblemLine>, allowed: &[&str]) -> Vec<ProblemLine>
         .collect()
 }
 
-/// Whether a line has level WARN or ERROR in the formats of `tracing` (`TIME LEVEL ...`, or JSON), or reports a panic.
+/// Whether a line has level WARN or ERROR in the formats of `tracing` (`TIME LEVEL ...`, or JSON), or reports a panic. The
+/// number of repetitions of a warning is no further problem: the first was one, maybe in an earlier scenario.
 pub(super) fn is_problem(line: &str) -> bool {
     const LEVELS: [&str; 2] = ["WARN", "ERROR"];
+    if line.contains(" repeated=") || line.contains("\"repeated\":") {
+        return false;
+    }
     let mut words = line.split_whitespace();
     let dated = words.next().is_some_and(|word| clock::parse(word).is_some());
     let of_level = dated && words.next().is_some_and(|word| LEVELS.contains(&word));
@@ -59,6 +63,8 @@ mod tests {
         for line in [
             "2026-11-24T05:38:07.123456Z  INFO sidecar::mesh: WARN is a level",
             "2026-11-24T05:38:07.123456Z DEBUG sidecar: ERROR",
+            "2026-11-24T05:38:07.123456Z  WARN sidecar::log: late repeated=3 seconds=2",
+            "{\"timestamp\":\"2026-11-24T05:38:07.123456Z\",\"level\":\"WARN\",\"message\":\"late\",\"repeated\":3}",
             "ERROR without a time",
             "{\"level\":\"INFO\",\"message\":\"level WARN\"}",
             "nothing panicked at all",

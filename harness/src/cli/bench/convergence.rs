@@ -47,6 +47,6 @@ pub(super) async fn run(
     let work = async |mesh: &BenchMesh| convergence::run(&options, mesh, &progress).await;
     let build = !args.build.no_build;
     let results = super::own_mesh::with(build, choice, interrupts, &progress, work).await?;
-    args.output.write(results.into()).await?;
+    args.output.write(results.into(), interrupts).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -84,7 +84,7 @@ pub(super) async fn run(args: DataPlaneArgs, interrupts: &Interrupts) -> Result<
     if matches!(results, Err(Error::Environment { .. })) {
         progress.failed();
     }
-    args.output.write(results?.into()).await?;
+    args.output.write(results?.into(), interrupts).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn run(
             load_own(build, choice, &options, interrupts, &progress).await?
         }
     };
-    args.output.write(results.into()).await?;
+    args.output.write(results.into(), interrupts).await?;
     Ok(ExitCode::SUCCESS)
 }
 

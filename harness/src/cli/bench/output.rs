@@ -1,12 +1,12 @@
 //! Writes the results of a bench.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use bench::results::Results;
 use clap::Args;
 use harness::bench::convergence::ConvergenceResults;
 use harness::error::Error;
+use harness::interrupt::Interrupts;
 
 use super::super::output;
 
@@ -65,9 +65,9 @@ impl Output {
     ///
     /// # Errors
     /// A file cannot be written; the others and standard output were.
-    pub(super) async fn write(&self, formats: Formats) -> Result<(), Error> {
+    pub(super) async fn write(&self, formats: Formats, interrupts: &Interrupts) -> Result<(), Error> {
         // An error is ignored: the files still have the results.
-        let _ = write!(std::io::stdout(), "{}", formats.text);
+        let _ = output::print(formats.text, interrupts).await;
         let files = [(&self.json, formats.json), (&self.markdown, formats.markdown)];
         let mut result = Ok(());
         for (path, text) in files {

@@ -106,6 +106,7 @@ pub(super) async fn run(
             schedule,
             file,
             shrunk: (!args.no_shrink).then_some(short),
+            interrupts: interrupts.clone(),
         };
         let recovered = interrupts
             .stop

@@ -1,15 +1,16 @@
 //! Runs one schedule and reports the result; shrinks the schedule after a failure.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::chaos::{Experiment, ExperimentResult, Schedule, SearchEnd, TrialBudget, shrink};
 use harness::console::{Progress, seconds};
 use harness::error::Error;
+use harness::interrupt::Interrupts;
 use tokio::time::Instant;
 
 use super::file;
+use crate::cli::output::print;
 
 /// Maximum number of shorter schedules tried after a failure.
 const TRIALS: usize = 12;
@@ -23,6 +24,7 @@ pub(super) struct ScheduleTrial {
     pub(super) file: PathBuf,
     /// The file for a shorter schedule; `None` to search for none.
     pub(super) shrunk: Option<PathBuf>,
+    pub(super) interrupts: Interrupts,
 }
 
 impl ScheduleTrial {
@@ -38,7 +40,7 @@ impl ScheduleTrial {
         {
             Ok(result) => {
                 progress.done("all faults are over");
-                self.report(&result);
+                self.report(&result).await;
                 return Ok(true);
             }
             Err(Error::Check(failure)) => {
@@ -52,28 +54,29 @@ impl ScheduleTrial {
             None => &self.file,
         };
         // An error is ignored: the exit code has the result.
-        let _ = writeln!(
-            std::io::stdout(),
-            "\nIt did not recover. To replay: cargo run -p harness -- chaos --runtime {} --replay {}",
+        let text = format!(
+            "\nIt did not recover. To replay: cargo run -p harness -- chaos --runtime {} --replay {}\n",
             self.experiment.engine.name(),
             again.display()
         );
+        let _ = print(text, &self.interrupts).await;
         Ok(false)
     }
 
-    fn report(&self, result: &ExperimentResult) {
+    async fn report(&self, result: &ExperimentResult) {
         let repeated = match result.repeated {
             0 => String::new(),
             calls => format!("\nThe engine failed {calls} calls, which then succeeded; see above."),
         };
-        let _ = writeln!(
-            std::io::stdout(),
+        let text = format!(
             "\nIt recovered from {} faults: {} after the last one, all sidecars agreed and every path had answered.\n\
-             {}{repeated}",
+             {}{repeated}\n",
             result.injected.len(),
             seconds(result.converged),
             result.failures
         );
+        // An error is ignored: the exit code has the result.
+        let _ = print(text, &self.interrupts).await;
     }
 
     /// Searches for a shorter failing schedule and writes it to `path`. Returns the file of the shortest one found.

@@ -2,7 +2,6 @@
 
 mod reports;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
@@ -21,6 +20,7 @@ use harness::verify::suite::{Capabilities, Context, Suite, SuiteResult, select};
 use self::reports::Reports;
 use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::{EngineArgs, MeshArgs};
+use super::output::print;
 use super::{listing, prepare};
 
 #[derive(Debug, clap::Args)]
@@ -66,11 +66,8 @@ pub(super) async fn run(
             let requires = scenario.requires.words().join(", ");
             vec![scenario.name.to_owned(), requires, scenario.about.to_owned()]
         });
-        let _ = writeln!(
-            std::io::stdout(),
-            "{}",
-            table::plain(&["NAME", "REQUIRES", "CHECKS THAT"], rows)
-        );
+        let table = table::plain(&["NAME", "REQUIRES", "CHECKS THAT"], rows);
+        print(format!("{table}\n"), &interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
     args.reports.check()?;
@@ -167,14 +164,14 @@ pub(super) async fn run(
         scenarios: results.scenarios,
         measured: results.measured,
     };
-    // An error is ignored: the exit code has the result.
-    let _ = writeln!(
-        std::io::stdout(),
-        "\n{}\n\n{} Took {}.",
+    let text = format!(
+        "\n{}\n\n{} Took {}.\n",
         report::objectives(&report),
         report.sentence(),
         seconds(report.took)
     );
+    // An error is ignored: the exit code has the result.
+    let _ = print(text, &interrupts).await;
     let unwritten = args.reports.write(&report);
     for error in &unwritten {
         progress.say(&format!("harness: {error}"));
