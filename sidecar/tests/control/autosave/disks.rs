@@ -106,8 +106,8 @@ fn a_full_disk_is_no_outage() {
 fn a_read_only_disk_is_no_outage() {
     survives(
         "mount -t tmpfs -o size=64k none .",
-        "mount -o remount,ro $PWD",
-        "mount -o remount,rw $PWD",
+        "mount -o remount,bind,ro $PWD",
+        "mount -o remount,bind,rw $PWD",
     );
 }
 

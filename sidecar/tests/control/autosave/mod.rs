@@ -63,13 +63,26 @@ fn the_saved_configuration_takes_precedence_over_load() {
 #[test]
 fn the_file_is_complete_whenever_the_sidecar_is_killed() {
     let directory = tempfile::tempdir().expect("a directory");
+    always_complete(&directory.path().join("saved.conf"));
+}
+
+/// A file with several links is not replaced but written in place.
+#[test]
+fn a_file_written_in_place_is_recovered_whenever_the_sidecar_is_killed() {
+    let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("saved.conf");
+    std::fs::write(&path, "").expect("written");
+    std::fs::hard_link(&path, directory.path().join("other.conf")).expect("a link");
+    always_complete(&path);
+}
+
+fn always_complete(path: &Path) {
     let arguments = ["--autosave", path.to_str().expect("UTF-8")];
     for answers in 1..=20 {
         let sidecar = Sidecar::start(&arguments);
         let mut stream = sidecar.connect();
         // A pipeline of changes, killed after one more answer in each round.
-        let first = saved(&path).len();
+        let first = saved(path).len();
         let changes = (first..first + 50).map(|n| format!("add server-groups g{n}\r\n"));
         stream
             .get_mut()
@@ -81,7 +94,7 @@ fn the_file_is_complete_whenever_the_sidecar_is_killed() {
             assert_eq!(answer, "+OK\r\n");
         }
         drop(sidecar);
-        let now = saved(&path);
+        let now = saved(path);
         assert!(
             now.len() >= first + answers,
             "{answers} changes of {now:?} from {first} on were answered"
