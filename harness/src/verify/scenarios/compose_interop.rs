@@ -1,5 +1,7 @@
 //! The harness and Compose each see and stop what the other started.
 
+use std::time::Duration;
+
 use futures_util::future::join;
 
 use crate::cluster::cleanup;
@@ -7,13 +9,17 @@ use crate::cluster::mesh::{Mesh, Ownership};
 use crate::cluster::topology::Topology;
 use crate::compose::cli::ComposeCli;
 use crate::console::Progress;
-use crate::engine::{Engine, Image, label};
+use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::{Error, check};
 use crate::verify::checks::ready;
 use crate::verify::suite::{Context, Requirements, Scenario};
+use crate::wait;
 
 /// The instance that Compose stops.
 const STOPPED: &str = "service-a2";
+/// Timeout for the engine to list a change that it has confirmed, and the interval of looks.
+const LISTED_LIMIT: Duration = Duration::from_secs(5);
+const LISTED_PERIOD: Duration = Duration::from_millis(50);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "compose_interop",
@@ -87,17 +93,20 @@ impl Compose<'_> {
         }
 
         self.run(&topology, None, &["stop", STOPPED]).await?;
-        mesh.refresh().await?;
-        for node in mesh.nodes() {
-            let stopped = node.member.name() == STOPPED;
-            let (container, status) = (&node.container.name, &node.container.status);
-            let (expected, holds) = if stopped {
-                ("stopped: Exited (0)", status.starts_with("Exited (0)"))
-            } else {
-                ("running", node.container.running())
-            };
-            check(holds, format!("{container} is {expected}"), status)?;
-        }
+        let stopped = async || {
+            mesh.refresh().await.map_err(|error| vec![error.to_string()])?;
+            let unexpected = mesh.nodes().iter().filter_map(|node| {
+                let (container, status) = (&node.container, &node.container.status);
+                let holds = match node.member.name() {
+                    STOPPED => status.starts_with("Exited (0)"),
+                    _ => container.running(),
+                };
+                (!holds).then(|| format!("{}: {status}", container.name))
+            });
+            none(unexpected.collect())
+        };
+        let expected = format!("{STOPPED} is stopped with exit code 0, and all others run");
+        until(expected, stopped).await?;
 
         self.run(&topology, None, &["down"]).await?;
         self.nothing_left(&topology.project, "Compose's `down`").await
@@ -155,18 +164,34 @@ impl Compose<'_> {
 
     async fn nothing_left(&self, project: &str, after: &str) -> Result<(), Error> {
         let filter = format!("{}={project}", label::PROJECT);
-        let containers = self.engine.containers(&filter).await?;
-        let networks = self.engine.networks(&filter).await?;
-        let names: Vec<String> = containers
-            .into_iter()
-            .map(|container| container.name)
-            .chain(networks.into_iter().map(|network| network.name))
-            .collect();
-        check(
-            names.is_empty(),
-            format!("nothing is left of {project} after {after}"),
-            names.join(" "),
-        )
+        let left = async || {
+            let failed = |error: EngineError| vec![error.to_string()];
+            let containers = self.engine.containers(&filter).await.map_err(failed)?;
+            let networks = self.engine.networks(&filter).await.map_err(failed)?;
+            let names = containers.into_iter().map(|container| container.name);
+            none(
+                names
+                    .chain(networks.into_iter().map(|network| network.name))
+                    .collect(),
+            )
+        };
+        until(format!("nothing is left of {project} after {after}"), left).await
+    }
+}
+
+/// Waits until `attempt` succeeds: an engine lists a change a moment after it has confirmed it.
+async fn until(expected: String, attempt: impl AsyncFnMut() -> Result<(), Vec<String>>) -> Result<(), Error> {
+    let ended = wait::until(LISTED_LIMIT, LISTED_PERIOD, attempt, |_| {}).await;
+    ended
+        .map(drop)
+        .map_err(|expired| Error::unmet(expected, expired.to_string()))
+}
+
+fn none(unexpected: Vec<String>) -> Result<(), Vec<String>> {
+    if unexpected.is_empty() {
+        Ok(())
+    } else {
+        Err(unexpected)
     }
 }
 
