@@ -8,7 +8,8 @@ use crate::common::loopback::{Subnet, eventually, eventually_async, eventually_i
 use crate::common::original::Original;
 use sidecar::mesh::StartError;
 use sidecar::mesh::view::Health;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,7 +291,7 @@ async fn an_invalid_host_name_is_reported() {
 }
 
 /// Sends only a request head that announces a large body.
-async fn announce_body(from: std::net::IpAddr, to: SocketAddr) -> tokio::net::TcpStream {
+async fn announce_body(from: std::net::IpAddr, to: SocketAddr) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     let mut stream = socket.connect(to).await.unwrap();
@@ -326,4 +327,20 @@ async fn large_bodies_wait_for_permits_and_small_ones_do_not() {
         answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
     })
     .await;
+}
+
+/// RFC 9110, section 15.5.6.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_methods_are_refused_with_the_one_that_is_allowed() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    let connected = TcpStream::connect(node.mesh.node().endpoint()).await;
+    let mut stream = connected.expect("it listens");
+    let request =
+        b"GET /discovery/api/v1/exchange/khala.local HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.contains("\r\nAllow: PUT\r\n"), "{answer}");
 }
