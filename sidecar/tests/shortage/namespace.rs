@@ -23,7 +23,7 @@ pub(crate) fn entered(test: &str) -> bool {
     };
     let allowed = Command::new("unshare")
         .args(unshare)
-        .args(["ip", "link"])
+        .args(["sh", "-c", "ip link && iptables -L"])
         .output();
     if !allowed.is_ok_and(|output| output.status.success()) {
         let advice =
