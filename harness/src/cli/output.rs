@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use harness::console::stderr;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
@@ -22,6 +23,8 @@ const INTERRUPTED_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) async fn print(text: impl Into<Vec<u8>>, interrupts: &Interrupts) -> Result<bool, Error> {
     let text = text.into();
     let writing = tokio::task::spawn_blocking(move || {
+        // On a terminal, results stand below the progress before them.
+        stderr::finish();
         let mut output = io::stdout().lock();
         output.write_all(&text)?;
         output.flush()
