@@ -121,7 +121,7 @@ impl Sidecar {
         mesh: Option<&Mesh>,
     ) -> anyhow::Result<Self> {
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
-        // Before anything is taken from it, and after all that every sidecar opens.
+        // After all that every sidecar opens, and before listeners start.
         BUDGET.limit_to(files.limit(), open_files().unwrap_or_default());
         let instances = mesh.map(Mesh::instances);
         #[cfg(feature = "failpoints")]

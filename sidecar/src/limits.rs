@@ -57,7 +57,8 @@ impl Budget {
         }
     }
 
-    /// Divides a limit of open files of which `open` are open already. Only before anything was taken.
+    /// Divides what is left of a limit of open files, of which `open` are open already. What was taken before is among
+    /// those, and adds to what is left when it is returned.
     pub(crate) fn limit_to(&self, limit: u64, open: u64) {
         let free = usize::try_from(limit.saturating_sub(open)).unwrap_or(usize::MAX);
         let part = |of: u64, bounds: RangeInclusive<usize>| {
