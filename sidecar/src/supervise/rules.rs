@@ -82,6 +82,7 @@ impl Rules {
         let signal = match received {
             Received::InputEnd => return self.stop(StopReason::InputEnd),
             Received::Signal(signal) | Received::Keyboard(signal) => signal,
+            Received::HangUp => Signal::HUP,
         };
         let ignored = self.ignored.contains(&signal);
         match signal {

@@ -34,8 +34,10 @@ const FROM_KERNEL: i32 = 0x80;
 /// What was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// A signal that a process sent, or that the terminal is gone.
+    /// A signal that a process sent, or SIGCONT.
     Signal(Signal),
+    /// SIGHUP from the kernel: the terminal is gone, or the process group was stopped and has lost its shell.
+    HangUp,
     /// A signal from the terminal to its foreground group: a key was pressed, or the window has another size.
     Keyboard(Signal),
     /// The end of standard input.
@@ -138,7 +140,8 @@ fn received(info: &[u8; SIGINFO_LENGTH], own: Pid) -> Option<Received> {
         Signal::INT | Signal::QUIT | Signal::TSTP | Signal::WINCH if by_kernel => {
             Some(Received::Keyboard(signal))
         }
-        Signal::HUP | Signal::CONT => Some(Received::Signal(signal)),
+        Signal::HUP if by_kernel => Some(Received::HangUp),
+        Signal::CONT => Some(Received::Signal(signal)),
         _ => (!by_kernel).then_some(Received::Signal(signal)),
     }
 }

@@ -137,6 +137,8 @@ impl Supervisor {
                 program.signal_group(signal);
                 None
             }
+            // The kernel judges the program's group on its own.
+            (Received::HangUp, _) if !self.terminal_is_gone() => None,
             _ => {
                 let reaction = self.rules.decide(received);
                 self.react(reaction)

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use crate::{Sidecar, command};
+use crate::{Sidecar, command, eventually, kill};
 
 /// Runs a command in a changed environment; returns what it prints.
 fn printed(words: &[&str]) -> String {
@@ -106,4 +107,29 @@ fn with_nohup_hang_ups_are_ignored() {
         sidecar.logged("stopping by=SIGTERM");
         assert_eq!(sidecar.code(), Some(code), "{}", sidecar.seen);
     }
+}
+
+#[test]
+fn a_hang_up_for_the_loss_of_a_parent_is_not_forwarded() {
+    // The kernel sends SIGHUP and SIGCONT to a group with stopped processes that loses its last parent outside.
+    let program = "trap 'echo got HUP >&2' HUP; trap 'echo got USR1 >&2; exit' USR1
+        echo set >&2; while :; do sleep 0.02; done";
+    let script = "\"$0\" -- sh -c \"$1\" & echo process $! >&2; wait";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_sidecar"), program]);
+    let mut parent = Sidecar::spawn(shell.process_group(0));
+    let line = parent.logged("process ");
+    let sidecar = line.rsplit(' ').next().expect("its process id").to_owned();
+    if !parent.seen.contains("set\n") {
+        parent.logged("set");
+    }
+    kill("-STOP", &sidecar);
+    let state = || std::fs::read_to_string(format!("/proc/{sidecar}/stat")).expect("its state");
+    eventually("the sidecar is stopped", || state().contains(") T "));
+    parent.signal("-KILL");
+    parent.ended();
+    eventually("the sidecar is continued", || !state().contains(") T "));
+    kill("-USR1", &sidecar);
+    parent.logged("got USR1");
+    assert!(!parent.seen.contains("got HUP"), "{}", parent.seen);
 }
