@@ -1,7 +1,5 @@
 //! Runs one node of the mesh: the sockets and the clock around the state machine.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,43 +10,22 @@ use tokio_util::task::TaskTracker;
 
 use super::counters::Counters;
 use super::driver::Driver;
-use super::endpoint::{Endpoint, Standing};
+use super::endpoint::{Endpoint, Standing, StartError};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
 use super::protocol::{self, Protocol, Search};
 use super::publishing::Publishing;
 use super::settings::DiscoverySettings;
 use super::view::View;
-use super::wire::{Malformed, Node};
+use super::wire::Node;
 use crate::balance::service::{Instances, Offer};
-use crate::interface::{Addresses, InterfaceError};
+use crate::interface::Addresses;
 
 /// Capacity of the queue of requests to the state machine. Connections wait while it is full.
 const MAX_WAITING_REQUESTS: usize = 64;
 
 /// Duration of a sweep above which the start warns.
 const LONG_SWEEP: Duration = Duration::from_secs(30);
-
-/// Why a node cannot take part in discovery.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The interface has no usable address.
-    #[error("discovery.nic")]
-    Interface(#[from] InterfaceError),
-    /// A port could not be bound.
-    #[error("{setting}: cannot bind {address}")]
-    Bind {
-        /// The setting that names the port.
-        setting: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The node's name cannot go over the wire.
-    #[error("the host name, which is the node's name, is not a valid name in the protocol")]
-    Name(#[from] Malformed),
-}
 
 /// Whether other nodes can reach a node.
 #[derive(Debug, Clone)]

@@ -11,12 +11,32 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::agent::StartError;
 use super::exchange_server::ExchangeServer;
 use super::protocol::Search;
 use super::settings::DiscoverySettings;
-use super::wire::Node;
-use crate::interface::{Choice, Follow, Reason, Unusable};
+use super::wire::{Malformed, Node};
+use crate::interface::{Choice, Follow, InterfaceError, Reason, Unusable};
+
+/// Why a node cannot take part in discovery.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The interface has no usable address.
+    #[error("discovery.nic")]
+    Interface(#[from] InterfaceError),
+    /// A port could not be bound.
+    #[error("{setting}: cannot bind {address}")]
+    Bind {
+        /// The setting that names the port.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The node's name cannot go over the wire.
+    #[error("the host name, which is the node's name, is not a valid name in the protocol")]
+    Name(#[from] Malformed),
+}
 
 /// Pause before ports that could not be bound at a new address are tried again.
 const BIND_AGAIN: Duration = Duration::from_millis(200);

@@ -21,8 +21,9 @@ mod publishing;
 pub mod view;
 pub mod wire;
 
-pub use agent::{Mesh, Reachability, StartError};
+pub use agent::{Mesh, Reachability};
 pub use counters::{Counters, Outcome};
+pub use endpoint::StartError;
 pub use settings::DiscoverySettings;
 pub use view::{Health, InstanceView, NodeHealth, NodeView, View};
 pub use wire::{DatagramKind, ExchangeKind};
