@@ -51,8 +51,11 @@ async fn containers_that_come_back_at_another_address_are_found_by_all() {
         before.push(container);
     }
     status_becomes(&mesh, 1).await;
-    // In the opposite order, so that none gets its own address back.
-    for container in before.iter().rev() {
+    // The engine assigns the lowest free address or a new one: the container that had the higher one comes first, so that
+    // none gets its own back.
+    let mut highest_first = before.clone();
+    highest_first.sort_by_key(|container| std::cmp::Reverse(container.address));
+    for container in &highest_first {
         docker(&mesh, &["network", "connect", &network, &container.id])
             .await
             .unwrap();
