@@ -115,9 +115,11 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A sidecar with the default actions of signals, some of which a shell ignores for commands in the background.
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
+    let mut command = Command::new("env");
     command
+        .args(["--default-signal", env!("CARGO_BIN_EXE_sidecar")])
         .args(arguments)
         .env_remove("RUST_LOG")
         .stderr(Stdio::piped());

@@ -163,9 +163,11 @@ fn process_1_forwards_every_signal() {
         eprintln!("skipped: no PID namespace can be made");
         return;
     }
-    let mut unshare = Command::new("unshare");
+    let mut unshare = Command::new("env");
     unshare
         .args([
+            "--default-signal",
+            "unshare",
             "--user",
             "--map-root-user",
             "--pid",

@@ -36,8 +36,9 @@ impl Terminal {
             .open(name.to_str().expect("a path"))
             .expect("its other end");
         let end = || device.try_clone().expect("a descriptor");
-        let leader = Command::new("setsid")
-            .arg("--ctty")
+        // A shell ignores some signals for commands in the background.
+        let leader = Command::new("env")
+            .args(["--default-signal", "setsid", "--ctty"])
             .args(words)
             .env_remove("RUST_LOG")
             .envs([("PS1", "$ "), ("NO_COLOR", "1"), ("ENV", "")])
