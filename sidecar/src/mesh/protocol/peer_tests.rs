@@ -1,19 +1,20 @@
 use std::net::IpAddr;
 
 use super::PeerEvent::{
-    CheckFailed, Datagram, GossipEnded, GossipSeen, Heard, Introduced, ProbeDue, Removed, Seen, Suspected,
-    Verified,
+    CheckFailed, Datagram, GossipEnded, GossipSeen, Heard, Introduced, ProbeDue, ProbeUnsent, Removed, Seen,
+    Suspected, Verified,
 };
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-const EVENTS: [PeerEvent; 11] = [
+const EVENTS: [PeerEvent; 12] = [
     Introduced,
     Seen,
     Datagram,
     Verified,
     Heard,
     ProbeDue,
+    ProbeUnsent,
     Suspected,
     CheckFailed,
     GossipSeen,
