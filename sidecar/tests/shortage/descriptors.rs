@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, DEADLINE, Sidecar, echo, eventually, free_address};
+use crate::support::{Client, DEADLINE, Sidecar, echo, eventually, free_address, one_server};
 
 /// Connections in use work on, further ones wait and are served in turn, and health checks, the status listener and new
 /// servers get what they need.
@@ -75,13 +75,7 @@ async fn a_lack_of_descriptors_costs_no_connection_and_no_check() {
 #[tokio::test]
 async fn a_check_without_a_descriptor_says_nothing_about_the_server() {
     let (backend, listener) = (echo().await, free_address());
-    let commands = format!(
-        "add server-groups x\n\
-         add server-group g timeout 2000 period 50 up 1 down 3\n\
-         add server-group g to server-groups x\n\
-         add server s to server-group g address {backend}\n\
-         add tcp-lb one address {listener} server-groups x\n"
-    );
+    let commands = one_server(listener, backend, 50);
     let sidecar = Sidecar::start("exec", &commands, "").await;
     sidecar.logged("server is UP").await;
     let mut client = Client::connect(listener).await.unwrap();

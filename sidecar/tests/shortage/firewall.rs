@@ -1,7 +1,7 @@
 //! A rule of this machine's own firewall rejects new connections.
 
 use crate::namespace::{entered, run};
-use crate::support::{Client, Sidecar, echo, free_address};
+use crate::support::{Client, Sidecar, echo, free_address, one_server};
 
 #[tokio::test]
 async fn connections_outlive_a_rule_that_rejects_health_checks() {
@@ -10,13 +10,7 @@ async fn connections_outlive_a_rule_that_rejects_health_checks() {
     }
     for rejection in ["icmp-port-unreachable", "icmp-host-prohibited"] {
         let (backend, listener) = (echo().await, free_address());
-        let commands = format!(
-            "add server-groups x\n\
-             add server-group g timeout 2000 period 50 up 1 down 3\n\
-             add server-group g to server-groups x\n\
-             add server s to server-group g address {backend}\n\
-             add tcp-lb lb address {listener} server-groups x\n"
-        );
+        let commands = one_server(listener, backend, 50);
         let sidecar = Sidecar::start("exec", &commands, "").await;
         sidecar.logged("server is UP").await;
         let mut client = Client::connect(listener).await.unwrap();

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::namespace::{Neighbour, entered, run};
-use crate::support::{DEADLINE, Sidecar, free_address};
+use crate::support::{DEADLINE, Sidecar, free_address, one_server};
 
 /// Whether the server beyond answers.
 async fn answers(client: &mut TcpStream) {
@@ -25,13 +25,7 @@ async fn connections_outlive_an_interface_that_is_down() {
     let server = "--resp-controller 10.77.0.2:16379 --allow-open-controllers";
     let _server = Sidecar::start(&neighbour.launch(), "", server).await;
     let listener = free_address();
-    let commands = format!(
-        "add server-groups x\n\
-         add server-group g timeout 2000 period 50 up 1 down 3\n\
-         add server-group g to server-groups x\n\
-         add server s to server-group g address 10.77.0.2:16379\n\
-         add tcp-lb lb address {listener} server-groups x\n"
-    );
+    let commands = one_server(listener, std::net::SocketAddr::from(([10, 77, 0, 2], 16379)), 50);
     let sidecar = Sidecar::start("exec", &commands, "").await;
     sidecar.logged("server is UP").await;
     let mut client = TcpStream::connect(listener).await.unwrap();

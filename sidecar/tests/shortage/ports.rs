@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::namespace::{entered, limit_ports};
-use crate::support::{Client, DEADLINE, Sidecar, echo, eventually, free_address};
+use crate::support::{Client, DEADLINE, Sidecar, echo, eventually, free_address, one_server};
 
 const PORTS: u16 = 300;
 
@@ -12,13 +12,7 @@ const PORTS: u16 = 300;
 /// listener.
 async fn start(period: u32) -> (Sidecar, std::net::SocketAddr) {
     let (backend, listener) = (echo().await, free_address());
-    let commands = format!(
-        "add server-groups x\n\
-         add server-group g timeout 2000 period {period} up 1 down 3\n\
-         add server-group g to server-groups x\n\
-         add server s to server-group g address {backend}\n\
-         add tcp-lb lb address {listener} server-groups x\n"
-    );
+    let commands = one_server(listener, backend, period);
     let sidecar = Sidecar::start("exec", &commands, "").await;
     sidecar.logged("server is UP").await;
     limit_ports(PORTS);

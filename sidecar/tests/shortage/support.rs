@@ -198,3 +198,15 @@ pub(crate) async fn ask(address: SocketAddr, request: &str) -> String {
         .expect("an answer within the deadline")
         .expect("an answer")
 }
+
+/// Commands for a load balancer `lb` at `listener` with one server, which is checked every `period` milliseconds and down
+/// after three failures.
+pub(crate) fn one_server(listener: SocketAddr, server: SocketAddr, period: u32) -> String {
+    format!(
+        "add server-groups x\n\
+         add server-group g timeout 2000 period {period} up 1 down 3\n\
+         add server-group g to server-groups x\n\
+         add server s to server-group g address {server}\n\
+         add tcp-lb lb address {listener} server-groups x\n"
+    )
+}
