@@ -255,6 +255,7 @@ impl RunArgs {
                 Diagnostics(errors)
             );
         }
+        script.log_remarks();
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
@@ -312,6 +313,7 @@ impl CheckArgs {
         if !errors.is_empty() {
             bail!("the configuration would not load:\n{}", Diagnostics(errors));
         }
+        script.log_remarks();
         Ok(script.lines.len())
     }
 }

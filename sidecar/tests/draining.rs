@@ -114,7 +114,7 @@ async fn listeners_removed_together_are_all_drained() {
     // is removed.
     let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     client.connect(&first.into()).expect("it accepts");
-    assert_eq!(run(&controller, "force-remove server-groups s").await, Ok(()));
+    assert_eq!(run(&controller, "remove server-groups s cascade").await, Ok(()));
     let cut = tokio::time::timeout(DEADLINE, controller.drain(Duration::from_millis(50))).await;
     assert_eq!(cut.expect("the end"), 1, "the connection was not waited for");
     drop(client);

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::error::CommandError;
+use super::remarks::Parsed;
 use super::resources::{
-    Add, Args, Config, Id, Parent, READ_ONLY, Resource, UNCHANGEABLE, Update, check_name,
+    Add, Args, Config, Id, Parent, READ_ONLY, Removal, Resource, UNCHANGEABLE, Update, check_name,
+    threads_changed,
 };
 use super::running::ListenerName;
-use super::sentence::{Action, Sentence};
+use super::sentence::{Action, CASCADE, Sentence};
 use super::sessions::SessionPattern;
 use super::values::Value;
 
@@ -25,8 +27,8 @@ pub enum Command {
     Remove {
         /// Its identity.
         id: Id,
-        /// Whether to remove everything that uses it, too; otherwise a resource in use is not removed.
-        force: bool,
+        /// What to do if others use it.
+        removal: Removal,
     },
     /// `force-remove session ADDRESS|/REGEX/ from tcp-lb|socks5-server NAME`
     RemoveSessions {
@@ -44,6 +46,8 @@ pub enum Command {
         /// Whether to list a line about each, instead of only its name or the number of them.
         detail: bool,
     },
+    /// Makes or removes threads of the original: nothing here.
+    WithoutEffect,
 }
 
 impl FromStr for Command {
@@ -52,7 +56,7 @@ impl FromStr for Command {
     /// Parses one command as a user types it, words separated by white space.
     fn from_str(line: &str) -> Result<Self, CommandError> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        Self::from_words(&words)
+        Self::parse(&words).map(|parsed| parsed.command)
     }
 }
 
@@ -61,7 +65,14 @@ impl Command {
     ///
     /// # Errors
     /// [`CommandError::Invalid`] with the word at fault and what was expected.
-    pub fn from_words(words: &[&str]) -> Result<Self, CommandError> {
+    pub fn parse(words: &[&str]) -> Result<Parsed, CommandError> {
+        let (action, words) = words.split_first().unwrap_or((&"", &[]));
+        let action = Action::parse(action)?;
+        if matches!(action, Action::Add | Action::Remove | Action::ForceRemove)
+            && let Some(resource) = threads_changed(words, action.prepositions())
+        {
+            return Ok(Parsed::new(Self::WithoutEffect, vec![resource]));
+        }
         let Sentence {
             action,
             resource,
@@ -69,7 +80,7 @@ impl Command {
             parents,
             keys,
             flags,
-        } = Sentence::parse(words)?;
+        } = Sentence::parse(action, words)?;
         check_action(action, resource)?;
         let resource = resource.in_parents(action.word(), action.prepositions()[0], &parents)?;
         let mut args = Args {
@@ -79,12 +90,18 @@ impl Command {
             keys,
             flags,
         };
+        if action == Action::Update {
+            args.check_change()?;
+        }
+        let ignored = args.take_foreign(action == Action::Update)?;
         let command = match action {
             Action::Add => Self::Add(resource.parse_add(&mut args)?),
             Action::Update => Self::Update(resource.parse_update(&mut args)?),
-            Action::Remove | Action::ForceRemove => {
-                Self::remove(resource, name, &parents, action == Action::ForceRemove)?
+            Action::Remove if args.take_flag(CASCADE) => {
+                Self::remove(resource, name, &parents, Removal::Cascade)?
             }
+            Action::Remove => Self::remove(resource, name, &parents, Removal::Unused)?,
+            Action::ForceRemove => Self::remove(resource, name, &parents, Removal::Force)?,
             Action::List | Action::ListDetail => {
                 check_addresses(&parents)?;
                 Self::List {
@@ -100,7 +117,7 @@ impl Command {
             .map(|(key, _)| *key)
             .or(args.flags.first().copied());
         match left {
-            None => Ok(command),
+            None => Ok(Parsed::new(command, ignored)),
             Some(word) => Err(CommandError::invalid(
                 word,
                 format!("{word} does not go with `{action} {resource}`"),
@@ -113,12 +130,11 @@ impl Command {
         resource: Resource,
         name: String,
         parents: &[Parent],
-        force: bool,
+        removal: Removal,
     ) -> Result<Self, CommandError> {
-        let action = if force {
-            Action::ForceRemove
-        } else {
-            Action::Remove
+        let action = match removal {
+            Removal::Force => Action::ForceRemove,
+            Removal::Unused | Removal::Cascade => Action::Remove,
         };
         check_action(action, resource)?;
         if resource == Resource::Session {
@@ -133,7 +149,7 @@ impl Command {
             name,
             parent: parents.first().map(|parent| parent.name.clone()),
         };
-        Ok(Self::Remove { id, force })
+        Ok(Self::Remove { id, removal })
     }
 
     /// Changes a configuration; a command that only reads does not. Returns the removed resources, users first.
@@ -144,9 +160,9 @@ impl Command {
         match self {
             Self::Add(add) => config.add(add).map(|()| Vec::new()),
             Self::Update(update) => config.update(update).map(|()| Vec::new()),
-            Self::Remove { id, force } => config.remove(id, *force),
+            Self::Remove { id, removal } => config.remove(id, *removal),
             Self::RemoveSessions { listener, .. } => config.require(&listener.id()).map(|()| Vec::new()),
-            Self::List { .. } => Ok(Vec::new()),
+            Self::List { .. } | Self::WithoutEffect => Ok(Vec::new()),
         }
     }
 }
@@ -157,8 +173,15 @@ impl fmt::Display for Command {
         match self {
             Self::Add(add) => write!(f, "{} {add}", Action::Add),
             Self::Update(update) => write!(f, "{} {update}", Action::Update),
-            Self::Remove { id, force: false } => write!(f, "{} {}", Action::Remove, id.write("from")),
-            Self::Remove { id, force: true } => write!(f, "{} {}", Action::ForceRemove, id.write("from")),
+            Self::Remove { id, removal } => {
+                let (action, flag) = match removal {
+                    Removal::Unused => (Action::Remove, None),
+                    Removal::Force => (Action::ForceRemove, None),
+                    Removal::Cascade => (Action::Remove, Some(CASCADE)),
+                };
+                write!(f, "{action} {}", id.write("from"))?;
+                flag.map_or(Ok(()), |flag| write!(f, " {flag}"))
+            }
             Self::RemoveSessions { which, listener } => {
                 let (action, session) = (Action::ForceRemove, Resource::Session);
                 write!(
@@ -177,6 +200,7 @@ impl fmt::Display for Command {
                 let mut parents = parents.iter();
                 parents.try_for_each(|Parent { resource, name }| write!(f, " in {resource} {name}"))
             }
+            Self::WithoutEffect => f.write_str("a command without effect"),
         }
     }
 }

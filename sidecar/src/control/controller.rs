@@ -189,7 +189,7 @@ impl Controller {
             Command::RemoveSessions { which, listener } => {
                 resources::remove_sessions(&apply, which, listener)?;
             }
-            Command::Remove { .. } | Command::List { .. } => {
+            Command::Remove { .. } | Command::List { .. } | Command::WithoutEffect => {
                 for add in &removed {
                     closed.extend(add.inner().stop(&mut apply)?);
                 }

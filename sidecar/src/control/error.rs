@@ -27,15 +27,17 @@ pub enum CommandError {
         /// The name asked for.
         name: String,
     },
-    /// It is in use; the user is named.
-    #[error("{what} is used by {user}")]
+    /// It is in use; its users are named.
+    #[error("{what} is used by {users}{advice}")]
     InUse {
         /// Its name.
         name: String,
         /// Its kind and name.
         what: String,
-        /// What uses it: kind and name.
-        user: String,
+        /// What uses it: kinds and names.
+        users: String,
+        /// How to remove it all the same; may be empty.
+        advice: String,
     },
     /// The command is valid, but the machine refuses it: an address in use, no such interface.
     #[error("{message}")]

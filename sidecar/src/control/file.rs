@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::command::Command;
 use super::error::CommandError;
+use super::remarks::{Parsed, Remarks};
 use super::resources::Config;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
@@ -12,6 +13,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 pub struct Script {
     /// The commands with their files and lines.
     pub lines: Vec<Line>,
+    /// The remarks about each file's commands, if there are any.
+    pub remarks: Vec<(String, Remarks)>,
 }
 
 /// One command with its file and line.
@@ -45,16 +48,21 @@ impl Script {
         let mut faults = Vec::new();
         let mut broken: HashSet<&str> = HashSet::new();
         for (file, text) in files {
+            let mut remarks = Remarks::default();
             for (i, line) in text.lines().enumerate() {
                 let line = line.trim();
                 if line.is_empty() || line.starts_with('#') {
                     continue;
                 }
-                let outcome = line
-                    .parse::<Command>()
-                    .and_then(|command| command.configure(&mut config).map(|_| command));
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let outcome = Command::parse(&words)
+                    .and_then(|parsed| parsed.command.configure(&mut config).map(|_| parsed));
                 match outcome {
-                    Ok(command) => {
+                    Ok(Parsed {
+                        command,
+                        remarks: found,
+                    }) => {
+                        remarks.extend(found);
                         script.lines.push(Line {
                             command,
                             file: file.to_owned(),
@@ -66,15 +74,25 @@ impl Script {
                         if !follows {
                             faults.push(diagnostic(file, i + 1, &error));
                         }
-                        broken.extend(line.split_whitespace().nth(2));
+                        broken.extend(words.get(2).copied());
                     }
                 }
+            }
+            if remarks != Remarks::default() {
+                script.remarks.push((file.to_owned(), remarks));
             }
         }
         if faults.is_empty() {
             Ok(script)
         } else {
             Err(Diagnostics(faults))
+        }
+    }
+
+    /// Logs the remarks, a warning of each kind for each file.
+    pub fn log_remarks(&self) {
+        for (file, remarks) in &self.remarks {
+            remarks.log(file);
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod http;
 mod offers;
 pub mod reference;
 mod registration;
+mod remarks;
 mod reply;
 mod resources;
 pub mod resp;
@@ -29,9 +30,11 @@ pub use controller::Controller;
 pub use error::CommandError;
 pub use file::{Line, Script};
 pub use offers::Offers;
+pub use remarks::{Parsed, Remarks};
 pub use reply::Reply;
 pub use resources::{
-    Add, GroupView, Id, ListenerView, Parent, RegistrationView, Resource, SecurityGroupView, Spec, Update,
+    Add, GroupView, Id, ListenerView, Parent, RegistrationView, Removal, Resource, SecurityGroupView, Spec,
+    Update,
 };
 pub use running::ListenerName;
 pub use sentence::Action;

@@ -29,6 +29,50 @@ pub fn help() -> String {
     text
 }
 
+/// What `help` says about an action, a resource, a resource's action or a key; all of it without words. `None` if there
+/// is no such thing.
+pub(super) fn manual(words: &[&str]) -> Option<String> {
+    let (word, action) = match words {
+        [] => return Some(help()),
+        ["add-to"] => ("add", None),
+        ["remove-from"] => ("remove", None),
+        [word] => (*word, None),
+        [word, action] => (*word, Some(Action::parse(action).ok()?)),
+        _ => return None,
+    };
+    if let Some(resource) = Resource::from_word(word) {
+        return Some(manual_of(resource, action));
+    }
+    if action.is_some() {
+        return None;
+    }
+    if let Ok(action) = Action::parse(word) {
+        let (word, short, meaning, _) = action.spec();
+        return Some(format!("{word}, {short}: {meaning}\n"));
+    }
+    let key = keys()
+        .into_iter()
+        .find(|key| key.word == word || key.off == Some(word) || key.short == Some(word))?;
+    Some(format!("{}: {}\n", key.word, value(key)))
+}
+
+/// A resource's description, its commands and its keys.
+fn manual_of(resource: Resource, action: Option<Action>) -> String {
+    let mut text = format!("{resource}: {}\n", resource.spec().help);
+    let same_word = |other: &Resource| other.word() == resource.word();
+    for (of, possible) in syntaxes().filter(|(of, _)| same_word(of)) {
+        if action.is_none_or(|action| action == possible) {
+            text.push_str(&format!("  {}\n", syntax(of, possible)));
+        }
+    }
+    for key in resource.spec().keys {
+        let about: Vec<&str> = key.json().map(|field| field.help).collect();
+        let about = about.join("; ").replace("RESOURCE", resource.word());
+        text.push_str(&format!("  {}: {}: {about}\n", key.word, value(key)));
+    }
+    text
+}
+
 /// Every key, once.
 fn keys() -> Vec<&'static Key> {
     let mut keys: Vec<&Key> = Vec::new();

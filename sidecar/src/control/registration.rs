@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
-use super::offers::Offers;
+use super::offers::OwnOffers;
 use crate::balance::service::Offer;
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
@@ -35,14 +35,14 @@ const SILENT_CHECKS: u32 = 3;
 pub(super) struct Registration {
     /// The instance at the address that its interface has now, or had last.
     offer: watch::Receiver<Offer>,
-    offers: Offers,
+    offers: OwnOffers,
     ended: CancellationToken,
 }
 
 impl Registration {
     /// Starts checking the instance's address, which follows its interface's, and announces the instance as soon as it
     /// accepts a connection.
-    pub(super) fn start(offer: Offer, interface: Follow, offers: Offers) -> Self {
+    pub(super) fn start(offer: Offer, interface: Follow, offers: OwnOffers) -> Self {
         let ended = CancellationToken::new();
         let (sender, offer) = watch::channel(offer);
         let watch = Watch {
@@ -105,7 +105,7 @@ pub(super) fn place(
 struct Watch {
     offer: watch::Sender<Offer>,
     interface: Follow,
-    offers: Offers,
+    offers: OwnOffers,
     ended: CancellationToken,
 }
 

@@ -7,8 +7,11 @@
 use std::fmt;
 
 use super::error::CommandError;
-use super::resources::{Key, Parent, Resource};
+use super::resources::{Key, Parent, Resource, is_about_threads, no_threads};
 use super::suggestion::did_you_mean;
+
+/// The flag of `remove` with which the users of a resource are removed, too.
+pub(super) const CASCADE: &str = "cascade";
 
 /// Maximum number of words of one command.
 const MAX_WORDS: usize = 64;
@@ -26,7 +29,7 @@ pub enum Action {
     Update,
     /// Removes a resource, or detaches one from another.
     Remove,
-    /// Removes a resource and everything that uses it.
+    /// Removes a resource, as the original's word does unless it is used; aborts sessions.
     ForceRemove,
 }
 
@@ -61,14 +64,14 @@ impl Action {
             Self::Remove => (
                 "remove",
                 "r",
-                "remove a resource; with `from`, detach it from another",
-                "`DELETE`",
+                "remove a resource; with `from`, detach it from another; with `cascade`, remove its users, too",
+                "`DELETE`, `DELETE ...?cascade=true`",
             ),
             Self::ForceRemove => (
                 "force-remove",
                 "R",
-                "remove a resource and everything that uses it",
-                "`DELETE ...?force=true`",
+                "remove a resource that is not used, or abort sessions",
+                "`DELETE`",
             ),
         }
     }
@@ -88,7 +91,7 @@ impl Action {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, CommandError> {
+    pub(super) fn parse(word: &str) -> Result<Self, CommandError> {
         let named = |a: &&Self| matches!(a.spec(), (long, short, ..) if long == word || short == word);
         Self::ALL.iter().find(named).copied().ok_or_else(|| {
             let all: Vec<&str> = Self::ALL.iter().map(|action| action.word()).collect();
@@ -102,17 +105,6 @@ impl fmt::Display for Action {
         f.write_str(self.word())
     }
 }
-
-/// The words of the original that this sidecar does not have: its threads.
-const THREAD_WORDS: &[&str] = &[
-    "event-loop-group",
-    "elg",
-    "event-loop",
-    "el",
-    "acceptor-elg",
-    "aelg",
-    "event-loop-group-list",
-];
 
 /// A command, split into its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,20 +121,19 @@ pub(super) struct Sentence {
 }
 
 impl Sentence {
-    /// Splits a command into its parts.
+    /// Splits the words after a command's action into parts.
     ///
     /// # Errors
     /// Names the first word that does not fit.
-    pub(super) fn parse(words: &[&str]) -> Result<Self, CommandError> {
-        if words.len() > MAX_WORDS {
-            let count = words.len();
+    pub(super) fn parse(action: Action, words: &[&str]) -> Result<Self, CommandError> {
+        let count = words.len() + 1;
+        if count > MAX_WORDS {
             return Err(CommandError::invalid(
                 "",
                 format!("a command has at most {MAX_WORDS} words, this one has {count}"),
             ));
         }
         let mut words = words.iter().copied();
-        let action = Action::parse(words.next().unwrap_or_default())?;
         let resource = parse_resource(words.next(), action.word())?;
         let name = match action {
             Action::List | Action::ListDetail => String::new(),
@@ -162,13 +153,13 @@ impl Sentence {
                 let resource = parse_resource(words.next(), word)?;
                 let name = name_after(resource.word(), words.next())?;
                 sentence.parents.push(Parent { resource, name });
-            } else if let Some(flag) = flags_of_all().find(|flag| *flag == word) {
+            } else if let Some(flag) = sentence.flags_allowed().find(|flag| *flag == word) {
                 sentence.flags.push(flag);
-            } else if let Some(Key { word: key, .. }) = key_named(word) {
+            } else if let Some(key) = key_named(word) {
                 let value = words
                     .next()
                     .ok_or_else(|| CommandError::invalid(word, format!("{key} needs a value")))?;
-                if sentence.keys.iter().any(|(k, _)| k == key) {
+                if sentence.keys.iter().any(|(k, _)| *k == key) {
                     return Err(CommandError::invalid(word, format!("{key} may be given once")));
                 }
                 sentence.keys.push((key, value.to_owned()));
@@ -179,9 +170,16 @@ impl Sentence {
         Ok(sentence)
     }
 
+    /// The flags of all resources, and those of the action.
+    fn flags_allowed(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let all = Resource::ALL.iter().flat_map(|resource| resource.spec().keys);
+        let flags = all.filter_map(|key| Some([key.word, key.off?])).flatten();
+        flags.chain((self.action == Action::Remove).then_some(CASCADE))
+    }
+
     fn unknown(&self, word: &str) -> CommandError {
-        if THREAD_WORDS.contains(&word) {
-            return threads_refused(word);
+        if is_about_threads(word) {
+            return no_threads(word);
         }
         let mut keys: Vec<&str> = Vec::new();
         for key in keys_of_all().map(|key| key.word) {
@@ -189,7 +187,7 @@ impl Sentence {
                 keys.push(key);
             }
         }
-        let flags: Vec<&str> = flags_of_all().collect();
+        let flags: Vec<&str> = self.flags_allowed().collect();
         let meant = did_you_mean(word, keys.iter().chain(&flags).copied());
         let prepositions = self.action.prepositions().join("` or `");
         let (keys, flags) = (keys.join(", "), flags.join(", "));
@@ -208,18 +206,20 @@ fn keys_of_all() -> impl Iterator<Item = &'static Key> {
     all.filter(|key| key.off.is_none())
 }
 
-fn key_named(word: &str) -> Option<&'static Key> {
-    keys_of_all().find(|key| key.word == word || key.short == Some(word))
-}
-
-fn flags_of_all() -> impl Iterator<Item = &'static str> {
-    let all = Resource::ALL.iter().flat_map(|resource| resource.spec().keys);
-    all.filter_map(|key| Some([key.word, key.off?])).flatten()
+/// The key with this word, in full: one of a resource, or one of the original that sets nothing here.
+fn key_named(word: &str) -> Option<&'static str> {
+    let own = keys_of_all().map(|key| (key.word, key.short));
+    let all = Resource::ALL.iter().flat_map(|resource| resource.spec().foreign);
+    let foreign = all.filter_map(|key| Some((key.word?, key.short)));
+    let mut named = own
+        .chain(foreign)
+        .filter(|(full, short)| *full == word || *short == Some(word));
+    named.next().map(|(full, _)| full)
 }
 
 fn parse_resource(word: Option<&str>, before: &str) -> Result<Resource, CommandError> {
     match word {
-        Some(word) if THREAD_WORDS.contains(&word) => Err(threads_refused(word)),
+        Some(word) if is_about_threads(word) => Err(no_threads(word)),
         Some(word) => Resource::from_word(word).ok_or_else(|| {
             let all: Vec<&str> = Resource::words().collect();
             not_valid(word, "resource", &all)
@@ -243,11 +243,4 @@ fn not_valid(word: &str, what: &str, all: &[&str]) -> CommandError {
 fn name_after(resource: &str, name: Option<&str>) -> Result<String, CommandError> {
     name.map(str::to_owned)
         .ok_or_else(|| CommandError::invalid(resource, format!("a name is expected after {resource}")))
-}
-
-fn threads_refused(word: &str) -> CommandError {
-    CommandError::invalid(
-        word,
-        format!("{word} does not exist here: the number of threads is set by --workers at start"),
-    )
 }

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -130,7 +129,11 @@ impl Value for SocketAddr {
 impl Value for IpNet {
     const EXPECTED: &'static str = "a network such as 10.0.0.0/8 or fd00::/8";
 
+    /// The original writes an IPv6 address between brackets.
     fn parse(word: &str) -> Option<Self> {
+        let (address, bits) = word.split_once('/')?;
+        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let word = address.map_or_else(|| word.to_owned(), |address| format!("{address}/{bits}"));
         word.parse::<Self>().ok().filter(|n| n.addr() == n.network())
     }
 }
@@ -144,10 +147,10 @@ impl Value for bool {
     }
 }
 
-/// A TCP port.
-impl Value for NonZeroU16 {
-    const EXPECTED: &'static str = "a port from 1 to 65535";
-    const JSON: Json = Json::Integer { min: 1, max: 65535 };
+/// A TCP port, or 0 for any.
+impl Value for u16 {
+    const EXPECTED: &'static str = "a port from 0 to 65535";
+    const JSON: Json = Json::Integer { min: 0, max: 65535 };
 
     fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
@@ -174,6 +177,9 @@ words! {
     IpType: ["v4", "v6"], "v4 or v6";
 }
 
+/// Maximum weight: that of the original.
+const MAX_WEIGHT: u32 = i32::MAX as u32;
+
 /// A share of connections, relative to the others'; at 0 it takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Weight(pub u32);
@@ -192,11 +198,14 @@ impl fmt::Display for Weight {
 }
 
 impl Value for Weight {
-    const EXPECTED: &'static str = "a weight from 0 to 65535";
-    const JSON: Json = Json::Integer { min: 0, max: 65535 };
+    const EXPECTED: &'static str = "a weight from 0 to 2147483647";
+    const JSON: Json = Json::Integer {
+        min: 0,
+        max: MAX_WEIGHT,
+    };
 
     fn parse(word: &str) -> Option<Self> {
-        word.parse::<u16>().ok().map(|weight| Self(weight.into()))
+        word.parse().ok().filter(|weight| *weight <= MAX_WEIGHT).map(Self)
     }
 }
 
@@ -245,7 +254,7 @@ impl Value for Checks {
 
 /// The first and the last of a range of ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PortRange(pub NonZeroU16, pub NonZeroU16);
+pub(super) struct PortRange(pub u16, pub u16);
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +267,7 @@ impl Value for PortRange {
 
     fn parse(word: &str) -> Option<Self> {
         let (first, last) = word.split_once(',')?;
-        let (first, last) = (NonZeroU16::parse(first)?, NonZeroU16::parse(last)?);
+        let (first, last) = (u16::parse(first)?, u16::parse(last)?);
         (first <= last).then_some(Self(first, last))
     }
 }

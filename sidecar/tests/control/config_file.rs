@@ -150,9 +150,9 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "to server-group NAME",
         ),
         (
-            "add server s to server-group sg0 address 127.0.0.1:80 weight 65536",
-            "65536",
-            "from 0 to 65535",
+            "add server s to server-group sg0 address 127.0.0.1:80 weight 2147483648",
+            "2147483648",
+            "from 0 to 2147483647",
         ),
         ("add server-groups x weight 3", "weight", "does not go with"),
         (
@@ -205,8 +205,33 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "bytes-in",
             "`in server-group NAME` is missing",
         ),
-        ("add event-loop-group elg0", "event-loop-group", "--workers"),
-        ("add tcp-lb x acceptor-elg e", "acceptor-elg", "--workers"),
+        ("list event-loop-group", "event-loop-group", "--workers"),
+        (
+            "add event-loop el0 to server-group sg0",
+            "event-loop",
+            "--workers",
+        ),
+        (
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 protocol http",
+            "http",
+            "protocol http is not possible here: connections are relayed as they are; expected tcp",
+        ),
+        (
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 timeout 5000",
+            "5000",
+            "reset after 900000 milliseconds",
+        ),
+        (
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 cert-key c",
+            "c",
+            "listeners have no TLS",
+        ),
+        (
+            "add socks5-server x address 127.0.0.1:80 server-groups sgs0 protocol tcp",
+            "protocol",
+            "go with",
+        ),
+        ("add server-groups y cascade", "cascade", "not a valid word here"),
     ] {
         let error = error(line);
         assert!(

@@ -3,6 +3,7 @@
 mod autosave;
 mod config_file;
 mod http;
+mod original;
 mod registration;
 mod resp;
 mod skip;

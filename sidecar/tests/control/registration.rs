@@ -196,11 +196,14 @@ async fn reading_a_missing_registration_is_answered_with_404() {
 }
 
 #[tokio::test]
-async fn a_name_or_an_address_is_registered_once() {
-    let api = Api::open().await;
+async fn a_name_is_registered_once_and_so_is_an_instance_that_is_up() {
+    let mut api = Api::open().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
     let mut body = registration("x");
-    body["exposedPort"] = 12345.into();
+    body["exposedPort"] = port.into();
     assert_eq!(api.post(body.clone()).await.0, 204);
+    api.announced(&[port]).await;
     let exists = (
         400,
         r#"{"code":400,"message":"the resource already exists"}"#.to_owned(),
@@ -213,6 +216,46 @@ async fn a_name_or_an_address_is_registered_once() {
         message.contains("smart-node-delegate x offers the same"),
         "{message}"
     );
+}
+
+/// As the original: only a service that is up is known to exist twice.
+#[tokio::test]
+async fn an_instance_that_is_down_may_be_registered_again() {
+    let mut api = Api::open().await;
+    let held = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = held.local_addr().expect("an address");
+    drop(held);
+    for name in ["x", "y"] {
+        let mut body = registration(name);
+        body["exposedPort"] = address.port().into();
+        body["weight"] = if name == "x" { 5 } else { 7 }.into();
+        assert_eq!(api.post(body).await, (204, String::new()), "{name}");
+    }
+    let _listener = TcpListener::bind(address).await.expect("the port is still free");
+    api.announced(&[address.port()]).await;
+    assert_eq!(api.ask("DELETE", &format!("{PATH}/x"), "").await.0, 204);
+    // Listed once, and kept for the other.
+    api.announced(&[address.port()]).await;
+    let other = |offers: &Vec<Offer>| offers.len() == 1 && offers[0].instance.weight == 7;
+    let waited = tokio::time::timeout(Duration::from_secs(10), api.offers.wait_for(other)).await;
+    assert!(
+        waited.map(|_| ()).is_ok(),
+        "the other registration's offer is missing"
+    );
+    assert_eq!(api.ask("DELETE", &format!("{PATH}/y"), "").await.0, 204);
+    assert!(api.offers.borrow().is_empty(), "both are withdrawn");
+}
+
+#[tokio::test]
+async fn port_zero_and_any_weight_of_the_original_are_accepted() {
+    let api = Api::open().await;
+    let mut body = registration("x");
+    body["exposedPort"] = 0.into();
+    body["weight"] = 100_000.into();
+    assert_eq!(api.post(body).await, (204, String::new()));
+    let view = api.get("x").await;
+    assert!((10_000..30_000).contains(&port(&view)), "{view}");
+    assert_eq!(view["weight"], 100_000);
 }
 
 #[tokio::test]
@@ -234,8 +277,8 @@ async fn an_error_names_the_field() {
         ),
         (change("bogus", 1.into()), "input bogus is not recognized"),
         (
-            change("exposedPort", 0.into()),
-            "exposedPort 0 is not valid; expected a port from 1 to 65535",
+            change("exposedPort", 65536.into()),
+            "exposedPort 65536 is not valid; expected a port from 0 to 65535",
         ),
         (change("exposedPort", "80".into()), "exposedPort must be a number"),
         (change("weight", json!(-1)), "weight -1 is not valid"),

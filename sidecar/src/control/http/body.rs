@@ -29,11 +29,13 @@ impl From<CommandError> for BodyError {
     }
 }
 
-/// Reads an object that has the required fields, no unknown ones, and at least one that changes something.
+/// Reads an object that has the required fields, no unknown ones, and at least one that changes something. Fields of the
+/// original that set nothing here are taken out; those that the caller is told of are added to `ignored`.
 pub(super) fn read(
     body: &[u8],
     resource: Resource,
     fields: &[BodyField],
+    ignored: &mut Vec<&'static str>,
 ) -> Result<Map<String, Value>, BodyError> {
     let mut object = match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => object,
@@ -47,25 +49,16 @@ pub(super) fn read(
     };
     // Clients that write every field they know write null for those they leave out.
     let is_given = |object: &Map<String, Value>, name| object.get(name).is_some_and(|value| !value.is_null());
-    for BodyField {
-        field,
-        presence,
-        unsupported,
-    } in fields
+    let required = |f: &&BodyField| f.presence == Presence::Required;
+    if let Some(missing) = fields
+        .iter()
+        .filter(required)
+        .find(|f| !is_given(&object, f.field.name))
     {
-        let name = field.name;
-        match (is_given(&object, name), unsupported) {
-            (true, Some(reason)) => {
-                return Err(BodyError::Unfit(format!("{name} does not exist here: {reason}")));
-            }
-            (false, _) if *presence == Presence::Required => {
-                let example = example(resource, fields);
-                return Err(BodyError::Unfit(format!(
-                    "{name} is required by this api, you may refer to: {example}"
-                )));
-            }
-            _ => {}
-        }
+        let (name, example) = (missing.field.name, example(resource, fields));
+        return Err(BodyError::Unfit(format!(
+            "{name} is required by this api, you may refer to: {example}"
+        )));
     }
     let known = |name: &str| fields.iter().any(|f| f.field.name == name);
     if let Some(unknown) = object.keys().find(|name| !known(name)) {
@@ -85,14 +78,37 @@ pub(super) fn read(
     }
     object.retain(|_, value| !value.is_null());
     if object.is_empty() {
-        let supported = fields.iter().filter(|f| f.unsupported.is_none());
+        let supported = fields.iter().filter(|f| f.foreign.is_none());
         let names: Vec<&str> = supported.map(|f| f.field.name).collect();
         return Err(BodyError::Unfit(format!(
             "the update changes nothing; expected at least one of {}",
             names.join(", ")
         )));
     }
+    take_foreign(&mut object, fields, ignored)?;
     Ok(object)
+}
+
+/// Takes out the fields of the original that set nothing here.
+fn take_foreign(
+    object: &mut Map<String, Value>,
+    fields: &[BodyField],
+    ignored: &mut Vec<&'static str>,
+) -> Result<(), CommandError> {
+    for BodyField { field, foreign, .. } in fields {
+        let Some(foreign) = foreign else { continue };
+        let Some(value) = object.remove(field.name) else {
+            continue;
+        };
+        let word = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if foreign.check(field.name, &word)? {
+            ignored.push(field.name);
+        }
+    }
+    Ok(())
 }
 
 /// An example with every field: a plausible number, or the field's meaning.

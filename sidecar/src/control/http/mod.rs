@@ -20,7 +20,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::controller::Controller;
+use super::remarks::Parsed;
 use super::reply::Reply;
+use super::resources::Removal;
 use crate::http::{self, Answer};
 use answers::{from_web_page, no_such_path, not_read, refused};
 use routes::{Change, Leads, ROUTES, Route};
@@ -43,16 +45,18 @@ pub async fn handle(
         // Standard).
         return from_web_page();
     }
-    let (method, path) = (request.method(), request.uri().path());
-    let Some((route, names)) = find(method, path) else {
-        return no_such_path(method, path);
-    };
-    let force = match force(route, request.uri().query()) {
-        Ok(force) => force,
-        Err(message) => return refused(message),
+    let (method, uri) = (request.method(), request.uri());
+    let Some((route, names)) = find(method, uri.path()) else {
+        return no_such_path(method, uri.path_and_query().map_or("", |path| path.as_str()));
     };
     match &route.leads {
-        Leads::Change(change) => execute(&controller, change, &names, force, request).await,
+        Leads::Change(change) => {
+            let removal = match removal(uri.query()) {
+                Ok(removal) => removal,
+                Err(message) => return refused(message),
+            };
+            execute(&controller, change, &names, removal, request).await
+        }
         Leads::Read(reading) => match controller.read(|at| (reading.read)(at, &names)) {
             Ok(found) => http::json(StatusCode::OK, &found),
             Err(error) => not_read(&error),
@@ -66,7 +70,7 @@ async fn execute(
     controller: &Controller,
     change: &Change,
     names: &[String],
-    force: Option<bool>,
+    removal: Removal,
     request: Request<Incoming>,
 ) -> Answer {
     if let Err(answer) = answers::uncoded(&request) {
@@ -81,10 +85,11 @@ async fn execute(
             return answers::error(StatusCode::REQUEST_TIMEOUT, error.to_string());
         }
     };
-    let command = match change.command(names, force, &body) {
-        Ok(command) => command,
+    let Parsed { command, remarks } = match change.command(names, removal, &body) {
+        Ok(parsed) => parsed,
         Err(error) => return error.into(),
     };
+    remarks.log("HTTP controller");
     match controller.execute(command).await {
         Ok(Reply::Unsaved(error)) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, error.of_a_change()),
         Ok(_) => http::empty(StatusCode::NO_CONTENT),
@@ -105,36 +110,28 @@ fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<String>)> {
     routes.find_map(|route| Some((route, route.names(&segments)?)))
 }
 
-/// The parts of a path, percent-decoded; `None` if one is not UTF-8.
+/// The parts of a path, percent-decoded; `None` if one is not UTF-8. As in the original, empty ones do not count: a slash
+/// at the end changes nothing.
 fn segments(path: &str) -> Option<Vec<String>> {
     path.split('/')
-        .skip(1)
+        .filter(|segment| !segment.is_empty())
         .map(|s| percent_decode_str(s).decode_utf8().ok().map(|s| s.into_owned()))
         .collect()
 }
 
-/// Whether a removal is forced, as the query says; other queries are not recognised.
-fn force(route: &Route, query: Option<&str>) -> Result<Option<bool>, String> {
-    let removes = matches!(&route.leads, Leads::Change(change) if change.removes());
-    let mut force = None;
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
-        force = match pair.split_once('=').unwrap_or((pair, "")) {
-            ("force", "true") if removes => Some(true),
-            ("force", "false") if removes => Some(false),
-            ("force", other) if removes => {
-                return Err(format!("force {other:?} is not valid; expected true or false"));
+/// What a removal does about users of the resource, as the query says. Other queries are ignored, as in the original.
+fn removal(query: Option<&str>) -> Result<Removal, String> {
+    let mut removal = Removal::Unused;
+    for pair in query.unwrap_or_default().split('&') {
+        removal = match pair.split_once('=') {
+            Some(("cascade", "true")) => Removal::Cascade,
+            Some(("cascade", "false")) => Removal::Unused,
+            Some(("cascade", other)) => {
+                return Err(format!("cascade {other:?} is not valid; expected true or false"));
             }
-            (other, _) if removes => {
-                return Err(format!(
-                    "query {other:?} is not recognized; expected force=true or none"
-                ));
-            }
-            (other, _) => return Err(format!("query {other:?} is not recognized; expected none")),
+            Some(("force", "true")) => Removal::Force,
+            _ => removal,
         };
     }
-    Ok(force)
+    Ok(removal)
 }

@@ -90,13 +90,11 @@ fn parameter(name: &str) -> Parameter {
         .build()
 }
 
-fn force() -> Parameter {
+fn cascade() -> Parameter {
     ParameterBuilder::new()
-        .name("force")
+        .name("cascade")
         .parameter_in(ParameterIn::Query)
-        .description(Some(
-            "remove everything that uses it, too; a session is always removed by force",
-        ))
+        .description(Some("remove everything that uses it, too"))
         .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean)))
         .build()
 }
@@ -158,7 +156,7 @@ fn operation(route: &Route, guarded: bool) -> Operation {
                 }
             }
             if change.removes() {
-                operation = operation.parameter(force());
+                operation = operation.parameter(cascade());
             }
         }
     }
@@ -183,7 +181,7 @@ fn body(change: &Change, fields: &[BodyField]) -> ObjectBuilder {
         .description(Some(change.to_string()))
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     let mut any_required = false;
-    for field in fields.iter().filter(|field| field.unsupported.is_none()) {
+    for field in fields.iter().filter(|field| field.foreign.is_none()) {
         let name = field.field.name;
         body = body.property(name, property(change.resource(), field));
         if field.presence == Presence::Required {

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::body::{self, BodyError};
 use crate::control::command::Command;
 use crate::control::error::CommandError;
-use crate::control::resources::{Answer, Api, BodyField, Description, Parent, Read, Resource};
+use crate::control::remarks::Parsed;
+use crate::control::resources::{Answer, Api, BodyField, Description, Parent, Read, Removal, Resource};
 use crate::control::sentence::Action;
 
 /// Under this path are the resources that commands configure.
@@ -94,8 +95,6 @@ impl Route {
                 if part != given {
                     return None;
                 }
-            } else if given.is_empty() {
-                return None;
             } else {
                 names.push(given.clone());
             }
@@ -257,9 +256,9 @@ impl Change {
     pub(super) fn command(
         &self,
         names: &[String],
-        force: Option<bool>,
+        removal: Removal,
         body: &[u8],
-    ) -> Result<Command, BodyError> {
+    ) -> Result<Parsed, BodyError> {
         let parents: Vec<Resource> = self.within.into_iter().collect();
         let parents = named(&parents, names);
         let name = names.last().cloned().unwrap_or_default();
@@ -273,23 +272,28 @@ impl Change {
             Value::Object(object)
         };
         let resource = self.resource;
-        Ok(match self.action {
+        let mut ignored = Vec::new();
+        let command = match self.action {
             Action::Add => {
-                let object = body::read(body, resource, fields)?;
+                let object = body::read(body, resource, fields, &mut ignored)?;
                 Command::Add(resource.add_from_json(with_path(object))?)
             }
             Action::Update => {
-                let object = body::read(body, resource, fields)?;
+                let object = body::read(body, resource, fields, &mut ignored)?;
                 Command::Update(resource.update_from_json(with_path(object))?)
             }
             action => {
-                let force = force.unwrap_or(action == Action::ForceRemove);
-                Command::remove(resource, name, &parents, force)?
+                let removal = match action {
+                    Action::ForceRemove => Removal::Force,
+                    _ => removal,
+                };
+                Command::remove(resource, name, &parents, removal)?
             }
-        })
+        };
+        Ok(Parsed::new(command, ignored))
     }
 
-    /// Whether the change removes a resource: then it can be forced.
+    /// Whether the change removes a resource.
     pub(super) fn removes(&self) -> bool {
         self.fields.is_none()
     }

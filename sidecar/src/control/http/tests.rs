@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::routes::{Leads, ROUTES};
 use super::{Change, find, openapi};
 use crate::control::arbitrary::{self, Statement};
-use crate::control::resources::{BodyField, Presence, Resource};
+use crate::control::resources::{BodyField, Presence, Removal, Resource};
 use crate::control::sentence::Action;
 use crate::control::values::Json;
 
@@ -62,12 +62,15 @@ proptest! {
         };
         match &route.leads {
             Leads::Change(change) => {
-                let force = change.removes().then_some(statement.action == Action::ForceRemove);
+                let removal = match statement.action {
+                    Action::ForceRemove => Removal::Force,
+                    _ => Removal::Unused,
+                };
                 let body = statement.json().to_string();
                 let command = change
-                    .command(&names, force, body.as_bytes())
+                    .command(&names, removal, body.as_bytes())
                     .map_err(|error| TestCaseError::fail(format!("{method} {path} {body}: {error:?}")))?;
-                prop_assert_eq!(command, statement.command(), "{} {} {}", method, path, body);
+                prop_assert_eq!(command.command, statement.command(), "{} {} {}", method, path, body);
             }
             _ => prop_assert_eq!(method, Method::GET),
         }
@@ -76,14 +79,14 @@ proptest! {
     #[test]
     fn odd_bodies_are_refused_without_a_panic(body in odd_body(), names in prop::collection::vec(".*", 2)) {
         for change in changes() {
-            let _ = change.command(&names, None, body.to_string().as_bytes());
+            let _ = change.command(&names, Removal::Unused, body.to_string().as_bytes());
         }
     }
 
     #[test]
     fn arbitrary_bytes_are_refused_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         for change in changes() {
-            let _ = change.command(&["x".to_owned(), "y".to_owned()], Some(true), &body);
+            let _ = change.command(&["x".to_owned(), "y".to_owned()], Removal::Cascade, &body);
         }
     }
 }
@@ -135,7 +138,7 @@ fn body(change: &Change, other: Option<(&str, Value)>) -> String {
 
 fn is_accepted(change: &Change, body: &str) -> bool {
     let names = ["a".to_owned(), "b".to_owned()];
-    change.command(&names, None, body.as_bytes()).is_ok()
+    change.command(&names, Removal::Unused, body.as_bytes()).is_ok()
 }
 
 #[test]
@@ -165,7 +168,7 @@ fn documented_bounds_are_those_that_are_checked() {
 fn documented_defaults_are_those_that_apply() {
     let names = ["a".to_owned(), "b".to_owned()];
     for change in changes() {
-        let command = |body: String| change.command(&names, None, body.as_bytes()).unwrap();
+        let command = |body: String| change.command(&names, Removal::Unused, body.as_bytes()).unwrap();
         for BodyField { field, presence, .. } in change.fields.iter().flatten() {
             if let Presence::Default(word) = presence {
                 let explicit = body(change, Some((field.name, field.json.value(word))));

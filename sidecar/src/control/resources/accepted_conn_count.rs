@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "connections accepted by a listener, or made to a server; read-only",
     within: COUNTED,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
 fn figure(totals: Totals) -> u64 {

@@ -64,26 +64,49 @@ impl Args {
         }
     }
 
-    fn take_flag(&mut self, flag: &str) -> bool {
+    /// Whether a flag is given.
+    pub(in crate::control) fn take_flag(&mut self, flag: &str) -> bool {
         let before = self.flags.len();
         self.flags.retain(|f| *f != flag);
         self.flags.len() < before
     }
 
-    /// The error for an update without any key; names the keys that it could change.
-    pub(super) fn changes_nothing(&self) -> CommandError {
-        let mut words = Vec::new();
-        for key in self.resource.spec().updatable() {
-            words.push(key.word);
-            words.extend(key.off);
+    /// Takes the keys of the original that set nothing here. Returns those that its caller is told of.
+    pub(in crate::control) fn take_foreign(
+        &mut self,
+        in_update: bool,
+    ) -> Result<Vec<&'static str>, CommandError> {
+        let mut ignored = Vec::new();
+        for foreign in self.resource.spec().foreign {
+            let at = self.keys.iter().position(|(key, _)| Some(*key) == foreign.word);
+            let Some(at) = at.filter(|_| foreign.in_update || !in_update) else {
+                continue;
+            };
+            let (key, value) = self.keys.remove(at);
+            if foreign.check(key, &value)? {
+                ignored.push(key);
+            }
         }
-        CommandError::invalid(
+        Ok(ignored)
+    }
+
+    /// Checks that an update has a key, if it has a choice of several. The error names them.
+    pub(in crate::control) fn check_change(&self) -> Result<(), CommandError> {
+        let updatable = self.resource.spec().updatable();
+        if !self.keys.is_empty() || !self.flags.is_empty() || updatable.clone().count() < 2 {
+            return Ok(());
+        }
+        let words: Vec<&str> = updatable
+            .flat_map(|key| [Some(key.word), key.off])
+            .flatten()
+            .collect();
+        Err(CommandError::invalid(
             self.resource.word(),
             format!(
                 "the update changes nothing; expected at least one of {}",
                 words.join(", ")
             ),
-        )
+        ))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "a server group in a set of server groups",
     within: &[&[Resource::ServerGroups]],
     keys: &[WEIGHT],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add server-group NAME to server-groups NAME [weight ..]`

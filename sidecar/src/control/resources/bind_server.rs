@@ -14,12 +14,12 @@ pub(super) const SPEC: Spec = Spec {
     help: "an address that a listener is bound to; read-only",
     within: IN_LISTENER,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
-pub(super) fn list(read: &Read<'_>, parents: &[Parent], _: bool) -> Result<Listing, CommandError> {
+pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let address = read.listener(parents)?.listener().local_addr();
-    Ok(Listing::Lines(vec![address.to_string()]))
+    Ok(Listing::counted(vec![address.to_string()], detail))
 }
 
 pub(super) fn api() -> Api {

@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "bytes from clients to instances; read-only",
     within: COUNTED,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
 fn figure(totals: Totals) -> u64 {

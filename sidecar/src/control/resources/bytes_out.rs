@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "bytes from instances to clients; read-only",
     within: COUNTED,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
 fn figure(totals: Totals) -> u64 {

@@ -11,8 +11,23 @@ use indexmap::IndexMap;
 use super::{Add, Id, Resource, Update};
 use crate::control::error::CommandError;
 
+/// Maximum number of users that the error for a resource in use names.
+const SHOWN_USERS: usize = 8;
+
 /// Maximum number of resources, attachments, servers and rules together.
 const MAX_RESOURCES: usize = 4096;
+
+/// What a removal does about the resources that use the removed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Refuses it, and names them.
+    Unused,
+    /// Refuses it, names them, and says how to remove them, too. The original leaves them running, so that the same word
+    /// must not end them here.
+    Force,
+    /// Removes them first.
+    Cascade,
+}
 
 /// The configuration: every resource by what identifies it, in the order in which they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,16 +87,16 @@ impl Config {
         Ok(())
     }
 
-    /// Removes a resource and those inside it. If others use it, that is refused, or with `force` its users are
-    /// removed before it. Returns what was removed, users first, without what was inside it.
-    pub(in crate::control) fn remove(&mut self, id: &Id, force: bool) -> Result<Vec<Add>, CommandError> {
+    /// Removes a resource and those inside it. If others use it, that is refused, or with [`Removal::Cascade`] its users
+    /// are removed before it. Returns what was removed, users first, without what was inside it.
+    pub(in crate::control) fn remove(&mut self, id: &Id, removal: Removal) -> Result<Vec<Add>, CommandError> {
         if let Some(owner) = id.owner() {
             self.require(&owner)?;
         }
         self.require(id)?;
         let users = self.users(id);
-        if let Some(user) = users.first().filter(|_| !force) {
-            return Err(in_use(id, user));
+        if !users.is_empty() && removal != Removal::Cascade {
+            return Err(in_use(id, &users, removal == Removal::Force));
         }
         let mut removed = Vec::new();
         for gone in users.iter().chain([id]) {
@@ -127,15 +142,28 @@ impl Config {
     }
 }
 
-fn in_use(id: &Id, user: &Id) -> CommandError {
-    let user = match user.owner() {
+/// The error for a resource that others use; with `says_how`, it says how to remove them, too.
+fn in_use(id: &Id, users: &[Id], says_how: bool) -> CommandError {
+    let mut named: Vec<String> = Vec::new();
+    for user in users {
         // An attachment is inside the set that uses the group.
-        Some(owner) => owner,
-        None => user.clone(),
-    };
+        let user = user.owner().unwrap_or_else(|| user.clone()).write("in");
+        if !named.contains(&user) {
+            named.push(user);
+        }
+    }
+    let (what, rest) = (id.write("from"), named.len().saturating_sub(SHOWN_USERS));
+    named.truncate(SHOWN_USERS);
+    if rest > 0 {
+        named.push(format!("{rest} more"));
+    }
     CommandError::InUse {
         name: id.name.clone(),
-        what: id.write("from"),
-        user: user.write("in"),
+        advice: match says_how {
+            true => format!("; `remove {what} cascade` (over HTTP ?cascade=true) removes them, too"),
+            false => String::new(),
+        },
+        what,
+        users: named.join(", "),
     }
 }

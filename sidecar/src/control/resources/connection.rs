@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listener::IN_LISTENER;
 use super::spec::Spec;
-use super::{Answer, Api, CHANNEL, Listing, Parent, Read};
+use super::{Answer, Api, CHANNEL, Listing, Parent, Read, Resource, server};
 use crate::control::error::CommandError;
 use crate::proxy::SessionView;
 
@@ -15,21 +14,48 @@ pub(super) const SPEC: Spec = Spec {
     word: "connection",
     short: Some("conn"),
     help: "one side of a session; read-only",
-    within: IN_LISTENER,
+    within: &[
+        &[Resource::TcpLb],
+        &[Resource::Socks5Server],
+        &[Resource::Server, Resource::ServerGroup],
+    ],
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
-/// The remote and the local address of each side.
-fn sides(session: &SessionView) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
-    let instance = session.instance.zip(session.instance_local);
-    std::iter::once((session.client, session.local)).chain(instance)
+/// The remote and the local address of a connection.
+type Ends = (SocketAddr, SocketAddr);
+
+/// A listener's connections to clients and to instances, or the connections of all listeners to a server.
+fn connections(read: &Read<'_>, parents: &[Parent]) -> Result<Vec<Ends>, CommandError> {
+    let [server, group] = parents else {
+        let sessions = read.listener(parents)?.listener().sessions();
+        let client = |session: &SessionView| (session.client, session.local);
+        let both = |session: &SessionView| std::iter::once(client(session)).chain(to_instance(session));
+        return Ok(sessions.iter().flat_map(both).collect());
+    };
+    let servers = server::servers(read, &group.name)?;
+    if !servers.iter().any(|known| known.name == server.name) {
+        return Err(CommandError::not_found(server.resource.word(), &server.name));
+    }
+    let listeners = read.running.all_listeners();
+    let sessions = listeners.iter().flat_map(|handle| handle.listener().sessions());
+    let is_to = |session: &SessionView| {
+        session.group.as_ref() == Some(&group.name) && session.server.as_ref() == Some(&server.name)
+    };
+    Ok(sessions
+        .filter(is_to)
+        .filter_map(|session| to_instance(&session))
+        .collect())
+}
+
+fn to_instance(session: &SessionView) -> Option<Ends> {
+    session.instance.zip(session.instance_local)
 }
 
 pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
-    let sessions = read.listener(parents)?.listener().sessions();
-    let sides = sessions.iter().flat_map(sides);
-    let lines = sides.map(|(remote, local)| format!("{remote}/{local}"));
+    let connections = connections(read, parents)?.into_iter();
+    let lines = connections.map(|(remote, local)| format!("{remote}/{local}"));
     Ok(Listing::counted(lines.collect(), detail))
 }
 
@@ -38,8 +64,8 @@ pub(super) fn api() -> Api {
         root: CHANNEL,
         last: "conn",
         answer: Answer::list(|read, parents| {
-            let sessions = read.listener(parents)?.listener().sessions();
-            let shown = sessions.iter().flat_map(sides).map(|(remote, local)| Connection {
+            let connections = connections(read, parents)?.into_iter();
+            let shown = connections.map(|(remote, local)| Connection {
                 remote: remote.to_string(),
                 local: local.to_string(),
             });

@@ -1,13 +1,15 @@
 //! Features of the original that this sidecar does not have: its threads, its buffers' sizes, its certificates.
 //!
-//! The original's clients read these from every answer, so answers contain the original's defaults. They cannot be
-//! set: a body that names one is refused with the reason.
+//! The original's clients read these from every answer, so answers contain the original's defaults. Commands and bodies
+//! may name them, as the original's saved configuration does: what only says how its threads and buffers are has no
+//! effect, and any other value than what is done here is refused with the reason.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use super::spec::Unsupported;
+use super::spec::{Accepted, ForeignKey};
+use crate::control::error::CommandError;
 
 /// The size of a connection's buffers in the original, in bytes. Nothing here has that size.
 pub(super) const BUFFER_SIZE: u32 = 16_384;
@@ -18,11 +20,9 @@ pub(super) const ACCEPTOR: &str = "(acceptor-elg)";
 /// The thread group that the original relays on.
 pub(super) const WORKER: &str = "(worker-elg)";
 
-/// Why the original's threads cannot be chosen.
-const NO_THREADS: &str = "the number of threads is set by --workers at start";
-/// Why the original's buffers cannot be sized.
-const NO_SIZES: &str = "buffers have the size that serves best";
-const NOT_HERE: &str = "not here: it is answered and cannot be set";
+const GROUP: &str = "event-loop-group";
+const LOOP: &str = "event-loop";
+const NO_EFFECT: &str = "for the original's clients; accepted without effect";
 
 /// A group of the original's threads; always the same.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,40 +69,106 @@ pub(super) fn worker() -> EventLoopGroup {
     threads(WORKER, &["(worker-el0)", "(worker-el1)"])
 }
 
-/// The fields of a server group that cannot be set.
-pub(super) const CHECK_FIELDS: &[Unsupported] = &[Unsupported {
-    name: "eventLoopGroup",
+/// The resource of the original's threads that a word names.
+fn thread_resource(word: &str) -> Option<&'static str> {
+    match word {
+        GROUP | "elg" => Some(GROUP),
+        LOOP | "el" => Some(LOOP),
+        _ => None,
+    }
+}
+
+/// The resource of a command that makes or removes the original's threads: `event-loop-group NAME`, or `event-loop NAME to
+/// event-loop-group NAME`. `words` follow the action. `None` if it is about another resource, or does not fit.
+pub(in crate::control) fn threads_changed(words: &[&str], prepositions: &[&str]) -> Option<&'static str> {
+    let (word, rest) = words.split_first()?;
+    match (thread_resource(word)?, rest) {
+        (GROUP, [_name, ..]) => Some(GROUP),
+        (_, [_name, preposition, group, _, ..]) => {
+            let fits = prepositions.contains(preposition) && thread_resource(group) == Some(GROUP);
+            fits.then_some(LOOP)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a word is about the original's threads.
+pub(in crate::control) fn is_about_threads(word: &str) -> bool {
+    thread_resource(word).is_some() || [ACCEPTORS.word, ACCEPTORS.short].contains(&Some(word))
+}
+
+/// The error for a word about the original's threads, where it is not accepted.
+pub(in crate::control) fn no_threads(word: &str) -> CommandError {
+    CommandError::invalid(
+        word,
+        format!("{word} does not exist here: the number of threads is set by --workers at start"),
+    )
+}
+
+const fn ignored(
+    word: &'static str,
+    short: Option<&'static str>,
+    field: &'static str,
+    in_update: bool,
+) -> ForeignKey {
+    ForeignKey {
+        word: Some(word),
+        short,
+        field: Some(field),
+        help: NO_EFFECT,
+        accepted: Accepted::Any,
+        in_update,
+    }
+}
+
+/// What the original says about a server group's threads.
+pub(super) const CHECK_KEYS: &[ForeignKey] = &[ForeignKey {
     // The original's own text, which its error messages show.
     help: "choose a event-loop-group for the server group. health check operations will be performed on the event loop \
            group",
-    reason: NO_THREADS,
-    in_update: true,
+    ..ignored(GROUP, Some("elg"), "eventLoopGroup", true)
 }];
 
-/// The fields of a listener that cannot be set.
-pub(super) const LISTENER_FIELDS: &[Unsupported] = &[
-    Unsupported {
-        name: "acceptorLoopGroup",
-        help: NOT_HERE,
-        reason: NO_THREADS,
+const ACCEPTORS: ForeignKey = ignored("acceptor-elg", Some("aelg"), "acceptorLoopGroup", false);
+const WORKERS: ForeignKey = ignored(GROUP, Some("elg"), "workerLoopGroup", false);
+const IN_BUFFER: ForeignKey = ignored("in-buffer-size", None, "inBufferSize", true);
+const OUT_BUFFER: ForeignKey = ignored("out-buffer-size", None, "outBufferSize", true);
+const TIMEOUT: ForeignKey = ForeignKey {
+    word: Some("timeout"),
+    short: None,
+    field: None,
+    help: "time without a byte before a connection is reset, in milliseconds",
+    accepted: Accepted::Only(
+        "900000",
+        "a connection without a byte in either direction is reset after 900000 milliseconds",
+    ),
+    in_update: true,
+};
+
+/// What the original says about a SOCKS5 server's threads and buffers.
+pub(super) const SOCKS5_KEYS: &[ForeignKey] = &[ACCEPTORS, WORKERS, IN_BUFFER, OUT_BUFFER, TIMEOUT];
+
+/// What the original says about a load balancer's threads, buffers and protocols.
+pub(super) const TCP_LB_KEYS: &[ForeignKey] = &[
+    ACCEPTORS,
+    WORKERS,
+    IN_BUFFER,
+    OUT_BUFFER,
+    TIMEOUT,
+    ForeignKey {
+        word: Some("protocol"),
+        short: None,
+        field: Some("protocol"),
+        help: "the protocol of its connections: tcp",
+        accepted: Accepted::Only("tcp", "connections are relayed as they are; expected tcp"),
         in_update: false,
     },
-    Unsupported {
-        name: "workerLoopGroup",
-        help: NOT_HERE,
-        reason: NO_THREADS,
-        in_update: false,
-    },
-    Unsupported {
-        name: "inBufferSize",
-        help: NOT_HERE,
-        reason: NO_SIZES,
-        in_update: true,
-    },
-    Unsupported {
-        name: "outBufferSize",
-        help: NOT_HERE,
-        reason: NO_SIZES,
+    ForeignKey {
+        word: Some("cert-key"),
+        short: Some("ck"),
+        field: Some("listOfCertKey"),
+        help: "certificates: none",
+        accepted: Accepted::Only("[]", "listeners have no TLS; leave it out"),
         in_update: true,
     },
 ];

@@ -24,7 +24,7 @@ pub(super) const SPEC: Spec = Spec {
             .field("defaultRule")
             .updatable(),
     ],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add security-group NAME default allow|deny`

@@ -1,6 +1,5 @@
 //! `security-group-rule`: one rule of a security group.
 
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -26,16 +25,16 @@ pub(super) const SPEC: Spec = Spec {
             .field("clientNetwork"),
         Key::required::<Protocol>("protocol", "TCP or UDP; no listener here is UDP"),
         Key::required::<PortRange>("port-range", "").fields(
-            Field::new::<NonZeroU16>(
+            Field::new::<u16>(
                 "serverPortMin",
                 "the first of the listeners' ports that the rule matches",
             )
             .sample(1),
-            Field::new::<NonZeroU16>("serverPortMax", "the last of them").sample(65535),
+            Field::new::<u16>("serverPortMax", "the last of them").sample(65535),
         ),
         Key::required::<Verdict>("default", "allow or deny").field("rule"),
     ],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add security-group-rule NAME to security-group NAME network .. protocol .. port-range .. default ..`
@@ -54,9 +53,9 @@ pub struct Add {
     #[serde(deserialize_with = "json")]
     pub(super) protocol: Protocol,
     #[serde(deserialize_with = "json")]
-    pub(super) server_port_min: NonZeroU16,
+    pub(super) server_port_min: u16,
     #[serde(deserialize_with = "json")]
-    pub(super) server_port_max: NonZeroU16,
+    pub(super) server_port_max: u16,
     #[serde(rename = "rule", deserialize_with = "json")]
     pub(super) verdict: Verdict,
 }
@@ -83,7 +82,7 @@ impl Add {
         Rule {
             network: self.client_network,
             protocol: self.protocol,
-            ports: (self.server_port_min.get(), self.server_port_max.get()),
+            ports: (self.server_port_min, self.server_port_max),
             verdict: self.verdict,
         }
     }

@@ -24,7 +24,7 @@ pub(super) const SPEC: Spec = Spec {
         Key::required::<SocketAddr>("address", "where the RESOURCE listens, as IP:PORT").short("addr"),
         WEIGHT,
     ],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add server NAME to server-group NAME address .. [weight ..]`

@@ -39,7 +39,7 @@ pub(super) const SPEC: Spec = Spec {
         // The original's own text, which its error messages show.
         Key::default::<Method>("method", "wrr", "load balancing method").updatable(),
     ],
-    unsupported: original::CHECK_FIELDS,
+    foreign: original::CHECK_KEYS,
 };
 
 /// `add server-group NAME timeout .. period .. up .. down .. [method ..]`
@@ -128,25 +128,14 @@ impl Configured for Add {
 
 impl Update {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
-        let update = Self {
+        Ok(Self {
             name: args.name()?,
             timeout: args.optional("timeout")?,
             period: args.optional("period")?,
             up: args.optional("up")?,
             down: args.optional("down")?,
             method: args.optional("method")?,
-        };
-        match &update {
-            Self {
-                timeout: None,
-                period: None,
-                up: None,
-                down: None,
-                method: None,
-                ..
-            } => Err(args.changes_nothing()),
-            _ => Ok(update),
-        }
+        })
     }
 }
 

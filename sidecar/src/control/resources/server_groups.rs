@@ -20,7 +20,7 @@ pub(super) const SPEC: Spec = Spec {
     help: "an ordered, weighted set of server groups, the backend of listeners",
     within: TOP,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add server-groups NAME`

@@ -14,10 +14,10 @@ use crate::proxy::SessionView;
 pub(super) const SPEC: Spec = Spec {
     word: "session",
     short: Some("sess"),
-    help: "a client's connection and the one to its instance; can be removed by force",
+    help: "a client's connection and the one to its instance; can be aborted with force-remove",
     within: IN_LISTENER,
     keys: &[],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `CLIENT->INSTANCE`; before it has an instance, nothing follows the arrow.

@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
         .short("sg")
         .field("handledGroup"),
     ],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add smart-group-delegate NAME service .. zone .. server-group ..`

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::api::Status;
@@ -16,7 +16,7 @@ use crate::balance::service::{Instance, Offer, ServiceId};
 use crate::control::error::CommandError;
 use crate::control::registration::{Registration, place};
 use crate::control::running::{ListenerHandle, Running};
-use crate::control::values::{Weight, json, optional_json};
+use crate::control::values::{Weight, json};
 use crate::interface::{Addresses, IpType};
 
 /// Maximum number of local instances: other nodes do not accept more from one node.
@@ -33,9 +33,9 @@ pub(super) const SPEC: Spec = Spec {
         Key::required::<String>("nic", "the network interface that the instance listens on"),
         Key::default::<IpType>("ip-type", "v4", "which of the interface's addresses: v4 or v6")
             .field("ipType"),
-        Key::optional::<NonZeroU16>(
+        Key::optional::<u16>(
             "port",
-            "the port that the instance listens on; by default a free one from 10000 to 29999 is chosen",
+            "the port that the instance listens on; by default, and for 0, a free one from 10000 to 29999 is chosen",
         )
         .field("exposedPort"),
         Key {
@@ -43,7 +43,7 @@ pub(super) const SPEC: Spec = Spec {
             ..super::spec::WEIGHT
         },
     ],
-    unsupported: &[],
+    foreign: &[],
 };
 
 /// `add smart-node-delegate NAME service .. zone .. nic .. [ip-type ..] [port ..] [weight ..]`
@@ -60,7 +60,8 @@ pub struct Add {
     pub(super) nic: String,
     #[serde(default, deserialize_with = "json")]
     pub(super) ip_type: IpType,
-    #[serde(default, rename = "exposedPort", deserialize_with = "optional_json")]
+    /// `None` until one is chosen.
+    #[serde(default, rename = "exposedPort", deserialize_with = "json_port")]
     pub(super) port: Option<NonZeroU16>,
     #[serde(default, deserialize_with = "json")]
     pub(super) weight: Weight,
@@ -76,17 +77,14 @@ impl Add {
             zone: args.required("zone")?,
             nic: args.required("nic")?,
             ip_type: args.optional("ip-type")?.unwrap_or_default(),
-            port: args.optional("port")?,
+            port: args.optional("port")?.and_then(NonZeroU16::new),
             weight: args.optional("weight")?.unwrap_or_default(),
         })
     }
+}
 
-    /// Whether the other offers the same instance.
-    fn is_same_instance(&self, other: &Self) -> bool {
-        self.port.is_some()
-            && (&self.service, &self.zone, &self.nic, self.ip_type, self.port)
-                == (&other.service, &other.zone, &other.nic, other.ip_type, other.port)
-    }
+fn json_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU16>, D::Error> {
+    json(deserializer).map(NonZeroU16::new)
 }
 
 impl Configured for Add {
@@ -99,16 +97,7 @@ impl Configured for Add {
             let message = format!("there are {MAX_REGISTRATIONS} smart-node-delegates already, the limit");
             return Err(CommandError::refused(&self.name, message));
         }
-        let mut others = all(config).filter(|other| other.name != self.name);
-        match others.find(|other| self.is_same_instance(other)) {
-            Some(Self { name: other, .. }) => Err(CommandError::invalid(
-                &self.name,
-                format!(
-                    "smart-node-delegate {other} offers the same service, zone, address and port already"
-                ),
-            )),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn settle(&mut self, running: &Running, addresses: &Addresses) -> Result<(), CommandError> {
@@ -124,7 +113,7 @@ impl Configured for Add {
             .key("zone", &self.zone)
             .key("nic", &self.nic)
             .unless_default("ip-type", &self.ip_type)
-            .optional("port", self.port.as_ref())
+            .optional("port", self.port.map(NonZeroU16::get).as_ref())
             .unless_default("weight", &self.weight);
     }
 
@@ -140,8 +129,14 @@ impl Configured for Add {
                 weight: self.weight.0,
             },
         };
+        if let Some(other) = at.offers.announcing(&offer) {
+            let message = format!(
+                "smart-node-delegate {other} offers the same service, zone, address and port already"
+            );
+            return Err(CommandError::invalid(&self.name, message));
+        }
         let interface = at.addresses.follow(&self.nic, self.ip_type);
-        let registration = Registration::start(offer, interface, at.offers.clone());
+        let registration = Registration::start(offer, interface, at.offers.of(&self.name));
         at.running.registrations.insert(self.name.clone(), registration);
         Ok(())
     }

@@ -38,7 +38,7 @@ pub(super) const SPEC: Spec = Spec {
         .field("allowNonBackend")
         .updatable(),
     ],
-    unsupported: original::LISTENER_FIELDS,
+    foreign: original::SOCKS5_KEYS,
 };
 
 /// `add socks5-server NAME address .. server-groups .. [security-group ..] [allow-non-backend]`
@@ -146,21 +146,12 @@ impl Configured for Add {
 
 impl Update {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
-        let update = Self {
+        Ok(Self {
             name: args.name()?,
             server_groups: args.optional("server-groups")?,
             security_group: args.optional("security-group")?,
             allow_non_backend: args.flag(ALLOW, DENY)?,
-        };
-        match &update {
-            Self {
-                server_groups: None,
-                security_group: None,
-                allow_non_backend: None,
-                ..
-            } => Err(args.changes_nothing()),
-            _ => Ok(update),
-        }
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 //! API document, `--help` and the reference in docs/commands.md go by it.
 
 use super::Resource;
-use crate::control::values::{Json, Value};
+use crate::control::error::CommandError;
+use crate::control::values::{Json, Value, shortened};
 
 /// The specification of a resource.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Spec {
     /// The parents that it can be in, each given from the nearest to the outermost.
     pub(super) within: &'static [&'static [Resource]],
     pub(in crate::control) keys: &'static [Key],
-    pub(super) unsupported: &'static [Unsupported],
+    pub(in crate::control) foreign: &'static [ForeignKey],
 }
 
 /// For [`Spec::within`]: the resource is in no other.
@@ -54,15 +55,45 @@ pub(in crate::control) struct Field {
     pub(in crate::control) sample: Option<u32>,
 }
 
-/// A field of the original that this sidecar refuses.
+/// A key of the original that sets nothing here.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::control) struct Unsupported {
-    pub(in crate::control) name: &'static str,
+pub(in crate::control) struct ForeignKey {
+    /// Its word in commands, if they have it.
+    pub(in crate::control) word: Option<&'static str>,
+    pub(in crate::control) short: Option<&'static str>,
+    /// Its name in JSON bodies, if they have it.
+    pub(in crate::control) field: Option<&'static str>,
     pub(in crate::control) help: &'static str,
-    /// Why it is refused.
-    pub(in crate::control) reason: &'static str,
-    /// Whether bodies that update the resource may name it, too.
+    pub(in crate::control) accepted: Accepted,
+    /// Whether updates of the resource may name it, too.
     pub(in crate::control) in_update: bool,
+}
+
+/// The values with which a [`ForeignKey`] is accepted.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) enum Accepted {
+    /// All: it has no effect here, which its caller is told.
+    Any,
+    /// This one, which says what is done here; others are refused with the reason.
+    Only(&'static str, &'static str),
+}
+
+impl ForeignKey {
+    /// Checks a value that was given under this name. Returns whether its caller is to be told that it has no effect.
+    ///
+    /// # Errors
+    /// When the value asks for what is not done here.
+    pub(in crate::control) fn check(&self, name: &str, value: &str) -> Result<bool, CommandError> {
+        match self.accepted {
+            Accepted::Any => Ok(true),
+            Accepted::Only(accepted, _) if value == accepted => Ok(false),
+            Accepted::Only(_, reason) => {
+                let found = shortened(value);
+                let message = format!("{name} {found} is not possible here: {reason}");
+                Err(CommandError::invalid(value, message))
+            }
+        }
+    }
 }
 
 impl Field {
@@ -187,8 +218,8 @@ pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
 pub(in crate::control) struct BodyField {
     pub(in crate::control) field: Field,
     pub(in crate::control) presence: Presence,
-    /// Why it is refused, if it is.
-    pub(in crate::control) unsupported: Option<&'static str>,
+    /// The key of the original that it belongs to, if it sets nothing here.
+    pub(in crate::control) foreign: Option<&'static ForeignKey>,
 }
 
 impl Spec {
@@ -202,8 +233,8 @@ impl Spec {
             .keys
             .iter()
             .flat_map(|key| key.json().map(|field| supported(*field, key.presence)));
-        let unsupported = self.unsupported.iter().map(refused);
-        std::iter::once(name).chain(keys).chain(unsupported).collect()
+        let foreign = self.foreign.iter().filter_map(foreign_field);
+        std::iter::once(name).chain(keys).chain(foreign).collect()
     }
 
     /// The fields of a body that updates such a resource; none if it cannot be updated. A single field is required.
@@ -217,12 +248,12 @@ impl Spec {
         let keys = keys
             .into_iter()
             .flat_map(|key| key.json().map(|field| supported(*field, presence)));
-        let unsupported = self.unsupported.iter().filter(|u| u.in_update).map(refused);
-        keys.chain(unsupported).collect()
+        let foreign = self.foreign.iter().filter(|foreign| foreign.in_update);
+        keys.chain(foreign.filter_map(foreign_field)).collect()
     }
 
     /// The keys that can be updated.
-    pub(in crate::control) fn updatable(&self) -> impl Iterator<Item = &Key> {
+    pub(in crate::control) fn updatable(&self) -> impl Iterator<Item = &'static Key> + Clone + use<> {
         self.keys.iter().filter(|key| key.updatable)
     }
 }
@@ -231,14 +262,14 @@ fn supported(field: Field, presence: Presence) -> BodyField {
     BodyField {
         field,
         presence,
-        unsupported: None,
+        foreign: None,
     }
 }
 
-fn refused(unsupported: &Unsupported) -> BodyField {
-    BodyField {
-        field: Field::new::<String>(unsupported.name, unsupported.help),
+fn foreign_field(foreign: &'static ForeignKey) -> Option<BodyField> {
+    Some(BodyField {
+        field: Field::new::<String>(foreign.field?, foreign.help),
         presence: Presence::Optional,
-        unsupported: Some(unsupported.reason),
-    }
+        foreign: Some(foreign),
+    })
 }

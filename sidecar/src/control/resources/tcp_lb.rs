@@ -28,7 +28,7 @@ pub(super) const SPEC: Spec = Spec {
         listener::SERVER_GROUPS,
         listener::SECURITY_GROUP,
     ],
-    unsupported: original::LISTENER_FIELDS,
+    foreign: original::TCP_LB_KEYS,
 };
 
 /// `add tcp-lb NAME address .. server-groups .. [security-group ..]`
@@ -125,19 +125,11 @@ impl Configured for Add {
 
 impl Update {
     pub(super) fn parse(args: &mut Args) -> Result<Self, CommandError> {
-        let update = Self {
+        Ok(Self {
             name: args.name()?,
             server_groups: args.optional("server-groups")?,
             security_group: args.optional("security-group")?,
-        };
-        match &update {
-            Self {
-                server_groups: None,
-                security_group: None,
-                ..
-            } => Err(args.changes_nothing()),
-            _ => Ok(update),
-        }
+        })
     }
 }
 

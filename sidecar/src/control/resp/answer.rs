@@ -28,8 +28,10 @@ impl Version {
 pub enum Answer {
     /// A word or two, such as `OK`.
     Simple(&'static str),
-    /// A code for programs, and a message for people.
+    /// An error that redis has, too: a code by which its clients know it, and a message for people.
     Error(&'static str, String),
+    /// An error of a command: a message alone, as the original sends it.
+    Refused(String),
     /// A number.
     Integer(i64),
     /// Any bytes.
@@ -46,7 +48,7 @@ impl Answer {
     /// The command succeeded.
     pub const OK: Self = Self::Simple("OK");
 
-    /// An error without a code of its own.
+    /// An error of redis without a code of its own.
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
         Self::Error("ERR", text.into())
@@ -63,6 +65,7 @@ impl Answer {
         match self {
             Self::Simple(text) => line(b'+', text, to),
             Self::Error(code, text) => line(b'-', &format!("{code} {}", one_line(text)), to),
+            Self::Refused(text) => line(b'-', &one_line(text), to),
             Self::Integer(number) => line(b':', &number.to_string(), to),
             Self::Bulk(bytes) => {
                 line(b'$', &bytes.len().to_string(), to);

@@ -18,7 +18,7 @@ use super::limits::Limits;
 use super::request::{self, MAX_REQUEST, ProtocolError};
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
-use crate::control::{Command, Controller, Reply};
+use crate::control::{Controller, Parsed, Reply};
 use crate::lingering_close::lingering_close;
 
 /// Size of a read, in bytes.
@@ -73,13 +73,14 @@ impl Shared {
         }
     }
 
-    async fn execute(&self, command: Command) -> Answer {
+    async fn execute(&self, Parsed { command, remarks }: Parsed) -> Answer {
+        remarks.log("RESP controller");
         match self.controller.execute(command).await {
             Ok(Reply::Done) => Answer::OK,
             Ok(Reply::Unsaved(error)) => Answer::Error("UNSAVED", error.of_a_change()),
             Ok(Reply::Lines(lines)) => Answer::Array(lines.into_iter().map(Answer::text).collect()),
             Ok(Reply::Count(count)) => Answer::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
-            Err(error) => Answer::error(error.to_string()),
+            Err(error) => Answer::Refused(error.to_string()),
         }
     }
 
@@ -213,8 +214,8 @@ impl Connection {
                 end = Some(End::Closed);
                 answer
             }
-            Step::Execute(command) => {
-                let answer = self.shared.execute(command).await;
+            Step::Execute(parsed) => {
+                let answer = self.shared.execute(parsed).await;
                 // A pipeline may hold many commands, and discovery runs on the same thread.
                 tokio::task::yield_now().await;
                 answer

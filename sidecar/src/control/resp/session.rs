@@ -7,7 +7,7 @@ mod about;
 mod tests;
 
 use super::answer::{Answer, Version};
-use crate::control::Command;
+use crate::control::{Command, Parsed};
 
 /// A connection's state.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) enum Step {
     /// Send the answer and close the connection.
     Close(Answer),
     /// Execute the command; its outcome is the answer.
-    Execute(Command),
+    Execute(Parsed),
     /// Check the password, and pass the outcome to [`Session::logged_in`].
     Login(Login),
 }
@@ -96,6 +96,8 @@ impl Session {
                 *self = Self::new(self.id, self.has_password);
                 Answer::Simple("RESET")
             }
+            ("man" | "help", arguments) => about::manual(arguments),
+            ("version", []) => Answer::text(env!("CARGO_PKG_VERSION")),
             _ => return command(&words),
         };
         Step::Answer(answer)
@@ -216,11 +218,11 @@ impl Session {
 fn command(words: &[&[u8]]) -> Step {
     let words: Result<Vec<&str>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
     let Ok(words) = words else {
-        return Step::Answer(Answer::error("a command is written in UTF-8"));
+        return Step::Answer(Answer::Refused("a command is written in UTF-8".to_owned()));
     };
-    match Command::from_words(&words) {
-        Ok(command) => Step::Execute(command),
-        Err(error) => Step::Answer(Answer::error(error.to_string())),
+    match Command::parse(&words) {
+        Ok(parsed) => Step::Execute(parsed),
+        Err(error) => Step::Answer(Answer::Refused(error.to_string())),
     }
 }
 

@@ -156,11 +156,11 @@ async fn removal(sidecar: &Sidecar, lb: &str, socks5: &str) {
 
     sidecar.change(
         "DELETE",
-        &format!("/module/server-group/{SERVICE}?force=true"),
+        &format!("/module/server-group/{SERVICE}?cascade=true"),
         &Value::Null,
     );
     assert_eq!(by_socks5(socks5), None, "the group is gone");
-    sidecar.change("DELETE", "/module/server-groups/sgs0?force=true", &Value::Null);
+    sidecar.change("DELETE", "/module/server-groups/sgs0?cascade=true", &Value::Null);
     assert_eq!(
         sidecar.read("/module/socks5-server"),
         json!([]),

@@ -137,7 +137,7 @@ async fn every_documented_request_works_and_others_are_refused() {
     }
     for operation in operations(&document, "DELETE").iter().rev() {
         let path = operation.filled("");
-        let (status, answer) = api.ask("DELETE", &format!("{path}?force=true"), "").await;
+        let (status, answer) = api.ask("DELETE", &format!("{path}?cascade=true"), "").await;
         match operation.path.ends_with("{session}") {
             true => {
                 assert_eq!(status, 400, "there is no session: {answer}");

@@ -21,7 +21,7 @@ async fn a_removal_completes_after_its_caller_disconnects() {
         api.run(&add).await;
     }
     let listeners = api.controller.listeners();
-    let removal = "force-remove server-groups s".parse().expect("a command");
+    let removal = "remove server-groups s cascade".parse().expect("a command");
     // Polled once, then dropped at its first await.
     tokio::select! {
         biased;

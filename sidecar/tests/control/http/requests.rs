@@ -15,7 +15,7 @@ const FRONTEND: &str = "
     add socks5-server socks0 address 127.0.0.1:0 server-groups sgs0
 ";
 
-async fn frontend() -> Api {
+pub(super) async fn frontend() -> Api {
     let api = Api::open().await;
     api.run(FRONTEND).await;
     api
@@ -91,12 +91,6 @@ async fn an_error_names_the_field() {
         ),
         (
             "PUT",
-            "server-group/sg0",
-            json!({"eventLoopGroup": "x"}),
-            "eventLoopGroup does not exist here: the number of threads is set by --workers",
-        ),
-        (
-            "PUT",
             "server-groups/sgs0/server-group/sg0",
             json!({}),
             r#"weight is required by this api, you may refer to: {\"weight\":10}"#,
@@ -128,8 +122,14 @@ async fn an_error_names_the_field() {
         (
             "POST",
             "tcp-lb",
-            lb("workerLoopGroup", json!("x")),
-            "workerLoopGroup does not exist here",
+            lb("protocol", json!("http")),
+            "protocol http is not possible here: connections are relayed as they are; expected tcp",
+        ),
+        (
+            "POST",
+            "tcp-lb",
+            lb("listOfCertKey", json!(["x"])),
+            r#"listOfCertKey [\"x\"] is not possible here: listeners have no TLS; leave it out"#,
         ),
         (
             "POST",
@@ -169,21 +169,9 @@ async fn an_error_names_the_field() {
         ),
         (
             "DELETE",
-            "tcp-lb/lb0?force=maybe",
+            "tcp-lb/lb0?cascade=maybe",
             json!(null),
-            r#"force \"maybe\" is not valid; expected true or false"#,
-        ),
-        (
-            "DELETE",
-            "tcp-lb/lb0?farce=true",
-            json!(null),
-            r#"query \"farce\" is not recognized"#,
-        ),
-        (
-            "GET",
-            "tcp-lb?force=true",
-            json!(null),
-            r#"query \"force\" is not recognized"#,
+            r#"cascade \"maybe\" is not valid; expected true or false"#,
         ),
     ] {
         let (status, answer) = api.ask(method, &module(path), &body.to_string()).await;
@@ -235,7 +223,7 @@ async fn reading_a_missing_resource_is_answered_with_404() {
     }
     for (method, path) in [
         ("GET", "/"),
-        ("GET", "/api/v1/module/server-groups/"),
+        ("GET", "/nope/?x=1"),
         ("GET", "/api/v1/module/event-loop-group"),
         ("GET", "/api/v1/module/tcp-lb/lb0/detail/more"),
         ("GET", "/api/v1/module/%ff"),
@@ -248,7 +236,7 @@ async fn reading_a_missing_resource_is_answered_with_404() {
 }
 
 #[tokio::test]
-async fn a_resource_in_use_is_removed_only_by_force() {
+async fn the_users_of_a_resource_are_removed_only_if_that_is_asked_for() {
     let api = frontend().await;
     let path = "/api/v1/module/server-groups/sgs0";
     let (status, answer) = api.ask("DELETE", path, "").await;
@@ -257,9 +245,16 @@ async fn a_resource_in_use_is_removed_only_by_force() {
         answer.contains("server-groups sgs0 is used by tcp-lb lb0"),
         "{answer}"
     );
-    assert_eq!(api.ask("DELETE", &format!("{path}?force=false"), "").await.0, 400);
+    for query in ["cascade=false", "force=true"] {
+        assert_eq!(
+            api.ask("DELETE", &format!("{path}?{query}"), "").await.0,
+            400,
+            "{query}"
+        );
+    }
+    assert_eq!(api.controller.listeners().len(), 2, "its users are left alone");
     assert_eq!(
-        api.ask("DELETE", &format!("{path}?force=true"), "").await,
+        api.ask("DELETE", &format!("{path}?cascade=true"), "").await,
         (204, String::new())
     );
     assert!(

@@ -127,6 +127,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     let leaf = prop_oneof![
         Just(Answer::OK),
         any::<String>().prop_map(Answer::error),
+        any::<String>().prop_map(Answer::Refused),
         any::<i64>().prop_map(Answer::Integer),
         vec(any::<u8>(), 0..50).prop_map(Answer::Bulk),
         Just(Answer::Null),
@@ -143,6 +144,7 @@ fn expected(answer: &Answer, version: Version) -> Value {
     let each = |answers: &[Answer]| answers.iter().map(|a| expected(a, version)).collect();
     match answer {
         Answer::Simple(text) => Value::Simple((*text).to_owned()),
+        Answer::Refused(text) => Value::Error(text.replace(['\r', '\n'], " ")),
         Answer::Error(code, text) => Value::Error(format!("{code} {}", text.replace(['\r', '\n'], " "))),
         Answer::Integer(number) => Value::Integer(*number),
         Answer::Bulk(bytes) => Value::Bulk(bytes.clone()),

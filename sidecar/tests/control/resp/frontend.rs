@@ -41,7 +41,7 @@ fn done(sidecar: &Sidecar, line: &str) {
 fn refused(sidecar: &Sidecar, line: &str, expected: &str) {
     let answer = run(sidecar, line);
     assert!(
-        answer.starts_with("ERR ") && answer.contains(expected),
+        !answer.starts_with("OK") && answer.contains(expected),
         "{line}: {answer}"
     );
 }
@@ -55,7 +55,7 @@ fn number(sidecar: &Sidecar, line: &str) -> u64 {
 }
 
 fn bound(sidecar: &Sidecar, listener: &str) -> SocketAddr {
-    let answer = run(sidecar, &format!("list bind-server in {listener}"));
+    let answer = run(sidecar, &format!("list-detail bind-server in {listener}"));
     answer
         .trim()
         .parse()

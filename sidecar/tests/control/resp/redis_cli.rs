@@ -32,12 +32,12 @@ fn each_call_executes_one_command() {
     }
     assert_eq!(
         sidecar.cli(&["add", "server-groups", "sgs0"]),
-        "ERR the resource already exists\n\n"
+        "the resource already exists\n\n"
     );
     let failed = redis_cli(sidecar.server, &["-e", "foo"], &[], "");
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        text(&failed).starts_with("ERR foo is not a valid action"),
+        text(&failed).starts_with("foo is not a valid action"),
         "{failed:?}"
     );
 }
@@ -57,10 +57,7 @@ fn a_session_executes_typed_lines() {
         [*done, *list, *docs, *selected, *echo],
         ["OK", "1) \"sgs0\"", "(empty array)", "OK", "\"a b\""]
     );
-    assert!(
-        error.starts_with("(error) ERR foo is not a valid action"),
-        "{error}"
-    );
+    assert!(error.starts_with("(error) foo is not a valid action"), "{error}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_resource_in_use_is_not_removed_and_its_user_is_named() {
         ),
         (
             "remove server-group sg0",
-            "server-group sg0 is used by server-groups sgs0",
+            "server-group sg0 is used by server-groups sgs0, smart-group-delegate d0",
         ),
         (
             "remove security-group secg0",
@@ -59,10 +59,45 @@ fn a_resource_in_use_is_not_removed_and_its_user_is_named() {
 }
 
 #[test]
-fn a_forced_removal_removes_the_users_first() {
+fn all_users_are_named_up_to_a_limit() {
+    let mut config = with(&["add server-groups sgs0"]);
+    for n in 0..9 {
+        let add = format!("add tcp-lb lb{n} address 127.0.0.1:{} server-groups sgs0", 80 + n);
+        run(&mut config, &add).unwrap();
+    }
+    let error = run(&mut config, "remove server-groups sgs0")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("server-groups sgs0 is used by tcp-lb lb0, tcp-lb lb1, "),
+        "{error}"
+    );
+    assert!(error.ends_with("tcp-lb lb7, 1 more"), "{error}");
+}
+
+/// The original leaves the users running, so that its word must not end them.
+#[test]
+fn a_forced_removal_spares_the_users() {
     let mut config = frontend();
-    assert_eq!(run(&mut config, "force-remove server-group sg0").unwrap(), 3);
-    assert_eq!(run(&mut config, "force-remove server-groups sgs0").unwrap(), 2);
+    let error = run(&mut config, "force-remove server-group sg0").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "server-group sg0 is used by server-groups sgs0, smart-group-delegate d0; `remove server-group sg0 cascade` \
+         (over HTTP ?cascade=true) removes them, too"
+    );
+    assert_eq!(config, frontend(), "nothing was changed");
+    assert_eq!(
+        run(&mut config, "force-remove tcp-lb lb0").unwrap(),
+        1,
+        "it is not used"
+    );
+}
+
+#[test]
+fn a_cascading_removal_removes_the_users_first() {
+    let mut config = frontend();
+    assert_eq!(run(&mut config, "remove server-group sg0 cascade").unwrap(), 3);
+    assert_eq!(run(&mut config, "remove server-groups sgs0 cascade").unwrap(), 2);
     assert_eq!(config, with(&["add security-group secg0 default allow"]));
 }
 

@@ -1,6 +1,7 @@
-//! What clients of redis ask about the server when they connect.
+//! What clients ask about the server: those of redis when they connect, and people about the commands.
 
 use super::{Answer, no_such};
+use crate::control::reference;
 
 /// The version of redis whose requests about connections are answered. Clients choose by it what they send.
 const REDIS_VERSION: &str = "7.2.0";
@@ -48,4 +49,18 @@ pub(super) fn info(wanted: &[&[u8]]) -> Answer {
         .map(|(name, lines)| format!("# {name}\r\n{lines}"))
         .collect();
     Answer::text(text.join("\r\n"))
+}
+
+/// `man`, `help`, `man ACTION|RESOURCE|KEY`, `man RESOURCE ACTION`: lines about the command language. redis-cli keeps
+/// `help` for itself.
+pub(super) fn manual(subject: &[&[u8]]) -> Answer {
+    let subject: Vec<_> = subject.iter().map(|word| String::from_utf8_lossy(word)).collect();
+    let words: Vec<&str> = subject.iter().map(AsRef::as_ref).collect();
+    match reference::manual(&words) {
+        Some(text) => Answer::Array(text.lines().map(Answer::text).collect()),
+        None => Answer::Refused(format!(
+            "no manual entry for {}; `man` alone lists actions, resources and keys",
+            words.join(" ")
+        )),
+    }
 }

@@ -1,7 +1,6 @@
 //! The meaning of each request, before and after authentication.
 
 use super::*;
-use crate::control::Resource;
 
 fn words(line: &str) -> Vec<Vec<u8>> {
     line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
@@ -17,6 +16,7 @@ fn answer(session: &mut Session, line: &str) -> Answer {
 fn error(session: &mut Session, line: &str) -> String {
     match answer(session, line) {
         Answer::Error(code, text) => format!("{code} {text}"),
+        Answer::Refused(text) => text,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -180,24 +180,43 @@ fn connection_commands_are_answered_as_by_redis() {
 #[test]
 fn any_other_request_is_a_command_of_the_command_language() {
     let mut session = open();
-    let Step::Execute(command) = session.step(&words("a sgs x")) else {
-        panic!("add server-groups x");
-    };
-    assert_eq!(command.to_string(), "add server-groups x");
-    assert!(matches!(
-        session.step(&words("L tl")),
-        Step::Execute(Command::List {
-            resource: Resource::TcpLb,
-            detail: true,
-            ..
-        })
-    ));
-    assert!(error(&mut session, "foo bar").starts_with("ERR foo is not a valid action"));
-    assert!(error(&mut session, "add event-loop x").contains("--workers"));
-    let Step::Answer(Answer::Error("ERR", text)) = session.step(&[b"add".to_vec(), vec![0xff]]) else {
+    for (line, expected) in [("a sgs x", "add server-groups x"), ("L tl", "list-detail tcp-lb")] {
+        let Step::Execute(parsed) = session.step(&words(line)) else {
+            panic!("{line}");
+        };
+        assert_eq!(parsed.command.to_string(), expected);
+    }
+    assert!(error(&mut session, "foo bar").starts_with("foo is not a valid action"));
+    assert!(error(&mut session, "list event-loop-group").contains("--workers"));
+    let Step::Answer(Answer::Refused(text)) = session.step(&[b"add".to_vec(), vec![0xff]]) else {
         panic!("not UTF-8");
     };
     assert!(text.contains("UTF-8"), "{text}");
+}
+
+#[test]
+fn people_can_ask_about_the_commands() {
+    let mut session = open();
+    let mut lines = |line: &str| match answer(&mut session, line) {
+        Answer::Array(lines) => lines,
+        other => panic!("{line}: {other:?}"),
+    };
+    let line = |text: &str| Answer::text(text);
+    for all in ["man", "help"] {
+        assert!(lines(all).contains(&line("    add server-groups NAME")), "{all}");
+    }
+    assert!(lines("man sgs").contains(&line("  add server-groups NAME")));
+    let update = "  update server NAME in server-group NAME weight WEIGHT";
+    assert!(lines("man server update").contains(&line(update)));
+    assert!(!lines("man server add").contains(&line(update)));
+    assert_eq!(lines("man up"), [line("up: a number of checks from 1 to 1000")]);
+    assert_eq!(lines("man add-to"), lines("man a"));
+    assert!(error(&mut session, "man nope").starts_with("no manual entry for nope"));
+    assert!(error(&mut session, "man up add").starts_with("no manual entry for up add"));
+    assert_eq!(
+        answer(&mut session, "version"),
+        Answer::text(env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
