@@ -15,6 +15,7 @@ use crate::balance::{CheckOutcome, Server, ServerGroup};
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
 use crate::limits::BUDGET;
+use crate::resolve::ResolveError;
 
 /// Maximum number of concurrent checks of one group.
 const MAX_CONCURRENT: usize = 64;
@@ -68,7 +69,12 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
         };
         let share = BUDGET.check().await;
         let started = Instant::now();
-        let check = check(server.address(), limit).await;
+        let check = match moved(&group, &server).await {
+            Ok(None) => check(server.address(), limit).await,
+            // A check of the new address begins at once.
+            Ok(Some(address)) => return group.readdress(&server, address),
+            Err(error) => Check::Made(CheckOutcome::Failed, Some(error.to_string())),
+        };
         drop((share, permit));
         match check {
             Check::Made(outcome, why) => report(&group, &server, outcome, why),
@@ -96,6 +102,16 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
             }
         }
     }
+}
+
+/// The address that the host name of a server leads to, if that is another than before. A server is up again only at an
+/// address that was resolved after it went down.
+async fn moved(group: &ServerGroup, server: &Server) -> Result<Option<SocketAddr>, ResolveError> {
+    let Some(host) = server.host().filter(|_| !group.is_up(server)) else {
+        return Ok(None);
+    };
+    let address = host.resolve().await?;
+    Ok(Some(address).filter(|address| *address != server.address()))
 }
 
 fn report(group: &ServerGroup, server: &Server, outcome: CheckOutcome, why: Option<String>) {

@@ -21,6 +21,7 @@ pub mod log;
 pub mod mesh;
 mod own_rejection;
 pub mod proxy;
+pub mod resolve;
 mod self_connect;
 mod serve;
 pub mod settings;

@@ -9,6 +9,7 @@ use super::counters::Totals;
 use super::health_check::{Checks, Health};
 use super::server::Server;
 use super::wrr;
+use crate::resolve::HostPort;
 
 /// The addresses that one connection has tried already. Allocates nothing while empty.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub struct ServerView {
     pub name: String,
     /// The address it listens on.
     pub address: SocketAddr,
+    /// The host name that the address was resolved from, if it was.
+    pub host: Option<HostPort>,
     /// Its share of connections relative to the group's other servers; at 0 it takes none.
     pub weight: u32,
     /// Whether it may take connections.
@@ -113,6 +116,7 @@ impl Endpoint {
         ServerView {
             name: self.server.name().to_owned(),
             address: self.server.address(),
+            host: self.server.host().cloned(),
             weight: self.weight,
             up: self.health.is_up(),
             learned: self.learned,

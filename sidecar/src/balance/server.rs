@@ -8,6 +8,7 @@ use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::counters::Counters;
 use super::down_signal::DownSignal;
 use super::health_check::{CheckCounters, Checks};
+use crate::resolve::HostPort;
 
 /// A server of a group. It outlives its removal from the group while there are connections to it.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Server {
     pub(super) id: u64,
     name: String,
     address: SocketAddr,
+    host: Option<HostPort>,
     counters: Counters,
     pub(super) connects: ConnectFailureCounters,
     pub(super) checks: CheckCounters,
@@ -28,12 +30,18 @@ impl Server {
             id,
             name,
             address,
+            host: None,
             counters: Counters::default(),
             connects: ConnectFailureCounters::default(),
             checks: CheckCounters::default(),
             recheck: Notify::new(),
             down_signal: DownSignal::default(),
         }
+    }
+
+    /// Its address was resolved from this host name.
+    pub(super) fn of_host(self, host: Option<HostPort>) -> Self {
+        Self { host, ..self }
     }
 
     /// Its identity within its group; never reused.
@@ -49,6 +57,11 @@ impl Server {
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The host name that its address was resolved from, if it was.
+    pub fn host(&self) -> Option<&HostPort> {
+        self.host.as_ref()
     }
 
     /// Connections to it and the bytes that they carried.

@@ -1,12 +1,11 @@
 //! Arbitrary commands for property tests, generated from the resources' specifications: as words, and as a JSON body.
 
-use std::net::SocketAddr;
-
 use ipnet::IpNet;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value as Body};
 
+use super::address::Address;
 use super::command::Command;
 use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
@@ -101,7 +100,9 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
                 .prop_map(|n| n.to_string())
                 .boxed(),
             Json::Bool => any::<bool>().prop_map(|b| b.to_string()).boxed(),
-            Json::Text if field.expected == SocketAddr::EXPECTED => address().boxed(),
+            Json::Text if field.expected == Address::EXPECTED => {
+                prop_oneof![4 => address(), 1 => Just("localhost:80".to_owned())].boxed()
+            }
             Json::Text if field.expected == IpNet::EXPECTED => network().boxed(),
             Json::Text if field.expected == SecurityGroupRef::EXPECTED => {
                 prop_oneof![name(), Just(ALLOW_ALL.to_owned())].boxed()

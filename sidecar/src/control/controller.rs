@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::address::Address;
 use super::autosave::{Autosave, SaveState};
 use super::command::Command;
 use super::error::CommandError;
@@ -106,12 +107,13 @@ impl Controller {
     }
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is free.
-    /// If the future is dropped after its first poll, the change is still made: only waiting remains then. The exception
-    /// is a listener at an IPv6 address in duplicate address detection: its end is waited for before the change.
+    /// If the future is dropped after its first poll, the change is still made: only waiting remains then. Exceptions are
+    /// a host name, which is resolved before the change, and a listener at an IPv6 address in duplicate address
+    /// detection, whose end is waited for before it.
     ///
     /// # Errors
     /// When the command does not fit the configuration, or the machine refuses it. Nothing is changed then.
-    pub async fn execute(&self, command: Command) -> Result<Reply, CommandError> {
+    pub async fn execute(&self, mut command: Command) -> Result<Reply, CommandError> {
         if let Command::List {
             resource,
             parents,
@@ -124,10 +126,13 @@ impl Controller {
                 Listing::Count(count) => Reply::Count(count),
             });
         }
-        if let Command::Add(add) = &command
-            && let Some(address) = add.inner().listens_on()
-        {
-            wait_until_unique(address).await;
+        if let Command::Add(add) = &mut command {
+            if let Some(address) = add.inner_mut().address() {
+                resolve(address).await?;
+            }
+            if let Some(address) = add.inner().listens_on() {
+                wait_until_unique(address).await;
+            }
         }
         let Changed { closed, revision } = self.change(command)?;
         for handle in closed {
@@ -242,4 +247,21 @@ impl Controller {
         // A panic under the lock is a bug of one command; the others can still be executed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Resolves an address, if it is a host name.
+async fn resolve(address: &mut Address) -> Result<(), CommandError> {
+    let Some(host) = address.host() else {
+        return Ok(());
+    };
+    match host.resolve().await {
+        Ok(found) => address.set_resolved(found),
+        Err(error) => {
+            return Err(CommandError::refused(
+                host.to_string(),
+                format!("address {host}: {error}"),
+            ));
+        }
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything about one resource is in its file under [`resources`]; the [`Controller`] executes commands.
 
+mod address;
 #[cfg(test)]
 mod arbitrary;
 pub mod autosave;
@@ -25,6 +26,7 @@ mod smart_group;
 mod suggestion;
 mod values;
 
+pub use address::Address;
 pub use command::Command;
 pub use controller::Controller;
 pub use error::CommandError;

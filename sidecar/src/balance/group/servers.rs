@@ -10,6 +10,7 @@ use crate::balance::error::ServerError;
 use crate::balance::health_check::Health;
 use crate::balance::server::Server;
 use crate::balance::wrr;
+use crate::resolve::HostPort;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -23,6 +24,20 @@ impl ServerGroup {
     /// # Errors
     /// When the name is taken.
     pub fn add(&self, name: &str, address: SocketAddr, weight: u32) -> Result<(), ServerError> {
+        self.add_host(name, address, None, weight)
+    }
+
+    /// Adds a configured server, whose address was resolved from a host name if there is one.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn add_host(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        host: Option<HostPort>,
+        weight: u32,
+    ) -> Result<(), ServerError> {
         let mut state = self.state();
         if state.endpoints.iter().any(|e| e.server.name() == name) {
             return Err(ServerError::Exists {
@@ -30,7 +45,7 @@ impl ServerGroup {
                 name: name.to_owned(),
             });
         }
-        let endpoint = state.new_endpoint(name.to_owned(), address, weight, Origin::Configured);
+        let endpoint = state.new_endpoint(name.to_owned(), address, host, weight, Origin::Configured);
         let index = state.configured_count();
         state.endpoints.insert(index, endpoint);
         drop(state);
@@ -65,6 +80,28 @@ impl ServerGroup {
         Ok(())
     }
 
+    /// Replaces a server by a new one at another address, to which its host name leads now. Its connections live on.
+    pub fn readdress(&self, server: &Server, address: SocketAddr) {
+        let mut state = self.state();
+        let known = |e: &Endpoint| e.server.id() == server.id();
+        let Some(index) = state.endpoints.iter().position(known) else {
+            return;
+        };
+        let (name, host) = (server.name().to_owned(), server.host().cloned());
+        let weight = state.endpoints[index].weight;
+        state.endpoints[index] = state.new_endpoint(name, address, host, weight, Origin::Configured);
+        wrr::restart(&mut state.endpoints);
+        drop(state);
+        self.membership.send_replace(());
+    }
+
+    /// Whether a server is up.
+    pub fn is_up(&self, server: &Server) -> bool {
+        let state = self.state();
+        let mut endpoints = state.endpoints.iter();
+        endpoints.any(|e| e.server.id() == server.id() && e.health.is_up())
+    }
+
     /// Replaces the servers learned from the mesh. A new one is up at once, because its own sidecar checks it; one with the
     /// same name and address as before keeps its health and counters. A name that is taken by a configured server or an
     /// earlier one of the list is skipped. Connections to servers that are gone live on.
@@ -97,7 +134,7 @@ impl ServerGroup {
             let key = (name, address);
             let endpoint = match old.remove(&key) {
                 Some(known) => Endpoint { weight, ..known },
-                None => state.new_endpoint(key.0, address, weight, Origin::Learned),
+                None => state.new_endpoint(key.0, address, None, weight, Origin::Learned),
             };
             state.endpoints.push(endpoint);
         }
@@ -135,11 +172,18 @@ impl State {
         self.endpoints.partition_point(|e| !e.learned)
     }
 
-    fn new_endpoint(&mut self, name: String, address: SocketAddr, weight: u32, origin: Origin) -> Endpoint {
+    fn new_endpoint(
+        &mut self,
+        name: String,
+        address: SocketAddr,
+        host: Option<HostPort>,
+        weight: u32,
+        origin: Origin,
+    ) -> Endpoint {
         let id = self.next_id;
         self.next_id += 1;
         Endpoint {
-            server: Arc::new(Server::new(id, name, address)),
+            server: Arc::new(Server::new(id, name, address).of_host(host)),
             weight,
             health: match origin {
                 Origin::Configured => Health::unchecked(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::args::{Args, Words};
 use super::{Add, Config, Id};
+use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::offers::Offers;
 use crate::control::running::{ListenerHandle, Running};
@@ -52,8 +53,13 @@ pub(in crate::control) trait Configured {
         Ok(())
     }
 
-    /// The address that it listens on, if it does.
+    /// The address that it listens on, if it does; `None` too while its host name is not resolved.
     fn listens_on(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Its address, if that may be a host name, which is resolved before anything else.
+    fn address(&mut self) -> Option<&mut Address> {
         None
     }
 

@@ -8,6 +8,7 @@ use super::server_groups::{self, ServerGroupsDetail};
 use super::spec::Key;
 use super::{Add, Apply, Config, Id, Parent, Read, Resource};
 use crate::balance::{ServerGroups, Totals};
+use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::SecurityGroupRef;
@@ -15,9 +16,9 @@ use crate::proxy::Refusals;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::bind;
 
-pub(super) const ADDRESS: Key = Key::required::<SocketAddr>(
+pub(super) const ADDRESS: Key = Key::required::<Address>(
     "address",
-    "where the RESOURCE listens, as IP:PORT; with port 0 on a free one",
+    "where the RESOURCE listens, as IP:PORT or HOST:PORT; with port 0 on a free one",
 )
 .short("addr");
 
@@ -98,7 +99,7 @@ impl Read<'_> {
 /// A listener as configured.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listener<'a> {
-    pub(super) address: SocketAddr,
+    pub(super) address: &'a Address,
     pub(super) server_groups: &'a str,
     pub(super) security_group: &'a SecurityGroupRef,
 }
@@ -114,7 +115,7 @@ impl Listener<'_> {
         let tcp_lbs = config.all(Resource::TcpLb);
         let taken = tcp_lbs
             .chain(config.all(Resource::Socks5Server))
-            .find(|other| address_of(other) == Some(address) && address.port() != 0);
+            .find(|other| address_of(other).is_some_and(|other| same(other, address)));
         match taken {
             Some(other) => Err(CommandError::invalid(
                 address.to_string(),
@@ -126,7 +127,7 @@ impl Listener<'_> {
 
     /// Binds it, and looks up the resources that it needs.
     pub(super) fn open(self, at: &Apply<'_>) -> Result<Opened, CommandError> {
-        let Self { address, .. } = self;
+        let address = self.address.resolved()?;
         let backends = at.running.backends(self.server_groups)?;
         let security_group = resolve(at, self.security_group)?;
         let activated = at.running.sockets.take(address);
@@ -164,7 +165,7 @@ pub(super) struct Opened {
     pub(super) security_group: Option<Arc<SecurityGroup>>,
 }
 
-pub(super) fn cannot_serve(address: SocketAddr, error: &std::io::Error) -> CommandError {
+pub(super) fn cannot_serve(address: &Address, error: &std::io::Error) -> CommandError {
     CommandError::refused(
         address.to_string(),
         format!("cannot serve address {address}: {error}"),
@@ -206,11 +207,19 @@ fn resolve(at: &Apply<'_>, group: &SecurityGroupRef) -> Result<Option<Arc<Securi
         .transpose()
 }
 
-fn address_of(add: &Add) -> Option<SocketAddr> {
+fn address_of(add: &Add) -> Option<&Address> {
     match add {
-        Add::TcpLb(lb) => Some(lb.address),
-        Add::Socks5Server(server) => Some(server.address),
+        Add::TcpLb(lb) => Some(&lb.address),
+        Add::Socks5Server(server) => Some(&server.address),
         _ => None,
+    }
+}
+
+/// Whether two listeners would be bound to the same address. Two at port 0 get ports of their own.
+fn same(one: &Address, other: &Address) -> bool {
+    match (one.ip(), other.ip()) {
+        (Some(one), Some(other)) => one == other && one.port() != 0,
+        _ => one == other && one.host().is_some_and(|host| host.port() != 0),
     }
 }
 

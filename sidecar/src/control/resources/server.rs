@@ -1,6 +1,5 @@
 //! `server`: one server of a group.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use super::args::{Args, Words};
 use super::spec::{Key, Spec, WEIGHT};
 use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource, parent_name, unfit};
 use crate::balance::ServerView;
+use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, Running};
 use crate::control::values::{Weight, json};
@@ -21,7 +21,8 @@ pub(super) const SPEC: Spec = Spec {
     help: "one server of a group",
     within: &[&[Resource::ServerGroup]],
     keys: &[
-        Key::required::<SocketAddr>("address", "where the RESOURCE listens, as IP:PORT").short("addr"),
+        Key::required::<Address>("address", "where the RESOURCE listens, as IP:PORT or HOST:PORT")
+            .short("addr"),
         WEIGHT,
     ],
     foreign: &[],
@@ -36,7 +37,7 @@ pub struct Add {
     #[serde(rename = "in")]
     pub(super) group: String,
     #[serde(deserialize_with = "json")]
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     #[serde(default, deserialize_with = "json")]
     pub(super) weight: Weight,
 }
@@ -76,8 +77,13 @@ impl Configured for Add {
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let group = at.running.group(&self.group)?;
-        let added = group.add(&self.name, self.address, self.weight.0);
+        let (address, host) = (self.address.resolved()?, self.address.host().cloned());
+        let added = group.add_host(&self.name, address, host, self.weight.0);
         added.map_err(|error| unfit(&self.name, &error))
+    }
+
+    fn address(&mut self) -> Option<&mut Address> {
+        Some(&mut self.address)
     }
 
     fn stop(&self, at: &mut Apply<'_>) -> Result<Option<Arc<ListenerHandle>>, CommandError> {
@@ -149,10 +155,17 @@ pub(super) fn servers(read: &Read<'_>, group: &str) -> Result<Vec<ServerView>, C
 pub(super) fn list(read: &Read<'_>, parents: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = servers(read, parent_name(parents))?.into_iter().map(|server| {
         let ServerView {
-            address, weight, up, ..
+            address,
+            host,
+            weight,
+            up,
+            ..
         } = server;
+        let host = host
+            .map(|host| format!("host {} ", host.host()))
+            .unwrap_or_default();
         let about = format!(
-            "connect-to {address} weight {weight} currently {}",
+            "{host}connect-to {address} weight {weight} currently {}",
             Status::word(up)
         );
         (server.name, about)
@@ -173,11 +186,11 @@ pub(super) fn api() -> Api {
 pub(super) struct Server {
     /// Its name within the group.
     name: String,
-    /// The address that it listens on.
+    /// The address that it listens on, as it was given.
     address: String,
     /// Its share of the group's connections.
     weight: u32,
-    /// Its IP address.
+    /// Its IP address; that of a host name may change while it is down.
     current_ip: String,
     /// Whether it takes connections.
     status: Status,
@@ -187,7 +200,9 @@ impl From<ServerView> for Server {
     fn from(view: ServerView) -> Self {
         Self {
             name: view.name,
-            address: view.address.to_string(),
+            address: view
+                .host
+                .map_or_else(|| view.address.to_string(), |host| host.to_string()),
             weight: view.weight,
             current_ip: view.address.ip().to_string(),
             status: view.up.into(),

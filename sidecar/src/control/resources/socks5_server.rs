@@ -1,6 +1,6 @@
 //! `socks5-server`: a listener that speaks SOCKS5.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::security_group::SecurityGroupDetail;
 use super::server_groups::ServerGroupsDetail;
 use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
+use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::{SecurityGroupRef, json, optional_json};
@@ -47,7 +48,7 @@ pub struct Add {
     #[serde(deserialize_with = "json")]
     pub(super) name: String,
     #[serde(deserialize_with = "json")]
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     #[serde(rename = "backend", deserialize_with = "json")]
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
@@ -82,7 +83,7 @@ impl Add {
 
     fn listener(&self) -> Listener<'_> {
         Listener {
-            address: self.address,
+            address: &self.address,
             server_groups: &self.server_groups,
             security_group: &self.security_group,
         }
@@ -107,7 +108,11 @@ impl Configured for Add {
     }
 
     fn listens_on(&self) -> Option<IpAddr> {
-        Some(self.address.ip())
+        self.address.host_ip()
+    }
+
+    fn address(&mut self) -> Option<&mut Address> {
+        Some(&mut self.address)
     }
 
     fn write(&self, words: &mut Words) {
@@ -131,7 +136,7 @@ impl Configured for Add {
         #[cfg(feature = "failpoints")]
         let allow = crate::failpoints::allow_non_backend(allow);
         let running = Running::start(socket, backends, allow, security_group, limits, workers)
-            .map_err(|error| listener::cannot_serve(self.address, &error))?;
+            .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         let handle = ListenerHandle::Socks5Server(running);
         at.running
             .listeners

@@ -1,6 +1,6 @@
 //! `tcp-lb`: a listener that balances TCP connections.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::security_group::SecurityGroupDetail;
 use super::server_groups::ServerGroupsDetail;
 use super::spec::{Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
+use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::{SecurityGroupRef, json, optional_json};
@@ -37,7 +38,7 @@ pub struct Add {
     #[serde(deserialize_with = "json")]
     pub(super) name: String,
     #[serde(deserialize_with = "json")]
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     #[serde(rename = "backend", deserialize_with = "json")]
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
@@ -67,7 +68,7 @@ impl Add {
 
     fn listener(&self) -> Listener<'_> {
         Listener {
-            address: self.address,
+            address: &self.address,
             server_groups: &self.server_groups,
             security_group: &self.security_group,
         }
@@ -92,7 +93,11 @@ impl Configured for Add {
     }
 
     fn listens_on(&self) -> Option<IpAddr> {
-        Some(self.address.ip())
+        self.address.host_ip()
+    }
+
+    fn address(&mut self) -> Option<&mut Address> {
+        Some(&mut self.address)
     }
 
     fn write(&self, words: &mut Words) {
@@ -110,7 +115,7 @@ impl Configured for Add {
         } = self.listener().open(at)?;
         let (limits, workers) = (at.running.limits, &at.running.workers);
         let running = Running::start(socket, backends, security_group, limits, workers)
-            .map_err(|error| listener::cannot_serve(self.address, &error))?;
+            .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         let handle = ListenerHandle::TcpLb(running);
         at.running
             .listeners

@@ -25,6 +25,7 @@ use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
 use crate::proxy::{Limits, Refusal};
+use crate::resolve::Resolver;
 
 /// A running SOCKS5 server. When dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Socks5Server {
 struct Service {
     backends: Backends,
     allow_non_backend: AtomicBool,
-    resolver: direct::Resolver,
+    resolver: Resolver,
     on_failure: OnFailure,
     /// Timeout for the handshake, and for sending the reply.
     handshake_timeout: Duration,
@@ -61,7 +62,7 @@ impl Socks5Server {
         let service = Arc::new(Service {
             backends: Backends::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
-            resolver: direct::Resolver::default(),
+            resolver: Resolver::default(),
             on_failure: limits.on_connect_failure,
             handshake_timeout: limits.handshake,
         });
@@ -211,7 +212,7 @@ impl Service {
         }
         let connected = match destination {
             Destination::Address(address) => direct::connect_to(*address).await,
-            Destination::Domain(name, port) => self.resolver.connect_to(name, *port).await,
+            Destination::Domain(name, port) => direct::connect_to_host(&self.resolver, name, *port).await,
         };
         Ok(connected?)
     }

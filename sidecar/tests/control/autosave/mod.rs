@@ -3,6 +3,7 @@
 
 mod disks;
 mod files;
+mod host_names;
 mod namespace;
 mod sidecar;
 

@@ -6,6 +6,7 @@ mod curl;
 mod document;
 mod hangup;
 mod headers;
+mod host_names;
 mod original;
 mod reference;
 mod requests;
