@@ -19,7 +19,7 @@ use crate::server;
 use crate::upstream::{self, Backend, Via};
 
 /// Additional time, during a stop, to write a response after its fetch.
-const WRITE_GRACE: Duration = Duration::from_secs(1);
+const WRITE_GRACE: Duration = Duration::from_millis(250);
 
 /// The frontend's configuration.
 #[derive(Debug, Clone)]

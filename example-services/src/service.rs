@@ -13,13 +13,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::name::Name;
-use crate::registration::{Registered, Registration, Sidecar};
+use crate::registration::{Registered, Registration, Sidecar, Withdrawn};
 use crate::server;
 
 /// Time for which an instance accepts connections after its deregistration, until it has reached all nodes.
 const LINGER: Duration = Duration::from_secs(2);
 /// Timeout for requests in flight after [`LINGER`].
-const GRACE: Duration = Duration::from_millis(2_500);
+const GRACE: Duration = Duration::from_millis(1_500);
 
 /// A service's configuration.
 #[derive(Debug, Clone)]
@@ -48,8 +48,9 @@ struct Identity {
     weight: Option<u32>,
 }
 
-/// Runs the service until `stop`. Then it deregisters (at most 1 s), accepts connections for 2 s more, and finishes
-/// requests in flight (at most 2.5 s): less than the 8 s that a sidecar gives its program by default.
+/// Runs the service until `stop`. Then it deregisters (at most 1 s), accepts connections for 2 s more unless its sidecar
+/// has withdrawn the instance before, and finishes requests in flight (at most 1.5 s): less than the 5 s that a sidecar
+/// gives its program by default.
 ///
 /// # Errors
 /// The sidecar does not answer or refuses the registration, or the port is in use.
@@ -106,8 +107,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     });
     let stopping = async {
         stop.cancelled().await;
-        deregister(&sidecar, &registration).await;
-        tokio::time::sleep(LINGER).await;
+        if deregister(&sidecar, &registration).await == Withdrawn::Now {
+            tokio::time::sleep(LINGER).await;
+        }
         close.cancel();
     };
     tokio::join!(serving, stopping);
@@ -116,10 +118,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
 }
 
 /// Deregisters. A failure is only logged, because the sidecar's health check notices the closed port.
-async fn deregister(sidecar: &Sidecar, registration: &Registration) {
-    if let Err(error) = sidecar.deregister(registration).await {
+async fn deregister(sidecar: &Sidecar, registration: &Registration) -> Withdrawn {
+    sidecar.deregister(registration).await.unwrap_or_else(|error| {
         tracing::warn!("cannot deregister: {:#}", anyhow::Error::from(error));
-    }
+        Withdrawn::Now
+    })
 }
 
 fn answer(identity: &Identity, method: &Method, path: &str) -> Response<Full<Bytes>> {

@@ -17,8 +17,9 @@ use tokio_socks::tcp::Socks5Stream;
 use crate::client;
 use crate::name::Name;
 
-/// Timeout for a fetch.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for a fetch: more than the 4 s that a sidecar takes for all its attempts to connect, and less than the 5 s that
+/// it gives its program to stop.
+pub const TIMEOUT: Duration = Duration::from_millis(4_500);
 /// The domain of the services: service NAME is requested as NAME.DOMAIN:PORT.
 const DOMAIN: &str = "my.service.com";
 const PORT: u16 = 80;

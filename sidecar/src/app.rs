@@ -47,6 +47,7 @@ pub struct Inherited {
 pub async fn run(settings: Settings, inherited: Inherited) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     let settings = Settings {
+        withdraw: failpoints::grace(settings.withdraw),
         program_grace: failpoints::grace(settings.program_grace),
         drain: failpoints::grace(settings.drain),
         ..settings
@@ -66,7 +67,7 @@ pub async fn run(settings: Settings, inherited: Inherited) -> anyhow::Result<Exi
         .await?;
     sidecar.phase.send_replace(Phase::Ready);
     tracing::info!("ready");
-    let code = sidecar.run(&mut supervisor, settings.program_grace).await;
+    let code = sidecar.run(&mut supervisor, &settings).await;
     sidecar.stop(settings.drain, &mut supervisor).await;
     Ok(ExitCode::from(code))
 }
@@ -192,7 +193,7 @@ impl Sidecar {
     }
 
     /// Runs until the program has ended or, without one, until the sidecar is asked to stop; returns the exit code.
-    async fn run(&self, supervisor: &mut Supervisor, grace: Duration) -> u8 {
+    async fn run(&self, supervisor: &mut Supervisor, settings: &Settings) -> u8 {
         let status = match supervisor.next().await {
             Event::Ended(status) => {
                 if status.success() {
@@ -205,11 +206,35 @@ impl Sidecar {
             Event::Stop(reason) | Event::Force(reason) => {
                 tracing::info!(by = %reason, "stopping");
                 self.phase.send_replace(Phase::Draining);
-                supervisor.finish(grace).await
+                let delay = if supervisor.has_program() {
+                    self.withdraw(settings.withdraw)
+                } else {
+                    Duration::ZERO
+                };
+                supervisor.finish(reason, delay, settings.program_grace).await
             }
         };
         self.phase.send_replace(Phase::Draining);
         status.map_or(0, supervise::exit_code)
+    }
+
+    /// Withdraws the program's instances from the mesh. Returns the time for which the program must serve on, because
+    /// other nodes may still connect to it.
+    fn withdraw(&self, delay: Duration) -> Duration {
+        if delay.is_zero() {
+            return delay;
+        }
+        match self.controller.withdraw() {
+            0 => Duration::ZERO,
+            instances => {
+                tracing::info!(
+                    instances,
+                    ?delay,
+                    "withdrawn from the mesh; the program is signalled after a delay"
+                );
+                delay
+            }
+        }
     }
 
     /// Drains connections, leaves the mesh, and stops. Each step has a timeout.

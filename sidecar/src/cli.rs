@@ -28,8 +28,9 @@ const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
 };
 
 const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own listeners are bound, forwards signals to it, and \
-                          exits with its code. The first of SIGTERM, SIGINT and SIGQUIT stops gracefully; SIGQUIT after \
-                          another of them stops at once.\n\nThe log goes to standard error; RUST_LOG \
+                          exits with its code. The first of SIGTERM, SIGINT and SIGQUIT stops gracefully: it is \
+                          forwarded once the program's instances are withdrawn from the mesh. SIGQUIT after another of \
+                          them stops at once.\n\nThe log goes to standard error; RUST_LOG \
                           sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
 
 /// The proxy that runs beside each service of the mesh
@@ -115,11 +116,15 @@ struct RunArgs {
     /// Format of the log
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Time from a signal until the program is killed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
+    /// Time for which the program serves on, when the sidecar stops, after its instances are withdrawn from the mesh and
+    /// before it gets the signal, in seconds; none without instances. 0 leaves the withdrawal to the program
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    withdraw: Duration,
+    /// Time from the signal to the program until it is killed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     program_grace: Duration,
     /// Time until open connections are aborted when the sidecar stops, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     drain: Duration,
     /// Stop as on SIGTERM when standard input ends; its content is discarded, and the program's own is empty
     #[arg(long)]
@@ -282,6 +287,7 @@ impl RunArgs {
             resp_controller: resp_controller.transpose()?,
             status: self.status,
             workers: self.workers.map_or(processors, usize::from),
+            withdraw: self.withdraw,
             program_grace: self.program_grace,
             drain: self.drain,
             end_with_stdin: self.end_with_stdin,

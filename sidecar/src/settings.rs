@@ -26,6 +26,7 @@ pub struct Settings {
     pub(crate) resp_controller: Option<ControllerAddress>,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) workers: usize,
+    pub(crate) withdraw: Duration,
     pub(crate) program_grace: Duration,
     pub(crate) drain: Duration,
     pub(crate) end_with_stdin: bool,

@@ -48,6 +48,15 @@ impl fmt::Display for Registration {
     }
 }
 
+/// When other nodes were told to no longer connect to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// With its deregistration, or that is unknown.
+    Now,
+    /// Before: the sidecar withdraws its program's instances before it signals the program.
+    Before,
+}
+
 /// A registration that the sidecar holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registered {

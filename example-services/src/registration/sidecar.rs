@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{Error, seconds};
-use super::{Registered, Registration, Token};
+use super::{Registered, Registration, Token, Withdrawn};
 use crate::client;
 
 const RESOURCE: &str = "/api/v1/module/smart-node-delegate";
@@ -33,6 +33,15 @@ struct Held {
     #[serde(rename = "exposedPort")]
     port: u16,
     weight: u32,
+    status: Status,
+}
+
+/// Whether an instance is announced to the mesh.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Status {
+    Up,
+    Down,
 }
 
 /// A sidecar's HTTP controller, given as a URL with an IP address, and the token for it, if it requires one.
@@ -135,7 +144,9 @@ impl Sidecar {
     pub async fn renew(&self, wanted: &Registration, port: u16) -> Result<(), Error> {
         match self.find(wanted).await? {
             Some(held) if held.weight == wanted.weight.unwrap_or(DEFAULT_WEIGHT) => return Ok(()),
-            Some(_) => self.deregister(wanted).await?,
+            Some(_) => {
+                self.deregister(wanted).await?;
+            }
             None => {}
         }
         let wanted = Registration {
@@ -149,8 +160,16 @@ impl Sidecar {
     ///
     /// # Errors
     /// The registration still exists, or may exist. There are no retries.
-    pub async fn deregister(&self, registration: &Registration) -> Result<(), Error> {
-        within(DEREGISTRATION_TIMEOUT, self.remove(registration)).await
+    pub async fn deregister(&self, registration: &Registration) -> Result<Withdrawn, Error> {
+        let deregistration = async {
+            let withdrawn = match self.find(registration).await {
+                Ok(Some(held)) if held.status == Status::Down => Withdrawn::Before,
+                _ => Withdrawn::Now,
+            };
+            self.remove(registration).await?;
+            Ok(withdrawn)
+        };
+        within(DEREGISTRATION_TIMEOUT, deregistration).await
     }
 
     async fn remove(&self, registration: &Registration) -> Result<(), Error> {

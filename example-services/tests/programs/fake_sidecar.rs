@@ -87,6 +87,14 @@ impl FakeSidecar {
         self.state.lock().expect("the state").unsaved = true;
     }
 
+    /// Withdraws all instances from the mesh.
+    pub(crate) fn withdraw(&self) {
+        let mut state = self.state.lock().expect("the state");
+        for held in state.registrations.values_mut() {
+            held["status"] = "DOWN".into();
+        }
+    }
+
     /// Responds to no request from now on.
     pub(crate) fn freeze(&self) {
         self.state.lock().expect("the state").frozen = true;
@@ -191,6 +199,7 @@ impl State {
                 if held["weight"].is_null() {
                     held["weight"] = 10.into();
                 }
+                held["status"] = "UP".into();
                 self.registrations.insert(name, held);
                 if self.unanswered_posts > 0 {
                     self.unanswered_posts -= 1;

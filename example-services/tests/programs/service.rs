@@ -103,6 +103,25 @@ async fn a_stop_deregisters_and_finishes_requests_in_flight() {
 }
 
 #[tokio::test]
+async fn a_service_that_its_sidecar_has_withdrawn_does_not_serve_on() {
+    let (withdrawing, withdrawn) = start(&["a"]).await;
+    let (announcing, announced) = start(&["b"]).await;
+    withdrawing.withdraw();
+    announced.signal(Signal::TERM);
+    announcing.asked("DELETE").await;
+    withdrawn.signal(Signal::TERM);
+    let (status, log) = withdrawn.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    let last = withdrawing.requests().pop().expect("a request");
+    assert!(last.starts_with("DELETE"), "{last}");
+    assert_eq!(
+        get(announcing.allocated(), "/").await.status,
+        200,
+        "the one that was announced until then still serves"
+    );
+}
+
+#[tokio::test]
 async fn a_stop_is_bounded_with_a_silent_client_and_sidecar() {
     let (sidecar, service) = start(&["a"]).await;
     let mut silent = TcpStream::connect(sidecar.allocated())

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Maximum of [`Fault::Slow`]'s delay, in milliseconds.
 pub const MAX_SLOW_MS: u64 = 10_000;
-/// Duration of a graceful stop in milliseconds: a service keeps serving for two seconds after SIGTERM.
+/// Duration of a graceful stop in milliseconds: a sidecar withdraws its instances two seconds before it signals its
+/// program.
 pub const STOP_MS: u64 = 3_000;
 
 /// A fault, in the format of the schedule file.

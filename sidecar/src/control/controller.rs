@@ -9,6 +9,7 @@ use super::autosave::{Autosave, SaveState};
 use super::command::Command;
 use super::error::CommandError;
 use super::offers::Offers;
+use super::registration::Registration;
 use super::reply::Reply;
 use super::resources::{
     self, Apply, Config, GroupView, ListenerView, Listing, Read, RegistrationView, SecurityGroupView,
@@ -144,6 +145,18 @@ impl Controller {
             return Ok(Reply::Unsaved(error));
         }
         Ok(Reply::Done)
+    }
+
+    /// Withdraws all local instances from the mesh, and never announces them again; returns the number of those that were
+    /// announced. From now on `add` is refused; the instances' registrations can still be listed and removed.
+    pub fn withdraw(&self) -> usize {
+        let mut state = self.state();
+        state.stopping = true;
+        let registrations = state.running.registrations.values();
+        registrations
+            .map(Registration::withdraw)
+            .filter(|announced| *announced)
+            .count()
     }
 
     /// Ends the listeners: they stop accepting at once, and their connections have until the deadline to finish.

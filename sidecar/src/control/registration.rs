@@ -65,12 +65,17 @@ impl Registration {
     pub(super) fn is_announced(&self) -> bool {
         self.offers.contains(&self.offer.borrow())
     }
+
+    /// Withdraws the instance for good; returns whether it was announced.
+    pub(super) fn withdraw(&self) -> bool {
+        self.ended.cancel();
+        self.offers.withdraw(&self.offer.borrow())
+    }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.ended.cancel();
-        self.offers.withdraw(&self.offer.borrow());
+        self.withdraw();
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Reaction {
     Ignore,
     /// Send it to the program, if there is one.
     Forward(Signal),
-    /// Stop gracefully: send it to the program, and start the grace period.
+    /// Stop gracefully: send it to the program as soon as its instances are withdrawn, and start the grace period.
     Stop(StopReason),
     /// Stop at once: kill the program, abort connections.
     Force(StopReason),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Pid, Signal};
 use rustix::stdio::stdin;
+use tokio::time::Instant;
 
 use super::launcher::Launcher;
 use super::program::{self, Program, State};
@@ -17,12 +18,21 @@ use super::terminal::{Terminal, suspend_group};
 /// What the sidecar must react to.
 #[derive(Debug)]
 pub enum Event {
-    /// Stop gracefully. The program has been signalled.
+    /// Stop gracefully, with [`Supervisor::finish`].
     Stop(StopReason),
     /// Stop at once.
     Force(StopReason),
     /// The program has ended.
     Ended(ExitStatus),
+}
+
+/// How far the program is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It does not know of the stop yet.
+    Serving,
+    Signalled,
+    Killed,
 }
 
 /// Runs beside the program, if there is one, and takes all signals.
@@ -95,29 +105,57 @@ impl Supervisor {
         }
     }
 
-    /// Waits for a program that was asked to stop. Kills it after the grace period, or if forced. Returns `None` at once
-    /// if there is no program.
-    pub async fn finish(&mut self, grace: Duration) -> Option<ExitStatus> {
+    /// Whether the program runs.
+    #[must_use]
+    pub fn has_program(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Asks the program to stop after a delay, and waits for its end. Kills it after the grace period, or if forced.
+    /// Returns `None` at once if there is no program.
+    pub async fn finish(
+        &mut self,
+        reason: StopReason,
+        delay: Duration,
+        grace: Duration,
+    ) -> Option<ExitStatus> {
         self.program.as_ref()?;
-        let end = tokio::time::sleep(grace);
-        tokio::pin!(end);
-        let mut killed = false;
+        let next = tokio::time::sleep(delay);
+        tokio::pin!(next);
+        let mut stage = Stage::Serving;
         loop {
             tokio::select! {
                 event = self.next() => match event {
                     Event::Ended(status) => return Some(status),
                     Event::Force(reason) => {
                         tracing::warn!(by = %reason, "stopping at once: the program is killed");
+                        stage = Stage::Killed;
                         self.kill();
                     }
                     Event::Stop(_) => {}
                 },
-                () = &mut end, if !killed => {
-                    tracing::warn!(?grace, "the program did not finish in time and is killed");
-                    killed = true;
-                    self.kill();
+                () = &mut next, if stage != Stage::Killed => match stage {
+                    Stage::Serving => {
+                        stage = Stage::Signalled;
+                        next.as_mut().reset(Instant::now() + grace);
+                        self.signal(reason.signal());
+                    }
+                    Stage::Signalled | Stage::Killed => {
+                        tracing::warn!(?grace, "the program did not finish in time and is killed");
+                        stage = Stage::Killed;
+                        self.kill();
+                    }
                 }
             }
+        }
+    }
+
+    /// Asks the program to stop.
+    fn signal(&self, signal: Signal) {
+        if let Some(program) = &self.program {
+            program.signal(signal);
+            // A stopped process gets no other signal.
+            program.resume();
         }
     }
 
@@ -149,14 +187,7 @@ impl Supervisor {
     fn react(&mut self, reaction: Reaction) -> Option<Event> {
         match (reaction, &self.program) {
             (Reaction::Force(reason), _) => return Some(Event::Force(reason)),
-            (Reaction::Stop(reason), program) => {
-                if let Some(program) = program {
-                    program.signal(reason.signal());
-                    // A stopped process gets no other signal.
-                    program.resume();
-                }
-                return Some(Event::Stop(reason));
-            }
+            (Reaction::Stop(reason), _) => return Some(Event::Stop(reason)),
             (Reaction::Forward(signal) | Reaction::Suspend(signal), Some(program)) => program.signal(signal),
             (Reaction::HangUp, Some(program)) => program.signal(Signal::HUP),
             (Reaction::Continue, Some(program)) => {

@@ -9,6 +9,7 @@ mod search;
 mod signals;
 mod terminal;
 mod text_files;
+mod withdrawal;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
