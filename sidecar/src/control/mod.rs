@@ -12,6 +12,7 @@ pub mod credential;
 mod error;
 mod file;
 pub mod http;
+mod local_listeners;
 mod offers;
 pub mod reference;
 mod registration;
@@ -23,7 +24,9 @@ mod running;
 mod sentence;
 mod sessions;
 mod smart_group;
+mod spell;
 mod suggestion;
+mod unoffered;
 mod values;
 
 pub use address::Address;

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
+use super::local_listeners;
 use super::offers::OwnOffers;
+use super::spell::Spell;
 use crate::balance::service::Offer;
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
@@ -29,6 +32,8 @@ const MIN_PAUSE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 /// Consecutive timeouts that withdraw an instance; a refused connection withdraws it at once.
 const SILENT_CHECKS: u32 = 3;
+/// Time of failing checks before a warning.
+const WARN_AFTER: Duration = Duration::from_secs(3);
 
 /// A local instance that is offered to the mesh. Dropping it withdraws the instance.
 #[derive(Debug)]
@@ -118,6 +123,7 @@ impl Watch {
     async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         let mut silent = 0;
+        let mut failing = Spell::new(WARN_AFTER);
         // The address may have changed since the instance was placed.
         if let Some(found) = self.interface.reported().cloned() {
             self.move_to(found).await;
@@ -128,8 +134,10 @@ impl Watch {
                 Check::Accepts => {
                     self.offers.announce(&offer, &self.ended);
                     (pause, silent) = (MAX_PAUSE, 0);
+                    failing.note(false, Instant::now());
                 }
                 Check::Refuses => {
+                    failing.note(true, Instant::now());
                     let was_announced = self.offers.withdraw(&offer);
                     pause = if was_announced {
                         MIN_PAUSE
@@ -138,6 +146,7 @@ impl Watch {
                     };
                 }
                 Check::Silent => {
+                    failing.note(true, Instant::now());
                     silent += 1;
                     if silent >= SILENT_CHECKS {
                         self.offers.withdraw(&offer);
@@ -156,6 +165,7 @@ impl Watch {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = failing.overdue() => warn_of_failing(&offer).await,
                 found = self.interface.changed() => {
                     self.move_to(found).await;
                     (pause, silent) = (MIN_PAUSE, 0);
@@ -190,6 +200,18 @@ impl Watch {
             }
         }
     }
+}
+
+/// Warns that the checks of an instance fail, with what is listened on instead.
+async fn warn_of_failing(offer: &Offer) {
+    let address = offer.instance.address;
+    let instead = tokio::task::spawn_blocking(move || local_listeners::instead_of(address)).await;
+    tracing::warn!(
+        service = offer.id.service,
+        %address,
+        "registration: not announced, because nothing accepts connections there; {}",
+        instead.unwrap_or_default()
+    );
 }
 
 #[derive(Debug)]

@@ -1,12 +1,20 @@
 //! Keeps a server group filled with the mesh's instances of a service.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::spell::Spell;
+use super::unoffered::instead_of;
 use crate::balance::ServerGroup;
 use crate::balance::service::{Instances, ServiceId};
+
+/// Time without an instance of a service before a warning: longer than a mesh takes to start, or a service to be
+/// restarted.
+const WARN_AFTER: Duration = Duration::from_secs(10);
 
 /// The mesh's instances, as they change.
 pub(super) type MeshInstances = watch::Receiver<Arc<Instances>>;
@@ -32,20 +40,44 @@ impl SmartGroup {
             id,
             group: Some(group),
         }));
-        fill(&filled, &instances.borrow_and_update());
-        let follower = {
-            let filled = Arc::clone(&filled);
-            async move {
-                while instances.changed().await.is_ok() {
-                    fill(&filled, &instances.borrow_and_update());
-                }
-            }
-        };
+        let offered = fill(&filled, &instances.borrow_and_update());
+        let follower = follow(Arc::clone(&filled), instances, offered);
         Self {
             filled,
             _follower: AbortOnDropHandle::new(tokio::spawn(follower)),
         }
     }
+}
+
+/// Fills the group whenever the mesh changes, and warns if the mesh does not offer the service.
+async fn follow(filled: Arc<Mutex<Filled>>, mut instances: MeshInstances, mut offered: bool) {
+    let mut absence = Spell::new(WARN_AFTER);
+    loop {
+        absence.note(!offered, Instant::now());
+        tokio::select! {
+            changed = instances.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                offered = fill(&filled, &instances.borrow_and_update());
+            }
+            () = absence.overdue() => warn_of_absence(&filled, &instances.borrow()),
+        }
+    }
+}
+
+fn warn_of_absence(filled: &Mutex<Filled>, instances: &Instances) {
+    let filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+    let (id, Some(group)) = (&filled.id, &filled.group) else {
+        return;
+    };
+    tracing::warn!(
+        group = group.name(),
+        "no {} in zone {}; {}",
+        id.service,
+        id.zone,
+        instead_of(id, instances)
+    );
 }
 
 impl Drop for SmartGroup {
@@ -57,14 +89,15 @@ impl Drop for SmartGroup {
     }
 }
 
-fn fill(filled: &Mutex<Filled>, instances: &Instances) {
+/// Fills the group; returns whether the mesh offers the service.
+fn fill(filled: &Mutex<Filled>, instances: &Instances) -> bool {
     let filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
     let Filled {
         id,
         group: Some(group),
     } = &*filled
     else {
-        return;
+        return true;
     };
     let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
     let servers = offered.iter().map(|instance| {
@@ -72,4 +105,5 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) {
         (format!("{}@{address}", id.service), address, instance.weight)
     });
     group.set_learned_marking_down(servers.collect(), |address| instances.down.contains(&address));
+    !offered.is_empty()
 }

@@ -6,7 +6,7 @@ use strsim::osa_distance;
 const MAX_LENGTH: usize = 32;
 
 /// The most similar word, if at most a third of its letters differ.
-fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn closest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > MAX_LENGTH {
         return None;
     }

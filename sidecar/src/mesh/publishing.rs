@@ -10,13 +10,16 @@ use tokio::time::Instant;
 use super::protocol::Protocol;
 use super::view::View;
 use super::wire::Node;
-use crate::balance::service::Instances;
+use crate::balance::service::{Instance, Instances, ServiceId};
 
 /// Publishing takes at most 1 / this of the time: a large mesh that starts changes hundreds of times, and the cost of
 /// publishing a change grows with the mesh.
 const PUBLISHING_SHARE: u32 = 10;
 /// The longest delay before a change is published.
 const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
+
+/// Instances logged one by one of those that a change brings, and of those that it takes.
+const MAX_LOGGED: usize = 16;
 
 /// The published state, and when to publish next.
 pub(super) struct Publishing {
@@ -77,9 +80,42 @@ impl Publishing {
         self.instances.send_if_modified(|held| {
             let changed = **held != instances;
             if changed {
+                log_changes(held, &instances);
                 *held = Arc::new(instances);
             }
             changed
         });
     }
+}
+
+/// Logs the instances that come and go.
+fn log_changes(before: &Instances, after: &Instances) {
+    let came = difference(after, before);
+    let went = difference(before, after);
+    for (what, instances) in [
+        ("discovery: instance up", came),
+        ("discovery: instance gone", went),
+    ] {
+        for (id, instance) in instances.iter().take(MAX_LOGGED) {
+            let ServiceId { service, zone } = id;
+            tracing::info!(service, zone, address = %instance.address, weight = instance.weight, "{what}");
+        }
+        if let Some(further @ 1..) = instances.len().checked_sub(MAX_LOGGED) {
+            tracing::info!(further, "{what}");
+        }
+    }
+}
+
+/// The instances of `of` at addresses at which `other` has none of the same service.
+fn difference<'a>(of: &'a Instances, other: &Instances) -> Vec<(&'a ServiceId, &'a Instance)> {
+    let offered = of.offered.iter();
+    let new = offered.flat_map(|(id, instances)| {
+        let held = other.offered.get(id).map(Vec::as_slice).unwrap_or_default();
+        let held: BTreeSet<_> = held.iter().map(|instance| instance.address).collect();
+        let new = instances
+            .iter()
+            .filter(move |instance| !held.contains(&instance.address));
+        new.map(move |instance| (id, instance))
+    });
+    new.collect()
 }

@@ -5,6 +5,8 @@ mod config_errors;
 mod inherited;
 mod killed;
 mod log;
+mod mistakes;
+mod node;
 mod search;
 mod signals;
 mod terminal;
