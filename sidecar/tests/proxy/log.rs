@@ -209,6 +209,24 @@ async fn a_refused_or_malformed_socks5_request_leaves_one_line() {
 }
 
 #[tokio::test]
+async fn a_client_of_another_protocol_is_warned_about() {
+    for (bytes, why) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "the client speaks HTTP"),
+        (b"\x16\x03\x01", "not a SOCKS5 greeting: the version is 22"),
+    ] {
+        let (captured, _guard) = capture(Level::INFO);
+        let (groups, _) = backends(NAME, &[]);
+        let server = socks5::server(groups, false);
+        let address = server.listener().local_addr();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let client = stream.local_addr().unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let parts = ["WARN", why, &format!("listener={address} client={client}")];
+        expect_parts(&captured.line().await, &parts);
+    }
+}
+
+#[tokio::test]
 async fn connections_leave_no_line_above_debug() {
     let (captured, _guard) = capture(Level::INFO);
     let (groups, _) = backends("g", &[(instance("a").await, 10)]);

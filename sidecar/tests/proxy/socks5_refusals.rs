@@ -155,15 +155,43 @@ async fn a_client_without_an_acceptable_method_gets_a_reply() {
     }
 }
 
-#[tokio::test]
-async fn a_client_of_another_protocol_gets_no_reply() {
+/// What a client gets that sends these bytes first.
+async fn answer_to(bytes: &[u8]) -> String {
     let (groups, _) = backends(NAME, &[]);
     let server = server(groups, false);
     let mut stream = TcpStream::connect(server.listener().local_addr()).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let mut rest = Vec::new();
-    let _ = within("end", stream.read_to_end(&mut rest)).await;
-    assert!(rest.is_empty(), "{rest:?}");
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = within("end", stream.read_to_end(&mut answer)).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_http_is_told_to_speak_socks5() {
+    for request in [
+        "GET http://a.my.service.com/ HTTP/1.1\r\nHost: a.my.service.com\r\n\r\n",
+        "CONNECT a.my.service.com:80 HTTP/1.1\r\n\r\n",
+        "P",
+    ] {
+        let answer = answer_to(request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
+        assert!(
+            head.ends_with(&format!("Content-Length: {}", body.len())),
+            "{head}"
+        );
+        assert!(
+            body.contains("use this port as a SOCKS5 proxy (socks5h://)"),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_another_protocol_gets_no_reply() {
+    for bytes in [&b"\x16\x03\x01"[..], b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00"] {
+        assert_eq!(answer_to(bytes).await, "", "{bytes:?}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,10 @@ pub(super) enum HandshakeError {
     TooSlow(Duration),
     #[error("not a SOCKS5 greeting: {0}")]
     Greeting(WireError),
+    #[error(
+        "the client speaks HTTP; it must use this port as a SOCKS5 proxy (socks5h://), not as an HTTP proxy"
+    )]
+    Http,
     #[error("the client offers no method without authentication")]
     Method,
     #[error("not a SOCKS5 request: {0}")]
@@ -44,15 +48,37 @@ pub(super) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The reply to the client; `None` if it does not use SOCKS5 or has disconnected.
+    /// Whether the client is set up for another protocol, which its user should know.
+    pub(super) fn is_other_protocol(&self) -> bool {
+        matches!(self, Self::Greeting(_) | Self::Http)
+    }
+
+    /// The reply to the client; `None` if it uses an unknown protocol or has disconnected.
     pub(super) fn reply(&self) -> Option<Vec<u8>> {
         match self {
             Self::Left | Self::Broke(_) | Self::TooSlow(_) | Self::Greeting(_) => None,
+            Self::Http => Some(bad_request(self)),
             Self::Method => Some(encode_method(NO_ACCEPTABLE_METHOD).to_vec()),
             Self::Request(WireError::AddressType(_)) => Some(refusal(ReplyCode::AddressTypeNotSupported)),
             Self::Request(_) => Some(refusal(ReplyCode::GeneralFailure)),
             Self::Command(_) => Some(refusal(ReplyCode::CommandNotSupported)),
         }
+    }
+}
+
+/// A response to a client that speaks HTTP.
+fn bad_request(why: &HandshakeError) -> Vec<u8> {
+    let body = format!("{why}.\n");
+    let length = body.len();
+    let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close";
+    format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// An error of a greeting. A SOCKS version is no letter, and every HTTP method begins with one.
+fn greeting(error: WireError) -> HandshakeError {
+    match error {
+        WireError::Version(first) if first.is_ascii_alphabetic() => HandshakeError::Http,
+        error => HandshakeError::Greeting(error),
     }
 }
 
@@ -70,7 +96,7 @@ pub(super) async fn negotiate(client: &mut TcpStream, limit: Duration) -> Result
 
 async fn exchange(client: &mut TcpStream) -> Result<Negotiated, HandshakeError> {
     let mut bytes = Vec::with_capacity(BUFFER);
-    let greeting = message(client, &mut bytes, Greeting::decode, HandshakeError::Greeting).await?;
+    let greeting = message(client, &mut bytes, Greeting::decode, greeting).await?;
     if !greeting.methods.contains(&NO_AUTHENTICATION) {
         return Err(HandshakeError::Method);
     }

@@ -1,7 +1,7 @@
 //! Serves SOCKS5 clients: decides whether a destination is allowed, connects, and replies.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +36,7 @@ pub struct Socks5Server {
 
 #[derive(Debug)]
 struct Service {
+    address: SocketAddr,
     backends: Backends,
     allow_non_backend: AtomicBool,
     resolver: Resolver,
@@ -60,6 +61,7 @@ impl Socks5Server {
         workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
+            address: listener.local_addr()?,
             backends: Backends::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
             resolver: Resolver::default(),
@@ -149,6 +151,12 @@ impl Service {
                     // Errors do not matter: the connection is closed anyway.
                     let closing = pin!(lingering_close(&mut client, &reply));
                     let _ = connection.unless_aborted(closing).await;
+                }
+                if let Failed::Handshake(error) = &failed
+                    && error.is_other_protocol()
+                {
+                    let (client, listener) = (connection.peer(), self.address);
+                    tracing::warn!(%listener, %client, "socks5-server: {error}");
                 }
                 connection.refused(failed.refusal(), &failed);
             }
