@@ -65,8 +65,8 @@ enum Sub {
 struct ProbeArgs {
     /// URL to request, for instance http://127.0.0.1:9090/readyz
     url: String,
-    /// Timeout for the answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    /// Timeout for the answer, in seconds; long, because whatever runs the probe has a timeout of its own
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
 }
 
