@@ -26,6 +26,8 @@ pub(super) const ALLOW_ALL: &str = "(allow-all)";
 pub(super) trait Value: Sized + fmt::Display {
     /// The expected value, in words.
     const EXPECTED: &'static str;
+    /// Whether it is any name: a key's own help then says more than [`Value::EXPECTED`].
+    const IS_NAME: bool = false;
     /// Its JSON type.
     const JSON: Json = Json::Text;
 
@@ -108,8 +110,8 @@ pub(super) fn shortened(text: &str) -> String {
 
 /// A name.
 impl Value for String {
-    const EXPECTED: &'static str =
-        "1 to 255 bytes without white space, control characters, commas or a leading parenthesis";
+    const EXPECTED: &'static str = "a name of 1 to 255 bytes, without spaces, commas or control characters, not starting with a parenthesis";
+    const IS_NAME: bool = true;
 
     fn parse(word: &str) -> Option<Self> {
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';

@@ -24,7 +24,7 @@ pub enum StartError {
     #[error("discovery.nic")]
     Interface(#[from] InterfaceError),
     /// A port could not be bound.
-    #[error("{setting}: cannot bind {address}")]
+    #[error("{setting}: cannot bind {address}{}", advice(.source))]
     Bind {
         /// The setting that names the port.
         setting: &'static str,
@@ -36,6 +36,16 @@ pub enum StartError {
     /// The node's name cannot go over the wire.
     #[error("the host name, which is the node's name, is not a valid name in the protocol")]
     Name(#[from] Malformed),
+}
+
+/// What to do if another program has the port, which often is another sidecar.
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return "";
+    }
+    ", which another program uses. Two sidecars on one machine, or in one container's network, need an address each \
+     (discovery.address) or ports of their own (discovery.udp_port, discovery.udp_sock_port, discovery.tcp_port) within \
+     those that all search (discovery.search.min_udp_port, discovery.search.max_udp_port)"
 }
 
 /// Pause before ports that could not be bound at a new address are tried again.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::wire::check_name;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interface::{IpType, Pinned};
 
@@ -91,9 +92,8 @@ impl DiscoverySettings {
         for (index, line) in text.lines().enumerate() {
             reader.line(index + 1, line, &mut config);
         }
-        if reader.faults.is_empty() {
-            reader.check_together(&mut config);
-        }
+        reader.check_address(&mut config);
+        reader.check_search(&config);
         if reader.faults.is_empty() {
             return Ok(config);
         }
@@ -155,7 +155,10 @@ impl Reader<'_> {
             "discovery.node_name" if value.is_empty() => {
                 self.fault(number, key, "expected a name, found nothing");
             }
-            "discovery.node_name" => config.node_name = Some(value.to_owned()),
+            "discovery.node_name" => match check_name(value) {
+                Ok(()) => config.node_name = Some(value.to_owned()),
+                Err(why) => self.fault(number, key, why),
+            },
             "discovery.udp_sock_port" => self.set_port(number, key, value, &mut config.udp_sock_port),
             "discovery.udp_port" => self.set_port(number, key, value, &mut config.udp_port),
             "discovery.tcp_port" => self.set_port(number, key, value, &mut config.tcp_port),
@@ -195,9 +198,19 @@ impl Reader<'_> {
             .unwrap_or(1)
     }
 
-    /// Checks that involve several keys.
-    fn check_together(&mut self, config: &mut DiscoverySettings) {
-        if let Some(address) = config.address {
+    /// Whether none of these keys has a fault: otherwise their values say nothing about each other.
+    fn are_sound(&self, keys: &[&str]) -> bool {
+        !self
+            .faults
+            .iter()
+            .any(|fault| keys.contains(&fault.word.as_str()))
+    }
+
+    /// Checks the address, alone and with its family.
+    fn check_address(&mut self, config: &mut DiscoverySettings) {
+        if let Some(address) = config.address
+            && self.are_sound(&["discovery.address", "discovery.ip_type"])
+        {
             let family = if address.is_ipv4() { IpType::V4 } else { IpType::V6 };
             if self.lines.contains_key("discovery.ip_type") && family != config.ip_type {
                 let line = self.line_of(&["discovery.address"]);
@@ -214,14 +227,22 @@ impl Reader<'_> {
             }
             config.ip_type = family;
         }
+    }
+
+    /// Checks the search network: its ports, its mask, and both together.
+    fn check_search(&mut self, config: &DiscoverySettings) {
+        let port_keys = ["discovery.search.max_udp_port", "discovery.search.min_udp_port"];
         let (min, max) = (config.search_min_udp_port, config.search_max_udp_port);
-        if min > max {
-            let line = self.line_of(&["discovery.search.max_udp_port", "discovery.search.min_udp_port"]);
+        if min > max && self.are_sound(&port_keys) {
+            let line = self.line_of(&port_keys);
             let message =
                 format!("expected at least discovery.search.min_udp_port, which is {min}, found {max}");
-            return self.fault(line, "discovery.search.max_udp_port", message);
+            self.fault(line, port_keys[0], message);
         }
         let mask_keys = ["discovery.search.mask", "discovery.ip_type", "discovery.address"];
+        if !self.are_sound(&mask_keys) {
+            return;
+        }
         let line = self.line_of(&mask_keys);
         let bits: u8 = match config.ip_type {
             IpType::V4 => 32,
@@ -230,6 +251,9 @@ impl Reader<'_> {
         if config.search_mask > bits {
             let message = format!("expected 0..{bits} bits, found {}", config.search_mask);
             return self.fault(line, mask_keys[0], message);
+        }
+        if !self.are_sound(&port_keys) {
+            return;
         }
         let ports = u128::from(max - min) + 1;
         let host_bits = u32::from(bits - config.search_mask);

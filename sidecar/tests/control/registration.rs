@@ -288,7 +288,7 @@ async fn an_error_names_the_field() {
         ),
         (
             change("name", "a b".into()),
-            "name a b is not valid; expected 1 to 255 bytes",
+            "name a b is not valid; expected a name of 1 to 255 bytes",
         ),
         (
             change("nic", "nope0".into()),

@@ -82,6 +82,31 @@ fn all_errors_are_reported_at_once_with_line_and_key() {
 }
 
 #[test]
+fn wrong_values_are_reported_beside_contradictions() {
+    for (text, expected) in [
+        (
+            "discovery.search.mask = 33\ndiscovery.tcp_port = many",
+            vec!["discovery.search.mask", "discovery.tcp_port"],
+        ),
+        (
+            "discovery.search.min_udp_port = 2\ndiscovery.search.max_udp_port = 1\ndiscovery.search.mask = 33",
+            vec!["discovery.search.max_udp_port", "discovery.search.mask"],
+        ),
+        (
+            "discovery.address = ::\ndiscovery.node_name = a,b\ndiscovery.search.mask = 120",
+            vec!["discovery.address", "discovery.node_name"],
+        ),
+        (
+            "discovery.ip_type = v5\ndiscovery.search.mask = 100",
+            vec!["discovery.ip_type"],
+        ),
+    ] {
+        let words: Vec<_> = faults(text).into_iter().map(|(_, word, _)| word).collect();
+        assert_eq!(words, expected, "{text}");
+    }
+}
+
+#[test]
 fn contradictory_settings_are_refused() {
     for (text, line, word, said) in [
         (

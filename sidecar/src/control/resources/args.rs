@@ -45,9 +45,17 @@ impl Args {
 
     pub(super) fn required<T: Value>(&mut self, key: &'static str) -> Result<T, CommandError> {
         self.optional(key)?.ok_or_else(|| {
+            let mut keys = self.resource.spec().keys.iter().filter(|_| T::IS_NAME);
+            let help = keys
+                .find(|it| it.word == key)
+                .and_then(|it| it.fields[0])
+                .map(|field| field.help);
+            let expected = help
+                .unwrap_or(T::EXPECTED)
+                .replace("RESOURCE", self.resource.word());
             CommandError::invalid(
                 key,
-                format!("{key} is missing; expected `{key}` followed by {}", T::EXPECTED),
+                format!("{key} is missing; expected `{key}` followed by {expected}"),
             )
         })
     }

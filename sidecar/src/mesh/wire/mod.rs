@@ -22,6 +22,7 @@ pub use gossip::{Gossip, Report, ReportedState};
 pub(super) use hash::services_text;
 pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;
+pub(super) use name::check_name;
 pub use node::{Node, NodeState};
 pub use service_node::{NodeChange, NodeServices, ServiceList, ServiceNode};
 

@@ -4,7 +4,7 @@ use super::MAX_NAME;
 
 /// Checks that a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no commas,
 /// because the hashed texts are names with commas between.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub(in crate::mesh) fn check_name(name: &str) -> Result<(), String> {
     if name.contains(',') {
         return Err(format!("expected no commas, found {}", shown(name)));
     }

@@ -135,7 +135,7 @@ async fn an_error_names_the_field() {
             "POST",
             "tcp-lb",
             lb("name", json!("a b")),
-            "name a b is not valid; expected 1 to 255 bytes",
+            "name a b is not valid; expected a name of 1 to 255 bytes",
         ),
         (
             "POST",
