@@ -37,7 +37,9 @@ pub(super) const SPEC: Spec = Spec {
             .sample(3)
             .updatable(),
         // The original's own text, which its error messages show.
-        Key::default::<Method>("method", "wrr", "load balancing method").updatable(),
+        Key::default::<Method>("method", "wrr", "load balancing method")
+            .short("meth")
+            .updatable(),
     ],
     foreign: original::CHECK_KEYS,
 };

@@ -1,18 +1,20 @@
 //! Rate limit of wrong passwords, per client address. Pure: the time is passed in.
 //!
-//! A wrong password delays the next check for the same address, with exponential backoff. Opening many connections does
-//! not help a client, and other addresses are not delayed.
+//! The answer to a wrong password is delayed, with exponential backoff. A client may not wait for it and ask on another
+//! connection, so that further checks for the same address are an interval apart as well. None is refused: the limit of
+//! connections bounds how many wait, and the right password is checked in its turn. Other addresses are not delayed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Delay after the first wrong password; it doubles with each further one.
+/// Delay of the answer to the first wrong password; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Maximum delay after a wrong password.
+/// Maximum delay of the answer to a wrong password.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Maximum time that a check is delayed; beyond it the client is refused.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// Interval between checks for an address that has sent a wrong password. Lower allows more guesses; higher lets the right
+/// password wait longer among them: 6.4 s if all 64 connections guess.
+const INTERVAL: Duration = Duration::from_millis(100);
 /// Time without a wrong password after which the record of an address is dropped.
 const MEMORY: Duration = Duration::from_secs(60);
 /// Maximum number of addresses that are remembered.
@@ -33,26 +35,15 @@ struct Peer {
     until: Instant,
 }
 
-/// Too many checks of this address are delayed already.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
-
 impl Attempts {
     /// Schedules a check; returns the delay until then.
-    pub(super) fn schedule(&mut self, peer: IpAddr, now: Instant) -> Result<Duration, TooMany> {
-        let Some(peer) = self.peers.get_mut(&group(peer)) else {
-            return Ok(Duration::ZERO);
+    pub(super) fn schedule(&mut self, peer: IpAddr, now: Instant) -> Duration {
+        let Some(peer) = self.peers.get_mut(&group(peer)).filter(|peer| peer.until > now) else {
+            return Duration::ZERO;
         };
-        if peer.until <= now {
-            return Ok(Duration::ZERO);
-        }
-        let next = peer.next.max(now);
-        let wait = next - now;
-        if wait > LONGEST_WAIT {
-            return Err(TooMany);
-        }
-        peer.next = next + pause(peer.wrong);
-        Ok(wait)
+        let turn = peer.next.max(now);
+        peer.next = turn + INTERVAL;
+        turn - now
     }
 
     /// Records a wrong password; returns the delay of the answer.
@@ -70,10 +61,9 @@ impl Attempts {
             peer.wrong = 0;
         }
         peer.wrong = peer.wrong.saturating_add(1);
-        let pause = pause(peer.wrong);
-        peer.next = peer.next.max(now + pause);
+        peer.next = peer.next.max(now + INTERVAL);
         peer.until = now + MEMORY;
-        pause
+        pause(peer.wrong)
     }
 
     fn make_room(&mut self, now: Instant) {
@@ -114,35 +104,23 @@ mod tests {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         let pauses: Vec<u128> = (0..6).map(|_| attempts.wrong(A, now).as_millis()).collect();
         assert_eq!(pauses, [250, 500, 1000, 2000, 2000, 2000]);
-        assert_eq!(attempts.schedule(B, now), Ok(Duration::ZERO));
+        assert_eq!(attempts.schedule(B, now), Duration::ZERO);
     }
 
     #[test]
-    fn checks_of_one_address_are_queued_and_refused_beyond_the_limit() {
+    fn checks_of_one_address_wait_for_their_turns() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
-        for _ in 0..4 {
-            attempts.wrong(A, now);
-        }
-        let waits: Vec<_> = (0..6).map(|_| attempts.schedule(A, now)).collect();
-        let seconds = |s| Ok(Duration::from_secs(s));
-        assert_eq!(
-            waits,
-            [
-                seconds(2),
-                seconds(4),
-                seconds(6),
-                seconds(8),
-                Err(TooMany),
-                Err(TooMany)
-            ]
-        );
+        assert_eq!(attempts.schedule(A, now), Duration::ZERO, "nothing was wrong yet");
+        attempts.wrong(A, now);
+        let waits: Vec<Duration> = (1..=64).map(|_| attempts.schedule(A, now)).collect();
+        let turns: Vec<Duration> = (1..=64).map(|turn| turn * INTERVAL).collect();
+        assert_eq!(waits, turns);
         assert_eq!(
             attempts.schedule(B, now),
-            Ok(Duration::ZERO),
+            Duration::ZERO,
             "another address is not delayed"
         );
-        // A refused check takes no slot.
-        assert_eq!(attempts.schedule(A, now + Duration::from_secs(9)), seconds(1));
+        assert_eq!(attempts.schedule(A, now + 64 * INTERVAL), INTERVAL);
     }
 
     #[test]
@@ -151,7 +129,7 @@ mod tests {
         for _ in 0..10 {
             attempts.wrong(A, now);
         }
-        assert_eq!(attempts.schedule(A, now + MEMORY), Ok(Duration::ZERO));
+        assert_eq!(attempts.schedule(A, now + MEMORY), Duration::ZERO);
         assert_eq!(attempts.wrong(A, now + MEMORY), FIRST_PAUSE);
     }
 
@@ -160,7 +138,7 @@ mod tests {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         let v6 = |n: u128| IpAddr::V6(n.into());
         attempts.wrong(v6(1 << 64), now);
-        assert_eq!(attempts.schedule(v6((1 << 64) + 7), now), Ok(FIRST_PAUSE));
+        assert_eq!(attempts.schedule(v6((1 << 64) + 7), now), INTERVAL);
         for n in 0..3 * MAX_PEERS as u128 {
             attempts.wrong(v6((1 << 100) + (n << 64)), now + Duration::from_millis(n as u64));
         }

@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::attempts::Attempts;
 use super::backlog::Backlog;
 use super::limits::Limits;
+use super::places::{Connections, Place, Standing};
 use super::request::{self, MAX_REQUEST, ProtocolError};
 use super::session::{Login, Session, Step};
 use crate::control::credential::Credential;
@@ -33,10 +34,11 @@ pub(super) struct Shared {
     controller: Arc<Controller>,
     credential: Option<Credential>,
     attempts: Mutex<Attempts>,
+    pub(super) connections: Arc<Connections>,
     /// The bytes of requests that may wait; see [`Limits::backlog`].
     backlog: Arc<Semaphore>,
     limits: Limits,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 /// Why a connection ended.
@@ -67,6 +69,7 @@ impl Shared {
             controller,
             credential,
             attempts: Mutex::default(),
+            connections: Arc::default(),
             backlog: Arc::new(Semaphore::new(limits.backlog)),
             limits,
             stop,
@@ -74,8 +77,11 @@ impl Shared {
     }
 
     async fn execute(&self, Parsed { command, remarks }: Parsed) -> Answer {
-        remarks.log("RESP controller");
-        match self.controller.execute(command).await {
+        let outcome = self.controller.execute(command).await;
+        if outcome.is_ok() {
+            remarks.log("RESP controller");
+        }
+        match outcome {
             Ok(Reply::Done) => Answer::OK,
             Ok(Reply::Unsaved(error)) => Answer::Error("UNSAVED", error.of_a_change()),
             Ok(Reply::Lines(lines)) => Answer::Array(lines.into_iter().map(Answer::text).collect()),
@@ -84,20 +90,23 @@ impl Shared {
         }
     }
 
-    /// Checks a password, after the delay that earlier wrong ones cause. `None` if it was not checked.
-    async fn check(&self, login: &Login, peer: SocketAddr) -> Option<bool> {
+    /// Checks a password, after the delay that earlier wrong ones cause.
+    async fn check(&self, login: &Login, peer: SocketAddr, place: &Place) -> bool {
+        place.set(Standing::Checking);
         let delay = self.attempts(|attempts, now| attempts.schedule(peer.ip(), now));
-        tokio::time::sleep(delay.ok()?).await;
+        tokio::time::sleep(delay).await;
         let right = self
             .credential
             .as_ref()
             .is_some_and(|c| c.matches(&login.password));
         if !right {
             tracing::warn!(%peer, "a wrong password for the RESP controller");
+            // While its answer is delayed, it may make room.
+            place.set(Standing::Silent);
             let pause = self.attempts(|attempts, now| attempts.wrong(peer.ip(), now));
             tokio::time::sleep(pause).await;
         }
-        Some(right)
+        right
     }
 
     fn attempts<T>(&self, act: impl FnOnce(&mut Attempts, std::time::Instant) -> T) -> T {
@@ -111,6 +120,7 @@ pub(super) async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
     id: i64,
+    place: Place,
     shared: Arc<Shared>,
 ) -> io::Result<End> {
     stream.set_nodelay(true)?;
@@ -118,6 +128,7 @@ pub(super) async fn converse(
         session: Session::new(id, shared.credential.is_some()),
         stream,
         peer,
+        place,
         backlog: Backlog::new(Arc::clone(&shared.backlog)),
         shared,
         anonymous_since: Instant::now(),
@@ -142,6 +153,7 @@ pub(super) async fn converse(
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     shared: Arc<Shared>,
     session: Session,
     /// When it last became unauthenticated.
@@ -228,21 +240,20 @@ impl Connection {
                 let shared = Arc::clone(&self.shared);
                 match shared
                     .stop
-                    .run_until_cancelled(shared.check(&login, self.peer))
+                    .run_until_cancelled(shared.check(&login, self.peer, &self.place))
                     .await
                 {
                     None => return Ok(Some(End::Stopping)),
-                    Some(Some(right)) => self.session.logged_in(login, right),
-                    Some(None) => {
-                        end = Some(End::Closed);
-                        Answer::error("too many wrong passwords from this address; try again later")
-                    }
+                    Some(right) => self.session.logged_in(login, right),
                 }
             }
         };
         answer.encode(self.session.version(), &mut self.answers);
         if self.session.authenticated() {
             self.anonymous_since = Instant::now();
+            self.place.set(Standing::Known);
+        } else {
+            self.place.set(Standing::Silent);
         }
         Ok(end)
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Limits of the resources that clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum number of connections; further ones are refused with an error.
+    /// Maximum number of connections. For a further one the oldest that has not authenticated is closed; if all have, the
+    /// further one is refused with an error.
     pub connections: usize,
     /// Timeout of a connection without requests.
     pub idle: Duration,
@@ -24,7 +25,7 @@ impl Default for Limits {
         Self {
             connections: 64,
             idle: Duration::from_secs(600),
-            authentication: Duration::from_secs(60),
+            authentication: Duration::from_secs(10),
             transfer: Duration::from_secs(30),
             backlog: 64 * 1024 * 1024,
         }

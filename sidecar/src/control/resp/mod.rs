@@ -8,6 +8,7 @@ mod attempts;
 mod backlog;
 mod connection;
 mod limits;
+mod places;
 pub mod request;
 mod server;
 mod session;

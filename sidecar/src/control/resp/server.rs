@@ -31,6 +31,7 @@ pub async fn serve(
 ) {
     let server = Server {
         permits: Arc::new(Semaphore::new(limits.connections)),
+        waiting: Arc::new(Semaphore::new(limits.connections)),
         shared: Arc::new(Shared::new(controller, credential, limits, stop.clone())),
         next_id: AtomicI64::new(1),
     };
@@ -42,6 +43,8 @@ pub async fn serve(
 
 struct Server {
     permits: Arc<Semaphore>,
+    /// Permits of connections that wait until others have made room.
+    waiting: Arc<Semaphore>,
     shared: Arc<Shared>,
     next_id: AtomicI64,
 }
@@ -61,19 +64,41 @@ impl Serve for Server {
         peer: SocketAddr,
         ((), descriptors): ((), Descriptors),
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            refuse(&stream);
-            return None;
-        };
         let shared = Arc::clone(&self.shared);
+        let permits = Arc::clone(&self.permits);
+        let mut free = Arc::clone(&permits).try_acquire_owned().ok();
+        let mut waiting = None;
+        if free.is_none() {
+            waiting = Arc::clone(&self.waiting).try_acquire_owned().ok();
+            if waiting.is_none() || !shared.connections.make_room() {
+                refuse(&stream);
+                return None;
+            }
+        }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         Some(async move {
-            match converse(stream, peer, id, shared).await {
-                Ok(end) => tracing::debug!(%peer, ?end, "a RESP connection ended"),
-                Err(error) => tracing::debug!(%peer, %error, "a RESP connection ended"),
+            if free.is_none() {
+                let room = permits.acquire_owned();
+                free = shared.stop.run_until_cancelled(room).await.and_then(Result::ok);
             }
-            drop((permit, descriptors));
+            drop(waiting);
+            if let Some(permit) = free {
+                attend(stream, peer, id, shared).await;
+                drop((permit, descriptors));
+            }
         })
+    }
+}
+
+/// Serves a client to its end, or until it must make room.
+async fn attend(stream: TcpStream, peer: SocketAddr, id: i64, shared: Arc<Shared>) {
+    let place = shared.connections.enter(id);
+    let evicted = place.evicted.clone();
+    let conversation = converse(stream, peer, id, place, shared);
+    match evicted.run_until_cancelled(conversation).await {
+        Some(Ok(end)) => tracing::debug!(%peer, ?end, "a RESP connection ended"),
+        Some(Err(error)) => tracing::debug!(%peer, %error, "a RESP connection ended"),
+        None => tracing::debug!(%peer, "a silent RESP connection made room for another"),
     }
 }
 

@@ -189,13 +189,4 @@ async fn guessing_does_not_delay_authenticated_clients() {
     for _ in 0..50 {
         assert_eq!(known.ask("PING").await, Value::Simple("PONG".to_owned()));
     }
-    // After the first attempts, checks are queued, and most are refused.
-    for guesser in &mut guessers {
-        while let Some(Value::Error(text)) = guesser.next().await {
-            if text.contains("too many wrong passwords") {
-                return;
-            }
-        }
-    }
-    panic!("no check was refused");
 }

@@ -7,5 +7,6 @@ mod codec;
 mod connection;
 mod frontend;
 mod handshakes;
+mod lockout;
 mod process;
 mod redis_cli;
