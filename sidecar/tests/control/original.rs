@@ -39,6 +39,27 @@ fn the_saved_configuration_of_the_original_is_accepted_with_one_warning() {
     );
 }
 
+/// The warning appears once for a file, also where nothing is started.
+#[test]
+fn the_warning_is_logged_once_for_a_file() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("saved");
+    std::fs::write(&file, SAVED_BY_THE_ORIGINAL).expect("written");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sidecar"))
+        .arg("check")
+        .arg(&file)
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("it runs");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{log}");
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    let [warning] = warnings.as_slice() else {
+        panic!("{log}");
+    };
+    assert!(warning.contains("saved: acceptor-elg, event-loop, "), "{warning}");
+}
+
 #[test]
 fn updates_and_removals_of_the_originals_threads_are_accepted() {
     let text = "\

@@ -89,8 +89,11 @@ async fn execute(
         Ok(parsed) => parsed,
         Err(error) => return error.into(),
     };
-    remarks.log("HTTP controller");
-    match controller.execute(command).await {
+    let outcome = controller.execute(command).await;
+    if outcome.is_ok() {
+        remarks.log("HTTP controller");
+    }
+    match outcome {
         Ok(Reply::Unsaved(error)) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, error.of_a_change()),
         Ok(_) => http::empty(StatusCode::NO_CONTENT),
         Err(error) => refused(error.to_string()),
