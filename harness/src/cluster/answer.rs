@@ -55,7 +55,7 @@ impl Answer {
 pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
     let response = http::get(address, &route.target, limit)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error.cause())?;
     if response.status != 200 {
         let body = String::from_utf8_lossy(&response.body);
         return Err(format!("status {}: {}", response.status, body.trim_end()));

@@ -131,7 +131,7 @@ pub async fn fetch_again(session: &mut Session, limit: Duration) -> Result<View,
 }
 
 fn read(answered: Result<Response, HttpError>) -> Result<View, String> {
-    let response = answered.map_err(|error| error.to_string())?;
+    let response = answered.map_err(|error| error.cause())?;
     if response.status != 200 {
         return Err(format!("{PAGE} answered with status {}", response.status));
     }

@@ -3,11 +3,14 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+mod plain_notes;
 pub mod progress;
 pub mod stderr;
+mod wrap;
 
 pub use bench::table;
 pub use progress::Progress;
+pub use wrap::wrapped;
 
 /// Whether to colour the output: only on a terminal, and only if NO_COLOR is unset or empty.
 #[must_use]

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 
+use super::plain_notes::PlainNotes;
 use super::stderr::{Terminal, line};
 use super::{colored, seconds};
-
-/// Minimum time between two plain lines about the same stage.
-const PLAIN_PERIOD: Duration = Duration::from_secs(1);
 
 /// Progress of one command. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,8 +26,7 @@ struct Inner {
     /// Whether a stage is in progress.
     running: bool,
     since: Instant,
-    noted: Instant,
-    note: String,
+    notes: PlainNotes,
 }
 
 #[derive(Debug)]
@@ -63,8 +60,7 @@ impl Progress {
             stage: String::new(),
             running: false,
             since: now,
-            noted: now,
-            note: String::new(),
+            notes: PlainNotes::new(now),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -77,8 +73,7 @@ impl Progress {
             inner.stage = name.to_owned();
             inner.running = true;
             inner.since = Instant::now();
-            inner.noted = inner.since;
-            inner.note.clear();
+            inner.notes = PlainNotes::new(inner.since);
             if let Sink::Live(bar) = &mut inner.output {
                 bar.finish_and_clear();
                 let terminal = Box::new(Terminal::default());
@@ -95,14 +90,26 @@ impl Progress {
 
     /// Shows the current step of the stage.
     pub fn note(&self, text: &str) {
+        self.missing(&[text.to_owned()]);
+    }
+
+    /// Shows what the stage still waits for, the most important first: on a terminal the first and the number of the
+    /// others, otherwise a line for each of the first.
+    pub fn missing(&self, causes: &[String]) {
+        let Some(first) = causes.first() else {
+            return;
+        };
         self.change(|inner| match &inner.output {
-            Sink::Live(bar) => bar.set_message(text.to_owned()),
-            Sink::Plain if inner.note != text && inner.noted.elapsed() >= PLAIN_PERIOD => {
-                line(&format!("{}: {text}", inner.stage));
-                inner.note = text.to_owned();
-                inner.noted = Instant::now();
-            }
-            Sink::Plain | Sink::Silent => {}
+            Sink::Live(bar) => bar.set_message(match causes.len() {
+                1 => first.clone(),
+                count => format!("{first} (and {} more)", count - 1),
+            }),
+            Sink::Plain => inner
+                .notes
+                .due(Instant::now(), &inner.stage, causes)
+                .iter()
+                .for_each(|due| line(due)),
+            Sink::Silent => {}
         });
     }
 

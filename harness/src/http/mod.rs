@@ -3,6 +3,7 @@
 
 mod held;
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -77,6 +78,17 @@ pub async fn post(
     send(address, request, json.into(), limit).await
 }
 
+impl HttpError {
+    /// What happened, without the address, for a message that names the server otherwise.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Connect(_, error) => error.kind().to_string(),
+            Self::Answer(_, why) => why.clone(),
+            Self::Timeout(_, limit) => format!("no response within {limit:?}"),
+        }
+    }
+}
+
 async fn send(
     address: SocketAddr,
     request: Builder,
@@ -145,7 +157,7 @@ impl Connection {
         address: SocketAddr,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self, HttpError> {
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed(address))?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken(address))?;
         Ok(Self {
             address,
             sender,
@@ -159,9 +171,9 @@ impl Connection {
             .header(header::HOST, address.to_string())
             .body(Full::new(body))
             .map_err(failed(address))?;
-        self.sender.ready().await.map_err(failed(address))?;
+        self.sender.ready().await.map_err(broken(address))?;
         let sent = self.sender.send_request(request).await;
-        let response = sent.map_err(failed(address))?;
+        let response = sent.map_err(broken(address))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
         Ok(Response {
@@ -188,6 +200,20 @@ async fn within<T>(
 
 fn failed<E: std::fmt::Display>(address: SocketAddr) -> impl Fn(E) -> HttpError {
     move |error| HttpError::Answer(address, error.to_string())
+}
+
+/// As [`failed`]. A request of a connection that the server closed is cancelled, in hyper's words.
+fn broken(address: SocketAddr) -> impl Fn(hyper::Error) -> HttpError {
+    move |error| {
+        let why = match error.source() {
+            _ if error.is_canceled() || error.is_incomplete_message() => {
+                "the connection was closed".to_owned()
+            }
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        HttpError::Answer(address, why)
+    }
 }
 
 #[cfg(test)]

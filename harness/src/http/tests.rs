@@ -125,3 +125,20 @@ async fn a_held_request_whose_connection_is_closed_has_no_response() {
     let released = held.release(LIMIT).await;
     assert!(matches!(released, Err(HttpError::Answer(..))), "{released:?}");
 }
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_at_once_is_reported_as_closed() {
+    let (listener, address) = listener().await;
+    for _ in 0..50 {
+        let closing = async { drop(listener.accept().await.unwrap()) };
+        let ((), answered) = tokio::join!(closing, get(address, "/", LIMIT));
+        let cause = answered.unwrap_err().cause();
+        let expected = ["the connection was closed", "connection error: Connection reset"];
+        assert!(expected.iter().any(|text| cause.starts_with(text)), "{cause}");
+    }
+    drop(listener);
+    assert_eq!(
+        get(address, "/", LIMIT).await.unwrap_err().cause(),
+        "connection refused"
+    );
+}

@@ -1,20 +1,17 @@
 //! Compiles static programs with Cargo.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::Recipe;
+use super::cargo_output::{CargoOutput, PROGRESS};
 use crate::cluster::checkout::Checkout;
 use crate::console::Progress;
 use crate::error::Error;
-
-/// Number of last lines of Cargo's output in an error message.
-const SHOWN_LINES: usize = 60;
 
 /// Compiled programs.
 pub(super) struct Compiled {
@@ -66,35 +63,49 @@ pub(super) async fn compile(
         .env_remove("CARGO_BUILD_RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .env("CARGO_TERM_COLOR", "never")
+        .envs(PROGRESS)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     let cannot = |error: std::io::Error| Error::environment(format!("cannot run cargo: {error}"), advice);
     let mut cargo = command.spawn().map_err(cannot)?;
-    let mut shown = VecDeque::new();
-    let mut fresh = true;
+    let mut output = CargoOutput::default();
     if let Some(stderr) = cargo.stderr.take() {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Some(line) = lines.next_line().await.map_err(cannot)? {
-            progress.note(line.trim());
-            fresh &= !line.trim_start().starts_with("Compiling");
-            if shown.len() == SHOWN_LINES {
-                shown.pop_front();
-            }
-            shown.push_back(line);
-        }
+        read(stderr, &mut output, progress).await.map_err(cannot)?;
     }
     let status = cargo.wait().await.map_err(cannot)?;
     if status.success() {
         return Ok(Compiled {
             directory: directory.join(target).join(recipe.profile),
-            fresh,
+            fresh: !output.compiled,
         });
     }
-    let output = Vec::from(shown).join("\n");
     Err(Error::environment(
-        format!("the image's programs do not compile:\n{output}"),
+        format!("the image's programs do not compile:\n{}", output.tail()),
         advice,
     ))
+}
+
+/// Reads Cargo's output to its end, and shows its progress.
+async fn read(
+    mut stderr: impl AsyncRead + Unpin,
+    output: &mut CargoOutput,
+    progress: &Progress,
+) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut ended = false;
+    while !ended {
+        ended = stderr.read_buf(&mut bytes).await? == 0;
+        if ended && !bytes.is_empty() {
+            bytes.push(b'\n');
+        }
+        while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+            let line: Vec<u8> = bytes.drain(..=end).collect();
+            if let Some(note) = output.line(&String::from_utf8_lossy(&line[..end])) {
+                progress.note(&note);
+            }
+        }
+    }
+    Ok(())
 }

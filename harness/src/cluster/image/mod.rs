@@ -1,5 +1,6 @@
 //! The images: static programs, compiled here and imported into the engine, so that no registry is needed.
 
+mod cargo_output;
 mod compile;
 mod pack;
 

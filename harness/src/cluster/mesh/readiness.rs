@@ -65,7 +65,7 @@ impl Mesh {
             }
         };
         let waited = wait::until(limit, period, attempt, |missing| {
-            progress.note(&missing.join("; "));
+            progress.missing(missing);
         })
         .await;
         let ready = "all sidecars agreeing on the mesh, and an answer on every path";
@@ -181,14 +181,10 @@ impl Answered {
                 }
             }
             let found = expected.iter().filter(|host| hosts.contains(**host)).count();
-            let reason = failure.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let reason = failure.map(|reason| format!(": {reason}")).unwrap_or_default();
             let missing = (found < expected.len()).then(|| {
-                format!(
-                    "{} has answered from {found}/{} of service {}{reason}",
-                    route.name(),
-                    expected.len(),
-                    route.service
-                )
+                let (name, service, all) = (route.name(), &route.service, expected.len());
+                format!("{name} has reached {found} of {all} instances of service {service}{reason}")
             });
             (route.name(), hosts, missing)
         });
