@@ -6,9 +6,11 @@ mod engines;
 mod program;
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::engine::{Container, Engine, EngineChoice, label};
+use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -17,6 +19,10 @@ pub use engines::{compose, docker, on_each};
 pub use program::{Finished, compiled, finished};
 
 use program::LIMIT;
+
+/// Timeout for the views of a mesh to become complete, or to deviate.
+const STATUS_LIMIT: Duration = Duration::from_secs(60);
+const STATUS_PERIOD: Duration = Duration::from_millis(100);
 
 /// Starts a command of the harness that names its meshes itself, such as `test`.
 ///
@@ -196,6 +202,27 @@ impl Mesh {
             anyhow::bail!("`up` exited before the mesh was ready:\n{}", rest.await?);
         }
         Ok(child)
+    }
+
+    /// Starts a command of the harness on this mesh, with empty input and both outputs piped.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub async fn spawn(&self, arguments: &[&str]) -> Result<Child> {
+        program::spawn(self.command(arguments).await?)
+    }
+
+    /// Waits until `status` exits with `code`: on a busy machine a sidecar may suspect another for a moment.
+    ///
+    /// # Errors
+    /// It does not in time: the last output.
+    pub async fn until_status(&self, code: i32) -> Result<Finished> {
+        let attempt = async || match self.harness(&["status"]).await {
+            Ok(status) if status.code == Some(code) => Ok(status),
+            Ok(status) => Err(vec![format!("{status:#?}")]),
+            Err(error) => Err(vec![error.to_string()]),
+        };
+        Ok(wait::until(STATUS_LIMIT, STATUS_PERIOD, attempt, |_| {}).await?)
     }
 
     /// The names of all containers and networks of this mesh.

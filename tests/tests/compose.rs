@@ -56,7 +56,7 @@ async fn compose_stops_and_removes_a_mesh_that_the_harness_started() {
         compose(program, &mesh, &["stop", "service-a2"]).await.unwrap();
         let status = mesh.harness(&["status"]).await.unwrap();
         assert!(
-            status.output.contains("service-a2 is not running: Exited (0)"),
+            status.output.contains("service-a2 has ended (exit code 0)"),
             "{status:#?}"
         );
         let listed = compose(program, &mesh, &["ps"]).await.unwrap();
@@ -74,22 +74,7 @@ async fn status_shows_up_refuses_and_down_removes_a_mesh_that_compose_started() 
             .await
             .unwrap();
 
-        let converged = async || {
-            let status = mesh
-                .harness(&["status"])
-                .await
-                .map_err(|error| vec![error.to_string()])?;
-            if status.code == Some(0) {
-                Ok(())
-            } else {
-                Err(vec![status.output])
-            }
-        };
-        let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
-        harness::wait::until(limit, period, converged, |_| {})
-            .await
-            .unwrap();
-
+        mesh.until_status(0).await.unwrap();
         let second = mesh.harness(&["up"]).await.unwrap();
         assert_eq!(second.code, Some(2), "{second:#?}");
         assert!(second.errors.contains("Docker Compose started it"), "{second:#?}");

@@ -5,8 +5,6 @@
     reason = "a failing helper fails its test, as an assertion does"
 )]
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use harness::engine::label;
 use tests::Mesh;
@@ -18,18 +16,6 @@ async fn docker(mesh: &Mesh, arguments: &[&str]) -> Result<()> {
     let run = mesh.run("docker", arguments).await?;
     ensure!(run.code == Some(0), "{run:#?}");
     Ok(())
-}
-
-/// Waits until `status` exits with this code.
-async fn status_becomes(mesh: &Mesh, code: i32) {
-    let attempt = async || match mesh.harness(&["status"]).await {
-        Ok(status) if status.code == Some(code) => Ok(()),
-        Ok(status) => Err(vec![status.output]),
-        Err(error) => Err(vec![error.to_string()]),
-    };
-    let (limit, period) = (Duration::from_secs(30), Duration::from_millis(100));
-    let waited = harness::wait::until(limit, period, attempt, |_| {}).await;
-    waited.unwrap();
 }
 
 #[tokio::test]
@@ -50,7 +36,7 @@ async fn containers_that_come_back_at_another_address_are_found_by_all() {
             .unwrap();
         before.push(container);
     }
-    status_becomes(&mesh, 1).await;
+    mesh.until_status(1).await.unwrap();
     // The engine assigns the lowest free address or a new one: the container that had the higher one comes first, so that
     // none gets its own back.
     let mut highest_first = before.clone();
@@ -60,7 +46,7 @@ async fn containers_that_come_back_at_another_address_are_found_by_all() {
             .await
             .unwrap();
     }
-    status_becomes(&mesh, 0).await;
+    mesh.until_status(0).await.unwrap();
     for (name, before) in INSTANCES.iter().zip(&before) {
         let now = mesh.container(name).await.unwrap();
         assert_ne!(now.address, before.address, "{name}");

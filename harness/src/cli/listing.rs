@@ -1,26 +1,23 @@
-//! The output of `up` and `test --keep` about a running mesh: its containers and the URLs to try.
+//! The output of several commands about a running mesh: its nodes and the URLs to try.
 
+use harness::cluster::status::NodeStatus;
 use harness::cluster::topology::{Role, Topology};
 use harness::console::table;
 use harness::engine::Container;
 
-/// A table of containers in the style of `docker ps`. `id` is the header of the ID column.
-pub(super) fn containers(id: &str, containers: &[Container]) -> String {
-    let rows = containers.iter().map(|container| {
-        let ports = container
-            .ports
-            .iter()
-            .map(|(port, bound)| format!("{bound}->{port}/tcp"));
+/// A table of the nodes, names first. `id` is the header of the ID column.
+pub(super) fn nodes(nodes: &[NodeStatus], id: &str) -> String {
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let rows = nodes.iter().map(|node| {
         vec![
-            container.short_id().to_owned(),
-            container.image.clone(),
-            shortened(&container.command, 40),
-            container.status.clone(),
-            ports.collect::<Vec<_>>().join(", "),
-            container.name.clone(),
+            node.name.clone(),
+            node.state.word().to_owned(),
+            shown(node.address.map(|address| address.to_string())),
+            shown(node.status_page.map(|page| page.to_string())),
+            shown(node.id.clone()),
         ]
     });
-    table::plain(&[id, "IMAGE", "COMMAND", "STATUS", "PORTS", "NAMES"], rows)
+    table::plain(&["NAME", "STATE", "ADDRESS", "STATUS PAGE", id], rows)
 }
 
 /// A `curl` command for each published route. It has the address, because `localhost` may be ::1, or nothing.
@@ -42,45 +39,12 @@ pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<S
                 .count()
                 > 1;
             let what = if alternates {
-                "one instance, then the other"
+                "instances in turn"
             } else {
                 "one instance"
             };
-            lines.push(format!("{line:<52} # service {}, {what}", route.service));
+            lines.push(format!("{line:<46} # service {}: {what}", route.service));
         }
     }
     lines
-}
-
-/// Shortens a command line to `length` characters. The sidecar's own arguments are dropped first: the program that it
-/// starts identifies the container.
-fn shortened(text: &str, length: usize) -> String {
-    let (sidecar, program) = text.split_once(" -- ").unwrap_or((text, ""));
-    let whole = text.chars().count() + 2;
-    if whole <= length {
-        return format!("\"{text}\"");
-    }
-    if program.is_empty() {
-        let start: String = sidecar.chars().take(length - 3).collect();
-        return format!("\"{start}…\"");
-    }
-    let first = sidecar.split(' ').next().unwrap_or_default();
-    format!("\"{first} … -- {program}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shortened_command_keeps_the_program() {
-        assert_eq!(
-            shortened("/bin/sidecar -- frontend", 40),
-            "\"/bin/sidecar -- frontend\""
-        );
-        let long = format!("/bin/sidecar --load {} -- service a", "x".repeat(60));
-        assert_eq!(shortened(&long, 40), "\"/bin/sidecar … -- service a\"");
-        let alone = shortened(&format!("/bin/sidecar --load {}", "é".repeat(60)), 40);
-        assert_eq!(alone.chars().count(), 40);
-    }
 }

@@ -67,8 +67,8 @@ enum Command {
     Up(up::UpArgs),
     /// Stop the mesh gracefully and remove its containers and network, whatever started it
     Down(MeshArgs),
-    /// Show each sidecar's view of the mesh, and the disagreements between the views
-    Status(MeshArgs),
+    /// Show the nodes, the instances of all services, and where the sidecars' views deviate
+    Status(status::StatusArgs),
     /// Print the containers' logs
     Logs(logs::LogsArgs),
     /// Start a private mesh, run the end-to-end scenarios, and report the measured objectives
@@ -121,7 +121,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     match command {
         Command::Up(args) => up::run(args, before, started_at, interrupts).await,
         Command::Down(args) => down::run(args.or(before), &interrupts).await,
-        Command::Status(args) => status::run(args.or(before), &interrupts).await,
+        Command::Status(args) => status::run(args, before, &interrupts).await,
         Command::Logs(args) => logs::run(args, before, &interrupts).await,
         Command::Test(args) => test::run(args, &before, started_at, interrupts).await,
         Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
@@ -156,7 +156,7 @@ mod tests {
             let Some(Command::Status(args)) = parsed.command else {
                 panic!("{line:?}");
             };
-            let args = args.or(parsed.up.mesh);
+            let args = args.mesh.or(parsed.up.mesh);
             assert_eq!(args.project.as_deref(), Some("other"), "{line:?}");
         }
         assert!(!Arguments::parse_from(["harness", "-d", "status"]).up.is_default());

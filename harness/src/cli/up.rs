@@ -158,11 +158,8 @@ async fn converge(
         .stop
         .run_until_cancelled(mesh.ready(limit, progress))
         .await;
-    let took = waited.ok_or(Error::Interrupted)??;
-    let took = seconds(took);
-    progress.done(&format!(
-        "all sidecars agree and every path has answered, {took} after the last start"
-    ));
+    waited.ok_or(Error::Interrupted)??;
+    progress.done("all sidecars agree and every path has answered");
     Ok(())
 }
 
@@ -184,9 +181,15 @@ async fn show(
     let project = format!("{}={}", label::PROJECT, mesh.topology().project);
     let containers = engine.containers(&project).await?;
     let lines = listing::curl_lines(mesh.topology(), &containers).join("\n");
+    let status = mesh.status().await?;
+    let problems: String = status
+        .problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect();
     let text = format!(
-        "\n{}\n\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n\n",
-        listing::containers(engine.node_id(), &containers),
+        "\n{}\n{problems}\nThe mesh `{}` is ready after {took}. Try:\n\n{lines}\n\n",
+        listing::nodes(&status.nodes, engine.node_id()),
         mesh.topology().project
     );
     // An error is ignored: the mesh is running.

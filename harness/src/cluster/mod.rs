@@ -10,4 +10,5 @@ pub mod mesh;
 pub mod mesh_view;
 pub mod ports;
 pub mod project;
+pub mod status;
 pub mod topology;

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use super::{NodeView, SERVICE_PREFIX};
 use crate::cluster::mesh_view::View;
 
 /// A healthy node outside the topology.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForeignNode {
     /// Its name, the same as its host name.
     pub name: String,

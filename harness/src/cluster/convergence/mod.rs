@@ -10,7 +10,7 @@ use crate::cluster::topology::Role;
 pub use foreign::{ForeignNode, foreign_nodes};
 
 /// The prefix of a service's full name, before its short name.
-const SERVICE_PREFIX: &str = "my-service-";
+pub(super) const SERVICE_PREFIX: &str = "my-service-";
 
 /// The name of a service's server group on every sidecar that balances.
 pub fn group_name(service: &str) -> String {
@@ -122,8 +122,6 @@ impl Comparison<'_> {
             .filter(|known| known.service == full)
             .flat_map(|known| &known.instances)
             .collect();
-        let mut expected = 0;
-        let mut found = 0;
         for other in self.nodes {
             let Role::Service { name, weight } = &other.role else {
                 continue;
@@ -131,15 +129,13 @@ impl Comparison<'_> {
             if name != service {
                 continue;
             }
-            expected += 1;
             let instance = instances.iter().find(|known| known.node_name == other.host);
             match instance {
-                Some(known) if known.state != "UP" => {
-                    self.complain(format!(
-                        "reports service {service} on {} as {}",
-                        other.name, known.state
-                    ));
-                }
+                None => self.complain(format!("sees no instance of service {service} on {}", other.name)),
+                Some(known) if known.state != "UP" => self.complain(format!(
+                    "reports service {service} on {} as {}",
+                    other.name, known.state
+                )),
                 Some(known) if known.weight != *weight => {
                     let has = known.weight;
                     self.complain(format!(
@@ -147,21 +143,16 @@ impl Comparison<'_> {
                         other.name
                     ));
                 }
-                Some(_) => found += 1,
-                None => {}
+                Some(_) => {}
             }
         }
-        let unexpected = instances
-            .iter()
-            .filter(|known| !self.offers(service, known))
-            .count();
-        if unexpected > 0 {
-            self.complain(format!(
-                "sees {unexpected} instances of service {service} that do not exist"
-            ));
-        }
-        if found < expected {
-            self.complain(format!("sees service {service} {found}/{expected}"));
+        for known in &instances {
+            if !self.offers(service, known) {
+                self.complain(format!(
+                    "sees an instance of service {service} on {}, which does not exist",
+                    known.node_name
+                ));
+            }
         }
         if self.node.role.balances() {
             self.compare_group(service, &instances);
@@ -179,31 +170,29 @@ impl Comparison<'_> {
         let Some(group) = self.view.groups.iter().find(|group| group.name == name) else {
             return self.complain(format!("has no server group {name}"));
         };
-        let wanted: BTreeMap<SocketAddr, u32> = instances
-            .iter()
-            .map(|known| (SocketAddr::new(known.address, known.port), known.weight))
-            .collect();
         let usable: BTreeMap<SocketAddr, u32> = group
             .servers
             .iter()
             .filter(|server| server.state == "UP")
             .map(|server| (server.address, server.weight))
             .collect();
-        if usable != wanted {
-            let matching = usable
-                .iter()
-                .filter(|(address, weight)| wanted.get(address) == Some(weight))
-                .count();
-            let others = usable.len() - matching;
-            let others = if others == 0 {
-                String::new()
-            } else {
-                format!(", and {others} others")
-            };
-            self.complain(format!(
-                "has {matching}/{} of group {name} UP{others}",
-                wanted.len()
-            ));
+        let mut known = BTreeSet::new();
+        for instance in instances {
+            let address = SocketAddr::new(instance.address, instance.port);
+            known.insert(address);
+            let node = self.nodes.iter().find(|node| node.host == instance.node_name);
+            let on = node.map_or(&instance.node_name, |node| &node.name);
+            match usable.get(&address) {
+                None if instance.state != "UP" => {}
+                None => self.complain(format!("does not use {on} in group {name}")),
+                Some(weight) if *weight != instance.weight => {
+                    self.complain(format!("uses {on} with weight {weight} in group {name}"));
+                }
+                Some(_) => {}
+            }
+        }
+        for address in usable.keys().filter(|address| !known.contains(address)) {
+            self.complain(format!("uses {address} in group {name}, which is no instance"));
         }
     }
 
