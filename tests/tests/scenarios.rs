@@ -43,6 +43,8 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
             "alternation",
             "--filter",
             "kill",
+            "--objectives",
+            "informative",
             "--junit",
             &junit,
             "--json",
@@ -59,9 +61,11 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
         assert_eq!(of_process(&engine, pid).await, NOTHING);
 
         let read = |path: &str| std::fs::read_to_string(path).unwrap();
-        let missed = check_json(&read(&json), engine.name());
-        check_junit(&read(&junit), engine.name(), missed);
-        assert_eq!(result.code, Some(i32::from(missed)), "{result:#?}");
+        check_json(&read(&json), engine.name());
+        check_junit(&read(&junit), engine.name());
+        // Whether an objective is missed depends on the machine's load.
+        assert_eq!(result.code, Some(0), "{result:#?}");
+        assert!(result.output.contains("\nLoad of the machine: "), "{result:#?}");
         let summary = read(&markdown);
         let summary = summary.strip_prefix(existing).expect("the report is appended");
         for part in [
@@ -73,8 +77,7 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
             assert!(summary.contains(part), "no `{part}` in {summary}");
         }
 
-        let status = other.harness(&["status"]).await.unwrap();
-        assert_eq!(status.code, Some(0), "the other mesh was changed: {status:#?}");
+        other.until_status(0).await.unwrap();
         let down = other.harness(&["down"]).await.unwrap();
         assert_eq!(down.code, Some(0), "{down:#?}");
         assert_eq!(other.leftovers().await.unwrap(), NOTHING);
@@ -83,9 +86,8 @@ async fn a_run_writes_its_reports_and_does_not_affect_another_mesh() {
     .unwrap();
 }
 
-/// Checks the JSON report. Returns whether an objective was missed, which depends on the machine's load and is not a
-/// failure here.
-fn check_json(text: &str, engine: &str) -> bool {
+/// Checks the JSON report.
+fn check_json(text: &str, engine: &str) {
     let report: Value = serde_json::from_str(text).unwrap();
     assert_eq!(report["runtime"], engine);
     let scenarios = report["scenarios"].as_array().unwrap();
@@ -114,17 +116,16 @@ fn check_json(text: &str, engine: &str) -> bool {
         objectives.iter().any(|objective| objective["count"] == 0),
         "{objectives:?}"
     );
-    let missed = objectives.iter().any(|objective| objective["met"] == false);
-    assert_eq!(report["exit_code"], u8::from(missed));
-    missed
+    assert_eq!(
+        (&report["exit_code"], &report["objectives_informative"]),
+        (&0.into(), &true.into())
+    );
+    assert!(report["load"]["mean"].is_f64(), "{}", report["load"]);
 }
 
-fn check_junit(text: &str, engine: &str, missed: bool) {
+fn check_junit(text: &str, engine: &str) {
     let report = quick_junit::Report::deserialize_from_str(text).unwrap();
-    assert_eq!(
-        (report.tests, report.failures, report.errors),
-        (3, usize::from(missed), 0)
-    );
+    assert_eq!((report.tests, report.failures, report.errors), (3, 0, 0));
     let suite = &report.test_suites[0];
     assert_eq!(suite.name.as_str(), format!("mesh.{engine}"));
     let mut names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();

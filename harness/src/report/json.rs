@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::summary::Report;
+use super::summary::{Objectives, Report};
 use crate::clock;
 use crate::verify::objectives::Objective;
 
@@ -21,6 +21,8 @@ struct Document<'a> {
     interrupted: bool,
     scenarios: Vec<Scenario<'a>>,
     objectives: Vec<ObjectiveRow>,
+    objectives_informative: bool,
+    load: LoadRow,
     failed_in_flight: usize,
 }
 
@@ -35,6 +37,16 @@ struct Scenario<'a> {
     message: Option<&'a str>,
 }
 
+/// Runnable threads per processor, and the share of the time that the harness waited for one; `null` if not measured.
+#[derive(Serialize)]
+struct LoadRow {
+    processors: usize,
+    mean: Option<f64>,
+    worst: Option<f64>,
+    waited: Option<f64>,
+    overloaded: bool,
+}
+
 #[derive(Serialize)]
 struct ObjectiveRow {
     name: &'static str,
@@ -44,6 +56,8 @@ struct ObjectiveRow {
     count: usize,
     /// `null` if nothing was measured.
     met: Option<bool>,
+    /// Whether it was missed only while the machine was overloaded.
+    overloaded: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     p50: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +88,7 @@ pub fn json(report: &Report) -> Result<String, String> {
             limit: objective.limit().0,
             count: summary.map_or(0, |summary| summary.count),
             met: summary.map(|summary| summary.met()),
+            overloaded: summary.is_some_and(|summary| summary.overloaded),
             p50: summary.map(|summary| summary.p50.0),
             p99: summary.map(|summary| summary.p99.0),
             max: summary.map(|summary| summary.max.0),
@@ -90,6 +105,14 @@ pub fn json(report: &Report) -> Result<String, String> {
         interrupted: report.interrupted,
         scenarios: scenarios.collect(),
         objectives: objectives.collect(),
+        objectives_informative: report.objectives == Objectives::Informative,
+        load: LoadRow {
+            processors: report.load.processors,
+            mean: report.load.per_processor(),
+            worst: report.load.worst(),
+            waited: report.load.waited(),
+            overloaded: report.load.was_overloaded(),
+        },
         failed_in_flight: report.measured.in_flight,
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
@@ -127,10 +150,15 @@ mod tests {
             *objective("ready"),
             json!({
                 "name": "ready", "about": "last start -> all answer", "unit": "us",
-                "limit": 2_000_000, "count": 2, "met": true, "p50": 700_000, "p99": 900_000, "max": 900_000
+                "limit": 2_000_000, "count": 2, "met": true, "overloaded": false, "p50": 700_000, "p99": 900_000, "max": 900_000
             })
         );
         assert_eq!(objective("kill_to_last_error")["met"], json!(false));
+        assert_eq!(read["objectives_informative"], json!(false));
+        assert_eq!(
+            read["load"],
+            json!({"processors": 2, "mean": 1.0, "worst": 1.0, "waited": 0.5, "overloaded": false})
+        );
         assert_eq!(
             objective("join")["met"],
             Value::Null,

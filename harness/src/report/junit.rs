@@ -90,6 +90,16 @@ fn properties(report: &Report) -> Vec<(String, String)> {
         add("limit", objective.limit().0.to_string());
         add("met", summary.met().to_string());
     }
+    let load = &report.load;
+    let figures = [
+        ("load.mean", load.per_processor()),
+        ("load.worst", load.worst()),
+        ("load.waited", load.waited()),
+    ];
+    for (name, figure) in figures {
+        properties.extend(figure.map(|figure| (name.to_owned(), format!("{figure:.2}"))));
+    }
+    properties.push(("load.overloaded".to_owned(), load.was_overloaded().to_string()));
     properties.push((
         "failed.in_flight".to_owned(),
         report.measured.in_flight.to_string(),
@@ -97,7 +107,8 @@ fn properties(report: &Report) -> Vec<(String, String)> {
     properties
 }
 
-/// The test case that fails if an objective was missed; `None` if nothing was measured.
+/// The test case that fails if an objective was missed; `None` if nothing was measured. It has an error if an overloaded
+/// machine explains what was missed, and is skipped if missed objectives are informative.
 fn objectives(report: &Report, class: &str) -> Option<TestCase> {
     if report.measured.summaries().is_empty() {
         return None;
@@ -112,12 +123,16 @@ fn objectives(report: &Report, class: &str) -> Option<TestCase> {
             format!("{}: {max}, limit {limit}", summary.objective.name())
         })
         .collect();
-    let verdict = if missed.is_empty() {
-        Verdict::Held
-    } else {
-        Verdict::Failed {
-            message: missed.join("\n"),
-        }
+    let message = missed.join("\n");
+    let verdict = match report.failing() {
+        _ if missed.is_empty() => Verdict::Held,
+        (_, failing) if !failing.is_empty() => Verdict::Failed { message },
+        (explained, _) if !explained.is_empty() => Verdict::Error {
+            message: format!("{message}\nThe machine was overloaded: {}.", report.load),
+        },
+        _ => Verdict::Skipped {
+            reason: format!("informative: {message}"),
+        },
     };
     let mut case = TestCase::new("objectives", status(&verdict));
     case.set_classname(class);
@@ -135,7 +150,7 @@ fn interruption(report: &Report, class: &str) -> Option<TestCase> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::summary::example;
+    use super::super::summary::{Objectives, example};
     use super::*;
 
     #[test]
@@ -198,6 +213,38 @@ mod tests {
         assert_eq!(
             message.as_deref(),
             Some("killed -> last error: 501 ms, limit 500 ms")
+        );
+    }
+
+    #[test]
+    fn missed_objectives_are_an_error_of_an_overloaded_machine_or_informative() {
+        let of = |report: &Report| {
+            let xml = junit(report).unwrap();
+            let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+            let cases = &read.test_suites[0].test_cases;
+            cases.last().unwrap().status.clone()
+        };
+        let mut report = example();
+        report.measured.mark_overloaded();
+        report.load = crate::verify::load::example(20);
+        let overloaded = of(&report);
+        let TestCaseStatus::NonSuccess {
+            kind, description, ..
+        } = &overloaded
+        else {
+            panic!("{overloaded:?}");
+        };
+        assert_eq!(*kind, NonSuccessKind::Error);
+        let text = description.as_deref().unwrap();
+        assert!(
+            text.contains("The machine was overloaded: 20.0 runnable threads"),
+            "{text}"
+        );
+        report.objectives = Objectives::Informative;
+        let informative = of(&report);
+        assert!(
+            matches!(informative, TestCaseStatus::Skipped { .. }),
+            "{informative:?}"
         );
     }
 

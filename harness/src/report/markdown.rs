@@ -69,8 +69,8 @@ pub fn markdown(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "\nFailed requests in flight on a killed or frozen instance: {}.",
-        report.measured.in_flight
+        "\nFailed requests in flight on a killed or frozen instance: {}.\n\nLoad of the machine: {}.",
+        report.measured.in_flight, report.load
     );
     text
 }
@@ -156,6 +156,9 @@ the engine went away
 | image size | 0 | | | | 10 MB | not measured |
 
 Failed requests in flight on a killed or frozen instance: 3.
+
+Load of the machine: 1.0 runnable threads per processor, 1.0 in the worst scenario;
+the harness waited 50 % of its time for a processor.
 ";
         assert_eq!(markdown(&example()), expected);
     }

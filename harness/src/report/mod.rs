@@ -9,5 +9,5 @@ mod text;
 pub use json::json;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use summary::Report;
+pub use summary::{Objectives, Report};
 pub use text::objectives;

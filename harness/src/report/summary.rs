@@ -4,8 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::verify::objectives::{Measurements, Objective};
+use crate::verify::load::Load;
+use crate::verify::objectives::{Measurements, Objective, ObjectiveSummary};
 use crate::verify::suite::{ScenarioResult, Verdict, name_in_run};
+
+/// What a missed objective means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Objectives {
+    /// The suite fails.
+    #[default]
+    Required,
+    /// It is reported, and changes nothing else.
+    Informative,
+}
 
 /// The result of the whole suite.
 #[derive(Debug, Clone)]
@@ -28,6 +39,10 @@ pub struct Report {
     pub scenarios: Vec<ScenarioResult>,
     /// Measured values of all runs.
     pub measured: Measurements,
+    /// The load of the machine during all runs.
+    pub load: Load,
+    /// What missed objectives mean.
+    pub objectives: Objectives,
 }
 
 impl Report {
@@ -72,23 +87,36 @@ impl Report {
         (shown, left_out)
     }
 
-    /// 0 if every scenario held and every objective was met; 1 if a scenario failed or an objective was missed; 2 if
-    /// the environment prevented a check; 130 if the suite was interrupted, whatever it found before.
+    /// The missed objectives that fail the suite: those that an overloaded machine explains, and the others.
+    pub(super) fn failing(&self) -> (Vec<ObjectiveSummary>, Vec<ObjectiveSummary>) {
+        match self.objectives {
+            Objectives::Required => {
+                let missed = self.measured.missed().into_iter();
+                missed.partition(|summary| summary.overloaded)
+            }
+            Objectives::Informative => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// 0 if every scenario held and every required objective was met; 1 if a scenario failed or an objective was missed;
+    /// 2 if the environment prevented a check, or explains the missed objectives; 130 if the suite was interrupted,
+    /// whatever it found before.
     pub fn exit_code(&self) -> u8 {
         let failed = self.count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let broken = self.count(|verdict| matches!(verdict, Verdict::Error { .. }));
+        let (explained, missed) = self.failing();
         if self.interrupted {
             Error::Interrupted.exit_code()
-        } else if failed > 0 || !self.measured.missed().is_empty() {
+        } else if failed > 0 || !missed.is_empty() {
             1
-        } else if broken > 0 {
+        } else if broken > 0 || !explained.is_empty() {
             2
         } else {
             0
         }
     }
 
-    /// The result in one or two sentences.
+    /// The result in a few sentences.
     pub fn sentence(&self) -> String {
         let ran = self.count(|verdict| !matches!(verdict, Verdict::Skipped { .. }));
         let skipped = self.scenarios.len() - ran;
@@ -118,6 +146,18 @@ impl Report {
         if !missed.is_empty() {
             let names: Vec<&str> = missed.iter().map(|summary| summary.objective.name()).collect();
             text.push_str(&format!(" Objectives missed: {}.", names.join("; ")));
+            if self.objectives == Objectives::Informative {
+                text.push_str(" They are informative.");
+            }
+        }
+        if self.load.was_overloaded() && (!bad.is_empty() || !missed.is_empty()) {
+            text.push_str(
+                " The machine was overloaded, which delays every start and answer: repeat it on a quiet one",
+            );
+            if !self.failing().0.is_empty() {
+                text.push_str(", or with --objectives informative");
+            }
+            text.push('.');
         }
         text
     }
@@ -177,6 +217,8 @@ pub(super) fn example() -> Report {
             ),
         ],
         measured,
+        load: crate::verify::load::example(1),
+        objectives: Objectives::Required,
     }
 }
 
@@ -198,6 +240,34 @@ mod tests {
         assert_eq!(report.exit_code(), 0);
         report.interrupted = true;
         assert_eq!(report.exit_code(), 130);
+    }
+
+    #[test]
+    fn objectives_missed_on_an_overloaded_machine_are_the_environments_fault() {
+        let mut report = example();
+        report.scenarios.truncate(1);
+        report.measured.mark_overloaded();
+        report.load = crate::verify::load::example(20);
+        assert_eq!(report.exit_code(), 2);
+        assert_eq!(
+            report.sentence(),
+            "The one scenario held. Objectives missed: killed -> last error. The machine was overloaded, which delays \
+             every start and answer: repeat it on a quiet one, or with --objectives informative."
+        );
+        report.measured.add(Objective::FailedOnStop, 1_usize);
+        assert_eq!(report.exit_code(), 1, "a failed request is the mesh's fault");
+        report.objectives = Objectives::Informative;
+        assert_eq!(report.exit_code(), 0);
+        assert!(
+            report
+                .sentence()
+                .contains(" They are informative. The machine was overloaded")
+        );
+        let failed = Verdict::Failed {
+            message: String::new(),
+        };
+        report.scenarios[0].verdict = failed;
+        assert_eq!(report.exit_code(), 1, "a failed scenario is never informative");
     }
 
     #[test]

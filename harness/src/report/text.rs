@@ -50,8 +50,9 @@ pub fn objectives(report: &Report) -> String {
         references => format!("\nvproxy's own example: {}.", references.join(", ")),
     };
     format!(
-        "{table}{left_out}{references}\nFailed requests in flight on a killed or frozen instance: {}.",
-        measured.in_flight
+        "{table}{left_out}{references}\nFailed requests in flight on a killed or frozen instance: {}.\n\
+         Load of the machine: {}.",
+        measured.in_flight, report.load
     )
 }
 
@@ -83,7 +84,10 @@ mod tests {
         assert!(text.contains(
             "\nvproxy's own example: last start -> all answer 11.6 s, memory of idle sidecar 66 to 76"
         ));
-        assert!(text.ends_with("frozen instance: 2."));
+        assert!(
+            text.contains("frozen instance: 2.\nLoad of the machine: 1.0 runnable threads"),
+            "{text}"
+        );
         let table = text.lines().take_while(|line| !line.starts_with("vproxy"));
         let wide: Vec<_> = table.filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{wide:#?}");

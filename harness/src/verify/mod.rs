@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod conntrack;
+pub mod load;
 pub mod objectives;
 pub mod scenarios;
 pub mod selftest;

@@ -9,7 +9,7 @@ use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
 use harness::compose::cli::ComposeCli;
-use harness::console::{Progress, seconds, table};
+use harness::console::{Progress, seconds, table, wrapped};
 use harness::engine::{Engine, Selected, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
@@ -22,6 +22,9 @@ use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::{EngineArgs, MeshArgs};
 use super::output::print;
 use super::{listing, prepare};
+
+/// Width of a line, in columns.
+const WIDTH: usize = 80;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TestArgs {
@@ -39,6 +42,9 @@ pub(super) struct TestArgs {
     /// Stop at the first failure, and leave its meshes running
     #[arg(long)]
     keep: bool,
+    /// What a missed objective means
+    #[arg(long, value_name = "MEANING", value_enum, default_value_t)]
+    objectives: ObjectivesArg,
     #[command(flatten)]
     reports: Reports,
     /// Fail, instead of skipping scenarios, if this is missing
@@ -52,6 +58,25 @@ pub(super) struct TestArgs {
 enum Required {
     /// A Docker engine
     Docker,
+}
+
+/// [`report::Objectives`] as an argument.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum ObjectivesArg {
+    /// The run fails
+    #[default]
+    Required,
+    /// It is reported, and changes no exit code: for a busy machine
+    Informative,
+}
+
+impl From<ObjectivesArg> for report::Objectives {
+    fn from(argument: ObjectivesArg) -> Self {
+        match argument {
+            ObjectivesArg::Required => Self::Required,
+            ObjectivesArg::Informative => Self::Informative,
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -163,12 +188,17 @@ pub(super) async fn run(
         interrupted,
         scenarios: results.scenarios,
         measured: results.measured,
+        load: results.load,
+        objectives: args.objectives.into(),
     };
     let text = format!(
-        "\n{}\n\n{} Took {}.\n",
+        "\n{}\n\n{}\n",
         report::objectives(&report),
-        report.sentence(),
-        seconds(report.took)
+        wrapped(
+            &format!("{} Took {}.", report.sentence(), seconds(report.took)),
+            WIDTH,
+            0
+        )
     );
     // An error is ignored: the exit code has the result.
     let _ = print(text, &interrupts).await;

@@ -72,6 +72,8 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use harness::report::Objectives;
+    use harness::verify::load::Load;
     use harness::verify::objectives::Measurements;
 
     use super::*;
@@ -95,6 +97,8 @@ mod tests {
             interrupted: false,
             scenarios: Vec::new(),
             measured: Measurements::default(),
+            load: Load::default(),
+            objectives: Objectives::Required,
         };
         std::fs::write(directory.path().join("summary.md"), "before\n").unwrap();
         let errors: Vec<String> = reports.write(&report).iter().map(ToString::to_string).collect();

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::{Objective, Value};
+use super::{Objective, Unit, Value};
 
 /// Measured values of one or more runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measurements {
-    samples: BTreeMap<Objective, Vec<Value>>,
+    samples: BTreeMap<Objective, Vec<Sample>>,
     /// Requests that failed because they were in flight on an instance that was killed or frozen. No objective covers
     /// them.
     pub in_flight: usize,
+}
+
+/// One measured value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sample {
+    value: Value,
+    /// Whether the machine was overloaded meanwhile.
+    overloaded: bool,
 }
 
 /// Summary of one objective's measured values.
@@ -26,6 +34,8 @@ pub struct ObjectiveSummary {
     pub p99: Value,
     /// Maximum.
     pub max: Value,
+    /// Whether it is a time, and each value beyond the limit was measured while the machine was overloaded.
+    pub overloaded: bool,
 }
 
 impl ObjectiveSummary {
@@ -38,7 +48,18 @@ impl ObjectiveSummary {
 impl Measurements {
     /// Records one value.
     pub fn add(&mut self, objective: Objective, value: impl Into<Value>) {
-        self.samples.entry(objective).or_default().push(value.into());
+        let sample = Sample {
+            value: value.into(),
+            overloaded: false,
+        };
+        self.samples.entry(objective).or_default().push(sample);
+    }
+
+    /// Marks all values as measured while the machine was overloaded.
+    pub fn mark_overloaded(&mut self) {
+        for sample in self.samples.values_mut().flatten() {
+            sample.overloaded = true;
+        }
     }
 
     /// Adds all values of `other`.
@@ -51,14 +72,19 @@ impl Measurements {
 
     /// The summary of one objective; `None` if it was not measured.
     pub fn summary(&self, objective: Objective) -> Option<ObjectiveSummary> {
-        let mut sorted = self.samples.get(&objective)?.clone();
+        let samples = self.samples.get(&objective)?;
+        let mut sorted: Vec<Value> = samples.iter().map(|sample| sample.value).collect();
         sorted.sort_unstable();
+        let mut late = samples.iter().filter(|sample| sample.value > objective.limit());
         Some(ObjectiveSummary {
             objective,
             count: sorted.len(),
             p50: percentile(&sorted, 50)?,
             p99: percentile(&sorted, 99)?,
             max: *sorted.last()?,
+            overloaded: objective.unit() == Unit::Time
+                && late.clone().next().is_some()
+                && late.all(|sample| sample.overloaded),
         })
     }
 
@@ -124,6 +150,25 @@ mod tests {
         assert_eq!(names, [Objective::Join]);
         missed.add(Objective::FailedOnStop, 1_usize);
         assert_eq!(missed.missed().len(), 2);
+    }
+
+    #[test]
+    fn an_overloaded_machine_explains_late_times_that_were_measured_on_it() {
+        let overloaded = |measured: &Measurements, objective| measured.summary(objective).unwrap().overloaded;
+        let mut measured = joins(&[100, 501]);
+        measured.add(Objective::FailedOnStop, 1_usize);
+        measured.mark_overloaded();
+        measured.add(Objective::Join, Duration::from_millis(100));
+        assert!(overloaded(&measured, Objective::Join));
+        assert!(!overloaded(&measured, Objective::FailedOnStop), "not a time");
+        measured.merge(joins(&[501]));
+        assert!(
+            !overloaded(&measured, Objective::Join),
+            "one was late on a quiet machine"
+        );
+        let mut met = joins(&[100]);
+        met.mark_overloaded();
+        assert!(!overloaded(&met, Objective::Join), "nothing was late");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::result::name_in_run;
 use super::{Capabilities, Context, Scenario, ScenarioResult, Verdict};
 use crate::console::Progress;
 use crate::error::Error;
+use crate::verify::load::{Load, LoadMonitor};
 use crate::verify::objectives::Measurements;
 
 /// The selected scenarios and how to run them.
@@ -29,11 +30,22 @@ pub struct SuiteResult {
     pub scenarios: Vec<ScenarioResult>,
     /// The measured values.
     pub measured: Measurements,
+    /// The load of the machine.
+    pub load: Load,
     /// Whether a failed scenario's meshes were left running.
     pub kept: bool,
 }
 
 impl SuiteResult {
+    /// Adds the values that were measured under `load`.
+    fn add(&mut self, mut measured: Measurements, load: &Load) {
+        if load.is_overloaded() {
+            measured.mark_overloaded();
+        }
+        self.measured.merge(measured);
+        self.load.add(load);
+    }
+
     /// Records an error of the environment outside any scenario, such as during the clean-up.
     pub fn add_error(&mut self, name: &str, about: &str, run: usize, error: &Error) {
         self.scenarios.push(ScenarioResult {
@@ -53,6 +65,7 @@ impl Suite<'_> {
     /// future is dropped early, `results` has the results so far.
     pub async fn run(&self, ctx: &mut Context, progress: &Progress, results: &mut SuiteResult) {
         let mut over: Option<String> = None;
+        let mut monitor = LoadMonitor::start();
         for run in 1..=self.runs {
             if self.runs > 1 && over.is_none() {
                 progress.say(&format!("Run {run} of {}.", self.runs));
@@ -70,7 +83,7 @@ impl Suite<'_> {
                 results
                     .scenarios
                     .push(outcome(scenario, run, started_at.elapsed(), verdict));
-                results.measured.merge(ctx.take_measured());
+                results.add(ctx.take_measured(), &monitor.take());
             }
             if over.is_none()
                 && let Err(error) = ctx.finish(run < self.runs).await
@@ -81,7 +94,7 @@ impl Suite<'_> {
                 let about = "the memory of the idle sidecars is readable";
                 results.add_error("memory", about, run, &error);
             }
-            results.measured.merge(ctx.take_measured());
+            results.add(ctx.take_measured(), &monitor.take());
         }
     }
 
