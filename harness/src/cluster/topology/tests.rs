@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 
@@ -10,6 +11,25 @@ fn shipped() -> String {
 fn topology(text: &str) -> Result<Topology, TopologyError> {
     let file = ComposeFile::parse(Path::new("mesh.yaml"), text, &|_| None).unwrap();
     Topology::new("example", file)
+}
+
+#[test]
+fn the_shipped_health_checks_leave_a_busy_machine_time_to_start_their_program() {
+    let mesh = topology(&shipped()).unwrap();
+    for member in &mesh.members {
+        let check = member.service.healthcheck.as_ref().unwrap();
+        assert!(
+            check.timeout >= Duration::from_secs(30),
+            "{}: {check:?}",
+            member.name()
+        );
+        let own = check.test.iter().position(|word| word == "--timeout").unwrap();
+        assert_eq!(
+            check.test[own + 1],
+            check.timeout.as_secs().to_string(),
+            "the probe's own timeout"
+        );
+    }
 }
 
 #[test]
