@@ -15,7 +15,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     let code = run(arguments).unwrap_or_else(|error| {
-        stderr::line(&format!("harness: {error}"));
+        stderr::paragraph(&format!("harness: {error}"));
         ExitCode::from(error.exit_code())
     });
     stderr::finish();

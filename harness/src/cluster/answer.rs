@@ -57,8 +57,7 @@ pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<
         .await
         .map_err(|error| error.cause())?;
     if response.status != 200 {
-        let body = String::from_utf8_lossy(&response.body);
-        return Err(format!("status {}: {}", response.status, body.trim_end()));
+        return Err(format!("status {}: {}", response.status, reason(&response.body)));
     }
     let answer = Answer::parse(&response.body)?;
     if answer.service == route.service {
@@ -71,9 +70,24 @@ pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<
     }
 }
 
+/// The reason in the body of a frontend's error, or the whole body if it has none.
+fn reason(body: &[u8]) -> String {
+    let error: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let reason = error.as_ref().and_then(|error| error["reason"].as_str());
+    let text = String::from_utf8_lossy(body);
+    reason.unwrap_or_else(|| text.trim_end()).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_shown_by_its_reason() {
+        let body = br#"{"error":"bad gateway","service":"a","via":"lb","reason":"nothing listens"}"#;
+        assert_eq!(reason(body), "nothing listens");
+        assert_eq!(reason(b"other text\n"), "other text");
+    }
 
     #[test]
     fn a_body_in_any_other_form_is_refused() {

@@ -17,6 +17,7 @@ const WIDTH: usize = 80;
 /// The notes of one stage.
 #[derive(Debug)]
 pub(super) struct PlainNotes {
+    started: Instant,
     printed: Instant,
     period: Duration,
     shown: Vec<String>,
@@ -26,13 +27,15 @@ impl PlainNotes {
     /// No notes of a stage that starts `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self {
+            started: now,
             printed: now,
             period: FIRST,
             shown: Vec::new(),
         }
     }
 
-    /// The lines to print, if it is time: one for each of the first `notes` that was not among those printed last.
+    /// The lines to print, if it is time: one for each of the first `notes` that was not among those printed last. If
+    /// there is none, the first again, with the time since the stage's start.
     pub(super) fn due(&mut self, now: Instant, stage: &str, notes: &[String]) -> Vec<String> {
         if now.saturating_duration_since(self.printed) < self.period {
             return Vec::new();
@@ -43,8 +46,13 @@ impl PlainNotes {
             .take(LINES)
             .map(|note| wrapped(&format!("{stage}: {note}"), WIDTH, 2))
             .collect();
-        if lines.is_empty() {
-            return lines;
+        if let (true, Some(first)) = (new.is_empty(), notes.first()) {
+            let seconds = now.saturating_duration_since(self.started).as_secs();
+            lines.push(wrapped(
+                &format!("{stage}: still {first} ({seconds} s)"),
+                WIDTH,
+                2,
+            ));
         }
         if new.len() > LINES {
             lines.push(format!("{stage}: and {} more", new.len() - LINES));
@@ -77,6 +85,8 @@ mod tests {
         assert_eq!(lines, ["wait: a", "wait: b", "wait: c", "wait: and 2 more"]);
         let later = plain.due(start + 10 * FIRST, "wait", &notes(&["e", "f"]));
         assert_eq!(later, ["wait: f"], "what was printed or counted is not repeated");
+        let unchanged = plain.due(start + 20 * FIRST, "wait", &notes(&["f"]));
+        assert_eq!(unchanged, ["wait: still f (20 s)"]);
         let long = "word ".repeat(40);
         let lines = plain.due(start + 60 * FIRST, "wait", &notes(&[long.trim()]));
         assert!(lines[0].lines().all(|line| line.len() <= WIDTH), "{lines:?}");

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 
 use super::plain_notes::PlainNotes;
-use super::stderr::{Terminal, line};
+use super::stderr::{Terminal, line, paragraph};
 use super::{colored, seconds};
 
 /// Progress of one command. Cheap to clone.
@@ -160,7 +160,7 @@ impl Progress {
     /// Prints a message.
     pub fn say(&self, text: &str) {
         self.change(|inner| match &inner.output {
-            Sink::Live(bar) => bar.suspend(|| line(text)),
+            Sink::Live(bar) => bar.suspend(|| paragraph(text)),
             Sink::Plain => line(text),
             Sink::Silent => {}
         });

@@ -1,11 +1,13 @@
 //! Standard error, for progress and messages. Nobody waits for it: a terminal stopped with Ctrl-S, or a full pipe, must not
 //! keep a run from removing its mesh.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use indicatif::TermLike;
 use stderr_writer::{BlockingStderr, StderrWriter};
+
+use super::wrap::wrapped;
 
 /// The thread that writes; set by [`start`].
 static WRITER: OnceLock<StderrWriter> = OnceLock::new();
@@ -41,6 +43,24 @@ pub fn start() -> io::Result<()> {
 /// Prints a line; errors are ignored.
 pub fn line(text: &str) {
     write(&format!("{text}\n"));
+}
+
+/// Prints text, wrapped between words if it is wider than the terminal; errors are ignored.
+pub fn paragraph(text: &str) {
+    if io::stderr().is_terminal() {
+        line(&wrapped(text, usize::from(width()), 2));
+    } else {
+        line(text);
+    }
+}
+
+/// The terminal's width in columns.
+fn width() -> u16 {
+    let size = rustix::termios::tcgetwinsize(io::stderr());
+    size.map(|size| size.ws_col)
+        .ok()
+        .filter(|width| *width > 0)
+        .unwrap_or(DEFAULT_WIDTH)
 }
 
 /// Waits at most 1 s until everything is written, and not at all if nobody reads it.
@@ -85,11 +105,7 @@ impl Terminal {
 
 impl TermLike for Terminal {
     fn width(&self) -> u16 {
-        let size = rustix::termios::tcgetwinsize(io::stderr());
-        size.map(|size| size.ws_col)
-            .ok()
-            .filter(|width| *width > 0)
-            .unwrap_or(DEFAULT_WIDTH)
+        width()
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

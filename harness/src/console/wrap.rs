@@ -24,7 +24,7 @@ fn wrap(line: &str, width: usize, indent: usize) -> Vec<String> {
         if !empty {
             current.push(' ');
         }
-        current.push_str(word);
+        current.push_str(&word);
         empty = false;
     }
     lines.push(current);
