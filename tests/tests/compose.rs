@@ -5,8 +5,6 @@
     reason = "a failing helper fails its test, as an assertion does"
 )]
 
-use std::time::Duration;
-
 use anyhow::Result;
 use harness::cluster::checkout::Checkout;
 use harness::compose::cli::ComposeCli;

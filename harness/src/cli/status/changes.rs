@@ -61,7 +61,7 @@ mod tests {
         let mut after = example();
         after.nodes[1].state = State::Ready;
         after.nodes[2].id = Some("9b8fb0b2892c".to_owned());
-        after.problems = vec!["lb does not know service-b".to_owned()];
+        after.problems = vec!["lb lacks service-b".to_owned()];
         after.instances[0].address.set_port(1);
         assert_eq!(
             changes(&before, &after),
@@ -71,16 +71,13 @@ mod tests {
                 "new: instance of service a on service-a at 172.18.0.3:1",
                 "gone: instance of service a on service-a at 172.18.0.3:27247",
                 "solved: service-b has no container",
-                "solved: service-a does not respond: connection refused",
-                "lb does not know service-b",
+                "solved: service-a gives no answer: connection refused",
+                "lb lacks service-b",
             ]
         );
         let mut well = after.clone();
         well.problems.clear();
-        let expected = [
-            "solved: lb does not know service-b",
-            "All sidecars see the same mesh.",
-        ];
+        let expected = ["solved: lb lacks service-b", "All sidecars see the same mesh."];
         assert_eq!(changes(&after, &well), expected);
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn example() -> MeshStatus {
         }],
         problems: vec![
             "service-b has no container".to_owned(),
-            "service-a does not respond: connection refused".to_owned(),
+            "service-a gives no answer: connection refused".to_owned(),
         ],
     }
 }

@@ -121,7 +121,7 @@ mod tests {
                  "up_for": ["lb"], "down_for": []},
             ],
             "foreign": [{"name": "more", "address": "172.18.0.9", "offers": ["c"]}],
-            "problems": ["service-b has no container", "service-a does not respond: connection refused"],
+            "problems": ["service-b has no container", "service-a gives no answer: connection refused"],
         });
         assert_eq!(read, expected);
         let usage = include_str!("../../../../docs/usage.md");

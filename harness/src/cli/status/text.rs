@@ -17,7 +17,7 @@ pub(super) fn status(status: &MeshStatus, id: &str) -> String {
     };
     let mut parts = vec![
         format!(
-            "Mesh `{}` on {}: {} of {} nodes ready.",
+            "Mesh `{}` (runtime {}): {} of {} nodes ready.",
             status.mesh,
             status.runtime,
             status.ready(),
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_instances_are_listed_once_by_name_within_80_columns() {
         let expected = "\
-Mesh `example` on docker: 1 of 3 nodes ready.
+Mesh `example` (runtime docker): 1 of 3 nodes ready.
 
 NAME        STATE       ADDRESS      STATUS PAGE       CONTAINER ID
 lb          ready       172.18.0.2   127.0.0.1:49153   6e809c34621a
@@ -86,12 +86,12 @@ Nodes that are not in the Compose file:
 
 Problems:
   service-b has no container
-  service-a does not respond: connection refused";
+  service-a gives no answer: connection refused";
         let mut example = example();
         assert_eq!(status(&example, "CONTAINER ID"), expected);
 
         // The longest names of the shipped file, addresses and problems.
-        example.problems = vec!["service-a2 does not use service-a in group a.my.service.com:80 ".repeat(3)];
+        example.problems = vec!["service-a2 leaves service-a out of group a.my.service.com:80 ".repeat(3)];
         for node in &mut example.nodes {
             node.name = "service-a2".to_owned();
             node.address = Some([127, 255, 255, 254].into());

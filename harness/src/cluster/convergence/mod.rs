@@ -30,10 +30,10 @@ pub struct NodeView {
     pub view: Result<View, String>,
 }
 
-/// The differences between the views and the expected nodes, `nodes` and `foreign`, one line each. Empty if all views
-/// are complete and correct, and therefore agree with each other.
+/// The differences between the views and the expected nodes, `nodes` and `foreign`, one line each; sidecars that differ
+/// in the same share a line. Empty if all views are complete and correct, and therefore agree with each other.
 pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut complaints: Vec<(&str, String)> = Vec::new();
     for node in nodes {
         match &node.view {
             Ok(view) => Comparison {
@@ -44,7 +44,7 @@ pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String>
                 complaints: &mut complaints,
             }
             .all(),
-            Err(reason) => complaints.push(format!("{} does not respond: {reason}", node.name)),
+            Err(reason) => complaints.push((node.name.as_str(), format!("gives no answer: {reason}"))),
         }
     }
     let hashes: BTreeSet<&str> = nodes
@@ -52,24 +52,42 @@ pub fn disagreements(nodes: &[NodeView], foreign: &[ForeignNode]) -> Vec<String>
         .filter_map(|node| Some(node.view.as_ref().ok()?.hash.as_str()))
         .collect();
     if complaints.is_empty() && hashes.len() > 1 {
-        complaints.push(format!(
+        return vec![format!(
             "the sidecars know the same nodes but report {} different hashes of them",
             hashes.len()
-        ));
+        )];
     }
-    complaints
+    grouped(&complaints, nodes.len())
+}
+
+/// One line for each different complaint, with the names of the nodes that have it, in the order of the first ones.
+fn grouped(complaints: &[(&str, String)], nodes: usize) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, what) in complaints {
+        match groups.iter_mut().find(|(known, _)| known == what) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((what, vec![name])),
+        }
+    }
+    let line = |(what, names): (&str, Vec<&str>)| match names.as_slice() {
+        [one] => format!("{one} {what}"),
+        all if all.len() == nodes => format!("every sidecar {what}"),
+        some => format!("each of {} {what}", some.join(", ")),
+    };
+    groups.into_iter().map(line).collect()
 }
 
 /// Compares one view with the nodes that should be in it.
-struct Comparison<'a> {
+struct Comparison<'a, 'c> {
     node: &'a NodeView,
     view: &'a View,
     nodes: &'a [NodeView],
     foreign: &'a [ForeignNode],
-    complaints: &'a mut Vec<String>,
+    /// The names of nodes, and what is wrong in their views.
+    complaints: &'c mut Vec<(&'a str, String)>,
 }
 
-impl Comparison<'_> {
+impl Comparison<'_, '_> {
     fn all(&mut self) {
         self.compare_nodes();
         let services: BTreeSet<&str> = self
@@ -84,18 +102,23 @@ impl Comparison<'_> {
     }
 
     fn complain(&mut self, what: String) {
-        self.complaints.push(format!("{} {what}", self.node.name));
+        self.complaints.push((&self.node.name, what));
     }
 
     fn is_foreign(&self, host: &str) -> bool {
         self.foreign.iter().any(|node| node.name == host)
     }
 
+    fn is_up(&self, other: &NodeView) -> bool {
+        let mut up = self.view.nodes.iter().filter(|node| node.health == "UP");
+        up.any(|node| node.node_name == other.host)
+    }
+
     fn compare_nodes(&mut self) {
         for other in self.nodes {
             let node = self.view.nodes.iter().find(|node| node.node_name == other.host);
             match node.map(|node| node.health.as_str()) {
-                None => self.complain(format!("does not know {}", other.name)),
+                None => self.complain(format!("lacks {}", other.name)),
                 Some("UP") => {}
                 Some(health) => self.complain(format!("reports {} as {health}", other.name)),
             }
@@ -131,6 +154,8 @@ impl Comparison<'_> {
             }
             let instance = instances.iter().find(|known| known.node_name == other.host);
             match instance {
+                // Follows from what is said of the node.
+                None if !self.is_up(other) => {}
                 None => self.complain(format!("sees no instance of service {service} on {}", other.name)),
                 Some(known) if known.state != "UP" => self.complain(format!(
                     "reports service {service} on {} as {}",
@@ -184,7 +209,7 @@ impl Comparison<'_> {
             let on = node.map_or(&instance.node_name, |node| &node.name);
             match usable.get(&address) {
                 None if instance.state != "UP" => {}
-                None => self.complain(format!("does not use {on} in group {name}")),
+                None => self.complain(format!("leaves {on} out of group {name}")),
                 Some(weight) if *weight != instance.weight => {
                     self.complain(format!("uses {on} with weight {weight} in group {name}"));
                 }

@@ -81,13 +81,13 @@ fn each_difference_is_named() {
     );
     assert_eq!(
         changed("/groups/0/servers", pop),
-        ["frontend does not use service-a2 in group a.my.service.com:80"]
+        ["frontend leaves service-a2 out of group a.my.service.com:80"]
     );
     assert_eq!(
         changed("/groups", pop),
         ["frontend has no server group b.my.service.com:80"]
     );
-    assert_eq!(changed("/nodes", pop), ["frontend does not know service-b"]);
+    assert_eq!(changed("/nodes", pop), ["frontend lacks service-b"]);
     assert_eq!(
         changed("/nodes/1/health", |health| *health = json!("DOWN")),
         ["frontend reports lb as DOWN"]
@@ -102,6 +102,29 @@ fn each_difference_is_named() {
     assert_eq!(
         changed("/services/1/instances/0/state", |state| *state = json!("DOWN")),
         ["frontend reports service b on service-b as DOWN"]
+    );
+}
+
+#[test]
+fn sidecars_that_differ_in_the_same_share_a_line() {
+    let without_last = |which: &'static [usize]| {
+        nodes_with(move |i| {
+            let mut view = mesh();
+            if which.contains(&i) {
+                view["nodes"].as_array_mut().unwrap().pop();
+                view["services"].as_array_mut().unwrap().pop();
+                view["groups"][1]["servers"] = json!([]);
+            }
+            view
+        })
+    };
+    assert_eq!(
+        disagreements(&without_last(&[0, 2]), &[]),
+        ["each of frontend, service-a lacks service-b"]
+    );
+    assert_eq!(
+        disagreements(&without_last(&[0, 1, 2, 3, 4]), &[]),
+        ["every sidecar lacks service-b"]
     );
 }
 
@@ -137,7 +160,7 @@ fn a_missing_view_and_different_hashes_are_disagreements() {
     all[1].view = Err("connection refused".to_owned());
     assert_eq!(
         disagreements(&all, &[]),
-        ["lb does not respond: connection refused"]
+        ["lb gives no answer: connection refused"]
     );
 
     let two_hashes = nodes_with(|i| {
@@ -193,7 +216,7 @@ fn a_foreign_node_that_all_views_agree_on_is_not_a_disagreement() {
     // Without the foreign node in the expectation, it is one.
     assert!(
         disagreements(&all, &[])
-            .contains(&"lb reports more at 10.0.0.9 as UP, which does not exist".to_owned())
+            .contains(&"every sidecar reports more at 10.0.0.9 as UP, which does not exist".to_owned())
     );
     assert_eq!(foreign_nodes(&nodes_with(|_| mesh())), []);
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::node::NodeStatus;
 use crate::cluster::convergence::{NodeView, SERVICE_PREFIX};
 
 /// An instance of a service, as the sidecars report it.
@@ -25,10 +26,10 @@ pub struct InstanceStatus {
 }
 
 /// Every instance in any of the views, sorted by service, node and address.
-pub(super) fn listed(views: &[NodeView]) -> Vec<InstanceStatus> {
+pub(super) fn listed(views: &[NodeView], nodes: &[NodeStatus]) -> Vec<InstanceStatus> {
     let mut found: BTreeMap<(String, String, SocketAddr), InstanceStatus> = BTreeMap::new();
     let name = |host: &str| {
-        let node = views.iter().find(|node| node.host == host);
+        let node = nodes.iter().find(|node| node.id.as_deref() == Some(host));
         node.map_or(host, |node| &node.name).to_owned()
     };
     for (seen_by, view) in views
@@ -66,6 +67,7 @@ pub(super) fn listed(views: &[NodeView]) -> Vec<InstanceStatus> {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::node::State;
     use super::*;
     use crate::cluster::topology::Role;
 
@@ -99,7 +101,16 @@ mod tests {
                 ..view("frontend", "h3", &[])
             },
         ];
-        let lines: Vec<String> = listed(&views)
+        let node = NodeStatus {
+            name: "lb".to_owned(),
+            id: Some("h1".to_owned()),
+            state: State::Stopped,
+            reason: None,
+            address: None,
+            status_page: None,
+            hash: None,
+        };
+        let lines: Vec<String> = listed(&views, &[node])
             .iter()
             .map(|at| {
                 format!(

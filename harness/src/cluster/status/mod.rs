@@ -40,12 +40,20 @@ impl MeshStatus {
         foreign: Vec<ForeignNode>,
     ) -> Self {
         let mut problems: Vec<String> = nodes.iter().filter_map(NodeStatus::problem).collect();
-        problems.extend(convergence::disagreements(views, &foreign));
+        // A stopped member is not among the views, which report it by its host name.
+        let named = |problem: String| {
+            nodes.iter().fold(problem, |problem, node| match &node.id {
+                Some(id) => problem.replace(id, &node.name),
+                None => problem,
+            })
+        };
+        problems.extend(convergence::disagreements(views, &foreign).into_iter().map(named));
+        let instances = instances::listed(views, &nodes);
         Self {
             mesh: mesh.to_owned(),
             runtime: runtime.to_owned(),
             nodes,
-            instances: instances::listed(views),
+            instances,
             foreign,
             problems,
         }
