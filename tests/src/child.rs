@@ -1,5 +1,7 @@
 //! Controls a harness process: signals, its exit, and its watchdog.
 
+use std::fs;
+
 use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
@@ -8,7 +10,7 @@ use crate::program::LIMIT;
 /// Sends a signal, named as for kill(1), to a child.
 ///
 /// # Errors
-/// The child has ended, or `kill` is not installed.
+/// The child has ended.
 pub async fn signal(child: &Child, name: &str) -> Result<()> {
     signal_to(child.id().context("the child has ended already")?, name).await
 }
@@ -16,14 +18,15 @@ pub async fn signal(child: &Child, name: &str) -> Result<()> {
 /// Sends a signal to a process.
 ///
 /// # Errors
-/// The process has ended, or `kill` is not installed.
+/// The process has ended.
 pub async fn signal_to(pid: u32, name: &str) -> Result<()> {
     let pid = pid.to_string();
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &pid])
+    // The shell's own: not every machine has the program `kill`.
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid])
         .status()
         .await?;
-    ensure!(status.success(), "kill -{name} {pid}: {status}");
+    ensure!(status.success(), "kill -s {name} {pid}: {status}");
     Ok(())
 }
 
@@ -49,29 +52,20 @@ impl Watchdog {
     /// The watchdog of `child`; `None` if it has not been started yet.
     ///
     /// # Errors
-    /// The child has ended, or the system's processes cannot be listed.
-    pub async fn of(child: &Child) -> Result<Option<Self>> {
-        let parent = child.id().context("the child has ended already")?.to_string();
-        let listed = Command::new("ps")
-            .args(["-A", "-o", "pid=,ppid=,args="])
-            .output()
-            .await
-            .context("ps cannot be run")?;
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let found = listed.lines().find_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            match words[..] {
-                [pid, of, _, "watchdog", run, ..] if of == parent => Some((pid.to_owned(), run.to_owned())),
-                _ => None,
+    /// The child has ended.
+    pub fn of(child: &Child) -> Result<Option<Self>> {
+        let parent = child.id().context("the child has ended already")?;
+        // Each thread lists the processes that it has started.
+        for thread in fs::read_dir(format!("/proc/{parent}/task"))?.flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            for pid in children.split_whitespace() {
+                let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                if let [_, "watchdog", run, ..] = arguments.split('\0').collect::<Vec<_>>()[..] {
+                    let (pid, run) = (pid.parse()?, run.to_owned());
+                    return Ok(Some(Self { pid, run }));
+                }
             }
-        });
-        found
-            .map(|(pid, run)| {
-                Ok(Self {
-                    pid: pid.parse()?,
-                    run,
-                })
-            })
-            .transpose()
+        }
+        Ok(None)
     }
 }

@@ -171,7 +171,7 @@ async fn the_next_start_removes_the_leftovers_of_a_killed_up_but_no_detached_mes
         let crashed = Mesh::on(engine.clone()).await.unwrap();
         let mut up = crashed.up().await.unwrap();
         // The watchdog would remove the mesh first.
-        let watchdog = Watchdog::of(&up).await.unwrap().expect("`up` has one");
+        let watchdog = Watchdog::of(&up).unwrap().expect("`up` has one");
         signal_to(watchdog.pid, "KILL").await.unwrap();
         signal(&up, "KILL").await.unwrap();
         assert_eq!(end(&mut up).await.unwrap().code(), None);

@@ -40,7 +40,7 @@ async fn kill_up(engine: Engine) {
 async fn kill_test(engine: Engine) {
     let arguments = ["test", "--filter", "alternation", "--repeat", "50"];
     let mut test = tests::spawn(&engine, &arguments).await.unwrap();
-    let run_started = async || match Watchdog::of(&test).await.unwrap() {
+    let run_started = async || match Watchdog::of(&test).unwrap() {
         None => Err(vec!["it has no watchdog".to_owned()]),
         Some(Watchdog { run, .. }) => match labelled(&engine, label::RUN, &run).await.unwrap() {
             there if there.len() == 6 => Ok(run),

@@ -333,7 +333,7 @@ async fn with_one_killed(engine: &Engine, test: Child, instance: &Container) -> 
 
 async fn running_instance(engine: &Engine, test: &Child) -> (String, Container) {
     let runs = async || {
-        let Some(Watchdog { run, .. }) = Watchdog::of(test).await.unwrap() else {
+        let Some(Watchdog { run, .. }) = Watchdog::of(test).unwrap() else {
             return Err(vec!["it has no watchdog".to_owned()]);
         };
         let mut there = containers(engine, &run).await.into_iter();

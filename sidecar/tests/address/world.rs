@@ -39,6 +39,11 @@ impl Namespace {
         command
     }
 
+    fn has(&self, program: &str) -> bool {
+        let asked = self.command(program).arg("-V").output();
+        asked.is_ok_and(|output| output.status.success())
+    }
+
     pub(crate) fn run(&self, line: &str) -> Output {
         let mut words = line.split_whitespace();
         let output = self.command(words.next().unwrap()).args(words).output().unwrap();
@@ -69,8 +74,9 @@ pub(crate) struct World {
 impl World {
     /// None, with a message, if this machine does not allow namespaces.
     pub(crate) fn new() -> Option<Self> {
-        let Some(hub) = Namespace::new() else {
-            skip("networks", "network namespaces cannot be made here; root can");
+        let hub = Namespace::new().filter(|hub| hub.has("ip") && hub.has("curl"));
+        let Some(hub) = hub else {
+            skip("networks", "run it as root, with `unshare`, `ip` and `curl`");
             return None;
         };
         hub.ip(&[

@@ -3,7 +3,10 @@
 mod autosave;
 mod config_file;
 mod http;
+#[path = "../common/kill.rs"]
+mod kill;
 mod original;
 mod registration;
 mod resp;
+#[path = "../common/skip.rs"]
 mod skip;

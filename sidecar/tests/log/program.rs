@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use crate::kill::kill;
+
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running sidecar; killed when dropped.
@@ -74,7 +76,7 @@ impl Sidecar {
     }
 
     pub(crate) fn terminate(&self) {
-        signal(&self.process, "-TERM");
+        kill("-TERM", &self.process.id().to_string());
     }
 
     pub(crate) fn ended(&mut self) -> ExitStatus {
@@ -95,13 +97,6 @@ pub(crate) fn sidecar(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
     command.args(arguments).env_remove("RUST_LOG");
     command
-}
-
-pub(crate) fn signal(process: &Child, signal: &str) {
-    let status = Command::new("kill")
-        .args([signal, &process.id().to_string()])
-        .status();
-    assert!(status.expect("kill runs").success());
 }
 
 /// Polls until there is a value.

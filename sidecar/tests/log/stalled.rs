@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Stdio};
 
-use crate::program::{Sidecar, eventually, metric, page, request, sidecar, signal};
+use crate::kill::kill;
+use crate::program::{Sidecar, eventually, metric, page, request, sidecar};
 
 /// Peers that come and go, on the last of sixteen addresses and the port that the sidecar searches.
 const PEERS: u32 = 14;
@@ -109,7 +110,8 @@ fn a_sidecar_works_and_stops_while_nobody_reads_its_log() {
     nodes(status, 1 + count);
     // One in four freezes, one in four dies; the others leave.
     for (number, (peer, _)) in peers.iter().enumerate() {
-        signal(&peer.0, ["-STOP", "-KILL", "-TERM", "-TERM"][number % 4]);
+        let signal = ["-STOP", "-KILL", "-TERM", "-TERM"][number % 4];
+        kill(signal, &peer.0.id().to_string());
     }
     nodes(status, 1);
 

@@ -124,11 +124,18 @@ fn a_hang_up_for_the_loss_of_a_parent_is_not_forwarded() {
         parent.logged("set");
     }
     kill("-STOP", &sidecar);
-    let state = || std::fs::read_to_string(format!("/proc/{sidecar}/stat")).expect("its state");
-    eventually("the sidecar is stopped", || state().contains(") T "));
+    // The kernel sends nothing to a process of which a thread still runs.
+    let stopped = || {
+        let threads = std::fs::read_dir(format!("/proc/{sidecar}/task")).expect("its threads");
+        let stat = |thread: &std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
+        threads
+            .flatten()
+            .all(|thread| stat(&thread).is_ok_and(|stat| stat.contains(") T ")))
+    };
+    eventually("the sidecar is stopped", stopped);
     parent.signal("-KILL");
     parent.ended();
-    eventually("the sidecar is continued", || !state().contains(") T "));
+    eventually("the sidecar is continued", || !stopped());
     kill("-USR1", &sidecar);
     parent.logged("got USR1");
     assert!(!parent.seen.contains("got HUP"), "{}", parent.seen);

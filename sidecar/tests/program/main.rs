@@ -3,12 +3,16 @@
 mod activation;
 mod config_errors;
 mod inherited;
+#[path = "../common/kill.rs"]
+mod kill;
 mod killed;
 mod log;
 mod mistakes;
 mod node;
 mod search;
 mod signals;
+#[path = "../common/skip.rs"]
+mod skip;
 mod terminal;
 mod text_files;
 mod withdrawal;
@@ -18,6 +22,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use kill::kill;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -102,11 +108,6 @@ impl Drop for Sidecar {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn kill(signal: &str, process: &str) {
-    let status = Command::new("kill").args([signal, "--", process]).status();
-    assert!(status.expect("kill runs").success(), "kill {signal} {process}");
 }
 
 /// Waits until a condition holds.

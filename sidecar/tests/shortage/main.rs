@@ -9,4 +9,6 @@ mod interface;
 mod namespace;
 mod ports;
 mod registration;
+#[path = "../common/skip.rs"]
+mod skip;
 mod support;

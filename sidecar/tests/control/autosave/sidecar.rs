@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use sidecar::control::autosave;
 
+use crate::kill::kill;
+
 pub(super) const SIDECAR: &str = env!("CARGO_BIN_EXE_sidecar");
 
 /// Timeout of an answer.
@@ -103,9 +105,7 @@ impl Sidecar {
 
     /// Stops it with SIGTERM, in time.
     pub(super) fn stops(&mut self) {
-        let id = self.process.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(killed.expect("kill runs").success());
+        kill("-TERM", &self.process.id().to_string());
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while self.process.try_wait().expect("a child of ours").is_none() {
             assert!(Instant::now() < deadline, "it does not stop:\n{}", self.logged());

@@ -1,13 +1,20 @@
-//! A sidecar process, curl as its controller, and clients and servers on both sides of it.
+//! A sidecar process, a client of its HTTP controller, and clients and servers on both sides of it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_socks::tcp::Socks5Stream;
 
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The destination that SOCKS5 clients ask for, and the group of that name.
@@ -58,38 +65,38 @@ impl Sidecar {
         format!("{}{path}", self.api)
     }
 
-    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let url = format!("{}{path}", self.api);
-        let mut arguments = vec!["-X", method, "-w", "\n%{http_code}"];
-        let body = body.to_string();
-        if body != "null" {
-            arguments.extend(["-H", "content-type: application/json", "-d", &body]);
-        }
-        arguments.push(&url);
-        let output = curl(&arguments);
-        assert!(output.status.success(), "{method} {path}: {output:?}");
-        let text = String::from_utf8(output.stdout).expect("text");
-        let (body, status) = text.rsplit_once('\n').expect("a status");
-        (status.parse().expect("a status"), body.to_owned())
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        let request = Request::builder().method(method).uri(self.url(path));
+        let request = match body {
+            Value::Null => request.body(Full::default()),
+            body => request
+                .header("content-type", "application/json")
+                .body(Full::from(body.to_string())),
+        };
+        let stream = TcpStream::connect(self.address()).await.expect("it accepts");
+        let answer = answer(stream, request.expect("a request"))
+            .await
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        (answer.status().as_u16(), answer.into_body())
     }
 
     /// Makes a change that succeeds.
-    pub(crate) fn change(&self, method: &str, path: &str, body: &Value) {
-        let answer = self.ask(method, path, body);
+    pub(crate) async fn change(&self, method: &str, path: &str, body: &Value) {
+        let answer = self.ask(method, path, body).await;
         assert_eq!(answer, (204, String::new()), "{method} {path} {body}");
     }
 
-    pub(crate) fn read(&self, path: &str) -> Value {
-        let (status, body) = self.ask("GET", path, &Value::Null);
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, &Value::Null).await;
         assert_eq!(status, 200, "GET {path}: {body}");
         serde_json::from_str(&body).expect("JSON")
     }
 
-    pub(crate) fn up(&self, server: &str) {
+    pub(crate) async fn up(&self, server: &str) {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         let path = format!("/module/server-group/{SERVICE}/server/{server}");
         loop {
-            let found = self.read(&path);
+            let found = self.read(&path).await;
             if found["status"] == "UP" {
                 return;
             }
@@ -105,40 +112,48 @@ impl Drop for Sidecar {
     }
 }
 
-pub(crate) fn curl(arguments: &[&str]) -> Output {
-    let run = || {
-        Command::new("curl")
-            .args(["-sS", "--max-time", "10", "--noproxy", ""])
-            .args(arguments)
-            .output()
+/// Sends a request and reads the answer to its end.
+pub(crate) async fn answer<B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<B>,
+) -> Result<Response<String>, Box<dyn Error>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let exchange = async {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // Ends with the answer.
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+        Ok(Response::from_parts(head, body))
     };
-    tokio::task::block_in_place(run).unwrap_or_else(|e| {
-        panic!("curl cannot be run ({e}): this test needs it, install the package `curl`")
-    })
+    tokio::time::timeout(WAIT_TIMEOUT, exchange).await?
 }
 
 /// The name of the server that answers a client of the listener; `None` if none answers.
-pub(crate) fn direct(address: &str) -> Option<String> {
-    got(&[&format!("http://{address}/")])
+pub(crate) async fn direct(address: &str) -> Option<String> {
+    name(TcpStream::connect(address).await.ok()?).await
 }
 
-pub(crate) fn by_socks5(address: &str) -> Option<String> {
-    got(&["--socks5-hostname", address, &format!("http://{SERVICE}/")])
+pub(crate) async fn by_socks5(address: &str) -> Option<String> {
+    name(Socks5Stream::connect(address, SERVICE).await.ok()?).await
 }
 
-fn got(arguments: &[&str]) -> Option<String> {
-    let output = curl(arguments);
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8(output.stdout).expect("text"))
+async fn name(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Option<String> {
+    let request = Request::builder().header("host", SERVICE);
+    let request = request.body(Full::<Bytes>::default()).expect("a request");
+    answer(stream, request).await.ok().map(Response::into_body)
 }
 
 /// The number of clients that each server gets, of `clients` that connect one after another.
-pub(crate) fn shares(address: &str, clients: usize) -> BTreeMap<String, usize> {
+pub(crate) async fn shares(address: &str, clients: usize) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for _ in 0..clients {
-        *shares.entry(direct(address).expect("an answer")).or_default() += 1;
+        *shares
+            .entry(direct(address).await.expect("an answer"))
+            .or_default() += 1;
     }
     shares
 }

@@ -1,173 +1,71 @@
-//! Configures an empty sidecar as a frontend's with curl, and checks the traffic after each step.
+//! Sessions of curl.
 
-use std::collections::BTreeMap;
+use std::process::Command;
 
-use serde_json::{Value, json};
+use super::clients::Sidecar;
+use crate::skip::skip;
 
-use super::clients::{Kept, SERVICE, Sidecar, by_socks5, direct, server, shares};
+/// The status and the headers of an answer to curl, in lower case. `None`, with a message, if curl is not installed.
+fn head(arguments: &[&str]) -> Option<(u16, String)> {
+    let output = Command::new("curl")
+        .args([
+            "-sS",
+            "--max-time",
+            "10",
+            "--noproxy",
+            "",
+            "-o",
+            "/dev/null",
+            "-D",
+            "-",
+        ])
+        .args(arguments)
+        .output();
+    let Ok(output) = output else {
+        skip("curl", "install it");
+        return None;
+    };
+    let text = String::from_utf8(output.stdout).expect("text").to_lowercase();
+    // The head of `100 Continue` comes before that of the answer.
+    let last = text.trim_end().rsplit("\r\n\r\n").next().expect("a head");
+    let status = last.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no answer: {text:?}, {:?}", output.stderr));
+    Some((status, format!("{last}\r\n")))
+}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn curl_configures_a_frontend_step_by_step() {
+#[test]
+fn curl_is_told_that_a_body_is_too_large_whatever_it_waits_for() {
     let sidecar = Sidecar::start();
-    let (one, two) = (server("one").await, server("two").await);
-    assert_eq!(sidecar.read("/module/server-groups"), json!([]));
-
-    sidecar.change("POST", "/module/server-groups", &json!({"name": "sgs0"}));
-    let body = json!({"name": "sidecar", "address": "127.0.0.1:0", "backend": "sgs0"});
-    sidecar.change("POST", "/module/socks5-server", &body);
-    let socks5 = sidecar.read("/module/socks5-server/sidecar")["address"].clone();
-    let socks5 = socks5.as_str().expect("an address");
-    assert_eq!(by_socks5(socks5), None, "there is no group of that name");
-
-    let body = json!({"name": SERVICE, "timeout": 2000, "period": 100, "up": 1, "down": 5});
-    sidecar.change("POST", "/module/server-group", &body);
-    assert_eq!(by_socks5(socks5), None, "it is not attached");
-    sidecar.change(
-        "POST",
-        "/module/server-groups/sgs0/server-group",
-        &json!({"name": SERVICE}),
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), vec![b' '; 8 * 1024 * 1024]).expect("written");
+    let (url, body) = (
+        sidecar.url("/module/server-groups"),
+        format!("@{}", file.path().display()),
     );
-    assert_eq!(by_socks5(socks5), None, "it has no server");
-    let servers = format!("/module/server-group/{SERVICE}/server");
-    sidecar.change(
-        "POST",
-        &servers,
-        &json!({"name": "s1", "address": one, "weight": 15}),
-    );
-    sidecar.up("s1");
-    assert_eq!(by_socks5(socks5).as_deref(), Some("one"));
-
-    sidecar.change(
-        "POST",
-        "/module/tcp-lb",
-        &json!({"name": "lb0", "address": "127.0.0.1:0", "backend": "sgs0"}),
-    );
-    let lb = sidecar.read("/module/tcp-lb/lb0")["address"].clone();
-    let lb = lb.as_str().expect("an address");
-    assert_eq!(direct(lb).as_deref(), Some("one"));
-
-    weights_and_methods(&sidecar, lb, &servers, &two);
-    security(&sidecar, lb, socks5);
-    removal(&sidecar, lb, socks5).await;
+    for header in ["Expect:", "Expect: 100-continue", "Transfer-Encoding: chunked"] {
+        let Some((status, head)) = head(&["-H", header, "--data-binary", &body, &url]) else {
+            return;
+        };
+        assert_eq!(status, 413, "{header}: {head}");
+        assert!(head.contains("connection: close\r\n"), "{header}: {head}");
+        assert!(!head.contains("keep-alive"), "{header}: {head}");
+    }
 }
 
-fn weights_and_methods(sidecar: &Sidecar, lb: &str, servers: &str, two: &str) {
-    sidecar.change("POST", servers, &json!({"name": "s2", "address": two}));
-    sidecar.up("s2");
-    let expected = |one, two| BTreeMap::from([("one".to_owned(), one), ("two".to_owned(), two)]);
-    assert_eq!(
-        shares(lb, 25),
-        expected(15, 10),
-        "weights 15 and 10, which is the default"
-    );
-    sidecar.change("PUT", &format!("{servers}/s1"), &json!({"weight": 10}));
-    sidecar.change("PUT", &format!("{servers}/s2"), &json!({"weight": 15}));
-    assert_eq!(shares(lb, 25), expected(10, 15), "weights 10 and 15");
-
-    let group = format!("/module/server-group/{SERVICE}");
-    sidecar.change("PUT", &group, &json!({"method": "source"}));
-    assert_eq!(shares(lb, 10).len(), 1, "one client keeps its server");
-    sidecar.change("PUT", &group, &json!({"method": "wlc"}));
-    assert_eq!(
-        shares(lb, 10).len(),
-        2,
-        "without connections the servers alternate"
-    );
-    sidecar.change("PUT", &group, &json!({"method": "wrr", "up": 2}));
-    assert_eq!(sidecar.read(&group)["up"], 2);
-    let accepted = sidecar.read("/statistics/tcp-lb/lb0/accepted-conn-count");
-    assert_eq!(accepted, json!({"value": 71}), "1 + 25 + 25 + 10 + 10");
-}
-
-fn security(sidecar: &Sidecar, lb: &str, socks5: &str) {
-    let port: u16 = lb.rsplit_once(':').expect("a port").1.parse().expect("a port");
-    sidecar.change(
-        "POST",
-        "/module/security-group",
-        &json!({"name": "secg0", "defaultRule": "allow"}),
-    );
-    sidecar.change("PUT", "/module/tcp-lb/lb0", &json!({"securityGroup": "secg0"}));
-    assert!(direct(lb).is_some(), "no rule denies the client");
-    let rules = "/module/security-group/secg0/security-group-rule";
-    let rule = json!({"name": "r0", "clientNetwork": "127.0.0.0/8", "protocol": "TCP",
-                      "serverPortMin": port, "serverPortMax": port, "rule": "deny"});
-    sidecar.change("POST", rules, &rule);
-    assert_eq!(direct(lb), None, "the rule denies it");
-    assert!(
-        by_socks5(socks5).is_some(),
-        "the rule belongs to the other listener"
-    );
-    sidecar.change("DELETE", &format!("{rules}/r0"), &Value::Null);
-    assert!(direct(lb).is_some(), "the rule is gone");
-    sidecar.change(
-        "PUT",
-        "/module/security-group/secg0",
-        &json!({"defaultRule": "deny"}),
-    );
-    assert_eq!(direct(lb), None, "the default denies it");
-    let (status, message) = sidecar.ask("DELETE", "/module/security-group/secg0", &Value::Null);
-    assert_eq!(status, 400);
-    assert!(
-        message.contains("security-group secg0 is used by tcp-lb lb0"),
-        "{message}"
-    );
-    sidecar.change(
-        "PUT",
-        "/module/tcp-lb/lb0",
-        &json!({"securityGroup": "(allow-all)"}),
-    );
-    sidecar.change("DELETE", "/module/security-group/secg0", &Value::Null);
-    assert!(direct(lb).is_some(), "its security group is removed");
-}
-
-async fn removal(sidecar: &Sidecar, lb: &str, socks5: &str) {
-    let (mut kept, mut cut) = (Kept::open(lb).await, Kept::open(lb).await);
-    let client = cut.0.local_addr().expect("an address").to_string();
-    let sessions = sidecar.read("/channel/tcp-lb/lb0/session");
-    let clients = sessions
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|s| s["client"].clone());
-    assert!(clients.collect::<Vec<_>>().contains(&json!(client)), "{sessions}");
-    sidecar.change(
-        "DELETE",
-        &format!("/channel/tcp-lb/lb0/session/%2F%5E{client}%2F"),
-        &Value::Null,
-    );
-    assert!(cut.has_ended().await, "its session is removed");
-    let (status, _) = sidecar.ask(
-        "DELETE",
-        &format!("/channel/tcp-lb/lb0/session/{client}"),
-        &Value::Null,
-    );
-    assert_eq!(status, 400, "it is gone");
-
-    let (status, message) = sidecar.ask("DELETE", "/module/server-groups/sgs0", &Value::Null);
-    assert_eq!(status, 400);
-    assert!(
-        message.contains("server-groups sgs0 is used by tcp-lb lb0"),
-        "{message}"
-    );
-    sidecar.change("DELETE", "/module/tcp-lb/lb0", &Value::Null);
-    assert_eq!(direct(lb), None, "the listener is closed");
-    assert!(kept.is_answered().await, "established connections live on");
-    assert!(by_socks5(socks5).is_some());
-
-    sidecar.change(
-        "DELETE",
-        &format!("/module/server-group/{SERVICE}?cascade=true"),
-        &Value::Null,
-    );
-    assert_eq!(by_socks5(socks5), None, "the group is gone");
-    sidecar.change("DELETE", "/module/server-groups/sgs0?cascade=true", &Value::Null);
-    assert_eq!(
-        sidecar.read("/module/socks5-server"),
-        json!([]),
-        "its user is removed, too"
-    );
-    assert!(
-        kept.is_answered().await,
-        "established connections live on, whatever is removed"
-    );
+#[test]
+fn curl_makes_and_lists_a_resource() {
+    let sidecar = Sidecar::start();
+    let url = sidecar.url("/module/server-groups");
+    let Some((status, _)) = head(&["-d", r#"{"name":"x"}"#, &url]) else {
+        return;
+    };
+    assert_eq!(status, 204);
+    for kept in [&["--http1.1"][..], &["--http1.0", "-H", "Connection: Keep-Alive"]] {
+        let (status, head) = head(&[kept, &[&url]].concat()).expect("curl is installed");
+        assert_eq!(status, 200);
+        assert!(
+            head.contains("connection: keep-alive\r\n") && head.contains("keep-alive: timeout=10\r\n"),
+            "{kept:?}: {head}"
+        );
+    }
 }

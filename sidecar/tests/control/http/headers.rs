@@ -1,40 +1,51 @@
 //! The headers that HTTP requires of each answer (RFC 9110, section 15), and connections that are kept.
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::HeaderValue;
+use hyper::{Request, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::clients::{Sidecar, WAIT_TIMEOUT, curl};
+use super::clients::{Sidecar, WAIT_TIMEOUT, answer};
 use super::support::Api;
 
 const GROUPS: &str = "/api/v1/module/server-groups";
 
-/// The status and the headers of an answer, in lower case.
-fn head(arguments: &[&str]) -> (u16, String) {
-    let output = curl(&[&["-o", "/dev/null", "-D", "-"], arguments].concat());
-    let text = String::from_utf8(output.stdout).expect("text").to_lowercase();
-    // The head of `100 Continue` comes before that of the answer.
-    let last = text.trim_end().rsplit("\r\n\r\n").next().expect("a head");
-    let status = last.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("no answer: {text:?}, {:?}", output.stderr));
-    (status, format!("{last}\r\n"))
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let sidecar = Sidecar::start();
+    for coding in [None, Some("chunked")] {
+        let mut request = Request::post(sidecar.url("/module/server-groups"));
+        if let Some(coding) = coding {
+            request = request.header("transfer-encoding", coding);
+        }
+        let request = request.body(Full::<Bytes>::from(vec![b' '; 8 * 1024 * 1024]));
+        let stream = TcpStream::connect(sidecar.address()).await.expect("it listens");
+        let answer = answer(stream, request.expect("a request"))
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 413, "{coding:?}");
+        assert_eq!(answer.headers()["connection"], "close");
+        assert!(!answer.headers().contains_key("keep-alive"), "{answer:?}");
+    }
+    assert_eq!(sidecar.read("/module/server-groups").await, serde_json::json!([]));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_too_large_is_refused_whatever_the_client_waits_for() {
+/// It never sends the body: `100 Continue` does not come.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
     let sidecar = Sidecar::start();
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), vec![b' '; 8 * 1024 * 1024]).expect("written");
-    let (url, body) = (
-        sidecar.url("/module/server-groups"),
-        format!("@{}", file.path().display()),
+    let mut stream = TcpStream::connect(sidecar.address()).await.expect("it listens");
+    let head = format!(
+        "POST {GROUPS} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        8 * 1024 * 1024
     );
-    for header in ["Expect:", "Expect: 100-continue", "Transfer-Encoding: chunked"] {
-        let (status, head) = head(&["-H", header, "--data-binary", &body, &url]);
-        assert_eq!(status, 413, "{header}: {head}");
-        assert!(head.contains("connection: close\r\n"), "{header}: {head}");
-        assert!(!head.contains("keep-alive"), "{header}: {head}");
-    }
-    assert_eq!(sidecar.read("/module/server-groups"), serde_json::json!([]));
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 13];
+    let read = tokio::time::timeout(WAIT_TIMEOUT, stream.read_exact(&mut answer)).await;
+    read.expect("in time").expect("an answer");
+    assert_eq!(answer, *b"HTTP/1.1 413 ");
 }
 
 /// Closing with unread bytes would reset the connection before the client reads the answer.
@@ -59,20 +70,25 @@ async fn an_answer_reaches_a_client_that_reads_it_after_a_body_that_nobody_reads
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_answer_says_how_long_an_idle_connection_is_kept() {
-    let sidecar = Sidecar::start();
-    let url = sidecar.url("/module/server-groups");
-    for kept in [&["--http1.1"][..], &["--http1.0", "-H", "Connection: Keep-Alive"]] {
-        let (_, head) = head(&[kept, &[&url]].concat());
-        assert!(
-            head.contains("connection: keep-alive\r\n") && head.contains("keep-alive: timeout=10\r\n"),
-            "{kept:?}: {head}"
+    let api = Api::open().await;
+    let close = [("connection", "close")];
+    for (version, headers, kept) in [
+        (Version::HTTP_11, &[][..], true),
+        (Version::HTTP_10, &[("connection", "Keep-Alive")], true),
+        (Version::HTTP_11, &close, false),
+        (Version::HTTP_10, &[], false),
+    ] {
+        let answer = api.send_as(version, "GET", GROUPS, headers, "").await;
+        let header = |name| answer.headers().get(name).map(HeaderValue::as_bytes);
+        let (connection, timeout) = (header("connection"), header("keep-alive"));
+        assert_eq!(
+            timeout,
+            kept.then_some(&b"timeout=10"[..]),
+            "{version:?} {headers:?}"
         );
-    }
-    for closed in [&["-H", "Connection: close"][..], &["--http1.0"]] {
-        let (_, head) = head(&[closed, &[&url]].concat());
-        assert!(!head.contains("keep-alive"), "{closed:?}: {head}");
+        assert_eq!(connection == Some(b"keep-alive"), kept, "{version:?} {headers:?}");
     }
 }
 

@@ -1,9 +1,10 @@
-//! The HTTP controller: against the recorded original, its API document, and curl.
+//! The HTTP controller: against the recorded original, its API document, and clients.
 
 mod addresses;
 mod clients;
 mod curl;
 mod document;
+mod frontend;
 mod hangup;
 mod headers;
 mod host_names;

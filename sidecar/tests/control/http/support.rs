@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Request, Version};
 use serde_json::Value;
 use sidecar::balance::service::Instances;
 use sidecar::control::http::TokenCheck;
@@ -15,6 +14,8 @@ use sidecar::http;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::clients::answer;
 
 /// An HTTP controller in this process, in a mesh without other nodes.
 pub(crate) struct Api {
@@ -66,13 +67,21 @@ impl Api {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let stream = TcpStream::connect(self.address).await.expect("it accepts");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("HTTP/1.1");
-        tokio::spawn(connection);
+        self.send_as(Version::HTTP_11, method, path, headers, body).await
+    }
+
+    /// Sends a request of a version of HTTP.
+    pub(crate) async fn send_as(
+        &self,
+        version: Version,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(method)
+            .version(version)
             .uri(path)
             .header("host", "sidecar");
         for (name, value) in headers {
@@ -81,13 +90,8 @@ impl Api {
         let request = request
             .body(Full::new(Bytes::from(body.to_owned())))
             .expect("a request");
-        let (head, body) = sender
-            .send_request(request)
-            .await
-            .expect("an answer")
-            .into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        hyper::Response::from_parts(head, String::from_utf8(body.to_vec()).expect("text"))
+        let stream = TcpStream::connect(self.address).await.expect("it accepts");
+        answer(stream, request).await.expect("an answer")
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {

@@ -1,12 +1,14 @@
-//! Configures an empty sidecar as a frontend's with redis-cli, and checks the traffic after each step.
+//! Configures an empty sidecar as a frontend's over RESP, and checks the traffic after each step.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::process::Sidecar;
+use redis::RedisConnectionInfo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_socks::tcp::Socks5Stream;
+
+use super::process::{Client, Sidecar};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const A: &str = "a.my.service.com:80";
@@ -29,37 +31,30 @@ async fn service(name: &'static str) -> SocketAddr {
     address
 }
 
-/// Executes a command.
-fn run(sidecar: &Sidecar, line: &str) -> String {
-    sidecar.cli(&line.split(' ').collect::<Vec<_>>())
+/// Executes a command that succeeds.
+fn done(client: &mut Client, line: &str) {
+    assert_eq!(client.run(line), Ok("OK".to_owned()), "{line}");
 }
 
-fn done(sidecar: &Sidecar, line: &str) {
-    assert_eq!(run(sidecar, line), "OK\n", "{line}");
+fn refused(client: &mut Client, line: &str, expected: &str) {
+    let error = client.run::<redis::Value>(line).expect_err(line);
+    // The client takes the first word for a code.
+    let error = [error.code(), error.detail()]
+        .map(Option::unwrap_or_default)
+        .join(" ");
+    assert!(error.contains(expected), "{line}: {error}");
 }
 
-fn refused(sidecar: &Sidecar, line: &str, expected: &str) {
-    let answer = run(sidecar, line);
-    assert!(
-        !answer.starts_with("OK") && answer.contains(expected),
-        "{line}: {answer}"
-    );
+fn listed(client: &mut Client, line: &str) -> Vec<String> {
+    client.run(line).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
-fn number(sidecar: &Sidecar, line: &str) -> u64 {
-    let answer = run(sidecar, line);
-    answer
-        .trim()
-        .parse()
-        .unwrap_or_else(|_| panic!("{line}: {answer}"))
-}
-
-fn bound(sidecar: &Sidecar, listener: &str) -> SocketAddr {
-    let answer = run(sidecar, &format!("list-detail bind-server in {listener}"));
-    answer
-        .trim()
-        .parse()
-        .unwrap_or_else(|_| panic!("{listener}: {answer}"))
+fn bound(client: &mut Client, listener: &str) -> SocketAddr {
+    let addresses = listed(client, &format!("list-detail bind-server in {listener}"));
+    let [address] = addresses.as_slice() else {
+        panic!("{listener}: {addresses:?}");
+    };
+    address.parse().expect("an address")
 }
 
 /// Reads the name of the service, or returns the error.
@@ -97,9 +92,13 @@ async fn answered(proxy: SocketAddr, destination: &str, expected: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_cli_configures_a_frontend_step_by_step() {
+async fn a_client_configures_a_frontend_step_by_step() {
     let (first, second, third) = (service("1").await, service("2").await, service("3").await);
     let sidecar = Sidecar::start(&[], &[]);
+    let mut client = sidecar
+        .connect(RedisConnectionInfo::default())
+        .expect("it accepts");
+    let client = &mut client;
     for resource in [
         "server-groups",
         "server-group",
@@ -107,88 +106,96 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
         "socks5-server",
         "security-group",
     ] {
-        assert_eq!(run(&sidecar, &format!("list {resource}")), "\n", "{resource}");
+        assert!(
+            listed(client, &format!("list {resource}")).is_empty(),
+            "{resource}"
+        );
     }
 
     // No group has a server yet.
-    done(&sidecar, "add server-groups sgs0");
+    done(client, "add server-groups sgs0");
     let check = "timeout 500 period 20 up 1 down 2";
-    done(&sidecar, &format!("add server-group {A} {check}"));
-    done(&sidecar, &format!("add server-group {B} {check}"));
-    done(&sidecar, &format!("add server-group {A} to server-groups sgs0"));
+    done(client, &format!("add server-group {A} {check}"));
+    done(client, &format!("add server-group {B} {check}"));
+    done(client, &format!("add server-group {A} to server-groups sgs0"));
     done(
-        &sidecar,
+        client,
         "add socks5-server sidecar address 127.0.0.1:0 server-groups sgs0",
     );
-    let socks = bound(&sidecar, "socks5-server sidecar");
+    let socks = bound(client, "socks5-server sidecar");
     for destination in [A, B, "elsewhere.example:80"] {
         through_socks(socks, destination).await.expect_err(destination);
     }
 
     // One group has a server.
     done(
-        &sidecar,
+        client,
         &format!("add server one to server-group {A} address {first}"),
     );
     answered(socks, A, "1").await;
     assert_eq!(
-        run(&sidecar, &format!("list-detail server in server-group {A}")),
-        format!("one -> connect-to {first} weight 10 currently UP\n")
+        listed(client, &format!("list-detail server in server-group {A}")),
+        [format!("one -> connect-to {first} weight 10 currently UP")]
     );
     through_socks(socks, B).await.expect_err("it is not attached");
 
-    // The other group is configured in short words, typed into one session.
-    let typed = format!("a svr three to sg {B} addr {third} w 5\na sg {B} to sgs sgs0\nL sg in sgs sgs0\n");
-    let listed = [A, B].map(|group| format!("{group} -> {check} method wrr weight 10\n"));
-    assert_eq!(sidecar.typed(&[], &typed), format!("OK\nOK\n{}", listed.concat()));
+    // The other group is configured in short words.
+    done(client, &format!("a svr three to sg {B} addr {third} w 5"));
+    done(client, &format!("a sg {B} to sgs sgs0"));
+    assert_eq!(
+        listed(client, "L sg in sgs sgs0"),
+        [A, B].map(|group| format!("{group} -> {check} method wrr weight 10"))
+    );
     answered(socks, B, "3").await;
     answered(socks, A, "1").await;
 
     // A second server takes its share, and then all connections once the first has weight 0.
     done(
-        &sidecar,
+        client,
         &format!("add server two to server-group {A} address {second}"),
     );
     answered(socks, A, "2").await;
     answered(socks, A, "1").await;
-    done(
-        &sidecar,
-        &format!("update server one in server-group {A} weight 0"),
-    );
+    done(client, &format!("update server one in server-group {A} weight 0"));
     for _ in 0..8 {
         assert_eq!(through_socks(socks, A).await.as_deref(), Ok("2"));
     }
 
     // A load balancer uses the same groups; an error about their removal names it.
-    done(&sidecar, "add server-groups sgs1");
-    done(&sidecar, &format!("add server-group {B} to server-groups sgs1"));
-    done(&sidecar, "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1");
-    let balancer = bound(&sidecar, "tcp-lb lb0");
+    done(client, "add server-groups sgs1");
+    done(client, &format!("add server-group {B} to server-groups sgs1"));
+    done(client, "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1");
+    let balancer = bound(client, "tcp-lb lb0");
     assert_eq!(direct(balancer).await.as_deref(), Ok("3"));
     refused(
-        &sidecar,
+        client,
         "remove server-groups sgs1",
         "server-groups sgs1 is used by tcp-lb lb0",
     );
     refused(
-        &sidecar,
+        client,
         "add tcp-lb lb0 address 127.0.0.1:0 server-groups sgs1",
         "the resource already exists",
     );
     refused(
-        &sidecar,
+        client,
         &format!("add tcp-lb lb1 address {balancer} server-groups sgs1"),
         "in use",
     );
-    refused(&sidecar, "remove tcp-lb lb1", "the resource could not be found");
-    assert!(number(&sidecar, "list accepted-conn-count in tcp-lb lb0") >= 1);
+    refused(client, "remove tcp-lb lb1", "the resource could not be found");
+    assert!(
+        client
+            .run::<u64>("list accepted-conn-count in tcp-lb lb0")
+            .expect("a number")
+            >= 1
+    );
 
     // Its security group changes while it listens.
-    done(&sidecar, "add security-group nobody default deny");
-    done(&sidecar, "update tcp-lb lb0 security-group nobody");
+    done(client, "add security-group nobody default deny");
+    done(client, "update tcp-lb lb0 security-group nobody");
     direct(balancer).await.expect_err("no client is allowed");
     done(
-        &sidecar,
+        client,
         "add security-group-rule local to security-group nobody network 127.0.0.0/8 protocol TCP port-range 1,65535 default allow",
     );
     assert_eq!(direct(balancer).await.as_deref(), Ok("3"));
@@ -196,31 +203,31 @@ async fn redis_cli_configures_a_frontend_step_by_step() {
     // Commands that need a mesh are refused.
     let delegate = format!("add smart-group-delegate d service s zone z server-group {A}");
     refused(
-        &sidecar,
+        client,
         &delegate,
         "this sidecar is in no mesh: start it with --discovery-config",
     );
     refused(
-        &sidecar,
+        client,
         "add smart-node-delegate d service s zone z nic lo",
         "no mesh",
     );
-    assert_eq!(run(&sidecar, "list smart-group-delegate"), "\n");
+    assert!(listed(client, "list smart-group-delegate").is_empty());
 
     // A connection outlives its listener.
     let mut kept = TcpStream::connect(balancer).await.expect("it listens");
     assert_eq!(name(&mut kept).await.as_deref(), Ok("3"));
-    done(&sidecar, "remove tcp-lb lb0");
+    done(client, "remove tcp-lb lb0");
     direct(balancer).await.expect_err("the listener is closed");
     kept.write_all(b"x")
         .await
         .expect("the connection still reaches the service");
     assert_eq!(name(&mut kept).await.as_deref(), Ok("x"));
-    done(&sidecar, "remove server-groups sgs1");
+    done(client, "remove server-groups sgs1");
 
     // A detached group is no longer a destination; the other still is.
     done(
-        &sidecar,
+        client,
         &format!("remove server-group {B} from server-groups sgs0"),
     );
     through_socks(socks, B).await.expect_err("it is detached");

@@ -1,11 +1,15 @@
-//! A sidecar process and redis-cli.
+//! A sidecar process and clients of its RESP controller.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
-/// Timeout of redis-cli, in seconds.
-const WAIT_TIMEOUT: &str = "30";
+use redis::{ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
+
+use crate::kill::kill;
+
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running sidecar; killed when dropped.
 pub(crate) struct Sidecar {
@@ -29,9 +33,7 @@ impl Sidecar {
 
     /// Stops it with SIGTERM; returns the rest of its log.
     pub(crate) fn stop(mut self) -> String {
-        let id = self.process.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(status.expect("kill runs").success());
+        kill("-TERM", &self.process.id().to_string());
         let mut log = String::new();
         std::io::Read::read_to_string(&mut self.log, &mut log).expect("a log in UTF-8");
         let status = self.process.wait().expect("a child of ours");
@@ -39,14 +41,13 @@ impl Sidecar {
         log
     }
 
-    /// Runs redis-cli with a command's words.
-    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
-        text(&redis_cli(self.server, arguments, &[], ""))
-    }
-
-    /// Runs redis-cli with lines on its standard input.
-    pub(crate) fn typed(&self, arguments: &[&str], lines: &str) -> String {
-        text(&redis_cli(self.server, arguments, &[], lines))
+    /// Connects a client, which says hello and authenticates as configured.
+    pub(crate) fn connect(&self, settings: RedisConnectionInfo) -> RedisResult<Client> {
+        let address = ConnectionAddr::Tcp(self.server.ip().to_string(), self.server.port());
+        let info = address.into_connection_info()?.set_redis_settings(settings);
+        let connection = redis::Client::open(info)?.get_connection_with_timeout(WAIT_TIMEOUT)?;
+        connection.set_read_timeout(Some(WAIT_TIMEOUT))?;
+        Ok(Client(connection))
     }
 }
 
@@ -54,6 +55,21 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// A client library's connection.
+pub(crate) struct Client(redis::Connection);
+
+impl Client {
+    /// Executes a command, written as one line.
+    pub(crate) fn run<T: FromRedisValue>(&mut self, line: &str) -> RedisResult<T> {
+        let mut words = line.split(' ');
+        let mut command = redis::cmd(words.next().expect("the first word"));
+        for word in words {
+            command.arg(word);
+        }
+        command.query(&mut self.0)
     }
 }
 
@@ -81,40 +97,4 @@ pub(crate) fn sidecar(arguments: &[&str], variables: &[(&str, &str)]) -> Command
         .envs(variables.iter().copied())
         .stderr(Stdio::piped());
     command
-}
-
-/// Runs redis-cli to its end, with lines on its standard input.
-pub(crate) fn redis_cli(
-    server: SocketAddr,
-    arguments: &[&str],
-    variables: &[(&str, &str)],
-    lines: &str,
-) -> Output {
-    let mut process = Command::new("timeout")
-        .args([WAIT_TIMEOUT, "redis-cli", "-h", &server.ip().to_string()])
-        .args(["-p", &server.port().to_string()])
-        .args(arguments)
-        .env_remove("REDISCLI_AUTH")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("timeout (GNU coreutils) is installed");
-    let mut input = process.stdin.take().expect("its input");
-    // It may end before it has read all its input.
-    let _ = input.write_all(lines.as_bytes());
-    drop(input);
-    let output = process.wait_with_output().expect("it ends");
-    match output.status.code() {
-        Some(127) => panic!("redis-cli is not installed (Debian's package redis-tools)"),
-        Some(124) => panic!("redis-cli {arguments:?} did not end: {output:?}"),
-        _ => output,
-    }
-}
-
-/// The output of redis-cli.
-pub(crate) fn text(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text + &String::from_utf8_lossy(&output.stderr)
 }

@@ -1,24 +1,77 @@
-//! A sidecar process with redis-cli as its client.
+//! Sessions of redis-cli.
 
-use super::process::{Sidecar, redis_cli, sidecar, text};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
+use super::process::Sidecar;
+use crate::skip::skip;
+
+/// Timeout of redis-cli, in seconds.
+const WAIT_TIMEOUT: &str = "30";
 const GROUP: &str = "g timeout 500 period 1000 up 2 down 3";
+
+/// A sidecar, and redis-cli to command it.
+struct Session(Sidecar);
+
+impl Session {
+    /// `None`, with a message, if redis-cli is not installed.
+    fn open(arguments: &[&str]) -> Option<Self> {
+        let asked = Command::new("redis-cli").arg("--version").output();
+        if asked.is_ok_and(|output| output.status.success()) {
+            return Some(Self(Sidecar::start(arguments, &[])));
+        }
+        skip("redis-cli", "install it (Debian's package redis-tools)");
+        None
+    }
+
+    /// Runs redis-cli with the words of a command.
+    fn cli(&self, arguments: &[&str]) -> String {
+        text(&self.run(arguments, &[], ""))
+    }
+
+    /// Runs redis-cli with lines on its standard input.
+    fn typed(&self, arguments: &[&str], lines: &str) -> String {
+        text(&self.run(arguments, &[], lines))
+    }
+
+    /// Runs redis-cli to its end.
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)], lines: &str) -> Output {
+        let server = self.0.server;
+        let mut process = Command::new("timeout")
+            .args([WAIT_TIMEOUT, "redis-cli", "-h", &server.ip().to_string()])
+            .args(["-p", &server.port().to_string()])
+            .args(arguments)
+            .env_remove("REDISCLI_AUTH")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("timeout (GNU coreutils) is installed");
+        let mut input = process.stdin.take().expect("its input");
+        // It may end before it has read all its input.
+        let _ = input.write_all(lines.as_bytes());
+        drop(input);
+        let output = process.wait_with_output().expect("it ends");
+        let code = output.status.code();
+        assert_ne!(code, Some(124), "redis-cli {arguments:?} did not end: {output:?}");
+        output
+    }
+}
+
+/// What redis-cli printed.
+fn text(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text + &String::from_utf8_lossy(&output.stderr)
+}
 
 fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
 }
 
-/// A running sidecar whose password is in a file.
-fn with_password() -> (Sidecar, tempfile::NamedTempFile) {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), "pass word\n").expect("written");
-    let path = file.path().display().to_string();
-    (Sidecar::start(&["--resp-password-file", &path], &[]), file)
-}
-
 #[test]
 fn each_call_executes_one_command() {
-    let sidecar = Sidecar::start(&[], &[]);
+    let Some(sidecar) = Session::open(&[]) else { return };
     assert_eq!(sidecar.cli(&["PING"]), "PONG\n");
     assert_eq!(sidecar.cli(&["add", "server-groups", "sgs0"]), "OK\n");
     assert_eq!(sidecar.cli(&["list", "server-groups"]), "sgs0\n");
@@ -34,7 +87,7 @@ fn each_call_executes_one_command() {
         sidecar.cli(&["add", "server-groups", "sgs0"]),
         "the resource already exists\n\n"
     );
-    let failed = redis_cli(sidecar.server, &["-e", "foo"], &[], "");
+    let failed = sidecar.run(&["-e", "foo"], &[], "");
     assert_eq!(failed.status.code(), Some(1));
     assert!(
         text(&failed).starts_with("foo is not a valid action"),
@@ -44,7 +97,7 @@ fn each_call_executes_one_command() {
 
 #[test]
 fn a_session_executes_typed_lines() {
-    let sidecar = Sidecar::start(&[], &[]);
+    let Some(sidecar) = Session::open(&[]) else { return };
     let output = sidecar.typed(
         &["--no-raw"],
         "add server-groups \"sgs0\"\nlist server-groups\nfoo\n\nCOMMAND DOCS\nselect 0\necho 'a b'\nquit\nPING\n",
@@ -62,7 +115,7 @@ fn a_session_executes_typed_lines() {
 
 #[test]
 fn a_pipe_executes_many_commands() {
-    let sidecar = Sidecar::start(&[], &[]);
+    let Some(sidecar) = Session::open(&[]) else { return };
     let lines: String = (0..300)
         .map(|n| format!("add server-groups sgs{n}\r\n"))
         .collect();
@@ -73,7 +126,12 @@ fn a_pipe_executes_many_commands() {
 
 #[test]
 fn the_password_is_accepted_with_and_without_a_user_name() {
-    let (sidecar, _file) = with_password();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "pass word\n").expect("written");
+    let path = file.path().display().to_string();
+    let Some(sidecar) = Session::open(&["--resp-password-file", &path]) else {
+        return;
+    };
     assert_eq!(sidecar.cli(&["PING"]), "NOAUTH Authentication required.\n\n");
     let list = ["--no-auth-warning", "-a", "pass word", "list", "tcp-lb"];
     assert_eq!(sidecar.cli(&list), "\n");
@@ -82,10 +140,7 @@ fn the_password_is_accepted_with_and_without_a_user_name() {
         assert_eq!(sidecar.cli(&line), "PONG\n", "{options:?}");
     }
     let variable = [("REDISCLI_AUTH", "pass word")];
-    assert_eq!(
-        text(&redis_cli(sidecar.server, &["PING"], &variable, "")),
-        "PONG\n"
-    );
+    assert_eq!(text(&sidecar.run(&["PING"], &variable, "")), "PONG\n");
     let output = sidecar.typed(
         &[],
         "PING\nAUTH \"pass word\"\nPING\nAUTH admin 'pass word'\nHELLO 3 AUTH x 'pass word' SETNAME me\nCLIENT GETNAME\n",
@@ -95,68 +150,4 @@ fn the_password_is_accepted_with_and_without_a_user_name() {
     }
     let wrong = sidecar.cli(&["--no-auth-warning", "-a", "pass", "PING"]);
     assert!(wrong.contains("WRONGPASS") && wrong.contains("NOAUTH"), "{wrong}");
-    let log = sidecar.stop();
-    assert!(log.contains("a wrong password"), "{log}");
-    assert!(!log.contains("pass word"), "{log}");
-}
-
-#[test]
-fn the_password_can_come_from_the_environment() {
-    let sidecar = Sidecar::start(&[], &[("SIDECAR_RESP_PASSWORD", "secret")]);
-    assert!(sidecar.cli(&["PING"]).starts_with("NOAUTH"));
-    assert_eq!(
-        sidecar.cli(&["--no-auth-warning", "-a", "secret", "PING"]),
-        "PONG\n"
-    );
-}
-
-/// Runs a sidecar that refuses to start; returns its error.
-fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let output = sidecar(arguments, variables).output().expect("it runs");
-    assert!(!output.status.success(), "{output:?}");
-    text(&output)
-}
-
-/// Callers could never authenticate.
-#[test]
-fn a_token_that_no_header_can_contain_is_refused() {
-    let arguments = ["--http-controller", "127.0.0.1:0", "--", "true"];
-    for token in ["pässword", "secret "] {
-        let why = refused(&arguments, &[("SIDECAR_HTTP_TOKEN", token)]);
-        assert!(why.contains("no header can contain this token"), "{why}");
-    }
-}
-
-#[test]
-fn an_open_address_without_a_credential_is_refused() {
-    for (flag, file_flag, variable) in [
-        (
-            "--resp-controller",
-            "--resp-password-file",
-            "SIDECAR_RESP_PASSWORD",
-        ),
-        ("--http-controller", "--http-token-file", "SIDECAR_HTTP_TOKEN"),
-    ] {
-        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
-            let why = refused(&[flag, address], &[]);
-            for part in [flag, address, file_flag, variable, "--allow-open-controllers"] {
-                assert!(why.contains(part), "{part} is missing in: {why}");
-            }
-        }
-        // With a credential, the start proceeds to the next error.
-        for variables in [&[(variable, "secret")][..], &[]] {
-            let mut arguments = vec![flag, "0.0.0.0:0", "--", "/no/such/program"];
-            if variables.is_empty() {
-                arguments.insert(0, "--allow-open-controllers");
-            }
-            let why = refused(&arguments, variables);
-            assert!(why.contains("cannot start /no/such/program"), "{why}");
-        }
-        let why = refused(&[flag, "127.0.0.1:0"], &[(variable, "")]);
-        assert!(why.contains(variable) && why.contains("is empty"), "{why}");
-        let why = refused(&[flag, "127.0.0.1:0", file_flag, "/no/such/file"], &[]);
-        assert!(why.contains("cannot read /no/such/file: No such file"), "{why}");
-        let why = refused(&[file_flag, "/no/such/file"], &[]);
-        assert!(why.contains(flag), "{why}");
-    }
 }
