@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod http;
 pub mod interrupt;
+pub mod invocation;
 pub mod report;
 pub mod timeline;
 pub mod verify;

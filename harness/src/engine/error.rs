@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::invocation::command_line;
 
 /// Why an operation of an engine failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -97,14 +98,13 @@ impl EngineError {
             Self::PortTaken { .. } => {
                 "free the port, or choose others with FRONTEND_PORT, LB_A_PORT and LB_B_PORT".to_owned()
             }
-            Self::NameTaken { name } => format!(
-                "remove that container (`docker rm -f {name}`), or use another project name (-p NAME)"
-            ),
-            Self::Missing { .. } => {
-                "another process has changed the mesh: take it down (`cargo run -p harness -- down`, with its -p \
-                 NAME) and start again"
-                    .to_owned()
+            Self::NameTaken { .. } => {
+                "use another name for the mesh (-p NAME), or remove that container if nothing needs it".to_owned()
             }
+            Self::Missing { .. } => format!(
+                "another process has changed the mesh: take it down (`{}`, with its -p NAME) and start again",
+                command_line(["down"])
+            ),
             Self::Other { .. } => "see the engine's own log for more".to_owned(),
         }
     }

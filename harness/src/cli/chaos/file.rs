@@ -63,13 +63,13 @@ pub(super) async fn read(file: &Path) -> Result<Schedule, Error> {
     let text = tokio::fs::read_to_string(file).await.map_err(|error| {
         Error::environment(
             format!("{} cannot be read: {error}", file.display()),
-            "pass a file that `harness chaos` has written",
+            "pass a file that `chaos` has written",
         )
     })?;
     Schedule::from_json(&text).map_err(|error| {
         Error::environment(
             format!("{}: not a schedule: {error}", file.display()),
-            "correct it, or pass a file that `harness chaos` has written",
+            "correct it, or pass a file that `chaos` has written",
         )
     })
 }

@@ -7,6 +7,7 @@ use harness::chaos::{Experiment, ExperimentResult, Schedule, SearchEnd, TrialBud
 use harness::console::{Progress, seconds};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::invocation::command_line;
 use tokio::time::Instant;
 
 use super::file;
@@ -54,11 +55,9 @@ impl ScheduleTrial {
             None => &self.file,
         };
         // An error is ignored: the exit code has the result.
-        let text = format!(
-            "\nIt did not recover. To replay: cargo run -p harness -- chaos --runtime {} --replay {}\n",
-            self.experiment.engine.name(),
-            again.display()
-        );
+        let (runtime, file) = (self.experiment.engine.name(), again.to_string_lossy());
+        let replay = command_line(["chaos", "--runtime", runtime, "--replay", &file]);
+        let text = format!("\nIt did not recover. To replay: {replay}\n");
         let _ = print(text, &self.interrupts).await;
         Ok(false)
     }

@@ -13,6 +13,7 @@ use harness::console::{Progress, seconds, table, wrapped};
 use harness::engine::{Engine, Selected, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::invocation::command_line;
 use harness::report::{self, Report};
 use harness::verify::scenarios::ALL;
 use harness::verify::suite::{Capabilities, Context, Suite, SuiteResult, select};
@@ -248,9 +249,8 @@ async fn print_kept_meshes(
             "The mesh `{project}` stays up. To inspect and remove it:"
         )];
         for command in ["status", "logs", "down"] {
-            lines.push(format!(
-                "  cargo run -p harness -- {command} -p {project} --runtime {name}"
-            ));
+            let line = command_line([command, "-p", project, "--runtime", name]);
+            lines.push(format!("  {line}"));
         }
         let curls = listing::curl_lines(&topology, &containers);
         lines.extend(curls.iter().map(|line| format!("  {line}")));

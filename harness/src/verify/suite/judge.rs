@@ -14,6 +14,7 @@ use crate::cluster::topology::Topology;
 use crate::console::Progress;
 use crate::engine::label;
 use crate::error::{Error, check};
+use crate::invocation::command_line;
 use crate::timeline::{self, Window, unexpected};
 use crate::verify::conntrack;
 use crate::verify::objectives::Objective;
@@ -158,7 +159,10 @@ impl Context {
             Ok::<_, Error>(path)
         };
         let _ = match written.await {
-            Ok(path) => write!(message, "\n  timeline: harness why {}", path.display()),
+            Ok(path) => {
+                let why = command_line(["why", &path.to_string_lossy()]);
+                write!(message, "\n  timeline: {why}")
+            }
             Err(error) => write!(message, "\n  the timeline could not be written: {error}"),
         };
         message
