@@ -23,10 +23,7 @@ pub(super) async fn run(args: WhyArgs, interrupts: &Interrupts) -> Result<ExitCo
         Some(path) => path,
         None => timeline::newest(&timeline::directory(&Checkout::find()?))?,
     };
-    let text = std::fs::read(&path).map_err(|error| {
-        let what = format!("{}: {error}", path.display());
-        Error::environment(what, "leave out FILE to print the newest timeline")
-    })?;
+    let text = timeline::read(&path)?;
     stderr::line(&path.display().to_string());
     print(text, interrupts).await?;
     Ok(ExitCode::SUCCESS)

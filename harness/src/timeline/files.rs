@@ -1,10 +1,12 @@
 //! The timeline files of failures: their directory, names, and retention.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::text::TITLE;
 use crate::clock;
 use crate::cluster::checkout::Checkout;
 use crate::error::Error;
@@ -37,6 +39,55 @@ pub fn newest(directory: &Path) -> Result<PathBuf, Error> {
     };
     let listed = listed(directory).map_err(|_| nothing())?;
     listed.into_iter().next_back().ok_or_else(nothing)
+}
+
+/// Reads a timeline file. Blocking.
+///
+/// # Errors
+/// It cannot be read, or is not a timeline: the error says what it is instead.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let advice = "pass a file that a failed `test` or `chaos` has named, or leave out FILE for the newest";
+    let refused = |why: String| Error::environment(format!("{}: {why}", path.display()), advice);
+    let not_a_timeline = |found: &str| {
+        refused(format!(
+            "expected a timeline, whose first line is `{TITLE}`, and found {found}"
+        ))
+    };
+    let unread = |error: io::Error| refused(format!("it cannot be read: {error}"));
+    // Opening a pipe would wait for its writer.
+    let kind = std::fs::metadata(path).map_err(unread)?.file_type();
+    if !kind.is_file() {
+        let found = if kind.is_dir() {
+            "a directory"
+        } else {
+            "no regular file"
+        };
+        return Err(not_a_timeline(found));
+    }
+    let mut file = File::open(path).map_err(unread)?;
+    let mut read = Vec::new();
+    let beginning = TITLE.len() as u64 + 1;
+    let head = file.by_ref().take(beginning).read_to_end(&mut read);
+    head.map_err(unread)?;
+    if read.strip_suffix(b"\n") != Some(TITLE.as_bytes()) {
+        return Err(not_a_timeline(&described(&read)));
+    }
+    file.read_to_end(&mut read).map_err(unread)?;
+    Ok(read)
+}
+
+/// The beginning of a file that is not a timeline.
+fn described(beginning: &[u8]) -> String {
+    let text = String::from_utf8_lossy(beginning);
+    let line = text.lines().next().unwrap_or_default();
+    match line.trim() {
+        "" if beginning.is_empty() => "an empty file".to_owned(),
+        "" => "an empty first line".to_owned(),
+        _ if line.contains(char::REPLACEMENT_CHARACTER) || line.contains(char::is_control) => {
+            "no text".to_owned()
+        }
+        line => format!("`{line}`"),
+    }
 }
 
 /// Writes a timeline file and deletes the oldest beyond [`KEPT`]. Blocking.
@@ -102,6 +153,42 @@ mod tests {
         assert_eq!(newest(directory.path()).unwrap(), newer);
         let name = newer.file_name().unwrap().to_str().unwrap();
         assert!(name.starts_with("2026-11-24T05-38-07-000Z-a-"), "{name}");
+    }
+
+    #[test]
+    fn only_a_timeline_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let with = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            read(&path).map_err(|error| error.to_string())
+        };
+        let timeline = format!("{TITLE}\n\nalternation does not hold\n");
+        assert_eq!(with(timeline.as_bytes()).unwrap(), timeline.as_bytes());
+        for (content, found) in [
+            (&b""[..], "an empty file"),
+            (b"\n\n", "an empty first line"),
+            (b"[package]\nname = \"x\"\n", "`[package]`"),
+            (b"\x7fELF\x02\x01\x01\x00", "no text"),
+            (
+                "\u{feff}é long line that has no end within the title".as_bytes(),
+                "é long line",
+            ),
+            (TITLE.as_bytes(), TITLE),
+            (format!("{TITLE}s").as_bytes(), TITLE),
+        ] {
+            let error = with(content).unwrap_err();
+            assert!(
+                error.contains("expected a timeline") && error.contains(found),
+                "{error}"
+            );
+        }
+        let error = read(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("found a directory"), "{error}");
+        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
+        let error = read(&directory.path().join("none")).unwrap_err().to_string();
+        assert!(error.contains("cannot be read"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The timeline of a run: engine events, container logs, changes of the sidecars' views, failed requests, and the
-//! harness's own actions. It is written to a file after a failure; `harness why` prints it.
+//! harness's own actions. It is written to a file after a failure; `why` prints it.
 
 mod collector;
 mod event_log;
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::cluster::topology::Topology;
 use crate::engine::Engine;
 use event_log::EventLog;
-pub use files::{directory, file, newest};
+pub use files::{directory, file, newest, read};
 pub use problem_line::{ProblemLine, unexpected};
 pub use text::Window;
 

@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 use super::{Entry, EntryKind};
 use crate::clock;
 
+/// The first line of every timeline, by which a file is recognised as one.
+pub(super) const TITLE: &str = "Timeline of a failure of the mesh";
+
 /// A time interval whose entries are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -39,7 +42,7 @@ pub(super) fn render(
 ) -> String {
     // A stable sort: entries with the same source and time keep their order.
     entries.sort_by_key(|entry| entry.at);
-    let mut text = format!("{}\n\n", about.trim_end());
+    let mut text = format!("{TITLE}\n\n{}\n\n", about.trim_end());
     // Writing to a String does not fail.
     let day = windows.iter().map(|window| window.from).min();
     let day = day.unwrap_or(SystemTime::UNIX_EPOCH);
@@ -140,6 +143,8 @@ mod tests {
         let container = |id: &str, name: &str| (id.to_owned(), name.to_owned());
         let containers = [container("0123456789abcdef", "m-lb"), container("x", "silent")];
         let expected = "\
+Timeline of a failure of the mesh
+
 kill does not hold
 
 Times are UTC, on 2026-11-24. Columns: time, kind, source, event.
