@@ -127,7 +127,7 @@ async fn status_logs_and_down_find_a_detached_mesh() {
             .await
             .unwrap();
         assert_eq!(logs.code, Some(0), "{logs:#?}");
-        let prefix = format!("{}-service-a2 |", mesh.project);
+        let prefix = format!("{}-service-a2-1 |", mesh.project);
         assert!(
             !logs.output.is_empty() && logs.output.lines().all(|line| line.starts_with(&prefix)),
             "{logs:#?}"

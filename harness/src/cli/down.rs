@@ -1,13 +1,13 @@
-//! `down`: stops and removes a mesh, whatever started it.
+//! `down`: stops and removes a mesh, whether the harness or Compose started it.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::cluster::cleanup;
-use harness::cluster::project::not_found;
+use harness::cluster::project;
+use harness::cluster::resources::Resources;
 use harness::console::Progress;
-use harness::engine::label;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
@@ -17,32 +17,46 @@ use super::mesh_args::MeshArgs;
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let project = &args.name()?;
-    let selected = args.choice().connect_to(project).await?;
-    let engine = selected.engine.clone();
+    let (topology, mut located) = args.locate().await?;
+    let engine = located.selected.engine.clone();
     let progress = Progress::new();
     super::up::sweep(&engine, &progress).await?;
-    let filter = format!("{}={project}", label::PROJECT);
-    let containers = engine.containers(&filter).await?;
-    if containers.is_empty() && engine.networks(&filter).await?.is_empty() {
-        if selected.unreachable.is_some() {
-            return Err(not_found(selected, project));
+    located.resources = Resources::of(&engine, &topology).await?;
+    let (found, project) = (&located.resources, &topology.project);
+    if found.is_empty() {
+        if located.selected.unreachable.is_some() || found.others().is_some() {
+            return Err(located.not_found(&topology).await?);
         }
         progress.say(&format!("There is no mesh `{project}`."));
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unreachable) = &selected.unreachable {
+    if let Some(unreachable) = &located.selected.unreachable {
         progress.say(&format!("{unreachable}; only local processes are checked."));
     }
     progress.stage("stopping");
     progress.note("waiting for requests in flight (Ctrl-C: stop at once)");
-    let stops = containers.iter().filter(|container| container.running());
+    let stops = found.containers.iter().filter(|container| container.running());
     let stops = join_all(stops.map(|container| engine.stop(&container.id, GRACE)));
     // Errors are ignored: whatever is still running is killed below.
     let _ = interrupts.stop.run_until_cancelled(stops).await;
     progress.done(project);
     progress.stage("removing");
-    cleanup::remove_labelled(&engine, label::PROJECT, project).await?;
+    let kept = cleanup::remove_mesh(&engine, &topology, found).await?;
+    if !kept.is_empty() {
+        progress.failed();
+        let kept: Vec<String> = kept
+            .iter()
+            .map(|(network, user)| format!("the network {} is in use by container {user}", network.name))
+            .collect();
+        let again = project::command("down", project);
+        return Err(Error::environment(
+            kept.join("\n"),
+            format!("disconnect or remove what uses it, then run `{again}` again"),
+        ));
+    }
     progress.done("nothing is left");
+    if let Some(others) = found.others() {
+        progress.say(&format!("Left alone, because it is not the mesh's: {others}."));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, select_all};
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use harness::cluster::project::not_found;
+use harness::clock;
 use harness::console::colored;
 use harness::engine::{Container, Engine, EngineError, LogOptions, label};
 use harness::error::Error;
@@ -38,7 +38,7 @@ pub(super) struct LogsArgs {
     /// Print only the last LINES lines of each container
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
-    /// Print the time of each line
+    /// Print the time of each line; of one that begins with a time, that time alone
     #[arg(short, long)]
     timestamps: bool,
     #[command(flatten)]
@@ -63,16 +63,13 @@ pub(super) async fn run(
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
-    let project = &mesh.name()?;
-    let selected = mesh.choice().connect_to(project).await?;
-    let engine = selected.engine.clone();
-    let all = engine
-        .containers(&format!("{}={project}", label::PROJECT))
-        .await?;
+    let (topology, located) = mesh.locate().await?;
+    let engine = &located.selected.engine;
+    let all = &located.resources.containers;
     if all.is_empty() {
-        return Err(not_found(selected, project));
+        return Err(located.not_found(&topology).await?);
     }
-    let containers = choose(&all, project, args.node.as_deref())?;
+    let containers = choose(all, &topology.project, args.node.as_deref())?;
     let width = containers
         .iter()
         .map(|container| container.name.len())
@@ -92,15 +89,17 @@ pub(super) async fn run(
         })
         .collect();
     let format_line = |Line { at, text, from }: Line| {
-        if args.timestamps {
-            format!("{} {at} {text}", prefixes[from])
+        let time = if args.timestamps {
+            missing_time(&at, &text)
         } else {
-            format!("{} {text}", prefixes[from])
-        }
+            None
+        };
+        let space = time.map_or("", |_| " ");
+        format!("{} {}{space}{text}", prefixes[from], time.unwrap_or_default())
     };
     if !args.follow {
         let streams = containers.iter().enumerate();
-        let streams = streams.map(|(from, container)| once(&engine, &container.id, from, args.tail, false));
+        let streams = streams.map(|(from, container)| once(engine, &container.id, from, args.tail, false));
         print(merged(streams.collect()), format_line, interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -110,13 +109,13 @@ pub(super) async fn run(
     for container in &containers {
         ends.push(match args.tail {
             Some(0) => None,
-            _ => last_time(&engine, &container.id).await?,
+            _ => last_time(engine, &container.id).await?,
         });
     }
     let mut streams: Vec<Lines> = containers
         .iter()
         .enumerate()
-        .map(|(from, container)| followed(&engine, &container.id, from, args.tail))
+        .map(|(from, container)| followed(engine, &container.id, from, args.tail))
         .collect();
     let existing = streams.iter_mut().zip(ends);
     let existing = merged(existing.map(|(lines, end)| up_to(lines, end)).collect());
@@ -255,6 +254,12 @@ fn dated(text: &str, from: usize) -> Line {
     }
 }
 
+/// The time `at` of a line, which the engine gave it, if the line itself does not begin with one.
+fn missing_time<'a>(at: &'a str, text: &str) -> Option<&'a str> {
+    let first = text.split(' ').next().unwrap_or_default();
+    clock::parse(first).is_none().then_some(at)
+}
+
 fn choose<'a>(all: &'a [Container], project: &str, name: Option<&str>) -> Result<Vec<&'a Container>, Error> {
     let Some(name) = name else {
         return Ok(all.iter().collect());
@@ -298,6 +303,22 @@ mod tests {
             merged,
             [(0, "a"), (2, "e"), (2, "f"), (0, "b c"), (0, "d"), (2, "g")]
         );
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_time_gets_no_second_one() {
+        let at = "2026-11-24T05:38:07.123456789Z";
+        assert_eq!(
+            missing_time(at, "2026-11-24T05:38:07.123456Z  INFO sidecar: ready"),
+            None
+        );
+        for text in [
+            "listening on port 80",
+            "",
+            "{\"timestamp\":\"2026-11-24T05:38:07.123456Z\"}",
+        ] {
+            assert_eq!(missing_time(at, text), Some(at), "{text}");
+        }
     }
 
     #[tokio::test]

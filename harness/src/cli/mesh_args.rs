@@ -3,8 +3,9 @@
 use clap::Args;
 use harness::cluster::checkout::Checkout;
 use harness::cluster::mesh::Mesh;
-use harness::cluster::project;
-use harness::engine::{EngineChoice, label};
+use harness::cluster::project::{self, Located};
+use harness::cluster::topology::Topology;
+use harness::engine::EngineChoice;
 use harness::error::Error;
 
 /// Flags of commands that operate on a named mesh.
@@ -75,14 +76,21 @@ impl MeshArgs {
     /// # Errors
     /// It is not running, or the engine fails.
     pub(super) async fn attach(&self) -> Result<Mesh, Error> {
-        let name = self.name()?;
-        let topology = Checkout::find()?.topology(&name)?;
-        let selected = self.choice().connect_to(&name).await?;
-        let filter = format!("{}={name}", label::PROJECT);
-        if selected.engine.containers(&filter).await?.is_empty() {
-            return Err(project::not_found(selected, &name));
+        let (topology, located) = self.locate().await?;
+        if located.resources.containers.is_empty() {
+            return Err(located.not_found(&topology).await?);
         }
-        Mesh::attach(&selected.engine, topology).await
+        Mesh::attach(&located.selected.engine, topology).await
+    }
+
+    /// Looks for the mesh.
+    ///
+    /// # Errors
+    /// Its Compose file is malformed, or the engine fails.
+    pub(super) async fn locate(&self) -> Result<(Topology, Located), Error> {
+        let topology = Checkout::find()?.topology(&self.name()?)?;
+        let located = project::locate(self.choice(), &topology).await?;
+        Ok((topology, located))
     }
 
     /// Refuses flags before a command that does not accept them.

@@ -11,6 +11,7 @@ mod logs;
 mod mesh_args;
 mod output;
 mod prepare;
+mod scale;
 mod selftest;
 mod status;
 mod test;
@@ -69,6 +70,8 @@ enum Command {
     Down(MeshArgs),
     /// Show the nodes, the instances of all services, and where the sidecars' views deviate
     Status(status::StatusArgs),
+    /// Change the number of containers of a service, such as service-a2=3
+    Scale(scale::ScaleArgs),
     /// Print the containers' logs
     Logs(logs::LogsArgs),
     /// Start a private mesh, run the end-to-end scenarios, and report the measured objectives
@@ -90,7 +93,7 @@ impl Command {
     /// The flags that may precede this command.
     fn accepts(&self) -> Accepts {
         match self {
-            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Logs(_) => Accepts::Mesh,
+            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Scale(_) | Self::Logs(_) => Accepts::Mesh,
             Self::Test(_) | Self::Selftest(_) | Self::Chaos(_) | Self::Watchdog(_) => Accepts::Engine,
             Self::Why(_) => Accepts::Nothing,
             Self::Bench(args) => args.needs(),
@@ -111,7 +114,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         None => (Command::Up(arguments.up), MeshArgs::default()),
         Some(_) if !arguments.up.is_default() => {
             return Err(Error::environment(
-                "--detach, --timeout, or --no-build precedes the command",
+                "--detach, --scale, --timeout, or --no-build precedes the command",
                 "put it after the command",
             ));
         }
@@ -122,6 +125,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         Command::Up(args) => up::run(args, before, started_at, interrupts).await,
         Command::Down(args) => down::run(args.or(before), &interrupts).await,
         Command::Status(args) => status::run(args, before, &interrupts).await,
+        Command::Scale(args) => scale::run(args, before, &interrupts).await,
         Command::Logs(args) => logs::run(args, before, &interrupts).await,
         Command::Test(args) => test::run(args, &before, started_at, interrupts).await,
         Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
@@ -191,6 +195,22 @@ mod tests {
             let help = found.render_long_help().to_string();
             assert_eq!(help.contains("--project"), takes_project, "{help}");
             assert_eq!(help.contains("--runtime"), takes_engine, "{help}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_word_gets_a_suggestion() {
+        for (line, meant) in [
+            (&["harness", "statsu"][..], "'status'"),
+            (&["harness", "up", "--detatch"], "'--detach'"),
+            (&["harness", "bench", "converge"], "'convergence'"),
+            (&["harness", "up", "--runtime", "dokcer"], "'docker'"),
+        ] {
+            let message = Arguments::try_parse_from(line).unwrap_err().to_string();
+            assert!(
+                message.contains("similar") && message.contains(meant),
+                "{line:?}: {message}"
+            );
         }
     }
 

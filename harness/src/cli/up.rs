@@ -10,7 +10,8 @@ use harness::cluster::image::{Kind, Ready};
 use harness::cluster::mesh::{Mesh, Ownership};
 use harness::cluster::ports;
 use harness::cluster::project;
-use harness::cluster::topology::Topology;
+use harness::cluster::resources::Resources;
+use harness::cluster::topology::{Scale, Topology};
 use harness::console::{Progress, seconds};
 use harness::engine::owner::Owner;
 use harness::engine::{Container, Engine, EngineError, label};
@@ -29,9 +30,12 @@ const DEFAULT_TIMEOUT: u64 = 30;
 pub(super) struct UpArgs {
     #[command(flatten)]
     build: prepare::BuildArgs,
-    /// Leave the mesh running and exit; `harness down` removes it
+    /// Leave the mesh running and exit; `down` removes it
     #[arg(short, long)]
     pub(super) detach: bool,
+    /// Number of containers of a service, such as service-a2=3 (repeatable)
+    #[arg(long, value_name = "SERVICE=NUMBER")]
+    scale: Vec<Scale>,
     /// Timeout for the mesh to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -42,7 +46,7 @@ pub(super) struct UpArgs {
 impl UpArgs {
     /// Whether only flags are given that may precede other commands.
     pub(super) fn is_default(&self) -> bool {
-        !self.detach && !self.build.no_build && self.timeout == DEFAULT_TIMEOUT
+        !self.detach && !self.build.no_build && self.scale.is_empty() && self.timeout == DEFAULT_TIMEOUT
     }
 }
 
@@ -56,7 +60,7 @@ pub(super) async fn run(
     let project = mesh.name()?;
     let timeout = Duration::from_secs(args.timeout);
     let checkout = Checkout::find()?;
-    let topology = checkout.topology(&project)?;
+    let topology = checkout.topology(&project)?.scaled(&args.scale)?;
     let selected = mesh.choice().connect().await?;
     let engine = selected.engine.clone();
     let progress = Progress::new();
@@ -200,15 +204,14 @@ async fn show(
 /// Refuses to start a mesh if it exists already with another run than `own`, and reports its owner.
 async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Result<(), Error> {
     let project = &topology.project;
-    let filter = format!("{}={project}", label::PROJECT);
-    let mut existing = engine.containers(&filter).await?;
+    let found = Resources::of(engine, topology).await?;
+    let others = found.others();
+    let mut existing = found.containers;
     existing.retain(|container| container.label(label::RUN) != own);
-    // A mesh's network is created first. A network without an owner label and without containers is a leftover of
-    // Compose and does not matter.
-    let networks = engine.networks(&filter).await?;
+    // A mesh's network is created first.
     let owners = existing.iter().map(|container| &container.labels);
     let owner = owners
-        .chain(networks.iter().map(|network| &network.labels))
+        .chain(found.networks.iter().map(|network| &network.labels))
         .filter(|labels| labels.get(label::RUN).is_some_and(|run| run != own))
         .find_map(|labels| labels.get(label::OWNER));
     if !existing.is_empty() || owner.is_some() {
@@ -221,6 +224,19 @@ async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Resul
             project::command("down", project)
         );
         return Err(Error::environment(what, advice));
+    }
+    if let Some(others) = others.filter(|_| !found.other_containers.is_empty()) {
+        return Err(project::not_a_mesh(project, &others));
+    }
+    let network = topology.network_name();
+    if found.other_networks.iter().any(|other| other.name == network) {
+        return Err(Error::environment(
+            format!("the network {network} exists already"),
+            format!(
+                "remove it if nothing needs it (`docker network rm {network}`), or use another name for the mesh \
+                 (-p NAME)"
+            ),
+        ));
     }
     let names: Vec<&str> = topology
         .members

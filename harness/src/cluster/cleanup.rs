@@ -1,12 +1,14 @@
-//! Removes the containers and networks of a run, of a project, or of crashed runs.
+//! Removes the containers and networks of a run, of a mesh, or of crashed runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::cluster::resources::{Resources, is_ours};
+use crate::cluster::topology::Topology;
 use crate::engine::owner::{Owner, ProcessState};
-use crate::engine::{Engine, EngineError, label};
+use crate::engine::{Container, Engine, EngineError, Network, label};
 use crate::wait;
 
 /// Timeout for removals. They are repeated, because a network cannot be removed while a container on it is stopping.
@@ -14,24 +16,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Interval between two attempts.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Kills and removes all containers and networks with the label `key=value`.
+/// Kills and removes all containers and networks that the harness created and that have the label `key=value`.
 ///
 /// # Errors
 /// A container or network still exists after 30 s, or the engine fails.
 pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<(), EngineError> {
     engine.settled().await;
-    let attempt = async || match remove_once(engine, key, value).await {
-        Ok(left) if left.is_empty() => Ok(Ok(())),
-        Ok(left) => Err(left),
-        Err(error) => Ok(Err(error)),
-    };
-    match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
-        Ok(result) => result,
-        Err(expired) => Err(EngineError::Other {
-            what: format!("removing all resources with the label {key}={value}"),
-            reason: expired.to_string(),
-        }),
-    }
+    let what = format!("removing all resources with the label {key}={value}");
+    until_gone(what, async || remove_once(engine, key, value).await).await
 }
 
 /// Makes one attempt to remove them. Returns the names of the containers and networks found, followed by the errors of
@@ -42,7 +34,70 @@ pub async fn remove_labelled(engine: &Engine, key: &str, value: &str) -> Result<
 pub async fn remove_once(engine: &Engine, key: &str, value: &str) -> Result<Vec<String>, EngineError> {
     let filter = format!("{key}={value}");
     let (containers, networks) = tokio::join!(engine.containers(&filter), engine.networks(&filter));
-    let (containers, networks) = (containers?, networks?);
+    let (mut containers, mut networks) = (containers?, networks?);
+    containers.retain(|container| is_ours(&container.labels));
+    networks.retain(|network| is_ours(&network.labels));
+    Ok(remove(engine, containers, networks).await)
+}
+
+/// Kills and removes the mesh that `found` lists, including what Compose created of it. Keeps the networks to which other
+/// containers are attached; returns each with the name of such a container.
+///
+/// # Errors
+/// As [`remove_labelled`].
+pub async fn remove_mesh(
+    engine: &Engine,
+    topology: &Topology,
+    found: &Resources,
+) -> Result<Vec<(Network, String)>, EngineError> {
+    engine.settled().await;
+    let all = engine.all_containers().await?;
+    let own = |other: &Container| found.containers.iter().any(|container| container.id == other.id);
+    let user = |network: &Network| {
+        all.iter()
+            .find(|other| other.networks.contains(&network.id) && !own(other))
+            .map(|other| (network.clone(), other.name.clone()))
+    };
+    let kept: Vec<_> = found.networks.iter().filter_map(user).collect();
+    let what = format!("removing the mesh `{}`", topology.project);
+    until_gone(what, async || {
+        let Resources {
+            containers,
+            mut networks,
+            other_networks,
+            ..
+        } = Resources::of(engine, topology).await?;
+        // Without its containers, a network of Compose is no longer known to be the mesh's.
+        networks.extend(other_networks);
+        networks.retain(|network| found.networks.contains(network));
+        networks.retain(|network| !kept.iter().any(|(kept, _)| kept == network));
+        Ok(remove(engine, containers, networks).await)
+    })
+    .await?;
+    Ok(kept)
+}
+
+/// Repeats an attempt, which returns what was still there, until nothing is.
+async fn until_gone(
+    what: String,
+    mut attempt: impl AsyncFnMut() -> Result<Vec<String>, EngineError>,
+) -> Result<(), EngineError> {
+    let attempt = async || match attempt().await {
+        Ok(left) if left.is_empty() => Ok(Ok(())),
+        Ok(left) => Err(left),
+        Err(error) => Ok(Err(error)),
+    };
+    match wait::until(LIMIT, PERIOD, attempt, |_| {}).await {
+        Ok(result) => result,
+        Err(expired) => Err(EngineError::Other {
+            what,
+            reason: expired.to_string(),
+        }),
+    }
+}
+
+/// Attempts to kill and remove these. Returns their names, followed by the errors of the removals.
+async fn remove(engine: &Engine, containers: Vec<Container>, networks: Vec<Network>) -> Vec<String> {
     let names = containers.iter().map(|container| container.name.clone());
     let names = names.chain(networks.iter().map(|network| network.name.clone()));
     let mut left: Vec<String> = names.collect();
@@ -51,7 +106,7 @@ pub async fn remove_once(engine: &Engine, key: &str, value: &str) -> Result<Vec<
     let removals = networks.iter().map(|network| engine.remove_network(&network.id));
     errors.extend(join_all(removals).await.into_iter().filter_map(Result::err));
     left.extend(errors.iter().map(ToString::to_string));
-    Ok(left)
+    left
 }
 
 /// Removes and returns the leftovers of harness processes that have ended. Resources of a running process, of a process

@@ -10,5 +10,6 @@ pub mod mesh;
 pub mod mesh_view;
 pub mod ports;
 pub mod project;
+pub mod resources;
 pub mod status;
 pub mod topology;

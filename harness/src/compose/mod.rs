@@ -47,7 +47,7 @@ pub struct ComposeFile {
 pub struct Service {
     /// Its key under `services`.
     pub name: String,
-    /// Name of its container.
+    /// Name of its container; empty if the file leaves it to Compose.
     pub container_name: String,
     /// The image to run.
     pub image: String,
@@ -171,13 +171,11 @@ impl Reader<'_> {
             &format!("service `{name}`: expected an `image`"),
             line,
         );
-        let container_name = self.required(
-            service.container_name,
-            &format!("service `{name}`: expected a `container_name`"),
-            line,
-        );
         Service {
-            container_name,
+            container_name: service
+                .container_name
+                .map(|name| self.text(name))
+                .unwrap_or_default(),
             image,
             command: self.texts(service.command),
             environment: service

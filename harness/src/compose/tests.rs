@@ -94,14 +94,10 @@ fn all_invalid_values_are_reported_at_once_with_their_lines() {
 }
 
 #[test]
-fn an_image_and_a_container_name_are_required() {
+fn an_image_is_required() {
     let message = fault("services:\n  one:\n    command: []\n");
     assert!(
         message.contains("service `one`: expected an `image`"),
-        "{message}"
-    );
-    assert!(
-        message.contains("service `one`: expected a `container_name`"),
         "{message}"
     );
     assert!(fault("networks: {}\n").contains("services"));

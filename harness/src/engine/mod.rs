@@ -31,10 +31,18 @@ pub mod label {
     pub const PROJECT: &str = "com.docker.compose.project";
     /// The service's key in the Compose file.
     pub const SERVICE: &str = "com.docker.compose.service";
+    /// The number of the service's container, from 1.
+    pub const NUMBER: &str = "com.docker.compose.container-number";
+    /// `True` on a container of `compose run`.
+    pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+    /// The network's key in the Compose file.
+    pub const NETWORK: &str = "com.docker.compose.network";
     /// The id of the run that created it, unique to one start of one mesh.
     pub const RUN: &str = "service-mesh.run";
     /// The owner of the mesh, see [`crate::engine::owner::Owner`].
     pub const OWNER: &str = "service-mesh.owner";
+    /// On an image of a mesh's containers, whatever its name: `example`. Its containers have it too.
+    pub const IMAGE: &str = "service-mesh.image";
     /// On an image: the digest of its content and settings.
     pub const DIGEST: &str = "service-mesh.digest";
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Docker, Engine, EngineError, Processes, label};
+use super::{Docker, Engine, EngineError, Processes};
 
 /// The value of `--runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -51,28 +51,6 @@ impl EngineChoice {
             Self::Docker => Ok(Selected::new(Engine::Docker(Docker::connect().await?), asked())),
             Self::Process => Ok(Selected::new(Engine::Process(Processes::open()?), asked())),
         }
-    }
-
-    /// Connects to the engine of this choice. With [`EngineChoice::Auto`], prefers the engine that runs `project`.
-    ///
-    /// # Errors
-    /// As [`EngineChoice::connect`], or the containers cannot be listed.
-    pub async fn connect_to(self, project: &str) -> Result<Selected, EngineError> {
-        let selected = self.connect().await?;
-        if self != Self::Auto || matches!(selected.engine, Engine::Process(_)) {
-            return Ok(selected);
-        }
-        let filter = format!("{}={project}", label::PROJECT);
-        let Ok(processes) = Processes::open() else {
-            return Ok(selected);
-        };
-        let only_there = selected.engine.containers(&filter).await?.is_empty()
-            && !processes.containers(&filter).await?.is_empty();
-        if only_there {
-            let reason = format!("the mesh `{project}` runs there");
-            return Ok(Selected::new(Engine::Process(processes), reason));
-        }
-        Ok(selected)
     }
 }
 

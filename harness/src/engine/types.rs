@@ -43,6 +43,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Its published ports: the container's port, and the address on the host that it is bound to.
     pub ports: Vec<(u16, SocketAddr)>,
+    /// The ids of the networks that it is attached to; with Docker, from its first start on.
+    pub networks: Vec<String>,
     /// Its own address on its network; `None` if it is not running.
     pub address: Option<IpAddr>,
 }

@@ -73,6 +73,7 @@ const MESH: Recipe = Recipe {
     settings: &[
         "ENV PATH=/bin",
         "USER 65534:65534",
+        "LABEL service-mesh.image=example",
         r#"ENTRYPOINT ["/bin/sidecar"]"#,
     ],
     advice: "fix what the compiler reports, or build the image elsewhere (docker build -f compose/Dockerfile -t \

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 use super::{Mesh, Node};
-use crate::cluster::topology::Member;
+use crate::cluster::topology::{Member, Scale};
 use crate::error::Error;
 
 impl Mesh {
@@ -95,9 +97,65 @@ impl Mesh {
     /// There is no such member.
     pub fn another(&self, like: &str, name: &str) -> Result<Member, Error> {
         let mut member = self.node(like)?.member.clone();
-        member.service.container_name = format!("{}-{name}", self.topology.project);
-        member.service.name = name.to_owned();
-        Ok(member)
+        name.clone_into(&mut member.service.name);
+        Ok(member.replica(&self.topology.project, 1))
+    }
+
+    /// Adds containers of a service, or removes those with the highest numbers gracefully. Returns how many there were.
+    ///
+    /// # Errors
+    /// The service cannot be scaled, Compose started the mesh, or the engine fails.
+    pub async fn scale(&mut self, scale: &Scale) -> Result<usize, Error> {
+        let project = self.topology.project.clone();
+        let Scale { service, count } = scale;
+        let template = self.topology.scalable(service)?.clone();
+        let of_service = |node: &&Node| node.member.service.name == *service;
+        let present: Vec<Node> = self.nodes.iter().filter(of_service).cloned().collect();
+        let kept = present.len().min(usize::try_from(*count).unwrap_or(usize::MAX));
+        let grace = template.service.stop_grace_period;
+        let removals = present[kept..].iter().map(async |node| {
+            self.engine.stop(&node.container.id, grace).await?;
+            self.engine.remove(&node.container.id).await
+        });
+        join_all(removals).await.into_iter().collect::<Result<(), _>>()?;
+        let removed = |member: &Member| {
+            present[kept..]
+                .iter()
+                .any(|node| node.member.name() == member.name())
+        };
+        self.nodes.retain(|node| !removed(&node.member));
+        // A member of the file without a container gives way to the first that is added.
+        let has_node = |member: &Member| self.nodes.iter().any(|node| node.member.name() == member.name());
+        self.topology
+            .members
+            .retain(|member| member.service.name != *service || has_node(member));
+        let last = present.last().map_or(0, |node| node.member.number);
+        if let Some(missing) = count
+            .checked_sub(u32::try_from(kept).unwrap_or(u32::MAX))
+            .filter(|&missing| missing > 0)
+        {
+            let spec = match &self.spec {
+                Some(spec) => spec.clone(),
+                None => self.running_spec().await?,
+            };
+            let named = self.engine.image(&self.topology.image).await?;
+            let renamed = named.is_none_or(|image| image.id != spec.image.id);
+            let added = (last + 1..=last + missing).map(|number| {
+                let mut member = template.replica(&project, number);
+                // The image's name may belong to a later image.
+                if renamed {
+                    member.service.image.clone_from(&spec.image.id);
+                }
+                spec.start(&self.engine, &self.topology, member)
+            });
+            for started in join_all(added).await {
+                let (node, at) = started?;
+                self.last_start = self.last_start.max(at);
+                self.topology.members.push(node.member.clone());
+                self.nodes.push(node);
+            }
+        }
+        Ok(present.len())
     }
 
     /// Creates and starts the container of a new member.

@@ -1,5 +1,6 @@
 //! A running mesh: its containers, their sidecars' views, and its changes.
 
+mod attach;
 mod change;
 mod cut;
 mod log_tail;
@@ -14,9 +15,8 @@ use futures_util::future::join_all;
 use crate::cluster::answer::{self, Answer};
 use crate::cluster::convergence::{self, ForeignNode, NodeView};
 use crate::cluster::mesh_view;
-use crate::cluster::project;
 use crate::cluster::topology::{Member, Route, Topology};
-use crate::engine::{Container, Engine, EngineError, label};
+use crate::engine::{Container, Engine, EngineError};
 use crate::error::Error;
 pub use cut::Cut;
 use start::MeshSpec;
@@ -52,39 +52,6 @@ pub struct Node {
 }
 
 impl Mesh {
-    /// Attaches to the running mesh of the topology's project, which another process may have started. Members without
-    /// a container are left out.
-    ///
-    /// # Errors
-    /// The project has no container, or the engine fails.
-    pub async fn attach(engine: &Engine, topology: Topology) -> Result<Self, Error> {
-        let project = topology.project.clone();
-        let containers = engine
-            .containers(&format!("{}={project}", label::PROJECT))
-            .await?;
-        let node = |member: &Member| {
-            let of_member = |c: &&Container| c.label(label::SERVICE) == member.name();
-            let container = containers.iter().find(of_member)?.clone();
-            Some(Node {
-                member: member.clone(),
-                wanted: container.running(),
-                container,
-            })
-        };
-        let nodes: Vec<Node> = topology.members.iter().filter_map(node).collect();
-        if nodes.is_empty() {
-            return Err(project::no_mesh(&project));
-        }
-        Ok(Self {
-            engine: engine.clone(),
-            topology,
-            nodes,
-            last_start: Instant::now(),
-            spec: None,
-            netcuts: Vec::new(),
-        })
-    }
-
     /// Its topology.
     pub fn topology(&self) -> &Topology {
         &self.topology

@@ -52,6 +52,7 @@ impl Mesh {
             network,
             image: image.clone(),
             ownership: ownership.clone(),
+            lifeline: ownership.owner != Owner::Detached,
         };
         let members = topology.members.iter().cloned();
         let starts = members.map(|member| spec.start(engine, &topology, member));
@@ -78,9 +79,11 @@ impl Mesh {
 #[derive(Debug, Clone)]
 pub(super) struct MeshSpec {
     /// The network's id.
-    network: String,
-    image: Image,
-    ownership: Ownership,
+    pub(super) network: String,
+    pub(super) image: Image,
+    pub(super) ownership: Ownership,
+    /// Whether a container stops when this process ends.
+    pub(super) lifeline: bool,
 }
 
 impl MeshSpec {
@@ -100,7 +103,7 @@ impl MeshSpec {
             service: member.service.clone(),
             network: self.network.clone(),
             labels: labels.container(&member),
-            lifeline: self.ownership.owner != Owner::Detached,
+            lifeline: self.lifeline,
         };
         let id = engine.create(spec).await?;
         engine.start(&id, &member.service.container_name).await?;
@@ -163,7 +166,7 @@ impl Labels<'_> {
 
     fn network(&self) -> BTreeMap<String, String> {
         let mut labels = self.common();
-        labels.insert(compose("network"), self.topology.network.clone());
+        labels.insert(label::NETWORK.to_owned(), self.topology.network.clone());
         labels
     }
 
@@ -174,9 +177,9 @@ impl Labels<'_> {
         let digest = Sha256::digest(format!("{:?}", member.service));
         let mut labels = self.common();
         labels.extend([
-            (label::SERVICE.to_owned(), member.name().to_owned()),
-            (compose("container-number"), "1".to_owned()),
-            (compose("oneoff"), "False".to_owned()),
+            (label::SERVICE.to_owned(), member.service.name.clone()),
+            (label::NUMBER.to_owned(), member.number.to_string()),
+            (label::ONE_OFF.to_owned(), "False".to_owned()),
             (
                 compose("config-hash"),
                 digest.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -213,6 +216,7 @@ mod tests {
                 run: "run".to_owned(),
                 owner: Owner::Detached,
             },
+            lifeline: false,
         };
         let cut = NetworkCut::Block(Vec::new());
         let error = spec.cut_network(&engine, "container", &cut).await.unwrap_err();

@@ -1,16 +1,19 @@
 //! The topology of a mesh: a Compose file's services with their roles, and the routes on which each must answer.
 
 mod route;
+mod scale;
 
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::compose::{ComposeFile, Service};
 use crate::error::Error;
 pub use route::{LB, Route, SOCKS5, VIA_LB};
+pub use scale::Scale;
 
 /// The weight of a service instance without `--weight`.
 pub const DEFAULT_WEIGHT: u32 = 10;
@@ -38,6 +41,12 @@ pub enum Role {
 /// One container of the mesh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
+    /// The service's key in the Compose file, followed by the number from 2 on, as in `service-a2-3`.
+    name: String,
+    /// The number of the service's container, from 1.
+    pub number: u32,
+    /// Whether the Compose file gives its container a name, which only one can have.
+    named: bool,
     /// Its description in the Compose file.
     pub service: Service,
     /// Its role.
@@ -47,9 +56,14 @@ pub struct Member {
 }
 
 impl Member {
-    /// Its name in messages: the service's key in the Compose file.
+    /// Its name in messages, unique in the mesh: the service's key in the Compose file, followed by the number from 2 on.
     pub fn name(&self) -> &str {
-        &self.service.name
+        &self.name
+    }
+
+    /// The order of members: by service, then by number.
+    pub(super) fn by_name(&self, other: &Self) -> Ordering {
+        (&self.service.name, self.number).cmp(&(&other.service.name, other.number))
     }
 }
 
@@ -64,7 +78,7 @@ pub struct Topology {
     pub network: String,
     /// The image of all containers.
     pub image: String,
-    /// Its containers, sorted by service name.
+    /// Its containers, sorted by service and number.
     pub members: Vec<Member>,
     /// Variables of the file that are not set and have no default, sorted.
     pub unset: BTreeSet<String>,
@@ -98,7 +112,7 @@ impl Topology {
         }
         let mut members = Vec::new();
         for service in file.services {
-            match member(service) {
+            match member(project, service) {
                 Ok(member) => members.push(member),
                 Err(fault) => faults.push(fault),
             }
@@ -135,6 +149,18 @@ impl Topology {
                     .extend(["--weight".to_owned(), wanted.to_string()]);
             }
         }
+        self
+    }
+
+    /// The topology as another project, with its containers named after that.
+    pub fn with_project(mut self, project: &str) -> Self {
+        for member in &mut self.members {
+            let name = &mut member.service.container_name;
+            let rest = name.strip_prefix(&self.project);
+            let rest = rest.map_or_else(|| format!("-{}", member.name), str::to_owned);
+            *name = format!("{project}{rest}");
+        }
+        project.clone_into(&mut self.project);
         self
     }
 
@@ -217,7 +243,16 @@ impl Role {
     }
 }
 
-fn member(service: Service) -> Result<Member, String> {
+/// The name that Compose gives to a container for which the file has none.
+fn container_name(project: &str, service: &str, number: u32) -> String {
+    format!("{project}-{service}-{number}")
+}
+
+fn member(project: &str, mut service: Service) -> Result<Member, String> {
+    let named = !service.container_name.is_empty();
+    if !named {
+        service.container_name = container_name(project, &service.name, 1);
+    }
     let in_service = |fault: String| format!("service `{}`: {fault}", service.name);
     let (sidecar, program) = match service.command.iter().position(|word| word == "--") {
         Some(at) => (&service.command[..at], &service.command[at + 1..]),
@@ -239,6 +274,9 @@ fn member(service: Service) -> Result<Member, String> {
         )));
     }
     Ok(Member {
+        name: service.name.clone(),
+        number: 1,
+        named,
         service,
         role,
         status_port,

@@ -53,9 +53,9 @@ fn the_shipped_file_is_the_documented_topology() {
         [
             ("example-frontend", vec![8080]),
             ("example-lb", vec![8081, 8082]),
-            ("example-service-a", vec![]),
-            ("example-service-a2", vec![]),
-            ("example-service-b", vec![]),
+            ("example-service-a-1", vec![]),
+            ("example-service-a2-1", vec![]),
+            ("example-service-b-1", vec![]),
         ]
     );
     assert_eq!(
@@ -142,5 +142,91 @@ fn a_compose_file_that_does_not_describe_a_mesh_is_refused() {
         assert!(shipped.contains(from), "the shipped file no longer has {from:?}");
         let message = topology(&shipped.replacen(from, to, 1)).unwrap_err().to_string();
         assert!(message.contains(expected), "{from:?} -> {to:?}: {message}");
+    }
+}
+
+fn scales(all: &[&str]) -> Vec<Scale> {
+    all.iter().map(|scale| scale.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_scaled_service_has_numbered_members() {
+    let mesh = topology(&shipped())
+        .unwrap()
+        .scaled(&scales(&["service-a2=2", "service-b=1", "service-a2=3"]))
+        .unwrap();
+    let rows: Vec<(&str, &str)> = mesh
+        .members
+        .iter()
+        .map(|member| (member.name(), member.service.container_name.as_str()))
+        .collect();
+    assert_eq!(
+        rows[2..],
+        [
+            ("service-a", "example-service-a-1"),
+            ("service-a2", "example-service-a2-1"),
+            ("service-a2-2", "example-service-a2-2"),
+            ("service-a2-3", "example-service-a2-3"),
+            ("service-b", "example-service-b-1"),
+        ]
+    );
+    assert!(
+        mesh.members[3..6]
+            .iter()
+            .all(|member| member.service.name == "service-a2")
+    );
+    let other = mesh.with_project("other");
+    let names = ["frontend", "service-a2-3"].map(|name| other.member(name).unwrap());
+    let names = names.map(|member| member.service.container_name.as_str());
+    assert_eq!(names, ["other-frontend", "other-service-a2-3"]);
+}
+
+#[test]
+fn a_scale_is_a_service_and_a_number() {
+    let expected = Scale {
+        service: "service-a2".to_owned(),
+        count: 3,
+    };
+    assert_eq!("service-a2=3".parse(), Ok(expected));
+    for wrong in [
+        "service-a2",
+        "service-a2=",
+        "service-a2=0",
+        "service-a2=101",
+        "service-a2=x",
+        "3",
+    ] {
+        let error = wrong.parse::<Scale>().unwrap_err();
+        assert!(error.contains("SERVICE=NUMBER"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_scaled_is_refused_with_those_that_can() {
+    let named = shipped().replace("${FRONTEND_PORT:-8080}", "0");
+    for (file, scale, why) in [
+        (
+            shipped(),
+            "service-c=2",
+            "the Compose file has no service `service-c`",
+        ),
+        (
+            shipped(),
+            "lb=2",
+            "`lb` cannot have several containers: it publishes the host's port 8081",
+        ),
+        (
+            named,
+            "frontend=2",
+            "its container is always named example-frontend",
+        ),
+    ] {
+        let error = topology(&file).unwrap().scaled(&scales(&[scale])).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(why), "{message}");
+        assert!(
+            message.ends_with("scale one of service-a, service-a2, service-b"),
+            "{message}"
+        );
     }
 }

@@ -101,10 +101,14 @@ fn container(summary: ContainerSummary) -> Container {
         .collect();
     ports.sort_unstable();
     let networks = summary.network_settings.and_then(|settings| settings.networks);
-    let address = networks
-        .unwrap_or_default()
+    let endpoints = networks.unwrap_or_default();
+    let address = endpoints
+        .values()
+        .find_map(|endpoint| endpoint.ip_address.as_ref()?.parse().ok());
+    let networks = endpoints
         .into_values()
-        .find_map(|network| network.ip_address?.parse().ok());
+        .filter_map(|endpoint| endpoint.network_id)
+        .collect();
     Container {
         id: summary.id.unwrap_or_default(),
         name: name.trim_start_matches('/').to_owned(),
@@ -115,6 +119,7 @@ fn container(summary: ContainerSummary) -> Container {
         status: summary.status.unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
         ports,
+        networks,
         address,
     }
 }

@@ -123,7 +123,6 @@ impl Docker {
     pub(crate) async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptions {
             force: true,
-            v: true,
             ..Default::default()
         };
         match self.api.remove_container(id, Some(options)).await {

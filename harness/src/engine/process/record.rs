@@ -173,6 +173,7 @@ impl Core {
             image: record.image,
             image_id: record.image_id,
             labels: record.labels,
+            networks: vec![record.network],
             address: up.then_some(record.address.into()),
         })
     }

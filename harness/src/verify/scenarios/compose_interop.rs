@@ -44,8 +44,12 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
             ownership: ctx.ownership(),
         };
         let project = &ctx.topology().project;
-        let ours = named(ctx.topology(), &format!("{project}-ours-{number}"));
-        let theirs = named(ctx.topology(), &format!("{project}-theirs-{number}"));
+        let named = |suffix: &str| {
+            ctx.topology()
+                .clone()
+                .with_project(&format!("{project}-{suffix}-{number}"))
+        };
+        let (ours, theirs) = (named("ours"), named("theirs"));
         let projects = [ours.project.clone(), theirs.project.clone()];
         let (first, second) = join(
             compose.is_controlled_by_compose(ours),
@@ -58,15 +62,6 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
         first.and(second)?;
     }
     Ok(())
-}
-
-fn named(topology: &Topology, project: &str) -> Topology {
-    let mut topology = topology.clone();
-    topology.project = project.to_owned();
-    for member in &mut topology.members {
-        member.service.container_name = format!("{project}-{}", member.service.name);
-    }
-    topology
 }
 
 /// A Compose program, and the parts of the test meshes.

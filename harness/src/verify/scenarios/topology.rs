@@ -44,12 +44,8 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
             format!("{name} is of image {}", image.id),
             &container.image_id,
         )?;
-        let (project, member) = (&mesh.topology().project, node.member.name());
-        check(
-            *name == format!("{project}-{member}"),
-            format!("{member} is named {project}-{member}"),
-            name,
-        )?;
+        let (described, member) = (&node.member.service.container_name, node.member.name());
+        check(name == described, format!("{member} is named {described}"), name)?;
         check(
             container.command.starts_with("/bin/sidecar "),
             format!("{name} starts with the sidecar"),

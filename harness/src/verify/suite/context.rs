@@ -136,11 +136,9 @@ impl Context {
         suffix: &str,
         change: impl FnOnce(Topology) -> Topology,
     ) -> Result<MeshGuard, Error> {
-        let mut topology = change(self.topology.clone());
-        topology.project = format!("{}-{suffix}", topology.project);
-        for member in &mut topology.members {
-            member.service.container_name = format!("{}-{}", topology.project, member.service.name);
-        }
+        let topology = change(self.topology.clone());
+        let project = format!("{}-{suffix}", topology.project);
+        let topology = topology.with_project(&project);
         self.own_projects.push(topology.project.clone());
         let (mesh, took) = self.launch(topology, &Progress::silent()).await?;
         self.measure(Objective::Ready, took);
