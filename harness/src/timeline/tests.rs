@@ -11,6 +11,7 @@ async fn running(fixture: &Fixture, name: &str, run: &str) -> String {
     let id = fixture.create_for(run, &service(name, "")).await;
     fixture.engine.start(&id, name).await.unwrap();
     fixture.said(&id, "ready", 1).await;
+    fixture.settled(&id).await;
     id
 }
 

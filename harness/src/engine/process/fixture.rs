@@ -78,7 +78,30 @@ impl Fixture {
         let id = self.create(&service(name, command)).await.unwrap();
         self.engine.start(&id, name).await.unwrap();
         self.said(&id, "ready", 1).await;
+        self.settled(&id).await;
         id
+    }
+
+    /// Waits until the processes that [`SCRIPT`] starts execute their programs: before that they have the sidecar's
+    /// name, and for a moment no mark.
+    pub(crate) async fn settled(&self, id: &str) {
+        let attempt = async || {
+            let used = self.engine.processes(id).await.unwrap();
+            let count = |program: &str| used.iter().filter(|process| process.program == program).count();
+            if count("sidecar") == 1
+                && count("sleep") == 2
+                && used.iter().all(|process| process.resident_kib > 0)
+            {
+                Ok(())
+            } else {
+                Err(vec![format!(
+                    "one sidecar and two sleeps expected, found {used:?}"
+                )])
+            }
+        };
+        wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
+            .await
+            .unwrap();
     }
 
     /// Waits until a container has written a line `times` times.

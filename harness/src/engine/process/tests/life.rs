@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::super::fixture::{Fixture, GRACE, open, service};
 use super::super::tree;
 use crate::engine::{ContainerSpec, EngineError};
-use crate::wait;
 
 #[tokio::test]
 async fn a_container_lives_from_its_creation_to_its_removal() {
@@ -43,22 +42,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
     assert_eq!(text("lb.conf"), format!("address {}:8081\n", endpoint.ip()));
     assert!(text("discovery.conf").contains(&format!("discovery.node_name = {}\n", up.short_id())));
 
-    // Between fork and exec a child of the program still has its name.
-    let attempt = async || {
-        let used = fixture.engine.processes(&id).await.unwrap();
-        let count = |program: &str| used.iter().filter(|process| process.program == program).count();
-        if count("sidecar") == 1 && count("sleep") >= 2 && used.iter().all(|process| process.resident_kib > 0)
-        {
-            Ok(())
-        } else {
-            Err(vec![format!(
-                "one sidecar and two sleeps expected, found {used:?}"
-            )])
-        }
-    };
-    wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
-        .await
-        .unwrap();
+    fixture.settled(&id).await;
 
     // A later harness process finds the container and stops it.
     let other = open(fixture.directory.path());
@@ -102,14 +86,7 @@ async fn a_container_lives_from_its_creation_to_its_removal() {
 async fn a_kill_ends_all_processes_of_a_container() {
     let fixture = Fixture::new().await;
     let id = fixture.running("one", "").await;
-    let attempt = async || match tree::marked(&[&id]) {
-        // The shell, the sidecar and its two children; one of them may not show its mark while it executes its program.
-        found if found.len() >= 4 => Ok(()),
-        found => Err(vec![format!("at least four processes expected, found {found:?}")]),
-    };
-    wait::until(GRACE, Duration::from_millis(5), attempt, |_| {})
-        .await
-        .unwrap();
+    assert!(tree::marked(&[&id]).len() >= 4);
     fixture.engine.kill(&id).await.unwrap();
     assert!(tree::marked(&[&id]).is_empty());
     let container = fixture.engine.container(&id).await.unwrap();
