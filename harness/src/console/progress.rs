@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 
 use super::plain_notes::PlainNotes;
-use super::stderr::{Terminal, line, paragraph};
+use super::stderr::{Terminal, line, paragraph, width};
+use super::wrap::wrapped;
 use super::{colored, seconds};
 
 /// Progress of one command. Cheap to clone.
@@ -121,11 +122,16 @@ impl Progress {
             match &inner.output {
                 Sink::Live(bar) => {
                     bar.finish_and_clear();
+                    let took = format!("({took})");
+                    // Not broken, so that it can be dimmed.
+                    let whole = took.replace(' ', "\u{a0}");
+                    let text = format!("  {:12} {text} {whole}", inner.stage);
+                    let text = wrapped(&text, usize::from(width()), 13);
                     line(&format!(
-                        "{} {:12} {text} {}",
+                        "{} {}{}",
                         inner.painted("✔", Style::new().green()),
-                        inner.stage,
-                        inner.painted(&format!("({took})"), Style::new().dimmed())
+                        text.trim_start().trim_end_matches(&whole),
+                        inner.painted(&took, Style::new().dimmed())
                     ));
                 }
                 Sink::Plain => line(&format!("{}: {text} ({took})", inner.stage)),

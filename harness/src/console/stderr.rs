@@ -55,7 +55,7 @@ pub fn paragraph(text: &str) {
 }
 
 /// The terminal's width in columns.
-fn width() -> u16 {
+pub(super) fn width() -> u16 {
     let size = rustix::termios::tcgetwinsize(io::stderr());
     size.map(|size| size.ws_col)
         .ok()

@@ -9,14 +9,14 @@ use harness::cluster::checkout::Checkout;
 use harness::cluster::image::Kind;
 use harness::cluster::topology::Topology;
 use harness::compose::cli::ComposeCli;
-use harness::console::{Progress, seconds, table, wrapped};
+use harness::console::{Progress, seconds, wrapped};
 use harness::engine::{Engine, Selected, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::invocation::command_line;
 use harness::report::{self, Report};
 use harness::verify::scenarios::ALL;
-use harness::verify::suite::{Capabilities, Context, Suite, SuiteResult, select};
+use harness::verify::suite::{Capabilities, Context, Scenario, Suite, SuiteResult, select};
 
 use self::reports::Reports;
 use super::guard::{Afterwards, guarded, ownership};
@@ -88,12 +88,8 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Error> {
     let scenarios = select(ALL, &args.filters)?;
     if args.list {
-        let rows = scenarios.iter().map(|scenario| {
-            let requires = scenario.requires.words().join(", ");
-            vec![scenario.name.to_owned(), requires, scenario.about.to_owned()]
-        });
-        let table = table::plain(&["NAME", "REQUIRES", "CHECKS THAT"], rows);
-        print(format!("{table}\n"), &interrupts).await?;
+        let lines: String = scenarios.iter().map(|scenario| listed(scenario)).collect();
+        print(lines, &interrupts).await?;
         return Ok(ExitCode::SUCCESS);
     }
     args.reports.check()?;
@@ -193,16 +189,13 @@ pub(super) async fn run(
         objectives: args.objectives.into(),
     };
     let text = format!(
-        "\n{}\n\n{}\n",
+        "\n{}\n\n{} Took {}.\n",
         report::objectives(&report),
-        wrapped(
-            &format!("{} Took {}.", report.sentence(), seconds(report.took)),
-            WIDTH,
-            0
-        )
+        report.sentence(),
+        seconds(report.took)
     );
     // An error is ignored: the exit code has the result.
-    let _ = print(text, &interrupts).await;
+    let _ = print(format!("{}\n", wrapped(&text, WIDTH, 0)), &interrupts).await;
     let unwritten = args.reports.write(&report);
     for error in &unwritten {
         progress.say(&format!("harness: {error}"));
@@ -212,6 +205,16 @@ pub(super) async fn run(
         progress.say(&format!("harness: {error}"));
     }
     Ok(ExitCode::from(code(report.exit_code(), unwritten.first())))
+}
+
+/// A scenario's name, what it checks, and what it needs.
+fn listed(scenario: &Scenario) -> String {
+    let needs = match scenario.requires.words().join(" and ") {
+        needs if needs.is_empty() => needs,
+        needs => format!(" (needs {needs})"),
+    };
+    let line = format!("{:<18} {}{needs}", scenario.name, scenario.about);
+    format!("{}\n", wrapped(&line, WIDTH, 19))
 }
 
 /// The exit code: a report that could not be written changes it only if the suite passed.
@@ -262,6 +265,15 @@ async fn print_kept_meshes(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_scenario_is_listed_within_80_columns() {
+        for scenario in ALL {
+            let text = listed(scenario);
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+            assert!(text.starts_with(&format!("{} ", scenario.name)), "{text}");
+        }
+    }
 
     #[test]
     fn an_unwritten_report_does_not_hide_a_failed_suite() {
