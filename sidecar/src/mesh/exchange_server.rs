@@ -162,7 +162,7 @@ async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<B
     let body = http::body(request, kind.max_body()).await;
     body.map_err(|error| {
         let status = match error {
-            BodyError::TooLarge(_) => StatusCode::BAD_REQUEST,
+            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::Incomplete => StatusCode::REQUEST_TIMEOUT,
         };
         (status, error.to_string())

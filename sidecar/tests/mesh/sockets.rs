@@ -329,18 +329,27 @@ async fn large_bodies_wait_for_permits_and_small_ones_do_not() {
     .await;
 }
 
-/// RFC 9110, section 15.5.6.
+/// RFC 9110, sections 15.5.6 and 15.5.14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_methods_are_refused_with_the_one_that_is_allowed() {
+async fn other_methods_and_larger_bodies_are_refused() {
     let subnet = Subnet::new();
     let node = subnet.start(1, vec![]).await;
-    let connected = TcpStream::connect(node.mesh.node().endpoint()).await;
-    let mut stream = connected.expect("it listens");
-    let request =
-        b"GET /discovery/api/v1/exchange/khala.local HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(answer.contains("\r\nAllow: PUT\r\n"), "{answer}");
+    for (method, length, status, header) in [
+        ("GET", 0, "405", "Allow: PUT"),
+        // The body is not waited for.
+        ("PUT", 1 << 30, "413", "Connection: close"),
+    ] {
+        let connected = TcpStream::connect(node.mesh.node().endpoint()).await;
+        let mut stream = connected.expect("it listens");
+        let head = format!(
+            "{method} /discovery/api/v1/exchange/khala.hash HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let header = format!("\r\n{header}\r\n").to_lowercase();
+        assert!(answer.to_lowercase().contains(&header), "{answer}");
+    }
 }
