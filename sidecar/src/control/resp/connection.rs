@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
@@ -17,7 +18,7 @@ use super::backlog::Backlog;
 use super::limits::Limits;
 use super::places::{Connections, Place, Standing};
 use super::request::{self, MAX_REQUEST, ProtocolError};
-use super::session::{Login, Session, Step};
+use super::session::{Figures, Login, Session, Step, info};
 use crate::control::credential::Credential;
 use crate::control::{Controller, Parsed, Reply};
 use crate::lingering_close::lingering_close;
@@ -38,6 +39,9 @@ pub(super) struct Shared {
     /// The bytes of requests that may wait; see [`Limits::backlog`].
     backlog: Arc<Semaphore>,
     limits: Limits,
+    /// The number of the next connection, from 1.
+    pub(super) next_id: AtomicI64,
+    requests: AtomicU64,
     pub(super) stop: CancellationToken,
 }
 
@@ -72,7 +76,17 @@ impl Shared {
             connections: Arc::default(),
             backlog: Arc::new(Semaphore::new(limits.backlog)),
             limits,
+            next_id: AtomicI64::new(1),
+            requests: AtomicU64::new(0),
             stop,
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            clients: self.connections.count(),
+            connections: self.next_id.load(Ordering::Relaxed) - 1,
+            requests: self.requests.load(Ordering::Relaxed),
         }
     }
 
@@ -220,8 +234,10 @@ impl Connection {
 
     async fn answer(&mut self, words: &[Vec<u8>]) -> io::Result<Option<End>> {
         let mut end = None;
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let answer = match self.session.step(words) {
             Step::Answer(answer) => answer,
+            Step::Info(sections) => info(&sections, &self.shared.figures()),
             Step::Close(answer) => {
                 end = Some(End::Closed);
                 answer

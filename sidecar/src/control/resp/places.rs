@@ -42,6 +42,11 @@ impl Connections {
         }
     }
 
+    /// The number of open connections.
+    pub(super) fn count(&self) -> u64 {
+        self.all().len() as u64
+    }
+
     /// Closes the oldest silent connection. Returns whether there will be room soon: one is closed, or a password is being
     /// checked, after which its connection is silent or its client has what it came for.
     pub(super) fn make_room(&self) -> bool {

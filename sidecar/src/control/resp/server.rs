@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +33,6 @@ pub async fn serve(
         permits: Arc::new(Semaphore::new(limits.connections)),
         waiting: Arc::new(Semaphore::new(limits.connections)),
         shared: Arc::new(Shared::new(controller, credential, limits, stop.clone())),
-        next_id: AtomicI64::new(1),
     };
     let connections = TaskTracker::new();
     serve::serve(&listener, &server, &connections, &stop).await;
@@ -46,7 +45,6 @@ struct Server {
     /// Permits of connections that wait until others have made room.
     waiting: Arc<Semaphore>,
     shared: Arc<Shared>,
-    next_id: AtomicI64,
 }
 
 impl Serve for Server {
@@ -75,7 +73,7 @@ impl Serve for Server {
                 return None;
             }
         }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         Some(async move {
             if free.is_none() {
                 let room = permits.acquire_owned();

@@ -6,6 +6,8 @@ mod about;
 #[cfg(test)]
 mod tests;
 
+pub(super) use about::{Figures, info};
+
 use super::answer::{Answer, Version};
 use crate::control::{Command, Parsed};
 
@@ -28,6 +30,8 @@ pub(super) enum Step {
     Close(Answer),
     /// Execute the command; its outcome is the answer.
     Execute(Parsed),
+    /// Answer [`info`] with these sections; none means all.
+    Info(Vec<Vec<u8>>),
     /// Check the password, and pass the outcome to [`Session::logged_in`].
     Login(Login),
 }
@@ -87,7 +91,9 @@ impl Session {
             ("ping" | "echo", [message]) => Answer::Bulk(message.to_vec()),
             ("ping" | "echo", _) => wrong_number(&word),
             ("command", arguments) => about::commands(arguments),
-            ("info", sections) => about::info(sections),
+            ("info", sections) => {
+                return Step::Info(sections.iter().map(|section| section.to_vec()).collect());
+            }
             ("client", arguments) => self.client(arguments),
             ("select", [b"0"]) => Answer::OK,
             ("select", [_]) => Answer::error("DB index is out of range; only 0 exists"),

@@ -151,3 +151,29 @@ fn the_password_is_accepted_with_and_without_a_user_name() {
     let wrong = sidecar.cli(&["--no-auth-warning", "-a", "pass", "PING"]);
     assert!(wrong.contains("WRONGPASS") && wrong.contains("NOAUTH"), "{wrong}");
 }
+
+/// It prints what `INFO` says, once a second, until it is ended.
+#[test]
+fn the_statistics_have_figures() {
+    let Some(session) = Session::open(&[]) else { return };
+    let port = session.0.server.port().to_string();
+    let output = Command::new("timeout")
+        .args(["2", "stdbuf", "-oL", "redis-cli", "-p", &port, "--stat"])
+        .output()
+        .expect("timeout (GNU coreutils) is installed");
+    let printed = text(&output);
+    let line = printed.lines().nth(2).unwrap_or_else(|| panic!("{printed}"));
+    let figures: Vec<&str> = line.split_whitespace().collect();
+    let [keys, memory, clients, blocked, requests, _, connections] = figures[..] else {
+        panic!("{printed}");
+    };
+    assert_eq!(
+        [keys, clients, blocked, connections],
+        ["0", "1", "0", "1"],
+        "{printed}"
+    );
+    assert!(
+        memory.ends_with('M') && requests.parse::<u32>().is_ok_and(|n| n > 0),
+        "{printed}"
+    );
+}

@@ -20,8 +20,19 @@ pub(super) fn commands(arguments: &[&[u8]]) -> Answer {
     }
 }
 
+/// What `INFO` says about the server's work: `redis-cli --stat` shows it.
+#[derive(Debug, Default)]
+pub(in super::super) struct Figures {
+    /// Open connections.
+    pub(in super::super) clients: u64,
+    /// Connections since the start.
+    pub(in super::super) connections: i64,
+    /// Requests since the start.
+    pub(in super::super) requests: u64,
+}
+
 /// `INFO [SECTION...]`: clients wait until it says that nothing is being loaded, and read the version.
-pub(super) fn info(wanted: &[&[u8]]) -> Answer {
+pub(in super::super) fn info(wanted: &[Vec<u8>], figures: &Figures) -> Answer {
     let server = format!(
         "redis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nserver_name:{}\r\nserver_version:{}\r\n\
          process_id:{}\r\n",
@@ -29,15 +40,27 @@ pub(super) fn info(wanted: &[&[u8]]) -> Answer {
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
+    let clients = format!("connected_clients:{}\r\nblocked_clients:0\r\n", figures.clients);
+    let memory = format!("used_memory:{}\r\n", resident_bytes().unwrap_or_default());
+    let stats = format!(
+        "total_connections_received:{}\r\ntotal_commands_processed:{}\r\n",
+        figures.connections, figures.requests
+    );
     let sections = [
         ("Server", server.as_str()),
-        ("Persistence", "loading:0\r\n"),
+        ("Clients", clients.as_str()),
+        ("Memory", memory.as_str()),
+        (
+            "Persistence",
+            "loading:0\r\nrdb_bgsave_in_progress:0\r\naof_rewrite_in_progress:0\r\n",
+        ),
+        ("Stats", stats.as_str()),
         ("Replication", "role:master\r\nconnected_slaves:0\r\n"),
         ("Cluster", "cluster_enabled:0\r\n"),
         ("Keyspace", ""),
     ];
     let is_wanted = |name: &str| {
-        let is = |word: &&[u8]| {
+        let is = |word: &Vec<u8>| {
             [name, "default", "all", "everything"]
                 .iter()
                 .any(|section| word.eq_ignore_ascii_case(section.as_bytes()))
@@ -63,4 +86,11 @@ pub(super) fn manual(subject: &[&[u8]]) -> Answer {
             words.join(" ")
         )),
     }
+}
+
+/// The memory of this process (proc_pid_statm(5), second field).
+fn resident_bytes() -> Option<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size())
 }

@@ -9,6 +9,7 @@ fn words(line: &str) -> Vec<Vec<u8>> {
 fn answer(session: &mut Session, line: &str) -> Answer {
     match session.step(&words(line)) {
         Step::Answer(answer) => answer,
+        Step::Info(sections) => info(&sections, &Figures::default()),
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -148,6 +149,10 @@ fn connection_commands_are_answered_as_by_redis() {
             Answer::Array(vec![Answer::Null, Answer::Null]),
         ),
         ("INFO cluster", Answer::text("# Cluster\r\ncluster_enabled:0\r\n")),
+        (
+            "INFO CLIENTS",
+            Answer::text("# Clients\r\nconnected_clients:0\r\nblocked_clients:0\r\n"),
+        ),
         ("INFO commandstats", Answer::text("")),
         (
             "CLIENT INFO",
