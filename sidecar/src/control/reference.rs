@@ -68,7 +68,7 @@ fn manual_of(resource: Resource, action: Option<Action>) -> String {
     for key in resource.spec().keys {
         let about: Vec<&str> = key.json().map(|field| field.help).collect();
         let about = about.join("; ").replace("RESOURCE", resource.word());
-        text.push_str(&format!("  {}: {}: {about}\n", key.word, value(key)));
+        text.push_str(&format!("  {}: {about}\n    {}\n", key.word, value(key)));
     }
     text
 }

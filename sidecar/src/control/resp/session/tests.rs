@@ -211,6 +211,10 @@ fn people_can_ask_about_the_commands() {
         assert!(lines(all).contains(&line("    add server-groups NAME")), "{all}");
     }
     assert!(lines("man sgs").contains(&line("  add server-groups NAME")));
+    assert!(lines("man sg").contains(&line(
+        "  down: consecutive failed checks that bring a server down"
+    )));
+    assert!(lines("man sg").contains(&line("    a number of checks from 1 to 1000")));
     let update = "  update server NAME in server-group NAME weight WEIGHT";
     assert!(lines("man server update").contains(&line(update)));
     assert!(!lines("man server add").contains(&line(update)));
