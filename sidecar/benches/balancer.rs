@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerGroup, ServerGroups, Tried};
@@ -42,7 +42,11 @@ fn pick(criterion: &mut Criterion) {
         for servers in [2, 16, 250] {
             let group = group("group", method, servers);
             bench.bench_function(BenchmarkId::new(name, servers), |bencher| {
-                bencher.iter(|| group.pick(black_box(CLIENT), &Tried::new()).unwrap());
+                bencher.iter(|| {
+                    group
+                        .pick(black_box(CLIENT), &Tried::new(Instant::now()))
+                        .unwrap()
+                });
             });
         }
     }
@@ -59,7 +63,11 @@ fn pick_of_groups(criterion: &mut Criterion) {
             groups.attach(group, 10).unwrap();
         }
         bench.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| groups.pick(black_box(CLIENT), &Tried::new()).unwrap());
+            bencher.iter(|| {
+                groups
+                    .pick(black_box(CLIENT), &Tried::new(Instant::now()))
+                    .unwrap()
+            });
         });
         bench.bench_function(BenchmarkId::new("by-name", count), |bencher| {
             bencher.iter(|| groups.group_named(black_box("g0.my.service.com:80")).unwrap());

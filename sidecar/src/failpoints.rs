@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tokio::sync::watch;
 
-use crate::balance::service::{Instance, Instances, ServiceId};
+use crate::balance::service::{Instance, Instances};
 use crate::balance::{Attachment, CheckOutcome, ServerGroup, ServerGroups, Tried};
 use crate::mesh::{Health, NodeHealth, View};
 use crate::proxy::Limits;
@@ -183,7 +183,7 @@ fn skip_turns(groups: &ServerGroups) {
         for _ in 0..rand::rng().random_range(0..MAX_SKIPPED_TURNS) {
             attachment
                 .group
-                .pick(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &Tried::new());
+                .pick(IpAddr::V4(Ipv4Addr::UNSPECIFIED), &Tried::new(Instant::now()));
         }
     }
 }
@@ -200,16 +200,10 @@ pub(crate) fn instances(from: watch::Receiver<Arc<Instances>>) -> watch::Receive
             now
         })
     } else if Failpoint::KeepDeadInstances.is_active() {
-        let mut seen: BTreeMap<SocketAddr, (ServiceId, Instance)> = BTreeMap::new();
-        map(from, move |mut now| {
-            for (id, instances) in &now.offered {
-                let entry = |instance: &Instance| (instance.address, (id.clone(), instance.clone()));
-                seen.extend(instances.iter().map(entry));
-            }
-            for address in std::mem::take(&mut now.down) {
-                if let Some((id, instance)) = seen.get(&address) {
-                    now.offered.entry(id.clone()).or_default().push(instance.clone());
-                }
+        map(from, |mut now| {
+            for (id, instances) in std::mem::take(&mut now.last_choice) {
+                let instances = instances.into_iter().map(|(instance, _)| instance);
+                now.offered.entry(id).or_default().extend(instances);
             }
             now
         })

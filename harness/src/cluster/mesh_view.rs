@@ -46,7 +46,7 @@ pub struct Node {
 pub struct ServiceView {
     /// The service's full name, for instance `my-service-a`.
     pub service: String,
-    /// Its instances.
+    /// Its instances on nodes that are up; those that are the last choice are listed apart.
     pub instances: Vec<InstanceView>,
 }
 

@@ -8,34 +8,10 @@ use super::connect_failures::Connects;
 use super::counters::Totals;
 use super::health_check::{Checks, Health};
 use super::server::Server;
+use super::service::LastChoice;
+use super::tried::Tried;
 use super::wrr;
 use crate::resolve::HostPort;
-
-/// The addresses that one connection has tried already. Allocates nothing while empty.
-#[derive(Debug, Default)]
-pub struct Tried(Vec<SocketAddr>);
-
-impl Tried {
-    /// No address tried yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Leaves the address out of this connection's further picks.
-    pub fn add(&mut self, address: SocketAddr) {
-        self.0.push(address);
-    }
-
-    /// Whether the address was tried.
-    pub fn contains(&self, address: SocketAddr) -> bool {
-        self.0.contains(&address)
-    }
-
-    /// Whether this is the connection's first pick.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 /// A server of a group, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +24,10 @@ pub struct ServerView {
     pub host: Option<HostPort>,
     /// Its share of connections relative to the group's other servers; at 0 it takes none.
     pub weight: u32,
-    /// Whether it may take connections.
+    /// Whether it may take connections, and is not the last choice.
     pub up: bool,
+    /// Why it is the last choice, if it is.
+    pub last_choice: Option<LastChoice>,
     /// Whether it was learned from the mesh; otherwise it was configured.
     pub learned: bool,
     /// Connections to it, and the bytes they carried.
@@ -63,6 +41,10 @@ pub struct ServerView {
 /// The priority of an endpoint as a candidate; only those with the highest are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
+    /// The last choice, and its health checks or the last connection to it failed.
+    FailingLastChoice,
+    /// The last choice.
+    LastChoice,
     /// Up, but a connection to it failed after its last health check.
     Ejected,
     /// Up.
@@ -78,6 +60,10 @@ pub(super) struct Endpoint {
     /// Whether a client's connection failed since the last health check that passed.
     pub(super) ejected: bool,
     pub(super) learned: bool,
+    /// Why it is the last choice, if it is.
+    pub(super) last_choice: Option<LastChoice>,
+    /// It is the last choice and another endpoint is usable: its connections have been ended.
+    pub(super) superseded: bool,
     /// See [`wrr`].
     pub(super) current_weight: i64,
 }
@@ -93,15 +79,25 @@ impl wrr::Weighted for Endpoint {
 }
 
 impl Endpoint {
-    /// Its priority for a connection's next pick; `None` if it is not a candidate.
+    /// Its priority for a request's next pick; `None` if it is not a candidate. A last choice is one whatever its
+    /// health checks say, because nothing better is left when it is picked.
     pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
-        if !self.health.is_up() || self.weight == 0 || tried.contains(self.server.address()) {
-            None
-        } else if self.ejected {
-            Some(Priority::Ejected)
-        } else {
-            Some(Priority::Good)
+        if self.weight == 0 || tried.contains(self.server.address()) {
+            return None;
         }
+        match (self.last_choice, self.health.is_up(), self.ejected) {
+            (Some(_), ..) if !tried.may_try_last_choice() => None,
+            (Some(_), true, false) => Some(Priority::LastChoice),
+            (Some(_), ..) => Some(Priority::FailingLastChoice),
+            (None, false, _) => None,
+            (None, true, true) => Some(Priority::Ejected),
+            (None, true, false) => Some(Priority::Good),
+        }
+    }
+
+    /// Whether it takes any connection: it is up, and nothing speaks against it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.health.is_up() && self.weight > 0 && !self.ejected && self.last_choice.is_none()
     }
 
     /// Its load, for least connections.
@@ -118,7 +114,8 @@ impl Endpoint {
             address: self.server.address(),
             host: self.server.host().cloned(),
             weight: self.weight,
-            up: self.health.is_up(),
+            up: self.health.is_up() && self.last_choice.is_none(),
+            last_choice: self.last_choice,
             learned: self.learned,
             totals: self.server.counters().totals(),
             connects: self.server.connects(),

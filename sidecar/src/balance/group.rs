@@ -5,17 +5,21 @@ mod servers;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 pub use self::lease::{FailedLease, Lease};
+pub use self::servers::LearnedServer;
+use super::circuit_breaker::CircuitBreaker;
 use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::connect_latency::{ConnectLatency, ConnectTimes};
 use super::counters::Counters;
-use super::endpoint::{Endpoint, Priority, Tried};
+use super::endpoint::{Endpoint, Priority};
 use super::health_check::{CheckConfig, CheckOutcome};
 use super::selection::Method;
 use super::server::Server;
+use super::tried::Tried;
 use super::wrr;
 
 /// A set of servers with one balancing method and one health check. Shared by all parts that pick from it, check it,
@@ -41,6 +45,7 @@ struct State {
     next_id: u64,
     /// The configured endpoints in the order they were added, then the learned ones in the mesh's order.
     endpoints: Vec<Endpoint>,
+    breaker: CircuitBreaker,
 }
 
 impl ServerGroup {
@@ -57,6 +62,7 @@ impl ServerGroup {
                 method,
                 next_id: 0,
                 endpoints: Vec::new(),
+                breaker: CircuitBreaker::default(),
             }),
         })
     }
@@ -95,37 +101,50 @@ impl ServerGroup {
         self.connect_latency.read()
     }
 
-    /// Picks a server for a client: one that is up, has a weight above 0 and was not tried by this connection; an
-    /// ejected one only if there is no other. `None` if there is no candidate.
+    /// Picks a server for a client: one that is up, has a weight above 0 and was not tried by this request; an
+    /// ejected one only if there is no other, and a last choice only if there is no ejected one either. `None` if there
+    /// is no candidate.
     pub fn pick(self: &Arc<Self>, client: IpAddr, tried: &Tried) -> Option<Lease> {
-        let mut guard = self.state();
-        let State {
-            method, endpoints, ..
-        } = &mut *guard;
-        let index = method.select(endpoints, client, tried)?;
+        let mut state = self.state();
+        let best = state.best(tried)?;
+        let method = state.method;
+        let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
+        let index = method.select(&mut state.endpoints, client, eligible)?;
+        let Endpoint {
+            server, last_choice, ..
+        } = &state.endpoints[index];
         // Created under the lock, so that the next pick counts this connection.
-        Some(Lease::new(Arc::clone(self), Arc::clone(&endpoints[index].server)))
+        Some(Lease::new(
+            Arc::clone(self),
+            Arc::clone(server),
+            last_choice.is_some(),
+        ))
     }
 
-    /// Picks the server with exactly this address, whatever its health.
+    /// Picks the server with exactly this address, whatever its health. Its failure says nothing about the others.
     pub(super) fn lease_at(self: &Arc<Self>, address: SocketAddr) -> Option<Lease> {
         let state = self.state();
-        let endpoint = state.endpoints.iter().find(|e| e.server.address() == address)?;
-        Some(Lease::new(Arc::clone(self), Arc::clone(&endpoint.server)))
+        let mut endpoints = state.endpoints.iter();
+        let endpoint = endpoints.find(|e| e.server.address() == address && !e.superseded)?;
+        Some(Lease::new(Arc::clone(self), Arc::clone(&endpoint.server), false))
     }
 
     /// The priority of its best candidate.
     pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
-        let state = self.state();
-        state.endpoints.iter().filter_map(|e| e.priority(tried)).max()
+        self.state().best(tried)
     }
 
-    /// Makes a server the last choice until a health check passes.
+    /// Requests that begin within the next second do not try last-choice endpoints.
+    pub(super) fn open_breaker(&self, now: Instant) {
+        self.state().breaker.open(now);
+    }
+
+    /// Makes a server the last of those that are up until a health check passes.
     fn eject(&self, server: &Server) {
         let mut state = self.state();
         let endpoint = state.endpoints.iter_mut().find(|e| e.server.id() == server.id());
         if endpoint.is_some_and(|e| !std::mem::replace(&mut e.ejected, true)) {
-            wrr::restart(&mut state.endpoints);
+            state.candidates_changed(&self.name);
         }
     }
 
@@ -157,7 +176,7 @@ impl ServerGroup {
 
     /// Records the outcome of a health check. Returns whether the server is up, if that changed; the outcome for a
     /// removed server changes nothing. If checks without an answer take the server down, this also ends its
-    /// connections; if its machine refuses them, that machine ends the connections itself.
+    /// connections, except those of a last choice; if its machine refuses them, that machine ends the connections itself.
     pub fn report(&self, server: &Server, outcome: CheckOutcome) -> Option<bool> {
         let config = self.check_config();
         let mut state = self.state();
@@ -168,11 +187,11 @@ impl ServerGroup {
         server.checks.count(outcome);
         let readmitted = outcome == CheckOutcome::Passed && std::mem::take(&mut endpoint.ejected);
         let change = endpoint.health.observe(outcome, &config);
-        if readmitted || change.is_some() {
-            wrr::restart(&mut state.endpoints);
-        }
-        if change == Some(false) && outcome == CheckOutcome::Failed {
+        if change == Some(false) && outcome == CheckOutcome::Failed && endpoint.last_choice.is_none() {
             server.mark_down(&self.name);
+        }
+        if readmitted || change.is_some() {
+            state.candidates_changed(&self.name);
         }
         change
     }
@@ -180,5 +199,27 @@ impl ServerGroup {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves no change half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The priority of the best candidate.
+    fn best(&self, tried: &Tried) -> Option<Priority> {
+        let best = self.endpoints.iter().filter_map(|e| e.priority(tried)).max()?;
+        let rejected = best <= Priority::LastChoice && self.breaker.rejects(tried.began());
+        (!rejected).then_some(best)
+    }
+
+    /// Follows a change of the candidates or their weights: restarts round robin, and ends the connections of the last
+    /// choices if another endpoint has become usable.
+    fn candidates_changed(&mut self, group: &str) {
+        wrr::restart(&mut self.endpoints);
+        let usable = self.endpoints.iter().any(Endpoint::is_usable);
+        for endpoint in &mut self.endpoints {
+            let superseded = usable && endpoint.last_choice.is_some();
+            if !std::mem::replace(&mut endpoint.superseded, superseded) && superseded {
+                endpoint.server.mark_down(group);
+            }
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::endpoint::{Priority, Tried};
+use super::endpoint::Priority;
 use super::error::AttachError;
 use super::group::{Lease, ServerGroup};
+use super::tried::Tried;
 use super::wrr;
 
 /// A set of groups, shared by the listeners that pick from it and the control plane that changes it.
@@ -170,7 +171,8 @@ impl ServerGroups {
     }
 
     /// Picks the server with exactly this address, whatever its health: a client that asks for an address gets that
-    /// server or none. If several groups have it, the first.
+    /// server or none. One that is the last choice gets no connection while its group has a usable one. If several
+    /// groups have it, the first.
     pub fn server_at(&self, address: SocketAddr) -> Option<Lease> {
         self.attached().iter().find_map(|a| a.group.lease_at(address))
     }

@@ -11,9 +11,15 @@
 //! connecting fails, [`FailedLease::eject`] makes the endpoint the last choice of all connections until a health check
 //! passes, and the connection picks again, with its [`Tried`] addresses left out. [`crate::proxy::connect`] is that loop.
 //!
+//! Instances of a node that is down stay in their group as its last choice ([`service::LastChoice`]). While another
+//! endpoint is usable they get no connection, and those that they have are ended. When none is left they are tried
+//! anyway, as below Envoy's panic threshold: at most [`MAX_LAST_CHOICES`] by one request; after these failed, requests of
+//! the next [`OPEN_FOR`] do not try them (`circuit_breaker.rs`).
+//!
 //! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
 //! set of groups. Both are shared and changed in place: a change applies from the next pick on.
 
+mod circuit_breaker;
 mod connect_failures;
 mod connect_latency;
 mod counters;
@@ -27,15 +33,18 @@ mod rendezvous;
 mod selection;
 mod server;
 pub mod service;
+mod tried;
 mod wrr;
 
+pub use circuit_breaker::{MAX_LAST_CHOICES, OPEN_FOR};
 pub use connect_failures::{Connects, Failures};
 pub use connect_latency::{CONNECT_TIME_BOUNDS, ConnectTimes};
 pub use counters::{Counters, Direction, Totals};
-pub use endpoint::{ServerView, Tried};
+pub use endpoint::ServerView;
 pub use error::{AttachError, ServerError};
-pub use group::{FailedLease, Lease, ServerGroup};
+pub use group::{FailedLease, LearnedServer, Lease, ServerGroup};
 pub use groups::{Attachment, ServerGroups};
 pub use health_check::{CheckConfig, CheckOutcome, Checks};
 pub use selection::{Method, UnknownMethod};
 pub use server::Server;
+pub use tried::Tried;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::endpoint::{Endpoint, Tried};
+use super::endpoint::Endpoint;
 use super::{rendezvous, wrr};
 
 /// A balancing method: how a group chooses among its servers.
@@ -48,10 +48,13 @@ impl fmt::Display for Method {
 }
 
 impl Method {
-    /// Selects one of the candidates with the highest priority, by its index.
-    pub(super) fn select(self, endpoints: &mut [Endpoint], client: IpAddr, tried: &Tried) -> Option<usize> {
-        let best = endpoints.iter().filter_map(|e| e.priority(tried)).max()?;
-        let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
+    /// Selects one of the eligible endpoints, by its index.
+    pub(super) fn select(
+        self,
+        endpoints: &mut [Endpoint],
+        client: IpAddr,
+        eligible: impl Fn(&Endpoint) -> bool,
+    ) -> Option<usize> {
         match self {
             Self::Wrr => wrr::next(endpoints, eligible),
             Self::Wlc => {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use serde::Serialize;
+
 /// A service's identity in the mesh: its name within a zone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceId {
@@ -30,11 +32,22 @@ pub struct Offer {
     pub instance: Instance,
 }
 
-/// A snapshot of the instances that the mesh knows.
+/// Why an instance is the last choice of its service: it gets connections only while no other instance is usable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastChoice {
+    /// Its node is down. The instance itself may be well: perhaps only its sidecar has stalled.
+    NodeDown,
+}
+
+/// A snapshot of the instances that the mesh knows. An address is in at most one of the two lists of a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instances {
-    /// All offered instances, including the local ones, sorted by address.
+    /// The instances of nodes that are up, including the local ones, sorted by address.
     pub offered: BTreeMap<ServiceId, Vec<Instance>>,
-    /// Addresses of instances that were not withdrawn but whose node is down.
-    pub down: BTreeSet<SocketAddr>,
+    /// The instances that are the last choice, sorted by address.
+    pub last_choice: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>>,
+    /// Addresses of instances that were not withdrawn but whose node was replaced by another: nothing more comes from
+    /// them.
+    pub replaced: BTreeSet<SocketAddr>,
 }

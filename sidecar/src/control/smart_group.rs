@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::spell::Spell;
 use super::unoffered::instead_of;
-use crate::balance::ServerGroup;
-use crate::balance::service::{Instances, ServiceId};
+use crate::balance::service::{Instance, Instances, LastChoice, ServiceId};
+use crate::balance::{LearnedServer, ServerGroup};
 
 /// Time without an instance of a service before a warning: longer than a mesh takes to start, or a service to be
 /// restarted.
@@ -99,11 +99,24 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) -> bool {
     else {
         return true;
     };
+    let server = |instance: &Instance, last_choice: Option<LastChoice>| LearnedServer {
+        name: format!("{}@{}", id.service, instance.address),
+        address: instance.address,
+        weight: instance.weight,
+        last_choice,
+    };
     let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
-    let servers = offered.iter().map(|instance| {
-        let address = instance.address;
-        (format!("{}@{address}", id.service), address, instance.weight)
+    let last_choice = instances
+        .last_choice
+        .get(id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let servers = offered.iter().map(|instance| server(instance, None));
+    let lost = last_choice
+        .iter()
+        .map(|(instance, why)| server(instance, Some(*why)));
+    group.follow_mesh(servers.chain(lost), |address| {
+        instances.replaced.contains(&address)
     });
-    group.set_learned_marking_down(servers.collect(), |address| instances.down.contains(&address));
-    !offered.is_empty()
+    !offered.is_empty() || !last_choice.is_empty()
 }

@@ -1,18 +1,21 @@
-//! The directory of services: the lists of this node and of every peer that is up (khala). Pure.
+//! The directory of services: the lists of this node and of every peer that is up (khala), and those of lost peers. Pure.
+
+mod lost;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::lost::LostLists;
 use super::wire::services_text;
 use super::wire::{
     ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, digest,
     services_hash,
 };
-use crate::balance::service::{Instance, Instances, Offer, ServiceId};
+use crate::balance::service::{Instance, Instances, LastChoice, Offer, ServiceId};
 
-/// Service nodes held at most, over all lists.
+/// Service nodes held at most over the lists of nodes that are up, and as many over those of lost nodes.
 const MAX_TOTAL: usize = 65_536;
 /// Changes of the own list that are kept, to be announced one by one; a peer that misses more gets the whole list.
 const MAX_CHANGES: usize = 4;
@@ -44,10 +47,7 @@ struct Entry {
 pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
-    /// Instances whose node is down: their addresses, each with the node's endpoint.
-    down: BTreeMap<SocketAddr, SocketAddr>,
-    /// The same, by the node's endpoint.
-    down_by_node: BTreeMap<SocketAddr, Vec<SocketAddr>>,
+    lost: LostLists,
     total: usize,
     /// Size of all entries, in bytes.
     size: usize,
@@ -65,8 +65,7 @@ impl Directory {
         let mut directory = Self {
             own: own.clone(),
             lists: BTreeMap::new(),
-            down: BTreeMap::new(),
-            down_by_node: BTreeMap::new(),
+            lost: LostLists::default(),
             total: 0,
             size: 0,
             revision: 0,
@@ -109,10 +108,7 @@ impl Directory {
             return false;
         }
         self.total = total;
-        self.drop_down_addresses(node.endpoint());
-        for (_, instance) in services.iter().filter_map(ServiceNode::instance) {
-            self.down.remove(&instance.address);
-        }
+        self.lost.came_up(node);
         let text = services_text(node, &services);
         let list = NodeServices {
             node: node.clone(),
@@ -146,40 +142,44 @@ impl Directory {
         list.is_some_and(|list| self.set(node, list))
     }
 
-    /// Drops the list of a node that has gone down, and keeps the addresses of its instances until it is back or
-    /// forgotten. False if there was no list.
-    pub fn mark_down(&mut self, node: &Node) -> bool {
-        let services = self.services(node).into_iter().flat_map(ServiceList::iter);
-        let addresses: Vec<SocketAddr> = services
-            .filter_map(|service| Some(service.instance()?.1.address))
-            .collect();
-        let dropped = self.drop_node(node);
-        let addresses: Vec<SocketAddr> = addresses
-            .into_iter()
-            .take(MAX_TOTAL.saturating_sub(self.down.len()))
-            .collect();
-        for address in &addresses {
-            self.down.insert(*address, node.endpoint());
-        }
-        if !addresses.is_empty() {
-            self.down_by_node.insert(node.endpoint(), addresses);
-        }
-        dropped
+    /// Takes a withdrawal by a node that is down. False if nothing changed.
+    pub fn withdraw_lost(&mut self, node: &Node, service: &ServiceNode) -> bool {
+        let list = self.lost.get(node).map(|(list, _)| list.without(service));
+        list.is_some_and(|list| self.set_lost(node, list))
     }
 
-    /// Forgets the addresses of the instances of a node that was down.
-    fn drop_down_addresses(&mut self, endpoint: SocketAddr) {
-        for address in self.down_by_node.remove(&endpoint).unwrap_or_default() {
-            // Another node with the same instance may have gone down since.
-            if self.down.get(&address) == Some(&endpoint) {
-                self.down.remove(&address);
-            }
+    /// Replaces the list of a node that is down by what it says itself. False if nothing changed.
+    pub fn set_lost(&mut self, node: &Node, services: ServiceList) -> bool {
+        self.lost.set(node, services, MAX_TOTAL)
+    }
+
+    /// Notes that a node is down: its instances are the last choice until it is up again or forgotten. False if there was
+    /// no list.
+    pub fn mark_down(&mut self, node: &Node) -> bool {
+        let services = self.services(node).cloned();
+        let known = self.remove_list(node);
+        if let Some(services) = services {
+            self.lost.keep(node, services, LastChoice::NodeDown, MAX_TOTAL);
         }
+        known
+    }
+
+    /// Notes that another node answers in the place of this one. False if there was no list.
+    pub fn mark_replaced(&mut self, node: &Node) -> bool {
+        let known = self.mark_down(node);
+        if known {
+            self.lost.replace(node.endpoint());
+        }
+        known
     }
 
     /// Drops a node's list. False if there was none.
     pub fn drop_node(&mut self, node: &Node) -> bool {
-        self.drop_down_addresses(node.endpoint());
+        self.lost.forget(node.endpoint());
+        self.remove_list(node)
+    }
+
+    fn remove_list(&mut self, node: &Node) -> bool {
         let Some(entry) = self.lists.remove(node) else {
             return false;
         };
@@ -294,13 +294,22 @@ impl Directory {
             siblings.sort();
             siblings.dedup_by_key(|instance| instance.address);
         }
-        let down = self.down.keys().copied().collect();
-        Instances { offered, down }
+        let addresses: BTreeSet<SocketAddr> = offered.values().flatten().map(|i| i.address).collect();
+        Instances {
+            last_choice: self.lost.instances(&addresses),
+            replaced: self.lost.replaced(&addresses),
+            offered,
+        }
     }
 
     /// Every service node with the node that offers it, in the protocol's order of nodes.
     pub fn iter(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
         let all = self.lists.iter();
         all.flat_map(|(node, entry)| entry.services.iter().map(move |service| (node, service)))
+    }
+
+    /// Every service node that is the last choice, with its node.
+    pub fn last_choice(&self) -> impl Iterator<Item = (&Node, &ServiceNode, LastChoice)> {
+        self.lost.iter()
     }
 }

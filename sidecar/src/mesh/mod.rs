@@ -25,5 +25,5 @@ pub use agent::{Mesh, Reachability};
 pub use counters::{Counters, Outcome};
 pub use endpoint::StartError;
 pub use settings::DiscoverySettings;
-pub use view::{Health, InstanceView, NodeHealth, NodeView, View};
+pub use view::{Health, InstanceView, LastChoiceView, NodeHealth, NodeView, View};
 pub use wire::{DatagramKind, ExchangeKind};

@@ -1,6 +1,6 @@
 //! A node's view of the mesh, as shown by the status listener's `/mesh`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::directory::Directory;
 use super::protocol::membership::Membership;
 use super::wire::{Node, ServiceNode};
+use crate::balance::service::LastChoice;
 
 /// A node's view of the mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,7 +19,7 @@ pub struct View {
     pub hash: String,
     /// Every known node, itself included, by address, ports and name.
     pub nodes: Vec<NodeHealth>,
-    /// Every service offered by nodes that are up, by service and zone.
+    /// Every service that a known node offers, by service and zone.
     pub services: Vec<ServiceView>,
 }
 
@@ -61,13 +62,26 @@ pub enum Health {
 
 /// A service and its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceView {
     /// Its name.
     pub service: String,
     /// Its zone.
     pub zone: String,
-    /// Its instances, by address, port and node.
+    /// Its instances on nodes that are up, by address, port and node.
     pub instances: Vec<InstanceView>,
+    /// Its instances that are the last choice, in the same order; see [`crate::balance`].
+    pub last_choice: Vec<LastChoiceView>,
+}
+
+/// An instance of a service that is its last choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastChoiceView {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: InstanceView,
+    /// Why it is the last choice.
+    pub reason: LastChoice,
 }
 
 /// One instance of a service.
@@ -125,19 +139,34 @@ impl View {
 }
 
 fn services(directory: &Directory) -> Vec<ServiceView> {
-    let mut services: BTreeMap<(&str, &str), Vec<(&Node, &ServiceNode)>> = BTreeMap::new();
+    type Key<'a> = (&'a str, &'a str);
+    let mut instances: BTreeMap<Key<'_>, Vec<(&Node, &ServiceNode)>> = BTreeMap::new();
+    let mut last_choices: BTreeMap<Key<'_>, Vec<(&Node, &ServiceNode, LastChoice)>> = BTreeMap::new();
     for (node, service) in directory.iter() {
-        services
-            .entry((&service.service, &service.zone))
-            .or_default()
-            .push((node, service));
+        let key = (&*service.service, &*service.zone);
+        instances.entry(key).or_default().push((node, service));
     }
-    let view = services.into_iter().map(|((service, zone), mut instances)| {
+    for lost @ (_, service, _) in directory.last_choice() {
+        let key = (&*service.service, &*service.zone);
+        last_choices.entry(key).or_default().push(lost);
+    }
+    let keys: BTreeSet<Key<'_>> = instances.keys().chain(last_choices.keys()).copied().collect();
+    let view = keys.into_iter().map(|key @ (service, zone)| {
+        let mut instances = instances.remove(&key).unwrap_or_default();
         instances.sort_by_key(|(node, service)| (service.key(), *node));
+        let mut last_choices = last_choices.remove(&key).unwrap_or_default();
+        last_choices.sort_by_key(|(node, service, _)| (service.key(), *node));
+        let last_choices = last_choices
+            .into_iter()
+            .map(|(node, service, reason)| LastChoiceView {
+                instance: (node, service).into(),
+                reason,
+            });
         ServiceView {
             service: service.to_owned(),
             zone: zone.to_owned(),
             instances: instances.into_iter().map(InstanceView::from).collect(),
+            last_choice: last_choices.collect(),
         }
     });
     view.collect()

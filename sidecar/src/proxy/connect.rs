@@ -60,7 +60,7 @@ pub struct ConnectError {
 /// Why all attempts together failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// No instance is up.
+    /// No instance is up; any attempts were to connect to last choices.
     NoInstance,
     /// The name could not be resolved.
     Unresolved,
@@ -107,7 +107,8 @@ impl std::error::Error for ConnectError {}
 /// Connects to the first endpoint of `pick` that answers, and sends it as much of the initial data as the socket
 /// takes at once. The timeout of an attempt is that of the server's group, the timeout of all attempts [`BUDGET`]; an
 /// attempt ends at once if the server goes down during it. A failed endpoint is excluded from this connection's further
-/// picks, and ejected unless the fault was ours. A shortage that meets every destination ends the attempts.
+/// picks, and ejected unless the fault was ours. A shortage that meets every destination ends the attempts. If last-choice
+/// endpoints have failed the client, the next clients do not try those for a while ([`Tried::give_up`]).
 ///
 /// # Errors
 /// When no endpoint could be connected to, or there is no candidate.
@@ -118,7 +119,7 @@ pub async fn connect(
 ) -> Result<Connected, ConnectError> {
     let mut began = Instant::now();
     let deadline = began + BUDGET;
-    let mut tried = Tried::new();
+    let mut tried = Tried::new(began.into_std());
     let mut attempts = Vec::new();
     let mut failed: Option<FailedLease> = None;
     while let Some(lease) = pick(&tried) {
@@ -155,16 +156,25 @@ pub async fn connect(
         }
         lease.eject();
         if matches!(fault, Fault::Own(shortage) if shortage.is_general()) {
-            break;
+            return Err(ConnectError::after(attempts));
         }
+        tried.add(&lease);
         failed = Some(lease);
-        tried.add(address);
         began = Instant::now();
         if began >= deadline {
             break;
         }
     }
-    Err(ConnectError::after(attempts))
+    let no_other = tried.last_choices() == attempts.len();
+    tried.give_up(Instant::now().into_std());
+    let error = ConnectError::after(attempts);
+    let reason = match error.reason {
+        own @ Reason::Own(_) => own,
+        // They are none that are up.
+        _ if no_other => Reason::NoInstance,
+        other => other,
+    };
+    Err(ConnectError { reason, ..error })
 }
 
 /// Connects to the first of the addresses that answers. The time left until the deadline is divided evenly among the

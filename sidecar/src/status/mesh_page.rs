@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use crate::balance::service::LastChoice;
 use crate::control::{Controller, GroupView, RegistrationView};
 use crate::mesh;
 
@@ -36,6 +37,7 @@ pub(super) fn page(view: &mesh::View, controller: &Controller) -> Page {
                 state: state(i),
             })
             .collect(),
+        last_choice: s.last_choice.clone(),
     });
     Page {
         node: view.node.clone(),
@@ -63,10 +65,12 @@ pub(super) struct Page {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ServicePage {
     service: String,
     zone: String,
     instances: Vec<InstancePage>,
+    last_choice: Vec<mesh::LastChoiceView>,
 }
 
 #[derive(Serialize)]
@@ -77,10 +81,21 @@ struct InstancePage {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct GroupPage {
     name: String,
     method: String,
     servers: Vec<ServerPage>,
+    last_choice: Vec<LastChoicePage>,
+}
+
+/// A server that is the last choice of its group.
+#[derive(Serialize)]
+struct LastChoicePage {
+    name: String,
+    address: SocketAddr,
+    weight: u32,
+    reason: LastChoice,
 }
 
 #[derive(Serialize)]
@@ -118,17 +133,29 @@ impl State {
 
 impl From<GroupView> for GroupPage {
     fn from(group: GroupView) -> Self {
-        let servers = group.servers.into_iter().map(|s| ServerPage {
-            name: s.name,
-            address: s.address,
-            weight: s.weight,
-            state: State::of(s.up),
-            learned: s.learned,
-        });
+        let (mut servers, mut last_choice) = (Vec::new(), Vec::new());
+        for s in group.servers {
+            match s.last_choice {
+                Some(reason) => last_choice.push(LastChoicePage {
+                    name: s.name,
+                    address: s.address,
+                    weight: s.weight,
+                    reason,
+                }),
+                None => servers.push(ServerPage {
+                    name: s.name,
+                    address: s.address,
+                    weight: s.weight,
+                    state: State::of(s.up),
+                    learned: s.learned,
+                }),
+            }
+        }
         Self {
             name: group.name,
             method: group.method.to_string(),
-            servers: servers.collect(),
+            servers,
+            last_choice,
         }
     }
 }

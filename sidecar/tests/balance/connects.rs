@@ -1,6 +1,6 @@
 //! Counters of connection attempts to groups and servers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use sidecar::balance::{CONNECT_TIME_BOUNDS, CheckOutcome, Checks, Method, ServerGroup, Tried};
@@ -15,7 +15,7 @@ fn running_out_of_descriptors_ejects_no_endpoint() {
         ("s0".to_owned(), address(0), 10),
         ("s1".to_owned(), address(1), 10),
     ]);
-    let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
+    let pick = || group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     let lease = pick();
     assert_eq!(lease.server().name(), "s0");
     lease.failed(Fault::Own(Shortage::Descriptors)).eject();
@@ -30,7 +30,7 @@ fn running_out_of_descriptors_ejects_no_endpoint() {
 fn a_groups_counters_include_removed_servers() {
     let group = ServerGroup::new("g", config(), Method::Wrr);
     group.set_learned(vec![("s0".to_owned(), address(0), 10)]);
-    let pick = || group.pick(CLIENT, &Tried::new()).unwrap();
+    let pick = || group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     pick().established(Duration::from_millis(3));
     pick().failed(Fault::Peer).failed_over();
     let before = (group.counters().totals(), group.connects(), group.connect_times());
@@ -80,7 +80,7 @@ proptest! {
         let group = ServerGroup::new("g", config(), Method::Wrr);
         group.set_learned(vec![("s0".to_owned(), address(0), 10)]);
         for took in &times {
-            group.pick(CLIENT, &Tried::new()).unwrap().established(*took);
+            group.pick(CLIENT, &Tried::new(Instant::now())).unwrap().established(*took);
         }
         let seen = group.connect_times();
         prop_assert_eq!(seen.count(), times.len() as u64);

@@ -1,5 +1,7 @@
 //! A group's servers: adding, learning, health, ejection.
 
+use std::time::Instant;
+
 use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerError, ServerGroup, Tried};
 use sidecar::fault::Fault;
 
@@ -20,7 +22,7 @@ fn up(group: &ServerGroup) -> Vec<(String, bool)> {
 fn a_configured_server_takes_nothing_until_its_first_check_passes() {
     let group = ServerGroup::new("group", config(), Method::Wrr);
     group.add("one", address(1), 10).unwrap();
-    assert!(group.pick(CLIENT, &Tried::new()).is_none());
+    assert!(group.pick(CLIENT, &Tried::new(Instant::now())).is_none());
     let server = group.checked().remove(0);
     assert_eq!(group.report(&server, CheckOutcome::Passed), Some(true));
     assert_eq!(next(&group), "one");
@@ -35,7 +37,7 @@ fn a_learned_server_takes_connections_at_once_and_checks_can_take_it_down() {
     assert_eq!(group.report(&server, CheckOutcome::Failed), None);
     assert_eq!(group.report(&server, CheckOutcome::Failed), None);
     assert_eq!(group.report(&server, CheckOutcome::Failed), Some(false));
-    assert!(group.pick(CLIENT, &Tried::new()).is_none());
+    assert!(group.pick(CLIENT, &Tried::new(Instant::now())).is_none());
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn a_server_that_is_learned_again_keeps_health_counters_and_connections() {
     let group = ServerGroup::new("group", config(), Method::Wrr);
     group.set_learned(learned(&[("one", 1, 10), ("two", 2, 10), ("three", 3, 10)]));
     set_up(&group, "two", false);
-    let lease = group.pick(CLIENT, &Tried::new()).unwrap();
+    let lease = group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     assert_eq!(lease.server().name(), "one");
 
     group.set_learned(learned(&[
@@ -100,7 +102,7 @@ fn learning_the_same_servers_again_keeps_the_rotation() {
 #[test]
 fn an_ejected_endpoint_is_picked_last_until_a_check_passes() {
     let group = group(Method::Wrr, &[10, 10, 10]);
-    let lease = group.pick(CLIENT, &Tried::new()).unwrap();
+    let lease = group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     assert_eq!(lease.server().name(), "s0");
     lease.failed(Fault::Peer).eject();
     assert_eq!(shares(&group, 3, 20), [0, 10, 10]);
@@ -151,7 +153,7 @@ fn changing_an_unknown_or_learned_server_is_an_error() {
 #[test]
 fn a_removed_server_gets_no_picks_or_reports_but_keeps_its_connections() {
     let group = group(Method::Wrr, &[10, 10]);
-    let lease = group.pick(CLIENT, &Tried::new()).unwrap();
+    let lease = group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     let server = group.checked().remove(0);
     group.remove("s0").unwrap();
     assert_eq!(shares(&group, 2, 4), [0, 4]);

@@ -1,6 +1,7 @@
 //! A set of groups: which group gets a connection, and which group a destination names.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sidecar::balance::{AttachError, Method, ServerGroup, ServerGroups, Tried};
 use sidecar::fault::Fault;
@@ -15,7 +16,7 @@ fn one_server(name: &str, index: usize) -> Arc<ServerGroup> {
 }
 
 fn next(groups: &ServerGroups) -> Option<String> {
-    let lease = groups.pick(CLIENT, &Tried::new())?;
+    let lease = groups.pick(CLIENT, &Tried::new(Instant::now()))?;
     Some(lease.group().name().to_owned())
 }
 
@@ -53,15 +54,16 @@ fn a_group_of_ejected_endpoints_is_last_and_tried_addresses_are_left_out_of_all_
     groups.attach(one_server("a", 1), 10).unwrap();
     groups.attach(one_server("b", 2), 10).unwrap();
     groups.attach(one_server("same-as-a", 1), 10).unwrap();
-    let lease = groups.pick(CLIENT, &Tried::new()).unwrap();
+    let lease = groups.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     assert_eq!(lease.group().name(), "a");
-    lease.failed(Fault::Peer).eject();
+    let failed = lease.failed(Fault::Peer);
+    failed.eject();
     assert_eq!(share(&groups, 10, "a"), 0);
-    let mut tried = Tried::new();
-    tried.add(address(1));
+    let mut tried = Tried::new(Instant::now());
+    tried.add(&failed);
     let second = groups.pick(CLIENT, &tried).unwrap();
     assert_eq!(second.group().name(), "b");
-    tried.add(address(2));
+    tried.add(&second.failed(Fault::Peer));
     assert!(groups.pick(CLIENT, &tried).is_none());
 }
 

@@ -5,13 +5,14 @@ mod connects;
 mod endpoint_down;
 mod group;
 mod groups;
+mod last_choice;
 mod source;
 mod wlc;
 mod wrr;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerGroup, Tried};
 
@@ -61,7 +62,9 @@ fn next(group: &Arc<ServerGroup>) -> String {
 }
 
 fn next_for(group: &Arc<ServerGroup>, client: IpAddr) -> String {
-    let lease = group.pick(client, &Tried::new()).expect("a candidate");
+    let lease = group
+        .pick(client, &Tried::new(Instant::now()))
+        .expect("a candidate");
     lease.server().name().to_owned()
 }
 

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 use sidecar::balance::{Method, ServerGroup, Tried};
+use sidecar::fault::Fault;
 
 use super::{address, group, index_of, next_for, set_up};
 
@@ -53,11 +55,12 @@ fn an_ipv4_mapped_client_gets_the_server_of_its_ipv4_address() {
 #[test]
 fn a_client_whose_server_failed_goes_to_the_same_second_choice_every_time() {
     let group = group(Method::Source, &[1; 5]);
-    let first = group.pick(client(1), &Tried::new()).unwrap();
-    let mut tried = Tried::new();
-    tried.add(first.address());
+    let first = group.pick(client(1), &Tried::new(Instant::now())).unwrap();
+    let mut tried = Tried::new(Instant::now());
+    let address = first.address();
+    tried.add(&first.failed(Fault::Peer));
     let second = group.pick(client(1), &tried).unwrap().address();
-    assert_ne!(second, first.address());
+    assert_ne!(second, address);
     for _ in 0..10 {
         assert_eq!(group.pick(client(1), &tried).unwrap().address(), second);
     }

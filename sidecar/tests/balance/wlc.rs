@@ -1,6 +1,8 @@
 //! Weighted least connections.
 
 use proptest::prelude::*;
+use std::time::Instant;
+
 use sidecar::balance::{Lease, Method, Tried};
 
 use super::{CLIENT, group, index_of, shares};
@@ -16,7 +18,7 @@ proptest! {
         for end in ends {
             // Two connections start for each that ends, so that load builds up.
             for _ in 0..2 {
-                let lease = group.pick(CLIENT, &Tried::new()).unwrap();
+                let lease = group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
                 let chosen = index_of(lease.server().name());
                 for other in 0..weights.len() {
                     prop_assert!(

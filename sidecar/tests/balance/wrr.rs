@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Instant;
 
 use proptest::prelude::*;
 use sidecar::balance::{Method, Tried};
+use sidecar::fault::Fault;
 
 use super::{CLIENT, group, index_of, next, set_up, shares};
 
@@ -42,7 +44,7 @@ fn all_threads_share_one_cycle() {
             scope.spawn(|| {
                 start.wait();
                 for _ in 0..2_500 {
-                    assert!(group.pick(CLIENT, &Tried::new()).is_some());
+                    assert!(group.pick(CLIENT, &Tried::new(Instant::now())).is_some());
                 }
             });
         }
@@ -54,7 +56,7 @@ fn all_threads_share_one_cycle() {
 #[test]
 fn a_lease_counts_as_active_until_it_is_dropped() {
     let group = group(Method::Wrr, &[1]);
-    let lease = group.pick(CLIENT, &Tried::new()).unwrap();
+    let lease = group.pick(CLIENT, &Tried::new(Instant::now())).unwrap();
     assert_eq!(group.servers()[0].totals.active, 1);
     assert_eq!(group.counters().active(), 1);
     drop(lease);
@@ -122,7 +124,7 @@ proptest! {
         }
         let total = expected.iter().sum::<u32>() as usize;
         if total == 0 {
-            prop_assert!(group.pick(CLIENT, &Tried::new()).is_none());
+            prop_assert!(group.pick(CLIENT, &Tried::new(Instant::now())).is_none());
         } else if expected != weights {
             prop_assert_eq!(shares(&group, weights.len(), total), expected);
         }
@@ -131,17 +133,17 @@ proptest! {
     #[test]
     fn a_connection_tries_each_candidate_once(weights in weights()) {
         let group = group(Method::Wrr, &weights);
-        let mut tried = Tried::new();
+        let mut tried = Tried::new(Instant::now());
         let mut seen = Vec::new();
         while let Some(lease) = group.pick(CLIENT, &tried) {
             prop_assert!(seen.len() < weights.len());
-            tried.add(lease.address());
             seen.push(lease.server().name().to_owned());
+            tried.add(&lease.failed(Fault::Peer));
         }
         seen.sort();
         seen.dedup();
         prop_assert_eq!(seen.len(), weights.len());
         let group = Arc::clone(&group);
-        prop_assert!(group.pick(CLIENT, &Tried::new()).is_some());
+        prop_assert!(group.pick(CLIENT, &Tried::new(Instant::now())).is_some());
     }
 }

@@ -203,8 +203,8 @@ fn an_unsolicited_datagram_closes_no_connections() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
     bring_up(&mut lone, &other);
     lone.datagram(DatagramKind::Search, &node("another", 2), "");
-    let down = lone.protocol.instances().down;
-    assert!(down.is_empty(), "{down:?}");
+    let replaced = lone.protocol.instances().replaced;
+    assert!(replaced.is_empty(), "{replaced:?}");
 }
 
 /// The request to a peer after a datagram claims that another node is at its endpoint.

@@ -9,6 +9,7 @@ mod connections;
 mod forgery;
 mod idle;
 mod join;
+mod last_choice;
 mod lists;
 mod membership;
 mod own_faults;

@@ -220,7 +220,7 @@ fn the_view_as_json_has_the_keys_that_others_read() {
         "services": [
             {"service": "s", "zone": "z", "instances": [
                 {"nodeName": "n0", "address": "10.0.0.1", "port": 9, "weight": 15},
-            ]},
+            ], "lastChoice": []},
         ],
     });
     assert_eq!(view, expected);

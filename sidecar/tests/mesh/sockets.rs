@@ -1,11 +1,11 @@
 //! Nodes with real sockets, each on its own loopback address.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::common::loopback::{Subnet, eventually, eventually_async, eventually_in, offer};
 use crate::common::original::Original;
+use sidecar::balance::service::LastChoice;
 use sidecar::mesh::StartError;
 use sidecar::mesh::view::Health;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,10 +89,10 @@ async fn a_node_that_leaves_is_forgotten_by_all() {
             instances.offered.values().map(Vec::len).sum::<usize>() == 2
         })
         .await;
-        let down = node.mesh.instances().borrow().down.clone();
+        let last_choice = node.mesh.instances().borrow().last_choice.clone();
         assert!(
-            down.is_empty(),
-            "an instance that was withdrawn counts as down: {down:?}"
+            last_choice.is_empty(),
+            "an instance that was withdrawn is a last choice: {last_choice:?}"
         );
     }
 }
@@ -153,12 +153,18 @@ async fn a_node_that_takes_connections_but_does_not_answer_is_down() {
         instances.offered.len() == 1
     })
     .await;
-    assert!(node.mesh.instances().borrow().down.is_empty());
+    assert!(node.mesh.instances().borrow().last_choice.is_empty());
     other.freeze();
-    let down = BTreeSet::from([SocketAddr::new(subnet.address(2), 9000)]);
-    eventually_in(&mut node.mesh.instances(), "its instance is down", |instances| {
-        instances.offered.is_empty() && instances.down == down
-    })
+    let address = SocketAddr::new(subnet.address(2), 9000);
+    eventually_in(
+        &mut node.mesh.instances(),
+        "its instance is the last choice",
+        |instances| {
+            let mut lost = instances.last_choice.values().flatten();
+            instances.offered.is_empty()
+                && lost.any(|(instance, why)| instance.address == address && *why == LastChoice::NodeDown)
+        },
+    )
     .await;
     let view = node.mesh.view().borrow().clone();
     assert_eq!(view.nodes[1].health, Health::Down);

@@ -13,6 +13,7 @@ mod search;
 mod signals;
 #[path = "../common/skip.rs"]
 mod skip;
+mod stalled;
 mod terminal;
 mod text_files;
 mod withdrawal;

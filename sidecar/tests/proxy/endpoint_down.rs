@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidecar::balance::{CheckConfig, CheckOutcome, Method, Server, ServerGroup};
+use sidecar::balance::service::LastChoice;
+use sidecar::balance::{CheckConfig, CheckOutcome, LearnedServer, Method, Server, ServerGroup};
 use sidecar::fault::Fault;
 use sidecar::proxy::Limits;
 use sidecar::proxy::connect::{OnFailure, connect};
@@ -29,6 +30,21 @@ fn server(group: &ServerGroup, name: &str) -> Arc<Server> {
     found.expect("the server")
 }
 
+/// The node of `s0` is down, that of `s1` is up.
+fn supersede(group: &ServerGroup, gone: SocketAddr, stays: SocketAddr) {
+    let server = |name: &str, address, last_choice| LearnedServer {
+        name: name.to_owned(),
+        address,
+        weight: 10,
+        last_choice,
+    };
+    let list = [
+        server("s1", stays, None),
+        server("s0", gone, Some(LastChoice::NodeDown)),
+    ];
+    group.follow_mesh(list.into_iter(), |_| false);
+}
+
 async fn expect_echo(stream: &mut TcpStream) {
     stream.write_all(b"still\n").await.unwrap();
     assert_eq!(read_line(stream).await, "still");
@@ -44,7 +60,7 @@ async fn only_the_relays_of_a_server_that_goes_down_are_reset_on_both_sides() {
     let (mut at_instance, _) = within("connection", victim.accept()).await.unwrap();
     let (mut other, name) = open(&lb).await;
     assert_eq!(name, "stays");
-    group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
+    supersede(&group, gone, stays);
     expect_reset(&mut through).await;
     expect_reset(&mut at_instance).await;
     expect_echo(&mut other).await;
@@ -60,7 +76,7 @@ async fn the_relays_of_a_server_that_was_withdrawn_or_changed_live_on() {
     assert_eq!(name, "one");
     group.set_learned(vec![("s0".to_owned(), one, 0), ("s1".to_owned(), two, 10)]);
     expect_echo(&mut first).await;
-    group.set_learned_marking_down(learned(&[("s1", two)]), |address| address == two);
+    group.set_learned(learned(&[("s1", two)]));
     expect_echo(&mut first).await;
     group.set_learned(Vec::new());
     expect_echo(&mut first).await;
@@ -108,7 +124,7 @@ async fn connecting_to_a_server_that_goes_down_moves_on_to_the_next() {
         async move { connect(|tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext).await }
     });
     eventually(|| (group.counters().active() != 1).then(|| "no connection attempt".to_owned())).await;
-    group.set_learned_marking_down(learned(&[("s1", stays)]), |address| address == gone);
+    supersede(&group, gone, stays);
     let connected = within("connection", connecting).await.unwrap().unwrap();
     assert_eq!(connected.address, stays);
     let connects = group.connects();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidecar::balance::{CheckConfig, Method, ServerGroup, Tried};
 use sidecar::fault::Fault;
@@ -106,7 +106,7 @@ async fn a_failed_connection_triggers_a_check() {
         .expect("the first check is made at once");
     assert!(group.servers()[0].up, "one failure is not enough");
     group
-        .pick([127, 0, 0, 1].into(), &Tried::new())
+        .pick([127, 0, 0, 1].into(), &Tried::new(Instant::now()))
         .unwrap()
         .failed(Fault::Peer)
         .eject();
@@ -126,7 +126,7 @@ async fn checks_triggered_by_failed_connections_are_rate_limited() {
     let started = tokio::time::Instant::now();
     while started.elapsed() < Duration::from_millis(500) {
         group
-            .pick([127, 0, 0, 1].into(), &Tried::new())
+            .pick([127, 0, 0, 1].into(), &Tried::new(Instant::now()))
             .unwrap()
             .failed(Fault::Peer)
             .eject();

@@ -7,6 +7,7 @@ mod endpoint_down;
 mod failover;
 mod health;
 mod initial_data;
+mod last_choice;
 mod listener;
 mod log;
 mod long_flow;

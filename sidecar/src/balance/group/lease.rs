@@ -14,16 +14,23 @@ use crate::fault::Fault;
 pub struct Lease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
+    /// It was picked as a last choice.
+    is_last_choice: bool,
     /// Number of times that the server had gone down when it was picked.
     downs: u64,
 }
 
 impl Lease {
-    pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>) -> Self {
+    pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>, is_last_choice: bool) -> Self {
         server.counters().open();
         group.counters().open();
         let downs = server.down_signal.count();
-        Self { group, server, downs }
+        Self {
+            group,
+            server,
+            is_last_choice,
+            downs,
+        }
     }
 
     /// The address to connect to.
@@ -46,8 +53,9 @@ impl Lease {
         &self.group
     }
 
-    /// Waits until the server is down, because its node is or its health checks get no answer. Nothing more comes
-    /// from it then. A server that was withdrawn or removed is not down.
+    /// Waits until the connections of the server end: its health checks get no answer, another node is in its node's
+    /// place, or it is the last choice while another one is usable. Those of a server that was withdrawn or removed live
+    /// on.
     pub async fn down(&self) {
         self.server.down_signal.after(self.downs).await;
     }
@@ -66,6 +74,7 @@ impl Lease {
         FailedLease {
             group: Arc::clone(&self.group),
             server: Arc::clone(&self.server),
+            is_last_choice: self.is_last_choice,
             fault,
         }
     }
@@ -87,9 +96,10 @@ impl Drop for Lease {
 /// A server that could not be connected to. The connection no longer counts as active on it.
 #[derive(Debug)]
 pub struct FailedLease {
-    group: Arc<ServerGroup>,
-    server: Arc<Server>,
-    fault: Fault,
+    pub(in crate::balance) group: Arc<ServerGroup>,
+    pub(in crate::balance) server: Arc<Server>,
+    pub(in crate::balance) is_last_choice: bool,
+    pub(in crate::balance) fault: Fault,
 }
 
 impl FailedLease {

@@ -9,8 +9,21 @@ use crate::balance::endpoint::{Endpoint, ServerView};
 use crate::balance::error::ServerError;
 use crate::balance::health_check::Health;
 use crate::balance::server::Server;
-use crate::balance::wrr;
+use crate::balance::service::LastChoice;
 use crate::resolve::HostPort;
+
+/// A server as the mesh describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnedServer {
+    /// Unique within its group.
+    pub name: String,
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// Its share of connections relative to the group's other servers; at 0 it takes none.
+    pub weight: u32,
+    /// Why it is the last choice, if it is.
+    pub last_choice: Option<LastChoice>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -61,7 +74,7 @@ impl ServerGroup {
         let mut state = self.state();
         let index = self.configured(&state, name)?;
         if std::mem::replace(&mut state.endpoints[index].weight, weight) != weight {
-            wrr::restart(&mut state.endpoints);
+            state.candidates_changed(&self.name);
         }
         Ok(())
     }
@@ -74,7 +87,7 @@ impl ServerGroup {
         let mut state = self.state();
         let index = self.configured(&state, name)?;
         state.endpoints.remove(index);
-        wrr::restart(&mut state.endpoints);
+        state.candidates_changed(&self.name);
         drop(state);
         self.membership.send_replace(());
         Ok(())
@@ -90,7 +103,7 @@ impl ServerGroup {
         let (name, host) = (server.name().to_owned(), server.host().cloned());
         let weight = state.endpoints[index].weight;
         state.endpoints[index] = state.new_endpoint(name, address, host, weight, Origin::Configured);
-        wrr::restart(&mut state.endpoints);
+        state.candidates_changed(&self.name);
         drop(state);
         self.membership.send_replace(());
     }
@@ -106,20 +119,27 @@ impl ServerGroup {
     /// same name and address as before keeps its health and counters. A name that is taken by a configured server or an
     /// earlier one of the list is skipped. Connections to servers that are gone live on.
     pub fn set_learned(&self, servers: Vec<(String, SocketAddr, u32)>) {
-        self.set_learned_marking_down(servers, |_| false);
+        let regular = |(name, address, weight)| LearnedServer {
+            name,
+            address,
+            weight,
+            last_choice: None,
+        };
+        self.follow_mesh(servers.into_iter().map(regular), |_| false);
     }
 
-    /// As [`Self::set_learned`], but the removed servers for which `is_down` holds are marked as down, which ends
-    /// their connections.
-    pub fn set_learned_marking_down(
+    /// As [`Self::set_learned`], with last choices among the servers; the connections of those servers that are removed
+    /// and for which `is_down` holds are ended.
+    pub fn follow_mesh(
         &self,
-        servers: Vec<(String, SocketAddr, u32)>,
+        servers: impl Iterator<Item = LearnedServer>,
         is_down: impl Fn(SocketAddr) -> bool,
     ) {
         let mut guard = self.state();
         let state = &mut *guard;
         let old = state.endpoints.split_off(state.configured_count());
-        let before: Vec<(u64, u32)> = old.iter().map(|e| (e.server.id(), e.weight)).collect();
+        let summary = |e: &Endpoint| (e.server.id(), e.weight, e.last_choice);
+        let before: Vec<_> = old.iter().map(summary).collect();
         let identity = |e: Endpoint| ((e.server.name().to_owned(), e.server.address()), e);
         let mut old: HashMap<_, _> = old.into_iter().map(identity).collect();
         let mut names: HashSet<_> = state
@@ -127,7 +147,13 @@ impl ServerGroup {
             .iter()
             .map(|e| e.server.name().to_owned())
             .collect();
-        for (name, address, weight) in servers {
+        for learned in servers {
+            let LearnedServer {
+                name,
+                address,
+                weight,
+                last_choice,
+            } = learned;
             if !names.insert(name.clone()) {
                 continue;
             }
@@ -136,16 +162,19 @@ impl ServerGroup {
                 Some(known) => Endpoint { weight, ..known },
                 None => state.new_endpoint(key.0, address, None, weight, Origin::Learned),
             };
-            state.endpoints.push(endpoint);
+            state.endpoints.push(Endpoint {
+                last_choice,
+                ..endpoint
+            });
         }
         for gone in old.into_values().filter(|gone| is_down(gone.server.address())) {
             gone.server.mark_down(&self.name);
         }
         let now = state.endpoints[state.configured_count()..].iter();
-        if now.map(|e| (e.server.id(), e.weight)).eq(before) {
+        if now.map(summary).eq(before) {
             return;
         }
-        wrr::restart(&mut state.endpoints);
+        state.candidates_changed(&self.name);
         drop(guard);
         self.membership.send_replace(());
     }
@@ -191,6 +220,8 @@ impl State {
             },
             ejected: false,
             learned: origin == Origin::Learned,
+            last_choice: None,
+            superseded: false,
             current_weight: 0,
         }
     }

@@ -69,7 +69,8 @@ impl Protocol {
         self.anti_entropy.forget(endpoint);
         self.broadcasts.withdraw(endpoint);
         let had_list = match why {
-            Some(Departure::Replaced | Departure::Down(_)) => self.directory.mark_down(node),
+            Some(Departure::Down(_)) => self.directory.mark_down(node),
+            Some(Departure::Replaced) => self.directory.mark_replaced(node),
             Some(Departure::Left) | None => self.directory.drop_node(node),
         };
         if had_list {

@@ -20,6 +20,8 @@ impl Protocol {
             Request::Local(NodeServices { node, khala_nodes }) => {
                 if self.accepts(now, from, &node) {
                     self.changed |= self.directory.set(&node, khala_nodes);
+                } else if node.address() == from {
+                    self.changed |= self.directory.set_lost(&node, khala_nodes);
                 }
                 Answer::Local(self.directory.local())
             }
@@ -32,6 +34,8 @@ impl Protocol {
             Request::Remove(NodeChange { node, khala_node }) => {
                 if self.accepts(now, from, &node) {
                     self.changed |= self.directory.remove(&node, &khala_node);
+                } else if node.address() == from {
+                    self.changed |= self.directory.withdraw_lost(&node, &khala_node);
                 }
                 Answer::Done
             }

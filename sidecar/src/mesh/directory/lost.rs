@@ -1,0 +1,138 @@
+//! The lists of nodes that were lost: their instances are the last choice until the node is up again, has withdrawn
+//! them, has left, or is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use crate::balance::service::{Instance, LastChoice, ServiceId};
+use crate::mesh::wire::{Node, ServiceList, ServiceNode};
+
+/// What has become of the instances of a lost node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    LastChoice(LastChoice),
+    /// Another node is in its place: they are gone, but were not withdrawn.
+    Replaced,
+}
+
+#[derive(Debug)]
+struct Lost {
+    node: Node,
+    services: ServiceList,
+    fate: Fate,
+}
+
+impl Lost {
+    fn last_choice(&self) -> Option<LastChoice> {
+        match self.fate {
+            Fate::LastChoice(why) => Some(why),
+            Fate::Replaced => None,
+        }
+    }
+}
+
+/// The last lists of lost nodes, at most one for each endpoint.
+#[derive(Debug, Default)]
+pub(super) struct LostLists {
+    by_endpoint: BTreeMap<SocketAddr, Lost>,
+    /// Service nodes in all of them.
+    total: usize,
+}
+
+impl LostLists {
+    /// Keeps the list of a lost node, if there is room.
+    pub(super) fn keep(&mut self, node: &Node, services: ServiceList, why: LastChoice, max_total: usize) {
+        self.forget(node.endpoint());
+        if services.is_empty() || self.total + services.len() > max_total {
+            return;
+        }
+        self.total += services.len();
+        let lost = Lost {
+            node: node.clone(),
+            services,
+            fate: Fate::LastChoice(why),
+        };
+        self.by_endpoint.insert(node.endpoint(), lost);
+    }
+
+    /// Notes that another node is at the endpoint of a lost one.
+    pub(super) fn replace(&mut self, endpoint: SocketAddr) {
+        if let Some(lost) = self.by_endpoint.get_mut(&endpoint) {
+            lost.fate = Fate::Replaced;
+        }
+    }
+
+    /// A node is up: its list counts again. Another one at its endpoint is replaced by it.
+    pub(super) fn came_up(&mut self, node: &Node) {
+        match self.by_endpoint.get(&node.endpoint()) {
+            Some(lost) if lost.node == *node => self.forget(node.endpoint()),
+            _ => self.replace(node.endpoint()),
+        }
+    }
+
+    /// Replaces the list of a lost node by what it says itself. False if nothing changed.
+    pub(super) fn set(&mut self, node: &Node, services: ServiceList, max_total: usize) -> bool {
+        match self.get(node) {
+            Some((held, why)) if *held != services => {
+                self.keep(node, services, why, max_total);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The list of a lost node, and why its instances are the last choice.
+    pub(super) fn get(&self, node: &Node) -> Option<(&ServiceList, LastChoice)> {
+        let lost = self.by_endpoint.get(&node.endpoint())?;
+        let why = lost.last_choice().filter(|_| lost.node == *node)?;
+        Some((&lost.services, why))
+    }
+
+    pub(super) fn forget(&mut self, endpoint: SocketAddr) {
+        if let Some(lost) = self.by_endpoint.remove(&endpoint) {
+            self.total -= lost.services.len();
+        }
+    }
+
+    /// Every service node that is the last choice, with its node.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Node, &ServiceNode, LastChoice)> {
+        let lost = self.by_endpoint.values();
+        let lists = lost.filter_map(|lost| Some((lost, lost.last_choice()?)));
+        lists.flat_map(|(lost, why)| {
+            lost.services
+                .iter()
+                .map(move |service| (&lost.node, service, why))
+        })
+    }
+
+    /// The instances that are the last choice, by service and address, except those at these addresses.
+    pub(super) fn instances(
+        &self,
+        except: &BTreeSet<SocketAddr>,
+    ) -> BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> {
+        let mut instances: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> = BTreeMap::new();
+        for (_, service, why) in self.iter() {
+            if let Some((id, instance)) = service.instance()
+                && !except.contains(&instance.address)
+            {
+                instances.entry(id).or_default().push((instance, why));
+            }
+        }
+        for siblings in instances.values_mut() {
+            siblings.sort();
+            siblings.dedup_by_key(|(instance, _)| instance.address);
+        }
+        instances
+    }
+
+    /// The addresses of the instances of nodes that were replaced, except these.
+    pub(super) fn replaced(&self, except: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
+        let replaced = self
+            .by_endpoint
+            .values()
+            .filter(|lost| lost.fate == Fate::Replaced);
+        let services = replaced.flat_map(|lost| lost.services.iter());
+        let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
+        addresses.filter(|address| !except.contains(address)).collect()
+    }
+}
