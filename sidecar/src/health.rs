@@ -1,5 +1,5 @@
-//! Active health checks of a group's servers: a TCP connection must be accepted before the timeout. The outcomes go to the
-//! balancer. A check that cannot be made for a fault of ours has no outcome: it says nothing about the server.
+//! Active health checks of a group's servers: a TCP connection must be accepted before the timeout, which is the group's or
+//! longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A check that cannot be made for a fault of ours has no outcome: it says nothing about the server.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,13 +15,23 @@ use crate::balance::{CheckOutcome, Server, ServerGroup};
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
 use crate::limits::BUDGET;
+use crate::local_health::LocalHealth;
 use crate::resolve::ResolveError;
+use crate::rtt::{RttEstimate, RttTuning};
 
 /// Maximum number of concurrent checks of one group.
 const MAX_CONCURRENT: usize = 64;
 
 /// Minimum time between two checks of a server, even if connections to it fail.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How the timeout of a server's checks grows, as those of discovery do: with the time that its answers take, and with
+/// the delay of our own timers.
+const TUNING: RttTuning = RttTuning {
+    weight: 8,
+    factor: 3,
+    max_timeout: Duration::from_secs(4),
+};
 
 /// Spawns [`run`].
 pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()> {
@@ -62,15 +72,25 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
 
 async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
     let mut config = group.watch_check_config();
+    let (mut rtt, mut local_health) = (RttEstimate::new(TUNING), LocalHealth::new(TUNING));
     loop {
-        let limit = config.borrow_and_update().timeout;
+        let limit = rtt.timeout(config.borrow_and_update().timeout) + local_health.slack();
         let Ok(permit) = permits.acquire().await else {
             return;
         };
         let share = BUDGET.check().await;
         let started = Instant::now();
         let check = match moved(&group, &server).await {
-            Ok(None) => check(server.address(), limit).await,
+            Ok(None) => {
+                let asked = Instant::now();
+                let check = check(server.address(), limit).await;
+                match &check {
+                    Check::Made(CheckOutcome::Passed, _) => rtt.answered(asked.elapsed()),
+                    Check::Made(CheckOutcome::Failed, _) => rtt.timed_out(asked.elapsed()),
+                    Check::Made(CheckOutcome::Refused, _) | Check::NotMade(_) => {}
+                }
+                check
+            }
             // A check of the new address begins at once.
             Ok(Some(address)) => return group.readdress(&server, address),
             Err(error) => Check::Made(CheckOutcome::Failed, Some(error.to_string())),
@@ -93,7 +113,10 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
             // A period of 0 must not make checks follow each other without a pause.
             let next = started + config.borrow_and_update().period.max(Duration::from_millis(1));
             tokio::select! {
-                () = sleep_until(next) => break,
+                () = sleep_until(next) => {
+                    local_health.fired(next.elapsed());
+                    break;
+                }
                 () = server.recheck_wanted() => {
                     sleep_until(next.min(started + MIN_INTERVAL)).await;
                     break;

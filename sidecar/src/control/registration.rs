@@ -19,13 +19,20 @@ use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
 use crate::interface::{Addresses, Choice, Follow, IpType, Unusable};
 use crate::limits::BUDGET;
+use crate::rtt::{RttEstimate, RttTuning};
 
 /// The range that ports are allocated from, as in the original.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 /// Random ports tried before giving up: far more than a busy machine needs.
 const ALLOCATION_TRIES: usize = 256;
-/// Timeout for a check, which is an attempt to connect.
+/// Least timeout for a check, which is an attempt to connect.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+/// How it grows: a busy program's full backlog delays a connection by a second or more.
+const TUNING: RttTuning = RttTuning {
+    weight: 8,
+    factor: 3,
+    max_timeout: Duration::from_secs(4),
+};
 /// First interval between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
 /// Maximum interval between checks, and the interval while the instance is announced.
@@ -124,14 +131,17 @@ impl Watch {
         let mut pause = MIN_PAUSE;
         let mut silent = 0;
         let mut failing = Spell::new(WARN_AFTER);
+        let mut rtt = RttEstimate::new(TUNING);
         // The address may have changed since the instance was placed.
         if let Some(found) = self.interface.reported().cloned() {
             self.move_to(found).await;
         }
         loop {
             let offer = self.offer.borrow().clone();
-            match check(offer.instance.address).await {
+            let started = Instant::now();
+            match check(offer.instance.address, rtt.timeout(CHECK_TIMEOUT)).await {
                 Check::Accepts => {
+                    rtt.answered(started.elapsed());
                     self.offers.announce(&offer, &self.ended);
                     (pause, silent) = (MAX_PAUSE, 0);
                     failing.note(false, Instant::now());
@@ -147,6 +157,7 @@ impl Watch {
                 }
                 Check::Silent => {
                     failing.note(true, Instant::now());
+                    rtt.timed_out(started.elapsed());
                     silent += 1;
                     if silent >= SILENT_CHECKS {
                         self.offers.withdraw(&offer);
@@ -223,9 +234,9 @@ enum Check {
     NotMade(Shortage),
 }
 
-async fn check(address: SocketAddr) -> Check {
+async fn check(address: SocketAddr, limit: Duration) -> Check {
     let _share = BUDGET.check().await;
-    match tokio::time::timeout(CHECK_TIMEOUT, dial(address, None)).await {
+    match tokio::time::timeout(limit, dial(address, None)).await {
         Ok(Ok(_)) => Check::Accepts,
         Ok(Err(error)) => match error.fault {
             Fault::Own(shortage) => Check::NotMade(shortage),

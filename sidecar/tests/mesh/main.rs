@@ -10,6 +10,7 @@ mod forgery;
 mod idle;
 mod join;
 mod last_choice;
+mod late;
 mod lists;
 mod membership;
 mod own_faults;

@@ -31,7 +31,9 @@ impl Protocol {
         if due.task == Task::Sync && matches!(request, Request::Local(_)) {
             self.anti_entropy.repaired(now, endpoint);
         }
-        if let Some((id, timeout)) = self.exchanges.begin(now, peer, due, &request, acks) {
+        let slack = self.local_health.slack();
+        let begun = self.exchanges.begin(now, peer, due, &request, acks, slack);
+        if let Some((id, timeout)) = begun {
             if due.task == Task::Nodes {
                 let known = self.membership.peers().len();
                 let joining = self.exchanges.concurrency().is_joining();

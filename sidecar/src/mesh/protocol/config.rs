@@ -14,8 +14,12 @@
 //! | the same, noticed by the node with the higher endpoint of the pair | one `probe_retry` more (1.38 s) |
 //! | gossips; its process is gone, its kernel refuses; at most `small_mesh` peers, to which connections are kept | (`checks_until_down` - 1) * `check_after_refusal` (60 ms) |
 //! | the same in a larger mesh | interval + `probe_timeout` + (`probes_until_check` - 2) * `probe_retry` + (`checks_until_down` - 1) * `check_after_refusal` |
-//! | does not gossip, and is frozen | `check_interval` * (1 + `jitter`) + `checks_until_down` * `check_timeout` (0.44 + 1.5 = 1.94 s) |
+//! | does not gossip, and is frozen | `check_interval` * (1 + `jitter`) + (2^`checks_until_down` - 1) * `check_timeout` (0.44 + 3.5 = 3.94 s) |
 //! | does not gossip, and its kernel refuses | `check_interval` * (1 + `jitter`) + (`checks_until_down` - 1) * `check_after_refusal` (0.5 s) |
+//!
+//! All of these times grow with what is measured: a peer's first probe and its checks wait for three times as long as its
+//! answers usually take, a check after one that timed out twice as long as that one, and all of them longer by three times
+//! the delay of this node's own timers ([`crate::local_health`]).
 //!
 //! In a large mesh the interval is seconds, and broadcasts shorten it: the first node that notices reports a suspicion
 //! with probe `probes_until_broadcast`, later that the peer is down. A node that hears of it, and has not heard the peer
@@ -113,7 +117,8 @@ pub struct Config {
     /// whose checks fail is left to probes by it as well. Lower adds one exchange with each peer per interval.
     pub check_interval_probed: Duration,
     /// Timeout for a check of a peer that is up, for a list, or for announcing a change; for the last two, with a peer
-    /// that gossips, extended by the RTT estimate. Lower detects sooner and counts more slow answers as failures.
+    /// that gossips, extended by the RTT estimate, and with one that does not, by that of its own checks. Lower detects
+    /// sooner and counts more slow answers as failures.
     pub check_timeout: Duration,
     /// Pause before a refused check is repeated. Lower detects a process that ended sooner; higher forgives a process
     /// that restarts quickly.

@@ -9,10 +9,10 @@ use super::concurrency::{Concurrency, Lane};
 use super::config::Config;
 use super::event::Failure;
 use super::peer::Peer;
-use super::plan::{InFlight, Plan, Task};
-use super::rtt::RttEstimate;
+use super::plan::{InFlight, Plan, Sample, Task};
 use super::timers::Timers;
 use crate::mesh::wire::Request;
+use crate::rtt::RttEstimate;
 
 /// What a failed exchange says about the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Exchanges {
             plans: BTreeMap::new(),
             timers: Timers::new(),
             concurrency: Concurrency::new(config.clone()),
-            rtt: RttEstimate::new(config.clone()),
+            rtt: RttEstimate::new(config.rtt()),
             peers: BTreeMap::new(),
             next_id: 0,
             config,
@@ -86,7 +86,7 @@ impl Exchanges {
 
     /// Plans the first check of a new peer.
     pub(super) fn add(&mut self, now: Duration, peer: SocketAddr) {
-        self.plans.insert(peer, Plan::new(now));
+        self.plans.insert(peer, Plan::new(now, self.config.rtt()));
     }
 
     /// Forgets a peer. An exchange under way keeps its slot until it ends, and its answer is ignored.
@@ -173,7 +173,7 @@ impl Exchanges {
         None
     }
 
-    /// Begins an exchange; returns its id and its timeout.
+    /// Begins an exchange; returns its id and its timeout. A check that could take the peer down has `slack` more time.
     pub(super) fn begin(
         &mut self,
         now: Duration,
@@ -181,6 +181,7 @@ impl Exchanges {
         Due { task, lane }: Due,
         request: &Request,
         acks: Option<u64>,
+        slack: Duration,
     ) -> Option<(u64, Duration)> {
         let endpoint = peer.node.endpoint();
         let plan = self.plans.get_mut(&endpoint)?;
@@ -193,12 +194,18 @@ impl Exchanges {
             (Task::Check | Task::Pull | Task::Push, _) => self.config.check_timeout,
             (Task::Nodes | Task::Sync, _) => self.config.exchange_timeout,
         };
-        // A check detects crashes: its timeout is not extended.
-        let is_sample = lane != Lane::Check;
-        let timeout = if is_sample && !peer.no_datagram() {
-            self.rtt.timeout(timeout)
-        } else {
-            timeout
+        let sample = match (lane, task) {
+            (Lane::Join(_) | Lane::Sync, _) => Sample::All,
+            // Probes decide.
+            (Lane::Check, _) if peer.gossips() => Sample::Nothing,
+            (Lane::Check, Task::Check | Task::Pull | Task::Push) => Sample::Checks,
+            // Long lists take their time, and no peer is lost for them.
+            (Lane::Check, Task::Nodes | Task::Sync) => Sample::Nothing,
+        };
+        let timeout = match sample {
+            Sample::All if !peer.no_datagram() => self.rtt.timeout(timeout),
+            Sample::Checks => plan.check_rtt.timeout(timeout) + slack,
+            Sample::All | Sample::Nothing => timeout,
         };
         self.next_id += 1;
         let id = self.next_id;
@@ -206,7 +213,7 @@ impl Exchanges {
             id,
             task,
             began: now,
-            is_sample,
+            sample,
             acks,
             news: plan.news,
         });
@@ -233,18 +240,24 @@ impl Exchanges {
         no_datagram: bool,
     ) -> Option<InFlight> {
         let peer = self.peers.remove(&id)?;
-        let plan = self.plans.get_mut(&peer);
-        let ended = plan.and_then(|plan| plan.in_flight.take_if(|in_flight| in_flight.id == id));
+        let Some(plan) = self.plans.get_mut(&peer) else {
+            self.concurrency.release(peer);
+            return None;
+        };
+        let ended = plan.in_flight.take_if(|in_flight| in_flight.id == id);
         let gone = in_time == Some(false) && no_datagram;
-        match (&ended, in_time) {
-            (Some(exchange), Some(in_time)) if exchange.is_sample && !gone => {
+        let took = ended
+            .as_ref()
+            .map_or(Duration::ZERO, |exchange| now.saturating_sub(exchange.began));
+        let sample = ended.as_ref().map(|exchange| exchange.sample);
+        match (sample, in_time) {
+            (Some(Sample::All), Some(in_time)) if !gone => {
                 self.concurrency.release_and_adapt(peer, in_time);
-                let took = now.saturating_sub(exchange.began);
-                if in_time {
-                    self.rtt.answered(took);
-                } else {
-                    self.rtt.timed_out(took);
-                }
+                self.rtt.ended(took, in_time);
+            }
+            (Some(Sample::Checks), Some(in_time)) => {
+                self.concurrency.release(peer);
+                plan.check_rtt.ended(took, in_time);
             }
             _ => self.concurrency.release(peer),
         }

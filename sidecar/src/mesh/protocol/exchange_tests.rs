@@ -35,7 +35,9 @@ fn exchanges(peer: &Peer) -> Exchanges {
 fn begin(exchanges: &mut Exchanges, peer: &Peer) -> (Due, u64, Duration) {
     let due = exchanges.take_due(SECOND, peer, REVISION).expect("one is due");
     let request = Request::Hash("".into());
-    let (id, timeout) = exchanges.begin(SECOND, peer, due, &request, None).unwrap();
+    let (id, timeout) = exchanges
+        .begin(SECOND, peer, due, &request, None, Duration::ZERO)
+        .unwrap();
     (due, id, timeout)
 }
 
@@ -112,7 +114,7 @@ fn failed(peer: &Peer, task: Task, failure: Failure) -> (Blame, bool) {
         id: 1,
         task,
         began: SECOND,
-        is_sample: true,
+        sample: Sample::All,
         acks: None,
         news: 0,
     };
@@ -158,4 +160,31 @@ fn a_check_is_repeated_sooner_after_a_timeout_than_after_a_refusal() {
         let plan = exchanges.plan(peer.node.endpoint()).unwrap();
         assert_eq!(plan.check_at, SECOND + ms(pause));
     }
+}
+
+#[test]
+fn a_check_after_one_that_timed_out_waits_twice_as_long_if_the_peer_does_not_gossip() {
+    for (peer, expected) in [
+        (peer(&[PeerEvent::Verified]), [500, 1_000, 2_000]),
+        (gossiping(), [500; 3]),
+    ] {
+        let mut exchanges = exchanges(&peer);
+        for expected in expected {
+            exchanges.check_at(peer.node.endpoint(), SECOND);
+            let (due, id, timeout) = begin(&mut exchanges, &peer);
+            assert_eq!(due.lane, Lane::Check);
+            assert!(timeout.abs_diff(ms(expected)) < ms(1), "{timeout:?}");
+            exchanges.end(SECOND + timeout, id, Some(false), false);
+        }
+    }
+}
+
+#[test]
+fn a_check_has_more_time_if_our_own_timers_are_late() {
+    let peer = peer(&[PeerEvent::Verified]);
+    let mut exchanges = exchanges(&peer);
+    let due = exchanges.take_due(SECOND, &peer, REVISION).unwrap();
+    let request = Request::Hash("".into());
+    let begun = exchanges.begin(SECOND, &peer, due, &request, None, ms(300));
+    assert_eq!(begun.map(|(_, timeout)| timeout), Some(ms(800)));
 }

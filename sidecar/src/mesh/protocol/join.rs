@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 use super::config::Config;
 use super::event::Failure;
 use super::peer::Peer;
-use super::rtt::RttEstimate;
 use super::timers::jittered;
 use crate::mesh::wire::NodeState;
+use crate::rtt::RttEstimate;
 
 /// Picks the initiator of a pair, so that each node initiates half of its exchanges.
 fn initiates(own: SocketAddr, other: SocketAddr) -> bool {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn only_the_node_that_does_not_initiate_waits_to_be_asked_in_a_large_mesh() {
-        let rtt = RttEstimate::new(Arc::default());
+        let rtt = RttEstimate::new(Config::default().rtt());
         let waits = |host: u8, large| join().wait_to_be_asked(node(host).endpoint(), large, &rtt);
         assert_eq!(waits(3, true), None);
         assert_eq!(waits(2, true), Some(Duration::from_millis(400)));

@@ -15,7 +15,7 @@
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
 //! | [`concurrency`] | how many exchanges run at once |
 //! | `readdress` | what follows a change of the node's own address |
-//! | [`rtt`] | timeouts, from the time that answers take |
+//! | [`crate::rtt`], [`crate::local_health`] | how timeouts grow: with the time that answers take, and with our own delay |
 //!
 //! Events are routed in `datagrams` (what arrives by UDP), `requests` (other nodes' requests), `answers` (the ends of
 //! our own exchanges) and `peers` (what follows a transition). All tunables are in [`config`].
@@ -37,7 +37,6 @@ mod plan;
 mod probe;
 mod readdress;
 mod requests;
-mod rtt;
 mod search;
 mod suspicion;
 mod sweep;
@@ -65,6 +64,7 @@ pub use self::targets::Search;
 use super::directory::Directory;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
+use crate::local_health::LocalHealth;
 
 /// Timers. Of those that are due at the same time, the first of these comes first.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +90,7 @@ pub struct Protocol {
     broadcasts: Broadcasts,
     anti_entropy: AntiEntropy,
     exchanges: Exchanges,
+    local_health: LocalHealth,
     rng: StdRng,
     actions: Vec<Action>,
     changed: bool,
@@ -113,6 +114,7 @@ impl Protocol {
             broadcasts: Broadcasts::new(config.clone()),
             anti_entropy: AntiEntropy::new(config.clone()),
             exchanges: Exchanges::new(config.clone()),
+            local_health: LocalHealth::new(config.rtt()),
             config,
             rng,
             actions: Vec::new(),
@@ -227,6 +229,11 @@ impl Protocol {
     }
 
     fn wake(&mut self, now: Duration) {
+        let (due, _) = self.next_timer();
+        // A search is due from the very first, whenever that is.
+        if due > Duration::ZERO {
+            self.local_health.fired(now.saturating_sub(due));
+        }
         loop {
             let (at, timer) = self.next_timer();
             if at > now {

@@ -159,7 +159,7 @@ impl Protocol {
             self.probe_down_later(now, endpoint);
             return self.send_gossip(&node, DatagramKind::Search);
         }
-        let Escalation { check, broadcast } = self.probes.sent(now, peer);
+        let Escalation { check, broadcast } = self.probes.sent(now, peer, self.local_health.slack());
         if check {
             self.exchanges.check_at(endpoint, now);
         }

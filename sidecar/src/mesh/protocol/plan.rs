@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::rtt::{RttEstimate, RttTuning};
+
 /// The purpose of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
@@ -18,14 +20,25 @@ pub(super) enum Task {
     Sync,
 }
 
+/// What the duration of an exchange is a sample for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sample {
+    /// Nothing.
+    Nothing,
+    /// The RTT estimate of all peers and the concurrency limit.
+    All,
+    /// The RTT estimate of this peer's checks.
+    Checks,
+}
+
 /// An exchange under way.
 #[derive(Debug, Clone)]
 pub(super) struct InFlight {
     pub(super) id: u64,
     pub(super) task: Task,
     pub(super) began: Duration,
-    /// Whether its duration is a sample for the RTT estimate and the concurrency limit.
-    pub(super) is_sample: bool,
+    /// What its duration is a sample for.
+    pub(super) sample: Sample,
     /// The revision of our list that the exchange carries, which the peer has once it answers.
     pub(super) acks: Option<u64>,
     /// [`Plan::news`] at the start: if that has changed, the answer may be older than what came since.
@@ -50,13 +63,16 @@ pub(super) struct Plan {
     pub(super) last_pull: Option<Duration>,
     /// The hash in its last datagram.
     pub(super) heard_hash: Option<Arc<str>>,
+    /// How long it takes to answer checks, if it does not gossip. Its own estimate, because a peer that is busy for itself
+    /// says nothing about the others.
+    pub(super) check_rtt: RttEstimate,
     /// The answer that comes next carries the header that announces gossip.
     pub(super) header_seen: bool,
 }
 
 impl Plan {
     /// A check at once, and no other exchange.
-    pub(super) fn new(now: Duration) -> Self {
+    pub(super) fn new(now: Duration, rtt: RttTuning) -> Self {
         Self {
             in_flight: None,
             check_at: now,
@@ -68,6 +84,7 @@ impl Plan {
             news: 0,
             last_pull: None,
             heard_hash: None,
+            check_rtt: RttEstimate::new(rtt),
             header_seen: false,
         }
     }
@@ -153,13 +170,18 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::Config;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn plan() -> Plan {
+        Plan::new(SECOND, Config::default().rtt())
+    }
+
     #[test]
     fn the_first_due_is_next_and_a_change_comes_before_others_due_at_once() {
-        let mut plan = Plan::new(SECOND);
+        let mut plan = plan();
         assert_eq!(plan.next(true, false), (SECOND, Task::Check));
         plan.want_pull(SECOND, SECOND);
         assert_eq!(plan.next(true, false), (SECOND, Task::Pull));
@@ -170,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_not_healthy_is_only_checked_and_asked_for_nodes() {
-        let mut plan = Plan::new(SECOND);
+        let mut plan = plan();
         plan.want_pull(Duration::ZERO, SECOND);
         plan.sync_at = Some(Duration::ZERO);
         assert_eq!(plan.next(false, true), (SECOND, Task::Check));
@@ -178,7 +200,7 @@ mod tests {
 
     #[test]
     fn lists_are_asked_for_at_most_once_per_pause() {
-        let mut plan = Plan::new(SECOND);
+        let mut plan = plan();
         plan.last_pull = Some(SECOND);
         plan.want_pull(SECOND, SECOND);
         assert_eq!(plan.pull_at, Some(2 * SECOND));

@@ -9,7 +9,7 @@
 //!
 //! | probes sent since it was last heard, this one included | what follows |
 //! |---|---|
-//! | 1 | another after `probe_timeout` |
+//! | 1 | another after `probe_timeout`; later if the peer's answers or our own timers are usually late |
 //! | 2 and more | another after `probe_retry` |
 //! | `probes_until_check` (4) | a check by an exchange, too: its kernel may refuse, or only datagrams are lost |
 //! | `probes_until_broadcast` (5; 3 if others suspect it) | a suspicion is broadcast |
@@ -25,6 +25,7 @@ use rand::rngs::StdRng;
 use super::config::Config;
 use super::peer::{Peer, PeerState};
 use super::timers::{Timers, jittered, within};
+use crate::rtt::RttEstimate;
 
 /// A probe that is scheduled by the interval.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,14 @@ struct Turn {
     since: Duration,
     /// The interval when it was scheduled.
     interval: Duration,
+}
+
+/// How long a peer takes to answer probes.
+#[derive(Debug)]
+struct Answers {
+    rtt: RttEstimate,
+    /// When the first of the probes that wait for an answer was sent.
+    asked: Duration,
 }
 
 /// What to do in addition to sending a probe.
@@ -50,6 +59,8 @@ pub(super) struct Probes {
     own: SocketAddr,
     /// Peers whose next probe is scheduled by the interval, and not for another reason.
     turns: BTreeMap<SocketAddr, Turn>,
+    /// How long each peer takes to answer probes.
+    answers: BTreeMap<SocketAddr, Answers>,
     timers: Timers<SocketAddr>,
     /// When the peers that are down were last probed because one of them was back.
     recovered: Duration,
@@ -61,6 +72,7 @@ impl Probes {
             config,
             own,
             turns: BTreeMap::new(),
+            answers: BTreeMap::new(),
             timers: Timers::new(),
             recovered: Duration::ZERO,
         }
@@ -109,6 +121,9 @@ impl Probes {
         up: usize,
         rng: &mut StdRng,
     ) {
+        if let Some(answers) = self.answers.get_mut(&peer).filter(|_| pending) {
+            answers.rtt.answered(now.saturating_sub(answers.asked));
+        }
         let first = self.is_first(peer);
         if first && !pending {
             return;
@@ -155,16 +170,28 @@ impl Probes {
         true
     }
 
-    /// Schedules what follows if the probe that is being sent is not answered.
-    pub(super) fn sent(&mut self, now: Duration, peer: &Peer) -> Escalation {
+    /// Schedules what follows if the probe that is being sent is not answered. The first of several has more time if the
+    /// peer's answers are usually late, and `slack` on top of that.
+    pub(super) fn sent(&mut self, now: Duration, peer: &Peer, slack: Duration) -> Escalation {
         let reported = matches!(peer.state(), PeerState::Suspect { reported: true, .. });
-        let unanswered = peer.unanswered();
+        let (endpoint, unanswered) = (peer.node.endpoint(), peer.unanswered());
         let (pause, until_suspicion) = match (reported, unanswered) {
             (true, _) => (self.config.probe_retry, self.config.probes_until_relay),
             (false, 1) => (self.config.probe_timeout, self.config.probes_until_broadcast),
             (false, _) => (self.config.probe_retry, self.config.probes_until_broadcast),
         };
-        self.timers.set(peer.node.endpoint(), now + pause);
+        let more = if unanswered == 1 {
+            let answers = self.answers.entry(endpoint).or_insert_with(|| Answers {
+                rtt: RttEstimate::new(self.config.rtt()),
+                asked: now,
+            });
+            answers.asked = now;
+            let usual = self.config.probe_timeout;
+            answers.rtt.timeout(usual) - usual + slack
+        } else {
+            Duration::ZERO
+        };
+        self.timers.set(endpoint, now + pause + more);
         Escalation {
             check: unanswered == self.config.probes_until_check,
             broadcast: unanswered == until_suspicion,
@@ -208,6 +235,7 @@ impl Probes {
     /// Stops probing a peer.
     pub(super) fn stop(&mut self, peer: SocketAddr) {
         self.turns.remove(&peer);
+        self.answers.remove(&peer);
         self.timers.cancel(peer);
     }
 }

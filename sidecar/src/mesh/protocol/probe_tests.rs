@@ -90,7 +90,7 @@ fn a_missed_probe_is_repeated_soon_then_checked_then_broadcast() {
     ];
     for (pause, escalation) in expected {
         apply(&mut peer, PeerEvent::ProbeDue);
-        assert_eq!(probes.sent(SECOND, &peer), escalation);
+        assert_eq!(probes.sent(SECOND, &peer, Duration::ZERO), escalation);
         assert_eq!(probes.next(), Some(SECOND + pause));
     }
 }
@@ -102,7 +102,7 @@ fn a_peer_that_others_suspect_is_probed_faster_and_broadcast_earlier() {
     apply(&mut peer, PeerEvent::Suspected);
     for broadcast in [false, false, true] {
         apply(&mut peer, PeerEvent::ProbeDue);
-        assert_eq!(probes.sent(SECOND, &peer).broadcast, broadcast);
+        assert_eq!(probes.sent(SECOND, &peer, Duration::ZERO).broadcast, broadcast);
         assert_eq!(probes.next(), Some(SECOND + ms(100)));
     }
 }
@@ -144,4 +144,35 @@ fn probes_of_a_peer_end() {
     probes.came_up(SECOND, node(11).endpoint(), 4, &mut rng);
     probes.stop(node(11).endpoint());
     assert_eq!(probes.next(), None);
+}
+
+#[test]
+fn the_first_probe_of_a_peer_whose_answers_are_late_waits_longer() {
+    let (mut probes, mut rng) = probes();
+    let (mut peer, endpoint) = (peer(11), node(11).endpoint());
+    for second in 1..=40 {
+        let now = second * SECOND;
+        apply(&mut peer, PeerEvent::ProbeDue);
+        probes.sent(now, &peer, Duration::ZERO);
+        apply(&mut peer, PeerEvent::Heard);
+        probes.heard(now + ms(300), endpoint, true, 4, &mut rng);
+    }
+    apply(&mut peer, PeerEvent::ProbeDue);
+    probes.sent(50 * SECOND, &peer, Duration::ZERO);
+    let wait = probes.next().unwrap() - 50 * SECOND;
+    assert!(wait > ms(850) && wait <= ms(900), "{wait:?}");
+    apply(&mut peer, PeerEvent::ProbeDue);
+    probes.sent(51 * SECOND, &peer, Duration::ZERO);
+    assert_eq!(probes.next(), Some(51 * SECOND + ms(100)));
+}
+
+#[test]
+fn the_first_probe_waits_longer_if_our_own_timers_are_late() {
+    let (mut probes, _) = probes();
+    let mut peer = peer(11);
+    for (second, wait) in [(1, ms(570)), (2, ms(100))] {
+        apply(&mut peer, PeerEvent::ProbeDue);
+        probes.sent(second * SECOND, &peer, ms(200));
+        assert_eq!(probes.next(), Some(second * SECOND + wait));
+    }
 }

@@ -3,8 +3,18 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::rtt::RttTuning;
 
 impl Config {
+    /// The numbers of all RTT estimates.
+    pub(crate) fn rtt(&self) -> RttTuning {
+        RttTuning {
+            weight: self.rtt_weight,
+            factor: self.rtt_factor,
+            max_timeout: self.rtt_max_timeout,
+        }
+    }
+
     /// Interval between two probes of one peer, for a node with this many peers that are up:
     /// `probe_share * peers - probe_lead`, at least `check_interval`.
     pub fn probe_interval(&self, peers: usize) -> Duration {
