@@ -97,6 +97,11 @@ impl Rules {
         }
     }
 
+    /// Whether there was a stop signal.
+    pub fn stopping(&self) -> bool {
+        !self.stops.is_empty()
+    }
+
     /// The first stop signal stops, a repeated one changes nothing, and SIGQUIT after another one forces.
     pub fn stop(&mut self, reason: StopReason) -> Reaction {
         let signal = reason.signal();

@@ -211,6 +211,11 @@ impl Supervisor {
         let program = self.program.as_ref()?;
         match state {
             State::Running => None,
+            // The stop signal may have come before the news that the program is stopped.
+            State::Stopped(Signal::STOP) if self.rules.stopping() => {
+                program.resume();
+                None
+            }
             State::Stopped(signal) => {
                 self.on_stopped(program, signal);
                 None

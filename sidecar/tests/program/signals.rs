@@ -215,6 +215,20 @@ fn without_a_program_other_signals_change_nothing() {
 }
 
 #[test]
+fn a_program_that_is_stopped_while_the_sidecar_stops_is_continued() {
+    let mut sidecar = beside(
+        "trap 'echo got TERM >&2' TERM; trap 'exit 7' USR1; echo set $$ >&2; while :; do sleep 0.02; done",
+    );
+    let line = sidecar.seen.lines().next_back().expect("its pid");
+    let program = line.rsplit(' ').next().expect("its pid").to_owned();
+    sidecar.signal("-TERM");
+    sidecar.logged("got TERM");
+    kill("-STOP", &program);
+    sidecar.signal("-USR1");
+    assert_eq!(sidecar.code(), Some(7));
+}
+
+#[test]
 fn a_stop_signal_also_continues_a_stopped_program() {
     let mut sidecar = beside("trap 'exit 7' TERM; echo set $$ >&2; while :; do sleep 0.02; done");
     let program = sidecar
