@@ -274,7 +274,7 @@ impl Driver {
 
     /// Whether an error of sending is a fault of this machine. If its interface is down, all destinations are
     /// unreachable: that is ours as well, and the peers stay as they are until it is up again. They would be found again
-    /// only one by one, and until then their instances would be gone.
+    /// only one by one, and until then their instances would be the last choice.
     fn is_own(&self, error: &io::Error) -> bool {
         let own = self.protocol.membership().own().address();
         Fault::of_source(error, Some(own)).is_own()
