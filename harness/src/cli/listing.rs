@@ -20,9 +20,20 @@ pub(super) fn nodes(nodes: &[NodeStatus], id: &str) -> String {
     table::plain(&["NAME", "STATE", "ADDRESS", "STATUS PAGE", id], rows)
 }
 
+/// One line for each command and its comment, with the comments below each other.
+fn aligned(commands: &[(String, String)]) -> Vec<String> {
+    let width = commands
+        .iter()
+        .map(|(command, _)| command.len())
+        .max()
+        .unwrap_or_default();
+    let line = |(command, comment): &(String, String)| format!("{command:<width$} {comment}");
+    commands.iter().map(line).collect()
+}
+
 /// A `curl` command for each published route. It has the address, because `localhost` may be ::1, or nothing.
 pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut commands: Vec<(String, String)> = Vec::new();
     for route in topology.routes() {
         let member = containers.iter().find(|container| {
             topology
@@ -31,20 +42,35 @@ pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<S
         });
         if let Some(address) = member.and_then(|container| container.endpoint(route.container_port)) {
             let quote = if route.target.contains('?') { "'" } else { "" };
-            let line = format!("curl {quote}http://{address}{}{quote}", route.target);
+            let command = format!("curl {quote}http://{address}{}{quote}", route.target);
             let alternates = topology
                 .members
                 .iter()
                 .filter(|member| matches!(&member.role, Role::Service { name, .. } if *name == route.service))
                 .count()
                 > 1;
-            let what = if alternates {
-                "instances in turn"
-            } else {
-                "one instance"
-            };
-            lines.push(format!("{line:<46} # service {}: {what}", route.service));
+            let what = if alternates { ", in turn" } else { "" };
+            commands.push((command, format!("# service {}{what}", route.service)));
         }
     }
-    lines
+    aligned(&commands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comments_of_the_longest_commands_stand_within_80_columns() {
+        let command = |text: &str, comment: &str| (text.to_owned(), comment.to_owned());
+        let lines = aligned(&[
+            command("curl http://127.0.0.1:8082/", "# service b"),
+            command(
+                "curl 'http://127.255.255.254:65535/service-a?via=lb'",
+                "# service a, in turn",
+            ),
+        ]);
+        assert!(lines.iter().all(|line| line.len() <= 80), "{lines:#?}");
+        assert_eq!(lines[0].find('#'), lines[1].find('#'));
+    }
 }
