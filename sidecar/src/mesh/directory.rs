@@ -10,8 +10,8 @@ use std::sync::Arc;
 use self::lost::LostLists;
 use super::wire::services_text;
 use super::wire::{
-    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, digest,
-    services_hash,
+    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, Recorded, ServiceList,
+    ServiceNode, digest, services_hash,
 };
 use crate::balance::service::{Instance, Instances, LastChoice, Offer, ServiceId};
 
@@ -243,6 +243,19 @@ impl Directory {
     pub fn hash(&self) -> Arc<str> {
         let texts = || self.lists.values().map(|entry| entry.text.as_str());
         self.hash.get_or_init(|| services_hash(texts()).into()).clone()
+    }
+
+    /// Whether an original that records these nodes has the same services of them. It learns of a node later than we do:
+    /// the nodes themselves may differ.
+    pub(super) fn agrees_with(&self, recorded: &Recorded) -> bool {
+        let mut lists = self.lists.iter();
+        lists.all(|(node, entry)| recorded.agrees(node, &entry.text))
+    }
+
+    /// The nodes that an original does not record.
+    pub(super) fn unrecorded(&self, recorded: &Recorded) -> Vec<Node> {
+        let nodes = self.lists.keys().filter(|node| !recorded.has(node));
+        nodes.cloned().collect()
     }
 
     /// The sum of the digests of all lists.

@@ -16,6 +16,7 @@ mod membership;
 mod own_faults;
 mod probe;
 mod readdress;
+mod recorded;
 mod scale;
 mod search;
 mod settings;

@@ -1,7 +1,7 @@
 //! The order and pace of searches: each sweep visits every target once, every second time the nearest target left, at a
 //! pace that spares the kernel's neighbour table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -195,6 +195,21 @@ fn near_rounds_come_often_while_alone_and_the_rest_is_swept_meanwhile() {
     assert_eq!((times(33), times(150), times(255)), (1, 1, 1));
     let first: Vec<Duration> = all.iter().take(33).map(|(at, _)| *at).collect();
     assert!(first.iter().all(|at| *at == Duration::ZERO), "{first:?}");
+}
+
+#[test]
+fn a_lone_node_far_from_the_first_addresses_searches_them_in_its_second_round() {
+    let own = SocketAddr::from(([172, 18, 0, 200], 31000));
+    let all = searched(own, &DiscoverySettings::default(), Config::default(), ms(300));
+    for host in 2..=6 {
+        let at = SocketAddr::from(([172, 18, 0, host], 31000));
+        assert!(all.iter().any(|(_, to)| *to == at), "{at} is not among {all:?}");
+    }
+    let addresses: BTreeSet<IpAddr> = all.iter().map(|(_, to)| to.ip()).collect();
+    assert!(
+        addresses.len() <= 33 + 8 + 7,
+        "near, first, and swept: {addresses:?}"
+    );
 }
 
 #[test]

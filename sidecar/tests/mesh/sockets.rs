@@ -183,13 +183,20 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
         view.nodes.len() == 2 && view.nodes[1].health == Health::Up
     })
     .await;
-    let dropped = other.dropped();
-    // The original drops this announcement because it does not have us as up yet.
     node.offers.send_replace(vec![
         offer("a", subnet.address(1), 8000, 15),
         offer("a", subnet.address(1), 8001, 10),
     ]);
-    eventually("the original dropped a message", || other.dropped() > dropped).await;
+    let requests = other.requests();
+    eventually("the original was checked a few times", || {
+        other.requests() > requests + 3
+    })
+    .await;
+    assert_eq!(
+        other.dropped(),
+        1,
+        "it refuses the first message, by which we get its list, and nothing is sent until it has us as up"
+    );
     other.call_up(&node.mesh.node()).await;
     eventually("the original has both instances", || {
         other.list_of(&node.mesh.node()).len() == 2
@@ -201,6 +208,7 @@ async fn an_original_node_that_asks_late_and_ours_get_the_right_lists() {
         other.list_of(&node.mesh.node()).len() == 1
     })
     .await;
+    assert_eq!(other.dropped(), 1);
 
     other.offer("b", 9000);
     other.tell_added(&node.mesh.node()).await;

@@ -10,7 +10,7 @@ use super::plan::{InFlight, Task};
 use super::timers::jittered;
 use super::{Action, Departure, Failure, Protocol};
 use crate::mesh::directory::Change;
-use crate::mesh::wire::{Answer, Node, NodeServices, Request};
+use crate::mesh::wire::{Answer, Node, NodeServices, Recorded, Request};
 
 impl Protocol {
     /// Makes the exchange that is due with a peer, if there is one.
@@ -78,7 +78,10 @@ impl Protocol {
             }
             (Task::Nodes, _) => return (Request::Nodes(self.membership.states()), None),
             (Task::Sync, _) => {
-                if let Some(lists) = self.directory.everything() {
+                if let Some(mut lists) = self.directory.everything() {
+                    let plan = self.exchanges.plan(peer.node.endpoint());
+                    let unrecorded = plan.map_or(&[][..], |plan| &plan.unrecorded);
+                    lists.retain(|list| !unrecorded.contains(&list.node));
                     return (Request::Sync(lists), None);
                 }
                 // The lists exceed the size that others read: instead, each node that differs is asked for its own
@@ -155,7 +158,7 @@ impl Protocol {
             Answer::Nodes(states) => self.hear_states(now, endpoint.ip(), states),
             Answer::Diff(nodes) => self.repair(now, endpoint, &nodes),
             Answer::Hash(hash) => {
-                let same = *hash == *self.directory.hash();
+                let same = self.note_hash(now, endpoint, &hash);
                 self.compare_hash(now, endpoint, same);
             }
             Answer::Done => {}
@@ -204,6 +207,10 @@ impl Protocol {
         } else {
             self.heard_from(now, endpoint);
         }
+        if joined && !gossips {
+            // Otherwise it would hear of us with its own next search only, seconds later.
+            self.search(vec![node.datagram_address()]);
+        }
         if joined || !stale {
             self.changed |= self.directory.set(&node, khala_nodes);
         }
@@ -217,6 +224,32 @@ impl Protocol {
             self.forget(now, endpoint, Some(Departure::Replaced));
             self.hear(now, node, Source::Relayed);
         }
+    }
+
+    /// Notes what a peer records. Returns whether it has the same services as we have of the nodes that it records.
+    ///
+    /// Until it records us its own services are read from the text, which has no weights.
+    fn note_hash(&mut self, now: Duration, endpoint: SocketAddr, hash: &str) -> bool {
+        let same = *hash == *self.directory.hash();
+        let Some(peer) = self.membership.get(endpoint).filter(|peer| !peer.gossips()) else {
+            return same;
+        };
+        let Some(recorded) = Recorded::parse(hash, &peer.node) else {
+            return same;
+        };
+        let held = self.directory.services(&peer.node).cloned().unwrap_or_default();
+        let read = recorded.services(&peer.node, &held).filter(|read| *read != held);
+        if let Some(plan) = self.exchanges.plan_mut(endpoint) {
+            plan.records_us = recorded.has(self.membership.own());
+            plan.unrecorded = self.directory.unrecorded(&recorded);
+            if let Some(read) = read.filter(|_| !plan.records_us) {
+                self.changed |= self.directory.set(&peer.node, read);
+                plan.lacks_weights = true;
+            } else if plan.records_us && std::mem::take(&mut plan.lacks_weights) {
+                self.exchanges.want_pull(now, endpoint);
+            }
+        }
+        same || self.directory.agrees_with(&recorded)
     }
 
     fn compare_hash(&mut self, now: Duration, endpoint: SocketAddr, same: bool) {

@@ -57,6 +57,10 @@ pub struct Config {
     /// The same on loopback, which resolves no addresses, until the node is settled. Higher finds peers at more distant
     /// addresses at once and makes these rounds longer.
     pub search_near_loopback: usize,
+    /// Number of addresses at the beginning of the network that are searched as well in the second and later rounds of a
+    /// node without peers: container networks number from there. Higher finds more peers from far away, and holds more
+    /// entries of that table.
+    pub search_first: u64,
     /// Number of rounds over the near addresses before a node counts as settled: the datagrams of the first may be
     /// lost. Lower leaves peers that lost one to slower rounds; higher keeps every node searching in bursts for longer.
     pub search_min_rounds: u32,
@@ -282,6 +286,7 @@ impl Default for Config {
 
             search_near: 32,
             search_near_loopback: 256,
+            search_first: 8,
             search_min_rounds: 2,
             search_burst: 32,
             search_burst_pause: ms(5),

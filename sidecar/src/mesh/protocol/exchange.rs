@@ -132,6 +132,13 @@ impl Exchanges {
         }
     }
 
+    /// Notes that a peer records us, because it has sent us a message about itself.
+    pub(super) fn note_recorded(&mut self, peer: SocketAddr) {
+        if let Some(plan) = self.plans.get_mut(&peer) {
+            plan.records_us = true;
+        }
+    }
+
     /// Notes that a message about its list has come from a peer.
     pub(super) fn count_news(&mut self, peer: SocketAddr) {
         if let Some(plan) = self.plans.get_mut(&peer) {
@@ -152,8 +159,10 @@ impl Exchanges {
         if plan.in_flight.is_some() {
             return None;
         }
+        // An original asks for our list itself once it records us, and refuses it before.
+        let takes_lists = peer.gossips() || plan.records_us;
         let healthy = peer.is_up() && !peer.is_failing();
-        let (at, task) = plan.next(healthy, plan.acked != revision);
+        let (at, task) = plan.next(healthy && takes_lists, plan.acked != revision);
         if at > now {
             self.timers.set(endpoint, at);
             return None;

@@ -57,6 +57,7 @@ pub use self::event::{Action, Departure, Event, Failure};
 use self::exchange::Exchanges;
 use self::join::Join;
 use self::membership::Membership;
+use self::plan::Plan;
 use self::probe::Probes;
 use self::search::Searches;
 use self::suspicion::Suspicion;
@@ -196,7 +197,9 @@ impl Protocol {
         let revision = self.directory.revision();
         self.membership.up().all(|peer| {
             let plan = self.exchanges.plan(peer.node.endpoint());
-            plan.is_none_or(|plan| plan.acked == revision)
+            let takes_lists = |plan: &Plan| peer.gossips() || plan.records_us;
+            plan.filter(|plan| takes_lists(plan))
+                .is_none_or(|plan| plan.acked == revision)
         })
     }
 

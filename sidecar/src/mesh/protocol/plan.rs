@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mesh::wire::Node;
 use crate::rtt::{RttEstimate, RttTuning};
 
 /// The purpose of an exchange.
@@ -66,6 +67,12 @@ pub(super) struct Plan {
     /// How long it takes to answer checks, if it does not gossip. Its own estimate, because a peer that is busy for itself
     /// says nothing about the others.
     pub(super) check_rtt: RttEstimate,
+    /// Whether it records us, if it does not gossip: an original refuses messages about nodes that it does not record.
+    pub(super) records_us: bool,
+    /// Its services were read from a text without their weights.
+    pub(super) lacks_weights: bool,
+    /// Nodes that it does not record.
+    pub(super) unrecorded: Vec<Node>,
     /// The answer that comes next carries the header that announces gossip.
     pub(super) header_seen: bool,
 }
@@ -85,12 +92,15 @@ impl Plan {
             last_pull: None,
             heard_hash: None,
             check_rtt: RttEstimate::new(rtt),
+            records_us: false,
+            lacks_weights: false,
+            unrecorded: Vec::new(),
             header_seen: false,
         }
     }
 
-    /// The next task and when it is due. `healthy`: the peer is up and its last check did not fail; `behind`: our
-    /// list has changed since the peer acknowledged it.
+    /// The next task and when it is due. `healthy`: the peer is up, its last check did not fail, and it takes lists;
+    /// `behind`: our list has changed since the peer acknowledged it.
     pub(super) fn next(&self, healthy: bool, behind: bool) -> (Duration, Task) {
         let push_at = behind.then_some(self.push_at);
         // Of the tasks that are due at once, the most urgent first.
@@ -162,6 +172,8 @@ impl Plan {
     /// Drops the plan with a peer that has gone down, except the next check.
     pub(super) fn went_down(&mut self) {
         self.last_pull = None;
+        (self.records_us, self.lacks_weights) = (false, false);
+        self.unrecorded.clear();
         self.pull_at = None;
         self.sync_at = None;
         self.nodes_at = None;

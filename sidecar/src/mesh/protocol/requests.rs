@@ -64,14 +64,19 @@ impl Protocol {
         let (endpoint, itself) = (node.endpoint(), node.address() == from);
         if self.membership.is_up(node) {
             self.exchanges.count_news(endpoint);
-            if !itself {
+            if itself {
+                self.exchanges.note_recorded(endpoint);
+            } else {
                 self.exchanges.want_pull(now, endpoint);
             }
             self.exchange_if_due(now, endpoint);
             return itself;
         }
-        if itself && self.hear(now, node, Source::Direct) == Heard::Known {
-            self.check_now(now, endpoint);
+        if itself {
+            if self.hear(now, node, Source::Direct) == Heard::Known {
+                self.check_now(now, endpoint);
+            }
+            self.exchanges.note_recorded(endpoint);
         }
         false
     }

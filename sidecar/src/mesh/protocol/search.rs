@@ -127,8 +127,14 @@ impl Searches {
         let burst = self.config.search_burst;
         // A settled node searches one address at a time.
         let step = self.search.ports_at_once(burst);
-        let targets = self.round.take(if self.round.settled { step } else { burst });
+        let begins = self.round.left.start == 0;
+        let mut targets = self.round.take(if self.round.settled { step } else { burst });
         let over = targets.is_empty();
+        if begins && self.rounds > 0 && membership.is_alone() {
+            let first = self.search.first(self.config.search_first);
+            let distant = first.filter(|target| !self.near_addresses.contains(&target.ip()));
+            targets.extend(distant.take(burst));
+        }
         if over {
             self.rounds = self.rounds.saturating_add(1);
             self.restart_round(self.is_settled(membership));

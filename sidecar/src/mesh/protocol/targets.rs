@@ -60,6 +60,11 @@ impl Search {
         } else {
             self.before - distance
         };
+        self.at(index)
+    }
+
+    /// The address of this place in the network.
+    fn at(&self, index: u64) -> IpAddr {
         let address = self.first + u128::from(index);
         match self.own {
             SocketAddr::V4(_) => Ipv4Addr::from_bits(address as u32).into(),
@@ -101,6 +106,16 @@ impl Search {
     /// Targets per visit: those of one address, at most `most`.
     pub(super) fn ports_at_once(&self, most: usize) -> usize {
         usize::try_from(self.ports).unwrap_or(usize::MAX).min(most)
+    }
+
+    /// The targets at this many addresses at the beginning of the network, without our own endpoint.
+    pub(super) fn first(&self, addresses: u64) -> impl Iterator<Item = SocketAddr> {
+        let search = *self;
+        let targets = (0..addresses.min(self.addresses) * self.ports).map(move |number| {
+            let port = search.min_port + (number % search.ports) as u16;
+            SocketAddr::new(search.at(number / search.ports), port)
+        });
+        targets.filter(move |target| *target != search.own)
     }
 
     /// The target of this number: all ports of one address, then those of the next. None for our own endpoint.

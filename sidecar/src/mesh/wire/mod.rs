@@ -11,6 +11,7 @@ mod hash;
 mod meta;
 mod name;
 mod node;
+mod recorded;
 mod service_node;
 mod shape;
 
@@ -24,6 +25,7 @@ pub use hash::{membership_hash, services_hash};
 pub use meta::Meta;
 pub(super) use name::check_name;
 pub use node::{Node, NodeState};
+pub use recorded::Recorded;
 pub use service_node::{NodeChange, NodeServices, ServiceList, ServiceNode};
 
 /// Limit of the name of a node, service or zone, in bytes.

@@ -179,6 +179,14 @@ impl Lone {
         assert_eq!(check.request.kind(), ExchangeKind::Local);
         self.answer(&check, local(node, ports));
         assert!(self.protocol.membership().is_up(node));
+        // As an original does once it records us.
+        self.serve(
+            node,
+            Request::Local(NodeServices {
+                node: node.clone(),
+                khala_nodes: list(ports),
+            }),
+        );
     }
 
     pub(crate) fn services(&self, node: &Node) -> Option<&ServiceList> {

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sidecar::mesh::wire::{
     Answer, Datagram, DatagramKind, Dropped, ExchangeKind, Meta, Node, NodeChange, NodeServices, NodeState,
     PATH_PREFIX, Request, ServiceList, ServiceNode, membership_hash,
@@ -237,6 +239,33 @@ impl State {
         list
     }
 
+    /// The text of all nodes that it has as up, itself included, and of their services.
+    fn hash(&self, own: &Node) -> String {
+        let mut all = self.up.clone();
+        all.insert(own.clone(), self.own.clone());
+        let mut text = String::new();
+        for (node, services) in all {
+            text += &format!(
+                "{},{},{},{},",
+                node.name(),
+                node.address(),
+                node.udp_port(),
+                node.tcp_port()
+            );
+            for service in services.iter() {
+                let ServiceNode {
+                    service,
+                    zone,
+                    address,
+                    port,
+                    ..
+                } = service;
+                text += &format!("{service},{zone},{address},{port},");
+            }
+        }
+        STANDARD.encode(text)
+    }
+
     fn answer(&mut self, own: &Node, request: Request) -> Answer {
         match request {
             Request::Nodes(_) => Answer::Nodes(vec![NodeState {
@@ -264,9 +293,12 @@ impl State {
                 }
                 Answer::Done
             }
-            // Its hash never matches, which is worse than the original.
-            Request::Hash(_) => Answer::Hash("".into()),
-            Request::Sync(lists) => Answer::Diff(lists.into_iter().map(|list| list.node).collect()),
+            Request::Hash(_) => Answer::Hash(self.hash(own).into()),
+            Request::Sync(lists) => {
+                let others = lists.iter().filter(|list| list.node != *own);
+                self.dropped += others.filter(|list| !self.up.contains_key(&list.node)).count();
+                Answer::Diff(lists.into_iter().map(|list| list.node).collect())
+            }
         }
     }
 }
