@@ -18,7 +18,7 @@ use crate::control::{self, Controller, Offers, Script, resp};
 use crate::diagnostic::Diagnostics;
 #[cfg(feature = "failpoints")]
 use crate::failpoints;
-use crate::http;
+use crate::http::{self, HostCheck, HostName};
 use crate::interface::{self, Addresses};
 use crate::limits::{BUDGET, OpenFiles, open_files};
 use crate::mesh::Mesh;
@@ -141,6 +141,7 @@ impl Sidecar {
         let phase = watch::Sender::new(Phase::Starting);
         let servers = TaskTracker::new();
         let stop_servers = CancellationToken::new();
+        let hosts = accepted_hosts(&settings.allowed_hosts);
         if let Some(door) = &settings.http_controller {
             let listener = bind(door.address, "--http-controller", sockets).await?;
             let controller = Arc::clone(&controller);
@@ -148,8 +149,15 @@ impl Sidecar {
                 .credential
                 .clone()
                 .map(|c| -> TokenCheck { Arc::new(move |t| c.matches(t.as_bytes())) });
-            let door = move |request| control::http::handle(Arc::clone(&controller), token.clone(), request);
-            servers.spawn(http::serve(listener, door, stop_servers.clone()));
+            let door =
+                move |_, request| control::http::handle(Arc::clone(&controller), token.clone(), request);
+            servers.spawn(http::serve_within(
+                http::Limits::default(),
+                hosts.clone(),
+                listener,
+                door,
+                stop_servers.clone(),
+            ));
         }
         if let Some(door) = &settings.resp_controller {
             let listener = bind(door.address, "--resp-controller", sockets).await?;
@@ -175,12 +183,19 @@ impl Sidecar {
                     reachability: m.reachability(),
                 }
             });
-            let status = Arc::new(Status::new(phase.subscribe(), Arc::clone(&controller), mesh));
-            let page = move |request| {
+            let status = Status::new(phase.subscribe(), Arc::clone(&controller), mesh);
+            let status = Arc::new(status.for_clients(settings.status_clients.clone()));
+            let page = move |from, request| {
                 let status = Arc::clone(&status);
-                async move { status.answer(&request) }
+                async move { status.answer(from, &request) }
             };
-            servers.spawn(http::serve(listener, page, stop_servers.clone()));
+            servers.spawn(http::serve_within(
+                http::Limits::default(),
+                hosts,
+                listener,
+                page,
+                stop_servers.clone(),
+            ));
         }
         Ok(Self {
             phase,
@@ -291,6 +306,12 @@ async fn bind(address: SocketAddr, flag: &str, sockets: &ActivatedSockets) -> an
     let listener = listener.with_context(|| format!("{flag}: cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "{flag}");
     Ok(listener)
+}
+
+/// The hosts by which clients may call the HTTP controller and the status listener.
+fn accepted_hosts(allowed: &[HostName]) -> HostCheck {
+    let own = host_name().parse::<HostName>().ok();
+    HostCheck::Named(own.into_iter().chain(allowed.iter().cloned()).collect())
 }
 
 /// The host's name, which in a container is the container's id.

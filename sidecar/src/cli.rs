@@ -1,5 +1,7 @@
 //! The command line: parses the arguments, and checks them once into [`Settings`].
 
+mod values;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,18 +10,22 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
 use crate::control::credential::Credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::http::HostName;
 use crate::log::LogFormat;
 use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, SECRETS, Settings};
+use crate::status::Clients;
 use crate::supervise::launcher::{self, DeathSignal, LaunchArgs};
 use crate::supervise::{Launcher, signals};
 use crate::text_file::read;
 use crate::{app, http_probe, mesh};
+use values::{address, network, seconds};
 
 const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
     "THIS BUILD HAS FAILPOINTS, see SIDECAR_FAILPOINT. It only serves to check the tests."
@@ -110,6 +116,13 @@ struct RunArgs {
     /// Address of /healthz, /readyz, /mesh and /metrics (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
+    /// Networks whose clients --status answers, for instance 192.0.2.0/24, beside those of loopback; by default all
+    #[arg(long, value_name = "NETWORK", num_args = 1.., value_parser = network, requires = "status")]
+    status_clients: Vec<IpNet>,
+    /// Host names by which --http-controller and --status may be called, beside IP addresses, localhost, the host's own
+    /// name and names without a dot
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    allow_host: Vec<HostName>,
     /// Number of threads that relay connections; by default one per processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
@@ -286,6 +299,8 @@ impl RunArgs {
             http_controller: http_controller.transpose()?,
             resp_controller: resp_controller.transpose()?,
             status: self.status,
+            status_clients: Clients::of(self.status_clients),
+            allowed_hosts: self.allow_host,
             workers: self.workers.map_or(processors, usize::from),
             withdraw: self.withdraw,
             program_grace: self.program_grace,
@@ -343,39 +358,4 @@ fn discovery(
     let Some(path) = file else { return Ok(None) };
     let settings = mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?);
     Ok(settings.map_err(|mut found| errors.append(&mut found.0)).ok())
-}
-
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "expected an IP address and a port, for instance 127.0.0.1:18080 or [::1]:18080")
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|s| (0.0..=3600.0).contains(s))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "expected a number of seconds from 0 to 3600, for instance 2.5".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invalid_address_is_refused_with_an_example() {
-        for flag in ["--http-controller", "--resp-controller", "--status"] {
-            for text in ["127.0.0.1:18080", "[::1]:18080"] {
-                assert!(
-                    Cli::try_parse_from(["sidecar", flag, text]).is_ok(),
-                    "{flag} {text}"
-                );
-            }
-            for text in ["localhost:18080", "18080", "127.0.0.1"] {
-                let error = Cli::try_parse_from(["sidecar", flag, text]).unwrap_err();
-                let message = error.to_string();
-                assert!(message.contains("expected an IP address and a port"), "{message}");
-            }
-        }
-    }
 }

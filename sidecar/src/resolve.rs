@@ -77,19 +77,13 @@ impl HostPort {
 impl FromStr for HostPort {
     type Err = ();
 
-    /// Reads `HOST:PORT`. The name consists of letters, digits, `-`, `_` and dots (RFC 1123, section 2.1, and underscores,
-    /// which Compose puts in names), and its last label is no number, so that no misspelt address is one.
+    /// Reads `HOST:PORT`. The last label of the name is no number, so that no misspelt address is one.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (host, port) = text.rsplit_once(':').ok_or(())?;
         let port = port.parse().map_err(|_| ())?;
-        let label = |label: &str| {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            (1..=63).contains(&label.len()) && label.chars().all(is_part) && !label.starts_with('-')
-        };
         let name = host.strip_suffix('.').unwrap_or(host);
         let last = name.rsplit('.').next().unwrap_or_default();
-        let fits = name.len() <= MAX_HOST && name.split('.').all(label);
-        match fits && !last.chars().all(|c| c.is_ascii_digit()) {
+        match is_host_name(name) && !last.chars().all(|c| c.is_ascii_digit()) {
             true => Ok(Self {
                 host: host.to_owned(),
                 port,
@@ -97,6 +91,16 @@ impl FromStr for HostPort {
             false => Err(()),
         }
     }
+}
+
+/// Whether a text without a dot at its end is a host name: labels of letters, digits, `-` and `_` (RFC 1123, section 2.1,
+/// and underscores, which Compose puts in names).
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (1..=63).contains(&label.len()) && label.chars().all(is_part) && !label.starts_with('-')
+    };
+    name.len() <= MAX_HOST && name.split('.').all(label)
 }
 
 impl fmt::Display for HostPort {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::control::Script;
 use crate::control::credential::Credential;
+use crate::http::HostName;
 use crate::mesh;
+use crate::status::Clients;
 
 /// The environment variable with the HTTP controller's token.
 pub(crate) const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
@@ -25,6 +27,9 @@ pub struct Settings {
     pub(crate) http_controller: Option<ControllerAddress>,
     pub(crate) resp_controller: Option<ControllerAddress>,
     pub(crate) status: Option<SocketAddr>,
+    pub(crate) status_clients: Clients,
+    /// Names by which HTTP clients may call the sidecar, apart from those that always pass.
+    pub(crate) allowed_hosts: Vec<HostName>,
     pub(crate) workers: usize,
     pub(crate) withdraw: Duration,
     pub(crate) program_grace: Duration,

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use prometheus_parse::{Sample, Scrape, Value};
 use sidecar::control::{Controller, Offers};
 use sidecar::http;
-use sidecar::status::{Phase, Status};
+use sidecar::status::{Clients, Phase, Status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ impl Sidecar {
         let stop = CancellationToken::new();
         let page = move |request| {
             let status = Arc::clone(&status);
-            async move { status.answer(&request) }
+            async move { status.answer(Ipv4Addr::LOCALHOST.into(), &request) }
         };
         tokio::spawn(http::serve(listener, page, stop.clone()));
         Self {
@@ -337,4 +337,26 @@ async fn an_answer_that_it_is_not_ready_says_when_to_ask_again() {
     let answer = sidecar.ask("GET", "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+}
+
+#[test]
+fn with_networks_only_their_clients_and_loopback_see_the_pages() {
+    let controller = Arc::new(Controller::new(Offers::new(), None));
+    let (_, phase) = watch::channel(Phase::Ready);
+    let networks = vec!["192.0.2.0/24".parse().expect("a network")];
+    let open = Status::new(phase.clone(), Arc::clone(&controller), None);
+    let status = Status::new(phase, controller, None).for_clients(Clients::of(networks));
+    let answered = |status: &Status, client: &str, path: &str| {
+        let client: IpAddr = client.parse().expect("an address");
+        let request = hyper::Request::get(path).body(()).expect("a request");
+        status.answer(client, &request).status().as_u16()
+    };
+    for path in ["/healthz", "/readyz", "/mesh", "/metrics", "/nope"] {
+        assert_eq!(answered(&status, "198.51.100.1", path), 403, "{path}");
+        assert_eq!(answered(&status, "::ffff:198.51.100.1", path), 403, "{path}");
+        for client in ["192.0.2.9", "::ffff:192.0.2.9", "127.0.0.1"] {
+            let expected = answered(&open, "198.51.100.1", path);
+            assert_eq!(answered(&status, client, path), expected, "{path} by {client}");
+        }
+    }
 }

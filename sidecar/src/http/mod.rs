@@ -1,6 +1,7 @@
 //! The HTTP/1.1 server of the sidecar's own endpoints: controller, status listener and discovery exchanges. Bounds the
 //! connections, times and sizes of its clients.
 
+mod host;
 mod permits;
 
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use host::{HostCheck, HostError, HostName, NotHostName};
 use permits::{ConnectionPermit, ConnectionPermits};
 
 use crate::limits::{BUDGET, Descriptors};
@@ -75,7 +77,8 @@ impl Default for Limits {
     }
 }
 
-/// Serves a listener with the default limits until the token is cancelled, then finishes the requests in flight.
+/// Serves a listener with the default limits and [`HostCheck`] until the token is cancelled, then finishes the requests
+/// in flight.
 pub async fn serve<H, F>(listener: TcpListener, handler: H, stop: CancellationToken)
 where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
@@ -83,6 +86,7 @@ where
 {
     serve_within(
         Limits::default(),
+        HostCheck::default(),
         listener,
         move |_, request| handler(request),
         stop,
@@ -90,14 +94,20 @@ where
     .await;
 }
 
-/// As [`serve()`], with other limits; the handler also gets the client's address.
-pub async fn serve_within<H, F>(limits: Limits, listener: TcpListener, handler: H, stop: CancellationToken)
-where
+/// As [`serve()`], with other limits and hosts; the handler also gets the client's address.
+pub async fn serve_within<H, F>(
+    limits: Limits,
+    hosts: HostCheck,
+    listener: TcpListener,
+    handler: H,
+    stop: CancellationToken,
+) where
     H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send,
 {
     let server = Server {
         handler: Arc::new(handler),
+        hosts,
         permits: ConnectionPermits::new(limits.connections, limits.connections_each),
         announce_idle: limits.announce_idle,
         stop: stop.clone(),
@@ -113,6 +123,7 @@ where
 
 struct Server<H> {
     handler: Arc<H>,
+    hosts: HostCheck,
     permits: Arc<ConnectionPermits>,
     announce_idle: bool,
     stop: CancellationToken,
@@ -152,6 +163,7 @@ where
             from,
             permit: Arc::new(permit),
             handler: Arc::clone(&self.handler),
+            hosts: self.hosts.clone(),
             announce_idle: self.announce_idle,
             stop: self.stop.clone(),
         };
@@ -168,6 +180,7 @@ struct Connection<H> {
     from: IpAddr,
     permit: Arc<ConnectionPermit>,
     handler: Arc<H>,
+    hosts: HostCheck,
     announce_idle: bool,
     stop: CancellationToken,
 }
@@ -215,7 +228,13 @@ where
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         self.permit.set_busy(true);
         let keeps = self.announce_idle && is_kept(&request);
-        let mut answer = (self.handler)(self.from, request).await;
+        let mut answer = match self.hosts.check(&request) {
+            Ok(()) => (self.handler)(self.from, request).await,
+            Err(error) => {
+                tracing::debug!(from = %self.from, %error, "an HTTP request was refused");
+                text(error.status(), format!("{error}\n"))
+            }
+        };
         if keeps && !self.stop.is_cancelled() && !answer.headers().contains_key(CONNECTION) {
             let headers = answer.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));

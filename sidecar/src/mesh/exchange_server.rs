@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::counters::Counters;
 use super::large_bodies::{LargeBodies, SMALL};
 use super::wire::{Answer, Dropped, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
-use crate::http::{self, BodyError, Limits};
+use crate::http::{self, BodyError, HostCheck, Limits};
 
 /// Wait for the permit of a large body. Senders wait longer than this for their answer.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl ExchangeServer {
             let server = Arc::clone(&server);
             async move { server.serve(from, request).await }
         };
-        http::serve_within(LIMITS, listener, handler, stop).await;
+        http::serve_within(LIMITS, HostCheck::Any, listener, handler, stop).await;
     }
 
     async fn serve(&self, from: IpAddr, request: hyper::Request<Incoming>) -> http::Answer {
@@ -154,7 +154,7 @@ fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, Rejection> {
             format!("expected PUT, found {}", request.method()),
         ));
     }
-    let unknown = || (StatusCode::BAD_REQUEST, format!("unknown exchange type {name}"));
+    let unknown = || (StatusCode::BAD_REQUEST, format!("unknown exchange type {name:?}"));
     ExchangeKind::named(name).ok_or_else(unknown)
 }
 

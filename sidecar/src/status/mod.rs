@@ -1,19 +1,21 @@
 //! The read-only status listener: liveness, readiness, the view of the mesh, metrics.
 
+mod clients;
 mod exposition;
 mod mesh_page;
 mod metrics;
 mod process;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::watch;
 
 use crate::control::Controller;
 use crate::http::{self, Answer};
 use crate::mesh;
+pub use clients::Clients;
 
 /// The sidecar's phase of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +45,33 @@ pub struct Status {
     phase: watch::Receiver<Phase>,
     controller: Arc<Controller>,
     mesh: Option<MeshStatus>,
+    clients: Clients,
 }
 
 impl Status {
-    /// The pages for this phase, control plane and mesh.
+    /// The pages for this phase, control plane and mesh, for all clients.
     #[must_use]
     pub fn new(phase: watch::Receiver<Phase>, controller: Arc<Controller>, mesh: Option<MeshStatus>) -> Self {
         Self {
             phase,
             controller,
             mesh,
+            clients: Clients::default(),
         }
     }
 
-    /// Answers a request.
+    /// Sets the clients that are answered.
     #[must_use]
-    pub fn answer(&self, request: &Request<Incoming>) -> Answer {
+    pub fn for_clients(self, clients: Clients) -> Self {
+        Self { clients, ..self }
+    }
+
+    /// Answers a client's request.
+    #[must_use]
+    pub fn answer<B>(&self, from: IpAddr, request: &Request<B>) -> Answer {
+        if !self.clients.contains(from) {
+            return clients::refused(from);
+        }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             let answer = http::text(status, "this listener is read-only: use GET\n");

@@ -367,3 +367,28 @@ async fn other_methods_and_larger_bodies_are_refused() {
         assert!(answer.to_lowercase().contains(&header), "{answer}");
     }
 }
+
+/// The original's requests have no Host; that no request has two is RFC 9112, section 3.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_has_any_host_or_none_but_not_two() {
+    let subnet = Subnet::new();
+    let node = subnet.start(1, vec![]).await;
+    for (hosts, status) in [
+        ("", 405),
+        ("Host: evil.example.com\r\n", 405),
+        ("Host: a\r\nHost: a\r\n", 400),
+    ] {
+        let connected = TcpStream::connect(node.mesh.node().endpoint()).await;
+        let mut stream = connected.expect("it listens");
+        let request = format!(
+            "GET /discovery/api/v1/exchange/khala.local HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{hosts:?}: {answer}"
+        );
+    }
+}

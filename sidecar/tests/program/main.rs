@@ -2,6 +2,7 @@
 
 mod activation;
 mod config_errors;
+mod hosts;
 mod inherited;
 #[path = "../common/kill.rs"]
 mod kill;
@@ -271,6 +272,8 @@ fn help_names_every_flag() {
         "--discovery-config",
         "--http-controller",
         "--status",
+        "--status-clients",
+        "--allow-host",
         "--workers",
         "--end-with-stdin",
         "PROGRAM",
