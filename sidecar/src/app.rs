@@ -132,7 +132,8 @@ impl Sidecar {
             .with_addresses(addresses)
             .with_workers(workers)
             .with_sockets(sockets.clone())
-            .with_limits(limits);
+            .with_limits(limits)
+            .with_open_proxies(settings.allow_open_proxies);
         run_script(&controller, &settings.script).await?;
         if let Some(path) = &settings.autosave {
             controller = controller.saving_to(path.clone()).await;

@@ -113,6 +113,9 @@ struct RunArgs {
     /// Allow controllers to listen on addresses other than loopback without a password or token
     #[arg(long)]
     allow_open_controllers: bool,
+    /// Allow SOCKS5 servers with allow-non-backend to listen on addresses other than loopback
+    #[arg(long)]
+    allow_open_proxies: bool,
     /// Address of /healthz, /readyz, /mesh and /metrics (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
@@ -298,6 +301,7 @@ impl RunArgs {
             discovery,
             http_controller: http_controller.transpose()?,
             resp_controller: resp_controller.transpose()?,
+            allow_open_proxies: self.allow_open_proxies,
             status: self.status,
             status_clients: Clients::of(self.status_clients),
             allowed_hosts: self.allow_host,

@@ -26,6 +26,7 @@ pub struct Settings {
     pub(crate) discovery: Option<mesh::DiscoverySettings>,
     pub(crate) http_controller: Option<ControllerAddress>,
     pub(crate) resp_controller: Option<ControllerAddress>,
+    pub(crate) allow_open_proxies: bool,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) status_clients: Clients,
     /// Names by which HTTP clients may call the sidecar, apart from those that always pass.

@@ -90,6 +90,13 @@ impl Controller {
         self
     }
 
+    /// Sets whether SOCKS5 servers beyond loopback may connect their clients to any destination. By default they may not.
+    #[must_use]
+    pub fn with_open_proxies(self, allow: bool) -> Self {
+        self.state().running.allow_open_proxies = allow;
+        self
+    }
+
     /// Saves its configuration to a file, now and after each change. What cannot be saved now is saved once it can be.
     #[must_use]
     pub async fn saving_to(self, path: PathBuf) -> Self {

@@ -29,6 +29,8 @@ pub(super) struct Running {
     pub(super) sockets: ActivatedSockets,
     /// Limits of each listener.
     pub(super) limits: Limits,
+    /// Whether SOCKS5 servers beyond loopback may connect their clients to any destination.
+    pub(super) allow_open_proxies: bool,
     pub(super) server_groups: HashMap<String, Arc<ServerGroups>>,
     pub(super) groups: HashMap<String, Group>,
     pub(super) listeners: HashMap<ListenerName, Arc<ListenerHandle>>,

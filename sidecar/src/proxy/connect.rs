@@ -179,7 +179,7 @@ pub async fn connect(
 
 /// Connects to the first of the addresses that answers. The time left until the deadline is divided evenly among the
 /// remaining addresses.
-pub(super) async fn connect_direct(
+pub(in crate::proxy) async fn connect_direct(
     addresses: &[SocketAddr],
     deadline: Instant,
 ) -> Result<Connected, ConnectError> {
@@ -207,7 +207,7 @@ pub(super) async fn connect_direct(
 }
 
 impl ConnectError {
-    pub(super) fn of(reason: Reason) -> Self {
+    pub(in crate::proxy) fn of(reason: Reason) -> Self {
         Self {
             reason,
             attempts: Vec::new(),

@@ -14,7 +14,6 @@ mod attempt;
 mod backends;
 pub mod connect;
 mod connection;
-mod direct;
 mod flow;
 pub mod listener;
 mod pipe;

@@ -5,6 +5,7 @@ mod config_file;
 mod http;
 #[path = "../common/kill.rs"]
 mod kill;
+mod open_proxies;
 mod original;
 mod registration;
 mod resp;

@@ -52,6 +52,21 @@ fn an_address_in_use_is_reported_with_its_line() {
 }
 
 #[test]
+fn an_open_proxy_is_reported_with_its_line_unless_it_is_allowed() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text =
+        "add server-groups x\nadd socks5-server s address 0.0.0.0:0 server-groups x allow-non-backend\n";
+    std::fs::write(file.path(), text).expect("written");
+    let name = file.path().display().to_string();
+    let (code, output) = run(&["--load", &name]);
+    assert_eq!(code, Some(1));
+    let fault = format!("{name}:2: `allow-non-backend`: anyone who can reach 0.0.0.0:0");
+    assert!(output.contains(&fault), "{output}");
+    let mut sidecar = crate::Sidecar::start(&["--load", &name, "--allow-open-proxies"]);
+    sidecar.logged("ready");
+}
+
+#[test]
 fn an_error_names_the_missing_file() {
     let (code, output) = run(&["--load", "/no/such/file.conf"]);
     assert_eq!(code, Some(1));

@@ -274,6 +274,7 @@ fn help_names_every_flag() {
         "--status",
         "--status-clients",
         "--allow-host",
+        "--allow-open-proxies",
         "--workers",
         "--end-with-stdin",
         "PROGRAM",

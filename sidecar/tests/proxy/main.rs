@@ -15,6 +15,7 @@ mod relay;
 mod relay_endings;
 mod sessions;
 mod socks5;
+mod socks5_local;
 mod socks5_refusals;
 mod socks5_wire;
 mod support;

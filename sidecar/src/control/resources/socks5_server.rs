@@ -1,6 +1,6 @@
 //! `socks5-server`: a listener that speaks SOCKS5.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ use crate::proxy::socks5::Socks5Server as Running;
 
 const ALLOW: &str = "allow-non-backend";
 const DENY: &str = "deny-non-backend";
+const ALLOW_LOCAL: &str = "allow-local";
+const DENY_LOCAL: &str = "deny-local";
 
 pub(super) const SPEC: Spec = Spec {
     word: "socks5-server",
@@ -38,11 +40,19 @@ pub(super) const SPEC: Spec = Spec {
         )
         .field("allowNonBackend")
         .updatable(),
+        Key::flag(
+            ALLOW_LOCAL,
+            DENY_LOCAL,
+            "with allow-non-backend on an address beyond loopback: whether clients reach loopback and link-local \
+             destinations, too",
+        )
+        .field("allowLocal")
+        .updatable(),
     ],
     foreign: original::SOCKS5_KEYS,
 };
 
-/// `add socks5-server NAME address .. server-groups .. [security-group ..] [allow-non-backend]`
+/// `add socks5-server NAME address .. server-groups .. [security-group ..] [allow-non-backend] [allow-local]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Add {
     #[serde(deserialize_with = "json")]
@@ -55,9 +65,12 @@ pub struct Add {
     pub(super) security_group: SecurityGroupRef,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "json")]
     pub(super) allow_non_backend: bool,
+    #[serde(default, rename = "allowLocal", deserialize_with = "json")]
+    pub(super) allow_local: bool,
 }
 
-/// `update socks5-server NAME [server-groups ..] [security-group ..] [allow-non-backend|deny-non-backend]`
+/// `update socks5-server NAME [server-groups ..] [security-group ..] [allow-non-backend|deny-non-backend]
+/// [allow-local|deny-local]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Update {
     #[serde(deserialize_with = "json")]
@@ -68,6 +81,8 @@ pub struct Update {
     pub(super) security_group: Option<SecurityGroupRef>,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "optional_json")]
     pub(super) allow_non_backend: Option<bool>,
+    #[serde(default, rename = "allowLocal", deserialize_with = "optional_json")]
+    pub(super) allow_local: Option<bool>,
 }
 
 impl Add {
@@ -78,6 +93,7 @@ impl Add {
             server_groups: args.required("server-groups")?,
             security_group: args.optional("security-group")?.unwrap_or_default(),
             allow_non_backend: args.flag(ALLOW, DENY)?.unwrap_or_default(),
+            allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?.unwrap_or_default(),
         })
     }
 
@@ -123,9 +139,13 @@ impl Configured for Add {
         if self.allow_non_backend {
             words.flag(ALLOW);
         }
+        if self.allow_local {
+            words.flag(ALLOW_LOCAL);
+        }
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
+        check_open(self.address.resolved()?, self.allow_non_backend, at)?;
         let Opened {
             socket,
             backends,
@@ -137,6 +157,7 @@ impl Configured for Add {
         let allow = crate::failpoints::allow_non_backend(allow);
         let running = Running::start(socket, backends, allow, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
+        running.set_allow_local(self.allow_local);
         let handle = ListenerHandle::Socks5Server(running);
         at.running
             .listeners
@@ -156,6 +177,7 @@ impl Update {
             server_groups: args.optional("server-groups")?,
             security_group: args.optional("security-group")?,
             allow_non_backend: args.flag(ALLOW, DENY)?,
+            allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?,
         })
     }
 }
@@ -173,11 +195,16 @@ impl Change for Update {
         words
             .optional("server-groups", self.server_groups.as_ref())
             .optional("security-group", self.security_group.as_ref());
-        match self.allow_non_backend {
-            Some(true) => words.flag(ALLOW),
-            Some(false) => words.flag(DENY),
-            None => words,
-        };
+        for (flag, on, off) in [
+            (self.allow_non_backend, ALLOW, DENY),
+            (self.allow_local, ALLOW_LOCAL, DENY_LOCAL),
+        ] {
+            match flag {
+                Some(true) => words.flag(on),
+                Some(false) => words.flag(off),
+                None => &mut *words,
+            };
+        }
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -191,17 +218,42 @@ impl Change for Update {
             server.security_group.clone_from(group);
         }
         server.allow_non_backend = self.allow_non_backend.unwrap_or(server.allow_non_backend);
+        server.allow_local = self.allow_local.unwrap_or(server.allow_local);
     }
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let name = ListenerName::Socks5Server(self.name.clone());
+        if let Some(running) = at.running.listeners.get(&name) {
+            let address = running.listener().local_addr();
+            check_open(address, self.allow_non_backend.unwrap_or_default(), at)?;
+        }
         let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
         let listener = listener::update(at, &name, server_groups, security_group)?;
-        if let (ListenerHandle::Socks5Server(server), Some(allow)) = (&*listener, self.allow_non_backend) {
-            server.set_allow_non_backend(allow);
+        if let ListenerHandle::Socks5Server(server) = &*listener {
+            if let Some(allow) = self.allow_local {
+                server.set_allow_local(allow);
+            }
+            if let Some(allow) = self.allow_non_backend {
+                server.set_allow_non_backend(allow);
+            }
         }
         Ok(())
     }
+}
+
+/// Refuses a server that makes connections to any destination for anyone who reaches it, unless the sidecar was started
+/// with leave to have such servers.
+fn check_open(address: SocketAddr, allow_non_backend: bool, at: &Apply<'_>) -> Result<(), CommandError> {
+    if !allow_non_backend || at.running.allow_open_proxies || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(CommandError::refused(
+        ALLOW,
+        format!(
+            "anyone who can reach {address} could connect to any destination from this machine. Listen on 127.0.0.1, \
+             leave {ALLOW} out, or start the sidecar with --allow-open-proxies"
+        ),
+    ))
 }
 
 /// Each running SOCKS5 server: as configured, and as it runs.
@@ -219,7 +271,11 @@ pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, 
 pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
     let rows = running(read).map(|(server, view)| {
         let flag = if server.allow_non_backend { ALLOW } else { DENY };
-        (server.name.clone(), format!("{} {flag}", listener::line(&view)))
+        let local = if server.allow_local { " allow-local" } else { "" };
+        (
+            server.name.clone(),
+            format!("{} {flag}{local}", listener::line(&view)),
+        )
     });
     Ok(Listing::of(rows, detail))
 }
@@ -261,6 +317,9 @@ struct Socks5Server {
     security_group: String,
     /// Whether clients reach destinations other than the backends.
     allow_non_backend: bool,
+    /// Whether these may be loopback or link-local on an address beyond loopback; left out if not, as the original does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_local: bool,
 }
 
 /// A listener that speaks SOCKS5, in detail.
@@ -285,6 +344,9 @@ struct Socks5ServerDetail {
     security_group: SecurityGroupDetail,
     /// Whether clients reach destinations other than the backends.
     allow_non_backend: bool,
+    /// Whether these may be loopback or link-local on an address beyond loopback; left out if not, as the original does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_local: bool,
 }
 
 impl Socks5Server {
@@ -299,6 +361,7 @@ impl Socks5Server {
             out_buffer_size: original::BUFFER_SIZE,
             security_group: server.security_group.to_string(),
             allow_non_backend: server.allow_non_backend,
+            allow_local: server.allow_local,
         }
     }
 }
@@ -316,6 +379,7 @@ impl Socks5ServerDetail {
             out_buffer_size: original::BUFFER_SIZE,
             security_group,
             allow_non_backend: server.allow_non_backend,
+            allow_local: server.allow_local,
         })
     }
 }

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::direct::{self, DirectError, Scope};
 use super::handshake::{self, HandshakeError, Negotiated};
 use super::wire::{Destination, Reply, ReplyCode};
 use crate::balance::ServerGroups;
@@ -20,7 +21,6 @@ use crate::proxy::admission::Handle;
 use crate::proxy::backends::Backends;
 use crate::proxy::connect::{ConnectError, Connected, OnFailure, Reason, connect};
 use crate::proxy::connection::Connection;
-use crate::proxy::direct;
 use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
@@ -39,6 +39,8 @@ struct Service {
     address: SocketAddr,
     backends: Backends,
     allow_non_backend: AtomicBool,
+    /// Whether destinations that are not backends may be loopback or link-local.
+    allow_local: AtomicBool,
     resolver: Resolver,
     on_failure: OnFailure,
     /// Timeout for the handshake, and for sending the reply.
@@ -48,7 +50,8 @@ struct Service {
 impl Socks5Server {
     /// Starts to serve the clients of a bound listener: all, or those that the security group allows. Allowed
     /// destinations are the names of the backends' groups and the addresses of their servers; any other only with
-    /// `allow_non_backend`.
+    /// `allow_non_backend`, and on a listener beyond loopback no loopback or link-local ones, see
+    /// [`Self::set_allow_local`].
     ///
     /// # Errors
     /// When the system refuses a setting of the socket.
@@ -64,6 +67,7 @@ impl Socks5Server {
             address: listener.local_addr()?,
             backends: Backends::new(backends),
             allow_non_backend: AtomicBool::new(allow_non_backend),
+            allow_local: AtomicBool::new(false),
             resolver: Resolver::default(),
             on_failure: limits.on_connect_failure,
             handshake_timeout: limits.handshake,
@@ -91,6 +95,12 @@ impl Socks5Server {
     pub fn set_allow_non_backend(&self, allow: bool) {
         self.service.allow_non_backend.store(allow, Ordering::Relaxed);
     }
+
+    /// Allows or forbids loopback and link-local addresses among the destinations that are not backends, for new
+    /// connections. Clients of a listener on loopback always reach them.
+    pub fn set_allow_local(&self, allow: bool) {
+        self.service.allow_local.store(allow, Ordering::Relaxed);
+    }
 }
 
 /// Why a request failed.
@@ -98,17 +108,30 @@ impl Socks5Server {
 enum Failed {
     #[error("the destination is not a backend")]
     NotAllowed,
+    #[error(
+        "the destination is loopback or link-local, which needs allow-local on a listener beyond loopback"
+    )]
+    NotLocal,
     #[error(transparent)]
     Unconnected(#[from] ConnectError),
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
 }
 
+impl From<DirectError> for Failed {
+    fn from(error: DirectError) -> Self {
+        match error {
+            DirectError::Local => Self::NotLocal,
+            DirectError::Unconnected(error) => Self::Unconnected(error),
+        }
+    }
+}
+
 impl Failed {
     /// The reply to the client, if any.
     fn reply(&self) -> Option<Vec<u8>> {
         let code = match self {
-            Self::NotAllowed => ReplyCode::NotAllowed,
+            Self::NotAllowed | Self::NotLocal => ReplyCode::NotAllowed,
             Self::Unconnected(error) => match error.reason {
                 Reason::Refused => ReplyCode::ConnectionRefused,
                 Reason::Own(_) => ReplyCode::GeneralFailure,
@@ -122,7 +145,7 @@ impl Failed {
 
     fn refusal(&self) -> Refusal {
         match self {
-            Self::NotAllowed => Refusal::NotAllowed,
+            Self::NotAllowed | Self::NotLocal => Refusal::NotAllowed,
             Self::Unconnected(error) => error.reason.into(),
             Self::Handshake(HandshakeError::TooSlow(_)) => Refusal::HandshakeTimeout,
             Self::Handshake(_) => Refusal::Handshake,
@@ -218,11 +241,12 @@ impl Service {
         if !self.allow_non_backend.load(Ordering::Relaxed) {
             return Err(Failed::NotAllowed);
         }
-        let connected = match destination {
-            Destination::Address(address) => direct::connect_to(*address).await,
-            Destination::Domain(name, port) => direct::connect_to_host(&self.resolver, name, *port).await,
+        let on_loopback = self.address.ip().to_canonical().is_loopback();
+        let scope = match on_loopback || self.allow_local.load(Ordering::Relaxed) {
+            true => Scope::Any,
+            false => Scope::Remote,
         };
-        Ok(connected?)
+        Ok(direct::connect_to(destination, scope, &self.resolver).await?)
     }
 }
 

@@ -61,7 +61,7 @@ fn fitting(name: &str, property: &Value) -> Value {
             "clientNetwork" => json!("10.0.0.0/8"),
             "nic" => json!("lo"),
             "securityGroup" => json!("(allow-all)"),
-            "allowNonBackend" => json!(true),
+            "allowNonBackend" | "allowLocal" => json!(true),
             _ => json!("new"),
         },
     }
