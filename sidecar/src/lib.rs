@@ -15,6 +15,7 @@ pub mod health;
 pub mod http;
 pub mod http_probe;
 pub mod interface;
+mod invisible;
 pub mod limits;
 mod lingering_close;
 mod local_health;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::balance::Method;
 use crate::interface::IpType;
+use crate::invisible::is_invisible;
 use crate::proxy::access::{Protocol, Verdict};
 
 /// Maximum length of a name, in bytes.
@@ -110,11 +111,11 @@ pub(super) fn shortened(text: &str) -> String {
 
 /// A name.
 impl Value for String {
-    const EXPECTED: &'static str = "a name of 1 to 255 bytes, without spaces, commas or control characters, not starting with a parenthesis";
+    const EXPECTED: &'static str = "a name of 1 to 255 bytes, without spaces, commas, control or invisible characters, not starting with a parenthesis";
     const IS_NAME: bool = true;
 
     fn parse(word: &str) -> Option<Self> {
-        let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';
+        let odd = |c: char| c == ' ' || is_invisible(c) || c == ',';
         let fits = (1..=MAX_NAME).contains(&word.len()) && !word.contains(odd) && !word.starts_with('(');
         fits.then(|| word.to_owned())
     }

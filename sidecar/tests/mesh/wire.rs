@@ -11,8 +11,8 @@ use sidecar::mesh::wire::{
 };
 
 fn text() -> impl Strategy<Value = String> {
-    // All printable characters, including quotes and non-ASCII ones.
-    "\\PC{0,40}"
+    // All visible characters, including quotes and non-ASCII ones.
+    "[\\p{L}\\p{M}\\p{N}\\p{P}\\p{S} &&[^\\p{Default_Ignorable_Code_Point}\u{2800}]]{0,40}"
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -90,7 +90,17 @@ fn an_unusable_instance_is_left_out_and_the_others_are_kept() {
         (
             "zone",
             r#""\u0007""#,
-            r#"khalaNode: zone: expected no control characters, found "\u{7}""#,
+            r#"khalaNode: zone: expected no control or invisible characters, found "\u{7}""#,
+        ),
+        (
+            "service",
+            r#""a\u202eb""#,
+            r#"khalaNode: service: expected no control or invisible characters, found "a\u{202e}b""#,
+        ),
+        (
+            "service",
+            "\"a\u{200b}\"",
+            r#"khalaNode: service: expected no control or invisible characters, found "a\u{200b}""#,
         ),
         (
             "address",

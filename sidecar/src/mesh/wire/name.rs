@@ -1,9 +1,10 @@
 //! Names on the wire: which are accepted, and how they are shown in messages.
 
 use super::MAX_NAME;
+use crate::invisible::is_invisible;
 
-/// Checks that a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control characters, and no commas,
-/// because the hashed texts are names with commas between.
+/// Checks that a text can be a name on the wire: at most [`MAX_NAME`] bytes, no control or invisible characters,
+/// and no commas, because the hashed texts are names with commas between.
 pub(in crate::mesh) fn check_name(name: &str) -> Result<(), String> {
     if name.contains(',') {
         return Err(format!("expected no commas, found {}", shown(name)));
@@ -19,8 +20,11 @@ pub(super) fn check_short(text: &str) -> Result<(), String> {
             "expected at most {MAX_NAME} bytes, found {length}: {text}"
         ));
     }
-    if text.chars().any(char::is_control) {
-        return Err(format!("expected no control characters, found {}", shown(text)));
+    if text.contains(is_invisible) {
+        return Err(format!(
+            "expected no control or invisible characters, found {}",
+            shown(text)
+        ));
     }
     Ok(())
 }

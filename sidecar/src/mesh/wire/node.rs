@@ -32,7 +32,7 @@ impl Node {
     /// A node with this name, address and ports.
     ///
     /// # Errors
-    /// If the name is too long, or contains commas or control characters.
+    /// If the name is too long, or contains commas, control or invisible characters.
     pub fn new(name: &str, address: IpAddr, udp_port: u16, tcp_port: u16) -> Result<Self, Malformed> {
         check_name(name).map_err(|why| Malformed::new(format!("nodeName: {why}")))?;
         Ok(Self::unchecked(name.to_owned(), address, udp_port, tcp_port))
