@@ -25,6 +25,7 @@ mod own_rejection;
 pub mod proxy;
 pub mod resolve;
 mod rtt;
+mod secret_file;
 mod self_connect;
 mod serve;
 pub mod settings;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::secret_file::warn_if_public;
 use crate::text_file::{NOT_UTF8, without_mark};
 
 /// Maximum length of a secret, in bytes.
@@ -47,7 +48,7 @@ pub enum CredentialError {
 
 impl Credential {
     /// Reads the secret from the file if one is named, otherwise from the environment variable if that is set. A
-    /// trailing line end is not part of it.
+    /// trailing line end is not part of it. Warns about a file that every user of the machine can read.
     ///
     /// # Errors
     /// When the file cannot be read, or its content is not a valid secret.
@@ -114,7 +115,9 @@ impl Credential {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut secret = Vec::new();
     let most = MAX_SECRET as u64 + 6;
-    File::open(path)?.take(most).read_to_end(&mut secret)?;
+    let file = File::open(path)?;
+    warn_if_public(path, &file);
+    file.take(most).read_to_end(&mut secret)?;
     Ok(secret)
 }
 

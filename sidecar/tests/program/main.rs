@@ -11,6 +11,7 @@ mod log;
 mod mistakes;
 mod node;
 mod search;
+mod secrets;
 mod signals;
 #[path = "../common/skip.rs"]
 mod skip;
