@@ -1,32 +1,35 @@
 //! Builds the sidecar, runs it, and shuts it down in order. Mesh, control plane, proxy and program are connected only
 //! here.
 
-use std::net::SocketAddr;
+mod restart;
+mod servers;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use self::restart::{Restart, Succession};
+use self::servers::Servers;
 use crate::activation::ActivatedSockets;
-use crate::control::http::TokenCheck;
-use crate::control::{self, Controller, Offers, Script, resp};
+use crate::control::{ControlState, Controller, Offers, Script};
 use crate::diagnostic::Diagnostics;
 #[cfg(feature = "failpoints")]
 use crate::failpoints;
-use crate::http::{self, HostCheck, HostName};
-use crate::interface::{self, Addresses};
+use crate::handover::parent::ParentLink;
+use crate::handover::{Predecessor, State};
+use crate::http::{HostCheck, HostName};
+use crate::interface::Addresses;
 use crate::limits::{BUDGET, OpenFiles, open_files};
-use crate::mesh::Mesh;
+use crate::mesh::{Earlier, Mesh};
 use crate::proxy::Limits;
 use crate::proxy::workers::{WorkerThreads, Workers};
 use crate::settings::Settings;
-use crate::status::{MeshStatus, Phase, Status};
-use crate::supervise::{self, Event, Launcher, Supervisor};
+use crate::status::Phase;
+use crate::supervise::{self, Event, Launcher, StopReason, Supervisor};
 
 /// Timeout for leaving the mesh.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -38,9 +41,31 @@ pub struct Inherited {
     pub launcher: Option<Launcher>,
     /// Sockets that its listeners use instead of binding their own.
     pub sockets: ActivatedSockets,
+    /// The process that it takes over from, if there is one.
+    pub predecessor: Option<Predecessor>,
 }
 
-/// Runs the sidecar until it is asked to stop or its program, if it has a launcher, ends.
+impl Inherited {
+    /// Waits for the state of the process that it takes over from, if there is one.
+    ///
+    /// # Errors
+    /// When the state does not arrive, or cannot be used.
+    pub fn state(&mut self) -> anyhow::Result<Option<State>> {
+        self.predecessor.as_mut().map(Predecessor::state).transpose()
+    }
+}
+
+/// The parts that a sidecar is built with, apart from its settings.
+struct Parts<'a> {
+    limits: Limits,
+    files: &'a OpenFiles,
+    sockets: &'a ActivatedSockets,
+    /// Once cancelled, it accepts and reads; `None` does at once.
+    opened: Option<CancellationToken>,
+}
+
+/// Runs the sidecar until it is asked to stop, its program, if it has a launcher, ends, or the last of its successors
+/// does.
 ///
 /// # Errors
 /// When a part cannot be started; nothing is left running then.
@@ -52,58 +77,97 @@ pub async fn run(settings: Settings, inherited: Inherited) -> anyhow::Result<Exi
         drain: failpoints::grace(settings.drain),
         ..settings
     };
+    let mut settings = settings;
     let mut supervisor = Supervisor::new(settings.end_with_stdin)?;
     let files = OpenFiles::raise();
     let limits = Limits::default();
     #[cfg(feature = "failpoints")]
     let limits = failpoints::limits(limits);
-    let sockets = inherited.sockets;
-    let sidecar = Sidecar::start(&settings, limits, &files, &sockets).await?;
+    let Inherited {
+        launcher,
+        sockets,
+        predecessor,
+    } = inherited;
+    let opened = predecessor.is_some().then(CancellationToken::new);
+    let earlier = settings.earlier.take();
+    let parts = Parts {
+        limits,
+        files: &files,
+        sockets: &sockets,
+        opened: opened.clone(),
+    };
+    let mut sidecar = Sidecar::start(&settings, parts, earlier).await?;
+    if opened.is_some() {
+        // Of listeners that were removed in between.
+        sockets.close_unused();
+    }
     for address in sockets.unused() {
         tracing::warn!(%address, "no listener uses the socket that the sidecar was started with");
     }
-    supervisor
-        .start(inherited.launcher, settings.end_with_stdin)
-        .await?;
+    supervisor.start(launcher, settings.end_with_stdin).await?;
+    let parent = match predecessor {
+        Some(predecessor) => Some(predecessor.take_over().await?),
+        None => None,
+    };
     sidecar.phase.send_replace(Phase::Ready);
+    if let Some(opened) = opened {
+        opened.cancel();
+    }
     tracing::info!("ready");
-    let code = sidecar.run(&mut supervisor, &settings).await;
-    sidecar.stop(settings.drain, &mut supervisor).await;
+    let end = sidecar.run(&mut supervisor, &settings, parent.as_ref()).await;
+    let code = match end {
+        End::Stopped(code) => {
+            sidecar.stop(settings.drain, &mut supervisor).await;
+            code
+        }
+        End::HandedOver(succession) => sidecar.retire(settings.drain, &mut supervisor, succession).await,
+    };
     Ok(ExitCode::from(code))
+}
+
+/// Why a sidecar serves no longer.
+enum End {
+    /// It is to stop, with this exit code.
+    Stopped(u8),
+    /// Its successor serves.
+    HandedOver(Succession),
 }
 
 struct Sidecar {
     phase: watch::Sender<Phase>,
     controller: Arc<Controller>,
     mesh: Option<Mesh>,
-    /// The control plane's and the status listener's servers.
-    servers: TaskTracker,
-    stop_servers: CancellationToken,
+    servers: Servers,
     /// The threads that relay connections.
     workers: WorkerThreads,
 }
 
 impl Sidecar {
-    async fn start(
-        settings: &Settings,
-        limits: Limits,
-        files: &OpenFiles,
-        sockets: &ActivatedSockets,
-    ) -> anyhow::Result<Self> {
+    async fn start(settings: &Settings, parts: Parts<'_>, earlier: Option<State>) -> anyhow::Result<Self> {
         let offers = Offers::new();
         let mut addresses = Addresses::default();
+        let (control, knowledge) = match earlier {
+            Some(state) => (Some(state.control), state.mesh),
+            None => (None, None),
+        };
         let mesh = match &settings.discovery {
             Some(config) => {
                 let name = config.node_name.clone().unwrap_or_else(host_name);
                 addresses = Addresses::watch(config.pinned(), &config.nic);
-                Some(Mesh::start_at(&addresses, config.clone(), &name, offers.subscribe()).await?)
+                let ended = parts.opened.clone();
+                let earlier = knowledge.zip(ended);
+                let earlier = earlier.map(|(knowledge, ended)| Earlier { knowledge, ended });
+                let (offers, sockets) = (offers.subscribe(), parts.sockets.clone());
+                Some(Mesh::start_at(&addresses, config.clone(), &name, offers, sockets, earlier).await?)
             }
             None => None,
         };
-        match Self::serve(settings, limits, files, sockets, offers, addresses, mesh.as_ref()).await {
+        let takes_over = parts.opened.is_some();
+        match Self::serve(settings, parts, offers, addresses, mesh.as_ref(), control).await {
             Ok(serving) => Ok(Self { mesh, ..serving }),
             Err(error) => {
-                if let Some(mesh) = mesh {
+                // A node that another process runs must not leave.
+                if let Some(mesh) = mesh.filter(|_| !takes_over) {
                     mesh.leave(LEAVE_TIMEOUT).await;
                 }
                 Err(error)
@@ -114,13 +178,18 @@ impl Sidecar {
     /// Starts everything except the mesh.
     async fn serve(
         settings: &Settings,
-        limits: Limits,
-        files: &OpenFiles,
-        sockets: &ActivatedSockets,
+        parts: Parts<'_>,
         offers: Offers,
         addresses: Addresses,
         mesh: Option<&Mesh>,
+        earlier: Option<ControlState>,
     ) -> anyhow::Result<Self> {
+        let Parts {
+            limits,
+            files,
+            sockets,
+            opened,
+        } = parts;
         let (workers, threads) = Workers::start(settings.workers).context("cannot start the workers")?;
         // After all that every sidecar opens, and before listeners start.
         BUDGET.limit_to(files.limit(), open_files().unwrap_or_default());
@@ -130,108 +199,74 @@ impl Sidecar {
         let controller = Controller::new(offers, instances);
         let mut controller = controller
             .with_addresses(addresses)
-            .with_workers(workers)
+            .with_workers(workers.opened_by(opened.clone()))
             .with_sockets(sockets.clone())
             .with_limits(limits)
             .with_open_proxies(settings.allow_open_proxies);
         run_script(&controller, &settings.script).await?;
+        if let Some(earlier) = earlier {
+            controller.resume(&earlier);
+        }
         if let Some(path) = &settings.autosave {
             controller = controller.saving_to(path.clone()).await;
         }
         let controller = Arc::new(controller);
         let phase = watch::Sender::new(Phase::Starting);
-        let servers = TaskTracker::new();
-        let stop_servers = CancellationToken::new();
         let hosts = accepted_hosts(&settings.allowed_hosts);
-        if let Some(door) = &settings.http_controller {
-            let listener = bind(door.address, "--http-controller", sockets).await?;
-            let controller = Arc::clone(&controller);
-            let token = door
-                .credential
-                .clone()
-                .map(|c| -> TokenCheck { Arc::new(move |t| c.matches(t.as_bytes())) });
-            let door =
-                move |_, request| control::http::handle(Arc::clone(&controller), token.clone(), request);
-            servers.spawn(http::serve_within(
-                http::Limits::default(),
-                hosts.clone(),
-                listener,
-                door,
-                stop_servers.clone(),
-            ));
-        }
-        if let Some(door) = &settings.resp_controller {
-            let listener = bind(door.address, "--resp-controller", sockets).await?;
-            let (controller, password) = (Arc::clone(&controller), door.credential.clone());
-            let limits = resp::Limits::default();
-            servers.spawn(resp::serve(
-                listener,
-                controller,
-                password,
-                limits,
-                stop_servers.clone(),
-            ));
-        }
-        if let Some(address) = settings.status {
-            let listener = bind(address, "--status", sockets).await?;
-            let mesh = mesh.map(|m| {
-                let view = m.view();
-                #[cfg(feature = "failpoints")]
-                let view = failpoints::view(view);
-                MeshStatus {
-                    view,
-                    counters: m.counters(),
-                    reachability: m.reachability(),
-                }
-            });
-            let status = Status::new(phase.subscribe(), Arc::clone(&controller), mesh);
-            let status = Arc::new(status.for_clients(settings.status_clients.clone()));
-            let page = move |from, request| {
-                let status = Arc::clone(&status);
-                async move { status.answer(from, &request) }
-            };
-            servers.spawn(http::serve_within(
-                http::Limits::default(),
-                hosts,
-                listener,
-                page,
-                stop_servers.clone(),
-            ));
-        }
+        let servers = Servers::start(settings, sockets, &controller, &phase, mesh, opened, hosts).await?;
         Ok(Self {
             phase,
             controller,
             mesh: None,
             servers,
-            stop_servers,
             workers: threads,
         })
     }
 
-    /// Runs until the program has ended or, without one, until the sidecar is asked to stop; returns the exit code.
-    async fn run(&self, supervisor: &mut Supervisor, settings: &Settings) -> u8 {
-        let status = match supervisor.next().await {
-            Event::Ended(status) => {
-                if status.success() {
-                    tracing::info!("the program ended by itself");
-                } else {
-                    tracing::warn!(%status, "the program ended by itself");
+    /// Runs until the program has ended or, without one, until the sidecar is asked to stop or has restarted. `parent` is
+    /// the link to the process that was started first, if this is another one.
+    async fn run(
+        &mut self,
+        supervisor: &mut Supervisor,
+        settings: &Settings,
+        parent: Option<&ParentLink>,
+    ) -> End {
+        let status = loop {
+            match next(supervisor, parent).await {
+                Event::Ended(status) => {
+                    if status.success() {
+                        tracing::info!("the program ended by itself");
+                    } else {
+                        tracing::warn!(%status, "the program ended by itself");
+                    }
+                    break Some(status);
                 }
-                Some(status)
-            }
-            Event::Stop(reason) | Event::Force(reason) => {
-                tracing::info!(by = %reason, "stopping");
-                self.phase.send_replace(Phase::Draining);
-                let delay = if supervisor.has_program() {
-                    self.withdraw(settings.withdraw)
-                } else {
-                    Duration::ZERO
-                };
-                supervisor.finish(reason, delay, settings.program_grace).await
+                Event::Stop(reason) | Event::Force(reason) => {
+                    self.stopping(reason);
+                    let delay = if supervisor.has_program() {
+                        self.withdraw(settings.withdraw)
+                    } else {
+                        Duration::ZERO
+                    };
+                    break supervisor.finish(reason, delay, settings.program_grace).await;
+                }
+                Event::Restart => match self.restart(supervisor, parent).await {
+                    Restart::HandedOver(succession) => return End::HandedOver(succession),
+                    Restart::Failed => {}
+                    Restart::Stopped(reason) => {
+                        self.stopping(reason);
+                        break None;
+                    }
+                },
             }
         };
         self.phase.send_replace(Phase::Draining);
-        status.map_or(0, supervise::exit_code)
+        End::Stopped(status.map_or(0, supervise::exit_code))
+    }
+
+    fn stopping(&self, reason: StopReason) {
+        tracing::info!(by = %reason, "stopping");
+        self.phase.send_replace(Phase::Draining);
     }
 
     /// Withdraws the program's instances from the mesh. Returns the time for which the program must serve on, because
@@ -254,7 +289,7 @@ impl Sidecar {
     }
 
     /// Drains connections, leaves the mesh, and stops. Each step has a timeout.
-    async fn stop(self, drain: Duration, supervisor: &mut Supervisor) {
+    async fn stop(mut self, drain: Duration, supervisor: &mut Supervisor) {
         tokio::select! {
             aborted = self.controller.drain(drain) => {
                 if aborted > 0 {
@@ -263,15 +298,14 @@ impl Sidecar {
             }
             reason = supervisor.forced() => tracing::warn!(by = %reason, "stopping at once"),
         }
-        let mesh = self.mesh;
+        let mesh = self.mesh.take();
         #[cfg(feature = "failpoints")]
         let mesh = mesh.filter(|_| failpoints::leaves());
         if let Some(mesh) = mesh {
             mesh.leave(LEAVE_TIMEOUT).await;
         }
-        self.stop_servers.cancel();
-        self.servers.close();
-        self.servers.wait().await;
+        self.servers.stop();
+        self.servers.ended().await;
         drop(self.workers);
         tracing::info!("stopped");
     }
@@ -294,19 +328,18 @@ async fn run_script(controller: &Controller, script: &Script) -> anyhow::Result<
     }
 }
 
-async fn bind(address: SocketAddr, flag: &str, sockets: &ActivatedSockets) -> anyhow::Result<TcpListener> {
-    let listener = match sockets.take(address) {
-        Some(socket) => socket
-            .set_nonblocking(true)
-            .and_then(|()| TcpListener::from_std(socket)),
-        None => {
-            interface::wait_until_unique(address.ip()).await;
-            TcpListener::bind(address).await
+/// Waits for the next event. The end of the process that was started first is one as well: nobody could signal this one.
+async fn next(supervisor: &mut Supervisor, parent: Option<&ParentLink>) -> Event {
+    let parent_ended = async {
+        match parent {
+            Some(link) => link.ended().await,
+            None => std::future::pending().await,
         }
     };
-    let listener = listener.with_context(|| format!("{flag}: cannot listen on {address}"))?;
-    tracing::info!(address = %listener.local_addr()?, "{flag}");
-    Ok(listener)
+    tokio::select! {
+        event = supervisor.next() => event,
+        () = parent_ended => Event::Stop(StopReason::ParentEnd),
+    }
 }
 
 /// The hosts by which clients may call the HTTP controller and the status listener.

@@ -1,5 +1,6 @@
 //! The command line: parses the arguments, and checks them once into [`Settings`].
 
+mod check;
 mod values;
 
 use std::ffi::OsString;
@@ -12,11 +13,13 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
+use self::check::CheckArgs;
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
 use crate::control::credential::Credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::handover::{self, Predecessor, RelaunchArgs, State};
 use crate::http::HostName;
 use crate::log::LogFormat;
 use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, SECRETS, Settings};
@@ -36,7 +39,9 @@ const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
 const AFTER_HELP: &str = "With a PROGRAM, the sidecar starts it once its own listeners are bound, forwards signals to it, and \
                           exits with its code. The first of SIGTERM, SIGINT and SIGQUIT stops gracefully: it is \
                           forwarded once the program's instances are withdrawn from the mesh. SIGQUIT after another of \
-                          them stops at once.\n\nThe log goes to standard error; RUST_LOG \
+                          them stops at once.\n\nWithout a PROGRAM, SIGUSR2 restarts the sidecar, possibly with a new \
+                          executable in the old one's place, without losing a connection; its configuration, \
+                          registrations and knowledge of the mesh are kept.\n\nThe log goes to standard error; RUST_LOG \
                           sets its level, for instance RUST_LOG=debug or RUST_LOG=sidecar::mesh=debug.";
 
 /// The proxy that runs beside each service of the mesh
@@ -65,6 +70,9 @@ enum Sub {
     /// Becomes the program; the sidecar starts itself so
     #[command(name = launcher::SUBCOMMAND, hide = true)]
     Launch(LaunchArgs),
+    /// Becomes the successor; the sidecar restarts itself so
+    #[command(name = handover::launch::SUBCOMMAND, hide = true)]
+    Relaunch(RelaunchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -74,16 +82,6 @@ struct ProbeArgs {
     /// Timeout for the answer, in seconds; long, because whatever runs the probe has a timeout of its own
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
-}
-
-#[derive(Debug, Args)]
-struct CheckArgs {
-    /// Config files as for --load, one command per line, checked as if executed in order
-    #[arg(value_name = "FILE", required_unless_present = "discovery_config")]
-    load: Vec<PathBuf>,
-    /// Discovery settings
-    #[arg(long, value_name = "FILE")]
-    discovery_config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +184,15 @@ impl Cli {
         }
     }
 
+    /// The arguments of `sidecar relaunch`, if the process runs it.
+    #[must_use]
+    pub fn relaunch(&self) -> Option<&RelaunchArgs> {
+        match &self.command {
+            Some(Sub::Relaunch(arguments)) => Some(arguments),
+            _ => None,
+        }
+    }
+
     /// Prepares a sidecar: starts the launcher of its program or, without one, takes the sockets that it was started
     /// with; and blocks signals until the sidecar takes them. Must be called on the main thread, before other threads
     /// start and anything inherited is changed.
@@ -197,9 +204,11 @@ impl Cli {
             return Ok(Inherited::default());
         }
         let inherited = if self.run.program.is_empty() {
+            let sockets = ActivatedSockets::from_env();
             Inherited {
                 launcher: None,
-                sockets: ActivatedSockets::from_env(),
+                predecessor: Predecessor::of(&sockets),
+                sockets,
             }
         } else {
             Inherited {
@@ -208,23 +217,24 @@ impl Cli {
                     &SECRETS,
                     self.run.death_signal,
                 )?),
-                sockets: ActivatedSockets::default(),
+                ..Inherited::default()
             }
         };
         signals::block().context("cannot block signals")?;
         Ok(inherited)
     }
 
-    /// Checks the arguments and the files that they name.
+    /// Checks the arguments and the files that they name. The configuration of an `earlier` process takes the place of
+    /// the files to load.
     ///
     /// # Errors
     /// A file that cannot be read; otherwise all errors of all files.
-    pub fn into_task(self) -> anyhow::Result<Task> {
+    pub fn into_task(self, earlier: Option<State>) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
             Some(Sub::Check(arguments)) => arguments.check().map(Task::Checked),
-            Some(Sub::Launch(_)) => bail!("{} is for the sidecar itself", launcher::SUBCOMMAND),
-            None => Ok(Task::Run(Box::new(self.run.into_settings()?))),
+            Some(Sub::Launch(_) | Sub::Relaunch(_)) => bail!("this subcommand is for the sidecar itself"),
+            None => Ok(Task::Run(Box::new(self.run.into_settings(earlier)?))),
         }
     }
 }
@@ -266,9 +276,12 @@ fn controller(
 }
 
 impl RunArgs {
-    fn into_settings(self) -> anyhow::Result<Settings> {
+    fn into_settings(self, earlier: Option<State>) -> anyhow::Result<Settings> {
         let mut errors = Vec::new();
-        let script = self.script(&mut errors)?;
+        let script = match &earlier {
+            Some(state) => usable(state.control.script(), &mut errors),
+            None => self.script(&mut errors)?,
+        };
         let discovery = discovery(self.discovery_config.as_deref(), &mut errors)?;
         if !errors.is_empty() {
             bail!(
@@ -297,6 +310,7 @@ impl RunArgs {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             script,
+            earlier,
             autosave: self.autosave,
             discovery,
             http_controller: http_controller.transpose()?,
@@ -329,30 +343,19 @@ impl RunArgs {
     }
 }
 
-impl CheckArgs {
-    /// Checks the files; returns the number of commands.
-    fn check(&self) -> anyhow::Result<usize> {
-        let mut errors = Vec::new();
-        let script = load(&self.load, &mut errors)?;
-        discovery(self.discovery_config.as_deref(), &mut errors)?;
-        if !errors.is_empty() {
-            bail!("the configuration would not load:\n{}", Diagnostics(errors));
-        }
-        script.log_remarks();
-        Ok(script.lines.len())
-    }
-}
-
 fn load(files: &[PathBuf], errors: &mut Vec<Diagnostic>) -> anyhow::Result<Script> {
     let mut texts = Vec::new();
     for path in files {
         texts.push((path.display().to_string(), read(path)?));
     }
     let script = Script::parse(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-    Ok(script.unwrap_or_else(|mut found| {
-        errors.append(&mut found.0);
-        Script::default()
-    }))
+    Ok(usable(script, errors))
+}
+
+fn usable(script: Result<Script, Diagnostics>, errors: &mut Vec<Diagnostic>) -> Script {
+    script
+        .map_err(|mut found| errors.append(&mut found.0))
+        .unwrap_or_default()
 }
 
 fn discovery(

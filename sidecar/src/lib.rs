@@ -11,6 +11,7 @@ mod dial;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod fault;
+pub mod handover;
 pub mod health;
 pub mod http;
 pub mod http_probe;

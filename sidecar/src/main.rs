@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use sidecar::cli::Cli;
+use sidecar::handover::RelaunchArgs;
 use sidecar::log;
 use sidecar::supervise::launcher;
 
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
     if let Some(arguments) = cli.launch() {
         return launcher::exec(arguments);
     }
+    if let Some(arguments) = cli.relaunch() {
+        return relaunch(arguments);
+    }
     let format = cli.log_format();
     let code = run(cli).unwrap_or_else(|error| {
         log::failure(format, &error);
@@ -28,14 +32,26 @@ fn main() -> ExitCode {
     code
 }
 
+fn relaunch(arguments: &RelaunchArgs) -> ExitCode {
+    match arguments.exec() {
+        Ok(never) => match never {},
+        Err(error) => {
+            let successor = Cli::try_parse_from(&arguments.command_line);
+            log::failure(successor.map(|cli| cli.log_format()).unwrap_or_default(), &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // First: the program inherits what is still unchanged, and threads inherit the blocked signals.
-    let inherited = cli.inherit()?;
+    let mut inherited = cli.inherit()?;
     let format = cli.log_format();
     log::init(format)?;
     #[cfg(feature = "failpoints")]
     sidecar::failpoints::activate()?;
-    let task = cli.into_task()?;
+    let earlier = inherited.state()?;
+    let task = cli.into_task(earlier)?;
     // Connections are relayed on other threads, see `proxy::workers`.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::control::Script;
 use crate::control::credential::Credential;
+use crate::handover::State;
 use crate::http::HostName;
 use crate::mesh;
 use crate::status::Clients;
@@ -22,6 +23,8 @@ pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) script: Script,
+    /// The state of the process that this one takes over from.
+    pub(crate) earlier: Option<State>,
     pub(crate) autosave: Option<PathBuf>,
     pub(crate) discovery: Option<mesh::DiscoverySettings>,
     pub(crate) http_controller: Option<ControllerAddress>,

@@ -97,8 +97,22 @@ impl Health {
         }
     }
 
+    /// As another process of the sidecar knew it.
+    pub(super) fn resumed(up: bool) -> Self {
+        Self {
+            up,
+            unchecked: false,
+            contrary: 0,
+        }
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// Whether it is up; `None` before the first check.
+    pub(super) fn known(&self) -> Option<bool> {
+        (!self.unchecked).then_some(self.up)
     }
 
     /// Records an outcome. Returns whether the server is up, if that changed.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::address::Address;
 use super::autosave::{Autosave, SaveState};
 use super::command::Command;
@@ -30,7 +32,19 @@ pub struct Controller {
     instances: Option<MeshInstances>,
     addresses: Addresses,
     autosave: Option<Autosave>,
+    changes: watch::Sender<Changes>,
     state: Mutex<State>,
+}
+
+/// What becomes of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// It is made.
+    Made,
+    /// It waits, because the configuration is being handed over.
+    Held,
+    /// It is refused, because another process has the configuration.
+    HandedOver,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +73,7 @@ impl Controller {
             instances,
             addresses: Addresses::default(),
             autosave: None,
+            changes: watch::Sender::new(Changes::Made),
             state: Mutex::default(),
         }
     }
@@ -116,8 +131,8 @@ impl Controller {
 
     /// Executes one command. When it returns, the change has taken effect, and a removed listener's address is free.
     /// If the future is dropped after its first poll, the change is still made: only waiting remains then. Exceptions are
-    /// a host name, which is resolved before the change, and a listener at an IPv6 address in duplicate address
-    /// detection, whose end is waited for before it.
+    /// a host name, which is resolved before the change, a listener at an IPv6 address in duplicate address detection, and
+    /// a change during a restart, whose ends are waited for before it.
     ///
     /// # Errors
     /// When the command does not fit the configuration, or the machine refuses it. Nothing is changed then.
@@ -142,6 +157,7 @@ impl Controller {
                 wait_until_unique(address).await;
             }
         }
+        self.await_handover().await?;
         let Changed { closed, revision } = self.change(command)?;
         for handle in closed {
             handle.listener().close().await;
@@ -164,6 +180,29 @@ impl Controller {
             .map(Registration::withdraw)
             .filter(|announced| *announced)
             .count()
+    }
+
+    async fn await_handover(&self) -> Result<(), CommandError> {
+        let mut changes = self.changes.subscribe();
+        let settled = changes.wait_for(|changes| *changes != Changes::Held).await;
+        match settled.map(|changes| *changes) {
+            // `self` holds the sender.
+            Ok(Changes::Made) | Err(_) => Ok(()),
+            Ok(_) => Err(CommandError::refused(
+                "restart",
+                "the sidecar has just restarted: send the command again, on a new connection",
+            )),
+        }
+    }
+
+    pub(super) fn set_changes(&self, changes: Changes) {
+        self.changes.send_replace(changes);
+    }
+
+    pub(super) fn stop_saving(&self) {
+        if let Some(autosave) = &self.autosave {
+            autosave.stop();
+        }
     }
 
     /// Ends the listeners: they stop accepting at once, and their connections have until the deadline to finish.

@@ -73,6 +73,11 @@ impl Registration {
         self.offer.borrow().instance.address
     }
 
+    /// Announces it before its first check, because an earlier process of the sidecar did.
+    pub(super) fn resume(&self) {
+        self.offers.announce(&self.offer.borrow(), &self.ended);
+    }
+
     /// Whether it is announced to the mesh now.
     pub(super) fn is_announced(&self) -> bool {
         self.offers.contains(&self.offer.borrow())

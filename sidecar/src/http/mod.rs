@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -165,6 +166,7 @@ where
             handler: Arc::clone(&self.handler),
             hosts: self.hosts.clone(),
             announce_idle: self.announce_idle,
+            begun: AtomicBool::new(false),
             stop: self.stop.clone(),
         };
         Some(async move {
@@ -182,6 +184,8 @@ struct Connection<H> {
     handler: Arc<H>,
     hosts: HostCheck,
     announce_idle: bool,
+    /// Whether it has had a request.
+    begun: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -208,11 +212,15 @@ where
             .serve_connection(TokioIo::new(stream), service);
         let mut stopping = pin!(stop.cancelled());
         let outcome = poll_fn(|cx| {
-            if !stop_seen && stopping.as_mut().poll(cx).is_ready() {
+            let polled = connection.poll_without_shutdown(cx);
+            // Not before the first request: a client that has just connected still gets its answer.
+            let closes = polled.is_pending() && !stop_seen && this.has_begun();
+            if closes && stopping.as_mut().poll(cx).is_ready() {
                 stop_seen = true;
                 Pin::new(&mut connection).graceful_shutdown();
+                return connection.poll_without_shutdown(cx);
             }
-            connection.poll_without_shutdown(cx)
+            polled
         })
         .await;
         if let Err(error) = outcome {
@@ -225,7 +233,12 @@ where
         let _ = closing.await;
     }
 
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Answer {
+        self.begun.store(true, Ordering::Relaxed);
         self.permit.set_busy(true);
         let keeps = self.announce_idle && is_kept(&request);
         let mut answer = match self.hosts.check(&request) {

@@ -9,15 +9,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::counters::Counters;
-use super::driver::Driver;
-use super::endpoint::{Endpoint, Standing, StartError};
+use super::driver::{Driver, Handed};
+use super::endpoint::{Endpoint, Entry, Standing, StartError};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
-use super::protocol::{self, Protocol, Search};
+use super::protocol::{self, Knowledge, Protocol, Search};
 use super::publishing::Publishing;
 use super::settings::DiscoverySettings;
 use super::view::View;
 use super::wire::Node;
+use crate::activation::ActivatedSockets;
 use crate::balance::service::{Instances, Offer};
 use crate::interface::Addresses;
 
@@ -26,6 +27,15 @@ const MAX_WAITING_REQUESTS: usize = 64;
 
 /// Duration of a sweep above which the start warns.
 const LONG_SWEEP: Duration = Duration::from_secs(30);
+
+/// An earlier process of a node, which hands over to this one.
+#[derive(Debug)]
+pub struct Earlier {
+    /// What it knows.
+    pub knowledge: Knowledge,
+    /// Cancelled once it reads the node's sockets no longer.
+    pub ended: CancellationToken,
+}
 
 /// Whether other nodes can reach a node.
 #[derive(Debug, Clone)]
@@ -47,6 +57,7 @@ pub struct Mesh {
     view: watch::Receiver<Arc<View>>,
     counters: Arc<Counters>,
     leave: Option<oneshot::Sender<Duration>>,
+    handed: mpsc::Sender<oneshot::Sender<Handed>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -66,24 +77,27 @@ impl Mesh {
         Self::start_with(settings, node_name, offers, protocol::Config::default()).await
     }
 
-    /// As [`Mesh::start`], at an interface's address of these, which it follows.
+    /// As [`Mesh::start`], at an interface's address of these, which it follows. Uses these sockets if they are bound to
+    /// the node's ports. With an `earlier` process, goes on as its node: knows what it knew, and says and reads nothing
+    /// before it has ended.
     ///
     /// # Errors
-    /// As [`Mesh::start`].
+    /// As [`Mesh::start`], and when the earlier process was another node.
     pub async fn start_at(
         addresses: &Addresses,
         settings: DiscoverySettings,
         node_name: &str,
         offers: watch::Receiver<Vec<Offer>>,
+        sockets: ActivatedSockets,
+        earlier: Option<Earlier>,
     ) -> Result<Self, StartError> {
-        Self::open(
-            addresses,
-            settings,
-            node_name,
-            offers,
-            protocol::Config::default(),
-        )
-        .await
+        let config = protocol::Config::default();
+        let (known, opened) = match earlier {
+            Some(earlier) => (Some(earlier.knowledge), Some(earlier.ended)),
+            None => (None, None),
+        };
+        let entry = Entry { sockets, opened };
+        Self::open(addresses, settings, node_name, offers, config, (entry, known)).await
     }
 
     /// As [`Mesh::start`], with other tunables of the protocol.
@@ -97,7 +111,8 @@ impl Mesh {
         config: protocol::Config,
     ) -> Result<Self, StartError> {
         let addresses = Addresses::watch(settings.pinned(), &settings.nic);
-        Self::open(&addresses, settings, node_name, offers, config).await
+        let start = (Entry::default(), None);
+        Self::open(&addresses, settings, node_name, offers, config, start).await
     }
 
     async fn open(
@@ -106,6 +121,7 @@ impl Mesh {
         node_name: &str,
         offers: watch::Receiver<Vec<Offer>>,
         config: protocol::Config,
+        (entry, known): (Entry, Option<Knowledge>),
     ) -> Result<Self, StartError> {
         let follow = addresses.follow(&settings.nic, settings.ip_type);
         let counters = Arc::new(Counters::default());
@@ -114,20 +130,38 @@ impl Mesh {
         let stop_on_drop = stop.clone().drop_guard();
         let (requests_in, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (leave_in, leave) = oneshot::channel();
+        let (handed_in, handed) = mpsc::channel(1);
         let server = ExchangeServer {
             requests: requests_in,
             counters: counters.clone(),
             large: LargeBodies::new(),
         };
-        let endpoint =
-            Endpoint::open(settings, node_name, follow, server, tasks.clone(), stop.clone()).await?;
+        let endpoint = Endpoint::open(
+            settings,
+            node_name,
+            follow,
+            server,
+            tasks.clone(),
+            stop.clone(),
+            entry,
+        )
+        .await?;
         let node = endpoint.node();
+        if let Some(before) = known.as_ref().and_then(Knowledge::node)
+            && *before != node
+        {
+            let before = before.clone();
+            return Err(StartError::Changed { before, now: node });
+        }
         tracing::info!(%node, "discovery: listening");
 
         let search = endpoint.search();
         warn_of_long_sweep(&search, &config);
         let seed = rand::rng().random();
-        let protocol = Protocol::new(node, search, config, seed);
+        let mut protocol = Protocol::new(node, search, config, seed);
+        if let Some(known) = known {
+            protocol.resume(Duration::ZERO, known);
+        }
         let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
         let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
 
@@ -140,6 +174,7 @@ impl Mesh {
             requests,
             offers,
             leave,
+            handed,
             publishing,
             counters: counters.clone(),
             large: Arc::new(LargeBodies::new()),
@@ -153,6 +188,7 @@ impl Mesh {
             view,
             counters,
             leave: Some(leave_in),
+            handed: handed_in,
             tasks,
             _stop_on_drop: stop_on_drop,
             stop,
@@ -184,6 +220,20 @@ impl Mesh {
         self.counters.clone()
     }
 
+    /// What the next process of the node is to be handed; `None` if the node has stopped.
+    pub async fn handed(&self) -> Option<Handed> {
+        let (answer, answered) = oneshot::channel();
+        self.handed.send(answer).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Stops without a word to the peers: the next process of the node goes on. No socket is read any more when this
+    /// returns.
+    pub async fn stop(mut self) {
+        drop(self.leave.take());
+        self.ended(Duration::ZERO).await;
+    }
+
     /// Withdraws the local instances, waits at most `limit` until every peer has acknowledged that, sends `leave` to
     /// all known nodes, and stops.
     pub async fn leave(mut self, limit: Duration) {
@@ -191,6 +241,10 @@ impl Mesh {
             // Sending fails only if the driver has already ended.
             let _ = leave.send(limit);
         }
+        self.ended(limit).await;
+    }
+
+    async fn ended(&self, limit: Duration) {
         // The driver bounds its own leave by `limit`; the rest only drops connections.
         let ended = tokio::time::timeout(limit + Duration::from_secs(1), self.tasks.wait()).await;
         if ended.is_err() {

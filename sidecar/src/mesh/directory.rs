@@ -269,11 +269,15 @@ impl Directory {
         if self.lists.len() > MAX_NODES || self.size + self.lists.len() + 1 > ExchangeKind::Sync.max_body() {
             return None;
         }
-        let lists = self.lists.iter().map(|(node, entry)| NodeServices {
+        Some(self.lists().collect())
+    }
+
+    /// Every list, without a limit.
+    pub fn lists(&self) -> impl Iterator<Item = NodeServices> {
+        self.lists.iter().map(|(node, entry)| NodeServices {
             node: node.clone(),
             khala_nodes: entry.services.clone(),
-        });
-        Some(lists.collect())
+        })
     }
 
     /// The nodes whose lists differ, or that only one side has; at most as many as fit into the answer to

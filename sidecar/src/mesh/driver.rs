@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::endpoint::{Endpoint, Moved};
 use super::exchange_server::Served;
 use super::exchanges::{Asked, Exchanges};
 use super::large_bodies::LargeBodies;
-use super::protocol::{Action, Departure, Event, Protocol};
+use super::protocol::{Action, Departure, Event, Knowledge, Protocol};
 use super::publishing::Publishing;
 use super::wire::{Datagram, DatagramKind, MAX_DATAGRAM, Node};
 use crate::balance::service::Offer;
@@ -28,6 +29,15 @@ const LEAVE_PAUSE: Duration = Duration::from_millis(20);
 /// Datagrams read at most before timers are handled, so that a flood cannot stop the timers.
 const MAX_READ_BEFORE_TIMERS: usize = 64;
 
+/// What the next process of a node is handed.
+#[derive(Debug)]
+pub struct Handed {
+    /// What the node knows of the mesh.
+    pub knowledge: Knowledge,
+    /// Its sockets.
+    pub sockets: Vec<OwnedFd>,
+}
+
 /// The state machine with its sockets and channels.
 pub(super) struct Driver {
     pub(super) protocol: Protocol,
@@ -36,6 +46,7 @@ pub(super) struct Driver {
     pub(super) requests: mpsc::Receiver<Served>,
     pub(super) offers: watch::Receiver<Vec<Offer>>,
     pub(super) leave: oneshot::Receiver<Duration>,
+    pub(super) handed: mpsc::Receiver<oneshot::Sender<Handed>>,
     pub(super) publishing: Publishing,
     pub(super) counters: Arc<Counters>,
     /// Limits large answers. Separate from the limit of requests, so that requests cannot delay answers.
@@ -54,11 +65,14 @@ enum Input {
     Address(Result<Choice, Unusable>),
     /// Leave the mesh within this time.
     Leave(Duration),
+    /// Report what the next process of the node is to be handed.
+    HandOver(oneshot::Sender<Handed>),
     Stop,
 }
 
 impl Driver {
     pub(super) async fn run(mut self) {
+        self.stop.run_until_cancelled(self.endpoint.opened()).await;
         let started = Instant::now();
         let mut exchanges = Exchanges::default();
         let mut buffer = vec![0; MAX_DATAGRAM + 1];
@@ -118,6 +132,14 @@ impl Driver {
                     leave_deadline = Some(Instant::now() + limit);
                     self.protocol.handle(now, Event::Offers(Vec::new()))
                 }
+                Input::HandOver(answer) => {
+                    match self.handed() {
+                        // The one who asked may have given up.
+                        Ok(handed) => drop(answer.send(handed)),
+                        Err(error) => tracing::warn!(%error, "discovery: the sockets cannot be handed over"),
+                    }
+                    continue;
+                }
                 Input::Stop => break,
             };
             self.act(now, actions, &mut exchanges);
@@ -165,8 +187,16 @@ impl Driver {
                 Input::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
             limit = &mut self.leave, if !leaving => limit.map_or(Input::Stop, Input::Leave),
+            Some(answer) = self.handed.recv() => Input::HandOver(answer),
             () = alarm => Input::Event(Event::Wake),
         }
+    }
+
+    fn handed(&self) -> io::Result<Handed> {
+        Ok(Handed {
+            knowledge: self.protocol.knowledge(),
+            sockets: self.endpoint.sockets().duplicates()?,
+        })
     }
 
     /// Reads waiting datagrams before timers are handled: on a busy machine, answers to probes among them would

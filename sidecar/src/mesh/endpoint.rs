@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::exchange_server::ExchangeServer;
 use super::protocol::Search;
 use super::settings::DiscoverySettings;
 use super::wire::{Malformed, Node};
+use crate::activation::ActivatedSockets;
 use crate::interface::{Choice, Follow, InterfaceError, Reason, Unusable};
 
 /// Why a node cannot take part in discovery.
@@ -36,6 +38,16 @@ pub enum StartError {
     /// The node's name cannot go over the wire.
     #[error("the host name, which is the node's name, is not a valid name in the protocol")]
     Name(#[from] Malformed),
+    /// An earlier process of this node hands over, and was another node.
+    #[error(
+        "the node was {before} and is {now}: its name, address or ports have changed. Stop the sidecar and start it again"
+    )]
+    Changed {
+        /// What the node was.
+        before: Node,
+        /// What it is with the settings and addresses of now.
+        now: Node,
+    },
 }
 
 /// What to do if another program has the port, which often is another sidecar.
@@ -66,6 +78,7 @@ pub(super) struct Endpoint {
     follow: Follow,
     standing: watch::Sender<Standing>,
     sockets: Bound,
+    entry: Entry,
     server: Arc<ExchangeServer>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -73,6 +86,24 @@ pub(super) struct Endpoint {
     serving: DropGuard,
     /// A new address whose ports could not be bound, and when to try again.
     unbound: Option<(Choice, Instant)>,
+}
+
+/// How a node begins to take part.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entry {
+    /// Sockets that it uses instead of binding its own.
+    pub(super) sockets: ActivatedSockets,
+    /// Once cancelled, it reads its sockets; `None` reads them at once.
+    pub(super) opened: Option<CancellationToken>,
+}
+
+impl Entry {
+    /// Waits until the sockets may be read.
+    pub(super) async fn opened(&self) {
+        if let Some(opened) = &self.opened {
+            opened.cancelled().await;
+        }
+    }
 }
 
 /// A change of the node's address.
@@ -83,10 +114,26 @@ pub(super) enum Moved {
     To(Node, Search),
 }
 
-/// Sockets for datagrams.
+/// Sockets for datagrams, and that of the exchange server.
 pub(super) struct Bound {
     pub(super) incoming: Arc<UdpSocket>,
     pub(super) outgoing: Arc<UdpSocket>,
+    /// A duplicate, to be handed over.
+    exchange: OwnedFd,
+}
+
+impl Bound {
+    /// Duplicates of all sockets.
+    pub(super) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut all = vec![
+            self.exchange.try_clone()?,
+            self.incoming.as_fd().try_clone_to_owned()?,
+        ];
+        if !Arc::ptr_eq(&self.incoming, &self.outgoing) {
+            all.push(self.outgoing.as_fd().try_clone_to_owned()?);
+        }
+        Ok(all)
+    }
 }
 
 impl Endpoint {
@@ -98,12 +145,13 @@ impl Endpoint {
         server: ExchangeServer,
         tasks: TaskTracker,
         stop: CancellationToken,
+        entry: Entry,
     ) -> Result<Self, StartError> {
         let choice = follow.settled().await?;
         warn_of_stand_in(&choice, follow.nic());
-        let (sockets, exchange, node) = bind(name, choice.address, &settings).await?;
+        let (sockets, exchange, node) = bind(name, choice.address, &settings, &entry.sockets).await?;
         let server = Arc::new(server);
-        let serving = serve(&tasks, &server, exchange, &stop);
+        let serving = serve(&tasks, &server, exchange, &stop, &entry);
         Ok(Self {
             settings,
             follow,
@@ -112,6 +160,7 @@ impl Endpoint {
                 unreachable: None,
             }),
             sockets,
+            entry,
             server,
             tasks,
             stop,
@@ -134,6 +183,11 @@ impl Endpoint {
 
     pub(super) fn sockets(&self) -> &Bound {
         &self.sockets
+    }
+
+    /// Waits until the sockets may be read.
+    pub(super) async fn opened(&self) {
+        self.entry.opened().await;
     }
 
     /// Whether other nodes can reach it.
@@ -173,11 +227,11 @@ impl Endpoint {
             tracing::info!(%address, nic, "discovery: the address is back");
             return Some(self.reachable(before));
         }
-        match bind(before.name(), *address, &self.settings).await {
+        match bind(before.name(), *address, &self.settings, &self.entry.sockets).await {
             Ok((sockets, exchange, node)) => {
                 tracing::info!(from = %before.address(), to = %address, nic, "discovery: the address has changed");
                 self.sockets = sockets;
-                self.serving = serve(&self.tasks, &self.server, exchange, &self.stop);
+                self.serving = serve(&self.tasks, &self.server, exchange, &self.stop, &self.entry);
                 // A new socket is not writable until the runtime has polled it once.
                 let _ = self.sockets.outgoing.writable().await;
                 Some(self.reachable(node))
@@ -221,17 +275,23 @@ fn serve(
     server: &Arc<ExchangeServer>,
     exchange: TcpListener,
     stop: &CancellationToken,
+    entry: &Entry,
 ) -> DropGuard {
     let stop = stop.child_token();
-    tasks.spawn(Arc::clone(server).run(exchange, stop.clone()));
+    let (server, entry, until) = (Arc::clone(server), entry.clone(), stop.clone());
+    tasks.spawn(async move {
+        until.run_until_cancelled(entry.opened()).await;
+        server.run(exchange, until).await;
+    });
     stop.drop_guard()
 }
 
-/// Binds the ports at an address. Never waits.
+/// Binds the ports at an address, or takes sockets that are bound to them. Never waits.
 async fn bind(
     name: &str,
     ip: IpAddr,
     settings: &DiscoverySettings,
+    sockets: &ActivatedSockets,
 ) -> Result<(Bound, TcpListener, Node), StartError> {
     let fail = |setting, port| {
         let address = SocketAddr::new(ip, port);
@@ -248,10 +308,14 @@ async fn bind(
         ..
     } = *settings;
     let udp = async |setting, port| {
-        let socket = UdpSocket::bind(SocketAddr::new(ip, port))
-            .await
-            .map_err(fail(setting, port))?;
-        Ok::<_, StartError>(Arc::new(socket))
+        let address = SocketAddr::new(ip, port);
+        let socket = match sockets.take_udp(address) {
+            Some(socket) => socket
+                .set_nonblocking(true)
+                .and_then(|()| UdpSocket::from_std(socket)),
+            None => UdpSocket::bind(address).await,
+        };
+        Ok::<_, StartError>(Arc::new(socket.map_err(fail(setting, port))?))
     };
     let incoming = udp("discovery.udp_port", udp_port).await?;
     // If both ports are the same, one socket serves both directions.
@@ -261,14 +325,29 @@ async fn bind(
         udp("discovery.udp_sock_port", udp_sock_port).await?
     };
     // The listening socket may be bound again while old connections linger (SO_REUSEADDR).
-    let exchange = TcpListener::bind(SocketAddr::new(ip, tcp_port)).await;
+    let address = SocketAddr::new(ip, tcp_port);
+    let exchange = match sockets.take(address) {
+        Some(socket) => socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(socket)),
+        None => TcpListener::bind(address).await,
+    };
     let exchange = exchange.map_err(fail("discovery.tcp_port", tcp_port))?;
     let tcp = exchange
         .local_addr()
+        .map_err(fail("discovery.tcp_port", tcp_port))?;
+    let duplicate = exchange
+        .as_fd()
+        .try_clone_to_owned()
         .map_err(fail("discovery.tcp_port", tcp_port))?;
     let at = incoming
         .local_addr()
         .map_err(fail("discovery.udp_port", udp_port))?;
     let node = Node::new(name, ip, at.port(), tcp.port())?;
-    Ok((Bound { incoming, outgoing }, exchange, node))
+    let bound = Bound {
+        incoming,
+        outgoing,
+        exchange: duplicate,
+    };
+    Ok((bound, exchange, node))
 }

@@ -21,9 +21,11 @@ mod publishing;
 pub mod view;
 pub mod wire;
 
-pub use agent::{Mesh, Reachability};
+pub use agent::{Earlier, Mesh, Reachability};
 pub use counters::{Counters, Outcome};
+pub use driver::Handed;
 pub use endpoint::StartError;
+pub use protocol::Knowledge;
 pub use settings::DiscoverySettings;
 pub use view::{Health, InstanceView, LastChoiceView, NodeHealth, NodeView, View};
 pub use wire::{DatagramKind, ExchangeKind};

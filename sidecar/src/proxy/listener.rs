@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -58,6 +60,10 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
 #[derive(Debug)]
 pub struct Listener {
     local: SocketAddr,
+    /// A socket of those that accept, while they do.
+    socket: Weak<TcpListener>,
+    /// Whether the backlog is another process's.
+    handed_over: Arc<AtomicBool>,
     stop: CancellationToken,
     accepting: TaskTracker,
     connections: TaskTracker,
@@ -84,8 +90,10 @@ impl Listener {
         let runtimes = workers.runtimes();
         // Each accepts on a socket of its own, and may have accepted a connection that waits for its descriptors.
         let sockets = u32::try_from(2 * runtimes.len()).unwrap_or(u32::MAX);
-        let this = Self {
+        let mut this = Self {
             local: listener.local_addr()?,
+            socket: Weak::new(),
+            handed_over: Arc::default(),
             stop: CancellationToken::new(),
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
@@ -95,15 +103,18 @@ impl Listener {
         for runtime in runtimes {
             let listener = {
                 let _within = runtime.enter();
-                TcpListener::from_std(listener.try_clone()?)?
+                Arc::new(TcpListener::from_std(listener.try_clone()?)?)
             };
+            this.socket = Arc::downgrade(&listener);
             let admission = Admission {
                 local: this.local,
                 handler: Arc::clone(handler),
                 shared: Arc::clone(&this.shared),
             };
             let (connections, stop) = (this.connections.clone(), this.stop.clone());
+            let (workers, handed_over) = (workers.clone(), Arc::clone(&this.handed_over));
             let accepting = async move {
+                stop.run_until_cancelled(workers.opened()).await;
                 serve(&listener, &admission, &connections, &stop).await;
                 let take = || {
                     Some((
@@ -111,7 +122,9 @@ impl Listener {
                         BUDGET.try_relayed(PER_CONNECTION)?,
                     ))
                 };
-                serve_backlog(&listener, &admission, take, &connections);
+                if !handed_over.load(Ordering::Acquire) {
+                    serve_backlog(&listener, &admission, take, &connections);
+                }
             };
             this.accepting.spawn_on(accepting, &runtime);
         }
@@ -170,6 +183,18 @@ impl Listener {
     pub async fn close(&self) {
         self.stop_accepting();
         self.accepting.wait().await;
+    }
+
+    /// As [`Listener::close`], but leaves the connections in the backlog to another process that has the socket.
+    pub async fn hand_over(&self) {
+        self.handed_over.store(true, Ordering::Release);
+        self.close().await;
+    }
+
+    /// A duplicate of its socket, while it accepts.
+    pub fn duplicate(&self) -> Option<OwnedFd> {
+        let socket = self.socket.upgrade()?;
+        socket.as_fd().try_clone_to_owned().ok()
     }
 
     /// Whether it has stopped accepting and its last connection has ended.

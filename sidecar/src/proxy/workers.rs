@@ -14,7 +14,10 @@ const BLOCKING_THREADS: usize = 2;
 
 /// The runtimes on which listeners serve their connections; by default the runtime on which a listener is started.
 #[derive(Debug, Clone, Default)]
-pub struct Workers(Option<Arc<[Handle]>>);
+pub struct Workers {
+    runtimes: Option<Arc<[Handle]>>,
+    opened: Option<CancellationToken>,
+}
 
 /// The threads of [`Workers`]. Dropping this ends them and their remaining connections.
 #[derive(Debug)]
@@ -59,12 +62,29 @@ impl Workers {
             owner.threads.push(thread.spawn(run)?);
             handles.push(building.recv().map_err(io::Error::other)??);
         }
-        Ok((Self(Some(handles.into())), owner))
+        let workers = Self {
+            runtimes: Some(handles.into()),
+            opened: None,
+        };
+        Ok((workers, owner))
+    }
+
+    /// Makes listeners accept nothing before this is cancelled; until then connections wait in the kernel's backlog.
+    #[must_use]
+    pub fn opened_by(self, opened: Option<CancellationToken>) -> Self {
+        Self { opened, ..self }
+    }
+
+    /// Waits until listeners may accept.
+    pub(super) async fn opened(&self) {
+        if let Some(opened) = &self.opened {
+            opened.cancelled().await;
+        }
     }
 
     /// The runtimes to accept connections on.
     pub(super) fn runtimes(&self) -> Vec<Handle> {
-        match &self.0 {
+        match &self.runtimes {
             Some(handles) => handles.to_vec(),
             None => vec![Handle::current()],
         }

@@ -28,7 +28,7 @@ use tokio::io::AsyncReadExt;
 use crate::activation::LISTEN_PID;
 
 /// The executable of this process, even after its file was replaced.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The hidden subcommand that runs as the launcher.
 pub const SUBCOMMAND: &str = "launch";

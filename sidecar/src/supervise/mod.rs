@@ -12,6 +12,6 @@ pub mod supervisor;
 mod terminal;
 
 pub use launcher::Launcher;
-pub use program::exit_code;
+pub use program::{Program, exit_code};
 pub use rules::StopReason;
 pub use supervisor::{Event, Supervisor};

@@ -13,6 +13,8 @@ pub enum StopReason {
     Signal(Signal),
     /// The end of standard input.
     InputEnd,
+    /// The end of the process that was started first, whose successor this one is.
+    ParentEnd,
 }
 
 impl StopReason {
@@ -21,7 +23,7 @@ impl StopReason {
     pub fn signal(self) -> Signal {
         match self {
             Self::Signal(signal) => signal,
-            Self::InputEnd => Signal::TERM,
+            Self::InputEnd | Self::ParentEnd => Signal::TERM,
         }
     }
 }
@@ -35,6 +37,7 @@ impl fmt::Display for StopReason {
             Self::Signal(Signal::HUP) => f.write_str("SIGHUP"),
             Self::Signal(signal) => write!(f, "signal {}", signal.as_raw()),
             Self::InputEnd => f.write_str("the end of standard input"),
+            Self::ParentEnd => f.write_str("the end of its parent process"),
         }
     }
 }

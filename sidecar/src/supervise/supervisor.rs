@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Pid, Signal};
 use rustix::stdio::stdin;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::launcher::Launcher;
-use super::program::{self, Program, State};
+use super::program::{Children, Program, State, become_subreaper};
 use super::rules::{Reaction, Rules, StopReason};
 use super::signals::{self, Received, Signals, act_by_default};
 use super::terminal::{Terminal, suspend_group};
@@ -24,6 +25,8 @@ pub enum Event {
     Force(StopReason),
     /// The program has ended.
     Ended(ExitStatus),
+    /// SIGUSR2, without a program to forward it to: start a successor.
+    Restart,
 }
 
 /// How far the program is on its way to its end.
@@ -43,6 +46,9 @@ pub struct Supervisor {
     terminal: Option<Terminal>,
     /// The program, until it has ended.
     program: Option<Program>,
+    children: Children,
+    /// The task that reaps children.
+    reaping: Option<AbortHandle>,
 }
 
 impl Supervisor {
@@ -56,6 +62,8 @@ impl Supervisor {
             rules: Rules::new(signals::ignored()),
             terminal: Terminal::of_process(),
             program: None,
+            children: Children::default(),
+            reaping: None,
         })
     }
 
@@ -66,10 +74,13 @@ impl Supervisor {
     /// When the program cannot be started, or children cannot be reaped.
     pub async fn start(&mut self, launcher: Option<Launcher>, own_input: bool) -> anyhow::Result<()> {
         let Some(launcher) = launcher else {
-            return program::reap_orphans().context("cannot reap children");
+            self.reaping = Some(self.children.reap().context("cannot reap children")?);
+            return Ok(());
         };
         let pid = launcher.pid();
-        let program = Program::watch(pid).context("cannot reap children")?;
+        let program = self.children.watch(pid);
+        become_subreaper().context("cannot reap orphans")?;
+        self.reaping = Some(self.children.reap().context("cannot reap children")?);
         if own_input {
             launcher.release(File::open("/dev/null")?).await?;
         } else {
@@ -81,6 +92,32 @@ impl Supervisor {
         }
         self.program = Some(program);
         Ok(())
+    }
+
+    /// Waits for a child that has just been started, with nothing awaited since.
+    #[must_use]
+    pub fn watch(&self, pid: Pid) -> Program {
+        self.children.watch(pid)
+    }
+
+    /// Treats a successor as the program from now on.
+    pub fn adopt(&mut self, successor: Program) {
+        if let Err(error) = become_subreaper() {
+            tracing::warn!(%error, "cannot become the parent of later successors");
+        }
+        self.program = Some(successor);
+    }
+
+    /// Treats a descendant, which becomes a child when its parent ends, as the program from now on.
+    pub fn follow(&mut self, pid: Pid) {
+        self.program = Some(self.children.watch(pid));
+    }
+
+    /// Reaps no child any more: they become another process's when this one ends.
+    pub fn leave_children(&mut self) {
+        if let Some(reaping) = self.reaping.take() {
+            reaping.abort();
+        }
     }
 
     /// Waits for the next event; forwards signals and follows job control meanwhile. Cancellation-safe.
@@ -132,7 +169,7 @@ impl Supervisor {
                         stage = Stage::Killed;
                         self.kill();
                     }
-                    Event::Stop(_) => {}
+                    Event::Stop(_) | Event::Restart => {}
                 },
                 () = &mut next, if stage != Stage::Killed => match stage {
                     Stage::Serving => {
@@ -151,7 +188,7 @@ impl Supervisor {
     }
 
     /// Asks the program to stop.
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         if let Some(program) = &self.program {
             program.signal(signal);
             // A stopped process gets no other signal.
@@ -200,6 +237,7 @@ impl Supervisor {
                 let reaction = self.rules.stop(StopReason::Signal(Signal::HUP));
                 return self.react(reaction);
             }
+            (Reaction::Forward(Signal::USR2), None) => return Some(Event::Restart),
             (Reaction::Forward(signal), None) => ignored(signal),
             (Reaction::HangUp, None) => ignored(Signal::HUP),
             (Reaction::Continue, None) | (Reaction::Ignore, _) => {}

@@ -10,6 +10,7 @@ mod killed;
 mod log;
 mod mistakes;
 mod node;
+mod restart;
 mod search;
 mod secrets;
 mod signals;

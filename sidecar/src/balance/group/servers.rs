@@ -184,6 +184,26 @@ impl ServerGroup {
         self.state().endpoints.iter().map(Endpoint::view).collect()
     }
 
+    /// The servers whose health is known: name, address, and whether it is up.
+    pub fn health(&self) -> Vec<(String, SocketAddr, bool)> {
+        let state = self.state();
+        let known = state.endpoints.iter().filter_map(|e| {
+            let up = e.health.known()?;
+            Some((e.server.name().to_owned(), e.server.address(), up))
+        });
+        known.collect()
+    }
+
+    /// Sets the health of a server to what another process of the sidecar knew.
+    pub fn resume_health(&self, name: &str, address: SocketAddr, up: bool) {
+        let mut state = self.state();
+        let mut endpoints = state.endpoints.iter_mut();
+        if let Some(endpoint) = endpoints.find(|e| e.server.name() == name && e.server.address() == address) {
+            endpoint.health = Health::resumed(up);
+            state.candidates_changed(&self.name);
+        }
+    }
+
     fn configured(&self, state: &State, name: &str) -> Result<usize, ServerError> {
         let index = state.endpoints.iter().position(|e| e.server.name() == name);
         let (group, name) = (self.name.clone(), name.to_owned());

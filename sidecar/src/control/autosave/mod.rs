@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::resources::Add;
@@ -55,6 +56,7 @@ pub(super) struct Autosave {
     file: String,
     wanted: watch::Sender<Revision>,
     progress: watch::Receiver<Progress>,
+    saving: AbortHandle,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -95,15 +97,21 @@ impl Autosave {
         let wanted = watch::Sender::new(Revision::default());
         let (report, progress) = watch::channel(Progress::default());
         // Detached: it ends when the sender is dropped, after a save in progress.
-        tokio::spawn(save_revisions(path, wanted.subscribe(), report));
+        let saving = tokio::spawn(save_revisions(path, wanted.subscribe(), report)).abort_handle();
         let autosave = Self {
             file,
             wanted,
             progress,
+            saving,
         };
         // A failure is logged, and part of the state.
         let _ = autosave.saved(autosave.save(commands)).await;
         autosave
+    }
+
+    /// Saves nothing any more, not even what could not be saved before: another process saves to the file.
+    pub(super) fn stop(&self) {
+        self.saving.abort();
     }
 
     /// Queues a configuration to be saved; returns the revision to wait for.

@@ -158,6 +158,23 @@ impl Listener<'_> {
     }
 }
 
+/// The command that adds a listener at the address that it is bound to: with its port in place of 0. Host names, and other
+/// commands, stay as they are.
+pub(in crate::control) fn with_bound_address(mut add: Add, read: &Read<'_>) -> Add {
+    let (name, address) = match &mut add {
+        Add::TcpLb(lb) => (ListenerName::TcpLb(lb.name.clone()), &mut lb.address),
+        Add::Socks5Server(server) => (
+            ListenerName::Socks5Server(server.name.clone()),
+            &mut server.address,
+        ),
+        _ => return add,
+    };
+    if let (Address::Ip(ip), Some(running)) = (address, read.running.listeners.get(&name)) {
+        *ip = running.listener().local_addr();
+    }
+    add
+}
+
 /// The parts that a listener starts with.
 pub(super) struct Opened {
     pub(super) socket: std::net::TcpListener,

@@ -53,6 +53,7 @@ pub(super) use configured::{Apply, Change, Configured, Listing, Read};
 use id::parent_name;
 pub use id::{Id, Parent};
 pub use listener::ListenerView;
+pub(super) use listener::with_bound_address;
 pub(super) use original::{is_about_threads, no_threads, threads_changed};
 pub use security_group::SecurityGroupView;
 pub(super) use security_group::views as security_groups;

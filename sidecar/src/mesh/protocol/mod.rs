@@ -15,6 +15,7 @@
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
 //! | [`concurrency`] | how many exchanges run at once |
 //! | `readdress` | what follows a change of the node's own address |
+//! | `resume` | what the next process of the node is handed, and how it goes on |
 //! | [`crate::rtt`], [`crate::local_health`] | how timeouts grow: with the time that answers take, and with our own delay |
 //!
 //! Events are routed in `datagrams` (what arrives by UDP), `requests` (other nodes' requests), `answers` (the ends of
@@ -37,6 +38,7 @@ mod plan;
 mod probe;
 mod readdress;
 mod requests;
+mod resume;
 mod search;
 mod suspicion;
 mod sweep;
@@ -59,6 +61,7 @@ use self::join::Join;
 use self::membership::Membership;
 use self::plan::Plan;
 use self::probe::Probes;
+pub use self::resume::Knowledge;
 use self::search::Searches;
 use self::suspicion::Suspicion;
 pub use self::targets::Search;
