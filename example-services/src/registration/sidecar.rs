@@ -144,9 +144,7 @@ impl Sidecar {
     pub async fn renew(&self, wanted: &Registration, port: u16) -> Result<(), Error> {
         match self.find(wanted).await? {
             Some(held) if held.weight == wanted.weight.unwrap_or(DEFAULT_WEIGHT) => return Ok(()),
-            Some(_) => {
-                self.deregister(wanted).await?;
-            }
+            Some(_) => within(DEREGISTRATION_TIMEOUT, self.remove(wanted)).await?,
             None => {}
         }
         let wanted = Registration {

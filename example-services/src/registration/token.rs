@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use hyper::header::HeaderValue;
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
 
 /// The longest token that a sidecar accepts, in bytes.
 const MAX_LENGTH: usize = 1024;
@@ -30,7 +32,8 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Reads the token in a file, without a byte order mark at its begin or a line break at its end.
+    /// Reads the token in a file, without a byte order mark at its begin or a line break at its end. Warns if every user
+    /// of the machine can read it.
     ///
     /// # Errors
     /// The file cannot be read, or has no valid token.
@@ -38,8 +41,15 @@ impl Token {
         let mut text = Vec::new();
         // Three bytes for a byte order mark, two for a line break, and one more, which reveals a longer file.
         let most = MAX_LENGTH as u64 + 6;
-        let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
         let file = path.display().to_string();
+        let read = File::open(path).and_then(|opened| {
+            if is_public(&opened) {
+                tracing::warn!(
+                    "every user of this machine can read the token in {file}; `chmod o-r` takes that away"
+                );
+            }
+            opened.take(most).read_to_end(&mut text)
+        });
         match read {
             Ok(_) => Self::from_text(&text).ok_or(TokenError::Malformed(file)),
             Err(source) => Err(TokenError::Read { file, source }),
@@ -62,6 +72,14 @@ impl Token {
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
+}
+
+/// Whether every user of the machine can read the file. Files of a read-only mount do not count: the secrets of
+/// containers are such, and their permissions cannot be changed.
+fn is_public(file: &File) -> bool {
+    let read_by_others = |found: &std::fs::Metadata| found.is_file() && found.mode() & 0o004 != 0;
+    let read_only = || fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY));
+    file.metadata().is_ok_and(|found| read_by_others(&found)) && !read_only()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! A service's responses, and its stop.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -56,6 +59,23 @@ async fn answers_with_the_configured_host() {
     let port = sidecar.allocated().port();
     let expected = format!("{{\"service\":\"a\",\"host\":\"somewhere\",\"port\":{port}}}\n");
     assert_eq!(get(sidecar.allocated(), "/").await.body, expected);
+}
+
+#[tokio::test]
+async fn a_token_that_every_user_can_read_is_warned_about() {
+    let file = std::env::temp_dir().join(format!("service-token-{}", std::process::id()));
+    for (mode, warned) in [(0o600, false), (0o644, true)] {
+        std::fs::write(&file, "secret\n").expect("written");
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("its owner");
+        let (_sidecar, service) = start(&["a", "--token-file", &file.display().to_string()]).await;
+        let log = service.log();
+        assert_eq!(
+            log.contains("every user of this machine"),
+            warned,
+            "{mode:o}: {log}"
+        );
+        std::fs::remove_file(&file).expect("removed");
+    }
 }
 
 #[tokio::test]

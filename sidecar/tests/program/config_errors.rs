@@ -1,4 +1,4 @@
-//! Errors about unusable files and addresses.
+//! Errors about unusable files, addresses and flags.
 
 use crate::run;
 
@@ -74,4 +74,11 @@ fn an_error_names_the_missing_file() {
         output.contains("cannot read /no/such/file.conf: No such file or directory"),
         "{output}"
     );
+}
+
+#[test]
+fn a_mistyped_flag_gets_a_suggestion() {
+    let (code, output) = run(&["--discovery-confg", "discovery.conf"]);
+    assert_eq!(code, Some(2));
+    assert!(output.contains("'--discovery-config'"), "{output}");
 }
