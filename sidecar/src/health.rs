@@ -17,21 +17,13 @@ use crate::fault::{Fault, Shortage};
 use crate::limits::BUDGET;
 use crate::local_health::LocalHealth;
 use crate::resolve::ResolveError;
-use crate::rtt::{RttEstimate, RttTuning};
+use crate::rtt::{CHECKS, RttEstimate};
 
 /// Maximum number of concurrent checks of one group.
 const MAX_CONCURRENT: usize = 64;
 
 /// Minimum time between two checks of a server, even if connections to it fail.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How the timeout of a server's checks grows, as those of discovery do: with the time that its answers take, and with
-/// the delay of our own timers.
-const TUNING: RttTuning = RttTuning {
-    weight: 8,
-    factor: 3,
-    max_timeout: Duration::from_secs(4),
-};
 
 /// Spawns [`run`].
 pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()> {
@@ -72,7 +64,7 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
 
 async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
     let mut config = group.watch_check_config();
-    let (mut rtt, mut local_health) = (RttEstimate::new(TUNING), LocalHealth::new(TUNING));
+    let (mut rtt, mut local_health) = (RttEstimate::new(CHECKS), LocalHealth::new(CHECKS));
     loop {
         let limit = rtt.timeout(config.borrow_and_update().timeout) + local_health.slack();
         let Ok(permit) = permits.acquire().await else {

@@ -16,6 +16,13 @@ pub(crate) struct RttTuning {
     pub(crate) max_timeout: Duration,
 }
 
+/// For checks that connect to a server or a program: a full backlog delays a connection by a second or more.
+pub(crate) const CHECKS: RttTuning = RttTuning {
+    weight: 8,
+    factor: 3,
+    max_timeout: Duration::from_secs(4),
+};
+
 /// A moving average of the time that answers take.
 #[derive(Debug)]
 pub(crate) struct RttEstimate {

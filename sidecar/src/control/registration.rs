@@ -19,7 +19,7 @@ use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
 use crate::interface::{Addresses, Choice, Follow, IpType, Unusable};
 use crate::limits::BUDGET;
-use crate::rtt::{RttEstimate, RttTuning};
+use crate::rtt::{CHECKS, RttEstimate};
 
 /// The range that ports are allocated from, as in the original.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
@@ -27,12 +27,6 @@ const PORTS: std::ops::Range<u16> = 10_000..30_000;
 const ALLOCATION_TRIES: usize = 256;
 /// Least timeout for a check, which is an attempt to connect.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
-/// How it grows: a busy program's full backlog delays a connection by a second or more.
-const TUNING: RttTuning = RttTuning {
-    weight: 8,
-    factor: 3,
-    max_timeout: Duration::from_secs(4),
-};
 /// First interval between checks of an instance that does not listen yet; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
 /// Maximum interval between checks, and the interval while the instance is announced.
@@ -136,7 +130,7 @@ impl Watch {
         let mut pause = MIN_PAUSE;
         let mut silent = 0;
         let mut failing = Spell::new(WARN_AFTER);
-        let mut rtt = RttEstimate::new(TUNING);
+        let mut rtt = RttEstimate::new(CHECKS);
         // The address may have changed since the instance was placed.
         if let Some(found) = self.interface.reported().cloned() {
             self.move_to(found).await;
