@@ -45,6 +45,8 @@ pub(super) enum Priority {
     FailingLastChoice,
     /// The last choice.
     LastChoice,
+    /// Up, but its node is said to leave.
+    Leaving,
     /// Up, but a connection to it failed after its last health check.
     Ejected,
     /// Up.
@@ -62,7 +64,7 @@ pub(super) struct Endpoint {
     pub(super) learned: bool,
     /// Why it is the last choice, if it is.
     pub(super) last_choice: Option<LastChoice>,
-    /// It is the last choice and another endpoint is usable: its connections have been ended.
+    /// Its node is down and another endpoint is usable: its connections have been ended.
     pub(super) superseded: bool,
     /// See [`wrr`].
     pub(super) current_weight: i64,
@@ -79,17 +81,18 @@ impl wrr::Weighted for Endpoint {
 }
 
 impl Endpoint {
-    /// Its priority for a request's next pick; `None` if it is not a candidate. A last choice is one whatever its
-    /// health checks say, because nothing better is left when it is picked.
+    /// Its priority for a request's next pick; `None` if it is not a candidate. An instance of a node that is down is one
+    /// whatever its health checks say, because nothing better is left when it is picked.
     pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
         if self.weight == 0 || tried.contains(self.server.address()) {
             return None;
         }
         match (self.last_choice, self.health.is_up(), self.ejected) {
-            (Some(_), ..) if !tried.may_try_last_choice() => None,
-            (Some(_), true, false) => Some(Priority::LastChoice),
-            (Some(_), ..) => Some(Priority::FailingLastChoice),
-            (None, false, _) => None,
+            (Some(LastChoice::NodeDown), ..) if !tried.may_try_last_choice() => None,
+            (Some(LastChoice::NodeDown), true, false) => Some(Priority::LastChoice),
+            (Some(LastChoice::NodeDown), ..) => Some(Priority::FailingLastChoice),
+            (Some(LastChoice::LeaveClaimed) | None, false, _) => None,
+            (Some(LastChoice::LeaveClaimed), true, _) => Some(Priority::Leaving),
             (None, true, true) => Some(Priority::Ejected),
             (None, true, false) => Some(Priority::Good),
         }
@@ -98,6 +101,11 @@ impl Endpoint {
     /// Whether it takes any connection: it is up, and nothing speaks against it.
     pub(super) fn is_usable(&self) -> bool {
         self.health.is_up() && self.weight > 0 && !self.ejected && self.last_choice.is_none()
+    }
+
+    /// Whether its node is down.
+    pub(super) fn is_lost(&self) -> bool {
+        self.last_choice == Some(LastChoice::NodeDown)
     }
 
     /// Its load, for least connections.

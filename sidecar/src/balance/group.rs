@@ -110,15 +110,10 @@ impl ServerGroup {
         let method = state.method;
         let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
         let index = method.select(&mut state.endpoints, client, eligible)?;
-        let Endpoint {
-            server, last_choice, ..
-        } = &state.endpoints[index];
+        let endpoint = &state.endpoints[index];
+        let server = Arc::clone(&endpoint.server);
         // Created under the lock, so that the next pick counts this connection.
-        Some(Lease::new(
-            Arc::clone(self),
-            Arc::clone(server),
-            last_choice.is_some(),
-        ))
+        Some(Lease::new(Arc::clone(self), server, endpoint.is_lost()))
     }
 
     /// Picks the server with exactly this address, whatever its health. Its failure says nothing about the others.
@@ -176,7 +171,7 @@ impl ServerGroup {
 
     /// Records the outcome of a health check. Returns whether the server is up, if that changed; the outcome for a
     /// removed server changes nothing. If checks without an answer take the server down, this also ends its
-    /// connections, except those of a last choice; if its machine refuses them, that machine ends the connections itself.
+    /// connections, except those to an instance of a node that is down; if its machine refuses them, that machine ends the connections itself.
     pub fn report(&self, server: &Server, outcome: CheckOutcome) -> Option<bool> {
         let config = self.check_config();
         let mut state = self.state();
@@ -187,7 +182,7 @@ impl ServerGroup {
         server.checks.count(outcome);
         let readmitted = outcome == CheckOutcome::Passed && std::mem::take(&mut endpoint.ejected);
         let change = endpoint.health.observe(outcome, &config);
-        if change == Some(false) && outcome == CheckOutcome::Failed && endpoint.last_choice.is_none() {
+        if change == Some(false) && outcome == CheckOutcome::Failed && !endpoint.is_lost() {
             server.mark_down(&self.name);
         }
         if readmitted || change.is_some() {
@@ -210,13 +205,13 @@ impl State {
         (!rejected).then_some(best)
     }
 
-    /// Follows a change of the candidates or their weights: restarts round robin, and ends the connections of the last
-    /// choices if another endpoint has become usable.
+    /// Follows a change of the candidates or their weights: restarts round robin, and ends the connections to instances of
+    /// nodes that are down if another endpoint has become usable.
     fn candidates_changed(&mut self, group: &str) {
         wrr::restart(&mut self.endpoints);
         let usable = self.endpoints.iter().any(Endpoint::is_usable);
         for endpoint in &mut self.endpoints {
-            let superseded = usable && endpoint.last_choice.is_some();
+            let superseded = usable && endpoint.is_lost();
             if !std::mem::replace(&mut endpoint.superseded, superseded) && superseded {
                 endpoint.server.mark_down(group);
             }

@@ -14,7 +14,8 @@
 //! Instances of a node that is down stay in their group as its last choice ([`service::LastChoice`]). While another
 //! endpoint is usable they get no connection, and those that they have are ended. When none is left they are tried
 //! anyway, as below Envoy's panic threshold: at most [`MAX_LAST_CHOICES`] by one request; after these failed, requests of
-//! the next [`OPEN_FOR`] do not try them (`circuit_breaker.rs`).
+//! the next [`OPEN_FOR`] do not try them (`circuit_breaker.rs`). Instances of a node that is said to leave come before
+//! those, and only new connections avoid them.
 //!
 //! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
 //! set of groups. Both are shared and changed in place: a change applies from the next pick on.

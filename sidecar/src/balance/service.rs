@@ -36,8 +36,11 @@ pub struct Offer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LastChoice {
-    /// Its node is down. The instance itself may be well: perhaps only its sidecar has stalled.
+    /// Its node is down. The instance itself may be well: perhaps only its sidecar has stalled. Its open connections are
+    /// ended while another instance is usable.
     NodeDown,
+    /// Its node is said to leave, and has not confirmed it. Only new connections avoid it.
+    LeaveClaimed,
 }
 
 /// A snapshot of the instances that the mesh knows. An address is in at most one of the two lists of a service.

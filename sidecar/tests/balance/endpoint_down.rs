@@ -28,6 +28,7 @@ enum Step {
 enum Learned {
     Up,
     LastChoice,
+    LeaveClaimed,
     Withdrawn,
     /// Another node is in its place.
     Replaced,
@@ -37,6 +38,7 @@ fn learned() -> impl Strategy<Value = Learned> {
     prop::sample::select(vec![
         Learned::Up,
         Learned::LastChoice,
+        Learned::LeaveClaimed,
         Learned::Withdrawn,
         Learned::Replaced,
     ])
@@ -63,7 +65,7 @@ fn is_down(lease: &Lease) -> bool {
 fn is_last_choice(group: &ServerGroup, server: &Server) -> bool {
     let servers = group.servers();
     let mut view = servers.iter().filter(|view| view.name == server.name());
-    view.any(|view| view.last_choice.is_some())
+    view.any(|view| view.last_choice == Some(LastChoice::NodeDown))
 }
 
 /// If a server is usable, expects the connections of all last choices to have ended.
@@ -97,12 +99,16 @@ proptest! {
                 Step::Learn(learned) => {
                     let held: Vec<u64> = group.checked().iter().map(|server| server.id()).collect();
                     let index_of = |at| addresses.iter().position(|p| *p == at).unwrap();
-                    let list = (0..SERVERS).filter(|i| matches!(learned[*i], Learned::Up | Learned::LastChoice));
+                    let list = (0..SERVERS).filter(|i| !matches!(learned[*i], Learned::Withdrawn | Learned::Replaced));
                     let list = list.map(|i| LearnedServer {
                         name: format!("s{i}"),
                         address: addresses[i],
                         weight: 10,
-                        last_choice: (learned[i] == Learned::LastChoice).then_some(LastChoice::NodeDown),
+                        last_choice: match learned[i] {
+                            Learned::LastChoice => Some(LastChoice::NodeDown),
+                            Learned::LeaveClaimed => Some(LastChoice::LeaveClaimed),
+                            Learned::Up | Learned::Withdrawn | Learned::Replaced => None,
+                        },
                     });
                     group.follow_mesh(list, |at| learned[index_of(at)] == Learned::Replaced);
                     for (lease, notified) in &mut leases {

@@ -19,20 +19,24 @@ use super::{CLIENT, address, config};
 /// A learned server, as one of these tests has it.
 #[derive(Debug, Clone, Copy)]
 struct Learned {
-    last_choice: bool,
+    last_choice: Option<LastChoice>,
     weight: u32,
     up: bool,
     ejected: bool,
 }
 
 const USABLE: Learned = Learned {
-    last_choice: false,
+    last_choice: None,
     weight: 10,
     up: true,
     ejected: false,
 };
 const LAST: Learned = Learned {
-    last_choice: true,
+    last_choice: Some(LastChoice::NodeDown),
+    ..USABLE
+};
+const LEAVING: Learned = Learned {
+    last_choice: Some(LastChoice::LeaveClaimed),
     ..USABLE
 };
 
@@ -41,7 +45,7 @@ fn servers(servers: &[Learned]) -> impl Iterator<Item = LearnedServer> {
         name: format!("s{index}"),
         address: address(index),
         weight: server.weight,
-        last_choice: server.last_choice.then_some(LastChoice::NodeDown),
+        last_choice: server.last_choice,
     })
 }
 
@@ -101,7 +105,12 @@ fn is_ended(lease: &Lease) -> bool {
 }
 
 fn learned() -> impl Strategy<Value = Learned> {
-    (any::<bool>(), 0..3u32, any::<bool>(), any::<bool>()).prop_map(|(last_choice, weight, up, ejected)| {
+    let last_choice = prop::sample::select(vec![
+        None,
+        Some(LastChoice::NodeDown),
+        Some(LastChoice::LeaveClaimed),
+    ]);
+    (last_choice, 0..3u32, any::<bool>(), any::<bool>()).prop_map(|(last_choice, weight, up, ejected)| {
         Learned {
             last_choice,
             weight,
@@ -116,7 +125,8 @@ fn method() -> impl Strategy<Value = Method> {
 }
 
 proptest! {
-    /// A request that fails everywhere tries all that are up first, then at most two last choices.
+    /// A request that fails everywhere tries all that are up first, then those that are said to leave, then at most two
+    /// of nodes that are down.
     #[test]
     fn a_last_choice_is_tried_only_when_nothing_else_is_left(
         list in prop::collection::vec(learned(), 0..8), method in method(),
@@ -128,13 +138,16 @@ proptest! {
             order.push((0..list.len()).find(|i| self::address(*i) == address).unwrap());
             prop_assert!(order.len() <= list.len());
         }
-        let candidates = |last: bool| {
-            let of_kind = list.iter().filter(move |s| s.last_choice == last && s.weight > 0);
-            of_kind.filter(move |s| last || s.up).count()
+        let down = Some(LastChoice::NodeDown);
+        let candidates = |why: Option<LastChoice>| {
+            let of_kind = list.iter().filter(move |s| s.last_choice == why && s.weight > 0);
+            of_kind.filter(move |s| why == down || s.up).count()
         };
-        let up = candidates(false);
-        prop_assert!(order.iter().take(up).all(|i| !list[*i].last_choice), "{:?}", order);
-        prop_assert_eq!(order.len(), up + candidates(true).min(MAX_LAST_CHOICES));
+        let (up, leaving) = (candidates(None), candidates(Some(LastChoice::LeaveClaimed)));
+        let reasons: Vec<_> = order.iter().map(|i| list[*i].last_choice).collect();
+        prop_assert!(reasons.iter().take(up).all(Option::is_none), "{:?}", order);
+        prop_assert!(reasons.iter().skip(up + leaving).all(|why| *why == down), "{:?}", order);
+        prop_assert_eq!(order.len(), up + leaving + candidates(down).min(MAX_LAST_CHOICES));
     }
 
     /// No new request gets a last choice while another endpoint is usable.
@@ -143,14 +156,14 @@ proptest! {
         list in prop::collection::vec(learned(), 1..8), method in method(), requests in 1..20usize,
     ) {
         let group = group(method, &list);
-        let usable = list.iter().any(|s| !s.last_choice && s.up && s.weight > 0);
+        let usable = list.iter().any(|s| s.last_choice.is_none() && s.up && s.weight > 0);
         let mut open = Vec::new();
         for _ in 0..requests {
             let Some(lease) = pick(&group, &request(Instant::now())) else {
                 continue;
             };
             let index = (0..list.len()).find(|i| address(*i) == lease.address()).unwrap();
-            prop_assert_eq!(list[index].last_choice, !usable);
+            prop_assert_eq!(list[index].last_choice.is_some(), !usable);
             open.push(lease);
         }
     }
@@ -254,4 +267,36 @@ fn a_group_of_last_choices_comes_after_those_with_endpoints_that_are_up() {
         let lease = set.pick(CLIENT, &request(Instant::now())).unwrap();
         assert_eq!(lease.address(), address(7));
     }
+}
+
+#[test]
+fn open_connections_to_an_instance_that_is_said_to_leave_live_on() {
+    let group = group(Method::Wrr, &[USABLE, USABLE]);
+    let [first, second] = [(), ()].map(|()| pick(&group, &request(Instant::now())).unwrap());
+    follow(&group, &[LEAVING, USABLE]);
+    assert!(!is_ended(&first) && !is_ended(&second), "a claim ends nothing");
+    follow(&group, &[LAST, USABLE]);
+    assert!(is_ended(&first), "its node is down");
+    assert!(!is_ended(&second));
+}
+
+#[test]
+fn an_instance_that_is_said_to_leave_is_reached_by_its_address() {
+    let group = group(Method::Wrr, &[LEAVING, USABLE]);
+    let set = ServerGroups::new("set");
+    set.attach(Arc::clone(&group), 10).unwrap();
+    assert!(set.server_at(address(0)).is_some());
+}
+
+#[test]
+fn claims_about_all_instances_keep_no_request_from_trying_each() {
+    let group = group(Method::Wrr, &[LEAVING, LEAVING, LEAVING]);
+    let now = Instant::now();
+    let mut tried = request(now);
+    assert_eq!(std::iter::from_fn(|| fail(&group, &mut tried)).count(), 3);
+    tried.give_up(now);
+    assert!(
+        pick(&group, &request(now)).is_some(),
+        "the circuit breaker is for nodes that are down"
+    );
 }
