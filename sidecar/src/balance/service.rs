@@ -21,6 +21,9 @@ pub struct Instance {
     pub address: SocketAddr,
     /// Its share of connections relative to the service's other instances; at 0 it takes none.
     pub weight: u32,
+    /// Whether it is at the address of the node that offers it. An instance elsewhere gets no client before a check of ours
+    /// has passed: its node's word says nothing about what listens there.
+    pub at_node: bool,
 }
 
 /// A local instance for the mesh to announce.

@@ -64,6 +64,7 @@ mod tests {
         let instance = Instance {
             address: "10.0.0.1:80".parse().unwrap(),
             weight: 10,
+            at_node: true,
         };
         let offered = ids
             .iter()

@@ -302,8 +302,8 @@ impl Directory {
     /// All instances, for the balancer.
     pub fn instances(&self) -> Instances {
         let mut offered: BTreeMap<ServiceId, Vec<Instance>> = BTreeMap::new();
-        for service in self.lists.values().flat_map(|entry| entry.services.iter()) {
-            if let Some((id, instance)) = service.instance() {
+        for (node, service) in self.iter() {
+            if let Some((id, instance)) = service.instance(node.address()) {
                 offered.entry(id).or_default().push(instance);
             }
         }

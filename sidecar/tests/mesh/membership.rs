@@ -125,7 +125,11 @@ fn offer(port: u16, weight: u32) -> Offer {
     };
     Offer {
         id,
-        instance: Instance { address, weight },
+        instance: Instance {
+            address,
+            weight,
+            at_node: true,
+        },
     }
 }
 

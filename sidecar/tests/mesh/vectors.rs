@@ -142,7 +142,7 @@ impl Recorded {
         let mut protocol = Protocol::new(own.clone(), search, Config::default(), 1);
         let offers = offers
             .iter()
-            .filter_map(sidecar::mesh::wire::ServiceNode::instance);
+            .filter_map(|service| service.instance(own.address()));
         let offers = offers.map(|(id, instance)| Offer { id, instance }).collect();
         protocol.handle(Duration::ZERO, Event::Offers(offers));
         Self {

@@ -127,6 +127,7 @@ impl Configured for Add {
             instance: Instance {
                 address: place(&self.nic, self.ip_type, self.port, at.addresses, |_| false)?,
                 weight: self.weight.0,
+                at_node: true,
             },
         };
         if let Some(other) = at.offers.announcing(&offer) {

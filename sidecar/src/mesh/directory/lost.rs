@@ -111,8 +111,8 @@ impl LostLists {
         except: &BTreeSet<SocketAddr>,
     ) -> BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> {
         let mut instances: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> = BTreeMap::new();
-        for (_, service, why) in self.iter() {
-            if let Some((id, instance)) = service.instance()
+        for (node, service, why) in self.iter() {
+            if let Some((id, instance)) = service.instance(node.address())
                 && !except.contains(&instance.address)
             {
                 instances.entry(id).or_default().push((instance, why));
@@ -131,8 +131,10 @@ impl LostLists {
             .by_endpoint
             .values()
             .filter(|lost| lost.fate == Fate::Replaced);
-        let services = replaced.flat_map(|lost| lost.services.iter());
-        let addresses = services.filter_map(|service| Some(service.instance()?.1.address));
+        let services =
+            replaced.flat_map(|lost| lost.services.iter().map(move |service| (&lost.node, service)));
+        let addresses =
+            services.filter_map(|(node, service)| Some(service.instance(node.address())?.1.address));
         addresses.filter(|address| !except.contains(address)).collect()
     }
 }

@@ -37,6 +37,7 @@ fn offer(host: u8, weight: u32) -> Offer {
         instance: Instance {
             address: SocketAddr::new(IpAddr::from([10, 0, 0, host]), 80),
             weight,
+            at_node: true,
         },
     }
 }

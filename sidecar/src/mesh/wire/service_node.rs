@@ -1,7 +1,7 @@
 //! A service node: one instance of a service, offered by a node.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -38,8 +38,8 @@ impl ServiceNode {
         self.meta.weight()
     }
 
-    /// The instance for the balancer; none if the address is not an IP address.
-    pub fn instance(&self) -> Option<(ServiceId, Instance)> {
+    /// The instance for the balancer, offered by the node at this address; none if its own address is not an IP address.
+    pub fn instance(&self, node: IpAddr) -> Option<(ServiceId, Instance)> {
         let address = SocketAddr::new(parse_address(&self.address)?, self.port);
         let id = ServiceId {
             service: self.service.clone(),
@@ -50,6 +50,7 @@ impl ServiceNode {
             Instance {
                 address,
                 weight: self.weight(),
+                at_node: address.ip().to_canonical() == node.to_canonical(),
             },
         ))
     }

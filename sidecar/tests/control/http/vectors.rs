@@ -53,11 +53,11 @@ async fn mapped(api: &Api) -> Mapped {
             service: service.to_owned(),
             zone: "example".to_owned(),
         };
-        instances
-            .offered
-            .entry(id)
-            .or_default()
-            .push(Instance { address, weight });
+        instances.offered.entry(id).or_default().push(Instance {
+            address,
+            weight,
+            at_node: true,
+        });
     }
     api.instances.send_replace(Arc::new(instances));
     mapped.serve("127.0.0.1:8080", "127.0.0.1").await;

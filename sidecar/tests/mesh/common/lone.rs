@@ -28,7 +28,11 @@ pub(crate) fn offer(port: u16) -> Offer {
     };
     Offer {
         id,
-        instance: Instance { address, weight: 10 },
+        instance: Instance {
+            address,
+            weight: 10,
+            at_node: true,
+        },
     }
 }
 

@@ -96,6 +96,7 @@ pub(crate) fn offer(service: &str, ip: IpAddr, port: u16, weight: u32) -> Offer 
         instance: Instance {
             address: SocketAddr::new(ip, port),
             weight,
+            at_node: true,
         },
     }
 }

@@ -84,6 +84,7 @@ impl World {
             instance: Instance {
                 address: SocketAddr::new(place, port),
                 weight,
+                at_node: true,
             },
         });
     }
