@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::kernel::{self, Changes};
-use super::{Choice, InterfaceError, IpType, Pinned, Reason, Table, Unusable};
+use super::{Choice, InterfaceError, IpType, Networks, Pinned, Reason, Table, Unusable};
 
 /// Wait after a notification, so that the changes that belong together are read once.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -109,6 +109,23 @@ impl Addresses {
     #[must_use]
     pub fn has(&self, ip: IpAddr) -> bool {
         self.table().map_or(true, |table| table.has(ip))
+    }
+
+    /// The addresses and networks of all interfaces now. Empty if they cannot be read.
+    #[must_use]
+    pub fn networks(&self) -> Networks {
+        let table = self.table();
+        table.map_or_else(|_| Networks::default(), |table| Networks::of(&table))
+    }
+
+    /// Waits until the interfaces change. Cancel-safe; never ends if they are not watched.
+    pub async fn changed(&mut self) {
+        if let Some(table) = &mut self.table
+            && table.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Follows the address to use for an interface.

@@ -1,10 +1,11 @@
 //! The addresses of this machine's network interfaces, as they change.
 //!
-//! [`table`] holds them and [`choice`] picks one, both pure; `kernel` reads them by netlink; [`addresses`] watches them.
+//! [`table`] holds them, [`choice`] picks one, and [`networks`] tells which are near, all pure; `kernel` reads them by netlink; [`addresses`] watches them.
 
 pub mod addresses;
 pub mod choice;
 mod kernel;
+pub mod networks;
 pub mod table;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 pub(crate) use self::addresses::is_up;
 pub use self::addresses::{Addresses, Follow, wait_until_unique};
 pub use self::choice::{Choice, Reason, Unusable};
+pub use self::networks::Networks;
 pub use self::table::Table;
 
 /// An address family.

@@ -13,7 +13,7 @@ use super::driver::{Driver, Handed};
 use super::endpoint::{Endpoint, Entry, Standing, StartError};
 use super::exchange_server::ExchangeServer;
 use super::large_bodies::LargeBodies;
-use super::protocol::{self, Knowledge, Protocol, Search};
+use super::protocol::{self, Event, Knowledge, Protocol, Search};
 use super::publishing::Publishing;
 use super::settings::DiscoverySettings;
 use super::view::View;
@@ -159,6 +159,8 @@ impl Mesh {
         warn_of_long_sweep(&search, &config);
         let seed = rand::rng().random();
         let mut protocol = Protocol::new(node, search, config, seed);
+        // Their effects are published below.
+        let _ = protocol.handle(Duration::ZERO, Event::Networks(addresses.networks()));
         if let Some(known) = known {
             protocol.resume(Duration::ZERO, known);
         }

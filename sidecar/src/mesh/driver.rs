@@ -67,6 +67,8 @@ enum Input {
     Leave(Duration),
     /// Report what the next process of the node is to be handed.
     HandOver(oneshot::Sender<Handed>),
+    /// The machine's addresses have changed.
+    Networks,
     Stop,
 }
 
@@ -140,6 +142,9 @@ impl Driver {
                     }
                     continue;
                 }
+                Input::Networks => self
+                    .protocol
+                    .handle(now, Event::Networks(self.addresses.networks())),
                 Input::Stop => break,
             };
             self.act(now, actions, &mut exchanges);
@@ -187,6 +192,7 @@ impl Driver {
                 Input::Event(Event::Offers(self.offers.borrow_and_update().clone()))
             }
             limit = &mut self.leave, if !leaving => limit.map_or(Input::Stop, Input::Leave),
+            () = self.addresses.changed() => Input::Networks,
             Some(answer) = self.handed.recv() => Input::HandOver(answer),
             () = alarm => Input::Event(Event::Wake),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::targets::Search;
 use crate::balance::service::Offer;
 use crate::fault::Fault;
+use crate::interface::Networks;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 
 /// An input of the state machine.
@@ -43,6 +44,8 @@ pub enum Event {
         /// Its search network.
         search: Search,
     },
+    /// The addresses and networks of this machine have changed to these.
+    Networks(Networks),
     /// The node leaves: it notifies all known nodes and does nothing more.
     Leave,
 }

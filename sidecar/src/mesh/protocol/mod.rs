@@ -68,6 +68,7 @@ pub use self::targets::Search;
 use super::directory::Directory;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
+use crate::interface::Networks;
 use crate::local_health::LocalHealth;
 
 /// Timers. Of those that are due at the same time, the first of these comes first.
@@ -95,6 +96,8 @@ pub struct Protocol {
     anti_entropy: AntiEntropy,
     exchanges: Exchanges,
     local_health: LocalHealth,
+    /// The addresses and networks of this machine.
+    networks: Networks,
     rng: StdRng,
     actions: Vec<Action>,
     changed: bool,
@@ -119,6 +122,7 @@ impl Protocol {
             anti_entropy: AntiEntropy::new(config.clone()),
             exchanges: Exchanges::new(config.clone()),
             local_health: LocalHealth::new(config.rtt()),
+            networks: Networks::default(),
             config,
             rng,
             actions: Vec::new(),
@@ -138,6 +142,10 @@ impl Protocol {
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),
                 Event::Unsent(to) => self.unsent(now, to),
                 Event::Offers(offers) => self.offers(now, &offers),
+                Event::Networks(networks) => {
+                    self.changed |= self.networks != networks;
+                    self.networks = networks;
+                }
                 Event::Leave => self.leave(),
                 Event::Readdressed { own, search } => self.readdressed(now, own, search),
             }
