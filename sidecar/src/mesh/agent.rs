@@ -247,8 +247,8 @@ impl Mesh {
     }
 
     async fn ended(&self, limit: Duration) {
-        // The driver bounds its own leave by `limit`; the rest only drops connections.
-        let ended = tokio::time::timeout(limit + Duration::from_secs(1), self.tasks.wait()).await;
+        // The driver bounds its own leave by `limit` and a second for peers to ask; the rest only drops connections.
+        let ended = tokio::time::timeout(limit + Duration::from_secs(2), self.tasks.wait()).await;
         if ended.is_err() {
             tracing::warn!("discovery: did not end in time and is aborted");
             self.stop.cancel();

@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::exchange_server::LEAVING;
 use super::large_bodies::{LargeBodies, Permit, SMALL};
 use super::protocol::Failure;
 use super::wire::GOSSIP_HEADER;
@@ -121,10 +122,13 @@ impl Connection {
                 // An overloaded peer counts as one that did not answer.
                 return Err(ExchangeError::new(Failure::Timeout, format!("status {status}")));
             }
+            let gossips = answer.headers().contains_key(GOSSIP_HEADER);
+            if status == LEAVING && gossips {
+                return Err(ExchangeError::new(Failure::Leaving, "the node leaves"));
+            }
             if !status.is_success() {
                 return Err(ExchangeError::new(Failure::Bad, format!("status {status}")));
             }
-            let gossips = answer.headers().contains_key(GOSSIP_HEADER);
             let small = answer
                 .body()
                 .size_hint()

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::protocol::Failure;
-use super::wire::{DatagramKind, Dropped, ExchangeKind};
+use super::wire::{DatagramKind, Dropped, ExchangeKind, Node};
 
 /// Outcome of an exchange that this node made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Answered,
         Self::Failed(Failure::Refused),
         Self::Failed(Failure::Timeout),
         Self::Failed(Failure::Bad),
         Self::Failed(Failure::Own),
+        Self::Failed(Failure::Leaving),
     ];
 
     /// Its name, as a metric's label.
@@ -33,6 +34,7 @@ impl Outcome {
             Self::Failed(Failure::Timeout) => "timeout",
             Self::Failed(Failure::Bad) => "bad",
             Self::Failed(Failure::Own) => "own",
+            Self::Failed(Failure::Leaving) => "leaving",
         }
     }
 }
@@ -48,6 +50,7 @@ pub struct Counters {
     served: [AtomicU64; ExchangeKind::ALL.len()],
     rejected: AtomicU64,
     unusable: AtomicU64,
+    refuted_leaves: AtomicU64,
 }
 
 fn index<T: PartialEq>(all: &[T], one: &T) -> usize {
@@ -103,6 +106,11 @@ impl Counters {
         read(&self.unusable)
     }
 
+    /// Datagrams of type `leave` that were not sent by the node in whose name they came, as it answered.
+    pub fn refuted_leaves(&self) -> u64 {
+        read(&self.refuted_leaves)
+    }
+
     pub(super) fn count_sent(&self, kind: DatagramKind) {
         count(&self.sent[index(&DatagramKind::ALL, &kind)]);
     }
@@ -129,6 +137,12 @@ impl Counters {
 
     pub(super) fn count_rejected(&self) {
         count(&self.rejected);
+    }
+
+    /// Counts and logs a `leave` that its node has refuted.
+    pub(super) fn note_refuted_leave(&self, node: &Node) {
+        count(&self.refuted_leaves);
+        tracing::warn!(%node, "discovery: somebody else sent leave in its name; it is still here");
     }
 
     /// Counts and logs what was left out of a peer's message.

@@ -48,6 +48,8 @@ pub struct Directory {
     own: Node,
     lists: BTreeMap<Node, Entry>,
     lost: LostLists,
+    /// Nodes that are up and said to leave.
+    leave_claimed: BTreeSet<Node>,
     total: usize,
     /// Size of all entries, in bytes.
     size: usize,
@@ -66,6 +68,7 @@ impl Directory {
             own: own.clone(),
             lists: BTreeMap::new(),
             lost: LostLists::default(),
+            leave_claimed: BTreeSet::new(),
             total: 0,
             size: 0,
             revision: 0,
@@ -173,6 +176,16 @@ impl Directory {
         known
     }
 
+    /// Notes whether a node that is up is said to leave: its instances are the last choice while it is. False if nothing
+    /// changed.
+    pub fn set_leave_claimed(&mut self, node: &Node, claimed: bool) -> bool {
+        if claimed && self.lists.contains_key(node) {
+            self.leave_claimed.insert(node.clone())
+        } else {
+            self.leave_claimed.remove(node)
+        }
+    }
+
     /// Drops a node's list. False if there was none.
     pub fn drop_node(&mut self, node: &Node) -> bool {
         self.lost.forget(node.endpoint());
@@ -183,6 +196,7 @@ impl Directory {
         let Some(entry) = self.lists.remove(node) else {
             return false;
         };
+        self.leave_claimed.remove(node);
         self.total -= entry.services.len();
         self.size -= entry.size;
         self.digest = self.digest.wrapping_sub(entry.digest);
@@ -311,22 +325,36 @@ impl Directory {
             siblings.sort();
             siblings.dedup_by_key(|instance| instance.address);
         }
-        let addresses: BTreeSet<SocketAddr> = offered.values().flatten().map(|i| i.address).collect();
+        let mut addresses: BTreeSet<SocketAddr> = offered.values().flatten().map(|i| i.address).collect();
+        let last_choice = lost::instances(self.last_choice(), &addresses);
+        let last_choices = last_choice.values().flatten();
+        addresses.extend(last_choices.map(|(instance, _)| instance.address));
         Instances {
-            last_choice: self.lost.instances(&addresses),
+            last_choice,
             replaced: self.lost.replaced(&addresses),
             offered,
         }
     }
 
-    /// Every service node with the node that offers it, in the protocol's order of nodes.
+    /// Every service node that is offered, with its node, in the protocol's order of nodes.
     pub fn iter(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
-        let all = self.lists.iter();
-        all.flat_map(|(node, entry)| entry.services.iter().map(move |service| (node, service)))
+        let up = self
+            .lists
+            .iter()
+            .filter(|(node, _)| !self.leave_claimed.contains(*node));
+        up.flat_map(|(node, entry)| entry.services.iter().map(move |service| (node, service)))
     }
 
     /// Every service node that is the last choice, with its node.
     pub fn last_choice(&self) -> impl Iterator<Item = (&Node, &ServiceNode, LastChoice)> {
-        self.lost.iter()
+        let leaving = self
+            .leave_claimed
+            .iter()
+            .filter_map(|node| self.lists.get_key_value(node));
+        let leaving = leaving.flat_map(|(node, entry)| {
+            let services = entry.services.iter();
+            services.map(move |service| (node, service, LastChoice::LeaveClaimed))
+        });
+        leaving.chain(self.lost.iter())
     }
 }

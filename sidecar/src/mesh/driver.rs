@@ -1,7 +1,7 @@
 //! The task that owns a node's state machine: waits for events, passes them to it, and executes its actions.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
 use super::endpoint::{Endpoint, Moved};
-use super::exchange_server::Served;
+use super::exchange_server::{Leaving, Served};
 use super::exchanges::{Asked, Exchanges};
 use super::large_bodies::LargeBodies;
 use super::protocol::{Action, Departure, Event, Knowledge, Protocol};
@@ -25,6 +25,9 @@ use crate::interface::{Addresses, Choice, Unusable};
 /// Transmissions of `leave`, because datagrams get lost, and the pause between two.
 const LEAVES: u32 = 2;
 const LEAVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest wait for peers to ask whether the `leave` was ours: they wait that long for the answer.
+const CONFIRMING: Duration = Duration::from_secs(1);
 
 /// Datagrams read at most before timers are handled, so that a flood cannot stop the timers.
 const MAX_READ_BEFORE_TIMERS: usize = 64;
@@ -89,7 +92,9 @@ impl Driver {
             if leave_deadline.is_some_and(|end| end <= Instant::now() || self.protocol.is_acknowledged()) {
                 // First, because a request of ours that arrives after `leave` would look like a sign of life.
                 exchanges.shutdown().await;
+                let asking = self.peers_that_ask();
                 self.send_leave(started.elapsed()).await;
+                self.confirm_leave(asking).await;
                 break;
             }
             let input = self
@@ -122,7 +127,7 @@ impl Driver {
                         self.protocol.serve(now, from, request)
                     };
                     // The connection may have ended in the meantime.
-                    let _ = answer.send(given);
+                    let _ = answer.send(Ok(given));
                     actions
                 }
                 Input::NotADatagram => {
@@ -276,6 +281,7 @@ impl Driver {
                         tracing::warn!(%node, why = failure.as_str(), "discovery: lost");
                     }
                 },
+                Action::LeaveRefuted(node) => self.counters.note_refuted_leave(&node),
                 Action::Publish => self.publishing.want(),
             }
         }
@@ -327,5 +333,30 @@ impl Driver {
         }
         let node: &Node = self.protocol.membership().own();
         tracing::info!(%node, "discovery: left");
+    }
+
+    /// The addresses of the peers that ask whether a `leave` in our name is ours; a peer that does not gossip believes it.
+    fn peers_that_ask(&self) -> Vec<IpAddr> {
+        let up = self.protocol.membership().up();
+        up.filter(|peer| peer.gossips())
+            .map(|peer| peer.node.address())
+            .collect()
+    }
+
+    /// Answers requests by saying that this node leaves, until each of these peers has asked.
+    async fn confirm_leave(&mut self, mut asking: Vec<IpAddr>) {
+        let end = Instant::now() + CONFIRMING;
+        while !asking.is_empty() {
+            let Ok(Some(Served { from, answer, .. })) =
+                tokio::time::timeout_at(end, self.requests.recv()).await
+            else {
+                return;
+            };
+            // The connection may have ended in the meantime.
+            let _ = answer.send(Err(Leaving));
+            if let Some(asked) = asking.iter().position(|peer| *peer == from) {
+                asking.swap_remove(asked);
+            }
+        }
     }
 }

@@ -28,8 +28,8 @@ const LIMITS: Limits = Limits {
     connections_each: 64,
     // Peers know it, and thousands of small answers a second would grow by half.
     announce_idle: false,
-    // All peers have been sent `leave`, so none needs an answer.
-    stop: Duration::ZERO,
+    // The last peers get the answer that this node leaves.
+    stop: Duration::from_millis(100),
 };
 
 /// A request on its way to the node's state machine.
@@ -38,8 +38,11 @@ pub(super) struct Served {
     pub(super) request: Request,
     /// Whether the sender has announced that it gossips.
     pub(super) gossips: bool,
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<Result<Answer, Leaving>>,
 }
+
+/// The answer to every request of a node that has sent `leave`.
+pub(super) struct Leaving;
 
 /// The exchange server of one node.
 pub(super) struct ExchangeServer {
@@ -47,6 +50,9 @@ pub(super) struct ExchangeServer {
     pub(super) counters: Arc<Counters>,
     pub(super) large: LargeBodies,
 }
+
+/// The status, with the header that announces gossip, by which a node says that it leaves.
+pub(super) const LEAVING: StatusCode = StatusCode::GONE;
 
 type Rejection = (StatusCode, String);
 
@@ -73,6 +79,7 @@ impl ExchangeServer {
             let answer = http::json(status, &json!({ "code": status.as_u16(), "message": message }));
             match status {
                 StatusCode::METHOD_NOT_ALLOWED => http::method_not_allowed("PUT", answer),
+                LEAVING => announcing_gossip(answer),
                 _ => answer,
             }
         })
@@ -80,7 +87,13 @@ impl ExchangeServer {
 
     async fn ask(&self, from: IpAddr, request: Request, gossips: bool) -> Result<http::Answer, Rejection> {
         let kind = request.kind();
-        let gone = || (StatusCode::SERVICE_UNAVAILABLE, "this node is leaving".to_owned());
+        let gone = || {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this node has stopped".to_owned(),
+            )
+        };
+        let leaving = |Leaving| (LEAVING, "this node is leaving".to_owned());
         let (answer, answered) = oneshot::channel();
         let served = Served {
             from,
@@ -89,16 +102,13 @@ impl ExchangeServer {
             answer,
         };
         self.requests.send(served).await.map_err(|_| gone())?;
-        let answer = answered.await.map_err(|_| gone())?;
+        let answer = answered.await.map_err(|_| gone())?.map_err(leaving)?;
         self.counters.count_served(kind);
-        let mut answer = match answer.body() {
+        let answer = match answer.body() {
             Some(body) => http::answer(StatusCode::OK, "application/json", body),
             None => http::empty(StatusCode::NO_CONTENT),
         };
-        answer
-            .headers_mut()
-            .insert(GOSSIP_HEADER, HeaderValue::from_static("1"));
-        Ok(answer)
+        Ok(announcing_gossip(answer))
     }
 
     async fn read(&self, from: IpAddr, request: hyper::Request<Incoming>) -> Result<Request, Rejection> {
@@ -139,6 +149,12 @@ impl ExchangeServer {
         };
         parsing.await.map_err(failed)?
     }
+}
+
+fn announcing_gossip(mut answer: http::Answer) -> http::Answer {
+    let headers = answer.headers_mut();
+    headers.insert(GOSSIP_HEADER, HeaderValue::from_static("1"));
+    answer
 }
 
 fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, Rejection> {

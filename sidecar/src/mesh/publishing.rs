@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::protocol::Protocol;
 use super::view::View;
 use super::wire::Node;
-use crate::balance::service::{Instance, Instances, ServiceId};
+use crate::balance::service::{Instance, Instances, LastChoice, ServiceId};
 
 /// Publishing takes at most 1 / this of the time: a large mesh that starts changes hundreds of times, and the cost of
 /// publishing a change grows with the mesh.
@@ -106,12 +106,19 @@ fn log_changes(before: &Instances, after: &Instances) {
     }
 }
 
-/// The instances of `of` at addresses at which `other` has none of the same service.
+/// The instances of `of` at addresses at which `other` has none of the same service, not even of a node that is said to
+/// leave.
 fn difference<'a>(of: &'a Instances, other: &Instances) -> Vec<(&'a ServiceId, &'a Instance)> {
     let offered = of.offered.iter();
     let new = offered.flat_map(|(id, instances)| {
         let held = other.offered.get(id).map(Vec::as_slice).unwrap_or_default();
-        let held: BTreeSet<_> = held.iter().map(|instance| instance.address).collect();
+        let mut held: BTreeSet<_> = held.iter().map(|instance| instance.address).collect();
+        let leaving = other.last_choice.get(id).into_iter().flatten();
+        held.extend(
+            leaving
+                .filter(|(_, why)| *why == LastChoice::LeaveClaimed)
+                .map(|(instance, _)| instance.address),
+        );
         let new = instances
             .iter()
             .filter(move |instance| !held.contains(&instance.address));

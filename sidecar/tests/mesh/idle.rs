@@ -348,7 +348,7 @@ fn a_settled_node_that_searches_all_ports_is_slower_than_at_the_start() {
 fn a_node_that_lost_all_peers_searches_as_at_the_start() {
     let (mut lone, others) = searching(2..202);
     for other in &others {
-        lone.datagram(DatagramKind::Leave, other, "");
+        lone.leaves(other);
     }
     let searches = searches(&mut lone, &[], 2).concat();
     for target in near() {

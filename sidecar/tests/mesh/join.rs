@@ -229,8 +229,9 @@ fn a_leave_counts_only_from_its_own_address_and_name() {
     lone.bring_up(&other, &[5]);
     lone.datagram(DatagramKind::Leave, &node("other", 3), "");
     lone.datagram(DatagramKind::Leave, &node("else", 2), "");
+    lone.nothing_asked(&other);
     assert!(lone.protocol.membership().is_up(&other));
-    lone.datagram(DatagramKind::Leave, &other, "");
+    lone.leaves(&other);
     assert!(!lone.is_known(&other));
     assert_eq!(lone.services(&other), None);
     assert_eq!(lone.gone, [(other.clone(), Departure::Left)]);

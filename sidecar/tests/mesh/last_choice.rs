@@ -82,7 +82,8 @@ fn a_lost_node_is_forgotten_after_five_minutes_and_its_instances_with_it() {
 fn a_leave_and_a_withdrawal_end_it_at_once() {
     let other = node("other", 2);
     let mut lone = lost(&other, &[5]);
-    lone.datagram(DatagramKind::Leave, &other, "");
+    lone.asked.clear();
+    lone.leaves(&other);
     assert_eq!(ports(&lone), (vec![], vec![]));
 
     let mut lone = lost(&other, &[5, 6, 7]);

@@ -11,6 +11,7 @@ mod idle;
 mod join;
 mod last_choice;
 mod late;
+mod leave;
 mod lists;
 mod membership;
 mod own_faults;

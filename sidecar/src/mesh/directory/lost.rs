@@ -105,26 +105,6 @@ impl LostLists {
         })
     }
 
-    /// The instances that are the last choice, by service and address, except those at these addresses.
-    pub(super) fn instances(
-        &self,
-        except: &BTreeSet<SocketAddr>,
-    ) -> BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> {
-        let mut instances: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> = BTreeMap::new();
-        for (node, service, why) in self.iter() {
-            if let Some((id, instance)) = service.instance(node.address())
-                && !except.contains(&instance.address)
-            {
-                instances.entry(id).or_default().push((instance, why));
-            }
-        }
-        for siblings in instances.values_mut() {
-            siblings.sort();
-            siblings.dedup_by_key(|(instance, _)| instance.address);
-        }
-        instances
-    }
-
     /// The addresses of the instances of nodes that were replaced, except these.
     pub(super) fn replaced(&self, except: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
         let replaced = self
@@ -137,4 +117,24 @@ impl LostLists {
             services.filter_map(|(node, service)| Some(service.instance(node.address())?.1.address));
         addresses.filter(|address| !except.contains(address)).collect()
     }
+}
+
+/// Instances that are the last choice, by service and address, except those at these addresses.
+pub(super) fn instances<'a>(
+    last_choice: impl Iterator<Item = (&'a Node, &'a ServiceNode, LastChoice)>,
+    except: &BTreeSet<SocketAddr>,
+) -> BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> {
+    let mut instances: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> = BTreeMap::new();
+    for (node, service, why) in last_choice {
+        if let Some((id, instance)) = service.instance(node.address())
+            && !except.contains(&instance.address)
+        {
+            instances.entry(id).or_default().push((instance, why));
+        }
+    }
+    for siblings in instances.values_mut() {
+        siblings.sort();
+        siblings.dedup_by_key(|(instance, _)| instance.address);
+    }
+    instances
 }

@@ -103,7 +103,7 @@ impl Protocol {
         let in_time = match outcome {
             Ok(_) => Some(true),
             Err(Failure::Timeout) => Some(false),
-            Err(Failure::Refused | Failure::Bad | Failure::Own) => None,
+            Err(Failure::Refused | Failure::Bad | Failure::Own | Failure::Leaving) => None,
         };
         let no_datagram = self.membership.get(endpoint).is_some_and(Peer::no_datagram);
         if let Some(exchange) = self.exchanges.end(now, id, in_time, no_datagram) {
@@ -111,9 +111,17 @@ impl Protocol {
                 self.anti_entropy.nodes_ended(in_time);
             }
             match outcome {
-                Ok(answer) => self.succeeded(now, endpoint, &exchange, answer),
-                Err(failure) => self.failed(now, endpoint, &exchange, failure),
+                Ok(answer) => {
+                    self.succeeded(now, endpoint, &exchange, answer);
+                    self.leave_answered(now, endpoint, exchange.began);
+                }
+                Err(failure) => {
+                    if !self.leave_failed(now, endpoint, exchange.began, failure) {
+                        self.failed(now, endpoint, &exchange, failure);
+                    }
+                }
             }
+            self.ask_if_claimed(now, endpoint);
         }
         // Waiting peers come first; otherwise a peer with one exchange after another would hold its slot forever.
         while let Some(waiting) = self.exchanges.next_waiting() {
@@ -299,7 +307,7 @@ impl Protocol {
         }
     }
 
-    fn check_failed(&mut self, now: Duration, endpoint: SocketAddr, failure: Failure) {
+    pub(super) fn check_failed(&mut self, now: Duration, endpoint: SocketAddr, failure: Failure) {
         if self.membership.apply(now, endpoint, PeerEvent::CheckFailed) == Transition::WentDown {
             return self.went_down(now, endpoint, failure);
         }

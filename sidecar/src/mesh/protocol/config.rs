@@ -265,6 +265,12 @@ pub struct Config {
     /// slots sooner.
     pub rtt_max_timeout: Duration,
 
+    // Leaving
+    /// Time in which a peer has to answer whether a `leave` in its name is its own; until then its instances are the last
+    /// choice. Also the pause before it is asked again. Lower costs questions while somebody forges leaves, and mistakes
+    /// slow peers for suspects; higher leaves instances out for longer if a slow peer is said to leave.
+    pub leave_timeout: Duration,
+
     // Forgetting
     /// Time after which a peer that never was up is forgotten. Longer keeps checking nodes that may be invented;
     /// shorter forgets nodes that start slowly, until they are heard of again.
@@ -352,6 +358,8 @@ impl Default for Config {
             rtt_weight: 8,
             rtt_factor: 3,
             rtt_max_timeout: ms(4_000),
+
+            leave_timeout: ms(1_000),
 
             forget_unverified: ms(30_000),
             forget_down: ms(300_000),

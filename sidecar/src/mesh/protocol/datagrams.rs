@@ -8,7 +8,7 @@ use super::anti_entropy::Repair;
 use super::membership::Heard;
 use super::peer::{PeerEvent, Source};
 use super::timers::jittered;
-use super::{Action, Departure, Protocol};
+use super::{Action, Protocol};
 use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Report, ReportedState};
 
 impl Protocol {
@@ -30,7 +30,7 @@ impl Protocol {
         let held = self.membership.get(endpoint);
         if *kind == DatagramKind::Leave {
             if held.is_some_and(|peer| peer.node.name() == node.name()) {
-                self.forget(now, endpoint, Some(Departure::Left));
+                self.leave_claimed(now, endpoint);
             }
             return;
         }
@@ -169,20 +169,6 @@ impl Protocol {
         self.exchange_if_due(now, endpoint);
     }
 
-    /// Sends `leave` to all known nodes; the node does nothing after that.
-    pub(super) fn leave(&mut self) {
-        self.left = true;
-        self.send_leave();
-    }
-
-    pub(super) fn send_leave(&mut self) {
-        let peers = self.membership.peers();
-        let known: Vec<SocketAddr> = peers.map(|peer| peer.node.datagram_address()).collect();
-        for to in known {
-            self.send(to, DatagramKind::Leave, Arc::from(""));
-        }
-    }
-
     pub(super) fn search(&mut self, targets: Vec<SocketAddr>) {
         let hash = self.membership.hash();
         for target in targets {
@@ -206,7 +192,7 @@ impl Protocol {
         self.send(to.datagram_address(), kind, gossip.text());
     }
 
-    fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
+    pub(super) fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
         let own = self.membership.own();
         let datagram = Datagram {
             kind,

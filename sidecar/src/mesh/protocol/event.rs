@@ -61,6 +61,8 @@ pub enum Failure {
     Bad,
     /// It was not made, for a fault of this machine: it says nothing about the peer.
     Own,
+    /// The peer answered that it leaves the mesh.
+    Leaving,
 }
 
 impl Failure {
@@ -71,6 +73,7 @@ impl Failure {
             Self::Timeout => "no answer",
             Self::Bad => "bad answer",
             Self::Own => "a fault of this machine",
+            Self::Leaving => "leaving",
         }
     }
 }
@@ -88,7 +91,7 @@ impl From<Fault> for Failure {
 /// Why a node that was up is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Departure {
-    /// It sent `leave`.
+    /// It sent `leave`, and its answer, or its closed port, confirmed that.
     Left,
     /// Its checks or probes failed, the last one for this reason.
     Down(Failure),
@@ -124,6 +127,8 @@ pub enum Action {
         /// The reason.
         why: Departure,
     },
+    /// Report that a `leave` was not sent by the peer in whose name it came.
+    LeaveRefuted(Node),
     /// Publish membership and directory, which have changed.
     Publish,
 }

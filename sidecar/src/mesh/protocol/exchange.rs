@@ -162,7 +162,10 @@ impl Exchanges {
         // An original asks for our list itself once it records us, and refuses it before.
         let takes_lists = peer.gossips() || plan.records_us;
         let healthy = peer.is_up() && !peer.is_failing();
-        let (at, task) = plan.next(healthy && takes_lists, plan.acked != revision);
+        let (at, task) = match peer.leave_pending() {
+            Some(_) => (plan.check_at, Task::Check),
+            None => plan.next(healthy && takes_lists, plan.acked != revision),
+        };
         if at > now {
             self.timers.set(endpoint, at);
             return None;
@@ -215,6 +218,10 @@ impl Exchanges {
             Sample::All if !peer.no_datagram() => self.rtt.timeout(timeout),
             Sample::Checks => plan.check_rtt.timeout(timeout) + slack,
             Sample::All | Sample::Nothing => timeout,
+        };
+        let timeout = match peer.leave_pending() {
+            Some(since) => (since + self.config.leave_timeout).saturating_sub(now),
+            None => timeout,
         };
         self.next_id += 1;
         let id = self.next_id;
@@ -347,6 +354,7 @@ impl Exchanges {
             Failure::Refused => self.config.check_after_refusal,
             Failure::Bad => self.config.push_retry,
             Failure::Own => self.config.own_fault_pause,
+            Failure::Leaving => self.config.join_max_pause,
         };
         self.check_at(peer, now + pause);
     }

@@ -14,6 +14,7 @@
 //! | [`anti_entropy`] | which differences to repair, and when |
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
 //! | [`concurrency`] | how many exchanges run at once |
+//! | `leave` | whether a peer that is said to leave does |
 //! | `readdress` | what follows a change of the node's own address |
 //! | `resume` | what the next process of the node is handed, and how it goes on |
 //! | [`crate::rtt`], [`crate::local_health`] | how timeouts grow: with the time that answers take, and with our own delay |
@@ -30,6 +31,8 @@ mod datagrams;
 mod event;
 mod exchange;
 mod join;
+mod leave;
+mod leave_claim;
 pub mod membership;
 pub mod peer;
 mod peer_event;
@@ -65,6 +68,7 @@ pub use self::resume::Knowledge;
 use self::search::Searches;
 use self::suspicion::Suspicion;
 pub use self::targets::Search;
+use self::timers::Timers;
 use super::directory::Directory;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
@@ -79,6 +83,7 @@ enum Timer {
     Exchange,
     Expiry,
     Probe,
+    Leave,
 }
 
 /// One node of the mesh, without sockets and clock. Times are relative to any fixed moment.
@@ -95,6 +100,8 @@ pub struct Protocol {
     broadcasts: Broadcasts,
     anti_entropy: AntiEntropy,
     exchanges: Exchanges,
+    /// When to decide about claims that peers leave.
+    leaves: Timers<SocketAddr>,
     local_health: LocalHealth,
     /// The addresses and networks of this machine.
     networks: Networks,
@@ -121,6 +128,7 @@ impl Protocol {
             broadcasts: Broadcasts::new(config.clone()),
             anti_entropy: AntiEntropy::new(config.clone()),
             exchanges: Exchanges::new(config.clone()),
+            leaves: Timers::new(),
             local_health: LocalHealth::new(config.rtt()),
             networks: Networks::default(),
             config,
@@ -233,6 +241,7 @@ impl Protocol {
             (self.exchanges.next_deadline(), Timer::Exchange),
             (self.membership.next_expiry(), Timer::Expiry),
             (self.probes.next(), Timer::Probe),
+            (self.leaves.next(), Timer::Leave),
         ];
         for (at, timer) in others {
             if let Some(at) = at.filter(|at| *at < next.0) {
@@ -275,6 +284,11 @@ impl Protocol {
                 Timer::Probe => {
                     if let Some(endpoint) = self.probes.pop(now) {
                         self.probe_if_due(now, endpoint);
+                    }
+                }
+                Timer::Leave => {
+                    if let Some(endpoint) = self.leaves.pop(now) {
+                        self.leave_due(now, endpoint);
                     }
                 }
             }

@@ -21,13 +21,18 @@
 //! | `CheckFailed` | Unverified, Down | same, source Relayed, `retries` + 1 | another check, see [`super::join`] |
 //! | `GossipSeen` | any | same, gossips | first probe within one interval, if it is up |
 //! | `GossipEnded` | Alive, Suspect | Alive, no probe pending | checks replace probes |
+//! | `LeaveClaimed` | any | same, claim Pending | a check at once: its instances are the last choice for `leave_timeout` |
+//! | `LeaveClaimed`, claim Asked | any | same; asked again when its second is over | - |
+//! | `LeaveRefuted` (answered, or no answer) | any | same, claim Asked for `leave_timeout` | - ; without an answer a probe was missed |
 //! | `Removed` (it left, another took its endpoint, it expired, or room is needed) | any | Left | - |
 //!
-//! A peer that is Left is forgotten; a tombstone keeps relayed news from adding it again ([`super::membership`]).
+//! A claim that a peer leaves is kept beside its state ([`LeaveClaim`]); [`super::leave`] asks the peer, and removes it if
+//! it confirms the claim. A peer that is Left is forgotten; a tombstone keeps relayed news from adding it again ([`super::membership`]).
 
 use std::time::Duration;
 
 use super::config::Config;
+pub use super::leave_claim::LeaveClaim;
 pub use super::peer_event::{PeerEvent, Transition};
 use crate::mesh::wire::Node;
 
@@ -125,6 +130,7 @@ pub struct Peer {
     pub node: Node,
     state: PeerState,
     gossips: bool,
+    leave: LeaveClaim,
 }
 
 impl Peer {
@@ -136,13 +142,30 @@ impl Peer {
             retries: 0,
             echo,
         };
-        let gossips = false;
-        Self { node, state, gossips }
+        Self {
+            node,
+            state,
+            gossips: false,
+            leave: LeaveClaim::None,
+        }
     }
 
     /// Its state.
     pub fn state(&self) -> &PeerState {
         &self.state
+    }
+
+    /// What is known of a claim that it leaves.
+    pub fn leave_claim(&self) -> LeaveClaim {
+        self.leave
+    }
+
+    /// When the claim that it leaves came about which it is being asked.
+    pub fn leave_pending(&self) -> Option<Duration> {
+        match self.leave {
+            LeaveClaim::Pending { since } => Some(since),
+            _ => None,
+        }
     }
 
     /// Whether it gossips: it is probed instead of checked by exchanges.
@@ -240,6 +263,13 @@ impl Peer {
         match event {
             PeerEvent::GossipSeen => self.gossips = true,
             PeerEvent::GossipEnded => self.gossips = false,
+            PeerEvent::LeaveClaimed => self.leave = self.leave.claimed(now),
+            PeerEvent::LeaveRefuted => {
+                self.leave = LeaveClaim::Asked {
+                    until: now + config.leave_timeout,
+                    again: false,
+                }
+            }
             _ => {}
         }
         match (was_up, self.is_up()) {
@@ -339,7 +369,7 @@ impl Peer {
                     }
                 }
             }
-            PeerEvent::GossipSeen => {}
+            PeerEvent::GossipSeen | PeerEvent::LeaveClaimed | PeerEvent::LeaveRefuted => {}
             PeerEvent::GossipEnded => {
                 if let Some(vitals) = state.vitals_mut() {
                     return alive(*vitals);

@@ -25,6 +25,10 @@ pub enum PeerEvent {
     GossipSeen,
     /// It has answered without the header that announces gossip: a different program runs there now.
     GossipEnded,
+    /// A `leave` in its name has come, which anybody can forge.
+    LeaveClaimed,
+    /// The question whether it leaves has ended, and it has not left.
+    LeaveRefuted,
     /// It left, another node took its endpoint, it expired, or its room is needed.
     Removed,
 }

@@ -1,13 +1,13 @@
 use std::net::IpAddr;
 
 use super::PeerEvent::{
-    CheckFailed, Datagram, GossipEnded, GossipSeen, Heard, Introduced, ProbeDue, ProbeUnsent, Removed, Seen,
-    Suspected, Verified,
+    CheckFailed, Datagram, GossipEnded, GossipSeen, Heard, Introduced, LeaveClaimed, LeaveRefuted, ProbeDue,
+    ProbeUnsent, Removed, Seen, Suspected, Verified,
 };
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-const EVENTS: [PeerEvent; 12] = [
+const EVENTS: [PeerEvent; 14] = [
     Introduced,
     Seen,
     Datagram,
@@ -19,6 +19,8 @@ const EVENTS: [PeerEvent; 12] = [
     CheckFailed,
     GossipSeen,
     GossipEnded,
+    LeaveClaimed,
+    LeaveRefuted,
     Removed,
 ];
 
@@ -226,5 +228,33 @@ fn a_peer_that_left_stays_so() {
     for event in EVENTS {
         apply(&mut peer, event);
         assert_eq!(*peer.state(), PeerState::Left);
+    }
+}
+
+#[test]
+fn a_leave_is_a_claim_that_changes_no_state_and_counts_once_a_second() {
+    for before in [
+        &[][..],
+        &[Verified, GossipSeen],
+        &[Verified, GossipSeen, ProbeDue, ProbeDue],
+    ] {
+        let mut peer = after(before);
+        let state = *peer.state();
+        let claim = |peer: &mut Peer, event, at| {
+            peer.apply(at, event, &Config::default());
+            peer.leave_claim()
+        };
+        let (half, until) = (SECOND * 3 / 2, 2 * SECOND);
+        let pending = LeaveClaim::Pending { since: SECOND };
+        assert_eq!(claim(&mut peer, LeaveClaimed, SECOND), pending);
+        assert_eq!(claim(&mut peer, LeaveClaimed, half), pending);
+        let asked = |again| LeaveClaim::Asked { until, again };
+        assert_eq!(claim(&mut peer, LeaveRefuted, SECOND), asked(false));
+        assert_eq!(claim(&mut peer, LeaveClaimed, half), asked(true));
+        assert_eq!(
+            claim(&mut peer, LeaveClaimed, until),
+            LeaveClaim::Pending { since: until }
+        );
+        assert_eq!(*peer.state(), state);
     }
 }

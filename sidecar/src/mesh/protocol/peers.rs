@@ -66,6 +66,7 @@ impl Protocol {
         self.changed = true;
         self.exchanges.remove(endpoint);
         self.probes.stop(endpoint);
+        self.leaves.cancel(endpoint);
         self.anti_entropy.forget(endpoint);
         self.broadcasts.withdraw(endpoint);
         let had_list = match why {

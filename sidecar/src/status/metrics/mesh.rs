@@ -63,4 +63,7 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     let help = "Nodes and instances in messages of peers that were left out, because they cannot be used.";
     page.metric("sidecar_mesh_unusable_total", MetricType::Counter, help)
         .sample(&[], counters.unusable());
+    let help = "Datagrams of type leave that the node in whose name they came has refuted.";
+    page.metric("sidecar_mesh_refuted_leaves_total", MetricType::Counter, help)
+        .sample(&[], counters.refuted_leaves());
 }

@@ -60,6 +60,8 @@ pub(crate) struct Lone {
     pub(crate) sent: Vec<(SocketAddr, Datagram)>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) gone: Vec<(Node, Departure)>,
+    /// Nodes that refuted a leave.
+    pub(crate) stayed: Vec<Node>,
 }
 
 impl Lone {
@@ -81,6 +83,7 @@ impl Lone {
             sent: Vec::new(),
             asked: Vec::new(),
             gone: Vec::new(),
+            stayed: Vec::new(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Lone {
                     timeout,
                 }),
                 Action::Gone { node, why } => self.gone.push((node, why)),
+                Action::LeaveRefuted(node) => self.stayed.push(node),
                 Action::Publish => {}
             }
         }
@@ -154,6 +158,15 @@ impl Lone {
             id: asked.id,
             outcome: Err(failure),
         });
+    }
+
+    /// Delivers a `leave` in a peer's name; its port is closed.
+    pub(crate) fn leaves(&mut self, other: &Node) {
+        self.datagram(DatagramKind::Leave, other, "");
+        while let Some(index) = self.asked.iter().position(|asked| asked.to == other.endpoint()) {
+            let asked = self.asked.remove(index);
+            self.fail(&asked, Failure::Refused);
+        }
     }
 
     pub(crate) fn datagram(&mut self, kind: DatagramKind, from: &Node, hash: &str) {
