@@ -1,7 +1,8 @@
 //! Active health checks of a group's servers: a TCP connection must be accepted before the timeout, which is the group's or
-//! longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A check that cannot be made for a fault of ours has no outcome: it says nothing about the server.
+//! longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A check that cannot be made for a
+//! fault of ours has no outcome: it says nothing about the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +15,24 @@ use tokio_util::sync::CancellationToken;
 use crate::balance::{CheckOutcome, Server, ServerGroup};
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
-use crate::limits::BUDGET;
+use crate::limits::{BUDGET, CheckLane};
 use crate::local_health::LocalHealth;
 use crate::resolve::ResolveError;
 use crate::rtt::{CHECKS, RttEstimate};
 
-/// Maximum number of concurrent checks of one group.
+/// Maximum number of concurrent checks of one group and lane. First checks have no limit but the budget's: a new server takes
+/// no connection before its own.
 const MAX_CONCURRENT: usize = 64;
 
 /// Minimum time between two checks of a server, even if connections to it fail.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time from the first check of a new server to the second if the first one failed; it doubles for the next ones, up to the
+/// group's period. A packet lost on a new path does not keep a server out for a whole period.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+/// Failed checks of a new server after which its checks have the group's period.
+const MAX_RETRIES: u32 = 4;
 
 /// Spawns [`run`].
 pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()> {
@@ -33,15 +42,16 @@ pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()>
 /// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one
 /// to which a connection has just failed; a removed server is no longer checked.
 pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+    let permits = Arc::new(Permits::default());
     let mut membership = group.watch_membership();
     let mut running: HashMap<u64, AbortHandle> = HashMap::new();
     let mut checks = JoinSet::new();
     loop {
         membership.mark_unchanged();
         let servers = group.checked();
+        let listed: HashSet<u64> = servers.iter().map(|server| server.id()).collect();
         running.retain(|id, check| {
-            let listed = servers.iter().any(|s| s.id() == *id);
+            let listed = listed.contains(id);
             if !listed {
                 check.abort();
             }
@@ -62,15 +72,60 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
     checks.shutdown().await;
 }
 
-async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Semaphore>) {
+/// Limits the concurrent checks of one group.
+#[derive(Debug)]
+struct Permits {
+    up: Semaphore,
+    down: Semaphore,
+}
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self {
+            up: Semaphore::new(MAX_CONCURRENT),
+            down: Semaphore::new(MAX_CONCURRENT),
+        }
+    }
+}
+
+impl Permits {
+    /// Waits for the turn of a check.
+    async fn take(&self, lane: CheckLane) -> impl Sized + use<'_> {
+        // None of them is ever closed.
+        let permit = match lane {
+            CheckLane::Up => self.up.acquire().await.ok(),
+            CheckLane::Down => self.down.acquire().await.ok(),
+            CheckLane::First => None,
+        };
+        (permit, BUDGET.check(lane).await)
+    }
+}
+
+/// The time from a check to the next one of a server that is new and has failed all checks.
+fn retry(server: &Server) -> Option<Duration> {
+    let checks = server.checks();
+    let failed = u32::try_from(checks.failed).ok()?;
+    let is_new = checks.passed == 0 && (1..=MAX_RETRIES).contains(&failed);
+    is_new.then(|| FIRST_RETRY * (1 << (failed - 1)))
+}
+
+/// The lane of a server's next check.
+fn lane(group: &ServerGroup, server: &Server) -> CheckLane {
+    if group.is_up(server) {
+        return CheckLane::Up;
+    }
+    match server.checks() {
+        checks if checks.passed + checks.failed == 0 => CheckLane::First,
+        _ => CheckLane::Down,
+    }
+}
+
+async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Permits>) {
     let mut config = group.watch_check_config();
     let (mut rtt, mut local_health) = (RttEstimate::new(CHECKS), LocalHealth::new(CHECKS));
     loop {
         let limit = rtt.timeout(config.borrow_and_update().timeout) + local_health.slack();
-        let Ok(permit) = permits.acquire().await else {
-            return;
-        };
-        let share = BUDGET.check().await;
+        let permit = permits.take(lane(&group, &server)).await;
         let started = Instant::now();
         let check = match moved(&group, &server).await {
             Ok(None) => {
@@ -87,7 +142,7 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
             Ok(Some(address)) => return group.readdress(&server, address),
             Err(error) => Check::Made(CheckOutcome::Failed, Some(error.to_string())),
         };
-        drop((share, permit));
+        drop(permit);
         match check {
             Check::Made(outcome, why) => report(&group, &server, outcome, why),
             Check::NotMade(shortage) => {
@@ -103,7 +158,8 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
         }
         loop {
             // A period of 0 must not make checks follow each other without a pause.
-            let next = started + config.borrow_and_update().period.max(Duration::from_millis(1));
+            let period = config.borrow_and_update().period.max(Duration::from_millis(1));
+            let next = started + period.min(retry(&server).unwrap_or(period));
             tokio::select! {
                 () = sleep_until(next) => {
                     local_health.fired(next.elapsed());

@@ -26,6 +26,30 @@ const RESERVE: RangeInclusive<usize> = 64..=256;
 /// timeout; higher checks more of them at the same time.
 const CHECKS: RangeInclusive<usize> = 16..=1024;
 
+/// Health checks that wait only for others of their kind, so that dead addresses delay neither the checks of servers that are
+/// up nor those of new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckLane {
+    /// The server is up. Half of the checks at once.
+    Up,
+    /// The server has not been checked yet. A quarter.
+    First,
+    /// The server is not up. A quarter.
+    Down,
+}
+
+impl CheckLane {
+    const ALL: [Self; 3] = [Self::Up, Self::First, Self::Down];
+
+    /// Its share of a number of checks.
+    const fn share(self, checks: usize) -> usize {
+        match self {
+            Self::Up => checks / 2,
+            Self::First | Self::Down => checks / 4,
+        }
+    }
+}
+
 /// The budget of this process.
 pub(crate) static BUDGET: Budget = Budget::unlimited();
 
@@ -36,8 +60,8 @@ pub(crate) struct Budget {
     relayed: Semaphore,
     /// What they and connections to the sidecar itself may take together.
     inbound: Semaphore,
-    /// Health checks at once.
-    checks: Semaphore,
+    /// Health checks at once, by lane.
+    checks: [Semaphore; CheckLane::ALL.len()],
 }
 
 /// Descriptors taken from a budget, returned when dropped.
@@ -53,7 +77,11 @@ impl Budget {
         Self {
             relayed: Semaphore::const_new(Semaphore::MAX_PERMITS),
             inbound: Semaphore::const_new(Semaphore::MAX_PERMITS),
-            checks: Semaphore::const_new(*CHECKS.end()),
+            checks: [
+                Semaphore::const_new(CheckLane::Up.share(*CHECKS.end())),
+                Semaphore::const_new(CheckLane::First.share(*CHECKS.end())),
+                Semaphore::const_new(CheckLane::Down.share(*CHECKS.end())),
+            ],
         }
     }
 
@@ -73,7 +101,9 @@ impl Budget {
         let least = PER_CONNECTION as usize;
         shrink(&self.relayed, free.saturating_sub(reserve).max(least));
         shrink(&self.inbound, free.saturating_sub(reserve / 2).max(least));
-        shrink(&self.checks, part(16, CHECKS));
+        for lane in CheckLane::ALL {
+            shrink(&self.checks[lane as usize], lane.share(part(16, CHECKS)));
+        }
     }
 
     /// Waits until a connection can be relayed.
@@ -132,8 +162,8 @@ impl Budget {
     }
 
     /// Waits for a health check's turn. `None` never: only a closed budget has none.
-    pub(crate) async fn check(&'static self) -> Option<SemaphorePermit<'static>> {
-        self.checks.acquire().await.ok()
+    pub(crate) async fn check(&'static self, lane: CheckLane) -> Option<SemaphorePermit<'static>> {
+        self.checks[lane as usize].acquire().await.ok()
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::connect_failures::Connects;
 use super::counters::Totals;
-use super::health_check::{Checks, Health};
+use super::group::Kind;
+use super::health::Health;
+use super::health_check::Checks;
 use super::server::Server;
 use super::service::LastChoice;
 use super::tried::Tried;
@@ -41,14 +43,18 @@ pub struct ServerView {
 /// The priority of an endpoint as a candidate; only those with the highest are picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
-    /// The last choice, and its health checks or the last connection to it failed.
+    /// Its node is down, and its health checks or the last connection to it failed.
     FailingLastChoice,
-    /// The last choice.
+    /// No check has passed yet, and a check or a connection to it failed, or its node is said to leave.
+    FailingUntested,
+    /// Its node is down.
     LastChoice,
-    /// Up, but its node is said to leave.
-    Leaving,
+    /// No check has passed yet.
+    Untested,
     /// Up, but a connection to it failed after its last health check.
     Ejected,
+    /// Up, but its node is said to leave.
+    Leaving,
     /// Up.
     Good,
 }
@@ -59,9 +65,9 @@ pub(super) struct Endpoint {
     pub(super) server: Arc<Server>,
     pub(super) weight: u32,
     pub(super) health: Health,
-    /// Whether a client's connection failed since the last health check that passed.
-    pub(super) ejected: bool,
     pub(super) learned: bool,
+    /// Whether it is at the address of the node that offers it; always, if it was configured.
+    pub(super) at_node: bool,
     /// Why it is the last choice, if it is.
     pub(super) last_choice: Option<LastChoice>,
     /// Its node is down and another endpoint is usable: its connections have been ended.
@@ -81,26 +87,57 @@ impl wrr::Weighted for Endpoint {
 }
 
 impl Endpoint {
-    /// Its priority for a request's next pick; `None` if it is not a candidate. An instance of a node that is down is one
-    /// whatever its health checks say, because nothing better is left when it is picked.
+    /// Its priority for a request's next pick; `None` if it is not a candidate.
     pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
-        if self.weight == 0 || tried.contains(self.server.address()) {
+        if tried.contains(self.server.address()) || (self.is_lost() && !tried.may_try_last_choice()) {
             return None;
         }
-        match (self.last_choice, self.health.is_up(), self.ejected) {
-            (Some(LastChoice::NodeDown), ..) if !tried.may_try_last_choice() => None,
-            (Some(LastChoice::NodeDown), true, false) => Some(Priority::LastChoice),
-            (Some(LastChoice::NodeDown), ..) => Some(Priority::FailingLastChoice),
-            (Some(LastChoice::LeaveClaimed) | None, false, _) => None,
-            (Some(LastChoice::LeaveClaimed), true, _) => Some(Priority::Leaving),
-            (None, true, true) => Some(Priority::Ejected),
-            (None, true, false) => Some(Priority::Good),
+        match self.rank()? {
+            // So that a request reaches the last choices, however many addresses nobody has tested come before them.
+            Priority::Untested if !tried.prefers_untested() => Some(Priority::FailingUntested),
+            rank => Some(rank),
+        }
+    }
+
+    /// Its priority for a request that has tried nothing yet. An instance of a node that is down is a candidate even if its
+    /// health checks fail, because nothing better is left when it is picked.
+    pub(super) fn rank(&self) -> Option<Priority> {
+        if self.weight == 0 {
+            return None;
+        }
+        match (self.last_choice, self.health) {
+            (_, Health::Down { proven: false, .. }) => None,
+            (Some(LastChoice::NodeDown), Health::Up { .. } | Health::Untested { avoided: false, .. }) => {
+                Some(Priority::LastChoice)
+            }
+            (Some(LastChoice::NodeDown), _) => Some(Priority::FailingLastChoice),
+            (_, Health::Down { .. }) => None,
+            (None, Health::Untested { avoided: false, .. }) => Some(Priority::Untested),
+            (_, Health::Untested { .. }) => Some(Priority::FailingUntested),
+            (_, Health::Ejected { .. }) => Some(Priority::Ejected),
+            (Some(LastChoice::LeaveClaimed), Health::Up { .. }) => Some(Priority::Leaving),
+            (None, Health::Up { .. }) => Some(Priority::Good),
         }
     }
 
     /// Whether it takes any connection: it is up, and nothing speaks against it.
     pub(super) fn is_usable(&self) -> bool {
-        self.health.is_up() && self.weight > 0 && !self.ejected && self.last_choice.is_none()
+        self.rank() == Some(Priority::Good)
+    }
+
+    /// Whether a client that asks for its address gets it. Unlike a pick, this does not depend on its health, except that
+    /// an address which is not its node's must have been up.
+    pub(super) fn serves_by_address(&self) -> bool {
+        !self.superseded && (self.at_node || self.health.known().is_some())
+    }
+
+    /// Its kind, for a connection that picks it.
+    pub(super) fn kind(&self) -> Kind {
+        match self.health {
+            _ if self.is_lost() => Kind::LastChoice,
+            Health::Untested { .. } => Kind::Untested,
+            _ => Kind::Proven,
+        }
     }
 
     /// Whether its node is down.
@@ -116,13 +153,15 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn view(&self) -> ServerView {
+    /// As listed. `any_usable` says if an endpoint of its group is usable.
+    pub(super) fn view(&self, any_usable: bool) -> ServerView {
+        let takes_clients = self.health.is_up() || (self.kind() == Kind::Untested && !any_usable);
         ServerView {
             name: self.server.name().to_owned(),
             address: self.server.address(),
             host: self.server.host().cloned(),
             weight: self.weight,
-            up: self.health.is_up() && self.last_choice.is_none(),
+            up: takes_clients && self.last_choice.is_none(),
             last_choice: self.last_choice,
             learned: self.learned,
             totals: self.server.counters().totals(),

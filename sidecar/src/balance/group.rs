@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-pub use self::lease::{FailedLease, Lease};
+pub(super) use self::lease::Kind;
+pub use self::lease::{FailedLease, Lease, UNTESTED_TIMEOUT};
 pub use self::servers::LearnedServer;
 use super::circuit_breaker::CircuitBreaker;
 use super::connect_failures::{ConnectFailureCounters, Connects};
@@ -25,8 +26,8 @@ use super::wrr;
 /// A set of servers with one balancing method and one health check. Shared by all parts that pick from it, check it,
 /// or change it.
 ///
-/// When the candidates or their weights change, round robin starts a new cycle, so that shares are exact from the
-/// next pick on.
+/// When the endpoints that connections are picked from or their weights change, round robin starts a new cycle, so that shares
+/// are exact from the next pick on. Other endpoints come and go without effect on the shares.
 #[derive(Debug)]
 pub struct ServerGroup {
     name: String,
@@ -45,6 +46,8 @@ struct State {
     next_id: u64,
     /// The configured endpoints in the order they were added, then the learned ones in the mesh's order.
     endpoints: Vec<Endpoint>,
+    /// The endpoints that connections are picked from, and their weights, in the present cycle of round robin.
+    cycle: Vec<(u64, u32)>,
     breaker: CircuitBreaker,
 }
 
@@ -62,6 +65,7 @@ impl ServerGroup {
                 method,
                 next_id: 0,
                 endpoints: Vec::new(),
+                cycle: Vec::new(),
                 breaker: CircuitBreaker::default(),
             }),
         })
@@ -101,9 +105,8 @@ impl ServerGroup {
         self.connect_latency.read()
     }
 
-    /// Picks a server for a client: one that is up, has a weight above 0 and was not tried by this request; an
-    /// ejected one only if there is no other, and a last choice only if there is no ejected one either. `None` if there
-    /// is no candidate.
+    /// Picks a server for a client: one with a weight above 0 that was not tried by this request, of those with the highest
+    /// [`Priority`]. `None` if there is no candidate.
     pub fn pick(self: &Arc<Self>, client: IpAddr, tried: &Tried) -> Option<Lease> {
         let mut state = self.state();
         let best = state.best(tried)?;
@@ -111,17 +114,22 @@ impl ServerGroup {
         let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
         let index = method.select(&mut state.endpoints, client, eligible)?;
         let endpoint = &state.endpoints[index];
-        let server = Arc::clone(&endpoint.server);
+        let kind = endpoint.kind();
         // Created under the lock, so that the next pick counts this connection.
-        Some(Lease::new(Arc::clone(self), server, endpoint.is_lost()))
+        let mut lease = Lease::new(Arc::clone(self), Arc::clone(&endpoint.server), kind);
+        if kind == Kind::Untested && state.candidates(tried).count() > 1 {
+            lease.hurry();
+        }
+        Some(lease)
     }
 
     /// Picks the server with exactly this address, whatever its health. Its failure says nothing about the others.
     pub(super) fn lease_at(self: &Arc<Self>, address: SocketAddr) -> Option<Lease> {
         let state = self.state();
         let mut endpoints = state.endpoints.iter();
-        let endpoint = endpoints.find(|e| e.server.address() == address && !e.superseded)?;
-        Some(Lease::new(Arc::clone(self), Arc::clone(&endpoint.server), false))
+        let endpoint = endpoints.find(|e| e.server.address() == address && e.serves_by_address())?;
+        let server = Arc::clone(&endpoint.server);
+        Some(Lease::new(Arc::clone(self), server, Kind::Proven))
     }
 
     /// The priority of its best candidate.
@@ -137,9 +145,12 @@ impl ServerGroup {
     /// Makes a server the last of those that are up until a health check passes.
     fn eject(&self, server: &Server) {
         let mut state = self.state();
-        let endpoint = state.endpoints.iter_mut().find(|e| e.server.id() == server.id());
-        if endpoint.is_some_and(|e| !std::mem::replace(&mut e.ejected, true)) {
-            state.candidates_changed(&self.name);
+        if let Some(endpoint) = state.endpoints.iter_mut().find(|e| e.server.id() == server.id()) {
+            let before = endpoint.rank();
+            endpoint.health.eject();
+            if endpoint.rank() != before {
+                state.candidates_changed(&self.name);
+            }
         }
     }
 
@@ -180,12 +191,13 @@ impl ServerGroup {
             .iter_mut()
             .find(|e| e.server.id() == server.id())?;
         server.checks.count(outcome);
-        let readmitted = outcome == CheckOutcome::Passed && std::mem::take(&mut endpoint.ejected);
+        let before = endpoint.rank();
         let change = endpoint.health.observe(outcome, &config);
+        let rank = endpoint.rank();
         if change == Some(false) && outcome == CheckOutcome::Failed && !endpoint.is_lost() {
             server.mark_down(&self.name);
         }
-        if readmitted || change.is_some() {
+        if rank != before {
             state.candidates_changed(&self.name);
         }
         change
@@ -198,18 +210,29 @@ impl ServerGroup {
 }
 
 impl State {
-    /// The priority of the best candidate.
-    fn best(&self, tried: &Tried) -> Option<Priority> {
-        let best = self.endpoints.iter().filter_map(|e| e.priority(tried)).max()?;
-        let rejected = best <= Priority::LastChoice && self.breaker.rejects(tried.began());
-        (!rejected).then_some(best)
+    /// The priorities of a request's candidates.
+    fn candidates(&self, tried: &Tried) -> impl Iterator<Item = Priority> {
+        let rejected = self.breaker.rejects(tried.began());
+        let endpoints = self.endpoints.iter().filter(move |e| !(rejected && e.is_lost()));
+        endpoints.filter_map(|e| e.priority(tried))
     }
 
-    /// Follows a change of the candidates or their weights: restarts round robin, and ends the connections to instances of
-    /// nodes that are down if another endpoint has become usable.
+    /// The priority of the best candidate.
+    fn best(&self, tried: &Tried) -> Option<Priority> {
+        self.candidates(tried).max()
+    }
+
+    /// Follows a change of the endpoints: restarts round robin if connections are picked from others now, and ends the
+    /// connections to instances of nodes that are down if another endpoint has become usable.
     fn candidates_changed(&mut self, group: &str) {
-        wrr::restart(&mut self.endpoints);
-        let usable = self.endpoints.iter().any(Endpoint::is_usable);
+        let best = self.endpoints.iter().filter_map(Endpoint::rank).max();
+        let picked = self.endpoints.iter().filter(|e| e.rank() == best);
+        let cycle = picked.map(|e| (e.server.id(), e.weight));
+        if best.is_some() && !cycle.clone().eq(self.cycle.iter().copied()) {
+            self.cycle = cycle.collect();
+            wrr::restart(&mut self.endpoints);
+        }
+        let usable = best == Some(Priority::Good);
         for endpoint in &mut self.endpoints {
             let superseded = usable && endpoint.is_lost();
             if !std::mem::replace(&mut endpoint.superseded, superseded) && superseded {

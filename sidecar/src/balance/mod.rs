@@ -3,7 +3,7 @@
 //! Three parts, as in pingora's load balancing:
 //! * discovery: [`service`] is what the mesh offers and what is offered to it, the only interface between the control plane
 //!   and the mesh; `group/servers.rs` takes it into a group;
-//! * health check: `health_check.rs` turns the outcomes of checks into up or down;
+//! * health check: `health.rs` turns the outcomes of checks into the state of an endpoint;
 //! * selection: `selection.rs` picks one of a group's endpoints, by the methods in `wrr.rs` and `rendezvous.rs`.
 //!
 //! A connection picks its endpoint with [`ServerGroups::pick`]: first the group, then the server within it
@@ -17,6 +17,11 @@
 //! the next [`OPEN_FOR`] do not try them (`circuit_breaker.rs`). Instances of a node that is said to leave come before
 //! those, and only new connections avoid them.
 //!
+//! No client meets an endpoint before a health check of ours has passed, while another one is proven. The first check
+//! begins as soon as the endpoint is known, and the first one that passes admits it, whatever `up` is. While none is
+//! proven, learned instances at their node's address are tried, so that the first one of a service serves at once; an
+//! attempt ends after [`UNTESTED_TIMEOUT`] if another endpoint is left.
+//!
 //! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
 //! set of groups. Both are shared and changed in place: a change applies from the next pick on.
 
@@ -29,6 +34,7 @@ mod endpoint;
 mod error;
 mod group;
 mod groups;
+mod health;
 mod health_check;
 mod rendezvous;
 mod selection;
@@ -43,7 +49,7 @@ pub use connect_latency::{CONNECT_TIME_BOUNDS, ConnectTimes};
 pub use counters::{Counters, Direction, Totals};
 pub use endpoint::ServerView;
 pub use error::{AttachError, ServerError};
-pub use group::{FailedLease, LearnedServer, Lease, ServerGroup};
+pub use group::{FailedLease, LearnedServer, Lease, ServerGroup, UNTESTED_TIMEOUT};
 pub use groups::{Attachment, ServerGroups};
 pub use health_check::{CheckConfig, CheckOutcome, Checks};
 pub use selection::{Method, UnknownMethod};

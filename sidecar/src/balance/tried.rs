@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::circuit_breaker::MAX_LAST_CHOICES;
-use super::group::{FailedLease, ServerGroup};
+use super::group::{FailedLease, Kind, ServerGroup};
+
+/// Untested endpoints that a request tries before those of nodes that are down. Higher finds a new instance among more dead
+/// addresses; lower delays a request less if only such an endpoint answers.
+const MAX_UNTESTED: usize = 2;
 
 /// The attempts of one request to connect, all of which have failed. Allocates nothing while empty.
 #[derive(Debug)]
@@ -13,6 +17,7 @@ pub struct Tried {
     began: Instant,
     addresses: Vec<SocketAddr>,
     last_choices: usize,
+    untested: usize,
     /// The groups whose last-choice endpoints failed, for a fault that was not ours.
     failed_groups: Vec<Arc<ServerGroup>>,
 }
@@ -25,6 +30,7 @@ impl Tried {
             began,
             addresses: Vec::new(),
             last_choices: 0,
+            untested: 0,
             failed_groups: Vec::new(),
         }
     }
@@ -32,10 +38,14 @@ impl Tried {
     /// Leaves the server's address out of this request's further picks.
     pub fn add(&mut self, failed: &FailedLease) {
         self.addresses.push(failed.server.address());
-        if failed.is_last_choice {
-            self.last_choices += 1;
-            if !failed.fault.is_own() {
-                self.failed_groups.push(Arc::clone(&failed.group));
+        match failed.kind {
+            Kind::Proven => {}
+            Kind::Untested => self.untested += 1,
+            Kind::LastChoice => {
+                self.last_choices += 1;
+                if !failed.fault.is_own() {
+                    self.failed_groups.push(Arc::clone(&failed.group));
+                }
             }
         }
     }
@@ -69,5 +79,10 @@ impl Tried {
 
     pub(super) fn may_try_last_choice(&self) -> bool {
         self.last_choices < MAX_LAST_CHOICES
+    }
+
+    /// Whether it tries untested endpoints before those of nodes that are down.
+    pub(super) fn prefers_untested(&self) -> bool {
+        self.untested < MAX_UNTESTED
     }
 }

@@ -18,7 +18,7 @@ use crate::balance::service::Offer;
 use crate::dial::dial;
 use crate::fault::{Fault, Shortage};
 use crate::interface::{Addresses, Choice, Follow, IpType, Unusable};
-use crate::limits::BUDGET;
+use crate::limits::{BUDGET, CheckLane};
 use crate::rtt::{CHECKS, RttEstimate};
 
 /// The range that ports are allocated from, as in the original.
@@ -234,7 +234,7 @@ enum Check {
 }
 
 async fn check(address: SocketAddr, limit: Duration) -> Check {
-    let _share = BUDGET.check().await;
+    let _share = BUDGET.check(CheckLane::Up).await;
     match tokio::time::timeout(limit, dial(address, None)).await {
         Ok(Ok(_)) => Check::Accepts,
         Ok(Err(error)) => match error.fault {

@@ -104,6 +104,7 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) -> bool {
         address: instance.address,
         weight: instance.weight,
         last_choice,
+        at_node: instance.at_node,
     };
     let offered = instances.offered.get(id).map(Vec::as_slice).unwrap_or_default();
     let last_choice = instances

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use sidecar::balance::service::LastChoice;
 use sidecar::balance::{CheckOutcome, LearnedServer, Lease, Method, Server, ServerGroup, Tried};
 
-use super::{CLIENT, address, config};
+use super::{CLIENT, address, config, prove};
 
 const SERVERS: usize = 3;
 
@@ -109,8 +109,10 @@ proptest! {
                             Learned::LeaveClaimed => Some(LastChoice::LeaveClaimed),
                             Learned::Up | Learned::Withdrawn | Learned::Replaced => None,
                         },
+                        at_node: true,
                     });
                     group.follow_mesh(list, |at| learned[index_of(at)] == Learned::Replaced);
+                    prove(&group);
                     for (lease, notified) in &mut leases {
                         let replaced = learned[index_of(lease.address())] == Learned::Replaced;
                         *notified |= held.contains(&lease.server().id()) && replaced;

@@ -6,12 +6,13 @@ use std::time::Instant;
 use sidecar::balance::{AttachError, Method, ServerGroup, ServerGroups, Tried};
 use sidecar::fault::Fault;
 
-use super::{CLIENT, address, config, set_up};
+use super::{CLIENT, address, config, prove, set_up};
 
-/// A group with one learned server, `<name>-1`.
+/// A group with one learned server, `<name>-1`, that is proven.
 fn one_server(name: &str, index: usize) -> Arc<ServerGroup> {
     let group = ServerGroup::new(name, config(), Method::Wrr);
     group.set_learned(vec![(format!("{name}-1"), address(index), 10)]);
+    prove(&group);
     group
 }
 

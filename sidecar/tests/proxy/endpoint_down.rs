@@ -13,7 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::support::{
-    backends, config, eventually, expect_reset, instance, lb, loopback, open, read_line, silent, within,
+    backends, config, eventually, expect_reset, instance, lb, loopback, open, prove, read_line, silent,
+    within,
 };
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -37,6 +38,7 @@ fn supersede(group: &ServerGroup, gone: SocketAddr, stays: SocketAddr) {
         address,
         weight: 10,
         last_choice,
+        at_node: true,
     };
     let list = [
         server("s1", stays, None),
@@ -119,6 +121,7 @@ async fn connecting_to_a_server_that_goes_down_moves_on_to_the_next() {
     };
     let group = ServerGroup::new("g", slow_timeout, Method::Wrr);
     group.set_learned(learned(&[("s0", gone), ("s1", stays)]));
+    prove(&group);
     let connecting = tokio::spawn({
         let group = Arc::clone(&group);
         async move { connect(|tried| group.pick(CLIENT, tried), &[], OnFailure::TryNext).await }

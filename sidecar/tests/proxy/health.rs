@@ -87,30 +87,83 @@ async fn a_server_without_an_answer_goes_down() {
 
 #[tokio::test]
 async fn a_failed_connection_triggers_a_check() {
-    let (_held, address) = refusing();
     let rarely = CheckConfig {
         period: RARELY,
-        down: 2,
+        down: 1,
         ..config()
     };
     let (group, _stop) = checked(rarely);
-    group.set_learned(vec![("s".to_owned(), address, 10)]);
-    // Two failures are needed: one at the start, one more only because a connection failed.
-    let first_check = async {
-        while group.servers()[0].checks.failed == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), first_check)
-        .await
-        .expect("the first check is made at once");
-    assert!(group.servers()[0].up, "one failure is not enough");
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    group.add("s", listener.local_addr().unwrap(), 10).unwrap();
+    becomes(&group, "s", true).await;
+    drop(listener);
     group
         .pick([127, 0, 0, 1].into(), &Tried::new(Instant::now()))
         .unwrap()
         .failed(Fault::Peer)
         .eject();
     becomes(&group, "s", false).await;
+}
+
+/// The instances that are silent hold their checks for an hour.
+#[tokio::test]
+async fn a_new_server_is_checked_however_many_others_do_not_answer() {
+    let (_held, silent) = silent().await;
+    let slow = CheckConfig {
+        timeout: RARELY,
+        period: RARELY,
+        ..config()
+    };
+    let (group, _stop) = checked(slow);
+    for index in 0..100 {
+        group.add(&format!("silent-{index}"), silent, 10).unwrap();
+    }
+    let (address, _) = counting().await;
+    group.add("new", address, 10).unwrap();
+    becomes(&group, "new", true).await;
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_delay_no_check_of_one_that_is_up() {
+    let (_held, silent) = silent().await;
+    let (group, _stop) = checked(config());
+    let (address, count) = counting().await;
+    group.add("up", address, 10).unwrap();
+    becomes(&group, "up", true).await;
+    for index in 0..100 {
+        group.add(&format!("silent-{index}"), silent, 10).unwrap();
+    }
+    eventually(|| {
+        let servers = group.servers();
+        let left = servers
+            .iter()
+            .filter(|s| s.name != "up" && s.checks.failed < 2)
+            .count();
+        (left > 0).then(|| format!("{left} servers have not failed two checks"))
+    })
+    .await;
+    let slow = CheckConfig {
+        timeout: RARELY,
+        ..config()
+    };
+    group.set_check_config(slow);
+    let before = count.load(Ordering::Relaxed);
+    reaches(&count, before + 50).await;
+}
+
+#[tokio::test]
+async fn a_new_server_whose_first_check_failed_is_checked_again_soon() {
+    let rarely = CheckConfig {
+        period: RARELY,
+        up: 5,
+        ..config()
+    };
+    let (group, _stop) = checked(rarely);
+    let (held, address) = refusing();
+    group.add("s", address, 10).unwrap();
+    eventually(|| (group.servers()[0].checks.failed == 0).then(|| "no check was made".to_owned())).await;
+    held.listen(10).unwrap();
+    becomes(&group, "s", true).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ fn last_choices(addresses: impl IntoIterator<Item = std::net::SocketAddr>) -> Ar
             address,
             weight: 10,
             last_choice: Some(LastChoice::NodeDown),
+            at_node: true,
         });
     group.follow_mesh(servers, |_| false);
     group

@@ -20,5 +20,6 @@ mod socks5_refusals;
 mod socks5_wire;
 mod support;
 mod tcp_lb;
+mod untested;
 mod urgent;
 mod workers;

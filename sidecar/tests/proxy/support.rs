@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidecar::balance::{CheckConfig, Method, ServerGroup, ServerGroups};
+use sidecar::balance::{CheckConfig, CheckOutcome, Method, ServerGroup, ServerGroups};
 use sidecar::proxy::Limits;
 use sidecar::proxy::tcp_lb::TcpLb;
 use sidecar::proxy::workers::Workers;
@@ -96,12 +96,20 @@ pub(crate) async fn silent() -> (Vec<Socket>, SocketAddr) {
     }
 }
 
+/// Has a check of each server pass.
+pub(crate) fn prove(group: &ServerGroup) {
+    for server in group.checked() {
+        group.report(&server, CheckOutcome::Passed);
+    }
+}
+
 /// A group of learned servers, all up, and a set of only this group.
 pub(crate) fn backends(name: &str, servers: &[(SocketAddr, u32)]) -> (Arc<ServerGroups>, Arc<ServerGroup>) {
     let group = ServerGroup::new(name, config(), Method::Wrr);
     let named =
         |(index, (address, weight)): (usize, &(SocketAddr, u32))| (format!("s{index}"), *address, *weight);
     group.set_learned(servers.iter().enumerate().map(named).collect());
+    prove(&group);
     let groups = ServerGroups::new("backends");
     groups.attach(Arc::clone(&group), 10).unwrap();
     (groups, group)

@@ -9,28 +9,50 @@ use crate::balance::counters::Direction;
 use crate::balance::server::Server;
 use crate::fault::Fault;
 
+/// Timeout of an attempt to connect to an endpoint that no check has passed yet, if another candidate is left. Lower finds
+/// one that answers sooner among dead addresses; higher reaches more of the distant ones at the first attempt.
+pub const UNTESTED_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// What kind of endpoint was picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::balance) enum Kind {
+    /// A check has passed.
+    Proven,
+    /// No check has passed yet.
+    Untested,
+    /// Its node is down.
+    LastChoice,
+}
+
 /// A picked server. The connection counts as active on it, and on its group, until this is dropped.
 #[derive(Debug)]
 pub struct Lease {
     group: Arc<ServerGroup>,
     server: Arc<Server>,
-    /// It was picked as a last choice.
-    is_last_choice: bool,
+    kind: Kind,
+    /// Limit of the timeout for connecting to it.
+    timeout_limit: Duration,
     /// Number of times that the server had gone down when it was picked.
     downs: u64,
 }
 
 impl Lease {
-    pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>, is_last_choice: bool) -> Self {
+    pub(super) fn new(group: Arc<ServerGroup>, server: Arc<Server>, kind: Kind) -> Self {
         server.counters().open();
         group.counters().open();
         let downs = server.down_signal.count();
         Self {
             group,
             server,
-            is_last_choice,
+            kind,
+            timeout_limit: Duration::MAX,
             downs,
         }
+    }
+
+    /// Limits the timeout for connecting to it: another candidate is left, and its address may be dead.
+    pub(super) fn hurry(&mut self) {
+        self.timeout_limit = UNTESTED_TIMEOUT;
     }
 
     /// The address to connect to.
@@ -38,9 +60,9 @@ impl Lease {
         self.server.address()
     }
 
-    /// Timeout for connecting: that of the group's health checks.
+    /// Timeout for connecting: that of the group's health checks, or less.
     pub fn connect_timeout(&self) -> Duration {
-        self.group.check_config().timeout
+        self.group.check_config().timeout.min(self.timeout_limit)
     }
 
     /// The server picked.
@@ -74,7 +96,7 @@ impl Lease {
         FailedLease {
             group: Arc::clone(&self.group),
             server: Arc::clone(&self.server),
-            is_last_choice: self.is_last_choice,
+            kind: self.kind,
             fault,
         }
     }
@@ -98,7 +120,7 @@ impl Drop for Lease {
 pub struct FailedLease {
     pub(in crate::balance) group: Arc<ServerGroup>,
     pub(in crate::balance) server: Arc<Server>,
-    pub(in crate::balance) is_last_choice: bool,
+    pub(in crate::balance) kind: Kind,
     pub(in crate::balance) fault: Fault,
 }
 

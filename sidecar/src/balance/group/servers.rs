@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ServerGroup, State};
 use crate::balance::endpoint::{Endpoint, ServerView};
 use crate::balance::error::ServerError;
-use crate::balance::health_check::Health;
+use crate::balance::health::Health;
 use crate::balance::server::Server;
 use crate::balance::service::LastChoice;
 use crate::resolve::HostPort;
@@ -23,12 +23,15 @@ pub struct LearnedServer {
     pub weight: u32,
     /// Why it is the last choice, if it is.
     pub last_choice: Option<LastChoice>,
+    /// Whether it is at the address of the node that offers it. If not, it gets no client before a check has passed.
+    pub at_node: bool,
 }
 
+/// Where a server comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Configured,
-    Learned,
+    Learned { at_node: bool },
 }
 
 impl ServerGroup {
@@ -115,8 +118,8 @@ impl ServerGroup {
         endpoints.any(|e| e.server.id() == server.id() && e.health.is_up())
     }
 
-    /// Replaces the servers learned from the mesh. A new one is up at once, because its own sidecar checks it; one with the
-    /// same name and address as before keeps its health and counters. A name that is taken by a configured server or an
+    /// Replaces the servers learned from the mesh. A new one is tried while none is proven, because its own sidecar checks it;
+    /// one with the same name and address as before keeps its health and counters. A name that is taken by a configured server or an
     /// earlier one of the list is skipped. Connections to servers that are gone live on.
     pub fn set_learned(&self, servers: Vec<(String, SocketAddr, u32)>) {
         let regular = |(name, address, weight)| LearnedServer {
@@ -124,6 +127,7 @@ impl ServerGroup {
             address,
             weight,
             last_choice: None,
+            at_node: true,
         };
         self.follow_mesh(servers.into_iter().map(regular), |_| false);
     }
@@ -138,7 +142,7 @@ impl ServerGroup {
         let mut guard = self.state();
         let state = &mut *guard;
         let old = state.endpoints.split_off(state.configured_count());
-        let summary = |e: &Endpoint| (e.server.id(), e.weight, e.last_choice);
+        let summary = |e: &Endpoint| (e.server.id(), e.weight, e.last_choice, e.at_node);
         let before: Vec<_> = old.iter().map(summary).collect();
         let identity = |e: Endpoint| ((e.server.name().to_owned(), e.server.address()), e);
         let mut old: HashMap<_, _> = old.into_iter().map(identity).collect();
@@ -153,19 +157,25 @@ impl ServerGroup {
                 address,
                 weight,
                 last_choice,
+                at_node,
             } = learned;
             if !names.insert(name.clone()) {
                 continue;
             }
             let key = (name, address);
-            let endpoint = match old.remove(&key) {
-                Some(known) => Endpoint { weight, ..known },
-                None => state.new_endpoint(key.0, address, None, weight, Origin::Learned),
+            let mut endpoint = match old.remove(&key) {
+                Some(known) => Endpoint {
+                    weight,
+                    at_node,
+                    ..known
+                },
+                None => state.new_endpoint(key.0, address, None, weight, Origin::Learned { at_node }),
             };
-            state.endpoints.push(Endpoint {
-                last_choice,
-                ..endpoint
-            });
+            if !at_node {
+                endpoint.health.withhold();
+            }
+            endpoint.last_choice = last_choice;
+            state.endpoints.push(endpoint);
         }
         for gone in old.into_values().filter(|gone| is_down(gone.server.address())) {
             gone.server.mark_down(&self.name);
@@ -181,7 +191,10 @@ impl ServerGroup {
 
     /// Its servers: the configured ones in the order they were added, then the learned ones.
     pub fn servers(&self) -> Vec<ServerView> {
-        self.state().endpoints.iter().map(Endpoint::view).collect()
+        let state = self.state();
+        let any_usable = state.endpoints.iter().any(Endpoint::is_usable);
+        let views = state.endpoints.iter().map(|e| e.view(any_usable));
+        views.collect()
     }
 
     /// The servers whose health is known: name, address, and whether it is up.
@@ -235,11 +248,11 @@ impl State {
             server: Arc::new(Server::new(id, name, address).of_host(host)),
             weight,
             health: match origin {
-                Origin::Configured => Health::unchecked(),
-                Origin::Learned => Health::announced(),
+                Origin::Learned { at_node: true } => Health::untested(),
+                Origin::Configured | Origin::Learned { at_node: false } => Health::unproven(),
             },
-            ejected: false,
-            learned: origin == Origin::Learned,
+            learned: origin != Origin::Configured,
+            at_node: origin != Origin::Learned { at_node: false },
             last_choice: None,
             superseded: false,
             current_weight: 0,
