@@ -250,6 +250,11 @@ impl Sidecar {
                     };
                     break supervisor.finish(reason, delay, settings.program_grace).await;
                 }
+                Event::Reread => {
+                    if !self.mesh.as_ref().is_some_and(Mesh::read_key) {
+                        tracing::info!("ignored SIGHUP: there is no mesh key to read again");
+                    }
+                }
                 Event::Restart => match self.restart(supervisor, parent).await {
                     Restart::HandedOver(succession) => return End::HandedOver(succession),
                     Restart::Failed => {}

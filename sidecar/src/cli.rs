@@ -1,6 +1,8 @@
 //! The command line: parses the arguments, and checks them once into [`Settings`].
 
 mod check;
+mod discovery;
+mod key;
 mod values;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
 use self::check::CheckArgs;
+use self::discovery::DiscoveryArgs;
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
 use crate::control::credential::Credential;
@@ -27,7 +30,7 @@ use crate::status::Clients;
 use crate::supervise::launcher::{self, DeathSignal, LaunchArgs};
 use crate::supervise::{Launcher, signals};
 use crate::text_file::read;
-use crate::{app, http_probe, mesh};
+use crate::{app, http_probe};
 use values::{address, network, seconds};
 
 const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
@@ -65,6 +68,8 @@ pub struct Cli {
 enum Sub {
     /// Request a URL and exit with 0 if the answer is 2xx, else with 1: a health check for images without a shell
     Probe(ProbeArgs),
+    /// Print a new mesh key, a line for the file that discovery.key_file names
+    Key,
     /// Check whether config files would load, without starting anything; exit with 0 if they would, else with 1
     Check(CheckArgs),
     /// Becomes the program; the sidecar starts itself so
@@ -93,9 +98,8 @@ struct RunArgs {
     /// --load
     #[arg(long, value_name = "FILE")]
     autosave: Option<PathBuf>,
-    /// Discovery settings; without them the sidecar joins no mesh
-    #[arg(long, value_name = "FILE")]
-    discovery_config: Option<PathBuf>,
+    #[command(flatten)]
+    discovery: DiscoveryArgs,
     /// Address for commands over HTTP, for instance 127.0.0.1:18080; services register themselves there
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     http_controller: Option<SocketAddr>,
@@ -164,6 +168,8 @@ pub enum Task {
     },
     /// Report that this number of commands would load.
     Checked(usize),
+    /// Print a new mesh key.
+    Key,
     /// Run a sidecar.
     Run(Box<Settings>),
 }
@@ -232,6 +238,7 @@ impl Cli {
     pub fn into_task(self, earlier: Option<State>) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
+            Some(Sub::Key) => Ok(Task::Key),
             Some(Sub::Check(arguments)) => arguments.check().map(Task::Checked),
             Some(Sub::Launch(_) | Sub::Relaunch(_)) => bail!("this subcommand is for the sidecar itself"),
             None => Ok(Task::Run(Box::new(self.run.into_settings(earlier)?))),
@@ -251,6 +258,7 @@ impl Task {
                 tracing::info!(commands, "the configuration would load");
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Key => key::print().map(|()| ExitCode::SUCCESS),
             Self::Run(settings) => app::run(*settings, inherited).await,
         }
     }
@@ -282,7 +290,7 @@ impl RunArgs {
             Some(state) => usable(state.control.script(), &mut errors),
             None => self.script(&mut errors)?,
         };
-        let discovery = discovery(self.discovery_config.as_deref(), &mut errors)?;
+        let discovery = self.discovery.settings(&mut errors)?;
         if !errors.is_empty() {
             bail!(
                 "nothing was started, because the configuration has errors:\n{}",
@@ -356,13 +364,4 @@ fn usable(script: Result<Script, Diagnostics>, errors: &mut Vec<Diagnostic>) -> 
     script
         .map_err(|mut found| errors.append(&mut found.0))
         .unwrap_or_default()
-}
-
-fn discovery(
-    file: Option<&Path>,
-    errors: &mut Vec<Diagnostic>,
-) -> anyhow::Result<Option<mesh::DiscoverySettings>> {
-    let Some(path) = file else { return Ok(None) };
-    let settings = mesh::DiscoverySettings::parse(&path.display().to_string(), &read(path)?);
-    Ok(settings.map_err(|mut found| errors.append(&mut found.0)).ok())
 }

@@ -16,6 +16,9 @@ pub(crate) const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
 /// The environment variable with the RESP controller's password.
 pub(crate) const RESP_PASSWORD: &str = "SIDECAR_RESP_PASSWORD";
 
+/// The environment variable with the name of the mesh key's file.
+pub(crate) const KEY_FILE: &str = "SIDECAR_DISCOVERY_KEY_FILE";
+
 /// The environment variables with secrets, which the program is not given.
 pub(crate) const SECRETS: [&str; 2] = [HTTP_TOKEN, RESP_PASSWORD];
 

@@ -188,6 +188,8 @@ async fn until_ready(
             event = supervisor.next() => match event {
                 Event::Stop(reason) | Event::Force(reason) => return Err(Unready::Stopped(reason)),
                 Event::Restart => tracing::info!("ignored SIGUSR2: a restart is under way"),
+                // The file is read every second anyway.
+                Event::Reread => {}
                 // There is no program.
                 Event::Ended(_) => {}
             },
@@ -224,7 +226,7 @@ async fn stand_behind(
                 }
                 Event::Stop(reason) => supervisor.signal(reason.signal()),
                 // It is forwarded, for there is a program.
-                Event::Restart => {}
+                Event::Restart | Event::Reread => {}
             },
         }
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::{discovery, load};
+use super::discovery::DiscoveryArgs;
+use super::load;
 use crate::diagnostic::Diagnostics;
 
 /// The arguments of `sidecar check`.
@@ -14,9 +15,8 @@ pub(super) struct CheckArgs {
     /// Config files as for --load, one command per line, checked as if executed in order
     #[arg(value_name = "FILE", required_unless_present = "discovery_config")]
     load: Vec<PathBuf>,
-    /// Discovery settings
-    #[arg(long, value_name = "FILE")]
-    discovery_config: Option<PathBuf>,
+    #[command(flatten)]
+    discovery: DiscoveryArgs,
 }
 
 impl CheckArgs {
@@ -24,7 +24,7 @@ impl CheckArgs {
     pub(super) fn check(&self) -> anyhow::Result<usize> {
         let mut errors = Vec::new();
         let script = load(&self.load, &mut errors)?;
-        discovery(self.discovery_config.as_deref(), &mut errors)?;
+        self.discovery.settings(&mut errors)?;
         if !errors.is_empty() {
             bail!("the configuration would not load:\n{}", Diagnostics(errors));
         }

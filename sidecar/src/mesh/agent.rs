@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -12,6 +12,7 @@ use super::counters::Counters;
 use super::driver::{Driver, Handed};
 use super::endpoint::{Endpoint, Entry, Standing, StartError};
 use super::exchange_server::ExchangeServer;
+use super::key::{MeshKey, reload};
 use super::large_bodies::LargeBodies;
 use super::protocol::{self, Event, Knowledge, Protocol, Search};
 use super::publishing::Publishing;
@@ -58,6 +59,9 @@ pub struct Mesh {
     counters: Arc<Counters>,
     leave: Option<oneshot::Sender<Duration>>,
     handed: mpsc::Sender<oneshot::Sender<Handed>>,
+    key: Option<Arc<MeshKey>>,
+    /// Reads the key file, if there is one.
+    read_key: Option<Arc<Notify>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -128,6 +132,9 @@ impl Mesh {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         // Before anything is started, so that a failed start leaves nothing behind.
         let stop_on_drop = stop.clone().drop_guard();
+        let key_file = settings.key_file.clone();
+        let key = key_file.as_deref().map(reload::load_first).transpose()?;
+        let key = key.map(|keys| Arc::new(MeshKey::new(keys)));
         let (requests_in, requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (leave_in, leave) = oneshot::channel();
         let (handed_in, handed) = mpsc::channel(1);
@@ -135,6 +142,7 @@ impl Mesh {
             requests: requests_in,
             counters: counters.clone(),
             large: LargeBodies::new(),
+            key: key.clone(),
         };
         let endpoint = Endpoint::open(
             settings,
@@ -179,10 +187,16 @@ impl Mesh {
             handed,
             publishing,
             counters: counters.clone(),
+            key: key.clone(),
             large: Arc::new(LargeBodies::new()),
             stop: stop.clone(),
         };
         tasks.spawn(driver.run());
+        let read_key = key_file.zip(key.clone()).map(|(path, key)| {
+            let again = Arc::new(Notify::new());
+            tasks.spawn(reload::follow(path, key, again.clone(), stop.clone()));
+            again
+        });
         tasks.close();
         Ok(Self {
             standing,
@@ -190,6 +204,8 @@ impl Mesh {
             view,
             counters,
             leave: Some(leave_in),
+            key,
+            read_key,
             handed: handed_in,
             tasks,
             _stop_on_drop: stop_on_drop,
@@ -220,6 +236,16 @@ impl Mesh {
     /// Counters of its datagrams and exchanges.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
+    }
+
+    /// The key that protects it, if it has one.
+    pub fn mesh_key(&self) -> Option<&MeshKey> {
+        self.key.as_deref()
+    }
+
+    /// Reads the key file now. Returns whether there is one.
+    pub fn read_key(&self) -> bool {
+        self.read_key.as_ref().map(|again| again.notify_one()).is_some()
     }
 
     /// What the next process of the node is to be handed; `None` if the node has stopped.

@@ -69,8 +69,9 @@ impl From<hyper::Error> for ExchangeError {
     }
 }
 
-/// The body of a successful answer.
+/// The body of a successful answer, or of a challenge of a peer with a key.
 pub(super) struct AnswerBody {
+    pub(super) status: StatusCode,
     pub(super) bytes: Bytes,
     /// The permit of a large body, held while the body is.
     pub(super) permit: Option<Permit>,
@@ -123,10 +124,7 @@ impl Connection {
                 return Err(ExchangeError::new(Failure::Timeout, format!("status {status}")));
             }
             let gossips = answer.headers().contains_key(GOSSIP_HEADER);
-            if status == LEAVING && gossips {
-                return Err(ExchangeError::new(Failure::Leaving, "the node leaves"));
-            }
-            if !status.is_success() {
+            if !status.is_success() && status != StatusCode::TOO_EARLY && status != LEAVING {
                 return Err(ExchangeError::new(Failure::Bad, format!("status {status}")));
             }
             let small = answer
@@ -138,6 +136,7 @@ impl Connection {
             let body = Limited::new(answer.into_body(), max_body).collect().await;
             match body {
                 Ok(body) => Ok(AnswerBody {
+                    status,
                     bytes: body.to_bytes(),
                     permit,
                     gossips,

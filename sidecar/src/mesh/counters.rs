@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::key::Refusals;
 use super::protocol::Failure;
 use super::wire::{DatagramKind, Dropped, ExchangeKind, Node};
 
@@ -51,6 +52,8 @@ pub struct Counters {
     rejected: AtomicU64,
     unusable: AtomicU64,
     refuted_leaves: AtomicU64,
+    /// What was refused because of the mesh key.
+    pub refusals: Refusals,
 }
 
 fn index<T: PartialEq>(all: &[T], one: &T) -> usize {

@@ -12,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
 use super::endpoint::{Endpoint, Moved};
+use super::exchange_client::Context;
 use super::exchange_server::{Leaving, Served};
 use super::exchanges::{Asked, Exchanges};
+use super::key::envelope::DATAGRAM_OVERHEAD;
+use super::key::{self, MeshKey};
 use super::large_bodies::LargeBodies;
 use super::protocol::{Action, Departure, Event, Knowledge, Protocol};
 use super::publishing::Publishing;
@@ -52,6 +55,7 @@ pub(super) struct Driver {
     pub(super) handed: mpsc::Receiver<oneshot::Sender<Handed>>,
     pub(super) publishing: Publishing,
     pub(super) counters: Arc<Counters>,
+    pub(super) key: Option<Arc<MeshKey>>,
     /// Limits large answers. Separate from the limit of requests, so that requests cannot delay answers.
     pub(super) large: Arc<LargeBodies>,
     pub(super) stop: CancellationToken,
@@ -80,7 +84,7 @@ impl Driver {
         self.stop.run_until_cancelled(self.endpoint.opened()).await;
         let started = Instant::now();
         let mut exchanges = Exchanges::default();
-        let mut buffer = vec![0; MAX_DATAGRAM + 1];
+        let mut buffer = vec![0; MAX_DATAGRAM + DATAGRAM_OVERHEAD + 1];
         let mut leave_deadline = None;
         // A new socket is not writable until the runtime has polled it once.
         let _ = self.endpoint.sockets().outgoing.writable().await;
@@ -187,7 +191,7 @@ impl Driver {
         tokio::select! {
             () = self.stop.cancelled() => Input::Stop,
             received = incoming.recv_from(buffer) => {
-                let heard = received.ok().and_then(|(length, from)| self.heard(&buffer[..length], from));
+                let heard = received.ok().and_then(|(length, from)| self.heard(started.elapsed(), &buffer[..length], from));
                 heard.map_or(Input::NotADatagram, Input::Event)
             }
             Some(served) = self.requests.recv() => Input::Request(served),
@@ -217,7 +221,7 @@ impl Driver {
             let Ok((length, from)) = self.endpoint.sockets().incoming.try_recv_from(buffer) else {
                 return;
             };
-            let Some(event) = self.heard(&buffer[..length], from) else {
+            let Some(event) = self.heard(now, &buffer[..length], from) else {
                 self.counters.count_dropped();
                 continue;
             };
@@ -227,11 +231,26 @@ impl Driver {
     }
 
     /// Parses a datagram and counts it.
-    fn heard(&self, bytes: &[u8], from: SocketAddr) -> Option<Event> {
-        let datagram = Datagram::parse(bytes).ok()?;
-        self.counters.count_received(datagram.kind);
+    fn heard(&self, now: Duration, bytes: &[u8], from: SocketAddr) -> Option<Event> {
+        let to = self.protocol.membership().own().datagram_address();
+        let key = self.key.as_deref();
+        let heard = key::read(key, &self.counters.refusals, bytes, (from, to), now)?;
         let from = from.ip();
-        Some(Event::Datagram { from, datagram })
+        match heard {
+            key::Heard::Message(datagram) => {
+                self.counters.count_received(datagram.kind);
+                Some(Event::Datagram { from, datagram })
+            }
+            key::Heard::Hint(Datagram {
+                node_name,
+                udp_port,
+                tcp_port,
+                ..
+            }) => {
+                let node = Node::new(&node_name, from, udp_port, tcp_port);
+                node.ok().map(Event::Hint)
+            }
+        }
     }
 
     fn act(&mut self, now: Duration, actions: Vec<Action>, exchanges: &mut Exchanges) {
@@ -240,12 +259,9 @@ impl Driver {
                 Action::Send { to, datagram } => {
                     // The protocol repeats what is lost, here or in the network. But a probe that was never sent must
                     // not count as unanswered.
-                    match self
-                        .endpoint
-                        .sockets()
-                        .outgoing
-                        .try_send_to(&datagram.encode(), to)
-                    {
+                    let sockets = self.endpoint.sockets();
+                    let bytes = key::encode(self.key.as_deref(), &datagram, sockets.source, to);
+                    match sockets.outgoing.try_send_to(&bytes, to) {
                         Ok(_) => self.counters.count_sent(datagram.kind),
                         Err(error) => {
                             self.counters.count_unsent();
@@ -263,14 +279,19 @@ impl Driver {
                     request,
                     timeout,
                 } => {
-                    let own = self.protocol.membership().own().address();
                     let asked = Asked {
                         id,
                         to,
                         request,
                         timeout,
                     };
-                    exchanges.start(own, asked, self.counters.clone(), self.large.clone());
+                    let context = Context {
+                        own: self.protocol.membership().own().endpoint(),
+                        key: self.key.clone(),
+                        large: self.large.clone(),
+                        counters: self.counters.clone(),
+                    };
+                    exchanges.start(asked, context);
                 }
                 Action::Gone { node, why } => match why {
                     Departure::Left => tracing::info!(%node, "discovery: left"),

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::exchange_server::ExchangeServer;
+use super::key::reload::LoadError;
 use super::protocol::Search;
 use super::settings::DiscoverySettings;
 use super::wire::{Malformed, Node};
@@ -35,6 +36,9 @@ pub enum StartError {
         /// The cause.
         source: io::Error,
     },
+    /// The mesh key cannot be used.
+    #[error("discovery.key_file")]
+    Key(#[from] LoadError),
     /// The node's name cannot go over the wire.
     #[error("the host name, which is the node's name, is not a valid name in the protocol")]
     Name(#[from] Malformed),
@@ -118,6 +122,8 @@ pub(super) enum Moved {
 pub(super) struct Bound {
     pub(super) incoming: Arc<UdpSocket>,
     pub(super) outgoing: Arc<UdpSocket>,
+    /// The address of the outgoing socket.
+    pub(super) source: SocketAddr,
     /// A duplicate, to be handed over.
     exchange: OwnedFd,
 }
@@ -344,9 +350,13 @@ async fn bind(
         .local_addr()
         .map_err(fail("discovery.udp_port", udp_port))?;
     let node = Node::new(name, ip, at.port(), tcp.port())?;
+    let source = outgoing
+        .local_addr()
+        .map_err(fail("discovery.udp_sock_port", udp_sock_port))?;
     let bound = Bound {
         incoming,
         outgoing,
+        source,
         exchange: duplicate,
     };
     Ok((bound, exchange, node))

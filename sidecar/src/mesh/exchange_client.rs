@@ -1,19 +1,28 @@
 //! Makes an exchange: one HTTP/1.1 request, on a kept connection or on a new one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 
 use super::connection::{AnswerBody, Connection, ExchangeError};
 use super::counters::Counters;
+use super::exchange_server::LEAVING;
+use super::key::envelope::EXCHANGE_OVERHEAD;
+use super::key::{Asking, MeshKey, Refusal, SEALED_TYPE};
 use super::large_bodies::LargeBodies;
 use super::protocol::Failure;
 use super::wire::{Answer, Dropped, ExchangeKind, GOSSIP_HEADER, Malformed, PATH_PREFIX, Request};
 
 const AGENT: &str = concat!("sidecar/", env!("CARGO_PKG_VERSION"));
+
+/// Challenges that are answered for one exchange. The first is usual after a restart of either node; another follows only if
+/// messages overtake each other.
+const MAX_CHALLENGES: usize = 2;
 
 /// The end of an exchange.
 pub(super) struct Ended {
@@ -34,24 +43,38 @@ impl Ended {
     }
 }
 
+/// What every exchange of a node needs.
+pub(super) struct Context {
+    /// The node's own endpoint. Connections come from its address, by which the peer recognises the node.
+    pub(super) own: SocketAddr,
+    pub(super) key: Option<Arc<MeshKey>>,
+    pub(super) large: Arc<LargeBodies>,
+    pub(super) counters: Arc<Counters>,
+}
+
 /// Makes one exchange.
 pub(super) async fn exchange(
-    own: IpAddr,
     to: SocketAddr,
     request: Request,
     timeout: Duration,
     kept: Option<Connection>,
-    large: &LargeBodies,
-    counters: &Counters,
+    context: &Context,
 ) -> Ended {
     let kind = request.kind();
-    let answer = match tokio::time::timeout(timeout, ask(own, to, &request, kept, large)).await {
+    let answer = match tokio::time::timeout(timeout, ask(to, &request, kept, context)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(ExchangeError::new(Failure::Timeout, "no answer in time")),
     };
     match answer {
-        Ok((answer, dropped, gossips, connection)) => {
-            counters.note_unusable(to.ip(), &dropped);
+        Ok((
+            Answered {
+                answer,
+                dropped,
+                gossips,
+            },
+            connection,
+        )) => {
+            context.counters.note_unusable(to.ip(), &dropped);
             Ended {
                 outcome: Ok(answer),
                 gossips,
@@ -65,48 +88,108 @@ pub(super) async fn exchange(
     }
 }
 
-/// The answer, what was left out of it, whether the peer gossips, and the connection.
+/// A peer's answer.
+struct Answered {
+    answer: Answer,
+    /// What was left out of it.
+    dropped: Dropped,
+    /// Whether the peer gossips.
+    gossips: bool,
+}
+
+/// The answer, and the connection.
 async fn ask(
-    own: IpAddr,
     to: SocketAddr,
     request: &Request,
     kept: Option<Connection>,
-    large: &LargeBodies,
-) -> Result<(Answer, Dropped, bool, Connection), ExchangeError> {
-    let kind = request.kind();
+    context: &Context,
+) -> Result<(Answered, Connection), ExchangeError> {
     if let Some(mut connection) = kept {
-        match connection
-            .ask(http(to, request)?, to.ip(), kind.max_body(), large)
-            .await
-        {
-            Ok(body) => {
-                let gossips = body.gossips;
-                let (answer, dropped) = read(kind, body).await?;
-                return Ok((answer, dropped, gossips, connection));
-            }
+        match ask_on(&mut connection, to, request, context).await {
+            Ok(answered) => return Ok((answered, connection)),
             // The peer had closed it since its last use. Every request may be repeated, and only a new connection
             // shows whether the peer is there.
             Err(error) if error.failure == Failure::Refused => {}
             Err(error) => return Err(error),
         }
     }
-    let mut connection = Connection::open(own, to).await?;
-    let body = connection
-        .ask(http(to, request)?, to.ip(), kind.max_body(), large)
-        .await?;
-    let gossips = body.gossips;
-    let (answer, dropped) = read(kind, body).await?;
-    Ok((answer, dropped, gossips, connection))
+    let mut connection = Connection::open(context.own.ip(), to).await?;
+    let answered = ask_on(&mut connection, to, request, context).await?;
+    Ok((answered, connection))
+}
+
+/// Makes a request on a connection. With a key, answers the peer's challenges.
+async fn ask_on(
+    connection: &mut Connection,
+    to: SocketAddr,
+    request: &Request,
+    context: &Context,
+) -> Result<Answered, ExchangeError> {
+    let kind = request.kind();
+    let max_body = kind.max_body() + EXCHANGE_OVERHEAD;
+    let key = context.key.as_ref();
+    let mut asking = key.map(|key| key.ask(context.own, to, path(kind)));
+    for _ in 0..=MAX_CHALLENGES {
+        let request = http(to, request, asking.as_mut())?;
+        let body = connection.ask(request, to.ip(), max_body, &context.large).await?;
+        if body.status == LEAVING {
+            let is_leaving = match &asking {
+                Some(asking) => asking.leaving(&body.bytes),
+                None => body.gossips,
+            };
+            let failure = if is_leaving {
+                Failure::Leaving
+            } else {
+                Failure::Bad
+            };
+            return Err(ExchangeError::new(failure, "the node leaves"));
+        }
+        if body.status != StatusCode::TOO_EARLY {
+            return read(kind, to, body, asking, &context.counters).await;
+        }
+        if !asking
+            .as_mut()
+            .is_some_and(|asking| asking.challenge(&body.bytes))
+        {
+            return Err(ExchangeError::new(
+                Failure::Bad,
+                "a challenge that is not sealed with the mesh key",
+            ));
+        }
+    }
+    Err(ExchangeError::new(Failure::Bad, "one challenge after the other"))
 }
 
 async fn read(
     kind: ExchangeKind,
-    AnswerBody { bytes, permit, .. }: AnswerBody,
-) -> Result<(Answer, Dropped), ExchangeError> {
+    to: SocketAddr,
+    AnswerBody {
+        bytes,
+        permit,
+        gossips,
+        ..
+    }: AnswerBody,
+    asking: Option<Asking>,
+    counters: &Counters,
+) -> Result<Answered, ExchangeError> {
+    // Only nodes that gossip have a key. The header is not authenticated.
+    let gossips = gossips || asking.is_some();
     let parse = move |bytes: &[u8]| {
+        let opened = match &asking {
+            Some(asking) => Some(
+                asking
+                    .answer(bytes)
+                    .ok_or(Unreadable::NotOpened(Refusal::of_unopened(bytes)))?,
+            ),
+            None => None,
+        };
         let mut dropped = Dropped::default();
-        let answer = Answer::parse(kind, bytes, &mut dropped)?;
-        Ok((answer, dropped))
+        let answer = Answer::parse(kind, opened.as_deref().unwrap_or(bytes), &mut dropped)?;
+        Ok(Answered {
+            answer,
+            dropped,
+            gossips,
+        })
     };
     let parsed = match permit {
         None => parse(&bytes),
@@ -122,15 +205,42 @@ async fn read(
                 .map_err(|error| ExchangeError::new(Failure::Bad, error))?
         }
     };
-    parsed.map_err(|malformed: Malformed| ExchangeError::new(Failure::Bad, malformed))
+    parsed.map_err(|unreadable| {
+        if let Unreadable::NotOpened(why) = unreadable {
+            counters.refusals.note(to.ip(), why);
+        }
+        ExchangeError::new(Failure::Bad, unreadable)
+    })
 }
 
-fn http(to: SocketAddr, request: &Request) -> Result<hyper::Request<Full<Bytes>>, ExchangeError> {
-    hyper::Request::put(format!("{PATH_PREFIX}{}", request.kind().name()))
+/// Why the body of an answer cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("an answer that no mesh key opens")]
+    NotOpened(Refusal),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+fn path(kind: ExchangeKind) -> String {
+    format!("{PATH_PREFIX}{}", kind.name())
+}
+
+fn http(
+    to: SocketAddr,
+    request: &Request,
+    asking: Option<&mut Asking>,
+) -> Result<hyper::Request<Full<Bytes>>, ExchangeError> {
+    let plain = request.body();
+    let (content_type, body) = match asking {
+        Some(asking) => (SEALED_TYPE, asking.request(&plain)),
+        None => ("application/json", plain),
+    };
+    hyper::Request::put(path(request.kind()))
         .header(HOST, to.to_string())
         .header(USER_AGENT, AGENT)
-        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, content_type)
         .header(GOSSIP_HEADER, "1")
-        .body(Full::new(Bytes::from(request.body())))
+        .body(Full::new(Bytes::from(body)))
         .map_err(|error| ExchangeError::new(Failure::Bad, error))
 }

@@ -2,7 +2,7 @@
 //!
 //! The original checks a node with a connection that carries no request: it stays open until the peer closes it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
+use super::key::envelope::{EXCHANGE_OVERHEAD, Kind};
+use super::key::{Asked, MeshKey, Question, Refusal, SEALED_TYPE};
 use super::large_bodies::{LargeBodies, SMALL};
 use super::wire::{Answer, Dropped, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 use crate::http::{self, BodyError, HostCheck, Limits};
@@ -49,43 +51,79 @@ pub(super) struct ExchangeServer {
     pub(super) requests: mpsc::Sender<Served>,
     pub(super) counters: Arc<Counters>,
     pub(super) large: LargeBodies,
+    pub(super) key: Option<Arc<MeshKey>>,
 }
 
 /// The status, with the header that announces gossip, by which a node says that it leaves.
 pub(super) const LEAVING: StatusCode = StatusCode::GONE;
 
-type Rejection = (StatusCode, String);
+/// Why a request is not served.
+enum Rejection {
+    Status(StatusCode, String),
+    /// Its sender is to prove first that it is no copy of an earlier one: the sealed challenge.
+    Unproven(Vec<u8>),
+    /// This node leaves. With a key, how to seal that.
+    Leaving(Option<Asked>),
+}
+
+impl From<(StatusCode, String)> for Rejection {
+    fn from((status, message): (StatusCode, String)) -> Self {
+        Self::Status(status, message)
+    }
+}
+
+/// A request that was read.
+struct Read {
+    request: Request,
+    dropped: Dropped,
+    /// How to seal the answer, if there is a key.
+    asked: Option<Asked>,
+}
 
 impl ExchangeServer {
     /// Serves requests until stopped.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let server = self;
+        // A listener that is bound has an address.
+        let Ok(own) = listener.local_addr() else { return };
         let handler = move |from, request| {
             let server = Arc::clone(&server);
-            async move { server.serve(from, request).await }
+            async move { server.serve(own, from, request).await }
         };
         http::serve_within(LIMITS, HostCheck::Any, listener, handler, stop).await;
     }
 
-    async fn serve(&self, from: IpAddr, request: hyper::Request<Incoming>) -> http::Answer {
+    async fn serve(&self, own: SocketAddr, from: IpAddr, request: hyper::Request<Incoming>) -> http::Answer {
         let gossips = request.headers().contains_key(GOSSIP_HEADER);
-        let answer = match self.read(from, request).await {
-            Ok(request) => self.ask(from, request, gossips).await,
+        let answer = match self.read(own, from, request).await {
+            Ok(read) => self.ask(from, read, gossips).await,
             Err(rejected) => Err(rejected),
         };
-        answer.unwrap_or_else(|(status, message)| {
-            self.counters.count_rejected();
-            tracing::debug!(%from, %status, message, "exchange rejected");
-            let answer = http::json(status, &json!({ "code": status.as_u16(), "message": message }));
-            match status {
-                StatusCode::METHOD_NOT_ALLOWED => http::method_not_allowed("PUT", answer),
-                LEAVING => announcing_gossip(answer),
-                _ => answer,
+        answer.unwrap_or_else(|rejection| match rejection {
+            Rejection::Unproven(challenge) => http::answer(StatusCode::TOO_EARLY, SEALED_TYPE, challenge),
+            Rejection::Leaving(Some(asked)) => {
+                self.counters.count_rejected();
+                announcing_gossip(http::answer(LEAVING, SEALED_TYPE, asked.leaving()))
+            }
+            Rejection::Leaving(None) => announcing_gossip(self.reject(from, LEAVING, "this node is leaving")),
+            Rejection::Status(status, message) => {
+                let answer = self.reject(from, status, &message);
+                match status {
+                    StatusCode::METHOD_NOT_ALLOWED => http::method_not_allowed("PUT", answer),
+                    _ => answer,
+                }
             }
         })
     }
 
-    async fn ask(&self, from: IpAddr, request: Request, gossips: bool) -> Result<http::Answer, Rejection> {
+    fn reject(&self, from: IpAddr, status: StatusCode, message: &str) -> http::Answer {
+        self.counters.count_rejected();
+        tracing::debug!(%from, %status, message, "exchange rejected");
+        http::json(status, &json!({ "code": status.as_u16(), "message": message }))
+    }
+
+    async fn ask(&self, from: IpAddr, read: Read, gossips: bool) -> Result<http::Answer, Rejection> {
+        let Read { request, asked, .. } = read;
         let kind = request.kind();
         let gone = || {
             (
@@ -93,41 +131,60 @@ impl ExchangeServer {
                 "this node has stopped".to_owned(),
             )
         };
-        let leaving = |Leaving| (LEAVING, "this node is leaving".to_owned());
         let (answer, answered) = oneshot::channel();
         let served = Served {
             from,
             request,
-            gossips,
+            // Only nodes that gossip have a key. The header is not authenticated.
+            gossips: gossips || asked.is_some(),
             answer,
         };
         self.requests.send(served).await.map_err(|_| gone())?;
-        let answer = answered.await.map_err(|_| gone())?.map_err(leaving)?;
+        let answer = match answered.await.map_err(|_| gone())? {
+            Ok(answer) => answer,
+            Err(Leaving) => return Err(Rejection::Leaving(asked)),
+        };
         self.counters.count_served(kind);
-        let answer = match answer.body() {
-            Some(body) => http::answer(StatusCode::OK, "application/json", body),
-            None => http::empty(StatusCode::NO_CONTENT),
+        let answer = match (answer.body(), asked) {
+            (body, Some(asked)) => {
+                let sealed = asked.answer(&body.unwrap_or_default());
+                http::answer(StatusCode::OK, SEALED_TYPE, sealed)
+            }
+            (Some(body), None) => http::answer(StatusCode::OK, "application/json", body),
+            (None, None) => http::empty(StatusCode::NO_CONTENT),
         };
         Ok(announcing_gossip(answer))
     }
 
-    async fn read(&self, from: IpAddr, request: hyper::Request<Incoming>) -> Result<Request, Rejection> {
+    async fn read(
+        &self,
+        own: SocketAddr,
+        from: IpAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Read, Rejection> {
         let kind = kind(&request)?;
-        let (request, dropped) = self.read_body(from, kind, request).await?;
-        self.counters.note_unusable(from, &dropped);
-        Ok(request)
+        let read = self.read_body(own, from, kind, request).await?;
+        self.counters.note_unusable(from, &read.dropped);
+        Ok(read)
     }
 
     async fn read_body(
         &self,
+        own: SocketAddr,
         from: IpAddr,
         kind: ExchangeKind,
         request: hyper::Request<Incoming>,
-    ) -> Result<(Request, Dropped), Rejection> {
+    ) -> Result<Read, Rejection> {
+        let reader = BodyReader {
+            own,
+            from,
+            kind,
+            key: self.key.clone(),
+            counters: Arc::clone(&self.counters),
+        };
         let size = request.body().size_hint().upper();
         if size.is_some_and(|size| size <= SMALL) {
-            let body = body(request, kind).await?;
-            return parse(kind, &body);
+            return reader.read(&body(request, kind).await?);
         }
         let permit = tokio::time::timeout(PERMIT_TIMEOUT, self.large.permit(from)).await;
         let permit = permit.map_err(|_| {
@@ -137,9 +194,9 @@ impl ExchangeServer {
         let body = body(request, kind).await?;
         // Parsing a large body would block other tasks. The permit is held until it is parsed.
         let parsing = tokio::task::spawn_blocking(move || {
-            let parsed = parse(kind, &body);
+            let read = reader.read(&body);
             drop((body, permit));
-            parsed
+            read
         });
         let failed = |_| {
             (
@@ -151,13 +208,64 @@ impl ExchangeServer {
     }
 }
 
+/// Reads the body of a request.
+struct BodyReader {
+    own: SocketAddr,
+    from: IpAddr,
+    kind: ExchangeKind,
+    key: Option<Arc<MeshKey>>,
+    counters: Arc<Counters>,
+}
+
+impl BodyReader {
+    fn read(self, body: &[u8]) -> Result<Read, Rejection> {
+        let refusals = &self.counters.refusals;
+        let Some(key) = &self.key else {
+            if Kind::of(body).is_some() {
+                refusals.note(self.from, Refusal::Sealed);
+            }
+            return self.parse(body, None);
+        };
+        let path = format!("{PATH_PREFIX}{}", self.kind.name());
+        match key.open_request(self.from, self.own, &path, body) {
+            Some(Question::Fresh(content, asked)) => self.parse(&content, Some(asked)),
+            Some(Question::Unproven { challenge, replayed }) => {
+                let why = if replayed {
+                    Refusal::Replayed
+                } else {
+                    Refusal::UnknownBoot
+                };
+                refusals.note(self.from, why);
+                Err(Rejection::Unproven(challenge))
+            }
+            None => {
+                refusals.note(self.from, Refusal::of_unopened(body));
+                let message = "this node only accepts what is sealed with its mesh key";
+                Err(Rejection::Status(StatusCode::FORBIDDEN, message.to_owned()))
+            }
+        }
+    }
+
+    fn parse(&self, content: &[u8], asked: Option<Asked>) -> Result<Read, Rejection> {
+        let mut dropped = Dropped::default();
+        match Request::parse(self.kind, content, &mut dropped) {
+            Ok(request) => Ok(Read {
+                request,
+                dropped,
+                asked,
+            }),
+            Err(malformed) => Err(Rejection::Status(StatusCode::BAD_REQUEST, malformed.to_string())),
+        }
+    }
+}
+
 fn announcing_gossip(mut answer: http::Answer) -> http::Answer {
     let headers = answer.headers_mut();
     headers.insert(GOSSIP_HEADER, HeaderValue::from_static("1"));
     answer
 }
 
-fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, Rejection> {
+fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, (StatusCode, String)> {
     let Some(name) = request.uri().path().strip_prefix(PATH_PREFIX) else {
         return Err((
             StatusCode::NOT_FOUND,
@@ -174,8 +282,8 @@ fn kind(request: &hyper::Request<Incoming>) -> Result<ExchangeKind, Rejection> {
     ExchangeKind::named(name).ok_or_else(unknown)
 }
 
-async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<Bytes, Rejection> {
-    let body = http::body(request, kind.max_body()).await;
+async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<Bytes, (StatusCode, String)> {
+    let body = http::body(request, kind.max_body() + EXCHANGE_OVERHEAD).await;
     body.map_err(|error| {
         let status = match error {
             BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -183,12 +291,4 @@ async fn body(request: hyper::Request<Incoming>, kind: ExchangeKind) -> Result<B
         };
         (status, error.to_string())
     })
-}
-
-fn parse(kind: ExchangeKind, body: &[u8]) -> Result<(Request, Dropped), Rejection> {
-    let mut dropped = Dropped::default();
-    match Request::parse(kind, body, &mut dropped) {
-        Ok(request) => Ok((request, dropped)),
-        Err(malformed) => Err((StatusCode::BAD_REQUEST, malformed.to_string())),
-    }
 }

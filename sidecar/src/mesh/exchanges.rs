@@ -1,16 +1,14 @@
 //! The exchanges under way, and the connections kept open between them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::{self, JoinSet};
 
 use super::connection::IdleConnections;
-use super::counters::{Counters, Outcome};
-use super::exchange_client::{Ended, exchange};
-use super::large_bodies::LargeBodies;
+use super::counters::Outcome;
+use super::exchange_client::{Context, Ended, exchange};
 use super::protocol::{Event, Failure};
 use super::wire::Request;
 
@@ -53,13 +51,7 @@ impl Exchanges {
     }
 
     /// Starts an exchange, on the kept connection if there is one.
-    pub(super) fn start(
-        &mut self,
-        own: IpAddr,
-        asked: Asked,
-        counters: Arc<Counters>,
-        large: Arc<LargeBodies>,
-    ) {
+    pub(super) fn start(&mut self, asked: Asked, context: Context) {
         let Asked {
             id,
             to,
@@ -69,12 +61,12 @@ impl Exchanges {
         let kind = request.kind();
         let kept = self.idle.take(to);
         let task = self.tasks.spawn(async move {
-            let ended = exchange(own, to, request, timeout, kept, &large, &counters).await;
+            let ended = exchange(to, request, timeout, kept, &context).await;
             let counted = match ended.outcome {
                 Ok(_) => Outcome::Answered,
                 Err(failure) => Outcome::Failed(failure),
             };
-            counters.count_made(kind, counted);
+            context.counters.count_made(kind, counted);
             ended
         });
         self.started.insert(task.id(), (id, to));

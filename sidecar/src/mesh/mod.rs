@@ -12,6 +12,7 @@ mod endpoint;
 mod exchange_client;
 mod exchange_server;
 mod exchanges;
+pub mod key;
 mod large_bodies;
 pub mod settings;
 

@@ -1,8 +1,9 @@
-//! `discovery.conf`: `key = value` lines, `#` comments. All keys but `discovery.address` and `discovery.node_name` are
-//! the original's.
+//! `discovery.conf`: `key = value` lines, `#` comments. All keys but `discovery.address`, `discovery.node_name` and
+//! `discovery.key_file` are the original's.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::wire::check_name;
@@ -24,6 +25,8 @@ pub struct DiscoverySettings {
     pub address: Option<IpAddr>,
     /// The node's name; by default the host's. An extension of this sidecar.
     pub node_name: Option<String>,
+    /// The file with the mesh key; without one, nothing is sealed. An extension of this sidecar.
+    pub key_file: Option<PathBuf>,
     /// The source port of every datagram sent. 0 takes any free port.
     pub udp_sock_port: u16,
     /// The port that datagrams arrive at. 0 takes any free port.
@@ -45,6 +48,7 @@ impl Default for DiscoverySettings {
             ip_type: IpType::V4,
             address: None,
             node_name: None,
+            key_file: None,
             udp_sock_port: 56565,
             udp_port: 31000,
             tcp_port: 31000,
@@ -55,11 +59,12 @@ impl Default for DiscoverySettings {
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "discovery.nic",
     "discovery.ip_type",
     "discovery.address",
     "discovery.node_name",
+    "discovery.key_file",
     "discovery.udp_sock_port",
     "discovery.udp_port",
     "discovery.tcp_port",
@@ -159,6 +164,10 @@ impl Reader<'_> {
                 Ok(()) => config.node_name = Some(value.to_owned()),
                 Err(why) => self.fault(number, key, why),
             },
+            "discovery.key_file" if value.is_empty() => {
+                self.fault(number, key, "expected the name of a file, found nothing");
+            }
+            "discovery.key_file" => config.key_file = Some(value.into()),
             "discovery.udp_sock_port" => self.set_port(number, key, value, &mut config.udp_sock_port),
             "discovery.udp_port" => self.set_port(number, key, value, &mut config.udp_port),
             "discovery.tcp_port" => self.set_port(number, key, value, &mut config.tcp_port),

@@ -27,6 +27,8 @@ pub enum Event {
     Ended(ExitStatus),
     /// SIGUSR2, without a program to forward it to: start a successor.
     Restart,
+    /// SIGHUP, without a program to forward it to and without a terminal: read files again.
+    Reread,
 }
 
 /// How far the program is on its way to its end.
@@ -169,7 +171,7 @@ impl Supervisor {
                         stage = Stage::Killed;
                         self.kill();
                     }
-                    Event::Stop(_) | Event::Restart => {}
+                    Event::Stop(_) | Event::Restart | Event::Reread => {}
                 },
                 () = &mut next, if stage != Stage::Killed => match stage {
                     Stage::Serving => {
@@ -239,6 +241,7 @@ impl Supervisor {
             }
             (Reaction::Forward(Signal::USR2), None) => return Some(Event::Restart),
             (Reaction::Forward(signal), None) => ignored(signal),
+            (Reaction::HangUp, None) if self.terminal.is_none() => return Some(Event::Reread),
             (Reaction::HangUp, None) => ignored(Signal::HUP),
             (Reaction::Continue, None) | (Reaction::Ignore, _) => {}
         }

@@ -9,6 +9,7 @@ mod connections;
 mod forgery;
 mod idle;
 mod join;
+mod key;
 mod last_choice;
 mod late;
 mod leave;

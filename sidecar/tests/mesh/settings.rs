@@ -40,7 +40,7 @@ discovery.search.max_udp_port = 31000
 #[test]
 fn every_setting_is_applied() {
     let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\n\
-                discovery.node_name = one\ndiscovery.udp_sock_port=1\n\
+                discovery.node_name = one\ndiscovery.key_file = /run/key\ndiscovery.udp_sock_port=1\n\
                 discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
                 discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5";
     let expected = DiscoverySettings {
@@ -48,6 +48,7 @@ fn every_setting_is_applied() {
         ip_type: IpType::V6,
         address: Some("fd00::1".parse().unwrap()),
         node_name: Some("one".to_owned()),
+        key_file: Some("/run/key".into()),
         udp_sock_port: 1,
         udp_port: 2,
         tcp_port: 3,

@@ -66,6 +66,24 @@ impl Protocol {
         }
     }
 
+    /// Asks a node that may be there, see [`super::Event::Hint`].
+    pub(super) fn hinted(&mut self, now: Duration, node: &Node) {
+        let endpoint = node.endpoint();
+        if endpoint == self.membership.own().endpoint() {
+            return;
+        }
+        let mut pause = None;
+        if self.membership.get(endpoint).is_none() {
+            if self.note(now, node, Source::Direct) == Heard::Ignored {
+                return;
+            }
+            let large = self.membership.is_large();
+            pause = self.join.wait_to_be_asked(endpoint, large, self.exchanges.rtt());
+        }
+        self.exchanges.check_at(endpoint, now + pause.unwrap_or_default());
+        self.exchange_if_due(now, endpoint);
+    }
+
     fn waits_to_be_asked(&self, now: Duration, endpoint: SocketAddr) -> bool {
         let first = self
             .membership

@@ -21,6 +21,9 @@ pub enum Event {
         /// Its content.
         datagram: Datagram,
     },
+    /// This node is said to be there, by a datagram that may be a copy of an old one: it is asked, and nothing else changes.
+    /// At most once a second for each endpoint.
+    Hint(Node),
     /// An exchange that an action asked for has ended.
     Answered {
         /// The action's id.

@@ -145,6 +145,7 @@ impl Protocol {
             match event {
                 Event::Wake => self.wake(now),
                 Event::Datagram { from, datagram } => self.datagram(now, from, &datagram),
+                Event::Hint(node) => self.hinted(now, &node),
                 Event::Answered { id, outcome } => self.answered(now, id, outcome),
                 Event::Gossips(endpoint) => self.gossip_announced(now, endpoint),
                 Event::Disconnected(endpoint) => self.disconnected(now, endpoint),

@@ -1,6 +1,7 @@
 //! Nodes on loopback addresses, and conditions to wait for.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -68,10 +69,25 @@ impl Subnet {
         offers: Vec<Offer>,
         timing: Config,
     ) -> Started {
+        Self::start_configured(self.config(host), name, offers, timing).await
+    }
+
+    /// A node that offers an instance of the service a, with the mesh key in this file.
+    pub(crate) async fn start_keyed(&self, host: u32, key_file: &Path) -> Started {
+        let mut settings = self.config(host);
+        settings.key_file = Some(key_file.to_owned());
+        let offers = vec![offer("a", self.address(host), 8000, 10)];
+        Self::start_configured(settings, &format!("node{host}"), offers, Config::default()).await
+    }
+
+    async fn start_configured(
+        settings: DiscoverySettings,
+        name: &str,
+        offers: Vec<Offer>,
+        timing: Config,
+    ) -> Started {
         let (offers, receiver) = watch::channel(offers);
-        let mesh = Mesh::start_with(self.config(host), name, receiver, timing)
-            .await
-            .unwrap();
+        let mesh = Mesh::start_with(settings, name, receiver, timing).await.unwrap();
         Started { mesh, offers }
     }
 }
