@@ -202,7 +202,8 @@ impl Sidecar {
             .with_workers(workers.opened_by(opened.clone()))
             .with_sockets(sockets.clone())
             .with_limits(limits)
-            .with_open_proxies(settings.allow_open_proxies);
+            .with_open_proxies(settings.allow_open_proxies)
+            .with_resolver(settings.resolver.clone());
         run_script(&controller, &settings.script).await?;
         if let Some(earlier) = earlier {
             controller.resume(&earlier);

@@ -3,6 +3,7 @@
 mod check;
 mod discovery;
 mod key;
+mod resolver;
 mod values;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 use self::check::CheckArgs;
 use self::discovery::DiscoveryArgs;
+use self::resolver::ResolverArgs;
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
 use crate::control::credential::Credential;
@@ -118,6 +120,8 @@ struct RunArgs {
     /// Allow SOCKS5 servers with allow-non-backend to listen on addresses other than loopback
     #[arg(long)]
     allow_open_proxies: bool,
+    #[command(flatten)]
+    resolver: ResolverArgs,
     /// Address of /healthz, /readyz, /mesh and /metrics (read-only), for instance 0.0.0.0:9090
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     status: Option<SocketAddr>,
@@ -324,6 +328,7 @@ impl RunArgs {
             http_controller: http_controller.transpose()?,
             resp_controller: resp_controller.transpose()?,
             allow_open_proxies: self.allow_open_proxies,
+            resolver: self.resolver.settings(),
             status: self.status,
             status_clients: Clients::of(self.status_clients),
             allowed_hosts: self.allow_host,

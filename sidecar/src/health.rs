@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balance::{CheckOutcome, Server, ServerGroup};
 use crate::dial::dial;
+use crate::dns::{Confirmation, Lookup};
 use crate::fault::{Fault, Shortage};
 use crate::limits::{BUDGET, CheckLane};
 use crate::local_health::LocalHealth;
@@ -39,9 +40,23 @@ pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()>
     tokio::spawn(run(group, stop))
 }
 
+/// As [`spawn`], for a group that is filled with the addresses of a host name: a server that failed is checked only once
+/// the name has led to it again, because its address may be another's by now.
+pub(crate) fn spawn_resolved(
+    group: Arc<ServerGroup>,
+    lookup: Arc<Lookup>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(check_all(group, Some(lookup), stop))
+}
+
 /// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one
 /// to which a connection has just failed; a removed server is no longer checked.
 pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
+    check_all(group, None, stop).await;
+}
+
+async fn check_all(group: Arc<ServerGroup>, lookup: Option<Arc<Lookup>>, stop: CancellationToken) {
     let permits = Arc::new(Permits::default());
     let mut membership = group.watch_membership();
     let mut running: HashMap<u64, AbortHandle> = HashMap::new();
@@ -59,7 +74,8 @@ pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
         });
         for server in servers {
             running.entry(server.id()).or_insert_with(|| {
-                checks.spawn(check_repeatedly(Arc::clone(&group), server, Arc::clone(&permits)))
+                let (group, permits, lookup) = (Arc::clone(&group), Arc::clone(&permits), lookup.clone());
+                checks.spawn(check_repeatedly(group, server, permits, lookup))
             });
         }
         while checks.try_join_next().is_some() {}
@@ -120,14 +136,24 @@ fn lane(group: &ServerGroup, server: &Server) -> CheckLane {
     }
 }
 
-async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits: Arc<Permits>) {
+async fn check_repeatedly(
+    group: Arc<ServerGroup>,
+    server: Arc<Server>,
+    permits: Arc<Permits>,
+    lookup: Option<Arc<Lookup>>,
+) {
     let mut config = group.watch_check_config();
     let (mut rtt, mut local_health) = (RttEstimate::new(CHECKS), LocalHealth::new(CHECKS));
     loop {
+        let unconfirmed = match &lookup {
+            Some(lookup) if group.is_failing(&server) => unconfirmed(lookup, &group, &server).await,
+            _ => None,
+        };
         let limit = rtt.timeout(config.borrow_and_update().timeout) + local_health.slack();
         let permit = permits.take(lane(&group, &server)).await;
         let started = Instant::now();
         let check = match moved(&group, &server).await {
+            Ok(None) if unconfirmed.is_some() => Check::Made(CheckOutcome::Refused, unconfirmed),
             Ok(None) => {
                 let asked = Instant::now();
                 let check = check(server.address(), limit).await;
@@ -172,6 +198,18 @@ async fn check_repeatedly(group: Arc<ServerGroup>, server: Arc<Server>, permits:
                 _ = config.changed() => {}
             }
         }
+    }
+}
+
+/// Why a server that failed is not checked, if it is not: its host name does not lead to it any more, and it is about to be
+/// removed; or there is no answer, and it is down. One that is up is checked then: connections to it may live.
+async fn unconfirmed(lookup: &Lookup, group: &ServerGroup, server: &Server) -> Option<String> {
+    let host = lookup.host();
+    match lookup.confirm(server.address().ip()).await {
+        Confirmation::Present => None,
+        Confirmation::Gone => Some(format!("{host} does not lead to it any more")),
+        Confirmation::Unanswered if group.is_up(server) => None,
+        Confirmation::Unanswered => Some(format!("{host} was not resolved again")),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod control;
 pub mod diagnostic;
 mod dial;
+pub mod dns;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod fault;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::control::Script;
 use crate::control::credential::Credential;
+use crate::dns;
 use crate::handover::State;
 use crate::http::HostName;
 use crate::mesh;
@@ -33,6 +34,7 @@ pub struct Settings {
     pub(crate) http_controller: Option<ControllerAddress>,
     pub(crate) resp_controller: Option<ControllerAddress>,
     pub(crate) allow_open_proxies: bool,
+    pub(crate) resolver: dns::Settings,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) status_clients: Clients,
     /// Names by which HTTP clients may call the sidecar, apart from those that always pass.

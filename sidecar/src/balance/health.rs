@@ -73,6 +73,11 @@ impl Health {
         }
     }
 
+    /// Whether it was up once, and is down or ejected.
+    pub(super) fn is_failing(self) -> bool {
+        matches!(self, Self::Ejected { .. } | Self::Down { proven: true, .. })
+    }
+
     /// Lets no client try it before its first check has passed.
     pub(super) fn withhold(&mut self) {
         if let Self::Untested { .. } = self {

@@ -9,7 +9,7 @@ use super::address::Address;
 use super::command::Command;
 use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
-use super::values::{ALLOW_ALL, Json, SecurityGroupRef, Value};
+use super::values::{ALLOW_ALL, Host, Json, SecurityGroupRef, Value};
 
 /// A command, before it is written as words or as JSON.
 #[derive(Debug, Clone)]
@@ -107,6 +107,9 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
             Json::Text if field.expected == SecurityGroupRef::EXPECTED => {
                 prop_oneof![name(), Just(ALLOW_ALL.to_owned())].boxed()
             }
+            Json::Text if field.expected == Host::EXPECTED => select(vec!["api.invalid", "localhost"])
+                .prop_map(str::to_owned)
+                .boxed(),
             Json::Text => name().boxed(),
         })
         .collect();

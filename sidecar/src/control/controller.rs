@@ -19,6 +19,7 @@ use super::resources::{
 use super::running::{self, ListenerHandle, Running};
 use super::smart_group::MeshInstances;
 use crate::activation::ActivatedSockets;
+use crate::dns;
 use crate::interface::{Addresses, wait_until_unique};
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
@@ -102,6 +103,13 @@ impl Controller {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         self.state().running.limits = limits;
+        self
+    }
+
+    /// Sets who resolves the host names of groups, and which addresses count.
+    #[must_use]
+    pub fn with_resolver(self, settings: dns::Settings) -> Self {
+        self.state().running.lookups.settings = settings;
         self
     }
 

@@ -11,6 +11,7 @@ use super::command::Command;
 use super::controller::{Changes, Controller};
 use super::file::Script;
 use super::resources::{Resource, with_bound_address};
+use super::running::Group;
 use crate::diagnostic::Diagnostics;
 
 /// What the control plane hands over.
@@ -110,6 +111,14 @@ impl Controller {
     /// registrations stay announced until a check fails.
     pub fn resume(&self, state: &ControlState) {
         self.read(|read| {
+            for add in read.config.all(Resource::ServerGroup) {
+                let group = add.id().name;
+                let servers = state.servers.iter().filter(|server| server.group == group);
+                let addresses = servers.map(|server| server.address.ip()).collect();
+                if let Some(resolved) = read.running.groups.get(&group).and_then(Group::resolved) {
+                    resolved.resume(addresses);
+                }
+            }
             for ServerHealth {
                 group,
                 server,

@@ -19,6 +19,7 @@ pub mod reference;
 mod registration;
 mod remarks;
 mod reply;
+mod resolved_group;
 mod resources;
 pub mod resp;
 mod running;

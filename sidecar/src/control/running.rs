@@ -9,9 +9,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::CommandError;
 use super::registration::Registration;
+use super::resolved_group::ResolvedGroup;
 use super::smart_group::SmartGroup;
 use crate::activation::ActivatedSockets;
 use crate::balance::{ServerGroup, ServerGroups};
+use crate::dns::{Lookup, Lookups};
 use crate::health;
 use crate::proxy::Limits;
 use crate::proxy::access::SecurityGroup;
@@ -27,6 +29,8 @@ pub(super) struct Running {
     pub(super) workers: Workers,
     /// Sockets that listeners use instead of binding their own.
     pub(super) sockets: ActivatedSockets,
+    /// Host names that groups follow.
+    pub(super) lookups: Lookups,
     /// Limits of each listener.
     pub(super) limits: Limits,
     /// Whether SOCKS5 servers beyond loopback may connect their clients to any destination.
@@ -64,6 +68,8 @@ impl ListenerName {
 #[derive(Debug)]
 pub(super) struct Group {
     group: Arc<ServerGroup>,
+    /// What fills it from DNS, if it is filled so.
+    resolved: Option<ResolvedGroup>,
     _checks: DropGuard,
 }
 
@@ -81,8 +87,26 @@ impl Group {
         health::spawn(Arc::clone(&group), stop.clone());
         Self {
             group,
+            resolved: None,
             _checks: stop.drop_guard(),
         }
+    }
+
+    /// As [`Self::start`], and fills the group with the addresses of a host name.
+    pub(super) fn start_resolved(group: Arc<ServerGroup>, lookup: Arc<Lookup>, port: u16) -> Self {
+        let stop = CancellationToken::new();
+        // Detached: it ends with the token, which is cancelled when this is dropped.
+        health::spawn_resolved(Arc::clone(&group), Arc::clone(&lookup), stop.clone());
+        Self {
+            resolved: Some(ResolvedGroup::start(Arc::clone(&group), lookup, port)),
+            group,
+            _checks: stop.drop_guard(),
+        }
+    }
+
+    /// What fills it from DNS, if it is filled so.
+    pub(super) fn resolved(&self) -> Option<&ResolvedGroup> {
+        self.resolved.as_ref()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::balance::Method;
 use crate::interface::IpType;
 use crate::invisible::is_invisible;
 use crate::proxy::access::{Protocol, Verdict};
+use crate::resolve::HostPort;
 
 /// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 255;
@@ -157,6 +158,44 @@ impl Value for u16 {
 
     fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
+    }
+}
+
+/// A host name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host(pub String);
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Value for Host {
+    const EXPECTED: &'static str = "a host name such as api or api.example.org";
+
+    fn parse(word: &str) -> Option<Self> {
+        let host: HostPort = format!("{word}:0").parse().ok()?;
+        Some(Self(host.host().to_owned()))
+    }
+}
+
+/// The port that a server listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ServerPort(pub u16);
+
+impl fmt::Display for ServerPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Value for ServerPort {
+    const EXPECTED: &'static str = "a port from 1 to 65535";
+    const JSON: Json = Json::Integer { min: 1, max: 65535 };
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok().filter(|port| *port > 0).map(Self)
     }
 }
 

@@ -74,7 +74,8 @@ impl Addresses {
         }
     }
 
-    fn table(&self) -> Result<Arc<Table>, InterfaceError> {
+    /// The table now.
+    pub(crate) fn table(&self) -> Result<Arc<Table>, InterfaceError> {
         match &self.table {
             Some(table) => Ok(Arc::clone(&table.borrow())),
             None => Ok(Arc::new(Table::read()?)),

@@ -14,7 +14,7 @@ const MAX_REMEMBERED: usize = 256;
 /// The network interfaces, in the kernel's order, and what is remembered of those that are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    pub(super) interfaces: Vec<Interface>,
+    pub(crate) interfaces: Vec<Interface>,
     /// The networks that the interface of each name was last in; none for a name that is expected to appear.
     former: IndexMap<String, Vec<IpNet>>,
 }

@@ -27,6 +27,9 @@ pub struct LearnedServer {
     pub at_node: bool,
 }
 
+/// The weight of a server that nothing gives one: that of the original.
+const DEFAULT_WEIGHT: u32 = 10;
+
 /// Where a server comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
@@ -111,6 +114,13 @@ impl ServerGroup {
         self.membership.send_replace(());
     }
 
+    /// Whether a server was up once, and its last check or connection failed.
+    pub fn is_failing(&self, server: &Server) -> bool {
+        let state = self.state();
+        let mut endpoints = state.endpoints.iter();
+        endpoints.any(|e| e.server.id() == server.id() && e.health.is_failing())
+    }
+
     /// Whether a server is up.
     pub fn is_up(&self, server: &Server) -> bool {
         let state = self.state();
@@ -130,6 +140,19 @@ impl ServerGroup {
             at_node: true,
         };
         self.follow_mesh(servers.into_iter().map(regular), |_| false);
+    }
+
+    /// Replaces the servers that a host name leads to, given by name and address. As [`Self::set_learned`], but a new one gets
+    /// no client before a check has passed: nobody has said that it serves.
+    pub fn set_resolved(&self, servers: impl Iterator<Item = (String, SocketAddr)>) {
+        let server = |(name, address)| LearnedServer {
+            name,
+            address,
+            weight: DEFAULT_WEIGHT,
+            last_choice: None,
+            at_node: false,
+        };
+        self.follow_mesh(servers.map(server), |_| false);
     }
 
     /// As [`Self::set_learned`], with last choices among the servers; the connections of those servers that are removed

@@ -111,9 +111,10 @@ fn take_foreign(
     Ok(())
 }
 
-/// An example with every field: a plausible number, or the field's meaning.
+/// An example with every field of the original: a plausible number, or the field's meaning.
 fn example(resource: Resource, fields: &[BodyField]) -> impl fmt::Display {
-    let shown = fields.iter().map(|BodyField { field, .. }| {
+    let fields = fields.iter().filter(|field| !field.added);
+    let shown = fields.map(|BodyField { field, .. }| {
         let value = match field.sample {
             Some(sample) => sample.into(),
             None => field.help.replace("RESOURCE", resource.word()).into(),

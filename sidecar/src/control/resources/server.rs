@@ -12,7 +12,7 @@ use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource,
 use crate::balance::ServerView;
 use crate::control::address::Address;
 use crate::control::error::CommandError;
-use crate::control::running::{ListenerHandle, Running};
+use crate::control::running::{Group, ListenerHandle, Running};
 use crate::control::values::{Weight, json};
 
 pub(super) const SPEC: Spec = Spec {
@@ -125,24 +125,24 @@ impl Change for Update {
     }
 }
 
-/// The error for a server that is not configured but that the mesh put in its group.
+/// The error for a server that is not configured but that the mesh or DNS put in its group.
 pub(in crate::control) fn explain(running: &Running, id: &Id, error: CommandError) -> CommandError {
     let Some(Id { name: group, .. }) = id.owner().filter(|_| id.resource == Resource::Server) else {
         return error;
     };
     let name = &id.name;
     let servers = running.group(&group).map(|group| group.servers());
+    let resolved = running.groups.get(&group).and_then(Group::resolved);
+    let origin = match resolved {
+        Some(_) => "is an address of the host name that the group resolves: remove the group",
+        None => "comes from the mesh: change it where it is registered",
+    };
     match servers
         .unwrap_or_default()
         .iter()
         .any(|s| s.learned && s.name == *name)
     {
-        true => CommandError::invalid(
-            name,
-            format!(
-                "server {name} of server-group {group} comes from the mesh: change it where it is registered"
-            ),
-        ),
+        true => CommandError::invalid(name, format!("server {name} of server-group {group} {origin}")),
         false => error,
     }
 }

@@ -10,13 +10,13 @@ use super::args::{Args, Words};
 use super::original::{self, EventLoopGroup};
 use super::server::Server;
 use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource};
+use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::balance::{
     CheckConfig, ConnectTimes, Connects, Method, ServerGroup as Running, ServerView, Totals,
 };
 use crate::control::error::CommandError;
 use crate::control::running::{Group, ListenerHandle};
-use crate::control::values::{Checks, Millis, json, optional_json};
+use crate::control::values::{Checks, Host, Millis, ServerPort, Value, json, optional_json};
 
 pub(super) const SPEC: Spec = Spec {
     word: "server-group",
@@ -40,11 +40,17 @@ pub(super) const SPEC: Spec = Spec {
         Key::default::<Method>("method", "wrr", "load balancing method")
             .short("meth")
             .updatable(),
+        Key::optional::<Host>(
+            "resolve",
+            "host name whose addresses are the servers, followed by `port`",
+        )
+        .added(),
+        Key::optional::<ServerPort>("port", "port of the servers at the addresses of `resolve`").added(),
     ],
     foreign: original::CHECK_KEYS,
 };
 
-/// `add server-group NAME timeout .. period .. up .. down .. [method ..]`
+/// `add server-group NAME timeout .. period .. up .. down .. [method ..] [resolve .. port ..]`
 ///
 /// SOCKS5 clients reach a group named `host:port` by asking for that destination.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -61,6 +67,10 @@ pub struct Add {
     pub(super) down: Checks,
     #[serde(default, deserialize_with = "json")]
     pub(super) method: Method,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) resolve: Option<Host>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) port: Option<ServerPort>,
 }
 
 /// `update server-group NAME [timeout ..] [period ..] [up ..] [down ..] [method ..]`
@@ -89,10 +99,17 @@ impl Add {
             up: args.required("up")?,
             down: args.required("down")?,
             method: args.optional("method")?.unwrap_or_default(),
+            resolve: args.optional("resolve")?,
+            port: args.optional("port")?,
         })
     }
 
-    fn check(&self) -> CheckConfig {
+    /// The host name and the port that it is filled from, if it is.
+    pub(super) fn source(&self) -> Option<(&Host, ServerPort)> {
+        self.resolve.as_ref().zip(self.port)
+    }
+
+    fn check_config(&self) -> CheckConfig {
         CheckConfig {
             timeout: self.timeout.0,
             period: self.period.0,
@@ -113,12 +130,37 @@ impl Configured for Add {
             .key("period", &self.period)
             .key("up", &self.up)
             .key("down", &self.down)
-            .key("method", &self.method);
+            .key("method", &self.method)
+            .optional("resolve", self.resolve.as_ref())
+            .optional("port", self.port.as_ref());
+    }
+
+    /// `resolve` and `port` are given together.
+    fn check(&self, _: &Config) -> Result<(), CommandError> {
+        let missing = match (&self.resolve, self.port) {
+            (Some(_), None) => ("port", ServerPort::EXPECTED),
+            (None, Some(_)) => ("resolve", Host::EXPECTED),
+            _ => return Ok(()),
+        };
+        let (key, expected) = missing;
+        Err(CommandError::invalid(
+            key,
+            format!(
+                "{key} is missing, because resolve and port are given together; expected `{key}` followed by {expected}"
+            ),
+        ))
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
-        let group = Running::new(&self.name, self.check(), self.method);
-        at.running.groups.insert(self.name.clone(), Group::start(group));
+        let group = Running::new(&self.name, self.check_config(), self.method);
+        let group = match self.source() {
+            Some((host, port)) => {
+                let lookup = at.running.lookups.follow(&host.0, at.addresses);
+                Group::start_resolved(group, lookup, port.0)
+            }
+            None => Group::start(group),
+        };
+        at.running.groups.insert(self.name.clone(), group);
         Ok(())
     }
 
@@ -168,7 +210,7 @@ impl Change for Update {
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let running = at.running.group(&self.name)?;
         if let Some(super::Add::ServerGroup(group)) = at.config.get(&self.id()) {
-            running.set_check_config(group.check());
+            running.set_check_config(group.check_config());
         }
         if let Some(method) = self.method {
             running.set_method(method);
@@ -186,7 +228,9 @@ pub struct GroupView {
     pub check: CheckConfig,
     /// Its balancing method.
     pub method: Method,
-    /// Its servers: the configured ones, then the mesh's.
+    /// The host name and the port that it is filled from, if it is.
+    pub source: Option<(String, u16)>,
+    /// Its servers: the configured ones, then those from the mesh or DNS.
     pub servers: Vec<ServerView>,
     /// Connections and bytes of its servers, removed ones included.
     pub totals: Totals,
@@ -203,8 +247,13 @@ pub(in crate::control) fn views(read: &Read<'_>) -> Vec<GroupView> {
 
 pub(super) fn view(read: &Read<'_>, name: &str) -> Result<GroupView, CommandError> {
     let group = read.running.group(name)?;
+    let source = match read.config.get(&Id::new(Resource::ServerGroup, name)) {
+        Some(super::Add::ServerGroup(add)) => add.source().map(|(host, port)| (host.0.clone(), port.0)),
+        _ => None,
+    };
     Ok(GroupView {
         name: group.name().to_owned(),
+        source,
         check: group.check_config(),
         method: group.method(),
         servers: group.servers(),
@@ -223,9 +272,12 @@ pub(super) fn line(group: &GroupView) -> String {
         down,
     } = group.check;
     let (timeout, period) = (timeout.as_millis(), period.as_millis());
+    let source = group.source.as_ref();
+    let source = source.map(|(host, port)| format!(" resolve {host} port {port}"));
     format!(
-        "timeout {timeout} period {period} up {up} down {down} method {}",
-        group.method
+        "timeout {timeout} period {period} up {up} down {down} method {}{}",
+        group.method,
+        source.unwrap_or_default()
     )
 }
 
@@ -262,6 +314,12 @@ struct ServerGroup {
     method: String,
     /// For the original's clients; always the same.
     event_loop_group: &'static str,
+    /// The host name whose addresses are its servers, if it is filled so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolve: Option<String>,
+    /// The port of those servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
 }
 
 /// A server group, in detail.
@@ -282,7 +340,13 @@ pub(super) struct ServerGroupDetail {
     method: String,
     /// For the original's clients; always the same.
     event_loop_group: EventLoopGroup,
-    /// Its servers: the configured ones, then the mesh's.
+    /// The host name whose addresses are its servers, if it is filled so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolve: Option<String>,
+    /// The port of those servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// Its servers: the configured ones, then those from the mesh or DNS.
     server_list: Vec<Server>,
 }
 
@@ -295,6 +359,8 @@ impl From<GroupView> for ServerGroup {
             down: view.check.down,
             method: view.method.to_string(),
             event_loop_group: original::CONTROL,
+            port: view.source.as_ref().map(|(_, port)| *port),
+            resolve: view.source.map(|(host, _)| host),
             name: view.name,
         }
     }
@@ -309,6 +375,8 @@ impl From<GroupView> for ServerGroupDetail {
             down: view.check.down,
             method: view.method.to_string(),
             event_loop_group: original::control(),
+            port: view.source.as_ref().map(|(_, port)| *port),
+            resolve: view.source.map(|(host, _)| host),
             server_list: view.servers.into_iter().map(Server::from).collect(),
             name: view.name,
         }

@@ -74,6 +74,14 @@ impl Configured for Add {
     /// A group is filled by one delegate.
     fn check(&self, config: &Config) -> Result<(), CommandError> {
         let group = &self.server_group;
+        if let Some(super::Add::ServerGroup(filled)) = config.get(&Id::new(Resource::ServerGroup, group))
+            && let Some((host, _)) = filled.source()
+        {
+            return Err(CommandError::invalid(
+                group,
+                format!("server-group {group} is filled with the addresses of {host} already"),
+            ));
+        }
         let mut others = all(config).filter(|other| other.name != self.name);
         match others.find(|other| other.server_group == *group) {
             Some(Self { name: other, .. }) => Err(CommandError::invalid(

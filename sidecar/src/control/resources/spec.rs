@@ -31,6 +31,8 @@ pub(in crate::control) struct Key {
     pub(in crate::control) expected: &'static str,
     pub(in crate::control) presence: Presence,
     pub(in crate::control) updatable: bool,
+    /// Whether the original does not have it.
+    pub(in crate::control) added: bool,
     pub(in crate::control) fields: [Option<Field>; 2],
 }
 
@@ -124,6 +126,7 @@ impl Key {
             expected: T::EXPECTED,
             presence,
             updatable: false,
+            added: false,
             fields: [Some(Field::new::<T>(word, help)), None],
         }
     }
@@ -165,6 +168,11 @@ impl Key {
             updatable: true,
             ..self
         }
+    }
+
+    /// The original does not have it: examples in error messages, which are the original's, leave it out.
+    pub(super) const fn added(self) -> Self {
+        Self { added: true, ..self }
     }
 
     /// Its JSON field has another name.
@@ -218,6 +226,8 @@ pub(super) const WEIGHT: Key = Key::default::<crate::control::values::Weight>(
 pub(in crate::control) struct BodyField {
     pub(in crate::control) field: Field,
     pub(in crate::control) presence: Presence,
+    /// Whether the original does not have it.
+    pub(in crate::control) added: bool,
     /// The key of the original that it belongs to, if it sets nothing here.
     pub(in crate::control) foreign: Option<&'static ForeignKey>,
 }
@@ -228,11 +238,12 @@ impl Spec {
         let name = supported(
             Field::new::<String>("name", "alias of the RESOURCE"),
             Presence::Required,
+            false,
         );
         let keys = self
             .keys
             .iter()
-            .flat_map(|key| key.json().map(|field| supported(*field, key.presence)));
+            .flat_map(|key| key.json().map(|field| supported(*field, key.presence, key.added)));
         let foreign = self.foreign.iter().filter_map(foreign_field);
         std::iter::once(name).chain(keys).chain(foreign).collect()
     }
@@ -247,7 +258,7 @@ impl Spec {
         };
         let keys = keys
             .into_iter()
-            .flat_map(|key| key.json().map(|field| supported(*field, presence)));
+            .flat_map(|key| key.json().map(|field| supported(*field, presence, key.added)));
         let foreign = self.foreign.iter().filter(|foreign| foreign.in_update);
         keys.chain(foreign.filter_map(foreign_field)).collect()
     }
@@ -258,10 +269,11 @@ impl Spec {
     }
 }
 
-fn supported(field: Field, presence: Presence) -> BodyField {
+fn supported(field: Field, presence: Presence, added: bool) -> BodyField {
     BodyField {
         field,
         presence,
+        added,
         foreign: None,
     }
 }
@@ -270,6 +282,7 @@ fn foreign_field(foreign: &'static ForeignKey) -> Option<BodyField> {
     Some(BodyField {
         field: Field::new::<String>(foreign.field?, foreign.help),
         presence: Presence::Optional,
+        added: false,
         foreign: Some(foreign),
     })
 }

@@ -69,8 +69,11 @@ fn fitting(name: &str, property: &Value) -> Value {
 
 fn whole(schema: &Value) -> Map<String, Value> {
     let properties = schema["properties"].as_object().expect("properties");
+    // A group filled from DNS cannot be filled from the mesh, which another request is to do.
+    let from_dns = |name: &str| properties.contains_key("resolve") && ["resolve", "port"].contains(&name);
     properties
         .iter()
+        .filter(|(name, _)| !from_dns(name))
         .map(|(name, p)| (name.clone(), fitting(name, p)))
         .collect()
 }
