@@ -8,6 +8,7 @@ mod inherited;
 mod kill;
 mod killed;
 mod log;
+mod mesh_key;
 mod mistakes;
 mod node;
 mod restart;
@@ -272,6 +273,7 @@ fn help_names_every_flag() {
     for flag in [
         "--load",
         "--discovery-config",
+        "--discovery-key-file",
         "--http-controller",
         "--status",
         "--status-clients",
@@ -281,6 +283,7 @@ fn help_names_every_flag() {
         "--end-with-stdin",
         "PROGRAM",
         "probe",
+        "key",
     ] {
         assert!(help.contains(flag), "{flag} is missing in:\n{help}");
     }

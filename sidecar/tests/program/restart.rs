@@ -1,6 +1,7 @@
 //! Restarts by SIGUSR2, with real processes.
 
 mod failure;
+mod keyed;
 mod load;
 mod mesh;
 mod parent;

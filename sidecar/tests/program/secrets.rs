@@ -41,6 +41,25 @@ fn a_secret_that_every_user_can_read_is_warned_about() {
     }
 }
 
+#[test]
+fn so_is_a_mesh_key() {
+    for (mode, warnings) in [(0o600, 0), (0o644, 1)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        let (key, settings) = (at("key"), at("discovery.conf"));
+        let made = crate::command(&["key"]).output().expect("the sidecar runs");
+        fs::write(&key, made.stdout).expect("written");
+        fs::set_permissions(&key, Permissions::from_mode(mode)).expect("its owner");
+        let text =
+            format!("discovery.nic = lo\ndiscovery.address = 127.61.9.2\ndiscovery.key_file = {key}\n");
+        fs::write(&settings, text).expect("written");
+        let mut sidecar = Sidecar::start(&["--discovery-config", &settings]);
+        sidecar.logged("ready");
+        let found = sidecar.seen.lines().filter(|line| line.contains(WARNING));
+        assert_eq!(found.count(), warnings, "{mode:o}: {}", sidecar.seen);
+    }
+}
+
 /// Container engines mount secrets so, and their users cannot change the permissions.
 #[test]
 fn a_secret_on_a_read_only_mount_is_not_warned_about() {

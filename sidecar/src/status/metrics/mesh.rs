@@ -1,6 +1,7 @@
 //! Metrics of discovery.
 
 use super::{MeshStatus, MetricType, Page};
+use crate::mesh::key::Refusal;
 use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
 
 pub(super) fn nodes(page: &mut Page, mesh: &MeshStatus) {
@@ -60,6 +61,11 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     let help = "Requests to the discovery port that were rejected: not of the protocol, or malformed.";
     page.metric("sidecar_mesh_rejected_total", MetricType::Counter, help)
         .sample(&[], counters.rejected());
+    let help = "Discovery messages that were refused because of the mesh key, or the lack of one, by reason.";
+    let mut metric = page.metric("sidecar_mesh_key_refused_total", MetricType::Counter, help);
+    for why in Refusal::ALL {
+        metric.sample(&[("reason", why.name())], counters.refusals.count(why));
+    }
     let help = "Nodes and instances in messages of peers that were left out, because they cannot be used.";
     page.metric("sidecar_mesh_unusable_total", MetricType::Counter, help)
         .sample(&[], counters.unusable());

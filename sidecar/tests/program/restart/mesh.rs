@@ -9,21 +9,21 @@ use super::{file, get, listener, name, restart, serves, watch, watched};
 use crate::{Sidecar, address, eventually};
 
 /// An address of a network that no other process of these tests uses.
-fn host(number: u32) -> Ipv4Addr {
+pub(super) fn host(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits((127 << 24) | (1 << 23) | ((std::process::id() % 4096) << 8) | number)
 }
 
-struct Member {
-    sidecar: Sidecar,
-    controller: SocketAddr,
-    status: SocketAddr,
+pub(super) struct Member {
+    pub(super) sidecar: Sidecar,
+    pub(super) controller: SocketAddr,
+    pub(super) status: SocketAddr,
 }
 
-/// A member of the mesh at this host, with these commands.
-fn member(number: u32, commands: &str) -> Member {
+/// A member of the mesh at this host, with these commands, and with more lines for its discovery.
+pub(super) fn member(number: u32, commands: &str, more: &str) -> Member {
     let discovery = file(&format!(
         "discovery.nic = lo\ndiscovery.address = {}\ndiscovery.node_name = node-{number}\n\
-         discovery.search.mask = 28\n",
+         discovery.search.mask = 28\n{more}",
         host(number)
     ));
     let commands = file(commands);
@@ -53,24 +53,30 @@ fn member(number: u32, commands: &str) -> Member {
 }
 
 /// Why a view of the mesh is not complete: three nodes that are up, and the service's instance.
-fn lacks(view: &str, instance: SocketAddr) -> Option<String> {
+pub(super) fn lacks(view: &str, instance: SocketAddr) -> Option<String> {
     let up = view.matches("\"health\":\"UP\"").count();
     let has_instance = view.contains(&format!("\"port\":{}", instance.port()));
     (up != 3 || view.contains("\"health\":\"DOWN\"") || !has_instance).then(|| view.to_owned())
+}
+
+/// Commands for a load balancer of the service that the mesh offers.
+pub(super) const BALANCED: &str = "add server-groups s\n\
+                                   add server-group g timeout 1000 period 100 up 1 down 3\n\
+                                   add server-group g to server-groups s\n\
+                                   add tcp-lb lb address 127.0.0.1:0 server-groups s\n\
+                                   add smart-group-delegate d service svc zone z server-group g\n";
+
+/// The command that offers an instance at this port.
+pub(super) fn offered(port: u16) -> String {
+    format!("add smart-node-delegate offer service svc zone z nic lo port {port}\n")
 }
 
 #[test]
 fn peers_see_neither_a_node_nor_its_instance_go() {
     let service = Service::start(&format!("{}:0", host(1)));
     let port = service.address.port();
-    let offered = format!("add smart-node-delegate offer service svc zone z nic lo port {port}\n");
-    let balanced = "add server-groups s\n\
-                    add server-group g timeout 1000 period 100 up 1 down 3\n\
-                    add server-group g to server-groups s\n\
-                    add tcp-lb lb address 127.0.0.1:0 server-groups s\n\
-                    add smart-group-delegate d service svc zone z server-group g\n";
-    let mut restarted = member(1, &offered);
-    let peers = [member(2, balanced), member(3, balanced)];
+    let mut restarted = member(1, &offered(port), "");
+    let peers = [member(2, BALANCED, ""), member(3, BALANCED, "")];
     for Member { status, .. } in peers.iter().chain([&restarted]) {
         eventually("the mesh is complete", || {
             lacks(&get(*status, "/mesh"), service.address).is_none()
