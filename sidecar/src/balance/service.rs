@@ -14,6 +14,9 @@ pub struct ServiceId {
     pub zone: String,
 }
 
+/// Maximum weight: that of the original.
+pub const MAX_WEIGHT: u32 = i32::MAX as u32;
+
 /// An instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instance {
@@ -21,8 +24,8 @@ pub struct Instance {
     pub address: SocketAddr,
     /// Its share of connections relative to the service's other instances; at 0 it takes none.
     pub weight: u32,
-    /// Whether it is at the address of the node that offers it. An instance elsewhere gets no client before a check of ours
-    /// has passed: its node's word says nothing about what listens there.
+    /// Whether it is at the address of the node that offers it, or a local one. An instance elsewhere gets no client before a
+    /// check of ours has passed: its node's word says nothing about what listens there.
     pub at_node: bool,
 }
 

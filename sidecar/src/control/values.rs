@@ -10,6 +10,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::balance::Method;
+use crate::balance::service::MAX_WEIGHT;
 use crate::interface::IpType;
 use crate::invisible::is_invisible;
 use crate::proxy::access::{Protocol, Verdict};
@@ -218,9 +219,6 @@ words! {
     Protocol: ["TCP", "UDP"], "TCP or UDP";
     IpType: ["v4", "v6"], "v4 or v6";
 }
-
-/// Maximum weight: that of the original.
-const MAX_WEIGHT: u32 = i32::MAX as u32;
 
 /// A share of connections, relative to the others'; at 0 it takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -127,6 +127,7 @@ impl Mesh {
         config: protocol::Config,
         (entry, known): (Entry, Option<Knowledge>),
     ) -> Result<Self, StartError> {
+        let instance_networks = settings.instance_networks.clone();
         let follow = addresses.follow(&settings.nic, settings.ip_type);
         let counters = Arc::new(Counters::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -166,17 +167,18 @@ impl Mesh {
         let search = endpoint.search();
         warn_of_long_sweep(&search, &config);
         let seed = rand::rng().random();
-        let mut protocol = Protocol::new(node, search, config, seed);
+        let mut protocol =
+            Protocol::new(node, search, config, seed).with_instance_networks(instance_networks);
         // Their effects are published below.
         let _ = protocol.handle(Duration::ZERO, Event::Networks(addresses.networks()));
         if let Some(known) = known {
             protocol.resume(Duration::ZERO, known);
         }
         let (instances_in, instances) = watch::channel(Arc::new(protocol.instances()));
-        let (view_in, view) = watch::channel(Arc::new(View::of(protocol.membership(), protocol.directory())));
+        let (view_in, view) = watch::channel(Arc::new(View::of(&protocol)));
 
         let standing = endpoint.standing();
-        let publishing = Publishing::new(instances_in, view_in, &protocol);
+        let publishing = Publishing::new(instances_in, view_in, &protocol, counters.clone());
         let driver = Driver {
             protocol,
             addresses: addresses.clone(),

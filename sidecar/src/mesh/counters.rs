@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::directory::acceptance::Exclusion;
 use super::key::Refusals;
 use super::protocol::Failure;
 use super::wire::{DatagramKind, Dropped, ExchangeKind, Node};
@@ -52,6 +53,8 @@ pub struct Counters {
     rejected: AtomicU64,
     unusable: AtomicU64,
     refuted_leaves: AtomicU64,
+    excluded: [AtomicU64; Exclusion::ALL.len()],
+    cut_weights: AtomicU64,
     /// What was refused because of the mesh key.
     pub refusals: Refusals,
 }
@@ -114,6 +117,16 @@ impl Counters {
         read(&self.refuted_leaves)
     }
 
+    /// Instances in the lists of others that did not count, for this reason.
+    pub fn excluded(&self, why: Exclusion) -> u64 {
+        read(&self.excluded[index(&Exclusion::ALL, &why)])
+    }
+
+    /// Instances in the lists of others with a weight above the maximum.
+    pub fn cut_weights(&self) -> u64 {
+        read(&self.cut_weights)
+    }
+
     pub(super) fn count_sent(&self, kind: DatagramKind) {
         count(&self.sent[index(&DatagramKind::ALL, &kind)]);
     }
@@ -146,6 +159,14 @@ impl Counters {
     pub(super) fn note_refuted_leave(&self, node: &Node) {
         count(&self.refuted_leaves);
         tracing::warn!(%node, "discovery: somebody else sent leave in its name; it is still here");
+    }
+
+    pub(super) fn count_excluded(&self, why: Exclusion) {
+        count(&self.excluded[index(&Exclusion::ALL, &why)]);
+    }
+
+    pub(super) fn count_cut_weight(&self) {
+        count(&self.cut_weights);
     }
 
     /// Counts and logs what was left out of a peer's message.

@@ -1,19 +1,21 @@
 //! The directory of services: the lists of this node and of every peer that is up (khala), and those of lost peers. Pure.
 
+pub mod acceptance;
 mod lost;
+mod offered;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::lost::LostLists;
+pub use self::offered::Excluded;
 use super::wire::services_text;
 use super::wire::{
     ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, Recorded, ServiceList,
     ServiceNode, digest, services_hash,
 };
-use crate::balance::service::{Instance, Instances, LastChoice, Offer, ServiceId};
+use crate::balance::service::{LastChoice, Offer};
 
 /// Service nodes held at most over the lists of nodes that are up, and as many over those of lost nodes.
 const MAX_TOTAL: usize = 65_536;
@@ -313,29 +315,6 @@ impl Directory {
             .collect()
     }
 
-    /// All instances, for the balancer.
-    pub fn instances(&self) -> Instances {
-        let mut offered: BTreeMap<ServiceId, Vec<Instance>> = BTreeMap::new();
-        for (node, service) in self.iter() {
-            if let Some((id, instance)) = service.instance(node.address()) {
-                offered.entry(id).or_default().push(instance);
-            }
-        }
-        for siblings in offered.values_mut() {
-            siblings.sort();
-            siblings.dedup_by_key(|instance| instance.address);
-        }
-        let mut addresses: BTreeSet<SocketAddr> = offered.values().flatten().map(|i| i.address).collect();
-        let last_choice = lost::instances(self.last_choice(), &addresses);
-        let last_choices = last_choice.values().flatten();
-        addresses.extend(last_choices.map(|(instance, _)| instance.address));
-        Instances {
-            last_choice,
-            replaced: self.lost.replaced(&addresses),
-            offered,
-        }
-    }
-
     /// Every service node that is offered, with its node, in the protocol's order of nodes.
     pub fn iter(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
         let up = self
@@ -343,6 +322,12 @@ impl Directory {
             .iter()
             .filter(|(node, _)| !self.leave_claimed.contains(*node));
         up.flat_map(|(node, entry)| entry.services.iter().map(move |service| (node, service)))
+    }
+
+    /// Every service node that is offered or the last choice, with its node.
+    pub fn all(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
+        let last_choice = self.last_choice().map(|(node, service, _)| (node, service));
+        self.iter().chain(last_choice)
     }
 
     /// Every service node that is the last choice, with its node.

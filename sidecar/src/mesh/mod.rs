@@ -14,6 +14,7 @@ mod exchange_server;
 mod exchanges;
 pub mod key;
 mod large_bodies;
+mod left_out;
 pub mod settings;
 
 pub mod protocol;

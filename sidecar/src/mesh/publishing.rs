@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::counters::Counters;
+use super::left_out::LeftOut;
 use super::protocol::Protocol;
 use super::view::View;
 use super::wire::Node;
@@ -29,6 +31,8 @@ pub(super) struct Publishing {
     up: BTreeSet<Node>,
     due: bool,
     not_before: Instant,
+    left_out: LeftOut,
+    counters: Arc<Counters>,
 }
 
 impl Publishing {
@@ -36,6 +40,7 @@ impl Publishing {
         instances: watch::Sender<Arc<Instances>>,
         view: watch::Sender<Arc<View>>,
         protocol: &Protocol,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             instances,
@@ -43,6 +48,8 @@ impl Publishing {
             up: protocol.membership().healthy().clone(),
             due: false,
             not_before: Instant::now(),
+            left_out: LeftOut::default(),
+            counters,
         }
     }
 
@@ -74,8 +81,8 @@ impl Publishing {
             tracing::info!(%node, "discovery: up");
         }
         self.up.clone_from(up);
-        self.view
-            .send_replace(Arc::new(View::of(protocol.membership(), protocol.directory())));
+        self.view.send_replace(Arc::new(View::of(protocol)));
+        self.left_out.report(protocol, &self.counters);
         let instances = protocol.instances();
         self.instances.send_if_modified(|held| {
             let changed = **held != instances;

@@ -1,10 +1,12 @@
-//! `discovery.conf`: `key = value` lines, `#` comments. All keys but `discovery.address`, `discovery.node_name` and
-//! `discovery.key_file` are the original's.
+//! `discovery.conf`: `key = value` lines, `#` comments. All keys but `discovery.address`, `discovery.node_name`,
+//! `discovery.key_file` and `discovery.instance_networks` are the original's.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use ipnet::IpNet;
 
 use super::wire::check_name;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -12,6 +14,9 @@ use crate::interface::{IpType, Pinned};
 
 /// Limit of the targets (addresses times ports) of the search network.
 const MAX_SEARCH: u128 = 1 << 20;
+
+/// Limit of `discovery.instance_networks`.
+const MAX_INSTANCE_NETWORKS: usize = 64;
 
 /// The settings of a node's discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,9 @@ pub struct DiscoverySettings {
     pub search_min_udp_port: u16,
     /// The last port searched on every address.
     pub search_max_udp_port: u16,
+    /// Networks beyond those of the machine's interfaces in which an instance counts that is not at its node's address. An
+    /// extension of this sidecar.
+    pub instance_networks: Vec<IpNet>,
 }
 
 impl Default for DiscoverySettings {
@@ -55,11 +63,12 @@ impl Default for DiscoverySettings {
             search_mask: 24,
             search_min_udp_port: 31000,
             search_max_udp_port: 31000,
+            instance_networks: Vec::new(),
         }
     }
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "discovery.nic",
     "discovery.ip_type",
     "discovery.address",
@@ -71,6 +80,7 @@ const KEYS: [&str; 11] = [
     "discovery.search.mask",
     "discovery.search.min_udp_port",
     "discovery.search.max_udp_port",
+    "discovery.instance_networks",
 ];
 
 impl DiscoverySettings {
@@ -105,6 +115,37 @@ impl DiscoverySettings {
         reader.faults.sort_by_key(|fault| fault.line);
         Err(Diagnostics(reader.faults))
     }
+}
+
+/// Parses networks that are separated by commas.
+fn networks(list: &str) -> Result<Vec<IpNet>, String> {
+    let words: Vec<&str> = list.split(',').map(str::trim).collect();
+    if words.len() > MAX_INSTANCE_NETWORKS {
+        let found = words.len();
+        return Err(format!(
+            "expected at most {MAX_INSTANCE_NETWORKS} networks, found {found}"
+        ));
+    }
+    words.into_iter().map(network).collect()
+}
+
+fn network(word: &str) -> Result<IpNet, String> {
+    const EXPECTED: &str = "expected networks such as 192.0.2.0/24 or 2001:db8::/64, separated by commas";
+    let address = word.parse::<IpAddr>().map(IpNet::from);
+    let network = address.or_else(|_| word.parse()).map_err(|_| match word {
+        "" => format!("{EXPECTED}; one is missing"),
+        _ => format!("{EXPECTED}, found `{word}`"),
+    })?;
+    if matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
+        return Err(format!("{EXPECTED}, found `{word}`: write IPv4 networks as such"));
+    }
+    if network.trunc() != network {
+        let all = network.trunc();
+        return Err(format!(
+            "{EXPECTED}, found `{word}`: the address has bits beyond the prefix; the network is {all}"
+        ));
+    }
+    Ok(network)
 }
 
 struct Reader<'a> {
@@ -183,7 +224,13 @@ impl Reader<'_> {
             "discovery.search.min_udp_port" => {
                 self.set_port(number, key, value, &mut config.search_min_udp_port);
             }
-            _ => self.set_port(number, key, value, &mut config.search_max_udp_port),
+            "discovery.search.max_udp_port" => {
+                self.set_port(number, key, value, &mut config.search_max_udp_port);
+            }
+            _ => match networks(value) {
+                Ok(networks) => config.instance_networks = networks,
+                Err(why) => self.fault(number, key, why),
+            },
         }
     }
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::directory::Directory;
-use super::protocol::membership::Membership;
+use super::directory::acceptance::Acceptance;
+use super::protocol::Protocol;
 use super::wire::{Node, ServiceNode};
 use crate::balance::service::LastChoice;
 
@@ -19,7 +20,7 @@ pub struct View {
     pub hash: String,
     /// Every known node, itself included, by address, ports and name.
     pub nodes: Vec<NodeHealth>,
-    /// Every service that a known node offers, by service and zone.
+    /// Every service that a known node offers, by service and zone, with the instances that count.
     pub services: Vec<ServiceView>,
 }
 
@@ -110,8 +111,9 @@ impl From<&Node> for NodeView {
 }
 
 impl View {
-    /// Builds the view from these two.
-    pub fn of(membership: &Membership, directory: &Directory) -> Self {
+    /// The view of this node.
+    pub fn of(protocol: &Protocol) -> Self {
+        let membership = protocol.membership();
         let own = NodeHealth {
             node: membership.own().into(),
             health: Health::Up,
@@ -133,20 +135,25 @@ impl View {
             node: membership.own().into(),
             hash: membership.hash().as_ref().to_owned(),
             nodes,
-            services: services(directory),
+            services: services(protocol.directory(), &protocol.acceptance()),
         }
     }
 }
 
-fn services(directory: &Directory) -> Vec<ServiceView> {
+fn services(directory: &Directory, acceptance: &Acceptance<'_>) -> Vec<ServiceView> {
     type Key<'a> = (&'a str, &'a str);
     let mut instances: BTreeMap<Key<'_>, Vec<(&Node, &ServiceNode)>> = BTreeMap::new();
     let mut last_choices: BTreeMap<Key<'_>, Vec<(&Node, &ServiceNode, LastChoice)>> = BTreeMap::new();
-    for (node, service) in directory.iter() {
+    let counts = |node: &Node, service: &ServiceNode| {
+        let address = service.socket_address();
+        address.is_some_and(|address| acceptance.place(node, address.ip()).is_ok())
+    };
+    for (node, service) in directory.iter().filter(|(node, service)| counts(node, service)) {
         let key = (&*service.service, &*service.zone);
         instances.entry(key).or_default().push((node, service));
     }
-    for lost @ (_, service, _) in directory.last_choice() {
+    let lost = directory.last_choice();
+    for lost @ (_, service, _) in lost.filter(|(node, service, _)| counts(node, service)) {
         let key = (&*service.service, &*service.zone);
         last_choices.entry(key).or_default().push(lost);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::common::lone::{Lone, change, list, local, ms, node};
+use crate::common::lone::{Lone, at, change, list, local, ms, node};
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::view::View;
 use sidecar::mesh::wire::{DatagramKind, Node, NodeServices, Request};
@@ -47,7 +47,7 @@ fn instances_of_a_lost_node_are_the_last_choice_until_it_is_up_again() {
     let other = node("other", 2);
     let mut lone = lost(&other, &[5, 6]);
     assert_eq!(ports(&lone), (vec![], vec![5, 6]));
-    let view = View::of(lone.protocol.membership(), lone.protocol.directory());
+    let view = View::of(&lone.protocol);
     assert!(view.services[0].instances.is_empty());
     assert_eq!(view.services[0].last_choice.len(), 2);
     lone.asked.clear();
@@ -103,7 +103,16 @@ fn a_leave_and_a_withdrawal_end_it_at_once() {
 #[test]
 fn another_node_at_its_address_ends_it_once_it_has_answered() {
     let (other, another) = (node("other", 2), node("another", 2));
-    let mut lone = lost(&other, &[5]);
+    let mut lone = Lone::new();
+    lone.bring_up(&other, &[]);
+    lone.serve(
+        &other,
+        Request::Local(NodeServices {
+            node: other.clone(),
+            khala_nodes: at(&other, &[5]),
+        }),
+    );
+    lose(&mut lone, &other);
     lone.asked.clear();
     lone.datagram(DatagramKind::Search, &another, "");
     assert_eq!(ports(&lone), (vec![], vec![5]), "anybody can forge a datagram");

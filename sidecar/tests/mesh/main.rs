@@ -2,6 +2,7 @@
 //! real sockets.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod acceptance;
 mod broadcast;
 mod common;
 mod concurrency;
@@ -13,6 +14,7 @@ mod key;
 mod last_choice;
 mod late;
 mod leave;
+mod liar;
 mod lists;
 mod membership;
 mod own_faults;

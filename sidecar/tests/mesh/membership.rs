@@ -213,7 +213,7 @@ fn the_view_as_json_has_the_keys_that_others_read() {
         healthy: true,
     }]);
     protocol.serve(Duration::ZERO, node(1, 2).address(), request);
-    let view = serde_json::to_value(View::of(protocol.membership(), protocol.directory())).unwrap();
+    let view = serde_json::to_value(View::of(&protocol)).unwrap();
     let expected = json!({
         "node": {"nodeName": "n0", "address": "10.0.0.1", "udpPort": 31000, "tcpPort": 31000},
         "hash": membership_hash([&own()]),

@@ -42,7 +42,8 @@ fn every_setting_is_applied() {
     let text = "discovery.nic=lo\ndiscovery.ip_type=v6\ndiscovery.address=fd00::1\n\
                 discovery.node_name = one\ndiscovery.key_file = /run/key\ndiscovery.udp_sock_port=1\n\
                 discovery.udp_port=2\ndiscovery.tcp_port=3\ndiscovery.search.mask=120\n\
-                discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5";
+                discovery.search.min_udp_port=4\ndiscovery.search.max_udp_port=5\n\
+                discovery.instance_networks = 192.0.2.0/24, 2001:db8::/64,198.51.100.7";
     let expected = DiscoverySettings {
         nic: "lo".to_owned(),
         ip_type: IpType::V6,
@@ -55,6 +56,9 @@ fn every_setting_is_applied() {
         search_mask: 120,
         search_min_udp_port: 4,
         search_max_udp_port: 5,
+        instance_networks: ["192.0.2.0/24", "2001:db8::/64", "198.51.100.7/32"]
+            .map(|network| network.parse().unwrap())
+            .to_vec(),
     };
     assert_eq!(DiscoverySettings::parse("f", text).unwrap(), expected);
 }
@@ -104,6 +108,31 @@ fn wrong_values_are_reported_beside_contradictions() {
     ] {
         let words: Vec<_> = faults(text).into_iter().map(|(_, word, _)| word).collect();
         assert_eq!(words, expected, "{text}");
+    }
+}
+
+#[test]
+fn networks_of_instances_are_refused_with_what_is_wrong() {
+    let many = vec!["192.0.2.0/24"; 65].join(",");
+    for (list, said) in [
+        ("", "one is missing"),
+        ("192.0.2.0/24,,198.51.100.0/24", "one is missing"),
+        ("192.0.2.0/33", "found `192.0.2.0/33`"),
+        (
+            "192.0.2.0/24 198.51.100.0/24",
+            "found `192.0.2.0/24 198.51.100.0/24`",
+        ),
+        ("example.com", "found `example.com`"),
+        ("192.0.2.7/24", "the network is 192.0.2.0/24"),
+        ("::ffff:192.0.2.0/120", "write IPv4 networks as such"),
+        (&many, "at most 64 networks, found 65"),
+    ] {
+        let faults = faults(&format!("\ndiscovery.instance_networks = {list}"));
+        let [(2, word, message)] = &faults[..] else {
+            panic!("{list}: {faults:?}")
+        };
+        assert_eq!(word, "discovery.instance_networks");
+        assert!(message.contains(said), "{list}: {message}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sidecar::balance::service::Offer;
+use sidecar::balance::service::{Instance, Offer};
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Event, Protocol, Search};
@@ -142,8 +142,15 @@ impl Recorded {
         let mut protocol = Protocol::new(own.clone(), search, Config::default(), 1);
         let offers = offers
             .iter()
-            .filter_map(|service| service.instance(own.address()));
-        let offers = offers.map(|(id, instance)| Offer { id, instance }).collect();
+            .map(|service| Offer {
+                id: service.id(),
+                instance: Instance {
+                    address: service.socket_address().unwrap(),
+                    weight: service.weight(),
+                    at_node: true,
+                },
+            })
+            .collect();
         protocol.handle(Duration::ZERO, Event::Offers(offers));
         Self {
             protocol,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use sidecar::balance::service::MAX_WEIGHT;
 use sidecar::mesh::wire::{
     Answer, Datagram, DatagramKind, Dropped, ExchangeKind, MAX_META, Meta, Node, NodeChange, NodeServices,
     NodeState, Request, ServiceList, ServiceNode, membership_hash, services_hash,
@@ -159,7 +160,7 @@ proptest! {
     #[test]
     fn weights_are_read_from_meta(weight in any::<i64>()) {
         let node = weighing(json!(weight));
-        prop_assert_eq!(i64::from(node.weight()), weight.clamp(0, i64::from(u32::MAX)));
+        prop_assert_eq!(i64::from(node.weight()), weight.clamp(0, i64::from(MAX_WEIGHT)));
     }
 }
 
@@ -182,9 +183,9 @@ fn weighing(weight: Value) -> ServiceNode {
 fn a_missing_weight_is_ten_and_an_absurd_one_is_bounded() {
     assert_eq!(weighing(Value::Null).weight(), 10);
     assert_eq!(weighing(json!("much")).weight(), 10);
-    assert_eq!(weighing(json!(1e300)).weight(), u32::MAX);
+    assert_eq!(weighing(json!(1e300)).weight(), MAX_WEIGHT);
     assert_eq!(weighing(json!(-0.5)).weight(), 0);
-    assert_eq!(weighing(json!(u64::MAX)).weight(), u32::MAX);
+    assert_eq!(weighing(json!(u64::MAX)).weight(), MAX_WEIGHT);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The lists of nodes that were lost: their instances are the last choice until the node is up again, has withdrawn
 //! them, has left, or is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::balance::service::{Instance, LastChoice, ServiceId};
+use crate::balance::service::LastChoice;
 use crate::mesh::wire::{Node, ServiceList, ServiceNode};
 
 /// What has become of the instances of a lost node.
@@ -105,36 +105,10 @@ impl LostLists {
         })
     }
 
-    /// The addresses of the instances of nodes that were replaced, except these.
-    pub(super) fn replaced(&self, except: &BTreeSet<SocketAddr>) -> BTreeSet<SocketAddr> {
-        let replaced = self
-            .by_endpoint
-            .values()
-            .filter(|lost| lost.fate == Fate::Replaced);
-        let services =
-            replaced.flat_map(|lost| lost.services.iter().map(move |service| (&lost.node, service)));
-        let addresses =
-            services.filter_map(|(node, service)| Some(service.instance(node.address())?.1.address));
-        addresses.filter(|address| !except.contains(address)).collect()
+    /// The service nodes of nodes that were replaced, with their nodes.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = (&Node, &ServiceNode)> {
+        let lost = self.by_endpoint.values();
+        let replaced = lost.filter(|lost| lost.fate == Fate::Replaced);
+        replaced.flat_map(|lost| lost.services.iter().map(move |service| (&lost.node, service)))
     }
-}
-
-/// Instances that are the last choice, by service and address, except those at these addresses.
-pub(super) fn instances<'a>(
-    last_choice: impl Iterator<Item = (&'a Node, &'a ServiceNode, LastChoice)>,
-    except: &BTreeSet<SocketAddr>,
-) -> BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> {
-    let mut instances: BTreeMap<ServiceId, Vec<(Instance, LastChoice)>> = BTreeMap::new();
-    for (node, service, why) in last_choice {
-        if let Some((id, instance)) = service.instance(node.address())
-            && !except.contains(&instance.address)
-        {
-            instances.entry(id).or_default().push((instance, why));
-        }
-    }
-    for siblings in instances.values_mut() {
-        siblings.sort();
-        siblings.dedup_by_key(|(instance, _)| instance.address);
-    }
-    instances
 }

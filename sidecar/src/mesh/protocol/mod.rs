@@ -52,6 +52,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -70,6 +71,7 @@ use self::suspicion::Suspicion;
 pub use self::targets::Search;
 use self::timers::Timers;
 use super::directory::Directory;
+use super::directory::acceptance::Acceptance;
 use super::wire::{Answer, Node, Request};
 use crate::balance::service::{Instances, Offer};
 use crate::interface::Networks;
@@ -105,6 +107,8 @@ pub struct Protocol {
     local_health: LocalHealth,
     /// The addresses and networks of this machine.
     networks: Networks,
+    /// See [`Acceptance::permitted`].
+    instance_networks: Vec<IpNet>,
     rng: StdRng,
     actions: Vec<Action>,
     changed: bool,
@@ -131,6 +135,7 @@ impl Protocol {
             leaves: Timers::new(),
             local_health: LocalHealth::new(config.rtt()),
             networks: Networks::default(),
+            instance_networks: Vec::new(),
             config,
             rng,
             actions: Vec::new(),
@@ -209,7 +214,28 @@ impl Protocol {
 
     /// All instances, for the balancer.
     pub fn instances(&self) -> Instances {
-        self.directory.instances()
+        self.directory.instances(&self.acceptance())
+    }
+
+    /// Which of the instances that it knows count.
+    pub fn acceptance(&self) -> Acceptance<'_> {
+        let proved = self
+            .membership
+            .peers()
+            .filter(|peer| peer.is_up() || peer.is_down());
+        Acceptance {
+            own: self.membership.own(),
+            machine: &self.networks,
+            permitted: &self.instance_networks,
+            nodes: proved.map(|peer| peer.node.address().to_canonical()).collect(),
+        }
+    }
+
+    /// Sets the networks beyond the own links in which instances count that are not at their node's address.
+    #[must_use]
+    pub fn with_instance_networks(mut self, networks: Vec<IpNet>) -> Self {
+        self.instance_networks = networks;
+        self
     }
 
     /// Whether every peer that is up has acknowledged the last change of the local instances.

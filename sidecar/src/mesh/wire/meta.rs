@@ -7,6 +7,7 @@ use serde_json::{Number, json};
 
 use super::fields::{Missing, Object, Value, read_object};
 use super::{Dropped, MAX_META, Malformed};
+use crate::balance::service::MAX_WEIGHT;
 
 /// The weight of an instance without one, as in the original.
 const DEFAULT_WEIGHT: u32 = 10;
@@ -18,7 +19,7 @@ const DEFAULT_WEIGHT: u32 = 10;
 pub struct Meta {
     text: Box<RawValue>,
     #[serde(skip)]
-    weight: u32,
+    weight: Weight,
 }
 
 /// Compares the texts.
@@ -35,12 +36,24 @@ impl Meta {
     pub fn of_weight(weight: u32) -> Self {
         // A number always serializes.
         let text = to_raw_value(&json!({ "weight": weight })).unwrap_or_default();
-        Self { text, weight }
+        Self {
+            text,
+            weight: Weight {
+                value: weight.min(MAX_WEIGHT),
+                cut: weight > MAX_WEIGHT,
+            },
+        }
     }
 
-    /// The share of connections: `weight`, 10 if it is not a number, 0 if it is negative.
+    /// The share of connections: `weight`, 10 if it is not a number, 0 if it is negative, [`MAX_WEIGHT`] if it is more. The
+    /// text keeps what was received.
     pub fn weight(&self) -> u32 {
-        self.weight
+        self.weight.value
+    }
+
+    /// Whether the text has a weight above [`MAX_WEIGHT`].
+    pub fn is_weight_cut(&self) -> bool {
+        self.weight.cut
     }
 
     /// Parses a JSON object of at most [`MAX_META`] bytes.
@@ -60,7 +73,7 @@ impl Meta {
         if text.len() > MAX_META {
             return Err(format!("expected at most {MAX_META} bytes, found {}", text.len()));
         }
-        let Weight(weight) =
+        let weight =
             read_object("meta", text.as_bytes(), &mut Dropped::default()).map_err(|e| e.to_string())?;
         Ok(Self {
             text: raw.to_owned(),
@@ -69,27 +82,37 @@ impl Meta {
     }
 }
 
-struct Weight(u32);
+#[derive(Debug, Clone, Copy)]
+struct Weight {
+    value: u32,
+    cut: bool,
+}
 
 impl Object for Weight {
     const KEYS: &'static [&'static str] = &["weight"];
-    type Parts = Option<u32>;
+    type Parts = Option<Weight>;
 
-    fn take<'de, A: MapAccess<'de>>(parts: &mut Option<u32>, value: Value<'_, A>) -> Result<(), A::Error> {
+    fn take<'de, A: MapAccess<'de>>(parts: &mut Option<Weight>, value: Value<'_, A>) -> Result<(), A::Error> {
         *parts = value.raw(|raw| Ok(weight(raw)))?.flatten();
         Ok(())
     }
 
-    fn build(parts: Option<u32>) -> Result<Self, Missing> {
-        Ok(Self(parts.unwrap_or(DEFAULT_WEIGHT)))
+    fn build(parts: Option<Weight>) -> Result<Self, Missing> {
+        Ok(parts.unwrap_or(Self {
+            value: DEFAULT_WEIGHT,
+            cut: false,
+        }))
     }
 }
 
-fn weight(raw: &RawValue) -> Option<u32> {
+fn weight(raw: &RawValue) -> Option<Weight> {
     let weight: Number = serde_json::from_str(raw.get()).ok()?;
-    match weight.as_i64() {
-        Some(weight) => Some(u32::try_from(weight.max(0)).unwrap_or(u32::MAX)),
-        // `as` saturates: a float or a number beyond i64 becomes the nearest weight.
-        None => weight.as_f64().map(|weight| weight as u32),
-    }
+    let weight = match weight.as_i64() {
+        Some(weight) => weight,
+        // `as` saturates: a float or a number beyond i64 becomes the nearest one.
+        None => weight.as_f64()? as i64,
+    };
+    let cut = weight > i64::from(MAX_WEIGHT);
+    let value = u32::try_from(weight.max(0)).unwrap_or(MAX_WEIGHT).min(MAX_WEIGHT);
+    Some(Weight { value, cut })
 }

@@ -44,7 +44,7 @@ impl Node {
             udp_port,
             tcp_port,
             name,
-            address,
+            address: address.to_canonical(),
         }))
     }
 
@@ -53,7 +53,7 @@ impl Node {
         &self.0.name
     }
 
-    /// Its address.
+    /// Its address: IPv4 as such, however the node writes it. The hashes are taken over what it writes.
     pub fn address(&self) -> IpAddr {
         self.0.address
     }

@@ -1,7 +1,7 @@
 //! A service node: one instance of a service, offered by a node.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::de::MapAccess;
 use super::fields::{ADDRESS, ARRAY, Missing, OBJECT, Object, PORT, TEXT, Value, parse_address};
 use super::name::shown;
 use super::{MAX_SERVICES, Meta, Node};
-use crate::balance::service::{Instance, Offer, ServiceId};
+use crate::balance::service::{Offer, ServiceId};
 
 /// One instance of a service, as encoded on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,26 +33,24 @@ impl ServiceNode {
         (&self.service, &self.zone, &self.address, self.port)
     }
 
-    /// Its share of connections: `meta.weight`, 10 if that is missing, 0 if it is negative.
+    /// Its share of connections: `meta.weight`, 10 if that is missing, 0 if it is negative, at most
+    /// [`crate::balance::service::MAX_WEIGHT`].
     pub fn weight(&self) -> u32 {
         self.meta.weight()
     }
 
-    /// The instance for the balancer, offered by the node at this address; none if its own address is not an IP address.
-    pub fn instance(&self, node: IpAddr) -> Option<(ServiceId, Instance)> {
-        let address = SocketAddr::new(parse_address(&self.address)?, self.port);
-        let id = ServiceId {
+    /// The service that it is an instance of.
+    pub fn id(&self) -> ServiceId {
+        ServiceId {
             service: self.service.clone(),
             zone: self.zone.clone(),
-        };
-        Some((
-            id,
-            Instance {
-                address,
-                weight: self.weight(),
-                at_node: address.ip().to_canonical() == node.to_canonical(),
-            },
-        ))
+        }
+    }
+
+    /// Its address and port: IPv4 as such, however it is written. None if the address is not an IP address.
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        let ip = parse_address(&self.address)?.to_canonical();
+        Some(SocketAddr::new(ip, self.port))
     }
 
     /// Appends `service,zone,address,port,`, its part of the hashed text.

@@ -1,6 +1,7 @@
 //! Metrics of discovery.
 
 use super::{MeshStatus, MetricType, Page};
+use crate::mesh::directory::acceptance::Exclusion;
 use crate::mesh::key::Refusal;
 use crate::mesh::{DatagramKind, ExchangeKind, Health, Outcome};
 
@@ -72,4 +73,12 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     let help = "Datagrams of type leave that the node in whose name they came has refuted.";
     page.metric("sidecar_mesh_refuted_leaves_total", MetricType::Counter, help)
         .sample(&[], counters.refuted_leaves());
+    let help = "Instances offered by other sidecars that do not count, by reason.";
+    let mut metric = page.metric("sidecar_mesh_excluded_instances_total", MetricType::Counter, help);
+    for why in Exclusion::ALL {
+        metric.sample(&[("reason", why.name())], counters.excluded(why));
+    }
+    let help = "Instances offered by other sidecars whose weight was cut to the maximum.";
+    page.metric("sidecar_mesh_cut_weights_total", MetricType::Counter, help)
+        .sample(&[], counters.cut_weights());
 }

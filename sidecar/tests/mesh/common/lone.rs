@@ -20,8 +20,9 @@ pub(crate) fn node(name: &str, host: u8) -> Node {
     Node::new(name, IpAddr::from(Ipv4Addr::new(10, 0, 0, host)), 31000, 31000).unwrap()
 }
 
+/// An instance that counts, whichever node offers it.
 pub(crate) fn offer(port: u16) -> Offer {
-    let address = SocketAddr::from(([10, 0, 0, 1], port));
+    let address = SocketAddr::from(([192, 0, 2, 1], port));
     let id = ServiceId {
         service: "s".to_owned(),
         zone: "z".to_owned(),
@@ -38,6 +39,16 @@ pub(crate) fn offer(port: u16) -> Offer {
 
 pub(crate) fn service(port: u16) -> ServiceNode {
     ServiceNode::from(&offer(port))
+}
+
+/// Instances at the address of their node.
+pub(crate) fn at(node: &Node, ports: &[u16]) -> ServiceList {
+    let at_node = |port: &u16| {
+        let mut offer = offer(*port);
+        offer.instance.address.set_ip(node.address());
+        ServiceNode::from(&offer)
+    };
+    ports.iter().map(at_node).collect()
 }
 
 pub(crate) fn list(ports: &[u16]) -> ServiceList {
@@ -76,7 +87,8 @@ impl Lone {
     pub(crate) fn searching(config: &DiscoverySettings) -> Self {
         let own = node("own", 1);
         let search = Search::new(own.datagram_address(), config);
-        let protocol = Protocol::new(own, search, Config::default(), 7);
+        let protocol = Protocol::new(own, search, Config::default(), 7)
+            .with_instance_networks(vec!["192.0.2.0/24".parse().unwrap()]);
         Self {
             protocol,
             now: Duration::ZERO,

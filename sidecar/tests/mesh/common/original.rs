@@ -58,13 +58,18 @@ impl Original {
     }
 
     pub(crate) fn offer(&self, service: &str, port: u16) {
+        self.offer_at(service, &self.node.address().to_string(), port, "{}");
+    }
+
+    /// Offers an instance at any address, with this `meta`.
+    pub(crate) fn offer_at(&self, service: &str, address: &str, port: u16, meta: &str) {
         let mut state = self.state.lock().unwrap();
         state.own = state.own.with(ServiceNode {
             service: format!("my-service-{service}"),
             zone: "example".to_owned(),
-            address: self.node.address().to_string(),
+            address: address.to_owned(),
             port,
-            meta: Meta::parse("{}").unwrap(),
+            meta: Meta::parse(meta).unwrap(),
         });
     }
 
