@@ -18,7 +18,7 @@ use crate::dns::{Confirmation, Lookup};
 use crate::fault::{Fault, Shortage};
 use crate::limits::{BUDGET, CheckLane};
 use crate::local_health::LocalHealth;
-use crate::resolve::ResolveError;
+use crate::own_listeners::OwnListeners;
 use crate::rtt::{CHECKS, RttEstimate};
 
 /// Maximum number of concurrent checks of one group and lane. First checks have no limit but the budget's: a new server takes
@@ -36,27 +36,34 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const MAX_RETRIES: u32 = 4;
 
 /// Spawns [`run`].
-pub fn spawn(group: Arc<ServerGroup>, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(run(group, stop))
+pub fn spawn(group: Arc<ServerGroup>, own: OwnListeners, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(run(group, own, stop))
 }
 
 /// As [`spawn`], for a group that is filled with the addresses of a host name: a server that failed is checked only once
 /// the name has led to it again, because its address may be another's by now.
 pub(crate) fn spawn_resolved(
     group: Arc<ServerGroup>,
+    own: OwnListeners,
     lookup: Arc<Lookup>,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(check_all(group, Some(lookup), stop))
+    tokio::spawn(check_all(group, own, Some(lookup), stop))
 }
 
 /// Checks the group's servers until `stop`, each on its own schedule. A new server is checked at once, and so is one
-/// to which a connection has just failed; a removed server is no longer checked.
-pub async fn run(group: Arc<ServerGroup>, stop: CancellationToken) {
-    check_all(group, None, stop).await;
+/// to which a connection has just failed; a removed server is no longer checked. One whose address leads to a proxy of this
+/// sidecar fails without a connection, which would come back.
+pub async fn run(group: Arc<ServerGroup>, own: OwnListeners, stop: CancellationToken) {
+    check_all(group, own, None, stop).await;
 }
 
-async fn check_all(group: Arc<ServerGroup>, lookup: Option<Arc<Lookup>>, stop: CancellationToken) {
+async fn check_all(
+    group: Arc<ServerGroup>,
+    own: OwnListeners,
+    lookup: Option<Arc<Lookup>>,
+    stop: CancellationToken,
+) {
     let permits = Arc::new(Permits::default());
     let mut membership = group.watch_membership();
     let mut running: HashMap<u64, AbortHandle> = HashMap::new();
@@ -74,8 +81,9 @@ async fn check_all(group: Arc<ServerGroup>, lookup: Option<Arc<Lookup>>, stop: C
         });
         for server in servers {
             running.entry(server.id()).or_insert_with(|| {
-                let (group, permits, lookup) = (Arc::clone(&group), Arc::clone(&permits), lookup.clone());
-                checks.spawn(check_repeatedly(group, server, permits, lookup))
+                let (group, permits) = (Arc::clone(&group), Arc::clone(&permits));
+                let (own, lookup) = (own.clone(), lookup.clone());
+                checks.spawn(check_repeatedly(group, server, permits, own, lookup))
             });
         }
         while checks.try_join_next().is_some() {}
@@ -140,6 +148,7 @@ async fn check_repeatedly(
     group: Arc<ServerGroup>,
     server: Arc<Server>,
     permits: Arc<Permits>,
+    own: OwnListeners,
     lookup: Option<Arc<Lookup>>,
 ) {
     let mut config = group.watch_check_config();
@@ -152,11 +161,13 @@ async fn check_repeatedly(
         let limit = rtt.timeout(config.borrow_and_update().timeout) + local_health.slack();
         let permit = permits.take(lane(&group, &server)).await;
         let started = Instant::now();
-        let check = match moved(&group, &server).await {
-            Ok(None) if unconfirmed.is_some() => Check::Made(CheckOutcome::Refused, unconfirmed),
-            Ok(None) => {
+        let check = match destination(&group, &server, &own).await {
+            Ok(address) if address == server.address() && unconfirmed.is_some() => {
+                Check::Made(CheckOutcome::Refused, unconfirmed)
+            }
+            Ok(address) if address == server.address() => {
                 let asked = Instant::now();
-                let check = check(server.address(), limit).await;
+                let check = check(address, limit).await;
                 match &check {
                     Check::Made(CheckOutcome::Passed, _) => rtt.answered(asked.elapsed()),
                     Check::Made(CheckOutcome::Failed, _) => rtt.timed_out(asked.elapsed()),
@@ -165,8 +176,8 @@ async fn check_repeatedly(
                 check
             }
             // A check of the new address begins at once.
-            Ok(Some(address)) => return group.readdress(&server, address),
-            Err(error) => Check::Made(CheckOutcome::Failed, Some(error.to_string())),
+            Ok(address) => return group.readdress(&server, address),
+            Err(why) => Check::Made(CheckOutcome::Failed, Some(why)),
         };
         drop(permit);
         match check {
@@ -213,14 +224,20 @@ async fn unconfirmed(lookup: &Lookup, group: &ServerGroup, server: &Server) -> O
     }
 }
 
-/// The address that the host name of a server leads to, if that is another than before. A server is up again only at an
-/// address that was resolved after it went down.
-async fn moved(group: &ServerGroup, server: &Server) -> Result<Option<SocketAddr>, ResolveError> {
-    let Some(host) = server.host().filter(|_| !group.is_up(server)) else {
-        return Ok(None);
+/// The address at which a server is to be checked. If it is down and has a host name, that is where the name leads now: it is
+/// up again only at an address that was resolved after it went down.
+///
+/// # Errors
+/// Why there is none, as a sentence.
+async fn destination(group: &ServerGroup, server: &Server, own: &OwnListeners) -> Result<SocketAddr, String> {
+    let address = match server.host().filter(|_| !group.is_up(server)) {
+        Some(host) => host.resolve().await.map_err(|error| error.to_string())?,
+        None => server.address(),
     };
-    let address = host.resolve().await?;
-    Ok(Some(address).filter(|address| *address != server.address()))
+    match own.proxy_reached_by(address) {
+        Some(listener) => Err(format!("{address} leads to {listener} of this sidecar")),
+        None => Ok(address),
+    }
 }
 
 fn report(group: &ServerGroup, server: &Server, outcome: CheckOutcome, why: Option<String>) {

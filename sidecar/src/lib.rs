@@ -23,6 +23,7 @@ mod lingering_close;
 mod local_health;
 pub mod log;
 pub mod mesh;
+pub mod own_listeners;
 mod own_rejection;
 pub mod proxy;
 pub mod resolve;

@@ -19,6 +19,7 @@ use crate::failpoints;
 use crate::handover::successor::Socket;
 use crate::http::HostCheck;
 use crate::mesh::Mesh;
+use crate::own_listeners::{OwnListener, OwnListeners};
 use crate::settings::Settings;
 use crate::status::{MeshStatus, Phase, Status};
 use crate::{http, interface};
@@ -55,8 +56,9 @@ impl Servers {
             opened,
             sockets: Vec::new(),
         };
+        let own = controller.own_listeners();
         if let Some(door) = &settings.http_controller {
-            let listener = this.bind(door.address, HTTP_CONTROLLER, sockets).await?;
+            let listener = this.bind(door.address, HTTP_CONTROLLER, sockets, &own).await?;
             let controller = Arc::clone(controller);
             let token = door
                 .credential
@@ -68,7 +70,7 @@ impl Servers {
             this.spawn(http::serve_within(limits, hosts.clone(), listener, door, stop));
         }
         if let Some(door) = &settings.resp_controller {
-            let listener = this.bind(door.address, RESP_CONTROLLER, sockets).await?;
+            let listener = this.bind(door.address, RESP_CONTROLLER, sockets, &own).await?;
             let (controller, password) = (Arc::clone(controller), door.credential.clone());
             let limits = resp::Limits::default();
             this.spawn(resp::serve(
@@ -80,7 +82,7 @@ impl Servers {
             ));
         }
         if let Some(address) = settings.status {
-            let listener = this.bind(address, STATUS, sockets).await?;
+            let listener = this.bind(address, STATUS, sockets, &own).await?;
             let mesh = mesh.map(|m| {
                 let view = m.view();
                 #[cfg(feature = "failpoints")]
@@ -141,6 +143,7 @@ impl Servers {
         address: SocketAddr,
         name: &'static str,
         sockets: &ActivatedSockets,
+        own: &OwnListeners,
     ) -> anyhow::Result<TcpListener> {
         let listener = match sockets.take_named(name, address) {
             Some(socket) => socket
@@ -153,7 +156,13 @@ impl Servers {
         };
         let listener = listener.with_context(|| format!("--{name}: cannot listen on {address}"))?;
         self.sockets.push((name, listener.as_fd().try_clone_to_owned()?));
-        tracing::info!(address = %listener.local_addr()?, "--{name}");
+        let address = listener.local_addr()?;
+        own.add(OwnListener {
+            name: format!("--{name}"),
+            address,
+            is_proxy: false,
+        });
+        tracing::info!(%address, "--{name}");
         Ok(listener)
     }
 }

@@ -21,6 +21,7 @@ use super::smart_group::MeshInstances;
 use crate::activation::ActivatedSockets;
 use crate::dns;
 use crate::interface::{Addresses, wait_until_unique};
+use crate::own_listeners::OwnListeners;
 use crate::proxy::Limits;
 use crate::proxy::workers::Workers;
 
@@ -82,7 +83,14 @@ impl Controller {
     /// Sets the interfaces' addresses, which registrations follow. By default they are read when asked for.
     #[must_use]
     pub fn with_addresses(self, addresses: Addresses) -> Self {
+        self.state().running.own = OwnListeners::new(addresses.clone());
         Self { addresses, ..self }
+    }
+
+    /// What this sidecar itself listens on: its listeners, and those that are added to it.
+    #[must_use]
+    pub fn own_listeners(&self) -> OwnListeners {
+        self.state().running.own.clone()
     }
 
     /// Sets the workers that relay the connections of its listeners.

@@ -1,6 +1,8 @@
 //! The running parts of the configuration, by name.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +14,10 @@ use super::registration::Registration;
 use super::resolved_group::ResolvedGroup;
 use super::smart_group::SmartGroup;
 use crate::activation::ActivatedSockets;
-use crate::balance::{ServerGroup, ServerGroups};
+use crate::balance::{ServerGroup, ServerGroups, ServerView};
 use crate::dns::{Lookup, Lookups};
 use crate::health;
+use crate::own_listeners::{OwnListener, OwnListeners};
 use crate::proxy::Limits;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::Listener;
@@ -31,6 +34,8 @@ pub(super) struct Running {
     pub(super) sockets: ActivatedSockets,
     /// Host names that groups follow.
     pub(super) lookups: Lookups,
+    /// What this sidecar itself listens on.
+    pub(super) own: OwnListeners,
     /// Limits of each listener.
     pub(super) limits: Limits,
     /// Whether SOCKS5 servers beyond loopback may connect their clients to any destination.
@@ -64,6 +69,12 @@ impl ListenerName {
     }
 }
 
+impl fmt::Display for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.resource(), self.name())
+    }
+}
+
 /// A group and its health checks, which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -81,10 +92,10 @@ pub(super) enum ListenerHandle {
 }
 
 impl Group {
-    pub(super) fn start(group: Arc<ServerGroup>) -> Self {
+    pub(super) fn start(group: Arc<ServerGroup>, own: OwnListeners) -> Self {
         let stop = CancellationToken::new();
         // Detached: it ends with the token, which is cancelled when this is dropped.
-        health::spawn(Arc::clone(&group), stop.clone());
+        health::spawn(Arc::clone(&group), own, stop.clone());
         Self {
             group,
             resolved: None,
@@ -93,10 +104,15 @@ impl Group {
     }
 
     /// As [`Self::start`], and fills the group with the addresses of a host name.
-    pub(super) fn start_resolved(group: Arc<ServerGroup>, lookup: Arc<Lookup>, port: u16) -> Self {
+    pub(super) fn start_resolved(
+        group: Arc<ServerGroup>,
+        own: OwnListeners,
+        lookup: Arc<Lookup>,
+        port: u16,
+    ) -> Self {
         let stop = CancellationToken::new();
         // Detached: it ends with the token, which is cancelled when this is dropped.
-        health::spawn_resolved(Arc::clone(&group), Arc::clone(&lookup), stop.clone());
+        health::spawn_resolved(Arc::clone(&group), own, Arc::clone(&lookup), stop.clone());
         Self {
             resolved: Some(ResolvedGroup::start(Arc::clone(&group), lookup, port)),
             group,
@@ -142,10 +158,31 @@ impl Running {
         group.ok_or_else(|| CommandError::not_found("security-group", name))
     }
 
+    /// Adds a listener.
+    pub(super) fn add_listener(&mut self, name: ListenerName, handle: ListenerHandle) {
+        self.own.add(OwnListener {
+            name: name.to_string(),
+            address: handle.listener().local_addr(),
+            is_proxy: true,
+        });
+        self.listeners.insert(name, Arc::new(handle));
+    }
+
+    /// The configured server that a listener at this address would be reached by, and its group.
+    pub(super) fn server_at(&self, listener: SocketAddr) -> Option<(&str, ServerView)> {
+        self.groups.iter().find_map(|(name, group)| {
+            let servers = group.group.servers().into_iter();
+            let mut configured = servers.filter(|server| !server.learned);
+            let found = configured.find(|server| self.own.leads(server.address, listener))?;
+            Some((name.as_str(), found))
+        })
+    }
+
     /// Removes a listener. It stops accepting at once, and the caller may wait until its address is free. Its
     /// connections stay open, and are drained with the others.
     pub(super) fn take_listener(&mut self, name: &ListenerName) -> Option<Arc<ListenerHandle>> {
         let handle = self.listeners.remove(name)?;
+        self.own.remove(&name.to_string());
         handle.listener().stop_accepting();
         self.closed.retain(|closed| !closed.listener().is_over());
         self.closed.push(Arc::clone(&handle));

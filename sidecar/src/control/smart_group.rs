@@ -1,5 +1,7 @@
 //! Keeps a server group filled with the mesh's instances of a service.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use super::spell::Spell;
 use super::unoffered::instead_of;
 use crate::balance::service::{Instance, Instances, LastChoice, ServiceId};
 use crate::balance::{LearnedServer, ServerGroup};
+use crate::own_listeners::{self, OwnListeners};
 
 /// Time without an instance of a service before a warning: longer than a mesh takes to start, or a service to be
 /// restarted.
@@ -31,17 +34,28 @@ struct Filled {
     id: ServiceId,
     /// `None` once the delegate is removed: no server is added after that.
     group: Option<Arc<ServerGroup>>,
+    own: OwnListeners,
+    /// The addresses of instances that are not in the group, because this sidecar listens there.
+    dropped: BTreeSet<SocketAddr>,
 }
 
 impl SmartGroup {
-    /// Fills the group at once, and again whenever the mesh changes.
-    pub(super) fn start(id: ServiceId, group: Arc<ServerGroup>, mut instances: MeshInstances) -> Self {
+    /// Fills the group at once, and again whenever the mesh or what this sidecar listens on changes.
+    pub(super) fn start(
+        id: ServiceId,
+        group: Arc<ServerGroup>,
+        mut instances: MeshInstances,
+        own: OwnListeners,
+    ) -> Self {
+        let watch = own.watch();
         let filled = Arc::new(Mutex::new(Filled {
             id,
             group: Some(group),
+            own,
+            dropped: BTreeSet::new(),
         }));
         let offered = fill(&filled, &instances.borrow_and_update());
-        let follower = follow(Arc::clone(&filled), instances, offered);
+        let follower = follow(Arc::clone(&filled), instances, watch, offered);
         Self {
             filled,
             _follower: AbortOnDropHandle::new(tokio::spawn(follower)),
@@ -49,8 +63,14 @@ impl SmartGroup {
     }
 }
 
-/// Fills the group whenever the mesh changes, and warns if the mesh does not offer the service.
-async fn follow(filled: Arc<Mutex<Filled>>, mut instances: MeshInstances, mut offered: bool) {
+/// Fills the group whenever the mesh or what this sidecar listens on changes, and warns if the mesh does not offer the
+/// service.
+async fn follow(
+    filled: Arc<Mutex<Filled>>,
+    mut instances: MeshInstances,
+    mut own: own_listeners::Watch,
+    mut offered: bool,
+) {
     let mut absence = Spell::new(WARN_AFTER);
     loop {
         absence.note(!offered, Instant::now());
@@ -61,6 +81,7 @@ async fn follow(filled: Arc<Mutex<Filled>>, mut instances: MeshInstances, mut of
                 }
                 offered = fill(&filled, &instances.borrow_and_update());
             }
+            () = own.changed() => offered = fill(&filled, &instances.borrow()),
             () = absence.overdue() => warn_of_absence(&filled, &instances.borrow()),
         }
     }
@@ -91,13 +112,31 @@ impl Drop for SmartGroup {
 
 /// Fills the group; returns whether the mesh offers the service.
 fn fill(filled: &Mutex<Filled>, instances: &Instances) -> bool {
-    let filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
     let Filled {
         id,
         group: Some(group),
-    } = &*filled
+        own,
+        dropped,
+    } = &mut *filled
     else {
         return true;
+    };
+    let mut own_ones = BTreeSet::new();
+    let mut is_elsewhere = |instance: &Instance| {
+        let Some(listener) = own.reached_by(instance.address) else {
+            return true;
+        };
+        if own_ones.insert(instance.address) && !dropped.contains(&instance.address) {
+            own.count_dropped(1);
+            tracing::warn!(
+                group = group.name(),
+                address = %instance.address,
+                "an instance of {} is dropped, because its address leads to {listener} of this sidecar",
+                id.service
+            );
+        }
+        false
     };
     let server = |instance: &Instance, last_choice: Option<LastChoice>| LearnedServer {
         name: format!("{}@{}", id.service, instance.address),
@@ -112,12 +151,11 @@ fn fill(filled: &Mutex<Filled>, instances: &Instances) -> bool {
         .get(id)
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let servers = offered.iter().map(|instance| server(instance, None));
-    let lost = last_choice
-        .iter()
-        .map(|(instance, why)| server(instance, Some(*why)));
-    group.follow_mesh(servers.chain(lost), |address| {
-        instances.replaced.contains(&address)
-    });
+    let all = offered.iter().map(|instance| (instance, None));
+    let all = all.chain(last_choice.iter().map(|(instance, why)| (instance, Some(*why))));
+    let servers = all.filter(|(instance, _)| is_elsewhere(instance));
+    let servers = servers.map(|(instance, why)| server(instance, why));
+    group.follow_mesh(servers, |address| instances.replaced.contains(&address));
+    *dropped = own_ones;
     !offered.is_empty() || !last_choice.is_empty()
 }

@@ -7,6 +7,7 @@ mod http;
 mod kill;
 mod open_proxies;
 mod original;
+mod own_listeners;
 mod registration;
 mod resp;
 #[path = "../common/skip.rs"]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sidecar::balance::{CheckConfig, Method, ServerGroup, Tried};
 use sidecar::fault::Fault;
 use sidecar::health;
+use sidecar::own_listeners::{OwnListener, OwnListeners};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -18,7 +19,7 @@ const RARELY: Duration = Duration::from_secs(3600);
 fn checked(config: CheckConfig) -> (Arc<ServerGroup>, DropGuard) {
     let group = ServerGroup::new("g", config, Method::Wrr);
     let stop = CancellationToken::new();
-    health::spawn(Arc::clone(&group), stop.clone());
+    health::spawn(Arc::clone(&group), OwnListeners::default(), stop.clone());
     (group, stop.drop_guard())
 }
 
@@ -225,8 +226,36 @@ async fn checks_end_when_they_are_stopped() {
     let group = ServerGroup::new("g", config(), Method::Wrr);
     group.add("s", address, 10).unwrap();
     let stop = CancellationToken::new();
-    let running = health::spawn(Arc::clone(&group), stop.clone());
+    let running = health::spawn(Arc::clone(&group), OwnListeners::default(), stop.clone());
     reaches(&count, 1).await;
     stop.cancel();
     within("end of the checks", running).await.unwrap();
+}
+
+/// The address became a listener's after the server was added, for instance because an interface got it.
+#[tokio::test]
+async fn a_server_that_leads_to_a_proxy_of_this_sidecar_goes_down_without_connections() {
+    let (address, count) = counting().await;
+    let (group, own) = (
+        ServerGroup::new("g", config(), Method::Wrr),
+        OwnListeners::default(),
+    );
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    health::spawn(Arc::clone(&group), own.clone(), stop);
+    group.add("s", address, 10).unwrap();
+    becomes(&group, "s", true).await;
+    own.add(OwnListener {
+        name: "tcp-lb lb".to_owned(),
+        address,
+        is_proxy: true,
+    });
+    becomes(&group, "s", false).await;
+    let (checked, connected) = (group.servers()[0].checks.failed, count.load(Ordering::Relaxed));
+    eventually(|| {
+        let failed = group.servers()[0].checks.failed;
+        (failed < checked + 5).then(|| format!("{failed} failed checks"))
+    })
+    .await;
+    assert_eq!(count.load(Ordering::Relaxed), connected, "checks came back");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sidecar::balance::{CheckConfig, LearnedServer, Method, ServerGroup, ServerGroups};
 use sidecar::health;
+use sidecar::own_listeners::OwnListeners;
 use sidecar::proxy::Limits;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,7 @@ async fn five_dead_addresses_with_the_highest_weight_get_no_client_of_a_proven_i
     let group = ServerGroup::new("g", slow(), Method::Wrr);
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    health::spawn(Arc::clone(&group), stop);
+    health::spawn(Arc::clone(&group), OwnListeners::default(), stop);
     let proven = server("s", instance("s").await, 1);
     group.follow_mesh([proven.clone()].into_iter(), |_| false);
     eventually(|| (group.servers()[0].checks.passed == 0).then(|| "no check passed".to_owned())).await;

@@ -128,6 +128,7 @@ impl Listener<'_> {
     /// Binds it, and looks up the resources that it needs.
     pub(super) fn open(self, at: &Apply<'_>) -> Result<Opened, CommandError> {
         let address = self.address.resolved()?;
+        check_loop(at, address)?;
         let backends = at.running.backends(self.server_groups)?;
         let security_group = resolve(at, self.security_group)?;
         let activated = at.running.sockets.take(address);
@@ -137,6 +138,8 @@ impl Listener<'_> {
                 format!("cannot listen on address {address}: {}", error.source),
             )
         })?;
+        // Another one than before if its port was 0.
+        check_loop(at, socket.local_addr().unwrap_or(address))?;
         Ok(Opened {
             socket,
             backends,
@@ -173,6 +176,21 @@ pub(in crate::control) fn with_bound_address(mut add: Add, read: &Read<'_>) -> A
         *ip = running.listener().local_addr();
     }
     add
+}
+
+/// Refuses a listener that a server leads to: its connections would come back to it.
+fn check_loop(at: &Apply<'_>, address: SocketAddr) -> Result<(), CommandError> {
+    match at.running.server_at(address) {
+        Some((group, server)) => Err(CommandError::refused(
+            address.to_string(),
+            format!(
+                "address {address} is reached by server {} of server-group {group} (at {}): its connections would \
+                 come back here, without end. Remove the server, or listen elsewhere",
+                server.name, server.address
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The parts that a listener starts with.

@@ -78,6 +78,16 @@ impl Configured for Add {
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let group = at.running.group(&self.group)?;
         let (address, host) = (self.address.resolved()?, self.address.host().cloned());
+        if let Some(listener) = at.running.own.proxy_reached_by(address) {
+            return Err(CommandError::refused(
+                self.address.to_string(),
+                format!(
+                    "address {} leads to {listener} of this sidecar: connections to the server would come back here, \
+                     without end. Give the address of a service",
+                    self.address
+                ),
+            ));
+        }
         let added = group.add_host(&self.name, address, host, self.weight.0);
         added.map_err(|error| unfit(&self.name, &error))
     }

@@ -153,12 +153,13 @@ impl Configured for Add {
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let group = Running::new(&self.name, self.check_config(), self.method);
+        let own = at.running.own.clone();
         let group = match self.source() {
             Some((host, port)) => {
                 let lookup = at.running.lookups.follow(&host.0, at.addresses);
-                Group::start_resolved(group, lookup, port.0)
+                Group::start_resolved(group, own, lookup, port.0)
             }
-            None => Group::start(group),
+            None => Group::start(group, own),
         };
         at.running.groups.insert(self.name.clone(), group);
         Ok(())

@@ -106,7 +106,7 @@ impl Configured for Add {
             service: self.service.clone(),
             zone: self.zone.clone(),
         };
-        let running = Running::start(id, group, instances);
+        let running = Running::start(id, group, instances, at.running.own.clone());
         at.running.smart_groups.insert(self.name.clone(), running);
         Ok(())
     }

@@ -159,9 +159,7 @@ impl Configured for Add {
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         running.set_allow_local(self.allow_local);
         let handle = ListenerHandle::Socks5Server(running);
-        at.running
-            .listeners
-            .insert(self.listener_name(), Arc::new(handle));
+        at.running.add_listener(self.listener_name(), handle);
         Ok(())
     }
 

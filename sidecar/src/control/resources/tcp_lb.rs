@@ -117,9 +117,7 @@ impl Configured for Add {
         let running = Running::start(socket, backends, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         let handle = ListenerHandle::TcpLb(running);
-        at.running
-            .listeners
-            .insert(self.listener_name(), Arc::new(handle));
+        at.running.add_listener(self.listener_name(), handle);
         Ok(())
     }
 

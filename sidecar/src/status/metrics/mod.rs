@@ -21,6 +21,9 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
     let help = "Lines of the log that were dropped, because standard error was not read.";
     page.metric("sidecar_log_lines_dropped_total", MetricType::Counter, help)
         .sample(&[], crate::log::dropped_lines());
+    let help = "Instances from the mesh that were dropped, because their address leads to a listener of this sidecar.";
+    page.metric("sidecar_own_instances_dropped_total", MetricType::Counter, help)
+        .sample(&[], controller.own_listeners().dropped());
     let all = controller.listeners();
     listeners(&mut page, &all[..all.len().min(MAX_SHOWN)]);
     let groups = controller.groups();
