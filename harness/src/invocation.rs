@@ -37,7 +37,7 @@ fn program(typed: Option<OsString>, package: &OsString, manifest: &Path, current
 }
 
 /// A word as a shell reads it. No shell passes the NUL byte, the only one that cannot be quoted.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod http;
 pub mod interrupt;
 pub mod invocation;
+pub mod project;
 pub mod report;
 pub mod timeline;
 pub mod verify;

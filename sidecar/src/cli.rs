@@ -32,7 +32,7 @@ use crate::status::Clients;
 use crate::supervise::launcher::{self, DeathSignal, LaunchArgs};
 use crate::supervise::{Launcher, signals};
 use crate::text_file::read;
-use crate::{app, http_probe};
+use crate::{app, http_probe, listening};
 use values::{address, network, seconds};
 
 const FAILPOINTS: &str = if cfg!(feature = "failpoints") {
@@ -74,6 +74,8 @@ enum Sub {
     Key,
     /// Check whether config files would load, without starting anything; exit with 0 if they would, else with 1
     Check(CheckArgs),
+    /// Print the TCP ports on which programs listen in this network namespace, other than on loopback, a line each
+    Listening,
     /// Becomes the program; the sidecar starts itself so
     #[command(name = launcher::SUBCOMMAND, hide = true)]
     Launch(LaunchArgs),
@@ -174,6 +176,8 @@ pub enum Task {
     Checked(usize),
     /// Print a new mesh key.
     Key,
+    /// Print the ports that listen.
+    Listening,
     /// Run a sidecar.
     Run(Box<Settings>),
 }
@@ -244,6 +248,7 @@ impl Cli {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
             Some(Sub::Key) => Ok(Task::Key),
             Some(Sub::Check(arguments)) => arguments.check().map(Task::Checked),
+            Some(Sub::Listening) => Ok(Task::Listening),
             Some(Sub::Launch(_) | Sub::Relaunch(_)) => bail!("this subcommand is for the sidecar itself"),
             None => Ok(Task::Run(Box::new(self.run.into_settings(earlier)?))),
         }
@@ -263,6 +268,7 @@ impl Task {
                 Ok(ExitCode::SUCCESS)
             }
             Self::Key => key::print().map(|()| ExitCode::SUCCESS),
+            Self::Listening => listening::print().map(|()| ExitCode::SUCCESS),
             Self::Run(settings) => app::run(*settings, inherited).await,
         }
     }

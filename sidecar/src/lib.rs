@@ -20,6 +20,7 @@ pub mod interface;
 mod invisible;
 pub mod limits;
 mod lingering_close;
+mod listening;
 mod local_health;
 pub mod log;
 pub mod mesh;

@@ -11,12 +11,31 @@ use harness::console::Progress;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
+use super::file_args::FileArgs;
 use super::mesh_args::MeshArgs;
+use super::project as user_project;
 
 /// Timeout for a graceful stop; services need two to four seconds.
 const GRACE: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(args: MeshArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
+#[derive(Debug, clap::Args)]
+pub(super) struct DownArgs {
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    mesh: MeshArgs,
+}
+
+pub(super) async fn run(
+    args: DownArgs,
+    before: MeshArgs,
+    files: FileArgs,
+    interrupts: &Interrupts,
+) -> Result<ExitCode, Error> {
+    let (args, files) = (args.mesh.or(before), args.files.or(files));
+    if files.given()? {
+        return user_project::down(files, args).await;
+    }
     let (topology, mut located) = args.locate().await?;
     let engine = located.selected.engine.clone();
     let progress = Progress::new();

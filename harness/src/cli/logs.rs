@@ -13,8 +13,10 @@ use harness::error::Error;
 use harness::interrupt::Interrupts;
 use owo_colors::{AnsiColors, OwoColorize};
 
+use super::file_args::FileArgs;
 use super::mesh_args::MeshArgs;
 use super::output;
+use super::project as user_project;
 
 const COLORS: [AnsiColors; 5] = [
     AnsiColors::Cyan,
@@ -60,9 +62,18 @@ type Lines<'a> = BoxStream<'a, Result<Line, Error>>;
 pub(super) async fn run(
     args: LogsArgs,
     before: MeshArgs,
+    files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
+    if files.given()? {
+        let mut flags: Vec<String> = Vec::new();
+        flags.extend(args.follow.then(|| "--follow".to_owned()));
+        flags.extend(args.timestamps.then(|| "--timestamps".to_owned()));
+        flags.extend(args.tail.map(|lines| format!("--tail={lines}")));
+        flags.extend(args.node);
+        return user_project::logs(files, mesh, flags, interrupts).await;
+    }
     let (topology, located) = mesh.locate().await?;
     let engine = &located.selected.engine;
     let all = &located.resources.containers;

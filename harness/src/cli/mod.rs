@@ -5,12 +5,14 @@
 mod bench;
 mod chaos;
 mod down;
+mod file_args;
 mod guard;
 mod listing;
 mod logs;
 mod mesh_args;
 mod output;
 mod prepare;
+mod project;
 mod scale;
 mod selftest;
 mod status;
@@ -27,6 +29,7 @@ use clap::{Parser, Subcommand};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
+use self::file_args::FileArgs;
 use self::mesh_args::{Accepts, MeshArgs};
 
 const AFTER_HELP: &str = "\
@@ -67,13 +70,17 @@ enum Command {
     /// Build and start the mesh, wait until it is ready, and keep it running until Ctrl-C
     Up(up::UpArgs),
     /// Stop the mesh gracefully and remove its containers and network, whatever started it
-    Down(MeshArgs),
+    Down(down::DownArgs),
     /// Show the nodes, the instances of all services, and where the sidecars' views deviate
     Status(status::StatusArgs),
     /// Change the number of containers of a service, such as service-a2=3
     Scale(scale::ScaleArgs),
     /// Print the containers' logs
     Logs(logs::LogsArgs),
+    /// Take the waypoints out of the Compose project of -f, which goes on running
+    Eject(project::EjectArgs),
+    /// Print what `up` would add to the Compose project of -f, and leave out, and why
+    Inject(project::InjectArgs),
     /// Start a private mesh, run the end-to-end scenarios, and report the measured objectives
     Test(test::TestArgs),
     /// Activate the sidecar's failpoints one at a time, and require a scenario to fail for each
@@ -90,10 +97,30 @@ enum Command {
 }
 
 impl Command {
+    /// Whether -f may precede this command.
+    fn takes_files(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_)
+                | Self::Down(_)
+                | Self::Status(_)
+                | Self::Scale(_)
+                | Self::Logs(_)
+                | Self::Eject(_)
+                | Self::Inject(_)
+        )
+    }
+
     /// The flags that may precede this command.
     fn accepts(&self) -> Accepts {
         match self {
-            Self::Up(_) | Self::Down(_) | Self::Status(_) | Self::Scale(_) | Self::Logs(_) => Accepts::Mesh,
+            Self::Up(_)
+            | Self::Down(_)
+            | Self::Status(_)
+            | Self::Scale(_)
+            | Self::Logs(_)
+            | Self::Eject(_)
+            | Self::Inject(_) => Accepts::Mesh,
             Self::Test(_) | Self::Selftest(_) | Self::Chaos(_) | Self::Watchdog(_) => Accepts::Engine,
             Self::Why(_) => Accepts::Nothing,
             Self::Bench(args) => args.needs(),
@@ -110,23 +137,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             "run the harness where processes may install signal handlers",
         )
     })?;
-    let (command, before) = match arguments.command {
-        None => (Command::Up(arguments.up), MeshArgs::default()),
+    let (command, before, files) = match arguments.command {
+        None => (
+            Command::Up(arguments.up),
+            MeshArgs::default(),
+            FileArgs::default(),
+        ),
         Some(_) if !arguments.up.is_default() => {
             return Err(Error::environment(
                 "--detach, --scale, --timeout, or --no-build precedes the command",
                 "put it after the command",
             ));
         }
-        Some(command) => (command, arguments.up.mesh),
+        Some(command) => (command, arguments.up.mesh, arguments.up.files),
     };
     before.check_accepted(command.accepts())?;
+    files.check_accepted(command.takes_files())?;
     match command {
-        Command::Up(args) => up::run(args, before, started_at, interrupts).await,
-        Command::Down(args) => down::run(args.or(before), &interrupts).await,
-        Command::Status(args) => status::run(args, before, &interrupts).await,
-        Command::Scale(args) => scale::run(args, before, &interrupts).await,
-        Command::Logs(args) => logs::run(args, before, &interrupts).await,
+        Command::Up(args) => up::run(args, before, files, started_at, interrupts).await,
+        Command::Down(args) => down::run(args, before, files, &interrupts).await,
+        Command::Status(args) => status::run(args, before, files, &interrupts).await,
+        Command::Scale(args) => scale::run(args, before, files, &interrupts).await,
+        Command::Logs(args) => logs::run(args, before, files, &interrupts).await,
+        Command::Eject(args) => project::eject(args.files.or(files), args.mesh.or(before)).await,
+        Command::Inject(args) => {
+            project::inject(args.files.or(files), args.mesh.or(before), &interrupts).await
+        }
         Command::Test(args) => test::run(args, &before, started_at, interrupts).await,
         Command::Selftest(args) => selftest::run(args, &before, interrupts).await,
         Command::Why(args) => why::run(args, &interrupts).await,

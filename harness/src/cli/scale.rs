@@ -8,7 +8,9 @@ use harness::console::{Progress, seconds};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
+use super::file_args::FileArgs;
 use super::mesh_args::MeshArgs;
+use super::project as user_project;
 
 /// Timeout for the mesh to become ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -19,14 +21,21 @@ pub(super) struct ScaleArgs {
     #[arg(value_name = "SERVICE=NUMBER", required = true)]
     scales: Vec<Scale>,
     #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
     mesh: MeshArgs,
 }
 
 pub(super) async fn run(
     args: ScaleArgs,
     before: MeshArgs,
+    files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
+    let files = args.files.or(files);
+    if files.given()? {
+        return user_project::scale(files, args.mesh.or(before), &args.scales).await;
+    }
     let mut mesh = args.mesh.or(before).attach().await?;
     for scale in &args.scales {
         mesh.topology().scalable(&scale.service)?;

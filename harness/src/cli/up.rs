@@ -18,10 +18,11 @@ use harness::engine::{Container, Engine, EngineError, label};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 
+use super::file_args::FileArgs;
 use super::guard::{Afterwards, guarded, ownership};
 use super::mesh_args::MeshArgs;
 use super::output::print;
-use super::{listing, prepare};
+use super::{listing, prepare, project as user_project};
 
 /// Default of `--timeout`, in seconds.
 const DEFAULT_TIMEOUT: u64 = 30;
@@ -30,7 +31,7 @@ const DEFAULT_TIMEOUT: u64 = 30;
 pub(super) struct UpArgs {
     #[command(flatten)]
     build: prepare::BuildArgs,
-    /// Leave the mesh running and exit; `down` removes it
+    /// Leave the mesh running and exit; `down` removes it. A project of -f is always left running
     #[arg(short, long)]
     pub(super) detach: bool,
     /// Number of containers of a service, such as service-a2=3 (repeatable)
@@ -39,6 +40,8 @@ pub(super) struct UpArgs {
     /// Timeout for the mesh to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
     #[command(flatten)]
     pub(super) mesh: MeshArgs,
 }
@@ -53,12 +56,21 @@ impl UpArgs {
 pub(super) async fn run(
     args: UpArgs,
     before: MeshArgs,
+    files: FileArgs,
     started_at: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
-    let mesh = args.mesh.or(before);
-    let project = mesh.name()?;
+    let (mesh, files) = (args.mesh.or(before), args.files.or(files));
     let timeout = Duration::from_secs(args.timeout);
+    if files.given()? {
+        let wanted = user_project::Wanted {
+            build: args.build.build(),
+            scale: args.scale,
+            timeout,
+        };
+        return user_project::up((files, mesh), wanted, started_at, &interrupts).await;
+    }
+    let project = mesh.name()?;
     let checkout = Checkout::find()?;
     let topology = checkout.topology(&project)?.scaled(&args.scale)?;
     let selected = mesh.choice().connect().await?;

@@ -35,6 +35,25 @@ impl Checkout {
         })
     }
 
+    /// The checkout that this program was built from.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn built_from() -> Result<Self, Error> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap_or(Path::new("/"));
+        if root.join(COMPOSE_FILE).is_file() {
+            return Ok(Self {
+                root: root.to_owned(),
+            });
+        }
+        Err(Error::environment(
+            format!("{}, which this program was built from, is gone", root.display()),
+            "build the harness again from a checkout of this project",
+        ))
+    }
+
     /// Its directory.
     pub fn root(&self) -> &Path {
         &self.root

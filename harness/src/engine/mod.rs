@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-pub use docker::Docker;
+pub use docker::{Docker, HelperMount, Inspected, InspectedNetwork};
 pub use error::EngineError;
 pub use event::{Action, Event};
 pub use logs::{LogLine, LogOptions};
@@ -41,6 +41,10 @@ pub mod label {
     pub const RUN: &str = "service-mesh.run";
     /// The owner of the mesh, see [`crate::engine::owner::Owner`].
     pub const OWNER: &str = "service-mesh.owner";
+    /// On the volume with the files of a project's waypoints: the project's name.
+    pub const VOLUME: &str = "service-mesh.volume";
+    /// On a helper container.
+    pub const HELPER: &str = "service-mesh.helper";
     /// On an image of a mesh's containers, whatever its name: `example`. Its containers have it too.
     pub const IMAGE: &str = "service-mesh.image";
     /// On an image: the digest of its content and settings.

@@ -12,8 +12,10 @@ use harness::error::Error;
 use harness::interrupt::Interrupts;
 use serde::Serialize;
 
+use super::file_args::FileArgs;
 use super::mesh_args::MeshArgs;
 use super::output::print;
+use super::project as user_project;
 
 /// Incremented when a key is removed or changes its meaning; keys may be added at any time.
 const VERSION: u32 = 1;
@@ -26,6 +28,11 @@ pub(super) struct StatusArgs {
     /// Look every second until Ctrl-C: redraw on a terminal, otherwise print what changes
     #[arg(short, long)]
     watch: bool,
+    /// With -f: write the ports that are open now to the waypoints' files
+    #[arg(long)]
+    refresh: bool,
+    #[command(flatten)]
+    files: FileArgs,
     #[command(flatten)]
     pub(super) mesh: MeshArgs,
 }
@@ -33,8 +40,25 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(
     args: StatusArgs,
     before: MeshArgs,
+    files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
+    let files = args.files.or(files);
+    if files.given()? {
+        if args.json || args.watch {
+            return Err(Error::environment(
+                "--json or --watch with -f",
+                "remove it: both show the example only",
+            ));
+        }
+        return user_project::status((files, args.mesh.or(before)), args.refresh, interrupts).await;
+    }
+    if args.refresh {
+        return Err(Error::environment(
+            "--refresh without a project",
+            "name the project's Compose file with -f",
+        ));
+    }
     let mesh = args.mesh.or(before).attach().await?;
     if args.watch {
         return watch::run(mesh, args.json, interrupts).await;

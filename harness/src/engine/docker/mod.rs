@@ -8,9 +8,12 @@
 //! * Errors are distinguished by status code. A taken host port has none and is recognised by the engine's message.
 
 mod container;
+mod context;
 mod creation;
 mod events;
+mod helper;
 mod image;
+mod inspect;
 mod life;
 mod lifeline;
 mod logs;
@@ -24,6 +27,8 @@ use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
 use super::EngineError;
+pub use helper::HelperMount;
+pub use inspect::{Inspected, InspectedNetwork};
 use lifeline::Lifelines;
 
 /// Timeout for the head of the engine's response, in seconds.
@@ -46,7 +51,10 @@ impl Docker {
     /// # Errors
     /// [`EngineError::NoSocket`], [`EngineError::NoEngine`] or [`EngineError::Denied`].
     pub async fn connect() -> Result<Self, EngineError> {
-        let socket = socket()?;
+        Self::connect_to(socket()?).await
+    }
+
+    async fn connect_to(socket: String) -> Result<Self, EngineError> {
         let no_engine = |reason: String| EngineError::NoEngine {
             socket: socket.clone(),
             reason,
@@ -74,7 +82,7 @@ impl Docker {
     }
 
     /// The path of the engine's socket.
-    pub(crate) fn socket(&self) -> &str {
+    pub fn socket(&self) -> &str {
         &self.socket
     }
 

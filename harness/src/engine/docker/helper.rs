@@ -1,0 +1,212 @@
+//! Helper containers for what needs the engine's machine: its view of a folder, volumes, and network namespaces.
+//!
+//! The first two need no program: the engine copies files from and to a container that is created and never started.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::time::Duration;
+
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
+use bollard::query_parameters::{
+    DownloadFromContainerOptions, RemoveVolumeOptions, UploadToContainerOptions, WaitContainerOptions,
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::super::{EngineError, LogOptions, label, logs};
+use super::{Docker, failed};
+
+/// Timeout for a program in a helper.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Limit of what is read from a file or from a program's output, in bytes or lines.
+const SIZE_LIMIT: usize = 65_536;
+/// Where a helper has its mount.
+const MOUNT_POINT: &str = "/mnt";
+
+/// What a helper mounts.
+#[derive(Debug, Clone)]
+pub enum HelperMount {
+    /// A directory of the engine's machine.
+    Directory(String),
+    /// A named volume.
+    Volume(String),
+}
+
+impl Docker {
+    /// The content of a file in a mount as the engine sees it; `None` if it does not see the mount or the file.
+    ///
+    /// # Errors
+    /// The helper cannot be removed.
+    pub async fn file_in(
+        &self,
+        image: &str,
+        mount: HelperMount,
+        file: &str,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let Ok(id) = self.create_helper(image, mount).await else {
+            return Ok(None);
+        };
+        let options = DownloadFromContainerOptions {
+            path: format!("{MOUNT_POINT}/{file}"),
+        };
+        let mut archive = Vec::new();
+        let mut chunks = std::pin::pin!(self.api.download_from_container(&id, Some(options)));
+        let mut complete = true;
+        while let Some(chunk) = chunks.next().await {
+            match chunk {
+                Ok(chunk) if archive.len() < SIZE_LIMIT => archive.extend_from_slice(&chunk),
+                _ => {
+                    complete = false;
+                    break;
+                }
+            }
+        }
+        self.remove(&id).await?;
+        Ok(if complete { first_file(&archive) } else { None })
+    }
+
+    /// Creates the volume `name` with the label, unless it exists, and copies the files of `tar` to its root.
+    ///
+    /// # Errors
+    /// A volume of that name exists without the label, or the engine fails.
+    pub async fn fill_volume(
+        &self,
+        image: &str,
+        (name, project): (&str, &str),
+        tar: Bytes,
+    ) -> Result<(), EngineError> {
+        let what = || format!("creating volume {name}");
+        let labels = HashMap::from([(label::VOLUME.to_owned(), project.to_owned())]);
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(labels.clone()),
+            ..Default::default()
+        };
+        // The engine answers with an existing volume as it is.
+        let volume = self.api.create_volume(request).await.map_err(failed(what()))?;
+        if volume.labels.get(label::VOLUME) != labels.get(label::VOLUME) {
+            return Err(EngineError::Other {
+                what: what(),
+                reason: "a volume of this name exists that is not the harness's".to_owned(),
+            });
+        }
+        let id = self
+            .create_helper(image, HelperMount::Volume(name.to_owned()))
+            .await?;
+        let options = UploadToContainerOptions {
+            path: MOUNT_POINT.to_owned(),
+            ..Default::default()
+        };
+        let uploaded = self
+            .api
+            .upload_to_container(&id, Some(options), bollard::body_full(tar))
+            .await;
+        self.remove(&id).await?;
+        uploaded.map_err(failed(format!("writing to volume {name}")))
+    }
+
+    /// Removes the volume `name` if it has the project's label.
+    ///
+    /// # Errors
+    /// A container uses it, or the engine fails.
+    pub async fn remove_volume(&self, name: &str, project: &str) -> Result<(), EngineError> {
+        let Ok(volume) = self.api.inspect_volume(name).await else {
+            return Ok(());
+        };
+        if volume.labels.get(label::VOLUME).map(String::as_str) != Some(project) {
+            return Ok(());
+        }
+        let removed = self.api.remove_volume(name, None::<RemoveVolumeOptions>).await;
+        removed.map_err(failed(format!("removing volume {name}")))
+    }
+
+    /// The output of a program of `image` in the network namespace of the running container `target`. The helper has no
+    /// capabilities.
+    ///
+    /// # Errors
+    /// The target does not run, or the program fails.
+    pub async fn output_in_namespace(
+        &self,
+        image: &str,
+        target: &str,
+        command: &[&str],
+    ) -> Result<Vec<String>, EngineError> {
+        let body = ContainerCreateBody {
+            cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+            host_config: Some(HostConfig {
+                network_mode: Some(format!("container:{target}")),
+                ..confined()
+            }),
+            ..helper(image)
+        };
+        let id = self.create_from(name(), body).await?;
+        let running = async {
+            self.start(&id, "a helper").await?;
+            let mut ended = std::pin::pin!(self.api.wait_container(&id, None::<WaitContainerOptions>));
+            let code = ended.next().await.transpose();
+            let output = logs::collect(self.logs(&id, LogOptions::last(SIZE_LIMIT))).await;
+            code.map_err(|_| EngineError::Other {
+                what: format!("running {} beside container {target}", command.join(" ")),
+                reason: output.join("; "),
+            })?;
+            Ok(output)
+        };
+        let output = tokio::time::timeout(LIMIT, running).await.unwrap_or_else(|_| {
+            Err(EngineError::Other {
+                what: format!("running {} beside container {target}", command.join(" ")),
+                reason: format!("no end within {} s", LIMIT.as_secs()),
+            })
+        });
+        self.remove(&id).await?;
+        output
+    }
+
+    async fn create_helper(&self, image: &str, mount: HelperMount) -> Result<String, EngineError> {
+        let (typ, source) = match mount {
+            HelperMount::Directory(path) => (MountType::BIND, path),
+            HelperMount::Volume(name) => (MountType::VOLUME, name),
+        };
+        let body = ContainerCreateBody {
+            host_config: Some(HostConfig {
+                mounts: Some(vec![Mount {
+                    target: Some(MOUNT_POINT.to_owned()),
+                    source: Some(source),
+                    typ: Some(typ),
+                    ..Default::default()
+                }]),
+                ..confined()
+            }),
+            ..helper(image)
+        };
+        self.create_from(name(), body).await
+    }
+}
+
+fn name() -> String {
+    format!("service-mesh-helper-{:016x}", rand::random::<u64>())
+}
+
+fn helper(image: &str) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        labels: Some(HashMap::from([(label::HELPER.to_owned(), String::new())])),
+        ..Default::default()
+    }
+}
+
+fn confined() -> HostConfig {
+    HostConfig {
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        ..Default::default()
+    }
+}
+
+/// The content of the first regular file of an archive.
+fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
+    let mut archive = tar::Archive::new(archive);
+    let mut file = archive.entries().ok()?.next()?.ok()?;
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).ok()?;
+    Some(content)
+}

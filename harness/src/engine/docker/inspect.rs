@@ -1,0 +1,169 @@
+//! What a project's images, containers and networks are like, in more detail than a mesh of the harness needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use bollard::errors::Error as ApiError;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::InspectNetworkOptions;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::super::{EngineError, label};
+use super::{Docker, failed};
+
+/// Requests at a time.
+const CONCURRENT: usize = 8;
+
+/// A container of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// Its full id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its state as one word, for instance `running`.
+    pub state: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its address on each network, by the network's name.
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// The network links that it was created with, `TARGET:ALIAS`.
+    pub links: BTreeSet<String>,
+    /// Its network mode, for instance `container:ID`.
+    pub network_mode: String,
+    /// Its image's id.
+    pub image_id: String,
+    /// How often the engine has restarted it.
+    pub restarts: i64,
+}
+
+impl Inspected {
+    /// The value of a label; empty if there is none with this name.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether it runs.
+    pub fn running(&self) -> bool {
+        self.state == "running"
+    }
+}
+
+/// A network with the containers that run on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InspectedNetwork {
+    /// Its subnets.
+    pub subnets: Vec<String>,
+    /// Its gateways.
+    pub gateways: Vec<IpAddr>,
+    /// The addresses of each container, by its name.
+    pub containers: BTreeMap<String, Vec<IpAddr>>,
+}
+
+impl Docker {
+    /// The ports that an image declares, as `NUMBER/PROTOCOL`; `None` if there is no such image.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn image_ports(&self, name: &str) -> Result<Option<Vec<String>>, EngineError> {
+        match self.api.inspect_image(name).await {
+            Ok(image) => Ok(Some(
+                image
+                    .config
+                    .and_then(|config| config.exposed_ports)
+                    .unwrap_or_default(),
+            )),
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(failed(format!("inspecting image {name}"))(error)),
+        }
+    }
+
+    /// The containers of a project, sorted by name, without those of `compose run`.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn project(&self, name: &str) -> Result<Vec<Inspected>, EngineError> {
+        let all = self.containers(&format!("{}={name}", label::PROJECT)).await?;
+        let all = all
+            .into_iter()
+            .filter(|container| !container.label(label::ONE_OFF).eq_ignore_ascii_case("true"));
+        let inspected = stream::iter(all).map(|container| async move {
+            match self.api.inspect_container(&container.id, None).await {
+                Ok(response) => Ok(Some(inspected(response))),
+                Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                Err(error) => Err(failed(format!("inspecting container {}", container.name))(error)),
+            }
+        });
+        let mut found: Vec<Option<Inspected>> = inspected.buffered(CONCURRENT).try_collect().await?;
+        found.sort_by(|a, b| a.as_ref().map(|a| &a.name).cmp(&b.as_ref().map(|b| &b.name)));
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// A network by its name; `None` if there is none.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn inspect_network(&self, name: &str) -> Result<Option<InspectedNetwork>, EngineError> {
+        let network = match self
+            .api
+            .inspect_network(name, None::<InspectNetworkOptions>)
+            .await
+        {
+            Ok(network) => network,
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(error) => return Err(failed(format!("inspecting network {name}"))(error)),
+        };
+        let mut found = InspectedNetwork::default();
+        for block in network.ipam.and_then(|ipam| ipam.config).unwrap_or_default() {
+            found.subnets.extend(block.subnet);
+            found
+                .gateways
+                .extend(block.gateway.and_then(|gateway| gateway.parse::<IpAddr>().ok()));
+        }
+        for container in network.containers.unwrap_or_default().into_values() {
+            let addresses = [container.ipv4_address, container.ipv6_address]
+                .into_iter()
+                .flatten();
+            let addresses = addresses.filter_map(|address| address.split('/').next()?.parse().ok());
+            found
+                .containers
+                .insert(container.name.unwrap_or_default(), addresses.collect());
+        }
+        Ok(Some(found))
+    }
+}
+
+fn inspected(response: ContainerInspectResponse) -> Inspected {
+    let config = response.config.unwrap_or_default();
+    let networks = response
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default();
+    let links = networks
+        .values()
+        .flat_map(|endpoint| endpoint.links.clone().unwrap_or_default());
+    let links = links.collect();
+    let address = |text: Option<String>| text?.parse().ok();
+    let addresses = networks
+        .into_iter()
+        .filter_map(|(name, endpoint)| Some((name, address(endpoint.ip_address)?)));
+    let state = response.state.and_then(|state| state.status);
+    Inspected {
+        id: response.id.unwrap_or_default(),
+        name: response
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        state: state.map(|state| state.to_string()).unwrap_or_default(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        addresses: addresses.collect(),
+        links,
+        network_mode: response
+            .host_config
+            .and_then(|host| host.network_mode)
+            .unwrap_or_default(),
+        image_id: response.image.unwrap_or_default(),
+        restarts: response.restart_count.unwrap_or_default(),
+    }
+}

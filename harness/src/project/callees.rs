@@ -1,0 +1,131 @@
+//! Decides which services get a waypoint, and why others get none.
+
+use std::collections::BTreeSet;
+
+use super::images::{passive, stateful};
+use super::model::{Config, Namespace, Service};
+use super::plan::Facts;
+use super::ports::{Port, Protocol};
+use super::settings::{Check, Settings};
+
+/// Ports of one service above which it gets no waypoint: each is a listener.
+const PORTS_LIMIT: usize = 256;
+
+/// What is decided about a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Callee {
+    /// It gets a waypoint.
+    Waypoint {
+        /// Ports on which a container may accept.
+        ports: BTreeSet<u16>,
+        /// How containers are tested.
+        check: Check,
+    },
+    /// Nothing tells its ports, so it has to be looked at while it runs.
+    Unknown,
+    /// It gets none, for this reason.
+    LeftOut(String),
+    /// It gets none, and nobody calls it: it listens on no port.
+    Uncalled,
+}
+
+/// Decides about the active service `name`.
+pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> Callee {
+    let service = &config.services[name];
+    if let Some(reason) = left_out(config, service, name, settings) {
+        return Callee::LeftOut(reason);
+    }
+    let ports = ports(config, facts, name, settings);
+    if ports.iter().any(|port| port.protocol == Protocol::Other) {
+        return Callee::LeftOut(
+            "it has a port that is not TCP, and a name leads to a waypoint for all protocols".to_owned(),
+        );
+    }
+    if ports.len() > PORTS_LIMIT {
+        return Callee::LeftOut(format!(
+            "it declares {} ports; a waypoint has at most {PORTS_LIMIT}",
+            ports.len()
+        ));
+    }
+    if ports.is_empty() {
+        return match facts.seen.get(name) {
+            Some(_) => Callee::Uncalled,
+            None => unknown(service),
+        };
+    }
+    let image = service.image.as_deref().unwrap_or_default();
+    if stateful(image) && service.replicas > 1 && !settings.balance {
+        return Callee::LeftOut(format!(
+            "several containers of {image} are no equal replicas; the label mesh.balance: all balances them"
+        ));
+    }
+    let numbers: BTreeSet<u16> = ports.into_iter().map(|port| port.number).collect();
+    let probing = if passive(image) {
+        Check::Passive
+    } else {
+        Check::Tcp
+    };
+    Callee::Waypoint {
+        ports: numbers,
+        check: settings.check.clone().unwrap_or(probing),
+    }
+}
+
+fn left_out(config: &Config, service: &Service, name: &str, settings: &Settings) -> Option<String> {
+    let in_namespace = match &service.namespace {
+        Namespace::Own => None,
+        Namespace::Host => {
+            Some("it uses the host's network, where its name is none of the project's".to_owned())
+        }
+        Namespace::Service(owner) => Some(format!(
+            "it is reached by the name of {owner}, whose network it uses"
+        )),
+        Namespace::Other(mode) => Some(format!("its network_mode is {mode}")),
+    };
+    if in_namespace.is_some() {
+        return in_namespace;
+    }
+    if settings.no_waypoint {
+        return Some("its label mesh.waypoint is none".to_owned());
+    }
+    one_shot(config, name).then(|| "it is a job: others wait until it has completed".to_owned())
+}
+
+/// Whether a service depends on this one's end.
+fn one_shot(config: &Config, name: &str) -> bool {
+    let mut conditions = config
+        .services
+        .values()
+        .filter_map(|other| other.depends_on.get(name));
+    conditions.any(|condition| condition == "service_completed_successfully")
+}
+
+/// The declared ports and those seen, also of services in its network namespace: they are reached by its name.
+fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTreeSet<Port> {
+    let tcp = |number: &u16| Port {
+        number: *number,
+        protocol: Protocol::Tcp,
+    };
+    let mut all: BTreeSet<Port> = settings.ports.iter().map(tcp).collect();
+    for (other, service) in &config.services {
+        if config.namespace_owner(other) == Some(name) {
+            all.extend(&service.ports);
+            all.extend(facts.image_ports.get(other).into_iter().flatten());
+            all.extend(facts.seen.get(other).into_iter().flatten().map(tcp));
+        }
+    }
+    all
+}
+
+/// A service whose ports nothing tells is looked at before others are started, but only if a second start of it harms
+/// nothing.
+fn unknown(service: &Service) -> Callee {
+    match service.mounts.iter().find(|mount| mount.shared()) {
+        Some(mount) => Callee::LeftOut(format!(
+            "its ports are unknown until it has run, and it writes to {}; the next `up` knows them, or the label \
+             mesh.ports names them",
+            mount.source
+        )),
+        None => Callee::Unknown,
+    }
+}

@@ -1,0 +1,152 @@
+//! The user's Compose: `docker compose`, or `docker-compose`, of version 2 or 1.29.
+
+use std::fmt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::error::Error;
+
+/// Timeout for a command that only reads; `docker-compose` 1.29 is slow to start.
+const READ_LIMIT: Duration = Duration::from_secs(60);
+
+/// What differs between versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Version 2 or later.
+    V2,
+    /// Version 1.
+    V1,
+}
+
+/// A Compose program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposeProgram {
+    words: &'static [&'static str],
+    version: String,
+    /// Its generation.
+    pub generation: Generation,
+    /// The engine's address for it, so that it and the harness use the same engine.
+    pub docker_host: Option<String>,
+}
+
+impl ComposeProgram {
+    /// Finds the program: `docker compose`, else `docker-compose`.
+    ///
+    /// # Errors
+    /// Neither runs, or it is another program of that name.
+    pub async fn find() -> Result<Self, Error> {
+        let mut other = None;
+        for words in [&["docker", "compose"][..], &["docker-compose"]] {
+            let mut command = Command::new(words[0]);
+            command
+                .args(&words[1..])
+                .args(["version", "--short"])
+                .kill_on_drop(true);
+            let Ok(printed) = read(command).await else {
+                continue;
+            };
+            let version = printed.trim().trim_start_matches('v').to_owned();
+            let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
+            let generation = match major {
+                Some(1) if words.len() == 1 => Generation::V1,
+                Some(2..) => Generation::V2,
+                _ => {
+                    let line = printed.lines().next().unwrap_or_default().to_owned();
+                    other = Some(format!(
+                        "`{}` is not Docker's Compose: its version is `{line}`",
+                        words.join(" ")
+                    ));
+                    continue;
+                }
+            };
+            return Ok(Self {
+                words,
+                version,
+                generation,
+                docker_host: None,
+            });
+        }
+        Err(Error::environment(
+            other.unwrap_or_else(|| "neither `docker compose` nor `docker-compose` runs".to_owned()),
+            "install Docker's Compose plugin (Debian: docker-compose); podman-compose is not supported",
+        ))
+    }
+
+    /// Its words, such as `docker compose`, for a command line to copy.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.words.iter().copied()
+    }
+
+    /// Runs a command that prints its result.
+    ///
+    /// # Errors
+    /// It fails, with what it wrote to standard error.
+    pub async fn read(&self, arguments: &[String]) -> Result<String, Error> {
+        let mut command = self.command();
+        command.args(arguments);
+        read(command).await.map_err(|reason| {
+            let what = format!("`{self} {}` failed:\n{}", arguments.join(" "), reason.trim_end());
+            Error::environment(what, "correct what Compose reports")
+        })
+    }
+
+    /// Runs a command with this process's standard output and error.
+    ///
+    /// # Errors
+    /// It fails.
+    pub async fn run(&self, arguments: &[String]) -> Result<(), Error> {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null());
+        let status = command.status().await;
+        let status =
+            status.map_err(|error| Error::environment(format!("`{self}`: {error}"), "install Compose"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::environment(
+                format!("`{self} {}`: {status}", arguments.join(" ")),
+                "correct what Compose reports above, then run the command again",
+            ))
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.words[0]);
+        command.args(&self.words[1..]).kill_on_drop(true);
+        if let Some(host) = &self.docker_host {
+            command.env("DOCKER_HOST", host).env_remove("DOCKER_CONTEXT");
+        }
+        command
+    }
+}
+
+impl fmt::Display for ComposeProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words.join(" "))
+    }
+}
+
+impl ComposeProgram {
+    /// Its name and version.
+    pub fn described(&self) -> String {
+        format!("{self} {}", self.version)
+    }
+}
+
+/// The command's standard output. If it fails, its standard error.
+async fn read(mut command: Command) -> Result<String, String> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = tokio::time::timeout(READ_LIMIT, command.output()).await;
+    let output = output.map_err(|_| format!("no end within {} s", READ_LIMIT.as_secs()))?;
+    let output = output.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}

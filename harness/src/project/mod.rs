@@ -1,0 +1,31 @@
+//! Any Compose project as a mesh: a waypoint, which is the sidecar's image, stands beside each service that others call,
+//! and the callers' names for the service lead to it. The project's own files are read by Compose and never written.
+//!
+//! The decisions are pure: `model` reads what Compose's `config` prints, `plan` decides by it what is added,
+//! `override_file` and `waypoint_file` write that down, `waypoints` compares it with what runs. The rest is the
+//! surroundings: Compose, the engine, the folder `.mesh`.
+
+pub mod addresses;
+mod callees;
+pub mod compose_program;
+mod consumers;
+pub mod facts;
+pub mod folder;
+pub mod generate;
+mod images;
+pub mod listening;
+pub mod model;
+pub mod open;
+pub mod override_file;
+pub mod plan;
+pub mod ports;
+pub mod scaling;
+pub mod settings;
+mod value;
+pub mod waypoint_file;
+pub mod waypoints;
+
+/// The image of waypoints: the sidecar's, of this version.
+pub fn image() -> String {
+    concat!("service-mesh-example:", env!("CARGO_PKG_VERSION")).to_owned()
+}

@@ -1,0 +1,165 @@
+//! The containers of a project as the mesh sees them: waypoints, and consumers with and without their links.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::override_file::WAYPOINT_LABEL;
+use super::plan::Plan;
+use crate::engine::{Inspected, label};
+
+/// The addresses of each service's waypoints, by network.
+pub type Addresses = BTreeMap<String, BTreeSet<(String, IpAddr)>>;
+
+/// The waypoints' addresses.
+pub fn addresses(containers: &[Inspected]) -> Addresses {
+    let mut all = Addresses::new();
+    for container in waypoints(containers) {
+        let own = container
+            .addresses
+            .iter()
+            .map(|(network, address)| (network.clone(), *address));
+        all.entry(container.label(WAYPOINT_LABEL).to_owned())
+            .or_default()
+            .extend(own);
+    }
+    all
+}
+
+/// The waypoints' containers.
+pub fn waypoints(containers: &[Inspected]) -> impl Iterator<Item = &Inspected> {
+    containers
+        .iter()
+        .filter(|container| container.labels.contains_key(WAYPOINT_LABEL))
+}
+
+/// Waypoints that the plan does not have.
+pub fn superfluous<'a>(containers: &'a [Inspected], plan: &Plan) -> Vec<&'a Inspected> {
+    let planned = |container: &&Inspected| {
+        let waypoint = plan.waypoints.get(container.label(WAYPOINT_LABEL));
+        waypoint.is_some_and(|waypoint| waypoint.name == container.label(label::SERVICE))
+    };
+    waypoints(containers)
+        .filter(|container| !planned(container))
+        .collect()
+}
+
+/// Services whose waypoint had an address that it has no more. Their consumers may have resolved the name once.
+pub fn moved(before: &Addresses, after: &Addresses) -> Vec<String> {
+    let lost = before
+        .iter()
+        .filter(|(service, addresses)| after.get(*service).is_some_and(|now| !addresses.is_subset(now)));
+    lost.map(|(service, _)| service.clone()).collect()
+}
+
+/// What is wrong with the running project, a line each.
+pub fn problems(containers: &[Inspected], plan: &Plan) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (service, waypoint) in &plan.waypoints {
+        let mut own = waypoints(containers)
+            .filter(|container| container.label(WAYPOINT_LABEL) == service)
+            .peekable();
+        if own.peek().is_none() {
+            problems.push(format!("{} has no container", waypoint.name));
+        }
+        for container in own.filter(|container| !container.running()) {
+            problems.push(format!(
+                "{} is {}: the name {service} leads nowhere",
+                container.name, container.state
+            ));
+        }
+    }
+    let ids: BTreeSet<&str> = containers
+        .iter()
+        .filter(|container| container.running())
+        .map(|container| container.id.as_str())
+        .collect();
+    for container in containers.iter().filter(|container| container.running()) {
+        if let Some(owner) = container.network_mode.strip_prefix("container:")
+            && !ids.contains(owner)
+        {
+            problems.push(format!(
+                "{} is in the network namespace of a container that does not run: start it again",
+                container.name
+            ));
+        }
+        let Some(names) = plan.links.get(container.label(label::SERVICE)) else {
+            continue;
+        };
+        let missing: Vec<&str> = names
+            .iter()
+            .filter(|(name, called)| {
+                let waypoint = &plan.waypoints[*called];
+                let target = waypoint.alias.as_ref().unwrap_or(&waypoint.name);
+                !container.links.contains(&format!("{target}:{name}"))
+            })
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            problems.push(format!(
+                "{} calls {} past the waypoints",
+                container.name,
+                missing.join(", ")
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Config;
+    use super::super::plan::Facts;
+    use super::*;
+
+    fn container(service: &str, state: &str) -> Inspected {
+        Inspected {
+            id: format!("id-{service}"),
+            name: format!("shop-{service}-1"),
+            state: state.to_owned(),
+            labels: BTreeMap::from([(label::SERVICE.to_owned(), service.to_owned())]),
+            ..Inspected::default()
+        }
+    }
+
+    fn waypoint(service: &str, state: &str, address: [u8; 4]) -> Inspected {
+        let mut found = container(&format!("{service}-mesh"), state);
+        found.labels.insert(WAYPOINT_LABEL.to_owned(), service.to_owned());
+        found.addresses.insert("n".to_owned(), address.into());
+        found
+    }
+
+    #[test]
+    fn stopped_waypoints_and_consumers_without_links_are_problems() {
+        let config = "services: {web: {}, api: {expose: ['1'], labels: {mesh.calls: none}}}";
+        let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
+        let plan = Plan::new("shop", &config, &Facts::default()).unwrap();
+        let mut web = container("web", "running");
+        let stopped = [web.clone(), waypoint("api", "exited", [10, 0, 0, 2])];
+        assert_eq!(
+            problems(&stopped, &plan),
+            [
+                "shop-api-mesh-1 is exited: the name api leads nowhere",
+                "shop-web-1 calls api past the waypoints"
+            ]
+        );
+        web.links.insert("api-mesh:api".to_owned());
+        let mut joined = container("job", "running");
+        joined.network_mode = "container:gone".to_owned();
+        let good = [web, waypoint("api", "running", [10, 0, 0, 2])];
+        assert!(problems(&good, &plan).is_empty());
+        assert_eq!(problems(&[joined], &plan).len(), 2);
+        assert!(superfluous(&good, &plan).is_empty());
+        assert_eq!(
+            superfluous(&[waypoint("old", "running", [10, 0, 0, 3])], &plan).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_waypoint_that_lost_an_address_has_moved() {
+        let at = |address| addresses(&[waypoint("api", "running", address)]);
+        assert!(moved(&at([10, 0, 0, 2]), &at([10, 0, 0, 2])).is_empty());
+        assert_eq!(moved(&at([10, 0, 0, 3]), &at([10, 0, 0, 2])), ["api"]);
+        assert!(moved(&Addresses::new(), &at([10, 0, 0, 2])).is_empty());
+    }
+}
