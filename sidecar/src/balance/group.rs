@@ -132,6 +132,18 @@ impl ServerGroup {
         Some(Lease::new(Arc::clone(self), server, Kind::Proven))
     }
 
+    /// The priority of its best candidate for a request that has tried nothing yet.
+    pub(super) fn best_rank(&self) -> Option<Priority> {
+        self.state().endpoints.iter().filter_map(Endpoint::rank).max()
+    }
+
+    /// Has the servers that are not up checked soon: a connection waits for one.
+    pub fn recheck(&self) {
+        for endpoint in self.state().endpoints.iter().filter(|e| !e.health.is_up()) {
+            endpoint.server.recheck.notify_one();
+        }
+    }
+
     /// The priority of its best candidate.
     pub(super) fn priority(&self, tried: &Tried) -> Option<Priority> {
         self.state().best(tried)

@@ -272,6 +272,29 @@ impl Value for Millis {
     }
 }
 
+/// A time in milliseconds, up to a day; 0 has a meaning of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MillisOrZero(pub Duration);
+
+impl fmt::Display for MillisOrZero {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_millis().fmt(f)
+    }
+}
+
+impl Value for MillisOrZero {
+    const EXPECTED: &'static str = "milliseconds from 0 to 86400000";
+    const JSON: Json = Json::Integer {
+        min: 0,
+        max: 86_400_000,
+    };
+
+    fn parse(word: &str) -> Option<Self> {
+        let millis = word.parse().ok().filter(|n| *n <= 86_400_000)?;
+        Some(Self(Duration::from_millis(millis)))
+    }
+}
+
 /// Consecutive health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Checks(pub u32);

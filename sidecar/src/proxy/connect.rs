@@ -70,6 +70,8 @@ pub enum Reason {
     TimedOut,
     /// At least one endpoint is unreachable; the others refused.
     Unreachable,
+    /// The client has left while it was held.
+    ClientLeft,
     /// For lack of something of ours: no endpoint is to blame.
     Own(Shortage),
 }
@@ -83,6 +85,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::TimedOut => "timed out",
             Self::Unreachable => "unreachable",
+            Self::ClientLeft => "the client has left",
             Self::Own(_) => "not connected for lack of something of this sidecar or its machine",
         }
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use super::connect::Connected;
+use super::connect::{ConnectError, Connected, OnFailure};
+use super::hold::{Backend, Client, Release};
 use super::refusal::Refusal;
 use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
@@ -20,6 +21,8 @@ use crate::limits::Descriptors;
 pub(super) struct Connection {
     session: Arc<Session>,
     listener: Permit,
+    /// It was held, and its endpoint has not answered yet.
+    release: Option<Release>,
     _descriptors: Descriptors,
 }
 
@@ -35,6 +38,7 @@ impl Connection {
         Self {
             session: listener.sessions.begin(client, local),
             listener,
+            release: None,
             _descriptors: descriptors,
         }
     }
@@ -42,6 +46,33 @@ impl Connection {
     /// The client's address.
     pub(super) fn peer(&self) -> SocketAddr {
         self.session.client
+    }
+
+    /// Connects its client to an endpoint, for which it may be held. A client without `initial` data waits to be connected
+    /// before it sends.
+    pub(super) async fn connect(
+        &self,
+        backend: &impl Backend,
+        client: &TcpStream,
+        initial: Option<&[u8]>,
+        on_failure: OnFailure,
+    ) -> Result<(Connected, Option<Release>), ConnectError> {
+        let client = Client {
+            stream: client,
+            ip: self.peer().ip(),
+            initial: initial.unwrap_or_default(),
+            silent: initial.is_some_and(<[u8]>::is_empty),
+        };
+        let limit = self.listener.hold();
+        self.listener
+            .held
+            .connect(backend, client, limit, on_failure)
+            .await
+    }
+
+    /// Records that it was held.
+    pub(super) fn was_held(&mut self, release: Option<Release>) {
+        self.release = release;
     }
 
     /// Records the destination.
@@ -96,7 +127,7 @@ impl Connection {
                     () = down => End::EndpointDown,
                 }
             });
-            let idle = self.listener.limits.idle;
+            let idle = self.listener.idle();
             let meter = |direction, bytes| {
                 self.moved(direction, bytes);
                 if let Some(lease) = lease {
@@ -147,6 +178,9 @@ impl Connection {
     fn moved(&self, direction: Direction, bytes: u64) {
         self.listener.counters.moved(direction, bytes);
         self.session.moved(direction, bytes);
+        if let (Direction::ToClient, Some(release)) = (direction, &self.release) {
+            release.answered();
+        }
     }
 
     fn age_ms(&self) -> u64 {

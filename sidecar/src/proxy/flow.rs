@@ -240,7 +240,7 @@ fn zero_if_blocked(sent: io::Result<usize>) -> io::Result<usize> {
 }
 
 /// Whether the source has ended its stream, according to the last readiness event.
-fn has_closed(source: &TcpStream) -> bool {
+pub(super) fn has_closed(source: &TcpStream) -> bool {
     let mut state = pin!(source.ready(Interest::READABLE));
     let known = state.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     matches!(known, Poll::Ready(Ok(ready)) if ready.is_read_closed())

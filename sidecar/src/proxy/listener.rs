@@ -162,6 +162,16 @@ impl Listener {
         self.shared.set_security_group(group);
     }
 
+    /// Sets the idle timeout of new connections; zero is none.
+    pub fn set_idle_timeout(&self, timeout: Duration) {
+        self.shared.set_idle(timeout);
+    }
+
+    /// Sets for how long a new connection waits while no endpoint takes it.
+    pub fn set_hold(&self, hold: Duration) {
+        self.shared.set_hold(hold);
+    }
+
     /// Its open connections, in the order they were accepted.
     pub fn sessions(&self) -> Vec<SessionView> {
         self.shared.sessions.all().iter().map(|s| s.view()).collect()

@@ -15,7 +15,10 @@ mod backends;
 pub mod connect;
 mod connection;
 mod flow;
+mod hold;
+mod idle;
 pub mod listener;
+mod pace;
 mod pipe;
 mod refusal;
 pub mod relay;
@@ -39,19 +42,22 @@ pub struct Limits {
     pub connections: usize,
     /// Timeout for a SOCKS5 client's handshake.
     pub handshake: Duration,
-    /// Idle timeout: a connection without a byte in either direction for this time is closed.
+    /// Idle timeout: a connection without a byte in either direction for this time is closed; zero closes none.
     pub idle: Duration,
+    /// Time for which a connection waits while no endpoint takes it; zero refuses it at once.
+    pub hold: Duration,
     /// The reaction to a failed attempt to connect to an endpoint.
     pub on_connect_failure: OnFailure,
 }
 
 impl Default for Limits {
-    /// 16,384 connections, 5 seconds, 15 minutes.
+    /// 16,384 connections, 5 seconds; none is closed because it is idle, and none waits for an endpoint.
     fn default() -> Self {
         Self {
             connections: 16_384,
             handshake: Duration::from_secs(5),
-            idle: Duration::from_secs(15 * 60),
+            idle: Duration::ZERO,
+            hold: Duration::ZERO,
             on_connect_failure: OnFailure::TryNext,
         }
     }

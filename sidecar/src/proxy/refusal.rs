@@ -74,6 +74,7 @@ impl From<Reason> for Refusal {
             Reason::Refused => Self::Refused,
             Reason::TimedOut => Self::TimedOut,
             Reason::Unreachable => Self::Unreachable,
+            Reason::ClientLeft => Self::Aborted,
             Reason::Own(_) => Self::OutOfRoom,
         }
     }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Flow, FlowError};
+use super::idle::{Due, IdleClock, keep_alive};
 use crate::balance::Direction;
 
 /// A side of a proxied connection.
@@ -82,7 +83,7 @@ pub struct InitialData {
     pub sent: usize,
 }
 
-/// Relays until both sides are done, the idle timeout passes, `abort` returns a reason, or the connection fails. The
+/// Relays until both sides are done, the idle timeout passes (zero is none), `abort` returns a reason, or the connection fails. The
 /// caller then drops both streams: that closes them in order after [`End::Finished`], and otherwise with a reset, by
 /// which a peer distinguishes an abort from the end of a complete stream.
 ///
@@ -111,8 +112,10 @@ pub fn relay(
             // only as an error event. Boxed when first needed: few connections need it.
             let (mut client_error, mut instance_error) = (None, None);
             // One timer for both directions: activity only records the time, and the timer is re-armed when it fires.
-            let mut last = Instant::now();
-            let mut timer = pin!(sleep_until(last + idle));
+            let begin = Instant::now();
+            let mut clock = IdleClock::start(idle, begin);
+            let mut timer = pin!(sleep_until(clock.first().unwrap_or(begin)));
+            let mut armed = true;
             poll_fn(|cx| {
                 let before = (upstream.moved(), downstream.moved());
                 let up = upstream.pump(cx, client, instance, downstream.is_done());
@@ -154,13 +157,21 @@ pub fn relay(
                     return Poll::Ready(end);
                 }
                 if now != before {
-                    last = Instant::now();
+                    clock.moved(Instant::now());
                 }
-                while timer.as_mut().poll(cx).is_ready() {
-                    if last.elapsed() >= idle {
-                        return Poll::Ready(End::Idle);
-                    }
-                    timer.as_mut().reset(last + idle);
+                while armed && timer.as_mut().poll(cx).is_ready() {
+                    match clock.due(Instant::now()) {
+                        Due::End => return Poll::Ready(End::Idle),
+                        Due::Keepalive => [client, instance].map(keep_alive),
+                        Due::Later(Some(at)) => {
+                            timer.as_mut().reset(at);
+                            continue;
+                        }
+                        Due::Later(None) => {
+                            armed = false;
+                            continue;
+                        }
+                    };
                 }
                 Poll::Pending
             })

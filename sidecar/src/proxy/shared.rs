@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::Limits;
 use super::access::{SecurityGroup, Verdict};
+use super::hold::Hold;
 use super::refusal::RefusalCounters;
 use super::sessions::Sessions;
 use crate::balance::Counters;
@@ -15,8 +18,11 @@ use crate::balance::Counters;
 /// State shared by a listener and its connections.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) limits: Limits,
     permits: Semaphore,
+    idle: AtomicU64,
+    hold: AtomicU64,
+    /// The connections that wait for an endpoint.
+    pub(super) held: Arc<Hold>,
     pub(super) counters: Counters,
     pub(super) refusals: RefusalCounters,
     pub(super) sessions: Sessions,
@@ -43,8 +49,10 @@ impl Drop for Permit {
 impl Shared {
     pub(super) fn new(limits: Limits, security_group: Option<Arc<SecurityGroup>>) -> Self {
         Self {
-            limits,
             permits: Semaphore::new(limits.connections),
+            idle: millis(limits.idle).into(),
+            hold: millis(limits.hold).into(),
+            held: Arc::default(),
             counters: Counters::default(),
             refusals: RefusalCounters::default(),
             sessions: Sessions::default(),
@@ -67,6 +75,24 @@ impl Shared {
         Some(Permit(Arc::clone(self)))
     }
 
+    /// Idle timeout of new connections; zero is none.
+    pub(super) fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_idle(&self, idle: Duration) {
+        self.idle.store(millis(idle), Ordering::Relaxed);
+    }
+
+    /// Time for which a connection waits for an endpoint.
+    pub(super) fn hold(&self) -> Duration {
+        Duration::from_millis(self.hold.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_hold(&self, hold: Duration) {
+        self.hold.store(millis(hold), Ordering::Relaxed);
+    }
+
     pub(super) fn security_group(&self) -> Option<Arc<SecurityGroup>> {
         let group = self.security_group.read();
         group.unwrap_or_else(PoisonError::into_inner).clone()
@@ -86,4 +112,8 @@ impl Shared {
             .as_ref()
             .is_some_and(|group| group.verdict(client, port) == Verdict::Deny)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use super::access::SecurityGroup;
 use super::admission::Handle;
 use super::backends::Backends;
-use super::connect::{OnFailure, connect};
+use super::connect::OnFailure;
 use super::connection::Connection;
 use super::flow::read_initial_data;
 use super::listener::Listener;
 use super::relay::End;
 use super::workers::Workers;
 use super::{Limits, Refusal};
-use crate::balance::{ServerGroups, Tried};
+use crate::balance::ServerGroups;
 
 /// A running load balancer. When dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -64,18 +64,19 @@ impl TcpLb {
 }
 
 impl Handle for Service {
-    async fn handle(self: Arc<Self>, client: TcpStream, connection: Connection) {
+    async fn handle(self: Arc<Self>, client: TcpStream, mut connection: Connection) {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
-        let from = connection.peer().ip();
         let initial = read_initial_data(&client);
         let reached = {
-            let pick = |tried: &Tried| backends.pick(from, tried);
-            let connecting = pin!(connect(pick, &initial, self.on_failure));
+            let connecting = pin!(connection.connect(&backends, &client, Some(&initial), self.on_failure));
             connection.unless_aborted(connecting).await
         };
         match reached {
-            Some(Ok(connected)) => connection.relay(client, connected, initial).await,
+            Some(Ok((connected, release))) => {
+                connection.was_held(release);
+                connection.relay(client, connected, initial).await;
+            }
             // The client sees what it would see if the instance refused the connection.
             Some(Err(error)) => connection.reset(client, error.reason.into(), &error),
             None => connection.reset(client, Refusal::Aborted, &End::Aborted),

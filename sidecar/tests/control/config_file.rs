@@ -219,7 +219,7 @@ fn an_error_names_file_line_word_and_what_was_expected() {
         (
             "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 timeout 5000",
             "5000",
-            "reset after 900000 milliseconds",
+            "use idle-timeout instead",
         ),
         (
             "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 cert-key c",

@@ -6,6 +6,7 @@ mod counters;
 mod endpoint_down;
 mod failover;
 mod health;
+mod hold;
 mod initial_data;
 mod last_choice;
 mod listener;

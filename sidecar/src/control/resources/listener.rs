@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::security_group::{self, SecurityGroupDetail};
 use super::server_groups::{self, ServerGroupsDetail};
@@ -11,10 +12,10 @@ use crate::balance::{ServerGroups, Totals};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::SecurityGroupRef;
-use crate::proxy::Refusals;
+use crate::control::values::{MillisOrZero, SecurityGroupRef};
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::bind;
+use crate::proxy::{Limits, Refusals};
 
 pub(super) const ADDRESS: Key = Key::required::<Address>(
     "address",
@@ -39,6 +40,23 @@ pub(super) const SECURITY_GROUP: Key = Key::default::<SecurityGroupRef>(
 .field("securityGroup")
 .updatable();
 
+pub(super) const HOLD: Key = Key::default::<MillisOrZero>(
+    "hold",
+    "0",
+    "time for which a new connection waits while no server takes it, in milliseconds; 0 refuses it at once",
+)
+.added()
+.updatable();
+
+pub(super) const IDLE_TIMEOUT: Key = Key::default::<MillisOrZero>(
+    "idle-timeout",
+    "0",
+    "time without a byte in either direction after which a connection is reset, in milliseconds; 0 resets none",
+)
+.field("idleTimeout")
+.added()
+.updatable();
+
 /// The parents of items that belong to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
@@ -53,6 +71,10 @@ pub struct ListenerView {
     pub backend: String,
     /// The security group that decides which clients it serves; without one it serves all.
     pub security_group: Option<String>,
+    /// Time for which a connection waits while no server takes it.
+    pub hold: Duration,
+    /// Idle timeout of its connections; zero is none.
+    pub idle_timeout: Duration,
     /// Connections and bytes so far.
     pub totals: Totals,
     /// Connections that were refused, by reason.
@@ -102,9 +124,20 @@ pub(super) struct Listener<'a> {
     pub(super) address: &'a Address,
     pub(super) server_groups: &'a str,
     pub(super) security_group: &'a SecurityGroupRef,
+    pub(super) hold: MillisOrZero,
+    pub(super) idle_timeout: MillisOrZero,
 }
 
 impl Listener<'_> {
+    /// The limits of its connections.
+    pub(super) fn limits(self, at: &Apply<'_>) -> Limits {
+        Limits {
+            hold: self.hold.0,
+            idle: self.idle_timeout.0,
+            ..at.running.limits
+        }
+    }
+
     pub(super) fn references(self) -> Vec<Id> {
         references(Some(self.server_groups), Some(self.security_group))
     }
@@ -155,6 +188,8 @@ impl Listener<'_> {
             address: running.local_addr(),
             backend: self.server_groups.to_owned(),
             security_group: self.security_group.0.clone(),
+            hold: self.hold.0,
+            idle_timeout: self.idle_timeout.0,
             totals: running.totals(),
             refusals: running.refusals(),
         })
@@ -220,6 +255,7 @@ pub(super) fn update(
     name: &ListenerName,
     server_groups: Option<&str>,
     security_group: Option<&SecurityGroupRef>,
+    (hold, idle_timeout): (Option<MillisOrZero>, Option<MillisOrZero>),
 ) -> Result<Arc<ListenerHandle>, CommandError> {
     let listener = at.running.listeners.get(name).cloned();
     let listener = listener.ok_or_else(|| name.id().not_found())?;
@@ -229,6 +265,12 @@ pub(super) fn update(
     }
     if let Some(group) = security_group {
         listener.listener().set_security_group(group);
+    }
+    if let Some(MillisOrZero(hold)) = hold {
+        listener.listener().set_hold(hold);
+    }
+    if let Some(MillisOrZero(timeout)) = idle_timeout {
+        listener.listener().set_idle_timeout(timeout);
     }
     Ok(listener)
 }
@@ -261,10 +303,21 @@ fn same(one: &Address, other: &Address) -> bool {
 /// A running listener: what both kinds have. Keys that only one kind has are in that resource's file.
 pub(super) fn line(view: &ListenerView) -> String {
     let group = SecurityGroupRef(view.security_group.clone());
-    format!(
+    let mut line = format!(
         "bind {} backends {} security-group {group}",
         view.address, view.backend
-    )
+    );
+    for (key, time) in [("hold", view.hold), ("idle-timeout", view.idle_timeout)] {
+        if !time.is_zero() {
+            line.push_str(&format!(" {key} {}", time.as_millis()));
+        }
+    }
+    line
+}
+
+/// A time for HTTP, in milliseconds; none if it is zero.
+pub(super) fn json_millis(time: Duration) -> Option<u64> {
+    u64::try_from(time.as_millis()).ok().filter(|millis| *millis > 0)
 }
 
 /// The server groups and the security group of a listener, for HTTP.

@@ -140,7 +140,8 @@ const TIMEOUT: ForeignKey = ForeignKey {
     help: "time without a byte before a connection is reset, in milliseconds",
     accepted: Accepted::Only(
         "900000",
-        "a connection without a byte in either direction is reset after 900000 milliseconds",
+        "use idle-timeout instead, without which no connection is reset because it is idle; 900000, the original's \
+         default, is accepted",
     ),
     in_update: true,
 };

@@ -1,22 +1,22 @@
 //! `socks5-server`: a listener that speaks SOCKS5.
 
+mod answers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
+use self::answers::{Socks5Server, Socks5ServerDetail};
 use super::args::{Args, Words};
 use super::listener::{self, Listener, ListenerView, Opened};
-use super::original::{self, EventLoopGroup};
-use super::security_group::SecurityGroupDetail;
-use super::server_groups::ServerGroupsDetail;
+use super::original;
 use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{SecurityGroupRef, json, optional_json};
+use crate::control::values::{MillisOrZero, SecurityGroupRef, json, optional_json};
 use crate::proxy::socks5::Socks5Server as Running;
 
 const ALLOW: &str = "allow-non-backend";
@@ -33,6 +33,8 @@ pub(super) const SPEC: Spec = Spec {
         listener::ADDRESS,
         listener::SERVER_GROUPS,
         listener::SECURITY_GROUP,
+        listener::HOLD,
+        listener::IDLE_TIMEOUT,
         Key::flag(
             ALLOW,
             DENY,
@@ -63,6 +65,10 @@ pub struct Add {
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
     pub(super) security_group: SecurityGroupRef,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) hold: MillisOrZero,
+    #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
+    pub(super) idle_timeout: MillisOrZero,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "json")]
     pub(super) allow_non_backend: bool,
     #[serde(default, rename = "allowLocal", deserialize_with = "json")]
@@ -79,6 +85,10 @@ pub struct Update {
     pub(super) server_groups: Option<String>,
     #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
     pub(super) security_group: Option<SecurityGroupRef>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) hold: Option<MillisOrZero>,
+    #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
+    pub(super) idle_timeout: Option<MillisOrZero>,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "optional_json")]
     pub(super) allow_non_backend: Option<bool>,
     #[serde(default, rename = "allowLocal", deserialize_with = "optional_json")]
@@ -92,6 +102,8 @@ impl Add {
             address: args.required("address")?,
             server_groups: args.required("server-groups")?,
             security_group: args.optional("security-group")?.unwrap_or_default(),
+            hold: args.optional("hold")?.unwrap_or_default(),
+            idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
             allow_non_backend: args.flag(ALLOW, DENY)?.unwrap_or_default(),
             allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?.unwrap_or_default(),
         })
@@ -102,6 +114,8 @@ impl Add {
             address: &self.address,
             server_groups: &self.server_groups,
             security_group: &self.security_group,
+            hold: self.hold,
+            idle_timeout: self.idle_timeout,
         }
     }
 
@@ -135,7 +149,9 @@ impl Configured for Add {
         words
             .key("address", &self.address)
             .key("server-groups", &self.server_groups)
-            .unless_default("security-group", &self.security_group);
+            .unless_default("security-group", &self.security_group)
+            .unless_default("hold", &self.hold)
+            .unless_default("idle-timeout", &self.idle_timeout);
         if self.allow_non_backend {
             words.flag(ALLOW);
         }
@@ -151,7 +167,7 @@ impl Configured for Add {
             backends,
             security_group,
         } = self.listener().open(at)?;
-        let (limits, workers) = (at.running.limits, &at.running.workers);
+        let (limits, workers) = (self.listener().limits(at), &at.running.workers);
         let allow = self.allow_non_backend;
         #[cfg(feature = "failpoints")]
         let allow = crate::failpoints::allow_non_backend(allow);
@@ -174,6 +190,8 @@ impl Update {
             name: args.name()?,
             server_groups: args.optional("server-groups")?,
             security_group: args.optional("security-group")?,
+            hold: args.optional("hold")?,
+            idle_timeout: args.optional("idle-timeout")?,
             allow_non_backend: args.flag(ALLOW, DENY)?,
             allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?,
         })
@@ -192,7 +210,9 @@ impl Change for Update {
     fn write(&self, words: &mut Words) {
         words
             .optional("server-groups", self.server_groups.as_ref())
-            .optional("security-group", self.security_group.as_ref());
+            .optional("security-group", self.security_group.as_ref())
+            .optional("hold", self.hold.as_ref())
+            .optional("idle-timeout", self.idle_timeout.as_ref());
         for (flag, on, off) in [
             (self.allow_non_backend, ALLOW, DENY),
             (self.allow_local, ALLOW_LOCAL, DENY_LOCAL),
@@ -215,6 +235,8 @@ impl Change for Update {
         if let Some(group) = &self.security_group {
             server.security_group.clone_from(group);
         }
+        server.hold = self.hold.unwrap_or(server.hold);
+        server.idle_timeout = self.idle_timeout.unwrap_or(server.idle_timeout);
         server.allow_non_backend = self.allow_non_backend.unwrap_or(server.allow_non_backend);
         server.allow_local = self.allow_local.unwrap_or(server.allow_local);
     }
@@ -226,7 +248,8 @@ impl Change for Update {
             check_open(address, self.allow_non_backend.unwrap_or_default(), at)?;
         }
         let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
-        let listener = listener::update(at, &name, server_groups, security_group)?;
+        let times = (self.hold, self.idle_timeout);
+        let listener = listener::update(at, &name, server_groups, security_group, times)?;
         if let ListenerHandle::Socks5Server(server) = &*listener {
             if let Some(allow) = self.allow_local {
                 server.set_allow_local(allow);
@@ -291,93 +314,4 @@ pub(super) fn api() -> Api {
                 .collect()
         },
     )
-}
-
-/// A listener that speaks SOCKS5.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Socks5Server {
-    /// Its name.
-    name: String,
-    /// The address that it listens on.
-    address: String,
-    /// The server-groups that it takes connections to.
-    backend: String,
-    /// For the original's clients; always the same.
-    acceptor_loop_group: &'static str,
-    /// For the original's clients; always the same.
-    worker_loop_group: &'static str,
-    /// For the original's clients; always the same.
-    in_buffer_size: u32,
-    /// For the original's clients; always the same.
-    out_buffer_size: u32,
-    /// The security-group that decides which clients it serves.
-    security_group: String,
-    /// Whether clients reach destinations other than the backends.
-    allow_non_backend: bool,
-    /// Whether these may be loopback or link-local on an address beyond loopback; left out if not, as the original does.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_local: bool,
-}
-
-/// A listener that speaks SOCKS5, in detail.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Socks5ServerDetail {
-    /// Its name.
-    name: String,
-    /// The address that it listens on.
-    address: String,
-    /// The server-groups that it takes connections to.
-    backend: ServerGroupsDetail,
-    /// For the original's clients; always the same.
-    acceptor_loop_group: EventLoopGroup,
-    /// For the original's clients; always the same.
-    worker_loop_group: EventLoopGroup,
-    /// For the original's clients; always the same.
-    in_buffer_size: u32,
-    /// For the original's clients; always the same.
-    out_buffer_size: u32,
-    /// The security-group that decides which clients it serves.
-    security_group: SecurityGroupDetail,
-    /// Whether clients reach destinations other than the backends.
-    allow_non_backend: bool,
-    /// Whether these may be loopback or link-local on an address beyond loopback; left out if not, as the original does.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_local: bool,
-}
-
-impl Socks5Server {
-    fn of(server: &Add, view: ListenerView) -> Self {
-        Self {
-            name: server.name.clone(),
-            address: view.address.to_string(),
-            backend: view.backend,
-            acceptor_loop_group: original::ACCEPTOR,
-            worker_loop_group: original::WORKER,
-            in_buffer_size: original::BUFFER_SIZE,
-            out_buffer_size: original::BUFFER_SIZE,
-            security_group: server.security_group.to_string(),
-            allow_non_backend: server.allow_non_backend,
-            allow_local: server.allow_local,
-        }
-    }
-}
-
-impl Socks5ServerDetail {
-    fn of(read: &Read<'_>, server: &Add, view: &ListenerView) -> Result<Self, CommandError> {
-        let (backend, security_group) = listener::details(read, view)?;
-        Ok(Self {
-            name: server.name.clone(),
-            address: view.address.to_string(),
-            backend,
-            acceptor_loop_group: original::acceptor(),
-            worker_loop_group: original::worker(),
-            in_buffer_size: original::BUFFER_SIZE,
-            out_buffer_size: original::BUFFER_SIZE,
-            security_group,
-            allow_non_backend: server.allow_non_backend,
-            allow_local: server.allow_local,
-        })
-    }
 }

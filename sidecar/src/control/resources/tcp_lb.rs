@@ -16,7 +16,7 @@ use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, R
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{SecurityGroupRef, json, optional_json};
+use crate::control::values::{MillisOrZero, SecurityGroupRef, json, optional_json};
 use crate::proxy::tcp_lb::TcpLb as Running;
 
 pub(super) const SPEC: Spec = Spec {
@@ -28,6 +28,8 @@ pub(super) const SPEC: Spec = Spec {
         listener::ADDRESS,
         listener::SERVER_GROUPS,
         listener::SECURITY_GROUP,
+        listener::HOLD,
+        listener::IDLE_TIMEOUT,
     ],
     foreign: original::TCP_LB_KEYS,
 };
@@ -43,6 +45,10 @@ pub struct Add {
     pub(super) server_groups: String,
     #[serde(default, rename = "securityGroup", deserialize_with = "json")]
     pub(super) security_group: SecurityGroupRef,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) hold: MillisOrZero,
+    #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
+    pub(super) idle_timeout: MillisOrZero,
 }
 
 /// `update tcp-lb NAME [server-groups ..] [security-group ..]`, for new connections
@@ -54,6 +60,10 @@ pub struct Update {
     pub(super) server_groups: Option<String>,
     #[serde(default, rename = "securityGroup", deserialize_with = "optional_json")]
     pub(super) security_group: Option<SecurityGroupRef>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) hold: Option<MillisOrZero>,
+    #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
+    pub(super) idle_timeout: Option<MillisOrZero>,
 }
 
 impl Add {
@@ -63,6 +73,8 @@ impl Add {
             address: args.required("address")?,
             server_groups: args.required("server-groups")?,
             security_group: args.optional("security-group")?.unwrap_or_default(),
+            hold: args.optional("hold")?.unwrap_or_default(),
+            idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
         })
     }
 
@@ -71,6 +83,8 @@ impl Add {
             address: &self.address,
             server_groups: &self.server_groups,
             security_group: &self.security_group,
+            hold: self.hold,
+            idle_timeout: self.idle_timeout,
         }
     }
 
@@ -104,7 +118,9 @@ impl Configured for Add {
         words
             .key("address", &self.address)
             .key("server-groups", &self.server_groups)
-            .unless_default("security-group", &self.security_group);
+            .unless_default("security-group", &self.security_group)
+            .unless_default("hold", &self.hold)
+            .unless_default("idle-timeout", &self.idle_timeout);
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
@@ -113,7 +129,7 @@ impl Configured for Add {
             backends,
             security_group,
         } = self.listener().open(at)?;
-        let (limits, workers) = (at.running.limits, &at.running.workers);
+        let (limits, workers) = (self.listener().limits(at), &at.running.workers);
         let running = Running::start(socket, backends, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         let handle = ListenerHandle::TcpLb(running);
@@ -132,6 +148,8 @@ impl Update {
             name: args.name()?,
             server_groups: args.optional("server-groups")?,
             security_group: args.optional("security-group")?,
+            hold: args.optional("hold")?,
+            idle_timeout: args.optional("idle-timeout")?,
         })
     }
 }
@@ -148,7 +166,9 @@ impl Change for Update {
     fn write(&self, words: &mut Words) {
         words
             .optional("server-groups", self.server_groups.as_ref())
-            .optional("security-group", self.security_group.as_ref());
+            .optional("security-group", self.security_group.as_ref())
+            .optional("hold", self.hold.as_ref())
+            .optional("idle-timeout", self.idle_timeout.as_ref());
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -159,12 +179,15 @@ impl Change for Update {
         if let Some(group) = &self.security_group {
             lb.security_group.clone_from(group);
         }
+        lb.hold = self.hold.unwrap_or(lb.hold);
+        lb.idle_timeout = self.idle_timeout.unwrap_or(lb.idle_timeout);
     }
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let name = ListenerName::TcpLb(self.name.clone());
         let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
-        listener::update(at, &name, server_groups, security_group).map(|_| ())
+        let times = (self.hold, self.idle_timeout);
+        listener::update(at, &name, server_groups, security_group, times).map(|_| ())
     }
 }
 
@@ -217,6 +240,12 @@ struct TcpLb {
     list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: String,
+    /// Time for which a new connection waits while no server takes it, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<u64>,
+    /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<u64>,
 }
 
 /// A listener that balances TCP connections, in detail.
@@ -244,6 +273,12 @@ struct TcpLbDetail {
     list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: SecurityGroupDetail,
+    /// Time for which a new connection waits while no server takes it, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<u64>,
+    /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<u64>,
 }
 
 impl TcpLb {
@@ -259,6 +294,8 @@ impl TcpLb {
             out_buffer_size: original::BUFFER_SIZE,
             list_of_cert_key: (),
             security_group: lb.security_group.to_string(),
+            hold: listener::json_millis(view.hold),
+            idle_timeout: listener::json_millis(view.idle_timeout),
         }
     }
 }
@@ -277,6 +314,8 @@ impl TcpLbDetail {
             out_buffer_size: original::BUFFER_SIZE,
             list_of_cert_key: (),
             security_group,
+            hold: listener::json_millis(view.hold),
+            idle_timeout: listener::json_millis(view.idle_timeout),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Serves SOCKS5 clients: decides whether a destination is allowed, connects, and replies.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ use crate::proxy::admission::Handle;
 use crate::proxy::backends::Backends;
 use crate::proxy::connect::{ConnectError, Connected, OnFailure, Reason, connect};
 use crate::proxy::connection::Connection;
+use crate::proxy::hold::Release;
 use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
@@ -134,7 +135,7 @@ impl Failed {
             Self::NotAllowed | Self::NotLocal => ReplyCode::NotAllowed,
             Self::Unconnected(error) => match error.reason {
                 Reason::Refused => ReplyCode::ConnectionRefused,
-                Reason::Own(_) => ReplyCode::GeneralFailure,
+                Reason::Own(_) | Reason::ClientLeft => ReplyCode::GeneralFailure,
                 Reason::TimedOut => ReplyCode::TtlExpired,
                 Reason::NoInstance | Reason::Unresolved | Reason::Unreachable => ReplyCode::HostUnreachable,
             },
@@ -153,15 +154,19 @@ impl Failed {
     }
 }
 
+/// A connection to the destination, and whether its client was held.
+type Held = (Connected, Option<Release>);
+
 impl Service {
     /// Performs the handshake and connects the client. On failure replies and closes the connection.
-    async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
+    async fn open(&self, mut client: TcpStream, mut connection: Connection) -> Option<Opened> {
         let reached = {
             let reaching = pin!(self.reach(&mut client, &connection));
             connection.unless_aborted(reaching).await
         };
         match reached {
-            Some(Ok((connected, initial))) => {
+            Some(Ok(((connected, release), initial))) => {
+                connection.was_held(release);
                 return Some(Opened {
                     client,
                     connected,
@@ -193,14 +198,13 @@ impl Service {
         &self,
         client: &mut TcpStream,
         connection: &Connection,
-    ) -> Result<(Connected, Vec<u8>), Failed> {
+    ) -> Result<(Held, Vec<u8>), Failed> {
         let Negotiated { destination, initial } =
             handshake::negotiate(client, self.handshake_timeout).await?;
         let destination = destination.canonical();
         connection.set_destination(destination.to_string().into());
-        let from = connection.peer().ip();
-        let connected = self.connect(from, &destination, connection.destination()).await?;
-        self.reply_success(client, &connected).await?;
+        let connected = self.connect(client, connection, &destination).await?;
+        self.reply_success(client, &connected.0).await?;
         Ok((connected, initial))
     }
 
@@ -221,21 +225,21 @@ impl Service {
         }
     }
 
-    /// Connects to the destination, if it is allowed. `name` is the destination as text.
+    /// Connects to the destination, if it is allowed. Of a group the client may be held.
     async fn connect(
         &self,
-        client: IpAddr,
+        client: &TcpStream,
+        connection: &Connection,
         destination: &Destination,
-        name: &str,
-    ) -> Result<Connected, Failed> {
+    ) -> Result<Held, Failed> {
         let backends = self.backends.get();
-        if let Some(group) = backends.group_named(name) {
-            return Ok(connect(|tried| group.pick(client, tried), &[], self.on_failure).await?);
+        if let Some(group) = backends.group_named(connection.destination()) {
+            return Ok(connection.connect(&group, client, None, self.on_failure).await?);
         }
         if let Destination::Address(address) = destination {
             let mut lease = backends.server_at(*address);
             if lease.is_some() {
-                return Ok(connect(|_| lease.take(), &[], self.on_failure).await?);
+                return Ok((connect(|_| lease.take(), &[], self.on_failure).await?, None));
             }
         }
         if !self.allow_non_backend.load(Ordering::Relaxed) {
@@ -246,7 +250,10 @@ impl Service {
             true => Scope::Any,
             false => Scope::Remote,
         };
-        Ok(direct::connect_to(destination, scope, &self.resolver).await?)
+        Ok((
+            direct::connect_to(destination, scope, &self.resolver).await?,
+            None,
+        ))
     }
 }
 
