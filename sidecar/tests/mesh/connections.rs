@@ -85,41 +85,48 @@ async fn a_crash_between_checks_is_detected_by_the_kept_connection() {
     other_is(&staying, Health::Down).await;
 }
 
-/// Answers the first request as a gossiping node does, and keeps the connection.
-async fn answer_once(listener: &TcpListener, node: &Node) -> TcpStream {
-    let (mut stream, _) = listener.accept().await.unwrap();
-    read_message(&mut stream).await.unwrap();
-    let list = Answer::Local(NodeServices {
+/// The answers to a gossiping node's first two questions, which it asks one whose kind it does not know.
+fn joins(node: &Node) -> [Answer; 2] {
+    let list = NodeServices {
         node: node.clone(),
         khala_nodes: ServiceList::default(),
-    });
-    let body = list.body().unwrap();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\n{GOSSIP_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream
-        .write_all(&[head.as_bytes(), &body].concat())
-        .await
-        .unwrap();
+    };
+    [Answer::Hash("".into()), Answer::Local(list)]
+}
+
+/// Gives these answers as a gossiping node does, and keeps the connection.
+async fn answer(listener: &TcpListener, answers: &[Answer]) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    for answer in answers {
+        read_message(&mut stream).await.unwrap();
+        let body = answer.body().unwrap();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\n{GOSSIP_HEADER}: 1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream
+            .write_all(&[head.as_bytes(), &body].concat())
+            .await
+            .unwrap();
+    }
     stream
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_a_gossiping_peer_is_detected_after_a_single_exchange() {
+async fn a_crash_of_a_gossiping_peer_is_detected_by_the_connection_of_its_join() {
     let subnet = Subnet::new();
     let staying = subnet.start_with(1, "staying", vec![], never_down()).await;
     let dying = Node::new("dying", subnet.address(2), subnet.port, subnet.port).unwrap();
     let udp = UdpSocket::bind(dying.datagram_address()).await.unwrap();
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
     search(&udp, &dying, staying.mesh.node().datagram_address()).await;
-    let kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &dying))
+    let kept = tokio::time::timeout(DEADLINE, answer(&listener, &joins(&dying)))
         .await
         .expect("it is asked for its list");
     other_is(&staying, Health::Up).await;
     let made = staying.mesh.counters();
     for kind in ExchangeKind::ALL {
-        let once = u64::from(kind == ExchangeKind::Local);
+        let once = u64::from(matches!(kind, ExchangeKind::Hash | ExchangeKind::Local));
         assert_eq!(made.made(kind, Outcome::Answered), once, "{kind:?}");
     }
 
@@ -158,7 +165,7 @@ async fn a_crash_of_a_peer_that_asked_first_is_detected_by_our_own_connection() 
     let listener = TcpListener::bind(dying.endpoint()).await.unwrap();
     let met = ask_for_its_list(&dying, staying.mesh.node().endpoint()).await;
     assert!(met.starts_with("HTTP/1.1 200 "), "{met}");
-    let kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &dying))
+    let kept = tokio::time::timeout(DEADLINE, answer(&listener, &joins(&dying)[1..]))
         .await
         .expect("it is asked as well");
     other_is(&staying, Health::Up).await;
@@ -217,7 +224,7 @@ async fn a_slow_handshake_is_retried() {
     .await;
 
     listener.accept().await.unwrap();
-    let _kept = tokio::time::timeout(DEADLINE, answer_once(&listener, &other))
+    let _kept = tokio::time::timeout(DEADLINE, answer(&listener, &joins(&other)))
         .await
         .expect("it is asked for its list");
     other_is(&node, Health::Up).await;

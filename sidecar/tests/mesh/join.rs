@@ -104,7 +104,7 @@ fn a_frozen_node_is_checked_again_at_once_and_down_after_three_timeouts() {
     assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
     assert!(lone.now < ms(2000));
     lone.pass(ms(25));
-    assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
+    lone.take_list_check(&other);
 }
 
 #[test]

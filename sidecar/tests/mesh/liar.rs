@@ -23,12 +23,19 @@ fn of(instances: &Instances, service: &str) -> Vec<Instance> {
     instances.offered.get(&id).cloned().unwrap_or_default()
 }
 
-/// Waits until the liar's list has come, which ends with an instance of `z` at its own address.
-async fn heard(node: &Started, liar: &Original) {
-    liar.offer("z", 1);
+/// Waits until the liar's list has come with its weights. It ends with an instance of `z` at its own address.
+async fn heard(subnet: &Subnet, node: &Started, liar: &Original) {
+    let has_weight = |instances: &Instances, weight| of(instances, "z").iter().any(|z| z.weight == weight);
+    liar.offer_at("z", &subnet.address(LIAR).to_string(), 1, r#"{"weight":7}"#);
     liar.search(node.mesh.node().datagram_address()).await;
+    // Until it records the node its list is read without weights.
+    eventually_in(&mut node.mesh.instances(), "the liar's services", |instances| {
+        has_weight(instances, 10)
+    })
+    .await;
+    liar.call_up(&node.mesh.node()).await;
     eventually_in(&mut node.mesh.instances(), "the liar's list", |instances| {
-        !of(instances, "z").is_empty()
+        has_weight(instances, 7)
     })
     .await;
 }
@@ -59,7 +66,7 @@ async fn an_instance_at_an_address_that_no_stranger_may_name_does_not_count() {
         liar.offer_at("a", address, *port, r#"{"weight":65535}"#);
     }
     liar.offer("a", 7);
-    heard(&victim, &liar).await;
+    heard(&subnet, &victim, &liar).await;
     let at_liar = Instance {
         address: SocketAddr::new(subnet.address(LIAR), 7),
         weight: 10,
@@ -91,7 +98,7 @@ async fn nobody_silences_another_node_s_instance() {
     // Before the node itself is known, so that the lie comes first.
     liar.offer_at("a", &at_honest.to_string(), 8000, r#"{"weight":0}"#);
     liar.offer_at("a", &at_liar.to_string(), 8001, r#"{"weight":1}"#);
-    heard(&victim, &liar).await;
+    heard(&subnet, &victim, &liar).await;
     let _honest = subnet.start(2, vec![offer("a", at_honest, 8000, 10)]).await;
     let instance = |ip, port, weight| Instance {
         address: SocketAddr::new(ip, port),
@@ -122,7 +129,7 @@ async fn a_weight_is_cut_to_what_a_command_allows() {
         let address = subnet.address(LIAR).to_string();
         liar.offer_at("a", &address, port, &format!(r#"{{"weight":{weight}}}"#));
     }
-    heard(&victim, &liar).await;
+    heard(&subnet, &victim, &liar).await;
     let instances = victim.mesh.instances().borrow().clone();
     let weights: Vec<u32> = of(&instances, "a")
         .iter()

@@ -94,7 +94,7 @@ fn a_lasting_difference_is_repaired() {
     lone.pass(ms(200));
     let own = lone.protocol.membership().own().clone();
     lone.answer(&sync, Answer::Diff(vec![own, third.clone(), unknown.clone()]));
-    assert_eq!(lone.take_asked(&unknown).request.kind(), ExchangeKind::Local);
+    lone.take_list_check(&unknown);
     lone.pass(ms(1000));
     let mut kinds = Vec::new();
     for _ in 0..3 {

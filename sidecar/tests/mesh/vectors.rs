@@ -170,7 +170,7 @@ impl Recorded {
             _ => None,
         });
         let (id, kind) = check.expect("a new node is checked at once");
-        assert_eq!(kind, ExchangeKind::Local);
+        assert_eq!(kind, ExchangeKind::Hash);
         if let Some(list) = list {
             let list = NodeServices {
                 node: node.clone(),

@@ -1,6 +1,7 @@
 //! Routes our own exchanges: makes them when they are due, and handles their ends.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::anti_entropy::HashResult;
@@ -10,7 +11,7 @@ use super::plan::{InFlight, Task};
 use super::timers::jittered;
 use super::{Action, Departure, Failure, Protocol};
 use crate::mesh::directory::Change;
-use crate::mesh::wire::{Answer, Node, NodeServices, Recorded, Request};
+use crate::mesh::wire::{Answer, Node, NodeServices, Recorded, Request, ServiceList, services_hash};
 
 impl Protocol {
     /// Makes the exchange that is due with a peer, if there is one.
@@ -67,8 +68,14 @@ impl Protocol {
             _ => None,
         };
         match (task, change) {
-            (Task::Check, _) if peer.is_up() && !peer.gossips() => {
-                return (Request::Hash(self.directory.hash()), None);
+            (Task::Check, _) if self.is_checked_by_hash(peer) => {
+                // Lists are compared with a peer that is up.
+                let hash = if peer.is_up() {
+                    self.directory.hash()
+                } else {
+                    self.own_hash()
+                };
+                return (Request::Hash(hash), None);
             }
             (Task::Push, Some(Change::Add(change))) => {
                 return (Request::Add(change.clone()), Some(acked + 1));
@@ -93,6 +100,19 @@ impl Protocol {
             Request::Local(self.directory.local()),
             Some(self.directory.revision()),
         )
+    }
+
+    /// Whether a peer is checked by `khala.hash`, which says nothing about us: an original that does not record us refuses
+    /// `khala.local`, with an error in its log.
+    fn is_checked_by_hash(&self, peer: &Peer) -> bool {
+        let plan = self.exchanges.plan(peer.node.endpoint());
+        let takes_list = plan.is_some_and(|plan| plan.asks_list || plan.records_us);
+        !peer.gossips() && (peer.is_up() || !takes_list)
+    }
+
+    /// The hash of a node that knows itself alone, which is short in a large mesh as well.
+    pub(super) fn own_hash(&self) -> Arc<str> {
+        services_hash([self.membership.own().text().as_str()]).into()
     }
 
     pub(super) fn answered(&mut self, now: Duration, id: u64, outcome: Result<Answer, Failure>) {
@@ -165,6 +185,11 @@ impl Protocol {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
             Answer::Nodes(states) => self.hear_states(now, endpoint.ip(), states),
             Answer::Diff(nodes) => self.repair(now, endpoint, &nodes),
+            Answer::Hash(hash) if !self.membership.is_up_at(endpoint) => {
+                return self.introduced(now, endpoint, &hash);
+            }
+            // It has joined in the meantime, and digests are compared.
+            Answer::Hash(_) if self.membership.gossips(endpoint) => {}
             Answer::Hash(hash) => {
                 let same = self.note_hash(now, endpoint, &hash);
                 self.compare_hash(now, endpoint, same);
@@ -216,12 +241,56 @@ impl Protocol {
             self.heard_from(now, endpoint);
         }
         if joined && !gossips {
-            // Otherwise it would hear of us with its own next search only, seconds later.
-            self.search(vec![node.datagram_address()]);
+            self.introduce(now, endpoint);
         }
         if joined || !stale {
             self.changed |= self.directory.set(&node, khala_nodes);
         }
+    }
+
+    /// Handles the answer to `khala.hash` of a peer that is not up. An original's text proves that it is this node, and has
+    /// its services, without their weights. Any other peer is asked for its list, and so is an original that records us.
+    fn introduced(&mut self, now: Duration, endpoint: SocketAddr, hash: &str) {
+        let next_check = self.next_check(now, endpoint);
+        let Some(peer) = self.membership.get(endpoint) else {
+            return;
+        };
+        let node = peer.node.clone();
+        let recorded = Recorded::parse(hash, endpoint).filter(|_| !peer.gossips());
+        if let Some(other) = recorded.as_ref().map(Recorded::by).filter(|by| **by != node) {
+            return self.answered_by_another(now, endpoint, other);
+        }
+        let records_us = recorded.as_ref().is_some_and(|it| it.has(self.membership.own()));
+        let services = recorded.as_ref().filter(|_| !records_us);
+        let services = services.and_then(|it| it.services(&node, &ServiceList::default()));
+        let Some(plan) = self.exchanges.plan_mut(endpoint) else {
+            return;
+        };
+        let (Some(recorded), Some(services)) = (recorded, services) else {
+            (plan.asks_list, plan.check_at) = (true, now);
+            return;
+        };
+        plan.check_at = next_check;
+        plan.unrecorded = self.directory.unrecorded(&recorded);
+        plan.lacks_weights = true;
+        self.verified(now, endpoint);
+        self.heard_from(now, endpoint);
+        self.introduce(now, endpoint);
+        self.changed |= self.directory.set(&node, services);
+    }
+
+    /// Sends a `search` to an original that does not record us, again after a pause, since it may be lost: it would else
+    /// hear of us with its own next search only.
+    fn introduce(&mut self, now: Duration, endpoint: SocketAddr) {
+        let (Some(peer), Some(plan)) = (self.membership.get(endpoint), self.exchanges.plan_mut(endpoint))
+        else {
+            return;
+        };
+        if plan.records_us || plan.introduce_at > now {
+            return;
+        }
+        plan.introduce_at = now + self.config.introduce_pause;
+        self.search(vec![peer.node.datagram_address()]);
     }
 
     /// The program at an endpoint is another node than the one that we took it for.
@@ -242,9 +311,13 @@ impl Protocol {
         let Some(peer) = self.membership.get(endpoint).filter(|peer| !peer.gossips()) else {
             return same;
         };
-        let Some(recorded) = Recorded::parse(hash, &peer.node) else {
+        let Some(recorded) = Recorded::parse(hash, endpoint) else {
             return same;
         };
+        if *recorded.by() != peer.node {
+            self.answered_by_another(now, endpoint, recorded.by());
+            return same;
+        }
         let held = self.directory.services(&peer.node).cloned().unwrap_or_default();
         let read = recorded.services(&peer.node, &held).filter(|read| *read != held);
         if let Some(plan) = self.exchanges.plan_mut(endpoint) {
@@ -257,6 +330,7 @@ impl Protocol {
                 self.exchanges.want_pull(now, endpoint);
             }
         }
+        self.introduce(now, endpoint);
         same || self.directory.agrees_with(&recorded)
     }
 

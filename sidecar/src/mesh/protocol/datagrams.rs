@@ -41,6 +41,10 @@ impl Protocol {
         if heard == Heard::Ignored {
             return;
         }
+        let gossip = Gossip::parse(hash);
+        if gossip.is_some() {
+            self.gossip_seen(now, endpoint);
+        }
         if heard != Heard::Known {
             let large = self.membership.is_large();
             if let Some(pause) = self.join.wait_to_be_asked(endpoint, large, self.exchanges.rtt()) {
@@ -49,7 +53,7 @@ impl Protocol {
             self.exchange_if_due(now, endpoint);
         }
         self.membership.apply(now, endpoint, PeerEvent::Datagram);
-        if let Some(gossip) = Gossip::parse(hash) {
+        if let Some(gossip) = gossip {
             return self.gossip(now, *kind, &node, &gossip);
         }
         let differs = **hash != *self.membership.hash();
@@ -137,7 +141,6 @@ impl Protocol {
         if kind == DatagramKind::Search && (up || self.join.may_inform(now)) {
             self.send_gossip(node, DatagramKind::Inform);
         }
-        self.gossip_seen(now, endpoint);
         if !up {
             self.may_recover(now, endpoint);
             return self.check_now(now, endpoint);

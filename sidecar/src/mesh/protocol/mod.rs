@@ -186,6 +186,11 @@ impl Protocol {
                 let answer = Answer::Local(self.directory.local());
                 self.served(answer)
             }
+            // It only wants to know that we gossip.
+            Request::Hash(_) => {
+                let answer = Answer::Hash(self.own_hash());
+                self.served(answer)
+            }
             other => self.serve(now, from, other),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! | event | from | to | what is sent |
 //! |---|---|---|---|
-//! | (first heard of) | - | Unverified | `khala.local`, at once or after `join_wait` |
+//! | (first heard of) | - | Unverified | a check, at once or after `join_wait` |
 //! | `Introduced` | Unverified, Down | same, source Direct | - |
-//! | `Seen` | Unverified, Down | same, `retries` 0 | `khala.local` |
+//! | `Seen` | Unverified, Down | same, `retries` 0 | a check |
 //! | `Datagram` | Alive, Suspect, Down | same, `no_datagram` false | - |
 //! | `Verified` | Unverified, Down | Alive | first probe within one interval, if it gossips |
 //! | `Verified` | Alive, Suspect | same, failed checks 0 | - |

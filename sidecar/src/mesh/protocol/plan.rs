@@ -9,7 +9,8 @@ use crate::rtt::{RttEstimate, RttTuning};
 /// The purpose of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// To check whether the peer is there: `khala.hash` if it is up and does not gossip, else `khala.local`.
+    /// To check whether the peer is there: `khala.local` if it gossips or, while it is not up, may be asked for its list;
+    /// else `khala.hash`.
     Check,
     /// To get its list and give ours.
     Pull,
@@ -69,6 +70,10 @@ pub(super) struct Plan {
     pub(super) check_rtt: RttEstimate,
     /// Whether it records us, if it does not gossip: an original refuses messages about nodes that it does not record.
     pub(super) records_us: bool,
+    /// When to tell it again that we exist, while it does not record us.
+    pub(super) introduce_at: Duration,
+    /// Its answer to `khala.hash` was not an original's text that can be read: the next check asks for its list.
+    pub(super) asks_list: bool,
     /// Its services were read from a text without their weights.
     pub(super) lacks_weights: bool,
     /// Nodes that it does not record.
@@ -93,6 +98,8 @@ impl Plan {
             heard_hash: None,
             check_rtt: RttEstimate::new(rtt),
             records_us: false,
+            introduce_at: now,
+            asks_list: false,
             lacks_weights: false,
             unrecorded: Vec::new(),
             header_seen: false,
@@ -142,7 +149,8 @@ impl Plan {
     /// Removes a task that begins from the plan.
     pub(super) fn begin(&mut self, task: Task) {
         match task {
-            Task::Check | Task::Push => {}
+            Task::Check => self.asks_list = false,
+            Task::Push => {}
             Task::Pull => self.pull_at = None,
             Task::Nodes => self.nodes_at = None,
             Task::Sync => self.sync_at = None,

@@ -1,6 +1,6 @@
 //! What an original records, as its `khala.hash` says: that "hash" is the text of all its nodes and their services.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,19 +15,24 @@ const FIELDS: usize = 4;
 /// The nodes that an original has called up, and their services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
+    by: Node,
     /// The text, after a comma, so that one precedes each entry.
     text: String,
 }
 
 impl Recorded {
-    /// Reads a `khala.hash` of this node. None if the text does not list the node itself, as every original's does: then
-    /// it is a digest, or comes from another program.
-    pub fn parse(hash: &str, by: &Node) -> Option<Self> {
+    /// Reads the `khala.hash` of the node at this endpoint. None if the text does not list the node itself, as every
+    /// original's does: then it is a digest, or comes from another program.
+    pub fn parse(hash: &str, endpoint: SocketAddr) -> Option<Self> {
         let text = String::from_utf8(STANDARD.decode(hash).ok()?).ok()?;
-        let recorded = Self {
-            text: format!(",{text}"),
-        };
-        recorded.has(by).then_some(recorded)
+        let by = node_at(endpoint, &text)?;
+        let text = format!(",{text}");
+        Some(Self { by, text })
+    }
+
+    /// The node whose hash it is.
+    pub fn by(&self) -> &Node {
+        &self.by
     }
 
     /// Whether it has called this node up. Before that it refuses what is sent about the node, with an error in its log.
@@ -78,6 +83,24 @@ impl Recorded {
     }
 }
 
+/// The node that a text lists at this endpoint. Entries after an odd name are not found.
+fn node_at(endpoint: SocketAddr, text: &str) -> Option<Node> {
+    let fields: Vec<&str> = text.split(',').collect();
+    let mut entries = fields.chunks_exact(FIELDS);
+    entries.find_map(|entry| {
+        let [name, address, udp_port, tcp_port] = *entry else {
+            return None;
+        };
+        let node = Node::new(
+            name,
+            address.parse().ok()?,
+            udp_port.parse().ok()?,
+            tcp_port.parse().ok()?,
+        );
+        node.ok().filter(|node| node.endpoint() == endpoint)
+    })
+}
+
 fn entry(node: &Node) -> String {
     let mut text = String::new();
     node.write_text(&mut text);
@@ -118,7 +141,7 @@ mod tests {
             services_text(&node(3), &services(&[3])),
         ];
         let hash = services_hash(texts.iter().map(String::as_str));
-        let recorded = Recorded::parse(&hash, &node(3)).expect("it lists itself");
+        let recorded = Recorded::parse(&hash, node(3).endpoint()).expect("it lists itself");
         assert!(recorded.has(&node(1)) && recorded.has(&node(2)));
         assert!(!recorded.has(&node(4)));
         for (host, ports, agrees) in [
@@ -135,7 +158,7 @@ mod tests {
             let text = services_text(&node(host), &services(ports));
             assert_eq!(recorded.agrees(&node(host), &text), agrees, "{host}: {ports:?}");
         }
-        assert_eq!(Recorded::parse(&hash, &node(4)), None, "another node's");
+        assert_eq!(Recorded::parse(&hash, node(4).endpoint()), None, "another node's");
 
         let listed = |host| recorded.services(&node(host), &ServiceList::default());
         assert_eq!(listed(1), Some(services(&[])));
@@ -149,7 +172,7 @@ mod tests {
         let text = |name: &str| services_text(&node(1), &services(&[1])) + &format!("{name},z,10.0.0.9,2,");
         let read = |name: &str, held: &ServiceList| {
             let hash = services_hash([text(name).as_str()]);
-            Recorded::parse(&hash, &node(1))?.services(&node(1), held)
+            Recorded::parse(&hash, node(1).endpoint())?.services(&node(1), held)
         };
         let mut known = services(&[1]).iter().next().unwrap().clone();
         known.meta = Meta::parse(r#"{"weight":15}"#).unwrap();
@@ -164,7 +187,7 @@ mod tests {
     #[test]
     fn a_digest_and_other_text_are_not_read() {
         for hash in ["", "====", "bm90aGluZw==", "/////w=="] {
-            assert_eq!(Recorded::parse(hash, &node(1)), None, "{hash}");
+            assert_eq!(Recorded::parse(hash, node(1).endpoint()), None, "{hash}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn bring_up(lone: &mut Lone, node: &Node) {
         healthy: true,
     };
     lone.serve(node, Request::Nodes(vec![state]));
-    let check = lone.take_asked(node);
+    let check = lone.take_list_check(node);
     lone.event(Event::Gossips(node.endpoint()));
     lone.answer(&check, local(node, &[5]));
     assert!(lone.protocol.membership().is_up(node));

@@ -149,6 +149,16 @@ impl Lone {
             .remove(index.unwrap_or_else(|| panic!("{of} was not asked; only {:?}", self.asked)))
     }
 
+    /// Answers the first check of a node as one that cannot be told by it; takes the second, which asks for its list.
+    pub(crate) fn take_list_check(&mut self, of: &Node) -> Asked {
+        let check = self.take_asked(of);
+        assert_eq!(check.request.kind(), ExchangeKind::Hash);
+        self.answer(&check, Answer::Hash("".into()));
+        let check = self.take_asked(of);
+        assert_eq!(check.request.kind(), ExchangeKind::Local);
+        check
+    }
+
     pub(crate) fn nothing_asked(&self, of: &Node) {
         let asked: Vec<_> = self
             .asked
@@ -204,8 +214,7 @@ impl Lone {
                 healthy: true,
             }]),
         );
-        let check = self.take_asked(node);
-        assert_eq!(check.request.kind(), ExchangeKind::Local);
+        let check = self.take_list_check(node);
         self.answer(&check, local(node, ports));
         assert!(self.protocol.membership().is_up(node));
         // As an original does once it records us.
