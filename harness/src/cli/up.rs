@@ -40,6 +40,9 @@ pub(super) struct UpArgs {
     /// Timeout for the mesh to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// With -f: also write compose.override.yaml, so that a plain `docker compose up` keeps the mesh
+    #[arg(long)]
+    install: bool,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
@@ -49,7 +52,11 @@ pub(super) struct UpArgs {
 impl UpArgs {
     /// Whether only flags are given that may precede other commands.
     pub(super) fn is_default(&self) -> bool {
-        !self.detach && !self.build.no_build && self.scale.is_empty() && self.timeout == DEFAULT_TIMEOUT
+        !self.detach
+            && !self.install
+            && !self.build.no_build
+            && self.scale.is_empty()
+            && self.timeout == DEFAULT_TIMEOUT
     }
 }
 
@@ -66,9 +73,16 @@ pub(super) async fn run(
         let wanted = user_project::Wanted {
             build: args.build.build(),
             scale: args.scale,
+            install: args.install,
             timeout,
         };
         return user_project::up((files, mesh), wanted, started_at, &interrupts).await;
+    }
+    if args.install {
+        return Err(Error::environment(
+            "--install without a project",
+            "name the project's Compose file with -f",
+        ));
     }
     let project = mesh.name()?;
     let checkout = Checkout::find()?;

@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Timeout for a command that only reads; `docker-compose` 1.29 is slow to start.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
+/// The programs, in the order of preference.
+const WORDS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+
 /// What differs between versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
@@ -38,40 +41,57 @@ impl ComposeProgram {
     /// Neither runs, or it is another program of that name.
     pub async fn find() -> Result<Self, Error> {
         let mut other = None;
-        for words in [&["docker", "compose"][..], &["docker-compose"]] {
-            let mut command = Command::new(words[0]);
-            command
-                .args(&words[1..])
-                .args(["version", "--short"])
-                .kill_on_drop(true);
-            let Ok(printed) = read(command).await else {
-                continue;
-            };
-            let version = printed.trim().trim_start_matches('v').to_owned();
-            let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
-            let generation = match major {
-                Some(1) if words.len() == 1 => Generation::V1,
-                Some(2..) => Generation::V2,
-                _ => {
-                    let line = printed.lines().next().unwrap_or_default().to_owned();
-                    other = Some(format!(
-                        "`{}` is not Docker's Compose: its version is `{line}`",
-                        words.join(" ")
-                    ));
-                    continue;
-                }
-            };
-            return Ok(Self {
-                words,
-                version,
-                generation,
-                docker_host: None,
-            });
+        for words in WORDS {
+            match Self::of(words).await {
+                Ok(Some(program)) => return Ok(program),
+                Ok(None) => {}
+                Err(reason) => other = Some(reason),
+            }
         }
         Err(Error::environment(
             other.unwrap_or_else(|| "neither `docker compose` nor `docker-compose` runs".to_owned()),
             "install Docker's Compose plugin (Debian: docker-compose); podman-compose is not supported",
         ))
+    }
+
+    /// All that are installed, in the order of [`ComposeProgram::find`].
+    pub async fn installed() -> Vec<Self> {
+        let mut found = Vec::new();
+        for words in WORDS {
+            found.extend(Self::of(words).await.ok().flatten());
+        }
+        found
+    }
+
+    /// The program that these words run, if there is one.
+    async fn of(words: &'static [&'static str]) -> Result<Option<Self>, String> {
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .args(["version", "--short"])
+            .kill_on_drop(true);
+        let Ok(printed) = read(command).await else {
+            return Ok(None);
+        };
+        let version = printed.trim().trim_start_matches('v').to_owned();
+        let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
+        let generation = match major {
+            Some(1) if words.len() == 1 => Generation::V1,
+            Some(2..) => Generation::V2,
+            _ => {
+                let line = printed.lines().next().unwrap_or_default();
+                return Err(format!(
+                    "`{}` is not Docker's Compose: its version is `{line}`",
+                    words.join(" ")
+                ));
+            }
+        };
+        Ok(Some(Self {
+            words,
+            version,
+            generation,
+            docker_host: None,
+        }))
     }
 
     /// Its words, such as `docker compose`, for a command line to copy.

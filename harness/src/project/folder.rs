@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::addresses::Assigned;
+use crate::cluster::file_lock::FileLock;
 use crate::error::Error;
 
 /// Its name.
@@ -37,8 +38,8 @@ pub struct State {
     pub scale: BTreeMap<String, u64>,
     /// The volume that takes the place of the waypoints' folder, if the engine does not see it.
     pub volume: Option<String>,
-    /// Waypoints by their service, so that those that are not needed any more are removed.
-    pub waypoints: BTreeMap<String, String>,
+    /// Whether the additions are also in Compose's own override, for a plain `docker compose up`.
+    pub installed: bool,
 }
 
 /// The folder of a project.
@@ -53,6 +54,15 @@ impl Folder {
         Self {
             path: directory.join(NAME),
         }
+    }
+
+    /// Waits until no other process works on the project, and keeps others from it. The folder must exist.
+    ///
+    /// # Errors
+    /// The lock's file cannot be created.
+    pub async fn lock(&self) -> Result<FileLock, Error> {
+        let path = self.path.join("lock");
+        FileLock::acquire(&path).await.map_err(failed(&path))
     }
 
     /// Its path.

@@ -64,13 +64,13 @@ pub async fn write(
         Generation::V2 => (OVERRIDE, yaml(&added, true)),
         Generation::V1 => (WHOLE, yaml(&whole(&project.printed, &added), false)),
     };
-    project.folder.write(name, &text.map_err(unwritten)?)?;
+    let text = text.map_err(unwritten)?;
+    project.folder.write(name, &text)?;
+    if state.installed {
+        project.install(&text)?;
+    }
     state.project.clone_from(&project.name);
     state.addresses = plan.addresses();
-    let waypoints = plan.waypoints.values();
-    state.waypoints = waypoints
-        .map(|waypoint| (waypoint.service.clone(), waypoint.name.clone()))
-        .collect();
     project.folder.keep(state)?;
     let mut files = BTreeMap::new();
     for (service, waypoint) in &plan.waypoints {

@@ -165,6 +165,48 @@ impl Project {
         }
     }
 
+    /// Writes the additions to the override that Compose reads itself, so that a plain `docker compose up` keeps the mesh.
+    ///
+    /// # Errors
+    /// This Compose or these files have no such override, or it exists and is the user's.
+    pub fn install(&self, text: &str) -> Result<(), Error> {
+        let own = |file: &Path| {
+            OWN_NAMES
+                .iter()
+                .any(|name| file.file_name().is_some_and(|own| own == *name))
+        };
+        let refused = |what: String| {
+            Error::environment(what, "leave out --install, and use the files that `inject` names")
+        };
+        if self.compose.generation == Generation::V1 {
+            return Err(refused(
+                "--install: an override for version 2 of Compose is not read by 1.29".to_owned(),
+            ));
+        }
+        if !own(&self.files[0]) || self.files.len() > 1 {
+            return Err(refused(
+                "--install: Compose reads an override only beside a single file of its own name".to_owned(),
+            ));
+        }
+        let path = self.installed();
+        let others = OVERRIDES.iter().map(|name| self.directory.join(name));
+        if let Some(other) = others
+            .into_iter()
+            .find(|other| other.exists() && !generated(other))
+        {
+            return Err(refused(format!(
+                "--install: there is {} already",
+                other.display()
+            )));
+        }
+        folder::replace(&path, text, 0o600).map_err(|error| unreadable(&path, &error.to_string()))
+    }
+
+    /// The path of that override.
+    pub fn installed(&self) -> PathBuf {
+        self.directory.join(OVERRIDES[1])
+    }
+
     /// Whether [`Project::arguments`] name a file that exists.
     pub fn injected(&self) -> bool {
         let name = match self.compose.generation {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use harness::console::Progress;
 use harness::engine::{Docker, label};
 use harness::error::Error;
+use harness::project::open::generated;
 use harness::project::override_file::WAYPOINT_LABEL;
 use harness::project::waypoints::waypoints;
 
@@ -51,6 +52,10 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
     }
     if let Some(volume) = project.folder.state()?.volume {
         engine.remove_volume(&volume, &project.name).await?;
+    }
+    if generated(&project.installed()) {
+        // What stays is told by Compose's next command.
+        let _ = std::fs::remove_file(project.installed());
     }
     project.folder.remove()?;
     progress.say(&format!(

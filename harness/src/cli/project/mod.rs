@@ -8,6 +8,8 @@ mod scale;
 mod status;
 mod up;
 
+use std::collections::BTreeSet;
+
 use harness::console::table;
 use harness::engine::{Docker, EngineChoice, Inspected};
 use harness::error::Error;
@@ -100,6 +102,48 @@ fn notes(plan: &Plan) -> Vec<String> {
     });
     let warnings = plan.warnings.iter().map(|warning| format!("Warning: {warning}."));
     left_out.chain(unknown).chain(warnings).collect()
+}
+
+/// Containers of other projects on the networks of services that this project shares, a line each. Their names for the
+/// services lead past the waypoints.
+async fn foreign_callers(
+    project: &Project,
+    plan: &Plan,
+    engine: &Docker,
+    own: &[Inspected],
+) -> Result<Vec<String>, Error> {
+    let shared: BTreeSet<&String> = plan
+        .waypoints
+        .values()
+        .filter(|waypoint| waypoint.alias.is_some())
+        .flat_map(|waypoint| waypoint.networks.keys())
+        .filter(|key| {
+            project
+                .config
+                .networks
+                .get(*key)
+                .is_some_and(|network| network.external)
+        })
+        .collect();
+    let mut lines = Vec::new();
+    for key in shared {
+        let name = project.network_name(key);
+        let Some(network) = engine.inspect_network(&name).await? else {
+            continue;
+        };
+        let others = network
+            .containers
+            .into_keys()
+            .filter(|other| own.iter().all(|own| own.name != *other));
+        let others: Vec<String> = others.collect();
+        if !others.is_empty() {
+            lines.push(format!(
+                "on {name}, {} of other projects call past the waypoints",
+                others.join(", ")
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 /// The waypoints as a table.

@@ -21,6 +21,11 @@ pub(in crate::cli) async fn run(
     for scale in scales {
         up::check_scale(&project, &scale.service, scale.count.into())?;
     }
+    let _lock = if project.injected() {
+        Some(project.folder.lock().await?)
+    } else {
+        None
+    };
     let mut state = project.folder.state()?;
     let mut arguments = if project.injected() {
         project.arguments()

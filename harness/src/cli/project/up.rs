@@ -12,12 +12,12 @@ use harness::engine::{Docker, Engine, Inspected};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::project::open::Project;
-use harness::project::waypoints::{addresses, moved, superfluous, waypoints};
+use harness::project::waypoints::{addresses, moved, problems, superfluous, waypoints};
 use harness::project::{generate, listening, scaling};
 
 use super::super::file_args::FileArgs;
 use super::super::mesh_args::MeshArgs;
-use super::{Planned, compose_line, listing, notes, open, plan, which};
+use super::{Planned, compose_line, foreign_callers, listing, notes, open, plan, which};
 
 /// Time for a service to listen that is looked at because nothing declares its ports.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
@@ -36,6 +36,8 @@ pub(in crate::cli) struct Wanted {
     pub(in crate::cli) build: bool,
     /// Numbers of containers.
     pub(in crate::cli) scale: Vec<Scale>,
+    /// Whether Compose's own override gets the additions too.
+    pub(in crate::cli) install: bool,
     /// Timeout for the waypoints to run.
     pub(in crate::cli) timeout: Duration,
 }
@@ -46,24 +48,22 @@ pub(in crate::cli) async fn run(
     started_at: Instant,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let work = up(files, mesh, wanted, started_at, interrupts);
-    interrupts
-        .stop
-        .run_until_cancelled(Box::pin(work))
-        .await
-        .unwrap_or(Err(Error::Interrupted))
+    let engine = Docker::connect_as_cli().await?;
+    let work = up(&engine, (files, mesh), wanted, started_at, interrupts);
+    let ended = interrupts.stop.run_until_cancelled(Box::pin(work)).await;
+    engine.settled().await;
+    ended.unwrap_or(Err(Error::Interrupted))
 }
 
 async fn up(
-    files: FileArgs,
-    mesh: MeshArgs,
+    engine: &Docker,
+    (files, mesh): (FileArgs, MeshArgs),
     wanted: Wanted,
     started_at: Instant,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     let progress = Progress::new();
-    let engine = Docker::connect_as_cli().await?;
-    let project = open(files, mesh, Some(&engine)).await?;
+    let project = open(files, mesh, Some(engine)).await?;
     progress.say(&format!(
         "Project {} with {}.",
         project.name,
@@ -72,27 +72,29 @@ async fn up(
     for scale in &wanted.scale {
         check_scale(&project, &scale.service, scale.count.into())?;
     }
-    let image = waypoint_image(&engine, wanted.build, &progress).await?;
-    service_images(&project, &engine, &progress).await?;
+    let image = waypoint_image(engine, wanted.build, &progress).await?;
+    service_images(&project, engine, &progress).await?;
 
     project.folder.create()?;
+    let _lock = project.folder.lock().await?;
     let containers = engine.project(&project.name).await?;
     let before = addresses(&containers);
-    let mut planned = plan(project, Some(&engine), &containers).await?;
+    let mut planned = plan(project, Some(engine), &containers).await?;
+    planned.state.installed |= wanted.install;
     for scale in wanted.scale {
         planned.state.scale.insert(scale.service, scale.count.into());
     }
-    generate::choose_source(&planned.project, &mut planned.state, &engine, &image).await?;
+    generate::choose_source(&planned.project, &mut planned.state, engine, &image).await?;
     if let Some(volume) = &planned.state.volume {
         progress.say(&format!(
             "The engine does not see {}; the volume {volume} takes its place.",
             planned.project.folder.path().display()
         ));
     }
-    let mut planned = first_phase(planned, &engine, &image, &progress).await?;
+    let mut planned = first_phase(planned, engine, &image, &progress).await?;
 
     let Planned { project, state, plan } = &mut planned;
-    generate::write(project, plan, state, &engine, &image).await?;
+    generate::write(project, plan, state, engine, &image).await?;
     for note in notes(plan) {
         progress.say(&note);
     }
@@ -103,13 +105,13 @@ async fn up(
         &progress,
     )
     .await?;
-    let containers = ready(project, &engine, wanted.timeout, &progress).await?;
+    let containers = ready(project, engine, wanted.timeout, &progress).await?;
     for container in superfluous(&containers, plan) {
         progress.say(&format!(
             "Removed {}: the project does not need it any more.",
             container.name
         ));
-        remove(&engine, container).await?;
+        remove(engine, container).await?;
     }
     for service in moved(&before, &addresses(&containers)) {
         let consumers: Vec<&str> = plan.consumers(&service).collect();
@@ -118,9 +120,16 @@ async fn up(
             consumers.join(", ")
         ));
     }
-    last_look(&mut planned, &engine, &image, &progress).await?;
+    last_look(&mut planned, engine, &image, &progress).await?;
     let Planned { project, plan, .. } = &planned;
-    super::super::output::print(listing(plan, &engine.project(&project.name).await?), interrupts).await?;
+    let containers = engine.project(&project.name).await?;
+    for note in problems(&containers, plan)
+        .into_iter()
+        .chain(foreign_callers(project, plan, engine, &containers).await?)
+    {
+        progress.say(&format!("Note: {note}."));
+    }
+    super::super::output::print(listing(plan, &containers), interrupts).await?;
     progress.say(&format!(
         "The mesh is up after {}. {}",
         seconds(started_at.elapsed()),

@@ -1,6 +1,7 @@
 //! Helper containers for what needs the engine's machine: its view of a folder, volumes, and network namespaces.
 //!
 //! The first two need no program: the engine copies files from and to a container that is created and never started.
+//! A helper is removed even if the caller is dropped: its work runs in a task, which [`Docker::settled`] waits for.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -38,6 +39,17 @@ impl Docker {
     /// # Errors
     /// The helper cannot be removed.
     pub async fn file_in(
+        &self,
+        image: &str,
+        mount: HelperMount,
+        file: &str,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let (docker, image, file) = (self.clone(), image.to_owned(), file.to_owned());
+        self.complete(async move { docker.read_file(&image, mount, &file).await })
+            .await
+    }
+
+    async fn read_file(
         &self,
         image: &str,
         mount: HelperMount,
@@ -90,6 +102,12 @@ impl Docker {
                 reason: "a volume of this name exists that is not the harness's".to_owned(),
             });
         }
+        let (docker, image, name) = (self.clone(), image.to_owned(), name.to_owned());
+        self.complete(async move { docker.write_to_volume(&image, &name, tar).await })
+            .await
+    }
+
+    async fn write_to_volume(&self, image: &str, name: &str, tar: Bytes) -> Result<(), EngineError> {
         let id = self
             .create_helper(image, HelperMount::Volume(name.to_owned()))
             .await?;
@@ -131,8 +149,21 @@ impl Docker {
         target: &str,
         command: &[&str],
     ) -> Result<Vec<String>, EngineError> {
+        let (docker, image, target) = (self.clone(), image.to_owned(), target.to_owned());
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        self.complete(async move { docker.run_in_namespace(&image, &target, command).await })
+            .await
+    }
+
+    async fn run_in_namespace(
+        &self,
+        image: &str,
+        target: &str,
+        command: Vec<String>,
+    ) -> Result<Vec<String>, EngineError> {
+        let what = format!("running {} beside container {target}", command.join(" "));
         let body = ContainerCreateBody {
-            cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+            cmd: Some(command),
             host_config: Some(HostConfig {
                 network_mode: Some(format!("container:{target}")),
                 ..confined()
@@ -146,19 +177,32 @@ impl Docker {
             let code = ended.next().await.transpose();
             let output = logs::collect(self.logs(&id, LogOptions::last(SIZE_LIMIT))).await;
             code.map_err(|_| EngineError::Other {
-                what: format!("running {} beside container {target}", command.join(" ")),
+                what: what.clone(),
                 reason: output.join("; "),
             })?;
             Ok(output)
         };
         let output = tokio::time::timeout(LIMIT, running).await.unwrap_or_else(|_| {
             Err(EngineError::Other {
-                what: format!("running {} beside container {target}", command.join(" ")),
+                what: what.clone(),
                 reason: format!("no end within {} s", LIMIT.as_secs()),
             })
         });
         self.remove(&id).await?;
         output
+    }
+
+    /// Runs the work of a helper to its end.
+    async fn complete<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.creating.spawn(work).await.unwrap_or_else(|error| {
+            Err(EngineError::Other {
+                what: "running a helper".to_owned(),
+                reason: error.to_string(),
+            })
+        })
     }
 
     async fn create_helper(&self, image: &str, mount: HelperMount) -> Result<String, EngineError> {

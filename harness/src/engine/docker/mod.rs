@@ -86,7 +86,8 @@ impl Docker {
         &self.socket
     }
 
-    pub(crate) async fn settled(&self) {
+    /// Waits for requests that create something, and for helpers, whose callers were dropped.
+    pub async fn settled(&self) {
         self.creating.close();
         self.creating.wait().await;
         self.creating.reopen();
