@@ -13,7 +13,7 @@ use crate::interface::IpType;
 const UDP_SIZE: u16 = 1232;
 
 /// Addresses of one family that are kept of an answer; the lowest, so that the same ones are kept each time.
-pub(super) const MAX_ADDRESSES: usize = 256;
+pub const MAX_ADDRESSES: usize = 256;
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
@@ -23,7 +23,7 @@ const NAME_ERROR: u8 = 3;
 
 /// What a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// The name has these addresses; none if there is no such name.
     Addresses(BTreeSet<IpAddr>),
     /// The answer does not fit: ask again by TCP.
@@ -34,16 +34,17 @@ pub(super) enum Answer {
 
 /// A message that is no answer to the question.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoAnswer;
+pub struct NoAnswer;
 
 /// The question for the addresses of a host name, of one family.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question<'a> {
+pub struct Question<'a> {
     /// Repeated by the answer.
-    pub(super) id: u16,
+    pub id: u16,
     /// A name of labels of at most 63 bytes, and 253 in all.
-    pub(super) host: &'a str,
-    pub(super) family: IpType,
+    pub host: &'a str,
+    /// The family of the addresses.
+    pub family: IpType,
 }
 
 impl Question<'_> {
@@ -55,7 +56,7 @@ impl Question<'_> {
     }
 
     /// The message that asks it.
-    pub(super) fn encode(self) -> Vec<u8> {
+    pub fn encode(self) -> Vec<u8> {
         let mut message = Vec::with_capacity(64);
         let recursion_desired = 0x0100;
         // One question and one additional record.
@@ -81,7 +82,7 @@ impl Question<'_> {
     ///
     /// # Errors
     /// When it is another message, or none at all.
-    pub(super) fn answer(self, message: &[u8]) -> Result<Answer, NoAnswer> {
+    pub fn answer(self, message: &[u8]) -> Result<Answer, NoAnswer> {
         let mut reader = Reader { message, at: 0 };
         let [id, flags, questions, answers] = reader.numbers()?;
         reader.skip(HEADER - reader.at)?;

@@ -5,7 +5,7 @@
 
 mod client;
 mod lookup;
-mod message;
+pub mod message;
 mod name_servers;
 mod resolution;
 
