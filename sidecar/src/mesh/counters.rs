@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::directory::Cut;
 use super::directory::acceptance::Exclusion;
 use super::key::Refusals;
 use super::protocol::Failure;
@@ -55,6 +56,8 @@ pub struct Counters {
     refuted_leaves: AtomicU64,
     excluded: [AtomicU64; Exclusion::ALL.len()],
     cut_weights: AtomicU64,
+    cut_instances: AtomicU64,
+    evicted_nodes: AtomicU64,
     /// What was refused because of the mesh key.
     pub refusals: Refusals,
 }
@@ -65,6 +68,10 @@ fn index<T: PartialEq>(all: &[T], one: &T) -> usize {
 
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn add(counter: &AtomicU64, more: usize) {
+    counter.fetch_add(more.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -127,6 +134,16 @@ impl Counters {
         read(&self.cut_weights)
     }
 
+    /// Instances of others that were dropped because the directory was full.
+    pub fn cut_instances(&self) -> u64 {
+        read(&self.cut_instances)
+    }
+
+    /// Nodes that were forgotten to make room for one at an address with fewer.
+    pub fn evicted_nodes(&self) -> u64 {
+        read(&self.evicted_nodes)
+    }
+
     pub(super) fn count_sent(&self, kind: DatagramKind) {
         count(&self.sent[index(&DatagramKind::ALL, &kind)]);
     }
@@ -169,12 +186,30 @@ impl Counters {
         count(&self.cut_weights);
     }
 
+    /// Counts and logs what was dropped because the directory was full.
+    pub(super) fn note_cut(&self, Cut { address, services }: Cut) {
+        add(&self.cut_instances, services);
+        tracing::warn!(
+            node = %address,
+            instances = services,
+            "discovery: too many instances; dropped those beyond the share of the address that offers most"
+        );
+    }
+
+    /// Counts and logs a node that was forgotten to make room.
+    pub(super) fn note_evicted(&self, node: &Node) {
+        count(&self.evicted_nodes);
+        tracing::warn!(
+            node = %node.address(),
+            "discovery: too many nodes; forgot one of the address that has most"
+        );
+    }
+
     /// Counts and logs what was left out of a peer's message.
     pub(super) fn note_unusable(&self, peer: IpAddr, dropped: &Dropped) {
         if let Some(first) = dropped.first() {
             let count = dropped.count();
-            self.unusable
-                .fetch_add(count.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+            add(&self.unusable, count);
             tracing::warn!(node = %peer, why = first, count, "discovery: left out what cannot be used");
         }
     }

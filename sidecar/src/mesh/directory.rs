@@ -1,8 +1,10 @@
 //! The directory of services: the lists of this node and of every peer that is up (khala), and those of lost peers. Pure.
 
 pub mod acceptance;
+mod comparison;
 mod lost;
 mod offered;
+mod shares;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,11 +12,9 @@ use std::sync::Arc;
 
 use self::lost::LostLists;
 pub use self::offered::Excluded;
+pub use self::shares::Cut;
 use super::wire::services_text;
-use super::wire::{
-    ExchangeKind, MAX_NODES, MAX_SERVICES, Node, NodeChange, NodeServices, Recorded, ServiceList,
-    ServiceNode, digest, services_hash,
-};
+use super::wire::{MAX_SERVICES, Node, NodeChange, NodeServices, ServiceList, ServiceNode, digest};
 use crate::balance::service::{LastChoice, Offer};
 
 /// Service nodes held at most over the lists of nodes that are up, and as many over those of lost nodes.
@@ -61,6 +61,8 @@ pub struct Directory {
     hash: OnceCell<Arc<str>>,
     /// The sum of all entries' digests.
     digest: u64,
+    /// What was cut to make room and is not yet reported.
+    cut: Vec<Cut>,
 }
 
 impl Directory {
@@ -77,6 +79,7 @@ impl Directory {
             changes: VecDeque::new(),
             hash: OnceCell::new(),
             digest: 0,
+            cut: Vec::new(),
         };
         directory.set(&own, ServiceList::default());
         directory
@@ -100,20 +103,75 @@ impl Directory {
         self.lists.get(node).map(|entry| &entry.services)
     }
 
-    /// Replaces the list of a node. False if it is unchanged, or there is no room.
+    /// Replaces the list of a node. False if nothing changed. If there is no room for all of it, the longest lists of the
+    /// addresses that hold most are cut, which may be this one.
     pub fn set(&mut self, node: &Node, services: ServiceList) -> bool {
-        let held = self.lists.get(node);
-        if held.is_some_and(|held| held.services == services) {
+        if services.len() > MAX_SERVICES || self.services(node) == Some(&services) {
             return false;
         }
+        let whole = services.len();
+        let (services, cut_others) = self.make_room(node, services);
+        if self.services(node) == Some(&services) {
+            return cut_others;
+        }
+        self.note_cut(node, whole - services.len());
+        self.lost.came_up(node);
+        self.put(node, services);
+        true
+    }
+
+    /// Cuts lists so that all fit with this one. Returns what of it fits, and whether another was cut.
+    fn make_room(&mut self, node: &Node, services: ServiceList) -> (ServiceList, bool) {
+        let length = |node: &Node| self.services(node).map_or(0, ServiceList::len);
+        if self.total - length(node) + services.len() <= MAX_TOTAL {
+            return (services, false);
+        }
+        let others = self.lists.iter().filter(|(other, _)| *other != node);
+        let others = others.map(|(other, entry)| (other, entry.services.len()));
+        // The own list is never cut.
+        let all = others
+            .chain([(node, services.len())])
+            .filter(|(other, _)| **other != self.own);
+        let own = if *node == self.own {
+            services.len()
+        } else {
+            length(&self.own)
+        };
+        let cuts = shares::cuts(
+            all.map(|(node, length)| (node.address(), node.clone(), length)),
+            MAX_TOTAL - own,
+        );
+        let (mut fits, mut cut_others) = (services, false);
+        for (cut, length) in cuts {
+            if cut == *node {
+                fits = fits.first(length);
+            } else if let Some(held) = self.services(&cut).cloned() {
+                self.note_cut(&cut, held.len() - length);
+                self.put(&cut, held.first(length));
+                cut_others = true;
+            }
+        }
+        (fits, cut_others)
+    }
+
+    fn note_cut(&mut self, node: &Node, services: usize) {
+        if services > 0 {
+            shares::note(&mut self.cut, node.address(), services);
+        }
+    }
+
+    /// Takes what was cut to make room, by address.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        let mut cuts = std::mem::take(&mut self.cut);
+        cuts.append(&mut self.lost.take_cuts());
+        cuts
+    }
+
+    fn put(&mut self, node: &Node, services: ServiceList) {
+        let held = self.lists.get(node);
         let (held, held_size, held_digest) =
             held.map_or((0, 0, 0), |held| (held.services.len(), held.size, held.digest));
-        let total = self.total - held + services.len();
-        if total > MAX_TOTAL || services.len() > MAX_SERVICES {
-            return false;
-        }
-        self.total = total;
-        self.lost.came_up(node);
+        self.total = self.total - held + services.len();
         let text = services_text(node, &services);
         let list = NodeServices {
             node: node.clone(),
@@ -131,7 +189,6 @@ impl Directory {
         };
         self.lists.insert(list.node, entry);
         self.hash.take();
-        true
     }
 
     /// Adds a service node to the list of a node whose list is known, or replaces the one of the same identity. False
@@ -253,66 +310,6 @@ impl Directory {
     pub fn change_after(&self, revision: u64) -> Option<&Change> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
         self.changes.get(self.changes.len().checked_sub(behind)?)
-    }
-
-    /// The text that `khala.hash` compares.
-    pub fn hash(&self) -> Arc<str> {
-        let texts = || self.lists.values().map(|entry| entry.text.as_str());
-        self.hash.get_or_init(|| services_hash(texts()).into()).clone()
-    }
-
-    /// Whether an original that records these nodes has the same services of them. It learns of a node later than we do:
-    /// the nodes themselves may differ.
-    pub(super) fn agrees_with(&self, recorded: &Recorded) -> bool {
-        let mut lists = self.lists.iter();
-        lists.all(|(node, entry)| recorded.agrees(node, &entry.text))
-    }
-
-    /// The nodes that an original does not record.
-    pub(super) fn unrecorded(&self, recorded: &Recorded) -> Vec<Node> {
-        let nodes = self.lists.keys().filter(|node| !recorded.has(node));
-        nodes.cloned().collect()
-    }
-
-    /// The sum of the digests of all lists.
-    pub fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    /// Every list: the body of `khala.sync`. None if it exceeds the size that others read.
-    pub fn everything(&self) -> Option<Vec<NodeServices>> {
-        // Two brackets, and a comma after each entry but the last.
-        if self.lists.len() > MAX_NODES || self.size + self.lists.len() + 1 > ExchangeKind::Sync.max_body() {
-            return None;
-        }
-        Some(self.lists().collect())
-    }
-
-    /// Every list, without a limit.
-    pub fn lists(&self) -> impl Iterator<Item = NodeServices> {
-        self.lists.iter().map(|(node, entry)| NodeServices {
-            node: node.clone(),
-            khala_nodes: entry.services.clone(),
-        })
-    }
-
-    /// The nodes whose lists differ, or that only one side has; at most as many as fit into the answer to
-    /// `khala.sync`.
-    pub fn diff(&self, theirs: &[NodeServices]) -> Vec<Node> {
-        let theirs: BTreeMap<&Node, &ServiceList> = theirs
-            .iter()
-            .map(|list| (&list.node, &list.khala_nodes))
-            .collect();
-        let only_theirs = theirs.keys().filter(|node| !self.lists.contains_key(**node));
-        let ours = self.lists.iter().filter(|(node, entry)| {
-            let same = |list: &&ServiceList| list.same_keys(&entry.services);
-            !theirs.get(*node).is_some_and(same)
-        });
-        ours.map(|(node, _)| node)
-            .chain(only_theirs.copied())
-            .take(MAX_NODES)
-            .cloned()
-            .collect()
     }
 
     /// Every service node that is offered, with its node, in the protocol's order of nodes.

@@ -302,6 +302,8 @@ impl Driver {
                         tracing::warn!(%node, why = failure.as_str(), "discovery: lost");
                     }
                 },
+                Action::Cut(cut) => self.counters.note_cut(cut),
+                Action::Evicted(node) => self.counters.note_evicted(&node),
                 Action::LeaveRefuted(node) => self.counters.note_refuted_leave(&node),
                 Action::Publish => self.publishing.want(),
             }

@@ -24,6 +24,7 @@ mod recorded;
 mod scale;
 mod search;
 mod settings;
+mod shares;
 mod simulation;
 mod sockets;
 mod sweep_time;

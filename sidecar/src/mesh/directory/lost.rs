@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::shares::{self, Cut};
 use crate::balance::service::LastChoice;
 use crate::mesh::wire::{Node, ServiceList, ServiceNode};
 
@@ -37,13 +38,16 @@ pub(super) struct LostLists {
     by_endpoint: BTreeMap<SocketAddr, Lost>,
     /// Service nodes in all of them.
     total: usize,
+    /// What was cut to make room and is not yet reported.
+    cut: Vec<Cut>,
 }
 
 impl LostLists {
-    /// Keeps the list of a lost node, if there is room.
+    /// Keeps the list of a lost node. If there is no room for all of it, the longest lists of the addresses that hold most
+    /// are cut.
     pub(super) fn keep(&mut self, node: &Node, services: ServiceList, why: LastChoice, max_total: usize) {
         self.forget(node.endpoint());
-        if services.is_empty() || self.total + services.len() > max_total {
+        if services.is_empty() {
             return;
         }
         self.total += services.len();
@@ -53,6 +57,27 @@ impl LostLists {
             fate: Fate::LastChoice(why),
         };
         self.by_endpoint.insert(node.endpoint(), lost);
+        if self.total > max_total {
+            self.cut_to(max_total);
+        }
+    }
+
+    fn cut_to(&mut self, max_total: usize) {
+        let lists = self.by_endpoint.iter();
+        let lists = lists.map(|(endpoint, lost)| (endpoint.ip(), *endpoint, lost.services.len()));
+        for (endpoint, length) in shares::cuts(lists, max_total) {
+            if let Some(lost) = self.by_endpoint.get_mut(&endpoint) {
+                let cut = lost.services.len() - length;
+                lost.services = lost.services.first(length);
+                self.total -= cut;
+                shares::note(&mut self.cut, endpoint.ip(), cut);
+            }
+        }
+    }
+
+    /// Takes what was cut to make room, by address.
+    pub(super) fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cut)
     }
 
     /// Notes that another node is at the endpoint of a lost one.

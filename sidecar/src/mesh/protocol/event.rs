@@ -7,6 +7,7 @@ use super::targets::Search;
 use crate::balance::service::Offer;
 use crate::fault::Fault;
 use crate::interface::Networks;
+use crate::mesh::directory::Cut;
 use crate::mesh::wire::{Answer, Datagram, Node, Request};
 
 /// An input of the state machine.
@@ -132,6 +133,10 @@ pub enum Action {
     },
     /// Report that a `leave` was not sent by the peer in whose name it came.
     LeaveRefuted(Node),
+    /// Report that lists of services were cut, because the directory is full.
+    Cut(Cut),
+    /// Report that a node was forgotten to make room for one at an address with fewer.
+    Evicted(Node),
     /// Publish membership and directory, which have changed.
     Publish,
 }

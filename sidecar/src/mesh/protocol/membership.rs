@@ -5,6 +5,7 @@
 //! is up.
 
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -122,18 +123,35 @@ impl Membership {
         self.peers.len() > self.config.small_mesh
     }
 
-    /// The peer to forget if there is no room for another node at this address: one that is down, and at the same
-    /// address if that is at its limit; see [`Peer::eviction_rank`].
+    /// The peer to forget if there is no room for another node at this address.
+    ///
+    /// If the address is at its limit, one of its own that is not up. If all room is taken, one that is not up, of the
+    /// address with most nodes; see [`Peer::eviction_rank`]. If all are up, one of the address with most nodes. But none of
+    /// an address with fewer nodes than this one would have: no address drives out others.
     pub fn in_the_way(&self, address: IpAddr) -> Option<&Node> {
         let crowded = self.is_crowded(address);
         if !crowded && !self.is_full() {
             return None;
         }
-        let candidates = self.peers.values().filter_map(|peer| {
-            let rank = peer.eviction_rank()?;
-            (!crowded || peer.node.address() == address).then_some((rank, &peer.node))
-        });
-        candidates.min_by_key(|(rank, _)| *rank).map(|(_, node)| node)
+        let here = self.peers.range(ports_of(address)).count();
+        let peers: Vec<&Peer> = self.peers.values().collect();
+        let addresses = peers.chunk_by(|a, b| a.node.address() == b.node.address());
+        let larger = addresses
+            .clone()
+            .filter(|at| at[0].node.address() == address || !crowded && at.len() > here);
+        let candidates = larger
+            .flat_map(|at| at.iter().map(|peer| (Reverse(at.len()), *peer)))
+            .filter_map(|(nodes, peer)| {
+                let (down, since) = peer.eviction_rank()?;
+                Some(((down, nodes, since), &peer.node))
+            });
+        if let Some((_, node)) = candidates.min_by_key(|(rank, _)| *rank) {
+            return Some(node);
+        }
+        let most = addresses.max_by_key(|at| at.len()).filter(|_| !crowded)?;
+        most.last()
+            .filter(|_| most.len() > here + 1)
+            .map(|peer| &peer.node)
     }
 
     fn is_full(&self) -> bool {

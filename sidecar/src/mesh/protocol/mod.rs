@@ -263,6 +263,8 @@ impl Protocol {
         if std::mem::take(&mut self.changed) {
             self.actions.push(Action::Publish);
         }
+        let cuts = self.directory.take_cuts();
+        self.actions.extend(cuts.into_iter().map(Action::Cut));
         std::mem::take(&mut self.actions)
     }
 

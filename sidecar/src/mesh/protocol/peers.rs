@@ -25,8 +25,11 @@ impl Protocol {
         if source == Source::Direct && self.membership.get(endpoint).is_none() {
             // A node that has sent something itself takes precedence over one that was only reported, or no longer
             // answers.
-            if let Some(other) = self.membership.in_the_way(node.address()).map(Node::endpoint) {
-                self.forget(now, other, None);
+            if let Some(other) = self.membership.in_the_way(node.address()).cloned() {
+                self.forget(now, other.endpoint(), None);
+                if other.address() != node.address() {
+                    self.actions.push(Action::Evicted(other));
+                }
             }
         }
         let was_up = self.membership.is_up_at(endpoint);

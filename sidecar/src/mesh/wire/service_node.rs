@@ -173,6 +173,12 @@ impl ServiceList {
             .collect()
     }
 
+    /// The first service nodes of the list, at most this many.
+    #[must_use]
+    pub fn first(&self, most: usize) -> Self {
+        Self(self.0.iter().take(most).cloned().collect())
+    }
+
     /// Whether both hold the same identities, whatever their `meta`.
     pub fn same_keys(&self, other: &Self) -> bool {
         self.iter()

@@ -78,6 +78,12 @@ pub(super) fn traffic(page: &mut Page, mesh: &MeshStatus) {
     for why in Exclusion::ALL {
         metric.sample(&[("reason", why.name())], counters.excluded(why));
     }
+    let help = "Instances of other sidecars that were dropped because there were too many.";
+    page.metric("sidecar_mesh_cut_instances_total", MetricType::Counter, help)
+        .sample(&[], counters.cut_instances());
+    let help = "Nodes that were forgotten, because there were too many, for one at an address with fewer.";
+    page.metric("sidecar_mesh_evicted_nodes_total", MetricType::Counter, help)
+        .sample(&[], counters.evicted_nodes());
     let help = "Instances offered by other sidecars whose weight was cut to the maximum.";
     page.metric("sidecar_mesh_cut_weights_total", MetricType::Counter, help)
         .sample(&[], counters.cut_weights());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sidecar::balance::service::{Instance, Offer, ServiceId};
 use sidecar::mesh::DiscoverySettings;
+use sidecar::mesh::directory::Cut;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Departure, Event, Failure, Protocol, Search};
 use sidecar::mesh::wire::{
@@ -71,6 +72,7 @@ pub(crate) struct Lone {
     pub(crate) sent: Vec<(SocketAddr, Datagram)>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) gone: Vec<(Node, Departure)>,
+    pub(crate) cuts: Vec<Cut>,
     /// Nodes that refuted a leave.
     pub(crate) stayed: Vec<Node>,
 }
@@ -95,6 +97,7 @@ impl Lone {
             sent: Vec::new(),
             asked: Vec::new(),
             gone: Vec::new(),
+            cuts: Vec::new(),
             stayed: Vec::new(),
         }
     }
@@ -116,7 +119,8 @@ impl Lone {
                 }),
                 Action::Gone { node, why } => self.gone.push((node, why)),
                 Action::LeaveRefuted(node) => self.stayed.push(node),
-                Action::Publish => {}
+                Action::Publish | Action::Evicted(_) => {}
+                Action::Cut(cut) => self.cuts.push(cut),
             }
         }
     }
