@@ -53,7 +53,7 @@ fn datagrams() {
 fn exchanges() {
     for kind in ExchangeKind::ALL {
         feed(INPUTS, seeds::exchanges(kind), |bytes| {
-            parse::exchange(kind, bytes)
+            parse::exchange(kind, bytes);
         });
     }
 }
