@@ -52,7 +52,7 @@ pub struct Config {
 
     // Search
     /// Number of addresses nearest to our own that are searched in every round. Higher finds more peers in the first
-    /// round, and holds more entries of the kernel's neighbour table (see `search_far_pause`).
+    /// round, and holds more entries of the kernel's neighbour table (see `search_far_group`).
     pub search_near: usize,
     /// The same on loopback, which resolves no addresses, until the node is settled. Higher finds peers at more distant
     /// addresses at once and makes these rounds longer.
@@ -81,10 +81,13 @@ pub struct Config {
     /// mesh, whose nodes search for each other. Longer costs fewer datagrams; parts of a mesh that have forgotten each
     /// other (`forget_down`) take longer to meet.
     pub search_settled_round: Duration,
-    /// Pause between two of the other addresses in the first sweep; a /24 takes 11 s. An address that does not answer
-    /// holds an entry of the kernel's neighbour table (1024, shared by all containers of a machine) for 3 s: at this
-    /// pace a node holds about 60 of them. Shorter finds distant peers sooner and holds more.
-    pub search_far_pause: Duration,
+    /// Number of the other addresses that the first sweep visits together, `search_burst_pause` apart. An address that
+    /// does not answer holds an entry of the kernel's neighbour table (1024, shared by all containers of a machine) for
+    /// 3 s. Higher finds distant peers sooner and holds more entries.
+    pub search_far_group: u32,
+    /// Interval between the beginnings of two groups; a /24 takes 9.2 s. At 3 s a node holds the entries of one group.
+    /// Shorter finds distant peers sooner and holds those of more groups.
+    pub search_far_interval: Duration,
     /// Pause between two of the other addresses in later sweeps while a peer is up; longer in a large mesh, whose nodes
     /// share the work. Shorter finds distant nodes that no other node knows sooner, and costs datagrams for good.
     pub search_far_settled_pause: Duration,
@@ -302,7 +305,8 @@ impl Default for Config {
             search_first_pause: ms(250),
             search_alone_pause: ms(10_000),
             search_settled_round: ms(60_000),
-            search_far_pause: ms(50),
+            search_far_group: 60,
+            search_far_interval: ms(3_000),
             search_far_settled_pause: ms(1_000),
             informs_per_second: 256,
 

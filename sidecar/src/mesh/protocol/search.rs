@@ -50,6 +50,8 @@ pub(super) struct Searches {
     /// The addresses of those, which are contiguous.
     near_addresses: RangeInclusive<IpAddr>,
     sweep: Sweep,
+    /// Visits of the other targets at the pace of a first sweep.
+    visits: u32,
     /// Rounds completed since the node was last alone.
     rounds: u32,
     /// Sweeps completed since then.
@@ -90,6 +92,7 @@ impl Searches {
             near,
             near_addresses: first..=last,
             sweep: Sweep::new(search, near..all, rng),
+            visits: 0,
             rounds: 0,
             sweeps: 0,
             near_at: Duration::ZERO,
@@ -173,7 +176,8 @@ impl Searches {
                 let share = self.config.search_share(membership.healthy().len());
                 self.config.search_far_settled_pause.saturating_mul(share)
             } else {
-                self.config.search_far_pause
+                self.visits = self.visits.wrapping_add(1);
+                self.config.search_far_pause(self.visits)
             }
         } else {
             self.sweep.restart(rng);

@@ -77,8 +77,8 @@ impl Search {
         self.addresses
     }
 
-    /// Duration of a lone node's sweep of the addresses that are not near: `search_far_pause` for each visit. Two nodes
-    /// that start in this network at the same time meet within it, unless their datagrams are lost.
+    /// Duration of a lone node's sweep of the addresses that are not near, with [`Config::search_far_pause`] after each
+    /// visit. Two nodes that start in this network at the same time meet within it, unless their datagrams are lost.
     #[must_use]
     pub fn sweep_time(&self, config: &Config) -> Duration {
         let near = if self.own().is_loopback() {
@@ -90,7 +90,11 @@ impl Search {
         let targets = self.addresses.saturating_sub(near) * self.ports;
         let visits = targets.div_ceil(self.ports_at_once(config.search_burst).max(1) as u64);
         let visits = u32::try_from(visits).unwrap_or(u32::MAX);
-        config.search_far_pause.saturating_mul(visits)
+        let last = visits.saturating_sub(1);
+        let group = config.search_far_group.max(1);
+        let (groups, visits) = (last / group, last % group);
+        let groups = config.search_far_interval.saturating_mul(groups);
+        groups.saturating_add(config.search_burst_pause.saturating_mul(visits))
     }
 
     /// The address of the node itself.

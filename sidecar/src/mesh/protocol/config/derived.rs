@@ -53,6 +53,17 @@ impl Config {
         (self.search_first_pause * (1 << doublings)).min(self.search_alone_pause)
     }
 
+    /// Pause after this number of visits of a first sweep: `search_burst_pause` within a group, and the rest of
+    /// `search_far_interval` after its last.
+    pub fn search_far_pause(&self, visits: u32) -> Duration {
+        let group = self.search_far_group.max(1);
+        if !visits.is_multiple_of(group) {
+            return self.search_burst_pause;
+        }
+        let took = self.search_burst_pause.saturating_mul(group - 1);
+        self.search_far_interval.saturating_sub(took)
+    }
+
     /// Factor by which a settled node of a mesh of this many nodes extends its search pauses, so that all nodes
     /// together search as much as those of a small mesh.
     pub fn search_share(&self, nodes: usize) -> u32 {
