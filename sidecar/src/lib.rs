@@ -18,6 +18,7 @@ pub mod http;
 pub mod http_probe;
 pub mod interface;
 mod invisible;
+mod limit_spell;
 pub mod limits;
 mod lingering_close;
 mod listening;

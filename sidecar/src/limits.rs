@@ -11,9 +11,12 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::limit_spell::LimitSpell;
 
 /// Descriptors of a relayed connection: one to the client, one to the instance.
 pub(crate) const PER_CONNECTION: u32 = 2;
@@ -62,6 +65,8 @@ pub(crate) struct Budget {
     inbound: Semaphore,
     /// Health checks at once, by lane.
     checks: [Semaphore; CheckLane::ALL.len()],
+    /// Its use by relayed connections.
+    used_up: LimitSpell,
 }
 
 /// Descriptors taken from a budget, returned when dropped.
@@ -82,6 +87,7 @@ impl Budget {
                 Semaphore::const_new(CheckLane::First.share(*CHECKS.end())),
                 Semaphore::const_new(CheckLane::Down.share(*CHECKS.end())),
             ],
+            used_up: LimitSpell::new(),
         }
     }
 
@@ -111,11 +117,13 @@ impl Budget {
         if let Some(taken) = self.try_relayed(PER_CONNECTION) {
             return taken;
         }
-        tracing::warn!(
-            limit = getrlimit(Resource::Nofile).current,
-            "all file descriptors for connections are in use: further connections wait until others end; raise the \
-             limit of open files (ulimit -n)"
-        );
+        if self.used_up.reached(Instant::now()) {
+            tracing::warn!(
+                limit = getrlimit(Resource::Nofile).current,
+                "all file descriptors for connections are in use: further connections wait until others end; raise the \
+                 limit of open files (ulimit -n)"
+            );
+        }
         loop {
             // Neither is ever closed.
             let relayed = self.relayed.acquire_many(PER_CONNECTION).await;
@@ -127,6 +135,11 @@ impl Budget {
                 };
             }
         }
+    }
+
+    /// How often a connection waited for descriptors.
+    pub(crate) fn times_used_up(&self) -> u64 {
+        self.used_up.count()
     }
 
     /// Takes descriptors for relaying, if they are left.

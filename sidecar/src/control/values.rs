@@ -249,6 +249,28 @@ impl Value for Weight {
     }
 }
 
+/// A number of connections that a client address may have open; 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ClientLimit(pub u32);
+
+impl fmt::Display for ClientLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Value for ClientLimit {
+    const EXPECTED: &'static str = "a number of connections from 0 to 1000000, 0 for no limit";
+    const JSON: Json = Json::Integer {
+        min: 0,
+        max: 1_000_000,
+    };
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok().filter(|limit| *limit <= 1_000_000).map(Self)
+    }
+}
+
 /// A time in milliseconds, up to an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Millis(pub Duration);

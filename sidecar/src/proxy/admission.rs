@@ -31,7 +31,7 @@ impl<H: Handle> Serve for Admission<H> {
     type Permit = Permit;
 
     async fn permit(&self) -> Permit {
-        self.shared.permit().await
+        self.shared.permit(self.local).await
     }
 
     async fn descriptors(&self) -> Descriptors {
@@ -47,16 +47,21 @@ impl<H: Handle> Serve for Admission<H> {
         self.shared.counters.established();
         let peer = canonical(peer);
         let span = tracing::debug_span!("connection", %peer, listener = %self.local);
-        if self.shared.denies(peer.ip(), self.local.port()) {
-            self.shared.refusals.count(Refusal::Denied);
+        let refuse = |refusal: Refusal, reason: &str| {
+            self.shared.refusals.count(refusal);
             // A reset, as if nothing listened here. On failure the client has already disconnected.
             let _ = client.set_zero_linger();
-            span.in_scope(|| {
-                tracing::debug!(%peer, reason = "denied by the security group", "connection refused");
-            });
+            span.in_scope(|| tracing::debug!(%peer, reason, "connection refused"));
+        };
+        if self.shared.denies(peer.ip(), self.local.port()) {
+            refuse(Refusal::Denied, "denied by the security group");
             return None;
         }
         let local = self.local_of(&client);
+        if let Err(refusal) = self.shared.enter(peer.ip(), local) {
+            refuse(refusal, "too many connections of its client");
+            return None;
+        }
         let connection = Connection::begin(peer, local, permit, descriptors);
         let handling = Arc::clone(&self.handler).handle(client, connection);
         Some(handling.instrument(span))

@@ -23,11 +23,13 @@ pub(super) struct Connection {
     listener: Permit,
     /// It was held, and its endpoint has not answered yet.
     release: Option<Release>,
+    /// The instance that it is connected to.
+    instance: Option<SocketAddr>,
     _descriptors: Descriptors,
 }
 
 impl Connection {
-    /// Starts a connection. Its permit and descriptors are returned when this is dropped.
+    /// Starts a connection, whose client is counted. Its permit and descriptors are returned when this is dropped.
     pub(super) fn begin(
         client: SocketAddr,
         local: SocketAddr,
@@ -39,6 +41,7 @@ impl Connection {
             session: listener.sessions.begin(client, local),
             listener,
             release: None,
+            instance: None,
             _descriptors: descriptors,
         }
     }
@@ -98,7 +101,7 @@ impl Connection {
     ///
     /// The arguments are destructured outside of the future, which would otherwise hold them twice.
     pub(super) fn relay(
-        self,
+        mut self,
         client: TcpStream,
         to: Connected,
         initial: Vec<u8>,
@@ -111,6 +114,8 @@ impl Connection {
         } = to;
         let instance = Arc::new(stream);
         self.session.set_connected(&instance, address, lease.as_ref());
+        self.listener.peers.connected(address);
+        self.instance = Some(address);
         let initial = InitialData { bytes: initial, sent };
         async move {
             let (session, lease) = (&*self.session, lease.as_ref());
@@ -191,6 +196,10 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.listener.sessions.end(&self.session);
+        self.listener.peers.leave(self.session.client.ip());
+        if let Some(instance) = self.instance {
+            self.listener.peers.disconnected(instance);
+        }
         self.listener.counters.close();
     }
 }

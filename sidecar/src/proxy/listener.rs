@@ -152,6 +152,16 @@ impl Listener {
         self.shared.refusals.read()
     }
 
+    /// How often its limit of connections was reached.
+    pub fn times_full(&self) -> u64 {
+        self.shared.times_full()
+    }
+
+    /// Limits the open connections of one client address, for new ones; 0 is no limit.
+    pub fn set_client_limit(&self, limit: u32) {
+        self.shared.set_client_limit(limit);
+    }
+
     /// The security group; `None` serves all clients.
     pub fn security_group(&self) -> Option<Arc<SecurityGroup>> {
         self.shared.security_group()

@@ -19,6 +19,7 @@ mod hold;
 mod idle;
 pub mod listener;
 mod pace;
+mod peers;
 mod pipe;
 mod refusal;
 pub mod relay;
@@ -32,6 +33,7 @@ pub mod workers;
 use std::time::Duration;
 
 use connect::OnFailure;
+pub use peers::MAX_FROM_INSTANCE;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
 

@@ -9,6 +9,10 @@ use super::connect::Reason;
 pub enum Refusal {
     /// The security group denies its client.
     Denied,
+    /// Its client has as many connections as the listener allows one.
+    ClientLimit,
+    /// Its client has many connections, and is an instance's host: they may lead back here.
+    Loop,
     /// SOCKS5: the handshake violated the protocol, requested something unsupported, or was not finished.
     Handshake,
     /// SOCKS5: the handshake exceeded its timeout.
@@ -33,8 +37,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Denied,
+        Self::ClientLimit,
+        Self::Loop,
         Self::Handshake,
         Self::HandshakeTimeout,
         Self::NotAllowed,
@@ -52,6 +58,8 @@ impl Refusal {
     pub fn label(self) -> &'static str {
         match self {
             Self::Denied => "denied",
+            Self::ClientLimit => "client_limit",
+            Self::Loop => "loop",
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::NotAllowed => "not_allowed",

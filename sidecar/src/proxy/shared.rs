@@ -1,24 +1,28 @@
-//! The state shared by a listener and its connections: limits, permits, counters, open connections, security group.
+//! The state shared by a listener and its connections: limits, permits, counters, open connections, peers, security group.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
 use super::Limits;
 use super::access::{SecurityGroup, Verdict};
 use super::hold::Hold;
-use super::refusal::RefusalCounters;
+use super::peers::{MAX_FROM_INSTANCE, Peers, TooMany};
+use super::refusal::{Refusal, RefusalCounters};
 use super::sessions::Sessions;
 use crate::balance::Counters;
+use crate::limit_spell::LimitSpell;
 
 /// State shared by a listener and its connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     permits: Semaphore,
+    /// Maximum number of open connections.
+    limit: usize,
     idle: AtomicU64,
     hold: AtomicU64,
     /// The connections that wait for an endpoint.
@@ -26,6 +30,15 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) refusals: RefusalCounters,
     pub(super) sessions: Sessions,
+    pub(super) peers: Peers,
+    /// Open connections of one client address at most; 0 is no limit.
+    client_limit: AtomicU32,
+    /// The limit of its connections.
+    full: LimitSpell,
+    /// That of one client.
+    client_full: LimitSpell,
+    /// That of a client which is an instance's host.
+    looping: LimitSpell,
     security_group: RwLock<Option<Arc<SecurityGroup>>>,
 }
 
@@ -50,18 +63,37 @@ impl Shared {
     pub(super) fn new(limits: Limits, security_group: Option<Arc<SecurityGroup>>) -> Self {
         Self {
             permits: Semaphore::new(limits.connections),
+            limit: limits.connections,
             idle: millis(limits.idle).into(),
             hold: millis(limits.hold).into(),
             held: Arc::default(),
             counters: Counters::default(),
             refusals: RefusalCounters::default(),
             sessions: Sessions::default(),
+            peers: Peers::default(),
+            client_limit: AtomicU32::new(0),
+            full: LimitSpell::new(),
+            client_full: LimitSpell::new(),
+            looping: LimitSpell::new(),
             security_group: RwLock::new(security_group),
         }
     }
 
-    /// Waits until one more connection is within the limit.
-    pub(super) async fn permit(self: &Arc<Self>) -> Permit {
+    /// Waits until one more connection of the listener at `local` is within the limit.
+    pub(super) async fn permit(self: &Arc<Self>, local: SocketAddr) -> Permit {
+        if let Some(permit) = self.try_permit() {
+            return permit;
+        }
+        let limit = self.limit;
+        // Otherwise the permits left are those of the other workers, which wait for connections.
+        let is_full = usize::try_from(self.counters.active()).is_ok_and(|active| active >= limit);
+        if is_full && self.full.reached(Instant::now()) {
+            tracing::warn!(
+                listener = %local,
+                limit,
+                "the listener has as many connections as it may: further ones wait until others end"
+            );
+        }
         // Never closed.
         if let Ok(permit) = self.permits.acquire().await {
             permit.forget();
@@ -91,6 +123,52 @@ impl Shared {
 
     pub(super) fn set_hold(&self, hold: Duration) {
         self.hold.store(millis(hold), Ordering::Relaxed);
+    }
+
+    /// How often the limit of connections was reached.
+    pub(super) fn times_full(&self) -> u64 {
+        self.full.count()
+    }
+
+    /// Limits the open connections of one client address, of new ones; 0 is no limit.
+    pub(super) fn set_client_limit(&self, limit: u32) {
+        self.client_limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Counts a connection from `client` at the address `local`, unless its client has too many.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(super) fn enter(&self, client: IpAddr, local: SocketAddr) -> Result<(), Refusal> {
+        // On this machine, clients and instances share an address.
+        let is_local = client.is_loopback() || client == local.ip();
+        let limit = self.client_limit.load(Ordering::Relaxed);
+        match self.peers.enter(client, is_local, limit) {
+            Ok(()) => Ok(()),
+            Err(TooMany::OfClient) => {
+                if self.client_full.reached(Instant::now()) {
+                    tracing::warn!(
+                        listener = %local,
+                        %client,
+                        limit,
+                        "a client has as many connections as one may: further ones are refused"
+                    );
+                }
+                Err(Refusal::ClientLimit)
+            }
+            Err(TooMany::OfInstance(instance)) => {
+                if self.looping.reached(Instant::now()) {
+                    tracing::warn!(
+                        listener = %local,
+                        source = %client,
+                        target = %instance,
+                        limit = MAX_FROM_INSTANCE,
+                        "connections may go in a circle: an instance's host has many here; further ones are refused"
+                    );
+                }
+                Err(Refusal::Loop)
+            }
+        }
     }
 
     pub(super) fn security_group(&self) -> Option<Arc<SecurityGroup>> {

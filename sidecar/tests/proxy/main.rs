@@ -9,6 +9,7 @@ mod health;
 mod hold;
 mod initial_data;
 mod last_choice;
+mod limits;
 mod listener;
 mod log;
 mod long_flow;

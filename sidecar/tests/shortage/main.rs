@@ -6,6 +6,7 @@ mod descriptors;
 mod discovery;
 mod firewall;
 mod interface;
+mod loops;
 mod namespace;
 mod ports;
 mod registration;

@@ -12,7 +12,7 @@ use crate::balance::{ServerGroups, Totals};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{MillisOrZero, SecurityGroupRef};
+use crate::control::values::{ClientLimit, MillisOrZero, SecurityGroupRef};
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::bind;
 use crate::proxy::{Limits, Refusals};
@@ -57,6 +57,15 @@ pub(super) const IDLE_TIMEOUT: Key = Key::default::<MillisOrZero>(
 .added()
 .updatable();
 
+pub(super) const CLIENT_LIMIT: Key = Key::default::<ClientLimit>(
+    "max-connections-per-client",
+    "0",
+    "how many connections one client address may have open; further ones are refused; 0 is no limit",
+)
+.field("maxConnectionsPerClient")
+.added()
+.updatable();
+
 /// The parents of items that belong to a listener.
 pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
 
@@ -75,10 +84,14 @@ pub struct ListenerView {
     pub hold: Duration,
     /// Idle timeout of its connections; zero is none.
     pub idle_timeout: Duration,
+    /// How many connections one client address may have open; 0 is no limit.
+    pub client_limit: u32,
     /// Connections and bytes so far.
     pub totals: Totals,
     /// Connections that were refused, by reason.
     pub refusals: Refusals,
+    /// How often its limit of connections was reached.
+    pub times_full: u64,
 }
 
 impl ListenerName {
@@ -126,6 +139,7 @@ pub(super) struct Listener<'a> {
     pub(super) security_group: &'a SecurityGroupRef,
     pub(super) hold: MillisOrZero,
     pub(super) idle_timeout: MillisOrZero,
+    pub(super) client_limit: ClientLimit,
 }
 
 impl Listener<'_> {
@@ -190,8 +204,10 @@ impl Listener<'_> {
             security_group: self.security_group.0.clone(),
             hold: self.hold.0,
             idle_timeout: self.idle_timeout.0,
+            client_limit: self.client_limit.0,
             totals: running.totals(),
             refusals: running.refusals(),
+            times_full: running.times_full(),
         })
     }
 }
@@ -256,6 +272,7 @@ pub(super) fn update(
     server_groups: Option<&str>,
     security_group: Option<&SecurityGroupRef>,
     (hold, idle_timeout): (Option<MillisOrZero>, Option<MillisOrZero>),
+    client_limit: Option<ClientLimit>,
 ) -> Result<Arc<ListenerHandle>, CommandError> {
     let listener = at.running.listeners.get(name).cloned();
     let listener = listener.ok_or_else(|| name.id().not_found())?;
@@ -272,6 +289,9 @@ pub(super) fn update(
     if let Some(MillisOrZero(timeout)) = idle_timeout {
         listener.listener().set_idle_timeout(timeout);
     }
+    if let Some(limit) = client_limit {
+        listener.listener().set_client_limit(limit.0);
+    }
     Ok(listener)
 }
 
@@ -282,6 +302,12 @@ fn resolve(at: &Apply<'_>, group: &SecurityGroupRef) -> Result<Option<Arc<Securi
         .as_deref()
         .map(|name| at.running.security_group(name))
         .transpose()
+}
+
+/// For HTTP, which leaves out a limit that is not set.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_unlimited(limit: &u32) -> bool {
+    *limit == 0
 }
 
 fn address_of(add: &Add) -> Option<&Address> {
@@ -311,6 +337,9 @@ pub(super) fn line(view: &ListenerView) -> String {
         if !time.is_zero() {
             line.push_str(&format!(" {key} {}", time.as_millis()));
         }
+    }
+    if view.client_limit > 0 {
+        line.push_str(&format!(" max-connections-per-client {}", view.client_limit));
     }
     line
 }

@@ -16,7 +16,7 @@ use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, R
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{MillisOrZero, SecurityGroupRef, json, optional_json};
+use crate::control::values::{ClientLimit, MillisOrZero, SecurityGroupRef, json, optional_json};
 use crate::proxy::socks5::Socks5Server as Running;
 
 const ALLOW: &str = "allow-non-backend";
@@ -35,6 +35,7 @@ pub(super) const SPEC: Spec = Spec {
         listener::SECURITY_GROUP,
         listener::HOLD,
         listener::IDLE_TIMEOUT,
+        listener::CLIENT_LIMIT,
         Key::flag(
             ALLOW,
             DENY,
@@ -54,7 +55,7 @@ pub(super) const SPEC: Spec = Spec {
     foreign: original::SOCKS5_KEYS,
 };
 
-/// `add socks5-server NAME address .. server-groups .. [security-group ..] [allow-non-backend] [allow-local]`
+/// `add socks5-server NAME address .. server-groups .. [security-group ..] [max-connections-per-client ..] [allow-non-backend] [allow-local]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Add {
     #[serde(deserialize_with = "json")]
@@ -69,13 +70,15 @@ pub struct Add {
     pub(super) hold: MillisOrZero,
     #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
     pub(super) idle_timeout: MillisOrZero,
+    #[serde(default, rename = "maxConnectionsPerClient", deserialize_with = "json")]
+    pub(super) client_limit: ClientLimit,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "json")]
     pub(super) allow_non_backend: bool,
     #[serde(default, rename = "allowLocal", deserialize_with = "json")]
     pub(super) allow_local: bool,
 }
 
-/// `update socks5-server NAME [server-groups ..] [security-group ..] [allow-non-backend|deny-non-backend]
+/// `update socks5-server NAME [server-groups ..] [security-group ..] [max-connections-per-client ..] [allow-non-backend|deny-non-backend]
 /// [allow-local|deny-local]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Update {
@@ -89,6 +92,12 @@ pub struct Update {
     pub(super) hold: Option<MillisOrZero>,
     #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
     pub(super) idle_timeout: Option<MillisOrZero>,
+    #[serde(
+        default,
+        rename = "maxConnectionsPerClient",
+        deserialize_with = "optional_json"
+    )]
+    pub(super) client_limit: Option<ClientLimit>,
     #[serde(default, rename = "allowNonBackend", deserialize_with = "optional_json")]
     pub(super) allow_non_backend: Option<bool>,
     #[serde(default, rename = "allowLocal", deserialize_with = "optional_json")]
@@ -104,6 +113,7 @@ impl Add {
             security_group: args.optional("security-group")?.unwrap_or_default(),
             hold: args.optional("hold")?.unwrap_or_default(),
             idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
+            client_limit: args.optional("max-connections-per-client")?.unwrap_or_default(),
             allow_non_backend: args.flag(ALLOW, DENY)?.unwrap_or_default(),
             allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?.unwrap_or_default(),
         })
@@ -116,6 +126,7 @@ impl Add {
             security_group: &self.security_group,
             hold: self.hold,
             idle_timeout: self.idle_timeout,
+            client_limit: self.client_limit,
         }
     }
 
@@ -151,7 +162,8 @@ impl Configured for Add {
             .key("server-groups", &self.server_groups)
             .unless_default("security-group", &self.security_group)
             .unless_default("hold", &self.hold)
-            .unless_default("idle-timeout", &self.idle_timeout);
+            .unless_default("idle-timeout", &self.idle_timeout)
+            .unless_default("max-connections-per-client", &self.client_limit);
         if self.allow_non_backend {
             words.flag(ALLOW);
         }
@@ -174,6 +186,7 @@ impl Configured for Add {
         let running = Running::start(socket, backends, allow, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         running.set_allow_local(self.allow_local);
+        running.listener().set_client_limit(self.client_limit.0);
         let handle = ListenerHandle::Socks5Server(running);
         at.running.add_listener(self.listener_name(), handle);
         Ok(())
@@ -192,6 +205,7 @@ impl Update {
             security_group: args.optional("security-group")?,
             hold: args.optional("hold")?,
             idle_timeout: args.optional("idle-timeout")?,
+            client_limit: args.optional("max-connections-per-client")?,
             allow_non_backend: args.flag(ALLOW, DENY)?,
             allow_local: args.flag(ALLOW_LOCAL, DENY_LOCAL)?,
         })
@@ -212,7 +226,8 @@ impl Change for Update {
             .optional("server-groups", self.server_groups.as_ref())
             .optional("security-group", self.security_group.as_ref())
             .optional("hold", self.hold.as_ref())
-            .optional("idle-timeout", self.idle_timeout.as_ref());
+            .optional("idle-timeout", self.idle_timeout.as_ref())
+            .optional("max-connections-per-client", self.client_limit.as_ref());
         for (flag, on, off) in [
             (self.allow_non_backend, ALLOW, DENY),
             (self.allow_local, ALLOW_LOCAL, DENY_LOCAL),
@@ -237,6 +252,7 @@ impl Change for Update {
         }
         server.hold = self.hold.unwrap_or(server.hold);
         server.idle_timeout = self.idle_timeout.unwrap_or(server.idle_timeout);
+        server.client_limit = self.client_limit.unwrap_or(server.client_limit);
         server.allow_non_backend = self.allow_non_backend.unwrap_or(server.allow_non_backend);
         server.allow_local = self.allow_local.unwrap_or(server.allow_local);
     }
@@ -249,7 +265,7 @@ impl Change for Update {
         }
         let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
         let times = (self.hold, self.idle_timeout);
-        let listener = listener::update(at, &name, server_groups, security_group, times)?;
+        let listener = listener::update(at, &name, server_groups, security_group, times, self.client_limit)?;
         if let ListenerHandle::Socks5Server(server) = &*listener {
             if let Some(allow) = self.allow_local {
                 server.set_allow_local(allow);

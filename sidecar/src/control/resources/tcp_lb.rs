@@ -16,7 +16,7 @@ use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, R
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
-use crate::control::values::{MillisOrZero, SecurityGroupRef, json, optional_json};
+use crate::control::values::{ClientLimit, MillisOrZero, SecurityGroupRef, json, optional_json};
 use crate::proxy::tcp_lb::TcpLb as Running;
 
 pub(super) const SPEC: Spec = Spec {
@@ -30,11 +30,12 @@ pub(super) const SPEC: Spec = Spec {
         listener::SECURITY_GROUP,
         listener::HOLD,
         listener::IDLE_TIMEOUT,
+        listener::CLIENT_LIMIT,
     ],
     foreign: original::TCP_LB_KEYS,
 };
 
-/// `add tcp-lb NAME address .. server-groups .. [security-group ..]`
+/// `add tcp-lb NAME address .. server-groups .. [security-group ..] [max-connections-per-client ..]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Add {
     #[serde(deserialize_with = "json")]
@@ -49,9 +50,11 @@ pub struct Add {
     pub(super) hold: MillisOrZero,
     #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
     pub(super) idle_timeout: MillisOrZero,
+    #[serde(default, rename = "maxConnectionsPerClient", deserialize_with = "json")]
+    pub(super) client_limit: ClientLimit,
 }
 
-/// `update tcp-lb NAME [server-groups ..] [security-group ..]`, for new connections
+/// `update tcp-lb NAME [server-groups ..] [security-group ..] [max-connections-per-client ..]`, for new connections
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Update {
     #[serde(deserialize_with = "json")]
@@ -64,6 +67,12 @@ pub struct Update {
     pub(super) hold: Option<MillisOrZero>,
     #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
     pub(super) idle_timeout: Option<MillisOrZero>,
+    #[serde(
+        default,
+        rename = "maxConnectionsPerClient",
+        deserialize_with = "optional_json"
+    )]
+    pub(super) client_limit: Option<ClientLimit>,
 }
 
 impl Add {
@@ -75,6 +84,7 @@ impl Add {
             security_group: args.optional("security-group")?.unwrap_or_default(),
             hold: args.optional("hold")?.unwrap_or_default(),
             idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
+            client_limit: args.optional("max-connections-per-client")?.unwrap_or_default(),
         })
     }
 
@@ -85,6 +95,7 @@ impl Add {
             security_group: &self.security_group,
             hold: self.hold,
             idle_timeout: self.idle_timeout,
+            client_limit: self.client_limit,
         }
     }
 
@@ -120,7 +131,8 @@ impl Configured for Add {
             .key("server-groups", &self.server_groups)
             .unless_default("security-group", &self.security_group)
             .unless_default("hold", &self.hold)
-            .unless_default("idle-timeout", &self.idle_timeout);
+            .unless_default("idle-timeout", &self.idle_timeout)
+            .unless_default("max-connections-per-client", &self.client_limit);
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
@@ -132,6 +144,7 @@ impl Configured for Add {
         let (limits, workers) = (self.listener().limits(at), &at.running.workers);
         let running = Running::start(socket, backends, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
+        running.listener().set_client_limit(self.client_limit.0);
         let handle = ListenerHandle::TcpLb(running);
         at.running.add_listener(self.listener_name(), handle);
         Ok(())
@@ -150,6 +163,7 @@ impl Update {
             security_group: args.optional("security-group")?,
             hold: args.optional("hold")?,
             idle_timeout: args.optional("idle-timeout")?,
+            client_limit: args.optional("max-connections-per-client")?,
         })
     }
 }
@@ -168,7 +182,8 @@ impl Change for Update {
             .optional("server-groups", self.server_groups.as_ref())
             .optional("security-group", self.security_group.as_ref())
             .optional("hold", self.hold.as_ref())
-            .optional("idle-timeout", self.idle_timeout.as_ref());
+            .optional("idle-timeout", self.idle_timeout.as_ref())
+            .optional("max-connections-per-client", self.client_limit.as_ref());
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -181,13 +196,14 @@ impl Change for Update {
         }
         lb.hold = self.hold.unwrap_or(lb.hold);
         lb.idle_timeout = self.idle_timeout.unwrap_or(lb.idle_timeout);
+        lb.client_limit = self.client_limit.unwrap_or(lb.client_limit);
     }
 
     fn apply(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let name = ListenerName::TcpLb(self.name.clone());
         let (server_groups, security_group) = (self.server_groups.as_deref(), self.security_group.as_ref());
         let times = (self.hold, self.idle_timeout);
-        listener::update(at, &name, server_groups, security_group, times).map(|_| ())
+        listener::update(at, &name, server_groups, security_group, times, self.client_limit).map(|_| ())
     }
 }
 
@@ -246,6 +262,9 @@ struct TcpLb {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
 }
 
 /// A listener that balances TCP connections, in detail.
@@ -279,6 +298,9 @@ struct TcpLbDetail {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
 }
 
 impl TcpLb {
@@ -296,6 +318,7 @@ impl TcpLb {
             security_group: lb.security_group.to_string(),
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            max_connections_per_client: view.client_limit,
         }
     }
 }
@@ -316,6 +339,7 @@ impl TcpLbDetail {
             security_group,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            max_connections_per_client: view.client_limit,
         })
     }
 }

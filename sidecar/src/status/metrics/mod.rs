@@ -9,6 +9,7 @@ use super::exposition::{MetricType, Page};
 use super::process::Process;
 use crate::balance::{Connects, ServerView, Totals};
 use crate::control::{Controller, GroupView, ListenerView};
+use crate::limits::BUDGET;
 
 /// Maximum number of listeners, groups and servers that are shown individually, which bounds the page.
 const MAX_SHOWN: usize = 512;
@@ -21,6 +22,9 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
     let help = "Lines of the log that were dropped, because standard error was not read.";
     page.metric("sidecar_log_lines_dropped_total", MetricType::Counter, help)
         .sample(&[], crate::log::dropped_lines());
+    let help = "Connections that waited, because all file descriptors for connections were in use.";
+    page.metric("sidecar_descriptors_used_up_total", MetricType::Counter, help)
+        .sample(&[], BUDGET.times_used_up());
     let help = "Instances from the mesh that were dropped, because their address leads to a listener of this sidecar.";
     page.metric("sidecar_own_instances_dropped_total", MetricType::Counter, help)
         .sample(&[], controller.own_listeners().dropped());
@@ -61,6 +65,11 @@ fn listeners(page: &mut Page, listeners: &[ListenerView]) {
         for (reason, count) in l.refusals.iter() {
             metric.sample(&with(&labels(l), ("reason", reason.label())), count);
         }
+    }
+    let help = "How often connections began to wait, because the listener had as many as it may.";
+    let mut metric = page.metric("sidecar_listener_full_total", MetricType::Counter, help);
+    for l in listeners {
+        metric.sample(&labels(l), l.times_full);
     }
     let help = "Bytes passed on, by direction.";
     let mut metric = page.metric("sidecar_listener_bytes_total", MetricType::Counter, help);

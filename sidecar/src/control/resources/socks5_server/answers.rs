@@ -42,6 +42,9 @@ pub(super) struct Socks5Server {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
 }
 
 /// A listener that speaks SOCKS5, in detail.
@@ -75,6 +78,9 @@ pub(super) struct Socks5ServerDetail {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
 }
 
 impl Socks5Server {
@@ -92,6 +98,7 @@ impl Socks5Server {
             allow_local: server.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            max_connections_per_client: view.client_limit,
         }
     }
 }
@@ -112,6 +119,7 @@ impl Socks5ServerDetail {
             allow_local: server.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            max_connections_per_client: view.client_limit,
         })
     }
 }
