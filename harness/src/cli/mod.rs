@@ -48,6 +48,8 @@ Environment (the first four also from compose/.env, as in Compose):
                   container names [default: example]
   COMPOSE_PROJECT_NAME
                   name of the Compose project alone [default: $MESH_NAME]
+  MESH_COMPOSE    with -f: `docker compose` or `docker-compose`
+                  [default: the first that runs]
   MESH_IMAGE      image name [default: service-mesh-example]
   DOCKER_HOST     the engine's socket, such as unix:///path/to/docker.sock
   NO_COLOR        no colours if set and not empty";

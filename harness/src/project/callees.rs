@@ -50,7 +50,7 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
     if ports.is_empty() {
         return match facts.seen.get(name) {
             Some(_) => Callee::Uncalled,
-            None => unknown(service),
+            None => unknown(config, service),
         };
     }
     let image = service.image.as_deref().unwrap_or_default();
@@ -117,15 +117,35 @@ fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTr
     all
 }
 
-/// A service whose ports nothing tells is looked at before others are started, but only if a second start of it harms
-/// nothing.
-fn unknown(service: &Service) -> Callee {
-    match service.mounts.iter().find(|mount| mount.shared()) {
-        Some(mount) => Callee::LeftOut(format!(
-            "its ports are unknown until it has run, and it writes to {}; the next `up` knows them, or the label \
-             mesh.ports names them",
-            mount.source
-        )),
-        None => Callee::Unknown,
-    }
+/// A service whose ports nothing tells is looked at before others are started, but only if its early start harms nothing.
+fn unknown(config: &Config, service: &Service) -> Callee {
+    let why = if let Some(mount) = service.mounts.iter().find(|mount| mount.shared()) {
+        format!("it writes to {}", mount.source)
+    } else if let Some(key) = takes_reserved(config, service) {
+        format!("started early, it could take a static address of {key}")
+    } else {
+        return Callee::Unknown;
+    };
+    Callee::LeftOut(format!(
+        "its ports are unknown until it has run, and {why}; the next `up` knows them, or the label mesh.ports names them"
+    ))
+}
+
+/// A network on which the engine could give the service an address that another one has as a static address.
+fn takes_reserved<'a>(config: &'a Config, service: &'a Service) -> Option<&'a str> {
+    let dynamic = service
+        .networks
+        .iter()
+        .filter(|(_, attachment)| attachment.addresses.is_empty());
+    let reserved = |key: &String| {
+        let mut attachments = config
+            .services
+            .values()
+            .filter_map(|other| other.networks.get(key));
+        attachments.any(|attachment| !attachment.addresses.is_empty())
+    };
+    dynamic
+        .map(|(key, _)| key)
+        .find(|key| reserved(key))
+        .map(String::as_str)
 }

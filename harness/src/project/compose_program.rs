@@ -14,6 +14,9 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 /// The programs, in the order of preference.
 const WORDS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
 
+/// The variable that chooses one of them.
+const VARIABLE: &str = "MESH_COMPOSE";
+
 /// What differs between versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
@@ -35,13 +38,21 @@ pub struct ComposeProgram {
 }
 
 impl ComposeProgram {
-    /// Finds the program: `docker compose`, else `docker-compose`.
+    /// Finds the program: that of `MESH_COMPOSE`, or `docker compose`, else `docker-compose`.
     ///
     /// # Errors
     /// Neither runs, or it is another program of that name.
     pub async fn find() -> Result<Self, Error> {
+        let chosen = std::env::var(VARIABLE).unwrap_or_default();
+        let known = |words: &[&str]| chosen.is_empty() || words.join(" ") == chosen;
+        if !WORDS.into_iter().any(known) {
+            return Err(Error::environment(
+                format!("{VARIABLE}: `{chosen}`: expected `docker compose` or `docker-compose`"),
+                format!("change {VARIABLE}, or unset it"),
+            ));
+        }
         let mut other = None;
-        for words in WORDS {
+        for words in WORDS.into_iter().filter(|words| known(words)) {
             match Self::of(words).await {
                 Ok(Some(program)) => return Ok(program),
                 Ok(None) => {}
@@ -49,7 +60,10 @@ impl ComposeProgram {
             }
         }
         Err(Error::environment(
-            other.unwrap_or_else(|| "neither `docker compose` nor `docker-compose` runs".to_owned()),
+            other.unwrap_or_else(|| match chosen.as_str() {
+                "" => "neither `docker compose` nor `docker-compose` runs".to_owned(),
+                chosen => format!("`{chosen}`, which {VARIABLE} chooses, does not run"),
+            }),
             "install Docker's Compose plugin (Debian: docker-compose); podman-compose is not supported",
         ))
     }

@@ -125,6 +125,12 @@ impl Plan {
                 let Some(pool) = pools.get_mut(network) else {
                     continue;
                 };
+                if let Some(count) = waypoint.count {
+                    return Err(format!(
+                        "services.{}: label mesh.waypoints: `{count}`: expected 1, because {network} has static addresses",
+                        waypoint.service
+                    ));
+                }
                 let previous = facts
                     .previous
                     .get(&waypoint.name)

@@ -81,6 +81,8 @@ networks: {n: {ipam: {config: [{subnet: 10.9.0.0/29, gateway: 10.9.0.1}]}}}
         ..Facts::default()
     };
     assert_eq!(plan_with(text, &facts).waypoints, first.waypoints);
+    let early = text.replace("  b:", "  early: {image: x, networks: [n]}\n  b:");
+    assert!(plan(&early).left_out["early"].contains("could take a static address of n"));
     let full = text
         .replace("10.9.0.0/29", "10.9.0.0/30")
         .replace("10.9.0.6", "10.9.0.3");
