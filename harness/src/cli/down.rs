@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use harness::cluster::checkout::Checkout;
 use harness::cluster::cleanup;
+use harness::cluster::mesh_key::MeshKey;
 use harness::cluster::project;
 use harness::cluster::resources::Resources;
 use harness::console::Progress;
@@ -73,6 +75,7 @@ pub(super) async fn run(
             format!("disconnect or remove what uses it, then run `{again}` again"),
         ));
     }
+    MeshKey::of_project(&Checkout::find()?, project).remove();
     progress.done("nothing is left");
     if let Some(others) = found.others() {
         progress.say(&format!("Left alone, because it is not the mesh's: {others}."));

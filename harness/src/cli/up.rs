@@ -8,6 +8,7 @@ use harness::cluster::cleanup;
 use harness::cluster::file_lock::FileLock;
 use harness::cluster::image::{Kind, Ready};
 use harness::cluster::mesh::{Mesh, Ownership};
+use harness::cluster::mesh_key::MeshKey;
 use harness::cluster::ports;
 use harness::cluster::project;
 use harness::cluster::resources::Resources;
@@ -34,6 +35,9 @@ pub(super) struct UpArgs {
     /// Leave the mesh running and exit; `down` removes it. A project of -f is always left running
     #[arg(short, long)]
     pub(super) detach: bool,
+    /// Give the mesh a new key, so that only its own nodes are members
+    #[arg(long)]
+    key: bool,
     /// Number of containers of a service, such as service-a2=3 (repeatable)
     #[arg(long, value_name = "SERVICE=NUMBER")]
     scale: Vec<Scale>,
@@ -54,6 +58,7 @@ impl UpArgs {
     pub(super) fn is_default(&self) -> bool {
         !self.detach
             && !self.install
+            && !self.key
             && !self.build.no_build
             && self.scale.is_empty()
             && self.timeout == DEFAULT_TIMEOUT
@@ -70,6 +75,12 @@ pub(super) async fn run(
     let (mesh, files) = (args.mesh.or(before), args.files.or(files));
     let timeout = Duration::from_secs(args.timeout);
     if files.given()? {
+        if args.key {
+            return Err(Error::environment(
+                "--key with a project of -f",
+                "leave one of them out: only the example mesh can be given a key",
+            ));
+        }
         let wanted = user_project::Wanted {
             build: args.build.build(),
             scale: args.scale,
@@ -101,6 +112,14 @@ pub(super) async fn run(
     refuse_second(&engine, &topology, &ownership.run).await?;
     ports::check_free(&engine, &topology, &ownership.run).await?;
 
+    let key = MeshKey::of_project(&checkout, &project);
+    let topology = if args.key {
+        key.create(&topology, &engine)?;
+        key.given_to(topology)
+    } else {
+        topology
+    };
+
     let work = async {
         let ready = prepare::image(
             &engine,
@@ -115,6 +134,13 @@ pub(super) async fn run(
         let mesh = start(&engine, &checkout, topology, &ready, &ownership, &progress).await?;
         converge(&mesh, timeout, &interrupts, &progress).await?;
         show(&engine, &mesh, started_at, &interrupts).await?;
+        if args.key {
+            let file = key.file();
+            progress.say(&format!(
+                "The mesh has a key; its Compose override is {}.",
+                file.display()
+            ));
+        }
         if args.detach {
             let next = ["status", "logs", "down"].map(|what| project::command(what, &project));
             progress.say(&format!("The mesh stays up. Next:\n  {}", next.join("\n  ")));
@@ -137,7 +163,11 @@ pub(super) async fn run(
         progress.say(&failed.join("\n"));
         Ok((ExitCode::FAILURE, Afterwards::Remove))
     };
-    guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await
+    let ended = guarded(&engine, &ownership, &interrupts, &progress, Box::pin(work)).await;
+    if args.key && !args.detach {
+        key.remove();
+    }
+    ended
 }
 
 /// Removes and reports the leftovers of crashed runs.

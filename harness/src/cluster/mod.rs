@@ -7,6 +7,7 @@ pub mod convergence;
 pub mod file_lock;
 pub mod image;
 pub mod mesh;
+pub mod mesh_key;
 pub mod mesh_view;
 pub mod ports;
 pub mod project;

@@ -69,6 +69,17 @@ pub struct Service {
     pub cap_drop: Vec<String>,
     /// Security options, in the engine's syntax.
     pub security_opt: Vec<String>,
+    /// Files of this machine that are mounted, read-only. The Compose file has none.
+    pub files: Vec<MountedFile>,
+}
+
+/// A file of this machine in a container, read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedFile {
+    /// Its path on this machine.
+    pub source: PathBuf,
+    /// Its path in the container.
+    pub target: String,
 }
 
 /// A TCP port of a container that is published on the host.
@@ -194,6 +205,7 @@ impl Reader<'_> {
             read_only: self.optional(service.read_only, value::boolean, false),
             cap_drop: self.texts(service.cap_drop),
             security_opt: self.texts(service.security_opt),
+            files: Vec::new(),
             name,
         }
     }

@@ -35,6 +35,8 @@ pub mod label {
     pub const NUMBER: &str = "com.docker.compose.container-number";
     /// `True` on a container of `compose run`.
     pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+    /// The Compose file and its overrides, separated by commas.
+    pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
     /// The network's key in the Compose file.
     pub const NETWORK: &str = "com.docker.compose.network";
     /// The id of the run that created it, unique to one start of one mesh.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::start::{MeshSpec, Ownership};
 use super::{Mesh, Node};
+use crate::cluster::mesh_key::MeshKey;
 use crate::cluster::project;
 use crate::cluster::resources::{Resources, is_ours};
 use crate::cluster::topology::{Member, Topology};
@@ -19,6 +20,12 @@ impl Mesh {
     /// The project has no container of a mesh, or the engine fails.
     pub async fn attach(engine: &Engine, mut topology: Topology) -> Result<Self, Error> {
         let containers = Resources::of(engine, &topology).await?.containers;
+        let key = containers
+            .iter()
+            .find_map(|container| MeshKey::of_files(container.label(label::CONFIG_FILES)));
+        if let Some(key) = key {
+            topology = key.given_to(topology);
+        }
         // The topology may be that of an earlier look, in which a service had several containers.
         topology
             .members

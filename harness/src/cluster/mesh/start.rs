@@ -173,6 +173,8 @@ impl Labels<'_> {
     fn container(&self, member: &Member) -> BTreeMap<String, String> {
         let file = &self.topology.file;
         let directory = file.parent().unwrap_or(file);
+        let files = std::iter::once(file).chain(&self.topology.overrides);
+        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
         // Compose recreates a container if this differs from its own digest.
         let digest = Sha256::digest(format!("{:?}", member.service));
         let mut labels = self.common();
@@ -186,7 +188,7 @@ impl Labels<'_> {
             ),
             (compose("image"), self.image.id.clone()),
             (compose("project.working_dir"), directory.display().to_string()),
-            (compose("project.config_files"), file.display().to_string()),
+            (label::CONFIG_FILES.to_owned(), files.join(",")),
         ]);
         labels
     }

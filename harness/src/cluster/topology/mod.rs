@@ -74,6 +74,8 @@ pub struct Topology {
     pub project: String,
     /// The file that describes it.
     pub file: PathBuf,
+    /// Files that override parts of it.
+    pub overrides: Vec<PathBuf>,
     /// The network's key in the Compose file.
     pub network: String,
     /// The image of all containers.
@@ -121,6 +123,7 @@ impl Topology {
         let topology = Self {
             project: project.to_owned(),
             file: file.path,
+            overrides: Vec::new(),
             network: network.unwrap_or_default(),
             image: image.unwrap_or_default(),
             members,

@@ -57,6 +57,8 @@ fn body(spec: ContainerSpec) -> ContainerCreateBody {
             .get_or_insert_default()
             .push(binding);
     }
+    let files = service.files.iter();
+    let binds = files.map(|file| format!("{}:{}:ro", file.source.display(), file.target));
     let endpoint = EndpointSettings {
         aliases: Some(vec![service.name]),
         ..Default::default()
@@ -95,6 +97,7 @@ fn body(spec: ContainerSpec) -> ContainerCreateBody {
             readonly_rootfs: Some(service.read_only),
             cap_drop: Some(service.cap_drop),
             security_opt: Some(service.security_opt),
+            binds: Some(binds.collect()),
             ..Default::default()
         }),
         networking_config: Some(NetworkingConfig {

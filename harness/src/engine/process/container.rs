@@ -164,6 +164,13 @@ impl Core {
         if spec.lifeline {
             arguments.insert(0, END_WITH_STDIN.to_owned());
         }
+        // Processes have the files of this machine.
+        let mut environment = service.environment;
+        for value in environment.values_mut() {
+            if let Some(file) = service.files.iter().find(|file| file.target == *value) {
+                *value = file.source.display().to_string();
+            }
+        }
         let ports = service.ports.iter().map(|port| port.container_port);
         let mut ports: Vec<_> = ports.map(|port| (port, node.bound(port))).collect();
         ports.sort_unstable();
@@ -177,7 +184,7 @@ impl Core {
             address,
             command: service.command,
             arguments,
-            environment: service.environment,
+            environment,
             ports,
             lifeline: spec.lifeline,
             created_at: milliseconds(SystemTime::now()),

@@ -18,6 +18,7 @@ mod balancers_restart;
 mod compose_interop;
 mod freeze;
 mod graceful_stop;
+mod keyed;
 mod kill;
 mod one_instance;
 mod outside;
@@ -53,6 +54,7 @@ pub static ALL: &[&Scenario] = &[
     &balancers_restart::SCENARIO,
     &scale::SCENARIO,
     &outside::SCENARIO,
+    &keyed::SCENARIO,
     &side_by_side::SCENARIO,
     &compose_interop::SCENARIO,
 ];

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tempfile::TempDir;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::cluster::mesh::{Mesh, Ownership};
@@ -37,6 +39,8 @@ pub struct Context {
     own: Vec<SharedMesh>,
     /// Projects of the scenario's own meshes, including those that failed to start.
     own_projects: Vec<String>,
+    /// Directories of the scenario's files.
+    directories: Vec<TempDir>,
     /// Name of the current scenario.
     scenario: String,
     /// Removed projects and the time of their removal: log lines written during the removal are ignored.
@@ -74,6 +78,7 @@ impl Context {
             shared: None,
             own: Vec::new(),
             own_projects: Vec::new(),
+            directories: Vec::new(),
             scenario: String::new(),
             removed: BTreeMap::new(),
             up_since: None,
@@ -147,6 +152,23 @@ impl Context {
         hold(mesh)
     }
 
+    /// A directory for files of the scenario's own meshes, which stays until they are removed.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn directory(&mut self) -> Result<PathBuf, Error> {
+        let created = tempfile::tempdir().map_err(|error| {
+            let what = format!("cannot create a temporary directory: {error}");
+            Error::environment(
+                what,
+                "make room in the directory that TMPDIR names, by default /tmp",
+            )
+        })?;
+        let path = created.path().to_owned();
+        self.directories.push(created);
+        Ok(path)
+    }
+
     /// Starts constant traffic on every route of a mesh. If the scenario fails, its failed requests are reported.
     ///
     /// # Errors
@@ -200,6 +222,8 @@ impl Context {
 
     pub(super) fn begin(&mut self, scenario: &str) {
         scenario.clone_into(&mut self.scenario);
+        // Of the scenario before, whose meshes have been removed.
+        self.directories.clear();
         self.say("begins");
     }
 

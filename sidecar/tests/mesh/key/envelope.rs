@@ -1,10 +1,12 @@
 //! What is authenticated: everything that both sides know.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use sidecar::mesh::key::envelope::{DATAGRAM_OVERHEAD, EXCHANGE_OVERHEAD, Kind};
 use sidecar::mesh::key::{MeshKey, Question};
+use sidecar::mesh::wire::{Datagram, DatagramKind, MAX_NAME};
 
 use super::{PATH, acquainted, asking, at, boot, introduce, keys};
 
@@ -17,6 +19,23 @@ fn a_sealed_datagram_starts_like_no_plain_one_and_is_little_longer() {
     assert_eq!(bytes.len(), b"content".len() + DATAGRAM_OVERHEAD);
     const { assert!(DATAGRAM_OVERHEAD <= 48) };
     assert!(!bytes.windows(7).any(|part| part == b"content"));
+}
+
+/// A packet of IPv6 that no link splits has 1280 bytes, of which its headers and those of UDP take 48.
+#[test]
+fn the_longest_datagram_is_one_packet_on_every_link() {
+    let longest: Arc<str> = "\"".repeat(MAX_NAME).into();
+    let datagram = Datagram {
+        kind: DatagramKind::Search,
+        node_name: longest.clone(),
+        udp_port: 65535,
+        tcp_port: 65535,
+        hash: longest,
+    };
+    let plain = datagram.encode();
+    assert_eq!(Datagram::parse(&plain), Ok(datagram));
+    let sealed = boot(&[1]).seal_datagram(at(1, 1), at(2, 2), &plain);
+    assert!(sealed.len() <= 1280 - 48, "{} bytes", sealed.len());
 }
 
 #[test]

@@ -149,6 +149,10 @@ impl World {
         if !self.names.contains_key(&to) || self.apart(from, to) || self.chance(self.network.loss) {
             return;
         }
+        let now = self.now;
+        if let Some(sealing) = &mut self.sealing {
+            sealing.datagram(from, to, &bytes, now);
+        }
         // Every datagram is encoded and decoded as on the wire.
         assert_eq!(Datagram::parse(&bytes).as_ref(), Ok(&datagram));
         let twice = self.chance(self.network.duplicates) && datagram.kind != DatagramKind::Leave;

@@ -4,6 +4,7 @@ mod convergence;
 mod delivery;
 mod faults;
 mod network;
+mod sealing;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -19,6 +20,7 @@ use sidecar::mesh::protocol::{Failure, Protocol, Search};
 use sidecar::mesh::wire::{Answer, Datagram, Node, Request};
 
 pub(crate) use self::network::{Layout, Network};
+use self::sealing::Sealing;
 pub(crate) use self::traffic::Traffic;
 
 const PORT: u16 = 31000;
@@ -82,6 +84,8 @@ pub(crate) struct World {
     /// Connections that are kept between exchanges.
     kept: HashSet<(Place, Place)>,
     traffic: BTreeMap<Place, Traffic>,
+    /// With a mesh key, what seals.
+    sealing: Option<Sealing>,
     /// Whether any node's view may have changed since convergence was last checked.
     changed: bool,
 }
@@ -106,12 +110,19 @@ impl World {
             under_way: HashSet::new(),
             kept: HashSet::new(),
             traffic: BTreeMap::new(),
+            sealing: None,
             changed: true,
         }
     }
 
     pub(crate) fn set_network(&mut self, network: Network) {
         self.network = network;
+    }
+
+    /// Gives every node the same mesh key.
+    #[allow(dead_code, reason = "the mesh-scale example uses it")]
+    pub(crate) fn seal(&mut self) {
+        self.sealing = Some(Sealing::default());
     }
 
     /// Starts a node at a new place.

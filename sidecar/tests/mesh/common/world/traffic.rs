@@ -93,7 +93,12 @@ impl World {
             return None;
         }
         let path = PATH_PREFIX.len() + request.kind().name().len();
-        let size = REQUEST_HEAD + path + to.to_string().len() + request.body().len();
+        let body = request.body();
+        if let Some(sealing) = &mut self.sealing {
+            let path = format!("{PATH_PREFIX}{}", request.kind().name());
+            sealing.request(from, to.ip(), &path, &body);
+        }
+        let size = REQUEST_HEAD + path + to.to_string().len() + body.len();
         let (begin, end) = (if kept { 0 } else { 3 }, if keeps { 0 } else { 3 });
         self.count_segments(from, to.ip(), begin + end, size);
         let mut time = self.transfer(size);
@@ -113,7 +118,11 @@ impl World {
         if !self.network.tcp {
             return 0;
         }
-        let size = ANSWER_HEAD + answer.body().map_or(0, |body| body.len());
+        let body = answer.body().unwrap_or_default();
+        if let Some(sealing) = &mut self.sealing {
+            sealing.answer(from, to, &body);
+        }
+        let size = ANSWER_HEAD + body.len();
         self.count_segments(from, to, 0, size);
         size
     }
