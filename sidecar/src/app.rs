@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::restart::{Restart, Succession};
 use self::servers::Servers;
@@ -27,9 +28,10 @@ use crate::limits::{BUDGET, OpenFiles, open_files};
 use crate::mesh::{Earlier, Mesh};
 use crate::proxy::Limits;
 use crate::proxy::workers::{WorkerThreads, Workers};
-use crate::settings::Settings;
+use crate::settings::{Settings, WaypointSettings};
 use crate::status::Phase;
 use crate::supervise::{self, Event, Launcher, StopReason, Supervisor};
+use crate::waypoint;
 
 /// Timeout for leaving the mesh.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -138,6 +140,8 @@ struct Sidecar {
     controller: Arc<Controller>,
     mesh: Option<Mesh>,
     servers: Servers,
+    /// The loop of a waypoint, if it is one.
+    waypoint: Option<AbortOnDropHandle<()>>,
     /// The threads that relay connections.
     workers: WorkerThreads,
 }
@@ -215,11 +219,19 @@ impl Sidecar {
         let phase = watch::Sender::new(Phase::Starting);
         let hosts = accepted_hosts(&settings.allowed_hosts);
         let servers = Servers::start(settings, sockets, &controller, &phase, mesh, opened, hosts).await?;
+        let waypoint = settings
+            .waypoint
+            .as_ref()
+            .map(|WaypointSettings { target, listen }| {
+                let run = waypoint::run(Arc::clone(&controller), target.clone(), *listen);
+                AbortOnDropHandle::new(tokio::spawn(run))
+            });
         Ok(Self {
             phase,
             controller,
             mesh: None,
             servers,
+            waypoint,
             workers: threads,
         })
     }
@@ -266,6 +278,7 @@ impl Sidecar {
                 },
             }
         };
+        self.waypoint = None;
         self.phase.send_replace(Phase::Draining);
         End::Stopped(status.map_or(0, supervise::exit_code))
     }

@@ -3,8 +3,10 @@
 mod check;
 mod discovery;
 mod key;
+mod request;
 mod resolver;
 mod values;
+mod waypoint;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -18,7 +20,9 @@ use ipnet::IpNet;
 
 use self::check::CheckArgs;
 use self::discovery::DiscoveryArgs;
+use self::request::{GetArgs, ProbeArgs};
 use self::resolver::ResolverArgs;
+use self::waypoint::WaypointArgs;
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
 use crate::control::credential::Credential;
@@ -70,6 +74,10 @@ pub struct Cli {
 enum Sub {
     /// Request a URL and exit with 0 if the answer is 2xx, else with 1: a health check for images without a shell
     Probe(ProbeArgs),
+    /// Print the answer of the status listener, for images without a shell
+    Get(GetArgs),
+    /// Balance the replicas of a service in somebody's project, under its name
+    Waypoint(WaypointArgs),
     /// Print a new mesh key, a line for the file that discovery.key_file names
     Key,
     /// Check whether config files would load, without starting anything; exit with 0 if they would, else with 1
@@ -82,15 +90,6 @@ enum Sub {
     /// Becomes the successor; the sidecar restarts itself so
     #[command(name = handover::launch::SUBCOMMAND, hide = true)]
     Relaunch(RelaunchArgs),
-}
-
-#[derive(Debug, Args)]
-struct ProbeArgs {
-    /// URL to request, for instance http://127.0.0.1:9090/readyz
-    url: String,
-    /// Timeout for the answer, in seconds; long, because whatever runs the probe has a timeout of its own
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    timeout: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +171,13 @@ pub enum Task {
         /// Timeout for the answer.
         timeout: Duration,
     },
+    /// Print the answer to a request.
+    Get {
+        /// The URL.
+        url: String,
+        /// Timeout for the answer.
+        timeout: Duration,
+    },
     /// Report that this number of commands would load.
     Checked(usize),
     /// Print a new mesh key.
@@ -186,7 +192,10 @@ impl Cli {
     /// The format of the log.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {
-        self.run.log_format
+        match &self.command {
+            Some(Sub::Waypoint(arguments)) => arguments.log_format,
+            _ => self.run.log_format,
+        }
     }
 
     /// The arguments of a launcher, if the process is one.
@@ -214,7 +223,7 @@ impl Cli {
     /// # Errors
     /// When the launcher cannot be started, or signals cannot be blocked.
     pub fn inherit(&self) -> anyhow::Result<Inherited> {
-        if self.command.is_some() {
+        if !matches!(self.command, None | Some(Sub::Waypoint(_))) {
             return Ok(Inherited::default());
         }
         let inherited = if self.run.program.is_empty() {
@@ -246,6 +255,11 @@ impl Cli {
     pub fn into_task(self, earlier: Option<State>) -> anyhow::Result<Task> {
         match self.command {
             Some(Sub::Probe(ProbeArgs { url, timeout })) => Ok(Task::Probe { url, timeout }),
+            Some(Sub::Get(arguments)) => Ok(Task::Get {
+                url: arguments.url(),
+                timeout: arguments.timeout,
+            }),
+            Some(Sub::Waypoint(arguments)) => Ok(Task::Run(Box::new(arguments.into_settings(earlier)?))),
             Some(Sub::Key) => Ok(Task::Key),
             Some(Sub::Check(arguments)) => arguments.check().map(Task::Checked),
             Some(Sub::Listening) => Ok(Task::Listening),
@@ -263,6 +277,7 @@ impl Task {
     pub async fn run(self, inherited: Inherited) -> anyhow::Result<ExitCode> {
         match self {
             Self::Probe { url, timeout } => http_probe::get(&url, timeout).await.map(|()| ExitCode::SUCCESS),
+            Self::Get { url, timeout } => http_probe::print(&url, timeout).await.map(|()| ExitCode::SUCCESS),
             Self::Checked(commands) => {
                 tracing::info!(commands, "the configuration would load");
                 Ok(ExitCode::SUCCESS)
@@ -334,6 +349,7 @@ impl RunArgs {
             http_controller: http_controller.transpose()?,
             resp_controller: resp_controller.transpose()?,
             allow_open_proxies: self.allow_open_proxies,
+            waypoint: None,
             resolver: self.resolver.settings(),
             status: self.status,
             status_clients: Clients::of(self.status_clients),

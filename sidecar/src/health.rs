@@ -1,6 +1,8 @@
-//! Active health checks of a group's servers: a TCP connection must be accepted before the timeout, which is the group's or
+//! Active health checks of a group's servers: a TCP connection must be accepted, and with HTTP a request answered, before the timeout, which is the group's or
 //! longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A check that cannot be made for a
 //! fault of ours has no outcome: it says nothing about the server.
+
+mod http;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -12,13 +14,14 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::balance::{CheckOutcome, Server, ServerGroup};
-use crate::dial::dial;
+use crate::balance::{CheckKind, CheckOutcome, Server, ServerGroup};
+use crate::dial::{DialError, dial};
 use crate::dns::{Confirmation, Lookup};
 use crate::fault::{Fault, Shortage};
 use crate::limits::{BUDGET, CheckLane};
 use crate::local_health::LocalHealth;
 use crate::own_listeners::OwnListeners;
+use crate::resolve::is_host_name;
 use crate::rtt::{CHECKS, RttEstimate};
 
 /// Maximum number of concurrent checks of one group and lane. First checks have no limit but the budget's: a new server takes
@@ -167,7 +170,7 @@ async fn check_repeatedly(
             }
             Ok(address) if address == server.address() => {
                 let asked = Instant::now();
-                let check = check(address, limit).await;
+                let check = check(&group, &server, limit).await;
                 match &check {
                     Check::Made(CheckOutcome::Passed, _) => rtt.answered(asked.elapsed()),
                     Check::Made(CheckOutcome::Failed, _) => rtt.timed_out(asked.elapsed()),
@@ -197,13 +200,16 @@ async fn check_repeatedly(
             // A period of 0 must not make checks follow each other without a pause.
             let period = config.borrow_and_update().period.max(Duration::from_millis(1));
             let next = started + period.min(retry(&server).unwrap_or(period));
+            let rests = group.check_kind() == CheckKind::Passive
+                && group.is_up(&server)
+                && !group.is_failing(&server);
             tokio::select! {
-                () = sleep_until(next) => {
+                () = sleep_until(next), if !rests => {
                     local_health.fired(next.elapsed());
                     break;
                 }
                 () = server.recheck_wanted() => {
-                    sleep_until(next.min(started + MIN_INTERVAL)).await;
+                    sleep_until(started + MIN_INTERVAL.min(period)).await;
                     break;
                 }
                 _ = config.changed() => {}
@@ -262,10 +268,17 @@ enum Check {
     NotMade(Shortage),
 }
 
-async fn check(address: SocketAddr, limit: Duration) -> Check {
+async fn check(group: &ServerGroup, server: &Server, limit: Duration) -> Check {
     let made = |outcome, why: String| Check::Made(outcome, Some(why));
-    match timeout(limit, dial(address, None)).await {
-        Ok(Ok(_)) => Check::Made(CheckOutcome::Passed, None),
+    let asking = async {
+        let stream = dial(server.address(), None).await?;
+        Ok::<_, DialError>(match group.check_kind() {
+            CheckKind::Http(path) => http::get(stream, &host_of(server), &path).await,
+            CheckKind::Tcp | CheckKind::Passive => (CheckOutcome::Passed, None),
+        })
+    };
+    match timeout(limit, asking).await {
+        Ok(Ok((outcome, why))) => Check::Made(outcome, why),
         Ok(Err(error)) => match error.fault {
             Fault::Own(shortage) => Check::NotMade(shortage),
             Fault::Peer => made(CheckOutcome::Refused, error.to_string()),
@@ -275,5 +288,14 @@ async fn check(address: SocketAddr, limit: Duration) -> Check {
             CheckOutcome::Failed,
             format!("no answer within {} ms", limit.as_millis()),
         ),
+    }
+}
+
+/// The host of a request to a server. Those of a host name have it in their names.
+fn host_of(server: &Server) -> String {
+    match (server.host(), server.name().split_once('@')) {
+        (Some(host), _) => host.to_string(),
+        (None, Some((host, _))) if is_host_name(host) => format!("{host}:{}", server.address().port()),
+        _ => server.address().to_string(),
     }
 }

@@ -38,3 +38,4 @@ pub mod status;
 pub mod supervise;
 
 pub mod text_file;
+pub mod waypoint;

@@ -1,6 +1,6 @@
 //! The checked settings of the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::handover::State;
 use crate::http::HostName;
 use crate::mesh;
 use crate::status::Clients;
+use crate::waypoint;
 
 /// The environment variable with the HTTP controller's token.
 pub(crate) const HTTP_TOKEN: &str = "SIDECAR_HTTP_TOKEN";
@@ -34,6 +35,8 @@ pub struct Settings {
     pub(crate) http_controller: Option<ControllerAddress>,
     pub(crate) resp_controller: Option<ControllerAddress>,
     pub(crate) allow_open_proxies: bool,
+    /// What it balances, if it is a waypoint.
+    pub(crate) waypoint: Option<WaypointSettings>,
     pub(crate) resolver: dns::Settings,
     pub(crate) status: Option<SocketAddr>,
     pub(crate) status_clients: Clients,
@@ -51,4 +54,12 @@ pub struct Settings {
 pub(crate) struct ControllerAddress {
     pub(crate) address: SocketAddr,
     pub(crate) credential: Option<Credential>,
+}
+
+/// What a waypoint balances.
+#[derive(Debug)]
+pub(crate) struct WaypointSettings {
+    pub(crate) target: waypoint::Target,
+    /// The address that its ports are opened on; `None` is all.
+    pub(crate) listen: Option<IpAddr>,
 }

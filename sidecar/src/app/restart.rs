@@ -142,11 +142,12 @@ impl Sidecar {
     /// Drains what is left after a restart, and ends: the process that was started first only after its last successor,
     /// with that one's exit code.
     pub(super) async fn retire(
-        self,
+        mut self,
         drain: Duration,
         supervisor: &mut Supervisor,
         succession: Succession,
     ) -> u8 {
+        self.waypoint = None;
         let Succession { successor, later } = succession;
         supervisor.adopt(successor.process);
         let force = CancellationToken::new();

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 pub(super) use self::lease::Kind;
 pub use self::lease::{FailedLease, Lease, UNTESTED_TIMEOUT};
 pub use self::servers::LearnedServer;
+use super::check_kind::CheckKind;
 use super::circuit_breaker::CircuitBreaker;
 use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::connect_latency::{ConnectLatency, ConnectTimes};
@@ -32,6 +33,7 @@ use super::wrr;
 pub struct ServerGroup {
     name: String,
     check_config: watch::Sender<CheckConfig>,
+    check_kind: watch::Sender<CheckKind>,
     /// Notified when servers are added or removed.
     membership: watch::Sender<()>,
     counters: Counters,
@@ -57,6 +59,7 @@ impl ServerGroup {
         Arc::new(Self {
             name: name.into(),
             check_config: watch::Sender::new(check_config),
+            check_kind: watch::Sender::default(),
             membership: watch::Sender::new(()),
             counters: Counters::default(),
             connects: ConnectFailureCounters::default(),
@@ -174,6 +177,18 @@ impl ServerGroup {
     /// Changes the configuration of its health checks, from now on.
     pub fn set_check_config(&self, config: CheckConfig) {
         self.check_config.send_replace(config);
+    }
+
+    /// How its servers are checked.
+    pub fn check_kind(&self) -> CheckKind {
+        self.check_kind.borrow().clone()
+    }
+
+    /// Changes how its servers are checked, from now on.
+    pub fn set_check_kind(&self, kind: CheckKind) {
+        self.check_kind.send_replace(kind);
+        // Has the checks that wait read it.
+        self.check_config.send_modify(|_| {});
     }
 
     /// Notifies of changed configuration of the health checks.

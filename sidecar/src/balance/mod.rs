@@ -25,6 +25,7 @@
 //! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
 //! set of groups. Both are shared and changed in place: a change applies from the next pick on.
 
+mod check_kind;
 mod circuit_breaker;
 mod connect_failures;
 mod connect_latency;
@@ -44,6 +45,7 @@ pub mod service;
 mod tried;
 mod wrr;
 
+pub use check_kind::CheckKind;
 pub use circuit_breaker::{MAX_LAST_CHOICES, OPEN_FOR};
 pub use connect_failures::{Connects, Failures};
 pub use connect_latency::{CONNECT_TIME_BOUNDS, ConnectTimes};

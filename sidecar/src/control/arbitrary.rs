@@ -10,6 +10,7 @@ use super::command::Command;
 use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
 use super::values::{ALLOW_ALL, Host, Json, SecurityGroupRef, Value};
+use crate::balance::CheckKind;
 
 /// A command, before it is written as words or as JSON.
 #[derive(Debug, Clone)]
@@ -110,6 +111,11 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
             Json::Text if field.expected == Host::EXPECTED => select(vec!["api.invalid", "localhost"])
                 .prop_map(str::to_owned)
                 .boxed(),
+            Json::Text if field.expected == CheckKind::EXPECTED => {
+                select(vec!["tcp", "passive", "http /healthz"])
+                    .prop_map(str::to_owned)
+                    .boxed()
+            }
             Json::Text => name().boxed(),
         })
         .collect();

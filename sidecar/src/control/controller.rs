@@ -19,6 +19,7 @@ use super::resources::{
 use super::running::{self, ListenerHandle, Running};
 use super::smart_group::MeshInstances;
 use crate::activation::ActivatedSockets;
+use crate::balance::Outlook;
 use crate::dns;
 use crate::interface::{Addresses, wait_until_unique};
 use crate::own_listeners::OwnListeners;
@@ -289,6 +290,13 @@ impl Controller {
     #[must_use]
     pub fn groups(&self) -> Vec<GroupView> {
         self.read(resources::groups)
+    }
+
+    /// What a new connection to a group can expect; nothing if there is no such group.
+    #[must_use]
+    pub fn outlook(&self, group: &str) -> Outlook {
+        let outlook = |read: &Read<'_>| read.running.group(group).map(|group| group.outlook());
+        self.read(outlook).unwrap_or(Outlook::None)
     }
 
     /// The listeners: the load balancers, then the SOCKS5 servers, each in the order in which they were added.

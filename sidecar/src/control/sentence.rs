@@ -133,7 +133,7 @@ impl Sentence {
                 format!("a command has at most {MAX_WORDS} words, this one has {count}"),
             ));
         }
-        let mut words = words.iter().copied();
+        let mut words = words.iter().copied().peekable();
         let resource = parse_resource(words.next(), action.word())?;
         let name = match action {
             Action::List | Action::ListDetail => String::new(),
@@ -162,7 +162,10 @@ impl Sentence {
                 if sentence.keys.iter().any(|(k, _)| *k == key) {
                     return Err(CommandError::invalid(word, format!("{key} may be given once")));
                 }
-                sentence.keys.push((key, value.to_owned()));
+                let second = words.next_if(|_| continues(key, value));
+                let value = [Some(value), second].into_iter().flatten();
+                let value = value.collect::<Vec<_>>().join(" ");
+                sentence.keys.push((key, value));
             } else {
                 return Err(sentence.unknown(word));
             }
@@ -215,6 +218,11 @@ fn key_named(word: &str) -> Option<&'static str> {
         .chain(foreign)
         .filter(|(full, short)| *full == word || *short == Some(word));
     named.next().map(|(full, _)| full)
+}
+
+/// Whether a key's value is followed by a second word.
+fn continues(key: &str, value: &str) -> bool {
+    keys_of_all().any(|it| it.word == key && it.continues == Some(value))
 }
 
 fn parse_resource(word: Option<&str>, before: &str) -> Result<Resource, CommandError> {

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::balance::Method;
 use crate::balance::service::MAX_WEIGHT;
+use crate::balance::{CheckKind, Method};
 use crate::interface::IpType;
 use crate::invisible::is_invisible;
 use crate::proxy::access::{Protocol, Verdict};
@@ -178,6 +178,15 @@ impl Value for Host {
     fn parse(word: &str) -> Option<Self> {
         let host: HostPort = format!("{word}:0").parse().ok()?;
         Some(Self(host.host().to_owned()))
+    }
+}
+
+/// How servers are checked.
+impl Value for CheckKind {
+    const EXPECTED: &'static str = "tcp, passive, or http followed by a path such as /healthz";
+
+    fn parse(word: &str) -> Option<Self> {
+        word.parse().ok()
     }
 }
 

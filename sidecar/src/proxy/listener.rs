@@ -1,7 +1,7 @@
 //! A listener: accepts connections, lists them, and drains them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -48,6 +48,10 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         // Otherwise connections of an earlier run in TIME_WAIT hold the address.
         socket.set_reuse_address(true)?;
+        if address.ip() == Ipv6Addr::UNSPECIFIED {
+            // Of both families, whatever net.ipv6.bindv6only says.
+            socket.set_only_v6(false)?;
+        }
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())

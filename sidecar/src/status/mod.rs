@@ -17,6 +17,10 @@ use crate::http::{self, Answer};
 use crate::mesh;
 pub use clients::Clients;
 
+/// The default address of a waypoint's status listener, and of `sidecar get`: a port that services hardly have, and that
+/// the kernel gives to no outgoing connection.
+pub const DEFAULT_STATUS: &str = "127.0.0.1:61790";
+
 /// The sidecar's phase of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -1,18 +1,19 @@
 //! `server-group`: servers with one balancing method and one health check.
 
+mod answers;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
+use self::answers::ServerGroup;
+pub(super) use self::answers::ServerGroupDetail;
 use super::args::{Args, Words};
-use super::original::{self, EventLoopGroup};
-use super::server::Server;
+use super::original;
 use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::balance::{
-    CheckConfig, ConnectTimes, Connects, Method, ServerGroup as Running, ServerView, Totals,
+    CheckConfig, CheckKind, ConnectTimes, Connects, Method, ServerGroup as Running, ServerView, Totals,
 };
 use crate::control::error::CommandError;
 use crate::control::running::{Group, ListenerHandle};
@@ -39,6 +40,10 @@ pub(super) const SPEC: Spec = Spec {
         // The original's own text, which its error messages show.
         Key::default::<Method>("method", "wrr", "load balancing method")
             .short("meth")
+            .updatable(),
+        Key::default::<CheckKind>("check", "tcp", "how servers are checked")
+            .continues("http")
+            .added()
             .updatable(),
         Key::optional::<Host>(
             "resolve",
@@ -67,6 +72,8 @@ pub struct Add {
     pub(super) down: Checks,
     #[serde(default, deserialize_with = "json")]
     pub(super) method: Method,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) check: CheckKind,
     #[serde(default, deserialize_with = "optional_json")]
     pub(super) resolve: Option<Host>,
     #[serde(default, deserialize_with = "optional_json")]
@@ -88,6 +95,8 @@ pub struct Update {
     pub(super) down: Option<Checks>,
     #[serde(default, deserialize_with = "optional_json")]
     pub(super) method: Option<Method>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) check: Option<CheckKind>,
 }
 
 impl Add {
@@ -99,6 +108,7 @@ impl Add {
             up: args.required("up")?,
             down: args.required("down")?,
             method: args.optional("method")?.unwrap_or_default(),
+            check: args.optional("check")?.unwrap_or_default(),
             resolve: args.optional("resolve")?,
             port: args.optional("port")?,
         })
@@ -131,6 +141,7 @@ impl Configured for Add {
             .key("up", &self.up)
             .key("down", &self.down)
             .key("method", &self.method)
+            .unless_default("check", &self.check)
             .optional("resolve", self.resolve.as_ref())
             .optional("port", self.port.as_ref());
     }
@@ -153,6 +164,7 @@ impl Configured for Add {
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let group = Running::new(&self.name, self.check_config(), self.method);
+        group.set_check_kind(self.check.clone());
         let own = at.running.own.clone();
         let group = match self.source() {
             Some((host, port)) => {
@@ -180,6 +192,7 @@ impl Update {
             up: args.optional("up")?,
             down: args.optional("down")?,
             method: args.optional("method")?,
+            check: args.optional("check")?,
         })
     }
 }
@@ -195,7 +208,8 @@ impl Change for Update {
             .optional("period", self.period.as_ref())
             .optional("up", self.up.as_ref())
             .optional("down", self.down.as_ref())
-            .optional("method", self.method.as_ref());
+            .optional("method", self.method.as_ref())
+            .optional("check", self.check.as_ref());
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -205,6 +219,9 @@ impl Change for Update {
             group.up = self.up.unwrap_or(group.up);
             group.down = self.down.unwrap_or(group.down);
             group.method = self.method.unwrap_or(group.method);
+            if let Some(check) = &self.check {
+                group.check = check.clone();
+            }
         }
     }
 
@@ -215,6 +232,9 @@ impl Change for Update {
         }
         if let Some(method) = self.method {
             running.set_method(method);
+        }
+        if let Some(check) = &self.check {
+            running.set_check_kind(check.clone());
         }
         Ok(())
     }
@@ -227,6 +247,8 @@ pub struct GroupView {
     pub name: String,
     /// The configuration of its health checks.
     pub check: CheckConfig,
+    /// How its servers are checked.
+    pub check_kind: CheckKind,
     /// Its balancing method.
     pub method: Method,
     /// The host name and the port that it is filled from, if it is.
@@ -256,6 +278,7 @@ pub(super) fn view(read: &Read<'_>, name: &str) -> Result<GroupView, CommandErro
         name: group.name().to_owned(),
         source,
         check: group.check_config(),
+        check_kind: group.check_kind(),
         method: group.method(),
         servers: group.servers(),
         totals: group.counters().totals(),
@@ -275,8 +298,12 @@ pub(super) fn line(group: &GroupView) -> String {
     let (timeout, period) = (timeout.as_millis(), period.as_millis());
     let source = group.source.as_ref();
     let source = source.map(|(host, port)| format!(" resolve {host} port {port}"));
+    let check = match &group.check_kind {
+        CheckKind::Tcp => String::new(),
+        other => format!(" check {other}"),
+    };
     format!(
-        "timeout {timeout} period {period} up {up} down {down} method {}{}",
+        "timeout {timeout} period {period} up {up} down {down} method {}{check}{}",
         group.method,
         source.unwrap_or_default()
     )
@@ -295,95 +322,4 @@ pub(super) fn api() -> Api {
         |read, _| Ok(views(read).into_iter().map(ServerGroup::from).collect()),
         |read, _| Ok(views(read).into_iter().map(ServerGroupDetail::from).collect()),
     )
-}
-
-/// A server group.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ServerGroup {
-    /// Its name.
-    name: String,
-    /// Timeout of a health check, in milliseconds.
-    timeout: u64,
-    /// Interval between health checks, in milliseconds.
-    period: u64,
-    /// Consecutive passed checks that bring a server up.
-    up: u32,
-    /// Consecutive failed checks that bring a server down.
-    down: u32,
-    /// How a server is selected: wrr, wlc or source.
-    method: String,
-    /// For the original's clients; always the same.
-    event_loop_group: &'static str,
-    /// The host name whose addresses are its servers, if it is filled so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resolve: Option<String>,
-    /// The port of those servers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
-}
-
-/// A server group, in detail.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ServerGroupDetail {
-    /// Its name.
-    name: String,
-    /// Timeout of a health check, in milliseconds.
-    timeout: u64,
-    /// Interval between health checks, in milliseconds.
-    period: u64,
-    /// Consecutive passed checks that bring a server up.
-    up: u32,
-    /// Consecutive failed checks that bring a server down.
-    down: u32,
-    /// How a server is selected: wrr, wlc or source.
-    method: String,
-    /// For the original's clients; always the same.
-    event_loop_group: EventLoopGroup,
-    /// The host name whose addresses are its servers, if it is filled so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resolve: Option<String>,
-    /// The port of those servers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
-    /// Its servers: the configured ones, then those from the mesh or DNS.
-    server_list: Vec<Server>,
-}
-
-impl From<GroupView> for ServerGroup {
-    fn from(view: GroupView) -> Self {
-        Self {
-            timeout: millis(view.check.timeout),
-            period: millis(view.check.period),
-            up: view.check.up,
-            down: view.check.down,
-            method: view.method.to_string(),
-            event_loop_group: original::CONTROL,
-            port: view.source.as_ref().map(|(_, port)| *port),
-            resolve: view.source.map(|(host, _)| host),
-            name: view.name,
-        }
-    }
-}
-
-impl From<GroupView> for ServerGroupDetail {
-    fn from(view: GroupView) -> Self {
-        Self {
-            timeout: millis(view.check.timeout),
-            period: millis(view.check.period),
-            up: view.check.up,
-            down: view.check.down,
-            method: view.method.to_string(),
-            event_loop_group: original::control(),
-            port: view.source.as_ref().map(|(_, port)| *port),
-            resolve: view.source.map(|(host, _)| host),
-            server_list: view.servers.into_iter().map(Server::from).collect(),
-            name: view.name,
-        }
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -31,6 +31,8 @@ pub(in crate::control) struct Key {
     pub(in crate::control) expected: &'static str,
     pub(in crate::control) presence: Presence,
     pub(in crate::control) updatable: bool,
+    /// The value that is followed by a second word, which belongs to it.
+    pub(in crate::control) continues: Option<&'static str>,
     /// Whether the original does not have it.
     pub(in crate::control) added: bool,
     pub(in crate::control) fields: [Option<Field>; 2],
@@ -126,6 +128,7 @@ impl Key {
             expected: T::EXPECTED,
             presence,
             updatable: false,
+            continues: None,
             added: false,
             fields: [Some(Field::new::<T>(word, help)), None],
         }
@@ -166,6 +169,14 @@ impl Key {
     pub(super) const fn updatable(self) -> Self {
         Self {
             updatable: true,
+            ..self
+        }
+    }
+
+    /// This value is followed by a second word.
+    pub(super) const fn continues(self, value: &'static str) -> Self {
+        Self {
+            continues: Some(value),
             ..self
         }
     }

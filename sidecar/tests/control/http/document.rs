@@ -60,6 +60,7 @@ fn fitting(name: &str, property: &Value) -> Value {
             "address" => json!("127.0.0.1:0"),
             "clientNetwork" => json!("10.0.0.0/8"),
             "nic" => json!("lo"),
+            "check" => json!("http /healthz"),
             "securityGroup" => json!("(allow-all)"),
             "allowNonBackend" | "allowLocal" => json!(true),
             _ => json!("new"),

@@ -1,0 +1,12 @@
+//! A waypoint: a sidecar that stands beside a service of somebody's project, under the service's name, and balances its
+//! replicas, which it finds by that name in DNS.
+//!
+//! `config` is what it is told to do, from its file or the command line; `plan` turns that into commands of the control plane
+//! and decides which ports are open, both pure; `run` is the loop around them. It has no controller, discovery or program.
+
+mod config;
+mod plan;
+mod run;
+
+pub use config::{Check, Config, ConfigError, DEFAULT_HOLD, Port, Target};
+pub(crate) use run::run;
