@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::common::lone::{self, Lone};
 use ipnet::IpNet;
 use proptest::prelude::*;
 use sidecar::balance::service::{Instance, Offer, ServiceId};
@@ -11,6 +12,7 @@ use sidecar::interface::Table;
 use sidecar::interface::table::{Address, AddressFlags, Interface};
 use sidecar::mesh::directory::Directory;
 use sidecar::mesh::directory::acceptance::{Acceptance, Exclusion, Place};
+use sidecar::mesh::protocol::{Action, Event};
 use sidecar::mesh::wire::{Node, ServiceList, ServiceNode};
 
 fn node(address: &str) -> Node {
@@ -220,6 +222,23 @@ fn of_several_claims_about_one_address_its_node_s_counts_then_ours_then_the_high
             .collect();
         assert_eq!(found, [expected], "{offered:?}");
         assert_eq!(offered[0].address, SocketAddr::new(address.parse().unwrap(), 80));
+    }
+}
+
+#[test]
+fn what_the_machine_s_interfaces_change_takes_effect_at_once() {
+    let (mut lone, other) = (Lone::new(), lone::node("other", 2));
+    lone.bring_up(&other, &[80]);
+    let count = |lone: &Lone| lone.protocol.instances().offered.values().flatten().count();
+    assert_eq!(count(&lone), 1, "it is in a configured network");
+    let with = |addresses: &[&str]| Networks::of(&Table::new(vec![interface("eth0", addresses)]));
+    for (networks, expected) in [
+        (with(&["10.0.0.1/24", "192.0.2.1/24"]), 0),
+        (with(&["10.0.0.1/24"]), 1),
+    ] {
+        let actions = lone.protocol.handle(lone.now, Event::Networks(networks));
+        assert_eq!(actions, [Action::Publish]);
+        assert_eq!(count(&lone), expected);
     }
 }
 
