@@ -305,6 +305,7 @@ impl Driver {
                 Action::Cut(cut) => self.counters.note_cut(cut),
                 Action::Evicted(node) => self.counters.note_evicted(&node),
                 Action::LeaveRefuted(node) => self.counters.note_refuted_leave(&node),
+                Action::LeftOut { from, dropped } => self.counters.note_unusable(from, &dropped),
                 Action::Publish => self.publishing.want(),
             }
         }

@@ -55,7 +55,7 @@ fn a_node_that_searches_is_informed_and_checked_at_once() {
 fn informs_are_limited() {
     let mut lone = Lone::new();
     for n in 0..5_000_u32 {
-        let unknown = Node::new("x", Ipv4Addr::from_bits(n + 1).into(), 1, 1).unwrap();
+        let unknown = Node::new("x", Ipv4Addr::from_bits((10 << 24) + n + 2).into(), 1, 1).unwrap();
         lone.datagram(DatagramKind::Search, &unknown, "h");
     }
     let informs = lone
@@ -69,7 +69,8 @@ fn informs_are_limited() {
 #[test]
 fn a_new_node_is_checked_until_it_is_up() {
     let (mut lone, other) = (Lone::new(), node("other", 2));
-    lone.datagram(DatagramKind::Search, &other, "");
+    // It has spoken over TCP, so that it is there.
+    lone.serve(&other, Request::Add(change(&other, 5)));
     let mut times = Vec::new();
     for _ in 0..9 {
         let check = lone.take_asked(&other);

@@ -13,6 +13,7 @@ mod join;
 mod key;
 mod last_choice;
 mod late;
+mod learnt;
 mod leave;
 mod liar;
 mod lists;

@@ -165,7 +165,7 @@ fn unverified_nodes_are_bounded_and_make_room_for_direct_ones() {
     let config = DiscoverySettings::default();
     let search = Search::new(own().datagram_address(), &config);
     let mut protocol = Protocol::new(own(), search, Config::default(), 1);
-    let named = |n: u32| Node::new("x", Ipv4Addr::from_bits(n).into(), 1, 1).unwrap();
+    let named = |n: u32| Node::new("x", Ipv4Addr::from_bits((10 << 24) + n + 1).into(), 1, 1).unwrap();
     for n in 1..10_000 {
         let request = Request::Nodes(vec![NodeState {
             node: named(n),

@@ -1,7 +1,6 @@
 //! Routes our own exchanges: makes them when they are due, and handles their ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::anti_entropy::HashResult;
@@ -9,9 +8,9 @@ use super::exchange::Blame;
 use super::peer::{Peer, PeerEvent, Source, Transition};
 use super::plan::{InFlight, Task};
 use super::timers::jittered;
-use super::{Action, Departure, Failure, Protocol};
+use super::{Action, Departure, Failure, Protocol, attempts};
 use crate::mesh::directory::Change;
-use crate::mesh::wire::{Answer, Node, NodeServices, Recorded, Request, ServiceList, services_hash};
+use crate::mesh::wire::{Answer, Node, NodeServices, Recorded, Request};
 
 impl Protocol {
     /// Makes the exchange that is due with a peer, if there is one.
@@ -25,10 +24,26 @@ impl Protocol {
         let Some(peer) = self.membership.get(endpoint) else {
             return;
         };
+        // Others may have made up a node that has never answered.
+        let attempt = peer.is_unverified() && !self.exchanges.has_answered(endpoint);
+        let source = peer.source();
+        let room = match attempt.then(|| self.attempts.room(now, endpoint.ip(), source)) {
+            Some(Ok(room)) => Some(room),
+            Some(Err(later)) => return self.exchanges.postpone(endpoint, later),
+            None => None,
+        };
         let Some(due) = self.exchanges.take_due(now, peer, self.directory.revision()) else {
             return;
         };
-        let (request, acks) = self.request(peer, due.task);
+        let (mut request, mut acks) = self.request(peer, due.task);
+        if let Some(room) = room {
+            let mut size = attempts::HEAD + request.body().len();
+            if size > room {
+                (request, acks) = (Request::Hash(self.own_hash()), None);
+                size = attempts::HEAD + request.body().len();
+            }
+            self.attempts.begin(now, endpoint.ip(), size);
+        }
         if due.task == Task::Sync && matches!(request, Request::Local(_)) {
             self.anti_entropy.repaired(now, endpoint);
         }
@@ -102,19 +117,6 @@ impl Protocol {
         )
     }
 
-    /// Whether a peer is checked by `khala.hash`, which says nothing about us: an original that does not record us refuses
-    /// `khala.local`, with an error in its log.
-    fn is_checked_by_hash(&self, peer: &Peer) -> bool {
-        let plan = self.exchanges.plan(peer.node.endpoint());
-        let takes_list = plan.is_some_and(|plan| plan.asks_list || plan.records_us);
-        !peer.gossips() && (peer.is_up() || !takes_list)
-    }
-
-    /// The hash of a node that knows itself alone, which is short in a large mesh as well.
-    pub(super) fn own_hash(&self) -> Arc<str> {
-        services_hash([self.membership.own().text().as_str()]).into()
-    }
-
     pub(super) fn answered(&mut self, now: Duration, id: u64, outcome: Result<Answer, Failure>) {
         let Some(endpoint) = self.exchanges.peer_of(id) else {
             return;
@@ -142,6 +144,7 @@ impl Protocol {
                 }
             }
             self.ask_if_claimed(now, endpoint);
+            self.report_left_out(endpoint.ip());
         }
         // Waiting peers come first; otherwise a peer with one exchange after another would hold its slot forever.
         while let Some(waiting) = self.exchanges.next_waiting() {
@@ -181,6 +184,7 @@ impl Protocol {
 
     fn succeeded(&mut self, now: Duration, endpoint: SocketAddr, exchange: &InFlight, answer: Answer) {
         self.expect_header(now, endpoint);
+        self.note_answer(now, endpoint);
         match answer {
             Answer::Local(list) => return self.heard_list(now, endpoint, exchange, list),
             Answer::Nodes(states) => self.hear_states(now, endpoint.ip(), states),
@@ -210,8 +214,16 @@ impl Protocol {
         }
     }
 
+    /// Notes that a node has answered at this endpoint.
+    fn note_answer(&mut self, now: Duration, endpoint: SocketAddr) {
+        if let Some(plan) = self.exchanges.plan_mut(endpoint).filter(|plan| !plan.answered) {
+            plan.answered = true;
+            self.attempts.answered(now, endpoint.ip());
+        }
+    }
+
     /// The time of a peer's next check by an exchange.
-    fn next_check(&mut self, now: Duration, endpoint: SocketAddr) -> Duration {
+    pub(super) fn next_check(&mut self, now: Duration, endpoint: SocketAddr) -> Duration {
         let interval = self.config.check_interval_of(self.membership.gossips(endpoint));
         now + jittered(&mut self.rng, interval, self.config.jitter)
     }
@@ -248,53 +260,8 @@ impl Protocol {
         }
     }
 
-    /// Handles the answer to `khala.hash` of a peer that is not up. An original's text proves that it is this node, and has
-    /// its services, without their weights. Any other peer is asked for its list, and so is an original that records us.
-    fn introduced(&mut self, now: Duration, endpoint: SocketAddr, hash: &str) {
-        let next_check = self.next_check(now, endpoint);
-        let Some(peer) = self.membership.get(endpoint) else {
-            return;
-        };
-        let node = peer.node.clone();
-        let recorded = Recorded::parse(hash, endpoint).filter(|_| !peer.gossips());
-        if let Some(other) = recorded.as_ref().map(Recorded::by).filter(|by| **by != node) {
-            return self.answered_by_another(now, endpoint, other);
-        }
-        let records_us = recorded.as_ref().is_some_and(|it| it.has(self.membership.own()));
-        let services = recorded.as_ref().filter(|_| !records_us);
-        let services = services.and_then(|it| it.services(&node, &ServiceList::default()));
-        let Some(plan) = self.exchanges.plan_mut(endpoint) else {
-            return;
-        };
-        let (Some(recorded), Some(services)) = (recorded, services) else {
-            (plan.asks_list, plan.check_at) = (true, now);
-            return;
-        };
-        plan.check_at = next_check;
-        plan.unrecorded = self.directory.unrecorded(&recorded);
-        plan.lacks_weights = true;
-        self.verified(now, endpoint);
-        self.heard_from(now, endpoint);
-        self.introduce(now, endpoint);
-        self.changed |= self.directory.set(&node, services);
-    }
-
-    /// Sends a `search` to an original that does not record us, again after a pause, since it may be lost: it would else
-    /// hear of us with its own next search only.
-    fn introduce(&mut self, now: Duration, endpoint: SocketAddr) {
-        let (Some(peer), Some(plan)) = (self.membership.get(endpoint), self.exchanges.plan_mut(endpoint))
-        else {
-            return;
-        };
-        if plan.records_us || plan.introduce_at > now {
-            return;
-        }
-        plan.introduce_at = now + self.config.introduce_pause;
-        self.search(vec![peer.node.datagram_address()]);
-    }
-
     /// The program at an endpoint is another node than the one that we took it for.
-    fn answered_by_another(&mut self, now: Duration, endpoint: SocketAddr, node: &Node) {
+    pub(super) fn answered_by_another(&mut self, now: Duration, endpoint: SocketAddr, node: &Node) {
         if node.endpoint() == endpoint {
             self.hear(now, node, Source::Direct);
         } else {
@@ -368,6 +335,9 @@ impl Protocol {
         let Some(peer) = self.membership.get(endpoint) else {
             return;
         };
+        if failure == Failure::Own && peer.is_unverified() {
+            self.attempts.unmade(endpoint.ip());
+        }
         let unprobed = peer.unanswered() == 0;
         let verdict = self.exchanges.failed(now, peer, exchange, failure);
         if verdict.repair {

@@ -271,6 +271,22 @@ pub struct Config {
     /// slots sooner.
     pub rtt_max_timeout: Duration,
 
+    // Attempts at nodes that have never answered, which others may have made up
+    /// Limit of exchanges in `attempts_window` with nodes at one address, of which none has ever answered. Lower spares
+    /// third parties; a node that was named before it was ready then waits for longer until it is asked.
+    pub attempts: usize,
+    /// Limit of their bytes. Higher lets a node with many services introduce itself by its first request.
+    pub attempt_bytes: usize,
+    /// The time for which these attempts are counted.
+    pub attempts_window: Duration,
+    /// Time for which the last attempt is kept for a node that sends a datagram itself. Lower repeats lost ones sooner.
+    pub attempts_reserve: Duration,
+    /// Multiple of both limits for an address at which a node has answered, or has spoken over TCP. Higher finds more nodes
+    /// that share an address sooner, and lets others scan its ports through us.
+    pub attempts_known_factor: usize,
+    /// Pause between two checks of a peer that is not up, if datagrams are the reason. Lower finds some sooner.
+    pub hint_pause: Duration,
+
     // Leaving
     /// Time in which a peer has to answer whether a `leave` in its name is its own; until then its instances are the last
     /// choice. Also the pause before it is asked again. Lower costs questions while somebody forges leaves, and mistakes
@@ -366,6 +382,13 @@ impl Default for Config {
             rtt_weight: 8,
             rtt_factor: 3,
             rtt_max_timeout: ms(4_000),
+
+            attempts: 3,
+            attempt_bytes: 4_096,
+            attempts_window: ms(60_000),
+            attempts_reserve: ms(4_000),
+            attempts_known_factor: 10,
+            hint_pause: ms(1_000),
 
             leave_timeout: ms(1_000),
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::anti_entropy::Repair;
+use super::learnt::unfit_to_ask;
 use super::membership::Heard;
-use super::peer::{PeerEvent, Source};
+use super::peer::{Peer, PeerEvent, Source};
 use super::timers::jittered;
 use super::{Action, Protocol};
 use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Report, ReportedState};
 
 impl Protocol {
     pub(super) fn datagram(&mut self, now: Duration, from: IpAddr, datagram: &Datagram) {
+        let from = from.to_canonical();
         let Datagram {
             kind,
             node_name,
@@ -34,15 +36,16 @@ impl Protocol {
             }
             return;
         }
-        if held.is_some_and(|peer| peer.is_up() && peer.node != node) {
+        if held.is_some_and(|peer| !peer.is_unverified() && peer.node != node) {
             return self.contested(now, *kind, &node, hash);
         }
-        let heard = self.note(now, &node, Source::Direct);
+        let heard = self.heard_by_datagram(now, &node);
         if heard == Heard::Ignored {
             return;
         }
         let gossip = Gossip::parse(hash);
-        if gossip.is_some() {
+        // It decides by which question a new peer is checked. How one is watched that is up, only its answers decide.
+        if gossip.is_some() && self.membership.get(endpoint).is_some_and(Peer::is_unverified) {
             self.gossip_seen(now, endpoint);
         }
         if heard != Heard::Known {
@@ -66,8 +69,22 @@ impl Protocol {
             _ => {}
         }
         if heard == Heard::Known && !self.membership.is_up(&node) && !self.waits_to_be_asked(now, endpoint) {
-            self.check_now(now, endpoint);
+            self.check_on_hint(now, endpoint);
         }
+    }
+
+    /// Handles the news of a node by a datagram that seems to be its own.
+    fn heard_by_datagram(&mut self, now: Duration, node: &Node) -> Heard {
+        if self.membership.get(node.endpoint()).is_none() {
+            let own = self.membership.own().address();
+            if let Some(why) = unfit_to_ask(node.address(), own, &self.networks) {
+                self.dropped.note(format!("datagram of {node}: {why}"));
+                self.report_left_out(node.address());
+                return Heard::Ignored;
+            }
+            self.make_room(now, node, false);
+        }
+        self.note(now, node, Source::Direct)
     }
 
     /// Asks a node that may be there, see [`super::Event::Hint`].
@@ -78,7 +95,7 @@ impl Protocol {
         }
         let mut pause = None;
         if self.membership.get(endpoint).is_none() {
-            if self.note(now, node, Source::Direct) == Heard::Ignored {
+            if self.heard_by_datagram(now, node) == Heard::Ignored {
                 return;
             }
             let large = self.membership.is_large();
@@ -97,14 +114,18 @@ impl Protocol {
         first && plan.is_some_and(|plan| plan.waits_to_be_asked(now))
     }
 
-    /// Handles a datagram that names another node than the one that is up at its endpoint. Any program can forge one,
+    /// Handles a datagram that names another node than the one that is, or was, up at its endpoint. Any program can forge one,
     /// so only an answer from the endpoint replaces the node.
     fn contested(&mut self, now: Duration, kind: DatagramKind, node: &Node, hash: &str) {
         if kind == DatagramKind::Search && Gossip::parse(hash).is_none() && *hash != *self.membership.hash() {
             self.found_by(now, node);
         }
-        self.exchanges.want_pull(now, node.endpoint());
-        self.exchange_if_due(now, node.endpoint());
+        let endpoint = node.endpoint();
+        if !self.membership.is_up_at(endpoint) {
+            return self.check_on_hint(now, endpoint);
+        }
+        self.exchanges.want_pull(now, endpoint);
+        self.exchange_if_due(now, endpoint);
     }
 
     /// A `search` from a node that knows others than we do.
@@ -143,7 +164,12 @@ impl Protocol {
         }
         if !up {
             self.may_recover(now, endpoint);
-            return self.check_now(now, endpoint);
+            return self.check_on_hint(now, endpoint);
+        }
+        if !self.membership.gossips(endpoint) {
+            // Its next answer shows whether it does.
+            self.exchanges.want_pull(now, endpoint);
+            return self.exchange_if_due(now, endpoint);
         }
         self.heard_from(now, endpoint);
         let lists = self.directory.digest();

@@ -8,7 +8,7 @@ use crate::balance::service::Offer;
 use crate::fault::Fault;
 use crate::interface::Networks;
 use crate::mesh::directory::Cut;
-use crate::mesh::wire::{Answer, Datagram, Node, Request};
+use crate::mesh::wire::{Answer, Datagram, Dropped, Node, Request};
 
 /// An input of the state machine.
 #[derive(Debug)]
@@ -137,6 +137,13 @@ pub enum Action {
     Cut(Cut),
     /// Report that a node was forgotten to make room for one at an address with fewer.
     Evicted(Node),
+    /// Report what was left out of a message.
+    LeftOut {
+        /// Its sender.
+        from: IpAddr,
+        /// What was left out.
+        dropped: Dropped,
+    },
     /// Publish membership and directory, which have changed.
     Publish,
 }

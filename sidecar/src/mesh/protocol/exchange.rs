@@ -110,6 +110,19 @@ impl Exchanges {
         }
     }
 
+    /// Plans nothing with a peer before this time.
+    pub(super) fn postpone(&mut self, peer: SocketAddr, at: Duration) {
+        if let Some(plan) = self.plans.get_mut(&peer) {
+            (plan.check_at, plan.nodes_at) = (at, None);
+            self.timers.set(peer, at);
+        }
+    }
+
+    /// Whether a peer has answered an exchange.
+    pub(super) fn has_answered(&self, peer: SocketAddr) -> bool {
+        self.plans.get(&peer).is_some_and(|plan| plan.answered)
+    }
+
     /// Plans to ask a peer for its list.
     pub(super) fn want_pull(&mut self, now: Duration, peer: SocketAddr) {
         let pause = self.config.repair_pause;

@@ -83,6 +83,13 @@ impl Membership {
         Some(*endpoint)
     }
 
+    /// The endpoints at this address of peers that have not been up yet.
+    pub fn unverified_at(&self, address: IpAddr) -> Vec<SocketAddr> {
+        let peers = self.peers.range(ports_of(address));
+        let unverified = peers.filter(|(_, peer)| peer.is_unverified());
+        unverified.map(|(endpoint, _)| *endpoint).collect()
+    }
+
     /// Every known node except this one.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = &Peer> {
         self.peers.values()
@@ -128,7 +135,7 @@ impl Membership {
     /// If the address is at its limit, one of its own that is not up. If all room is taken, one that is not up, of the
     /// address with most nodes; see [`Peer::eviction_rank`]. If all are up, one of the address with most nodes. But none of
     /// an address with fewer nodes than this one would have: no address drives out others.
-    pub fn in_the_way(&self, address: IpAddr) -> Option<&Node> {
+    pub fn in_the_way(&self, address: IpAddr) -> Option<&Peer> {
         let crowded = self.is_crowded(address);
         if !crowded && !self.is_full() {
             return None;
@@ -143,15 +150,13 @@ impl Membership {
             .flat_map(|at| at.iter().map(|peer| (Reverse(at.len()), *peer)))
             .filter_map(|(nodes, peer)| {
                 let (down, since) = peer.eviction_rank()?;
-                Some(((down, nodes, since), &peer.node))
+                Some(((down, nodes, since), peer))
             });
-        if let Some((_, node)) = candidates.min_by_key(|(rank, _)| *rank) {
-            return Some(node);
+        if let Some((_, peer)) = candidates.min_by_key(|(rank, _)| *rank) {
+            return Some(peer);
         }
         let most = addresses.max_by_key(|at| at.len()).filter(|_| !crowded)?;
-        most.last()
-            .filter(|_| most.len() > here + 1)
-            .map(|peer| &peer.node)
+        most.last().filter(|_| most.len() > here + 1).copied()
     }
 
     fn is_full(&self) -> bool {

@@ -13,6 +13,8 @@
 //! | [`broadcast`] | which suspicions to send to others, and how often |
 //! | [`anti_entropy`] | which differences to repair, and when |
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
+//! | `learnt` | which addresses others may name |
+//! | `attempts` | how often an address is asked that has never answered |
 //! | [`concurrency`] | how many exchanges run at once |
 //! | `leave` | whether a peer that is said to leave does |
 //! | `readdress` | what follows a change of the node's own address |
@@ -24,13 +26,16 @@
 
 mod answers;
 mod anti_entropy;
+mod attempts;
 mod broadcast;
 mod concurrency;
 pub mod config;
 mod datagrams;
 mod event;
 mod exchange;
+mod introduction;
 mod join;
+mod learnt;
 mod leave;
 mod leave_claim;
 pub mod membership;
@@ -57,6 +62,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::anti_entropy::AntiEntropy;
+use self::attempts::Attempts;
 use self::broadcast::Broadcasts;
 pub use self::config::Config;
 pub use self::event::{Action, Departure, Event, Failure};
@@ -72,7 +78,7 @@ pub use self::targets::Search;
 use self::timers::Timers;
 use super::directory::Directory;
 use super::directory::acceptance::Acceptance;
-use super::wire::{Answer, Node, Request};
+use super::wire::{Answer, Dropped, Node, Request};
 use crate::balance::service::{Instances, Offer};
 use crate::interface::Networks;
 use crate::local_health::LocalHealth;
@@ -102,6 +108,7 @@ pub struct Protocol {
     broadcasts: Broadcasts,
     anti_entropy: AntiEntropy,
     exchanges: Exchanges,
+    attempts: Attempts,
     /// When to decide about claims that peers leave.
     leaves: Timers<SocketAddr>,
     local_health: LocalHealth,
@@ -110,6 +117,8 @@ pub struct Protocol {
     /// See [`Acceptance::permitted`].
     instance_networks: Vec<IpNet>,
     rng: StdRng,
+    /// What is left out of the message that is being handled.
+    dropped: Dropped,
     actions: Vec<Action>,
     changed: bool,
     left: bool,
@@ -132,12 +141,14 @@ impl Protocol {
             broadcasts: Broadcasts::new(config.clone()),
             anti_entropy: AntiEntropy::new(config.clone()),
             exchanges: Exchanges::new(config.clone()),
+            attempts: Attempts::new(config.clone()),
             leaves: Timers::new(),
             local_health: LocalHealth::new(config.rtt()),
             networks: Networks::default(),
             instance_networks: Vec::new(),
             config,
             rng,
+            dropped: Dropped::default(),
             actions: Vec::new(),
             changed: false,
             left: false,
@@ -169,7 +180,10 @@ impl Protocol {
 
     /// Answers another node's request; `from` is the connection's source address.
     pub fn serve(&mut self, now: Duration, from: IpAddr, request: Request) -> (Answer, Vec<Action>) {
+        let from = from.to_canonical();
+        self.spoke(now, from);
         let answer = self.answer(now, from, request);
+        self.report_left_out(from);
         self.served(answer)
     }
 
@@ -180,8 +194,9 @@ impl Protocol {
         from: IpAddr,
         request: Request,
     ) -> (Answer, Vec<Action>) {
+        self.spoke(now, from.to_canonical());
         match request {
-            Request::Local(list) if list.node.address() == from => {
+            Request::Local(list) if list.node.address() == from.to_canonical() => {
                 self.joined_by(now, list);
                 let answer = Answer::Local(self.directory.local());
                 self.served(answer)
@@ -257,6 +272,14 @@ impl Protocol {
     /// Whether to keep the connection to this endpoint open between exchanges: its end reports a crash at once.
     pub fn keeps_connection(&self, endpoint: SocketAddr) -> bool {
         self.membership.is_up_at(endpoint) && self.up() <= self.config.small_mesh
+    }
+
+    /// Reports what was left out of a message from this address.
+    fn report_left_out(&mut self, from: IpAddr) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped.count() > 0 {
+            self.actions.push(Action::LeftOut { from, dropped });
+        }
     }
 
     fn take_actions(&mut self) -> Vec<Action> {

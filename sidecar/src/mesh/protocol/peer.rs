@@ -178,6 +178,11 @@ impl Peer {
         self.vitals().is_some()
     }
 
+    /// Whether it has not been up yet.
+    pub fn is_unverified(&self) -> bool {
+        matches!(self.state, PeerState::Unverified { .. })
+    }
+
     /// Whether it was up and no longer is.
     pub fn is_down(&self) -> bool {
         matches!(self.state, PeerState::Down { .. })

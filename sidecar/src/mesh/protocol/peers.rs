@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::learnt::unfit_to_name;
 use super::membership::Heard;
 use super::peer::{Peer, PeerEvent, Source, Transition};
 use super::probe::Escalation;
@@ -12,6 +13,11 @@ use crate::mesh::wire::{DatagramKind, Node};
 impl Protocol {
     /// Handles the news of a node; a new one is checked at once.
     pub(super) fn hear(&mut self, now: Duration, node: &Node, source: Source) -> Heard {
+        match source {
+            Source::Relayed if self.leaves_out(node) => return Heard::Ignored,
+            Source::Relayed => {}
+            Source::Direct => self.make_room(now, node, true),
+        }
         let heard = self.note(now, node, source);
         if matches!(heard, Heard::Added | Heard::Replaced(_)) {
             self.exchange_if_due(now, node.endpoint());
@@ -19,19 +25,24 @@ impl Protocol {
         heard
     }
 
+    /// Whether a node that others name is one that this node does not ask. Notes why.
+    fn leaves_out(&mut self, node: &Node) -> bool {
+        let own = self.membership.own();
+        if self.membership.get(node.endpoint()).is_some() || node.endpoint() == own.endpoint() {
+            return false;
+        }
+        let why = unfit_to_name(node.address(), own.address(), &self.networks);
+        if let Some(why) = why {
+            self.dropped.note(format!(
+                "node {node}: expected an address that other nodes can know, found {why}"
+            ));
+        }
+        why.is_some()
+    }
+
     /// Handles the news of a node, without a check.
     pub(super) fn note(&mut self, now: Duration, node: &Node, source: Source) -> Heard {
         let endpoint = node.endpoint();
-        if source == Source::Direct && self.membership.get(endpoint).is_none() {
-            // A node that has sent something itself takes precedence over one that was only reported, or no longer
-            // answers.
-            if let Some(other) = self.membership.in_the_way(node.address()).cloned() {
-                self.forget(now, other.endpoint(), None);
-                if other.address() != node.address() {
-                    self.actions.push(Action::Evicted(other));
-                }
-            }
-        }
         let was_up = self.membership.is_up_at(endpoint);
         let heard = self.membership.hear(now, node, source);
         if let Heard::Replaced(old) = &heard {
@@ -47,6 +58,33 @@ impl Protocol {
             self.exchanges.add(now, endpoint);
         }
         heard
+    }
+
+    /// Forgets a peer if there is no other room for this node. A node that has sent something itself takes precedence over
+    /// others, but only if it has `proved` that over one that is down, whose instances are the last choice.
+    pub(super) fn make_room(&mut self, now: Duration, node: &Node, proved: bool) {
+        if self.membership.get(node.endpoint()).is_some() {
+            return;
+        }
+        let other = self.membership.in_the_way(node.address());
+        if let Some(other) = other.filter(|peer| proved || !peer.is_down()) {
+            let other = other.node.clone();
+            self.forget(now, other.endpoint(), None);
+            if other.address() != node.address() {
+                self.actions.push(Action::Evicted(other));
+            }
+        }
+    }
+
+    /// A datagram hints that a peer that is not up is there: it is checked, at most once in `hint_pause`.
+    pub(super) fn check_on_hint(&mut self, now: Duration, endpoint: SocketAddr) {
+        let pause = self.config.hint_pause;
+        let plan = self.exchanges.plan_mut(endpoint);
+        if plan.is_some_and(|plan| plan.follows_hint(now, pause)) {
+            self.check_now(now, endpoint);
+        } else {
+            self.exchange_if_due(now, endpoint);
+        }
     }
 
     /// Forgets a peer. If `why` has a reason and the peer was up, reports its departure. The reason also decides if its

@@ -63,6 +63,10 @@ pub(super) struct Plan {
     pub(super) news: u64,
     /// When its list was last requested.
     pub(super) last_pull: Option<Duration>,
+    /// When it was last checked because of a datagram.
+    pub(super) hinted: Option<Duration>,
+    /// It has answered an exchange.
+    pub(super) answered: bool,
     /// The hash in its last datagram.
     pub(super) heard_hash: Option<Arc<str>>,
     /// How long it takes to answer checks, if it does not gossip. Its own estimate, because a peer that is busy for itself
@@ -95,6 +99,8 @@ impl Plan {
             acked: 0,
             news: 0,
             last_pull: None,
+            hinted: None,
+            answered: false,
             heard_hash: None,
             check_rtt: RttEstimate::new(rtt),
             records_us: false,
@@ -144,6 +150,20 @@ impl Plan {
     pub(super) fn want_pull(&mut self, now: Duration, pause: Duration) {
         let at = self.last_pull.map_or(now, |last| now.max(last + pause));
         self.pull_at = Some(self.pull_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Whether to check the peer because of a datagram. If it was done just now, plans it for later.
+    pub(super) fn follows_hint(&mut self, now: Duration, pause: Duration) -> bool {
+        match self.hinted {
+            Some(last) if now < last + pause => {
+                self.check_at = self.check_at.min(last + pause);
+                false
+            }
+            _ => {
+                self.hinted = Some(now);
+                true
+            }
+        }
     }
 
     /// Removes a task that begins from the plan.

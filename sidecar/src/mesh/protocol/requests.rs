@@ -58,13 +58,23 @@ impl Protocol {
         }
     }
 
+    /// A program at an address has made an exchange: a node is there, so those that were asked in vain are asked again.
+    pub(super) fn spoke(&mut self, now: Duration, from: IpAddr) {
+        if self.attempts.heard(now, from) {
+            for endpoint in self.membership.unverified_at(from) {
+                self.exchanges.check_at(endpoint, now);
+                self.exchange_if_due(now, endpoint);
+            }
+        }
+    }
+
     /// Whether a message about a node's list comes from that node and it is up, so that the list counts. If not, the
     /// message is a reason to ask the node.
     fn accepts(&mut self, now: Duration, from: IpAddr, node: &Node) -> bool {
         let (endpoint, itself) = (node.endpoint(), node.address() == from);
         if self.membership.is_up(node) {
-            self.exchanges.count_news(endpoint);
             if itself {
+                self.exchanges.count_news(endpoint);
                 self.exchanges.note_recorded(endpoint);
             } else {
                 self.exchanges.want_pull(now, endpoint);
@@ -85,6 +95,7 @@ impl Protocol {
     pub(super) fn joined_by(&mut self, now: Duration, list: NodeServices) {
         let NodeServices { node, khala_nodes } = list;
         let endpoint = node.endpoint();
+        self.make_room(now, &node, true);
         if self.note(now, &node, Source::Direct) == Heard::Ignored {
             return;
         }

@@ -35,6 +35,16 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
+    /// Whether a key has a time.
+    pub(super) fn is_set(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// Number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// The earliest time.
     pub(super) fn next(&self) -> Option<Duration> {
         self.by_time.first().map(|(at, _)| *at)

@@ -21,7 +21,7 @@ impl Dropped {
         self.first.as_deref()
     }
 
-    pub(super) fn note(&mut self, mut reason: String) {
+    pub(in crate::mesh) fn note(&mut self, mut reason: String) {
         self.count += 1;
         if self.first.is_none() {
             reason.truncate(reason.floor_char_boundary(MAX_REASON));

@@ -39,12 +39,14 @@ impl Node {
     }
 
     fn unchecked(name: String, address: IpAddr, udp_port: u16, tcp_port: u16) -> Self {
+        // As the original: an IPv4 address that is written as IPv6 is the same address.
+        let address = address.to_canonical();
         Self(Arc::new(Parts {
             address_text: address.to_string(),
             udp_port,
             tcp_port,
             name,
-            address: address.to_canonical(),
+            address,
         }))
     }
 
@@ -53,7 +55,7 @@ impl Node {
         &self.0.name
     }
 
-    /// Its address: IPv4 as such, however the node writes it. The hashes are taken over what it writes.
+    /// Its address, in canonical form.
     pub fn address(&self) -> IpAddr {
         self.0.address
     }

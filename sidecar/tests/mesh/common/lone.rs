@@ -75,6 +75,8 @@ pub(crate) struct Lone {
     pub(crate) cuts: Vec<Cut>,
     /// Nodes that refuted a leave.
     pub(crate) stayed: Vec<Node>,
+    /// Number of nodes and instances that were left out.
+    pub(crate) left_out: usize,
 }
 
 impl Lone {
@@ -99,6 +101,7 @@ impl Lone {
             gone: Vec::new(),
             cuts: Vec::new(),
             stayed: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -119,6 +122,7 @@ impl Lone {
                 }),
                 Action::Gone { node, why } => self.gone.push((node, why)),
                 Action::LeaveRefuted(node) => self.stayed.push(node),
+                Action::LeftOut { dropped, .. } => self.left_out += dropped.count(),
                 Action::Publish | Action::Evicted(_) => {}
                 Action::Cut(cut) => self.cuts.push(cut),
             }

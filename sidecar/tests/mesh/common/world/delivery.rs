@@ -107,7 +107,11 @@ impl World {
         for action in actions {
             match action {
                 Action::Publish => self.changed = true,
-                Action::Gone { .. } | Action::LeaveRefuted(_) | Action::Cut(_) | Action::Evicted(_) => {}
+                Action::Gone { .. }
+                | Action::LeaveRefuted(_)
+                | Action::LeftOut { .. }
+                | Action::Cut(_)
+                | Action::Evicted(_) => {}
                 Action::Send { to, datagram } => self.send(place, to.ip(), datagram),
                 Action::Exchange {
                     id,
