@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::buffers;
 use crate::dial::{self, established};
 use crate::fault::Fault;
 use crate::self_connect::is_self_connect;
@@ -55,6 +56,7 @@ async fn finish(
 fn begin(address: SocketAddr, initial: &[u8]) -> io::Result<TcpStream> {
     let socket = dial::socket(address)?;
     socket.set_tcp_nodelay(true)?;
+    buffers::bound(&socket);
     if !initial.is_empty() {
         // On failure there is one more packet.
         let _ = socket.set_tcp_quickack(false);

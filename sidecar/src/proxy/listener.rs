@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Limits;
 use super::access::SecurityGroup;
 use super::admission::{Admission, Handle};
+use super::buffers;
 use super::refusal::Refusals;
 use super::session::SessionView;
 use super::shared::Shared;
@@ -89,8 +90,9 @@ impl Listener {
         workers: &Workers,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Inherited by accepted connections, which saves a system call for each.
+        // Inherited by accepted connections, which saves system calls for each.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
+        buffers::bound(&listener);
         let runtimes = workers.runtimes();
         // Each accepts on a socket of its own, and may have accepted a connection that waits for its descriptors.
         let sockets = u32::try_from(2 * runtimes.len()).unwrap_or(u32::MAX);

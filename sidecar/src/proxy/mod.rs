@@ -12,6 +12,7 @@ pub mod access;
 mod admission;
 mod attempt;
 mod backends;
+mod buffers;
 pub mod connect;
 mod connection;
 mod flow;
@@ -32,6 +33,7 @@ pub mod workers;
 
 use std::time::Duration;
 
+pub use buffers::{RECEIVE_BUFFER, UNSENT};
 use connect::OnFailure;
 pub use peers::MAX_FROM_INSTANCE;
 pub use refusal::{Refusal, Refusals};

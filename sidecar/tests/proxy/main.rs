@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 mod access;
+mod buffers;
 mod check_kinds;
 mod counters;
 mod endpoint_down;
