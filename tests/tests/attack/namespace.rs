@@ -185,15 +185,14 @@ impl Host {
         self.within(|| Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(RAW))))
     }
 
-    /// Packets that this host has received.
+    /// IP packets that this host has received.
     pub(crate) fn received(&self) -> u64 {
-        let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
-        let begin = format!("{}:", self.name);
-        let line = devices
-            .lines()
-            .find_map(|line| line.trim_start().strip_prefix(&begin));
-        // The bridge's port has sent what the host receives: the tenth column.
-        line.unwrap().split_whitespace().nth(9).unwrap().parse().unwrap()
+        let counters = self.within(|| std::fs::read_to_string("/proc/thread-self/net/snmp"));
+        let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Ip:"));
+        let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+        let mut pairs = names.split_whitespace().zip(values.split_whitespace());
+        let (_, received) = pairs.find(|(name, _)| *name == "InReceives").unwrap();
+        received.parse().unwrap()
     }
 }
 

@@ -29,7 +29,6 @@ const OWN: u16 = 4000;
 const TRAP: u16 = 6379;
 
 #[test]
-#[ignore = "not held yet"]
 fn a_hostile_member_and_a_hostile_stranger_together_take_nothing() {
     isolated(
         "siege::a_hostile_member_and_a_hostile_stranger_together_take_nothing",
