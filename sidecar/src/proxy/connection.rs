@@ -51,20 +51,20 @@ impl Connection {
         self.session.client
     }
 
-    /// Connects its client to an endpoint, for which it may be held. A client without `initial` data waits to be connected
-    /// before it sends.
+    /// Connects its client to an endpoint, for which it may be held. A `silent` client could have sent something, and has
+    /// not.
     pub(super) async fn connect(
         &self,
         backend: &impl Backend,
-        client: &TcpStream,
-        initial: Option<&[u8]>,
+        (client, silent): (&TcpStream, bool),
+        initial: &[u8],
         on_failure: OnFailure,
     ) -> Result<(Connected, Option<Release>), ConnectError> {
         let client = Client {
             stream: client,
             ip: self.peer().ip(),
-            initial: initial.unwrap_or_default(),
-            silent: initial.is_some_and(<[u8]>::is_empty),
+            initial,
+            silent,
         };
         let limit = self.listener.hold();
         self.listener
@@ -76,6 +76,11 @@ impl Connection {
     /// Records that it was held.
     pub(super) fn was_held(&mut self, release: Option<Release>) {
         self.release = release;
+    }
+
+    /// The local address that the client connected to.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.session.local
     }
 
     /// Records the destination.

@@ -22,6 +22,7 @@ pub mod listener;
 mod pace;
 mod peers;
 mod pipe;
+mod proxy_header;
 mod refusal;
 pub mod relay;
 mod session;

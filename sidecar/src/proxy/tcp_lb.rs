@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpStream;
 
@@ -13,6 +14,7 @@ use super::connect::OnFailure;
 use super::connection::Connection;
 use super::flow::read_initial_data;
 use super::listener::Listener;
+use super::proxy_header::header;
 use super::relay::End;
 use super::workers::Workers;
 use super::{Limits, Refusal};
@@ -29,6 +31,8 @@ pub struct TcpLb {
 struct Service {
     backends: Backends,
     on_failure: OnFailure,
+    /// Whether endpoints are told their clients' addresses.
+    send_proxy: AtomicBool,
 }
 
 impl TcpLb {
@@ -47,6 +51,7 @@ impl TcpLb {
         let service = Arc::new(Service {
             backends: Backends::new(backends),
             on_failure: limits.on_connect_failure,
+            send_proxy: AtomicBool::new(false),
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
         Ok(Self { listener, service })
@@ -55,6 +60,11 @@ impl TcpLb {
     /// The listener: its address, counters and connections.
     pub fn listener(&self) -> &Listener {
         &self.listener
+    }
+
+    /// Sets whether each new connection to an endpoint begins with a header of the PROXY protocol, version 2.
+    pub fn set_send_proxy(&self, send: bool) {
+        self.service.send_proxy.store(send, Ordering::Relaxed);
     }
 
     /// Replaces the backends of new connections.
@@ -67,9 +77,15 @@ impl Handle for Service {
     async fn handle(self: Arc<Self>, client: TcpStream, mut connection: Connection) {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
-        let initial = read_initial_data(&client);
+        let mut initial = read_initial_data(&client);
+        let silent = initial.is_empty();
+        if self.send_proxy.load(Ordering::Relaxed) {
+            let header = header(connection.peer(), connection.local());
+            initial.splice(..0, header);
+        }
         let reached = {
-            let connecting = pin!(connection.connect(&backends, &client, Some(&initial), self.on_failure));
+            let connecting =
+                pin!(connection.connect(&backends, (&client, silent), &initial, self.on_failure));
             connection.unless_aborted(connecting).await
         };
         match reached {

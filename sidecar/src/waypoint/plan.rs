@@ -51,7 +51,7 @@ pub(super) fn commands(wanted: &Config, present: &Ports) -> Vec<String> {
         let Some(present) = present.get(&name) else {
             let resolve = format!("resolve {} port {}", wanted.host, port.port);
             commands.push(format!(
-                "add server-group {name} {CHECKS} method wlc check {check} {resolve}"
+                "add server-group {name} {CHECKS} method wrr check {check} {resolve}"
             ));
             commands.push(format!("add server-groups {name}"));
             commands.push(format!("add server-group {name} to server-groups {name}"));

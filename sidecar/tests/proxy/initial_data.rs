@@ -64,3 +64,36 @@ async fn initial_data_goes_to_the_next_instance_if_the_first_refuses() {
     assert_eq!(within("client's bytes", heard).await.unwrap(), b"who is there?");
     assert_eq!(group.connects().failovers, 1);
 }
+
+/// The header of the PROXY protocol comes first, also if the instance speaks before the client does.
+#[tokio::test]
+async fn an_instance_learns_its_clients_address_if_that_is_wanted() {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let (groups, _) = backends("g", &[(listener.local_addr().unwrap(), 10)]);
+    let lb = lb(groups, Limits::default());
+    lb.set_send_proxy(true);
+    let local = lb.listener().local_addr();
+    let mut client = TcpStream::connect(local).await.unwrap();
+    let (mut instance, _) = within("connection", listener.accept()).await.unwrap();
+    let mut header = [0; 28];
+    within("header", instance.read_exact(&mut header)).await.unwrap();
+    assert_eq!(header[..16], *b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c");
+    let port = client.local_addr().unwrap().port();
+    let expected = [
+        &[127, 0, 0, 1, 127, 0, 0, 1][..],
+        &port.to_be_bytes(),
+        &local.port().to_be_bytes(),
+    ];
+    assert_eq!(header[16..], expected.concat());
+    instance.write_all(b"220 hello").await.unwrap();
+    let mut greeting = [0; 9];
+    within("greeting", client.read_exact(&mut greeting))
+        .await
+        .unwrap();
+    client.write_all(b"EHLO").await.unwrap();
+    let mut said = [0; 4];
+    within("client's bytes", instance.read_exact(&mut said))
+        .await
+        .unwrap();
+    assert_eq!(&said, b"EHLO");
+}

@@ -11,13 +11,16 @@ use super::listener::{self, Listener, ListenerView, Opened};
 use super::original::{self, EventLoopGroup};
 use super::security_group::SecurityGroupDetail;
 use super::server_groups::ServerGroupsDetail;
-use super::spec::{Spec, TOP};
+use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::running::{ListenerHandle, ListenerName};
 use crate::control::values::{ClientLimit, MillisOrZero, SecurityGroupRef, json, optional_json};
 use crate::proxy::tcp_lb::TcpLb as Running;
+
+const SEND: &str = "send-proxy";
+const OMIT: &str = "omit-proxy";
 
 pub(super) const SPEC: Spec = Spec {
     word: "tcp-lb",
@@ -30,6 +33,14 @@ pub(super) const SPEC: Spec = Spec {
         listener::SECURITY_GROUP,
         listener::HOLD,
         listener::IDLE_TIMEOUT,
+        Key::flag(
+            SEND,
+            OMIT,
+            "whether connections to servers begin with a header of the PROXY protocol, version 2, with the client's address",
+        )
+        .field("sendProxy")
+        .added()
+        .updatable(),
         listener::CLIENT_LIMIT,
     ],
     foreign: original::TCP_LB_KEYS,
@@ -50,6 +61,8 @@ pub struct Add {
     pub(super) hold: MillisOrZero,
     #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
     pub(super) idle_timeout: MillisOrZero,
+    #[serde(default, rename = "sendProxy", deserialize_with = "json")]
+    pub(super) send_proxy: bool,
     #[serde(default, rename = "maxConnectionsPerClient", deserialize_with = "json")]
     pub(super) client_limit: ClientLimit,
 }
@@ -67,6 +80,8 @@ pub struct Update {
     pub(super) hold: Option<MillisOrZero>,
     #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
     pub(super) idle_timeout: Option<MillisOrZero>,
+    #[serde(default, rename = "sendProxy", deserialize_with = "optional_json")]
+    pub(super) send_proxy: Option<bool>,
     #[serde(
         default,
         rename = "maxConnectionsPerClient",
@@ -84,6 +99,7 @@ impl Add {
             security_group: args.optional("security-group")?.unwrap_or_default(),
             hold: args.optional("hold")?.unwrap_or_default(),
             idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
+            send_proxy: args.flag(SEND, OMIT)?.unwrap_or_default(),
             client_limit: args.optional("max-connections-per-client")?.unwrap_or_default(),
         })
     }
@@ -133,6 +149,9 @@ impl Configured for Add {
             .unless_default("hold", &self.hold)
             .unless_default("idle-timeout", &self.idle_timeout)
             .unless_default("max-connections-per-client", &self.client_limit);
+        if self.send_proxy {
+            words.flag(SEND);
+        }
     }
 
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
@@ -145,6 +164,7 @@ impl Configured for Add {
         let running = Running::start(socket, backends, security_group, limits, workers)
             .map_err(|error| listener::cannot_serve(&self.address, &error))?;
         running.listener().set_client_limit(self.client_limit.0);
+        running.set_send_proxy(self.send_proxy);
         let handle = ListenerHandle::TcpLb(running);
         at.running.add_listener(self.listener_name(), handle);
         Ok(())
@@ -163,6 +183,7 @@ impl Update {
             security_group: args.optional("security-group")?,
             hold: args.optional("hold")?,
             idle_timeout: args.optional("idle-timeout")?,
+            send_proxy: args.flag(SEND, OMIT)?,
             client_limit: args.optional("max-connections-per-client")?,
         })
     }
@@ -184,6 +205,11 @@ impl Change for Update {
             .optional("hold", self.hold.as_ref())
             .optional("idle-timeout", self.idle_timeout.as_ref())
             .optional("max-connections-per-client", self.client_limit.as_ref());
+        match self.send_proxy {
+            Some(true) => words.flag(SEND),
+            Some(false) => words.flag(OMIT),
+            None => &mut *words,
+        };
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -196,6 +222,7 @@ impl Change for Update {
         }
         lb.hold = self.hold.unwrap_or(lb.hold);
         lb.idle_timeout = self.idle_timeout.unwrap_or(lb.idle_timeout);
+        lb.send_proxy = self.send_proxy.unwrap_or(lb.send_proxy);
         lb.client_limit = self.client_limit.unwrap_or(lb.client_limit);
     }
 
@@ -216,7 +243,10 @@ pub(super) fn running<'a>(read: &'a Read<'_>) -> impl Iterator<Item = (&'a Add, 
 }
 
 pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {
-    let rows = running(read).map(|(lb, view)| (lb.name.clone(), listener::line(&view)));
+    let rows = running(read).map(|(lb, view)| {
+        let send = if lb.send_proxy { " send-proxy" } else { "" };
+        (lb.name.clone(), format!("{}{send}", listener::line(&view)))
+    });
     Ok(Listing::of(rows, detail))
 }
 
@@ -265,6 +295,9 @@ struct TcpLb {
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
+    /// Whether connections to servers begin with a header of the PROXY protocol; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_proxy: bool,
 }
 
 /// A listener that balances TCP connections, in detail.
@@ -301,6 +334,9 @@ struct TcpLbDetail {
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
+    /// Whether connections to servers begin with a header of the PROXY protocol; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_proxy: bool,
 }
 
 impl TcpLb {
@@ -318,6 +354,7 @@ impl TcpLb {
             security_group: lb.security_group.to_string(),
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            send_proxy: lb.send_proxy,
             max_connections_per_client: view.client_limit,
         }
     }
@@ -339,6 +376,7 @@ impl TcpLbDetail {
             security_group,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            send_proxy: lb.send_proxy,
             max_connections_per_client: view.client_limit,
         })
     }

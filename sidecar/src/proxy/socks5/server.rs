@@ -234,7 +234,9 @@ impl Service {
     ) -> Result<Held, Failed> {
         let backends = self.backends.get();
         if let Some(group) = backends.group_named(connection.destination()) {
-            return Ok(connection.connect(&group, client, None, self.on_failure).await?);
+            return Ok(connection
+                .connect(&group, (client, false), &[], self.on_failure)
+                .await?);
         }
         if let Destination::Address(address) = destination {
             let mut lease = backends.server_at(*address);

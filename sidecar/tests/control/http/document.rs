@@ -62,7 +62,7 @@ fn fitting(name: &str, property: &Value) -> Value {
             "nic" => json!("lo"),
             "check" => json!("http /healthz"),
             "securityGroup" => json!("(allow-all)"),
-            "allowNonBackend" | "allowLocal" => json!(true),
+            "allowNonBackend" | "allowLocal" | "sendProxy" => json!(true),
             _ => json!("new"),
         },
     }
