@@ -123,6 +123,8 @@ fn unknown(config: &Config, service: &Service) -> Callee {
         format!("it writes to {}", mount.source)
     } else if let Some(key) = takes_reserved(config, service) {
         format!("started early, it could take a static address of {key}")
+    } else if !service.restarts {
+        "without a restart policy it may be a job, which must not run twice".to_owned()
     } else {
         return Callee::Unknown;
     };

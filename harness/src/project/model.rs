@@ -79,6 +79,8 @@ pub struct Service {
     pub image: Option<String>,
     /// Whether the file says how to build it.
     pub builds: bool,
+    /// Whether the engine starts it again when it ends: then it is no job.
+    pub restarts: bool,
     /// Ports of `expose` and `ports`, inside the container.
     pub ports: BTreeSet<Port>,
     /// Host ports that its containers take, as text: a single one cannot be taken twice.
@@ -221,6 +223,10 @@ fn service_of(value: &Value) -> Result<Service, String> {
     Ok(Service {
         image: field(value, "image").and_then(text),
         builds: field(value, "build").is_some(),
+        restarts: field(value, "restart")
+            .and_then(text)
+            .is_some_and(|policy| policy != "no")
+            || field(deploy, "restart_policy").is_some(),
         ports,
         published,
         networks,

@@ -271,4 +271,6 @@ fn warnings(config: &Config, limited: bool) -> Vec<String> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

