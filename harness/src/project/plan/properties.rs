@@ -119,7 +119,7 @@ fn printed() -> impl Strategy<Value = serde_json::Value> {
         ]
     });
     (tree.clone(), tree.clone(), tree).prop_map(|(api, web, network)| {
-        serde_json::json!({"services": {"api": api, "web": web}, "networks": {"default": network.clone(), "api": network}})
+        serde_json::json!({"services": {"api": api, "web": web}, "networks": {"default": network, "api": {}}})
     })
 }
 
