@@ -5,7 +5,7 @@ use crate::Sidecar;
 #[test]
 fn a_start_warns_of_a_sweep_that_takes_over_30_s() {
     for (mask, expected) in [
-        (20, Some("a sweep of 4096 addresses takes 191 s")),
+        (20, Some("a sweep of 4096 addresses takes 189 s")),
         (23, None),
         (24, None),
     ] {
