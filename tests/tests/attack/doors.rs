@@ -120,7 +120,6 @@ async fn rebound(network: Network) {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn clients_that_never_read_pin_a_bounded_amount_of_memory() {
     isolated(
         "doors::clients_that_never_read_pin_a_bounded_amount_of_memory",

@@ -306,12 +306,21 @@ pub(crate) fn address(last: u8) -> Ipv4Addr {
 }
 
 /// Polls until nothing is missing; panics with what is missing after the deadline.
-pub(crate) async fn eventually(what: &str, mut missing: impl AsyncFnMut() -> Option<String>) {
+pub(crate) async fn eventually(what: &str, missing: impl AsyncFnMut() -> Option<String>) {
+    eventually_within(DEADLINE, what, missing).await;
+}
+
+/// As [`eventually`], with a deadline of its own.
+pub(crate) async fn eventually_within(
+    deadline: Duration,
+    what: &str,
+    mut missing: impl AsyncFnMut() -> Option<String>,
+) {
     let attempt = async || match missing().await {
         None => Ok(()),
         Some(missing) => Err(vec![missing]),
     };
-    if let Err(error) = wait::until(DEADLINE, PERIOD, attempt, |_| {}).await {
-        panic!("not within {DEADLINE:?}: {what}: {error}");
+    if let Err(error) = wait::until(deadline, PERIOD, attempt, |_| {}).await {
+        panic!("not within {deadline:?}: {what}: {error}");
     }
 }

@@ -59,7 +59,6 @@ async fn name(mesh: &Mesh, member: std::net::Ipv4Addr, nodes: Vec<Value>) {
 }
 
 #[test]
-#[ignore = "not held yet"]
 fn a_third_party_is_connected_to_three_times_a_minute_by_each_node() {
     isolated(
         "strangers::a_third_party_is_connected_to_three_times_a_minute_by_each_node",
