@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 
 use super::config::{Config, Target};
 use super::plan::{self, Gate, Ports, Present, Step};
@@ -18,8 +18,11 @@ use crate::text_file;
 /// Interval at which the file is read. Events of a file system do not cross virtual machines.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// Interval at which the endpoints are looked at: how soon after the first one a port opens.
+/// Interval at which the endpoints are looked at while a port is closed: how soon after its first one it opens.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The same while all ports are open: how late one closes. Longer, because an idle waypoint should cost little.
+const LOOK_EVERY_IF_OPEN: Duration = Duration::from_millis(500);
 
 /// Runs a waypoint until it is dropped. It listens on `ip`; by default on all addresses of both families.
 pub(crate) async fn run(controller: Arc<Controller>, target: Target, ip: Option<IpAddr>) {
@@ -30,16 +33,14 @@ pub(crate) async fn run(controller: Arc<Controller>, target: Target, ip: Option<
         gates: BTreeMap::new(),
         said: BTreeSet::new(),
     };
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut read: Option<Instant> = None;
     loop {
-        looks.tick().await;
         if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
             read = Some(Instant::now());
             waypoint.read(&target).await;
         }
-        waypoint.look().await;
+        let all_open = waypoint.look().await;
+        sleep(if all_open { LOOK_EVERY_IF_OPEN } else { LOOK_EVERY }).await;
     }
 }
 
@@ -83,9 +84,12 @@ impl Waypoint {
         self.wanted = Some(config);
     }
 
-    /// Opens and closes ports.
-    async fn look(&mut self) {
-        let Some(wanted) = self.wanted.take() else { return };
+    /// Opens and closes ports. Returns whether all were open already.
+    async fn look(&mut self) -> bool {
+        let Some(wanted) = self.wanted.take() else {
+            return false;
+        };
+        let mut all_open = true;
         let present = self.present();
         self.gates.retain(|name, _| present.contains_key(name));
         for port in &wanted.ports {
@@ -93,6 +97,7 @@ impl Waypoint {
             let Some(Present { open, .. }) = present.get(&name) else {
                 continue;
             };
+            all_open &= open.is_some();
             let usable = self.controller.outlook(&name) == Outlook::Good;
             let hold = Duration::from_millis(port.hold);
             let gate = self.gates.entry(name.clone()).or_default();
@@ -117,6 +122,7 @@ impl Waypoint {
             }
         }
         self.wanted = Some(wanted);
+        all_open
     }
 
     /// What the control plane has.
