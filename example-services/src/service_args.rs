@@ -26,7 +26,7 @@ pub(crate) struct ServiceArgs {
     /// The sidecar's HTTP controller
     #[arg(long, value_name = "URL", default_value_t = Sidecar::default())]
     sidecar: Sidecar,
-    /// A file with the token that the sidecar's controller requires
+    /// A file with the token that the sidecar's controller requires; or set SIDECAR_HTTP_TOKEN
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Address to listen on; the sidecar allocates the port
@@ -43,7 +43,7 @@ pub(crate) struct ServiceArgs {
 impl ServiceArgs {
     pub(crate) fn run(self) -> ExitCode {
         program::run(|stop| async move {
-            let token = self.token_file.as_deref().map(Token::read).transpose()?;
+            let token = Token::given(self.token_file.as_deref())?;
             let config = Config {
                 registration: Registration::new(&self.name, &self.zone, &self.nic, self.weight),
                 name: self.name,

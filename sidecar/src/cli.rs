@@ -1,6 +1,7 @@
 //! The command line: parses the arguments, and checks them once into [`Settings`].
 
 mod check;
+mod controller;
 mod discovery;
 mod key;
 mod request;
@@ -10,7 +11,7 @@ mod waypoint;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,19 +20,20 @@ use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
 use self::check::CheckArgs;
+use self::controller::{controller, controller_of_program};
 use self::discovery::DiscoveryArgs;
 use self::request::{GetArgs, ProbeArgs};
 use self::resolver::ResolverArgs;
 use self::waypoint::WaypointArgs;
 use crate::activation::ActivatedSockets;
 use crate::app::Inherited;
-use crate::control::credential::Credential;
+use crate::control::credential;
 use crate::control::{Script, autosave, reference};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::handover::{self, Predecessor, RelaunchArgs, State};
 use crate::http::HostName;
 use crate::log::LogFormat;
-use crate::settings::{ControllerAddress, HTTP_TOKEN, RESP_PASSWORD, SECRETS, Settings};
+use crate::settings::{HTTP_TOKEN, RESP_PASSWORD, SECRETS, Settings};
 use crate::status::Clients;
 use crate::supervise::launcher::{self, DeathSignal, LaunchArgs};
 use crate::supervise::{Launcher, signals};
@@ -109,6 +111,12 @@ struct RunArgs {
     /// File with the token that requests to --http-controller must present; or set SIDECAR_HTTP_TOKEN
     #[arg(long, value_name = "FILE", requires = "http_controller")]
     http_token_file: Option<PathBuf>,
+    /// Require a token of --http-controller that is made at the start and that only PROGRAM is given, in SIDECAR_HTTP_TOKEN
+    #[arg(long, requires_all = ["http_controller", "program"], conflicts_with = "http_token_file")]
+    http_program_token: bool,
+    /// That token.
+    #[arg(skip)]
+    program_token: Option<OsString>,
     /// Address for commands over the redis protocol, for instance 127.0.0.1:16379
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     resp_controller: Option<SocketAddr>,
@@ -222,7 +230,7 @@ impl Cli {
     ///
     /// # Errors
     /// When the launcher cannot be started, or signals cannot be blocked.
-    pub fn inherit(&self) -> anyhow::Result<Inherited> {
+    pub fn inherit(&mut self) -> anyhow::Result<Inherited> {
         if !matches!(self.command, None | Some(Sub::Waypoint(_))) {
             return Ok(Inherited::default());
         }
@@ -234,11 +242,16 @@ impl Cli {
                 sockets,
             }
         } else {
+            let run = &mut self.run;
+            run.program_token = run
+                .http_program_token
+                .then(|| credential::for_program(HTTP_TOKEN));
+            let token = run.program_token.as_deref();
             Inherited {
                 launcher: Some(Launcher::start(
-                    &self.run.program,
-                    &SECRETS,
-                    self.run.death_signal,
+                    &run.program,
+                    &SECRETS.map(|variable| (variable, token.filter(|_| variable == HTTP_TOKEN))),
+                    run.death_signal,
                 )?),
                 ..Inherited::default()
             }
@@ -289,25 +302,6 @@ impl Task {
     }
 }
 
-/// Reads the credential of a controller from a file or a variable, and refuses an open address without one.
-fn controller(
-    (flag, address): (&str, SocketAddr),
-    (file_flag, file): (&str, Option<&Path>),
-    variable: &str,
-    allow_open: bool,
-) -> anyhow::Result<ControllerAddress> {
-    let found = Credential::read(file, variable);
-    let credential = found.with_context(|| format!("{flag} has no usable credential"))?;
-    if credential.is_none() && !allow_open && !address.ip().to_canonical().is_loopback() {
-        bail!(
-            "{flag} {address}: anyone who can reach this address could command the sidecar. Give it a credential \
-             with {file_flag} FILE or the environment variable {variable}, listen on 127.0.0.1, or allow this \
-             with --allow-open-controllers"
-        );
-    }
-    Ok(ControllerAddress { address, credential })
-}
-
 impl RunArgs {
     fn into_settings(self, earlier: Option<State>) -> anyhow::Result<Settings> {
         let mut errors = Vec::new();
@@ -326,7 +320,10 @@ impl RunArgs {
         let http_controller = self.http_controller.map(|address| {
             let file = ("--http-token-file", self.http_token_file.as_deref());
             let flag = ("--http-controller", address);
-            let controller = controller(flag, file, HTTP_TOKEN, self.allow_open_controllers)?;
+            let controller = match &self.program_token {
+                Some(token) => controller_of_program(flag, HTTP_TOKEN, token)?,
+                None => controller(flag, file, HTTP_TOKEN, self.allow_open_controllers)?,
+            };
             if controller.credential.as_ref().is_some_and(|token| !token.fits_header()) {
                 bail!(
                     "--http-controller has no usable credential: no header can contain this token; expected visible ASCII \

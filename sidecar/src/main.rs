@@ -43,7 +43,7 @@ fn relaunch(arguments: &RelaunchArgs) -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     // First: the program inherits what is still unchanged, and threads inherit the blocked signals.
     let mut inherited = cli.inherit()?;
     let format = cli.log_format();

@@ -31,7 +31,26 @@ pub enum TokenError {
     Malformed(String),
 }
 
+/// The environment variable with the token, in which a sidecar gives it to its program (`--http-program-token`).
+const VARIABLE: &str = "SIDECAR_HTTP_TOKEN";
+
 impl Token {
+    /// Reads the token in a file if one is named, otherwise from the environment variable `SIDECAR_HTTP_TOKEN` if that is
+    /// set.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is no valid token.
+    pub fn given(file: Option<&Path>) -> Result<Option<Self>, TokenError> {
+        if let Some(file) = file {
+            return Self::read(file).map(Some);
+        }
+        let value = std::env::var_os(VARIABLE);
+        let token = value.map(|value| Self::from_text(value.as_encoded_bytes()));
+        token
+            .map(|token| token.ok_or_else(|| TokenError::Malformed(VARIABLE.to_owned())))
+            .transpose()
+    }
+
     /// Reads the token in a file, without a byte order mark at its begin or a line break at its end. Warns if every user
     /// of the machine can read it.
     ///

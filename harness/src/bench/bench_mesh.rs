@@ -10,6 +10,10 @@ use crate::engine::{Engine, EngineError, Image, label};
 use crate::error::Error;
 use crate::verify::suite::READY_LIMIT;
 
+/// Environment variable with the token of a sidecar's controller. The bench sets it: otherwise each sidecar makes one that
+/// it tells its program alone.
+pub(super) const TOKEN_VARIABLE: &str = "SIDECAR_HTTP_TOKEN";
+
 /// The private mesh of a bench, which can be started repeatedly.
 #[derive(Debug, Clone)]
 pub struct BenchMesh {
@@ -30,7 +34,12 @@ impl BenchMesh {
     /// # Errors
     /// It cannot be started, or is not ready in time.
     pub async fn start(&self, period: Duration, progress: &Progress) -> Result<(Mesh, Duration), Error> {
-        let topology = self.topology.clone();
+        let mut topology = self.topology.clone();
+        let token = format!("{:032x}", rand::random::<u128>());
+        for member in &mut topology.members {
+            let environment = &mut member.service.environment;
+            environment.insert(TOKEN_VARIABLE.to_owned(), token.clone());
+        }
         let mesh = Mesh::start(&self.engine, topology, &self.image, &self.ownership, progress).await?;
         progress.stage("converging");
         let took = mesh.ready_within(period, READY_LIMIT, progress).await?;

@@ -53,12 +53,37 @@ pub async fn get(address: SocketAddr, target: &str, limit: Duration) -> Result<R
     send(address, Request::get(target), Bytes::new(), limit).await
 }
 
-/// Sends `DELETE target` to `address` and reads the response, as [`get`] does.
+/// As [`get`], with a bearer token.
 ///
 /// # Errors
 /// As [`get`].
-pub async fn delete(address: SocketAddr, target: &str, limit: Duration) -> Result<Response, HttpError> {
-    send(address, Request::delete(target), Bytes::new(), limit).await
+pub async fn get_as(
+    token: &str,
+    address: SocketAddr,
+    target: &str,
+    limit: Duration,
+) -> Result<Response, HttpError> {
+    send(
+        address,
+        with_token(Request::get(target), token),
+        Bytes::new(),
+        limit,
+    )
+    .await
+}
+
+/// Sends `DELETE target` with a bearer token to `address` and reads the response, as [`get`] does.
+///
+/// # Errors
+/// As [`get`].
+pub async fn delete(
+    address: SocketAddr,
+    target: &str,
+    token: &str,
+    limit: Duration,
+) -> Result<Response, HttpError> {
+    let request = with_token(Request::delete(target), token);
+    send(address, request, Bytes::new(), limit).await
 }
 
 /// Sends `POST target` with a JSON body and a bearer token to `address` and reads the response, as [`get`] does.
@@ -72,10 +97,12 @@ pub async fn post(
     json: String,
     limit: Duration,
 ) -> Result<Response, HttpError> {
-    let request = Request::post(target)
-        .header(header::AUTHORIZATION, format!("Bearer {token}"))
-        .header(header::CONTENT_TYPE, "application/json");
+    let request = with_token(Request::post(target), token).header(header::CONTENT_TYPE, "application/json");
     send(address, request, json.into(), limit).await
+}
+
+fn with_token(request: Builder, token: &str) -> Builder {
+    request.header(header::AUTHORIZATION, format!("Bearer {token}"))
 }
 
 impl HttpError {

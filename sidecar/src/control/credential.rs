@@ -1,15 +1,23 @@
 //! The secret that callers of a controller must present. It is read from a file or the environment, never from the
 //! command line, which every process of the machine can read.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::secret_file::warn_if_public;
 use crate::text_file::{NOT_UTF8, without_mark};
+
+/// The token that a program is given: that of the environment variable, or else 32 random bytes in base64.
+pub(crate) fn for_program(variable: &str) -> OsString {
+    std::env::var_os(variable).unwrap_or_else(|| URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()).into())
+}
 
 /// Maximum length of a secret, in bytes.
 pub const MAX_SECRET: usize = 1024;

@@ -8,7 +8,7 @@
 //! Rust's own start changes two things before any of this: it opens /dev/null for closed standard streams, and it
 //! ignores SIGPIPE. The program gets SIGPIPE's default action, even if the sidecar inherited it as ignored.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -74,13 +74,17 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Starts a launcher in its own process group, without the environment variables in `secrets`.
+    /// Starts a launcher in its own process group. The environment variables in `secrets` have these values, or are unset.
     ///
     /// Must be called on the main thread: the kernel sends the death signal when the thread that forked ends.
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn start(program: &[OsString], secrets: &[&str], death: DeathSignal) -> Result<Self, StartError> {
+    pub fn start(
+        program: &[OsString],
+        secrets: &[(&str, Option<&OsStr>)],
+        death: DeathSignal,
+    ) -> Result<Self, StartError> {
         let name = program
             .first()
             .map(|p| p.to_string_lossy().into_owned())
@@ -95,8 +99,11 @@ impl Launcher {
                 .args(program)
                 .process_group(0)
                 .stdin(OwnedFd::from(theirs));
-            for variable in secrets {
-                command.env_remove(variable);
+            for (variable, value) in secrets {
+                match value {
+                    Some(value) => command.env(variable, value),
+                    None => command.env_remove(variable),
+                };
             }
             Ok((Pid::from_child(&command.spawn()?), ours))
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::bench_mesh::TOKEN_VARIABLE;
 use crate::cluster::mesh::Node;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -38,6 +39,7 @@ struct Body {
 #[derive(Debug)]
 pub(super) struct Registration {
     controller: SocketAddr,
+    token: String,
     body: Body,
 }
 
@@ -48,10 +50,16 @@ impl Registration {
     /// The controller cannot be reached, or does not have exactly one registration.
     pub(super) async fn of(node: &Node) -> Result<Self, Error> {
         let controller = controller(node).ok_or_else(|| failed("its address is not known"))?;
-        let listed = successful(http::get(controller, RESOURCE, TIMEOUT).await)?;
+        let token = node.member.service.environment.get(TOKEN_VARIABLE).cloned();
+        let token = token.unwrap_or_default();
+        let listed = successful(http::get_as(&token, controller, RESOURCE, TIMEOUT).await)?;
         let mut all: Vec<Body> = serde_json::from_slice(&listed.body).map_err(|error| failed(&error))?;
         match (all.pop(), all.is_empty()) {
-            (Some(body), true) => Ok(Self { controller, body }),
+            (Some(body), true) => Ok(Self {
+                controller,
+                token,
+                body,
+            }),
             _ => Err(failed("expected one registration")),
         }
     }
@@ -62,7 +70,7 @@ impl Registration {
     /// The controller cannot be reached, or refused.
     pub(super) async fn delete(&self) -> Result<(), Error> {
         let target = format!("{RESOURCE}/{}", self.body.name);
-        successful(http::delete(self.controller, &target, TIMEOUT).await).map(drop)
+        successful(http::delete(self.controller, &target, &self.token, TIMEOUT).await).map(drop)
     }
 
     /// Adds it again, with the same port.
@@ -71,7 +79,7 @@ impl Registration {
     /// The controller cannot be reached, or refused.
     pub(super) async fn post(&self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.body).map_err(|error| failed(&error))?;
-        successful(http::post(self.controller, RESOURCE, "", text, TIMEOUT).await).map(drop)
+        successful(http::post(self.controller, RESOURCE, &self.token, text, TIMEOUT).await).map(drop)
     }
 }
 
