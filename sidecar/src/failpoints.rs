@@ -46,6 +46,8 @@ pub enum Failpoint {
     NoLeave,
     /// Connections take turns as if each worker thread balanced on its own.
     ThreadLocalBalancing,
+    /// Whatever a datagram or a list says is believed: that a node has left, and that an instance is its node's own.
+    BelieveAnything,
 }
 
 static ACTIVE: OnceLock<Failpoint> = OnceLock::new();
@@ -60,7 +62,7 @@ fn names() -> String {
 }
 
 impl Failpoint {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::IgnoreWeights,
         Self::NoFailover,
         Self::SkipDrain,
@@ -70,6 +72,7 @@ impl Failpoint {
         Self::AnyDestination,
         Self::NoLeave,
         Self::ThreadLocalBalancing,
+        Self::BelieveAnything,
     ];
 
     fn name(self) -> &'static str {
@@ -83,6 +86,7 @@ impl Failpoint {
             Self::AnyDestination => "any-destination",
             Self::NoLeave => "no-leave",
             Self::ThreadLocalBalancing => "thread-local-balancing",
+            Self::BelieveAnything => "believe-anything",
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Failpoint {
     pub detected_by: &'static [&'static str],
 }
 
-/// Every failpoint of the sidecar.
+/// Every failpoint of the sidecar that the suite must detect.
 pub static FAILPOINTS: [Failpoint; 9] = [
     Failpoint {
         name: "ignore-weights",

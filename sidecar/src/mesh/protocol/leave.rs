@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use super::peer::{LeaveClaim, PeerEvent};
 use super::{Action, Departure, Failure, Protocol};
+#[cfg(feature = "failpoints")]
+use crate::failpoints::Failpoint;
 use crate::mesh::wire::DatagramKind;
 
 impl Protocol {
@@ -29,6 +31,10 @@ impl Protocol {
 
     /// Handles a `leave` in a peer's name.
     pub(super) fn leave_claimed(&mut self, now: Duration, endpoint: SocketAddr) {
+        #[cfg(feature = "failpoints")]
+        if Failpoint::BelieveAnything.is_active() {
+            return self.forget(now, endpoint, Some(Departure::Left));
+        }
         let was_pending = self.is_leave_pending(endpoint);
         self.membership.apply(now, endpoint, PeerEvent::LeaveClaimed);
         let Some(peer) = self.membership.get(endpoint) else {
