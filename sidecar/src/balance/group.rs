@@ -19,6 +19,8 @@ use super::connect_latency::{ConnectLatency, ConnectTimes};
 use super::counters::Counters;
 use super::endpoint::{Endpoint, Priority};
 use super::health_check::{CheckConfig, CheckOutcome};
+use super::outlier::OutlierEjection;
+use super::protocol::Protocol;
 use super::selection::Method;
 use super::server::Server;
 use super::tried::Tried;
@@ -43,8 +45,10 @@ pub struct ServerGroup {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     method: Method,
+    protocol: Protocol,
+    pub(super) outlier_ejection: Option<OutlierEjection>,
     next_id: u64,
     /// The configured endpoints in the order they were added, then the learned ones in the mesh's order.
     endpoints: Vec<Endpoint>,
@@ -66,6 +70,8 @@ impl ServerGroup {
             connect_latency: ConnectLatency::default(),
             state: Mutex::new(State {
                 method,
+                protocol: Protocol::default(),
+                outlier_ejection: None,
                 next_id: 0,
                 endpoints: Vec::new(),
                 cycle: Vec::new(),
@@ -91,6 +97,16 @@ impl ServerGroup {
             state.method = method;
             wrr::restart(&mut state.endpoints);
         }
+    }
+
+    /// What connections that name the group carry.
+    pub fn protocol(&self) -> Protocol {
+        self.state().protocol
+    }
+
+    /// Changes what connections that name the group carry, from the next one on.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        self.state().protocol = protocol;
     }
 
     /// Connections to its servers and the bytes that they carried, including servers that were removed.
@@ -230,7 +246,7 @@ impl ServerGroup {
         change
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves no change half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -188,6 +188,17 @@ impl Listener {
         self.shared.set_hold(hold);
     }
 
+    /// Sets the time in which an HTTP request must be answered, for new requests; zero is none.
+    pub fn set_request_timeout(&self, timeout: Duration) {
+        self.shared.http.set_request_timeout(timeout);
+    }
+
+    /// Sets whether new HTTP requests tell instances the client's address, and the host and scheme that it used
+    /// (`Forwarded` of RFC 7239, and `X-Forwarded-For`, `-Host`, `-Proto`).
+    pub fn set_forwarded(&self, forwarded: bool) {
+        self.shared.http.set_forwarded(forwarded);
+    }
+
     /// Its open connections, in the order they were accepted.
     pub fn sessions(&self) -> Vec<SessionView> {
         self.shared.sessions.all().iter().map(|s| s.view()).collect()

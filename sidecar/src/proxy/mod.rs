@@ -17,6 +17,7 @@ pub mod connect;
 mod connection;
 mod flow;
 mod hold;
+mod http;
 mod idle;
 pub mod listener;
 mod pace;

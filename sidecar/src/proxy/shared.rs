@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::Limits;
 use super::access::{SecurityGroup, Verdict};
 use super::hold::Hold;
+use super::http;
 use super::peers::{MAX_FROM_INSTANCE, Peers, TooMany};
 use super::refusal::{Refusal, RefusalCounters};
 use super::sessions::Sessions;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     limit: usize,
     idle: AtomicU64,
     hold: AtomicU64,
+    pub(super) http: http::Settings,
     /// The connections that wait for an endpoint.
     pub(super) held: Arc<Hold>,
     pub(super) counters: Counters,
@@ -66,6 +68,7 @@ impl Shared {
             limit: limits.connections,
             idle: millis(limits.idle).into(),
             hold: millis(limits.hold).into(),
+            http: http::Settings::default(),
             held: Arc::default(),
             counters: Counters::default(),
             refusals: RefusalCounters::default(),
@@ -192,6 +195,6 @@ impl Shared {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

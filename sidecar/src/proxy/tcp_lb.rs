@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::net::TcpStream;
 
@@ -18,7 +18,7 @@ use super::proxy_header::header;
 use super::relay::End;
 use super::workers::Workers;
 use super::{Limits, Refusal};
-use crate::balance::ServerGroups;
+use crate::balance::{Protocol, ServerGroups};
 
 /// A running load balancer. When dropped, it stops accepting; its connections live on.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct TcpLb {
 struct Service {
     backends: Backends,
     on_failure: OnFailure,
+    protocol: RwLock<Protocol>,
     /// Whether endpoints are told their clients' addresses.
     send_proxy: AtomicBool,
 }
@@ -51,6 +52,7 @@ impl TcpLb {
         let service = Arc::new(Service {
             backends: Backends::new(backends),
             on_failure: limits.on_connect_failure,
+            protocol: RwLock::default(),
             send_proxy: AtomicBool::new(false),
         });
         let listener = Listener::start(listener, &service, security_group, limits, workers)?;
@@ -65,6 +67,24 @@ impl TcpLb {
     /// Sets whether each new connection to an endpoint begins with a header of the PROXY protocol, version 2.
     pub fn set_send_proxy(&self, send: bool) {
         self.service.send_proxy.store(send, Ordering::Relaxed);
+    }
+
+    /// What its connections carry.
+    pub fn protocol(&self) -> Protocol {
+        *self
+            .service
+            .protocol
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what its new connections carry.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        *self
+            .service
+            .protocol
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = protocol;
     }
 
     /// Replaces the backends of new connections.
