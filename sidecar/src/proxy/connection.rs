@@ -5,15 +5,17 @@ use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::connect::{ConnectError, Connected, OnFailure};
 use super::hold::{Backend, Client, Release};
 use super::refusal::Refusal;
 use super::relay::{End, InitialData, Summary, relay};
 use super::session::Session;
-use super::shared::Permit;
+use super::shared::{Permit, Shared};
 use crate::balance::Direction;
 use crate::limits::Descriptors;
 
@@ -46,6 +48,26 @@ impl Connection {
         }
     }
 
+    /// What it shares with the other connections of its listener.
+    pub(super) fn listener(&self) -> &Arc<Shared> {
+        self.listener.shared()
+    }
+
+    /// Cancelled when its listener stops.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.listener.stop.clone()
+    }
+
+    /// Whether its listener has stopped.
+    pub(super) fn is_draining(&self) -> bool {
+        self.listener.stop.is_cancelled()
+    }
+
+    /// Time without a byte after which it ends; zero is none.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.listener.idle()
+    }
+
     /// The client's address.
     pub(super) fn peer(&self) -> SocketAddr {
         self.session.client
@@ -61,7 +83,7 @@ impl Connection {
         on_failure: OnFailure,
     ) -> Result<(Connected, Option<Release>), ConnectError> {
         let client = Client {
-            stream: client,
+            stream: Some(client),
             ip: self.peer().ip(),
             initial,
             silent,
@@ -185,7 +207,8 @@ impl Connection {
         );
     }
 
-    fn moved(&self, direction: Direction, bytes: u64) {
+    /// Counts bytes passed.
+    pub(super) fn moved(&self, direction: Direction, bytes: u64) {
         self.listener.counters.moved(direction, bytes);
         self.session.moved(direction, bytes);
         if let (Direction::ToClient, Some(release)) = (direction, &self.release) {

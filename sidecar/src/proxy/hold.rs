@@ -3,6 +3,7 @@
 //! One connection at a time is at the head of the queue and watches the endpoints; the others sleep. What is released counts
 //! towards the [`Pace`] until its endpoint has answered.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,7 @@ const TRY: Duration = Duration::from_millis(100);
 /// Interval at which a held connection looks if its client has left.
 const LOOK_FOR_CLIENT: Duration = Duration::from_millis(200);
 
-/// What a connection picks its endpoint from.
+/// What a connection or a request picks its endpoint from.
 pub(super) trait Backend {
     fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease>;
     fn outlook(&self) -> Outlook;
@@ -68,7 +69,8 @@ impl Backend for Arc<ServerGroup> {
 /// A client that is to be connected.
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
-    pub(super) stream: &'a TcpStream,
+    /// Its stream, if it shows whether the client has left; otherwise the connection is dropped when that happens.
+    pub(super) stream: Option<&'a TcpStream>,
     pub(super) ip: IpAddr,
     /// What it has sent so far.
     pub(super) initial: &'a [u8],
@@ -160,7 +162,7 @@ impl Hold {
                 backend.recheck();
             }
             if may_go
-                && !has_closed(client.stream)
+                && !client.stream.is_some_and(has_closed)
                 && let Some(release) = self.try_release(client.silent)
             {
                 return release;
@@ -239,7 +241,10 @@ impl Drop for Release {
 
 /// Waits until the client has ended its stream. One that only sends no more counts as gone as well: it cannot be told from
 /// one that has left, and without holding it would have been refused.
-async fn left(client: &TcpStream) {
+async fn left(client: Option<&TcpStream>) {
+    let Some(client) = client else {
+        return pending().await;
+    };
     while !has_closed(client) {
         sleep(LOOK_FOR_CLIENT).await;
     }

@@ -96,14 +96,15 @@ impl Listener {
         let runtimes = workers.runtimes();
         // Each accepts on a socket of its own, and may have accepted a connection that waits for its descriptors.
         let sockets = u32::try_from(2 * runtimes.len()).unwrap_or(u32::MAX);
+        let stop = CancellationToken::new();
         let mut this = Self {
             local: listener.local_addr()?,
             socket: Weak::new(),
             handed_over: Arc::default(),
-            stop: CancellationToken::new(),
+            stop: stop.clone(),
             accepting: TaskTracker::new(),
             connections: TaskTracker::new(),
-            shared: Arc::new(Shared::new(limits, security_group)),
+            shared: Arc::new(Shared::new(limits, security_group, stop)),
             _descriptors: BUDGET.try_relayed(sockets),
         };
         for runtime in runtimes {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::access::{SecurityGroup, Verdict};
@@ -21,6 +22,8 @@ use crate::limit_spell::LimitSpell;
 /// State shared by a listener and its connections.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Cancelled when the listener stops accepting.
+    pub(super) stop: CancellationToken,
     permits: Semaphore,
     /// Maximum number of open connections.
     limit: usize,
@@ -47,6 +50,12 @@ pub(super) struct Shared {
 /// The permit of one connection, given back when it is dropped.
 pub(super) struct Permit(Arc<Shared>);
 
+impl Permit {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
 impl Deref for Permit {
     type Target = Shared;
 
@@ -62,8 +71,13 @@ impl Drop for Permit {
 }
 
 impl Shared {
-    pub(super) fn new(limits: Limits, security_group: Option<Arc<SecurityGroup>>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        security_group: Option<Arc<SecurityGroup>>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
+            stop,
             permits: Semaphore::new(limits.connections),
             limit: limits.connections,
             idle: millis(limits.idle).into(),

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::access::SecurityGroup;
@@ -13,6 +14,7 @@ use super::backends::Backends;
 use super::connect::OnFailure;
 use super::connection::Connection;
 use super::flow::read_initial_data;
+use super::http;
 use super::listener::Listener;
 use super::proxy_header::header;
 use super::relay::End;
@@ -29,7 +31,7 @@ pub struct TcpLb {
 
 #[derive(Debug)]
 struct Service {
-    backends: Backends,
+    backends: Arc<Backends>,
     on_failure: OnFailure,
     protocol: RwLock<Protocol>,
     /// Whether endpoints are told their clients' addresses.
@@ -50,7 +52,7 @@ impl TcpLb {
         workers: &Workers,
     ) -> io::Result<Self> {
         let service = Arc::new(Service {
-            backends: Backends::new(backends),
+            backends: Arc::new(Backends::new(backends)),
             on_failure: limits.on_connect_failure,
             protocol: RwLock::default(),
             send_proxy: AtomicBool::new(false),
@@ -97,6 +99,11 @@ impl Handle for Service {
     async fn handle(self: Arc<Self>, client: TcpStream, mut connection: Connection) {
         let backends = self.backends.get();
         connection.set_destination(backends.shared_name());
+        let protocol = *self.protocol.read().unwrap_or_else(PoisonError::into_inner);
+        if protocol != Protocol::Tcp {
+            let source = http::Source::Listener(Arc::clone(&self.backends));
+            return http::serve(client, Bytes::new(), connection, source, protocol).await;
+        }
         let mut initial = read_initial_data(&client);
         let silent = initial.is_empty();
         if self.send_proxy.load(Ordering::Relaxed) {

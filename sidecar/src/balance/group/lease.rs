@@ -82,6 +82,17 @@ impl Lease {
         self.server.down_signal.after(self.downs).await;
     }
 
+    /// As [`Lease::down`], for a connection that is used for other leases afterwards.
+    pub fn watch_down(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (server, downs) = (Arc::clone(&self.server), self.downs);
+        async move { server.down_signal.after(downs).await }
+    }
+
+    /// Whether the connections of the server have ended, see [`Lease::down`].
+    pub fn is_down(&self) -> bool {
+        self.server.down_signal.count() != self.downs
+    }
+
     /// Counts the connection as established.
     pub fn established(&self, took: Duration) {
         self.group.connect_latency.observe(took);

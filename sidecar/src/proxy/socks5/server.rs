@@ -1,7 +1,7 @@
 //! Serves SOCKS5 clients: decides whether a destination is allowed, connects, and replies.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::direct::{self, DirectError, Scope};
 use super::handshake::{self, HandshakeError, Negotiated};
 use super::wire::{Destination, Reply, ReplyCode};
-use crate::balance::ServerGroups;
+use crate::balance::{Outlook, Protocol, ServerGroup, ServerGroups};
 use crate::lingering_close::lingering_close;
 use crate::proxy::access::SecurityGroup;
 use crate::proxy::admission::Handle;
@@ -22,6 +22,7 @@ use crate::proxy::backends::Backends;
 use crate::proxy::connect::{ConnectError, Connected, OnFailure, Reason, connect};
 use crate::proxy::connection::Connection;
 use crate::proxy::hold::Release;
+use crate::proxy::http;
 use crate::proxy::listener::Listener;
 use crate::proxy::relay::End;
 use crate::proxy::workers::Workers;
@@ -157,19 +158,26 @@ impl Failed {
 /// A connection to the destination, and whether its client was held.
 type Held = (Connected, Option<Release>);
 
+/// What a client's destination is.
+enum Reached {
+    /// A connection, for bytes.
+    Connected(Held),
+    /// A group, for requests.
+    Group(Arc<ServerGroup>),
+}
+
 impl Service {
     /// Performs the handshake and connects the client. On failure replies and closes the connection.
-    async fn open(&self, mut client: TcpStream, mut connection: Connection) -> Option<Opened> {
+    async fn open(&self, mut client: TcpStream, connection: Connection) -> Option<Opened> {
         let reached = {
             let reaching = pin!(self.reach(&mut client, &connection));
             connection.unless_aborted(reaching).await
         };
         match reached {
-            Some(Ok(((connected, release), initial))) => {
-                connection.was_held(release);
+            Some(Ok((to, initial))) => {
                 return Some(Opened {
                     client,
-                    connected,
+                    to,
                     initial,
                     connection,
                 });
@@ -198,25 +206,43 @@ impl Service {
         &self,
         client: &mut TcpStream,
         connection: &Connection,
-    ) -> Result<(Held, Vec<u8>), Failed> {
+    ) -> Result<(Reached, Vec<u8>), Failed> {
         let Negotiated { destination, initial } =
             handshake::negotiate(client, self.handshake_timeout).await?;
         let destination = destination.canonical();
         connection.set_destination(destination.to_string().into());
+        let group = self.backends.get().group_named(connection.destination());
+        if let Some(group) = group.filter(|group| group.protocol() != Protocol::Tcp) {
+            self.await_endpoint(client, connection, &group).await?;
+            let bound = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+            self.reply_success(client, bound).await?;
+            return Ok((Reached::Group(group), initial));
+        }
         let connected = self.connect(client, connection, &destination).await?;
-        self.reply_success(client, &connected.0).await?;
-        Ok((connected, initial))
+        let bound = connected.0.stream.local_addr().map_err(HandshakeError::from)?;
+        self.reply_success(client, bound).await?;
+        Ok((Reached::Connected(connected), initial))
     }
 
-    /// Sends the reply that reports success.
-    async fn reply_success(
+    /// Waits until a group has a usable endpoint. None is picked while one is known to be up: each request picks its own.
+    async fn await_endpoint(
         &self,
-        client: &mut TcpStream,
-        connected: &Connected,
-    ) -> Result<(), HandshakeError> {
+        client: &TcpStream,
+        connection: &Connection,
+        group: &Arc<ServerGroup>,
+    ) -> Result<(), ConnectError> {
+        if group.outlook() != Outlook::Good {
+            let connecting = connection.connect(group, (client, false), &[], self.on_failure);
+            connecting.await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the reply that reports success, with the address that the connection to the destination is made from.
+    async fn reply_success(&self, client: &mut TcpStream, bound: SocketAddr) -> Result<(), HandshakeError> {
         let reply = Reply {
             code: ReplyCode::Succeeded,
-            bound: connected.stream.local_addr()?,
+            bound,
         };
         let limit = self.handshake_timeout;
         match timeout(limit, client.write_all(&reply.encode())).await {
@@ -262,7 +288,7 @@ impl Service {
 /// A client that is connected to its destination.
 struct Opened {
     client: TcpStream,
-    connected: Connected,
+    to: Reached,
     /// Data that it sent after its request.
     initial: Vec<u8>,
     connection: Connection,
@@ -276,10 +302,20 @@ impl Handle for Service {
         };
         let Opened {
             client,
-            connected,
+            to,
             initial,
-            connection,
+            mut connection,
         } = opened;
-        connection.relay(client, connected, initial).await;
+        match to {
+            Reached::Connected((connected, release)) => {
+                connection.was_held(release);
+                connection.relay(client, connected, initial).await;
+            }
+            Reached::Group(group) => {
+                let protocol = group.protocol();
+                let source = http::Source::Group(group);
+                http::serve(client, initial.into(), connection, source, protocol).await;
+            }
+        }
     }
 }

@@ -1,0 +1,113 @@
+//! The sidecar's own answers to requests that no instance has answered.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use super::body::AnswerBody;
+use crate::proxy::connect::{ConnectError, Reason};
+
+/// The field by which a client tells an answer of the sidecar from an instance's. Its value is [`Cause::label`].
+pub(super) const CAUSE: HeaderName = HeaderName::from_static("x-sidecar-error");
+
+/// Why the sidecar answers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Cause {
+    /// The request is malformed.
+    BadRequest,
+    /// No instance is up.
+    NoInstance,
+    /// All endpoints tried refused.
+    Refused,
+    /// At least one endpoint did not answer before the timeout.
+    ConnectTimeout,
+    /// At least one endpoint is unreachable; the others refused.
+    Unreachable,
+    /// For lack of something of this sidecar or its machine.
+    OutOfRoom,
+    /// The instance ended the connection before it answered.
+    NoAnswer,
+    /// The instance went down before it answered.
+    InstanceDown,
+    /// The instance's answer is not HTTP.
+    BadAnswer,
+    /// The instance did not answer before the timeout.
+    RequestTimeout,
+}
+
+impl Cause {
+    /// The value of the field and of the metric's label.
+    #[must_use]
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::NoInstance => "no-instance",
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Unreachable => "unreachable",
+            Self::OutOfRoom => "out-of-room",
+            Self::NoAnswer => "no-answer",
+            Self::InstanceDown => "instance-down",
+            Self::BadAnswer => "bad-answer",
+            Self::RequestTimeout => "request-timeout",
+        }
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NoInstance | Self::OutOfRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Refused | Self::Unreachable | Self::NoAnswer | Self::InstanceDown | Self::BadAnswer => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    /// The text for people.
+    #[must_use]
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::BadRequest => "the request is malformed",
+            Self::NoInstance => "no instance is up",
+            Self::Refused => "the instance refused the connection",
+            Self::ConnectTimeout => "the instance did not accept the connection in time",
+            Self::Unreachable => "the instance is unreachable",
+            Self::OutOfRoom => "the sidecar or its machine lacks something",
+            Self::NoAnswer => "the instance ended the connection before it answered",
+            Self::InstanceDown => "the instance went down before it answered",
+            Self::BadAnswer => "the instance's answer is not HTTP",
+            Self::RequestTimeout => "the instance did not answer in time",
+        }
+    }
+}
+
+impl From<&ConnectError> for Cause {
+    fn from(error: &ConnectError) -> Self {
+        match error.reason {
+            Reason::NoInstance | Reason::Unresolved | Reason::ClientLeft => Self::NoInstance,
+            Reason::Refused => Self::Refused,
+            Reason::TimedOut => Self::ConnectTimeout,
+            Reason::Unreachable => Self::Unreachable,
+            Reason::Own(_) => Self::OutOfRoom,
+        }
+    }
+}
+
+/// An answer with a short JSON body: `{"error":"no instance is up","cause":"no-instance"}`.
+pub(super) fn answer(cause: Cause) -> Response<AnswerBody> {
+    let (text, label) = (cause.text(), cause.label());
+    let body = format!("{{\"error\":\"{text}\",\"cause\":\"{label}\"}}\n");
+    let mut answer = Response::new(AnswerBody::own(Bytes::from(body)));
+    *answer.status_mut() = cause.status();
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CAUSE, HeaderValue::from_static(label));
+    if cause.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Each reason for it passes soon.
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}

@@ -1,0 +1,171 @@
+//! One request and its answer, from the request's head to the answer's last byte.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming};
+use hyper::http::uri::Uri;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, StatusCode};
+
+use super::answer::Cause;
+use super::client::Client;
+use super::instance::Instance;
+use super::upgrade::Upgrade;
+use crate::balance::Lease;
+
+/// One request and its answer. The request counts as active on its client and its instance until this is dropped.
+pub(super) struct Exchange {
+    client: Arc<Client>,
+    began: Instant,
+    method: Method,
+    /// What is logged of the request, if requests are logged.
+    logged: Option<Box<Logged>>,
+    status: StatusCode,
+    cause: Option<Cause>,
+    retries: u32,
+    /// The instance that has it.
+    lease: Option<Lease>,
+    /// The connection that carries it, for the next request.
+    instance: Option<Instance>,
+    state: State,
+}
+
+/// How far the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its end is not known.
+    Open,
+    /// It was passed on as a whole.
+    Complete,
+    /// The instance broke it off.
+    Broken,
+}
+
+struct Logged {
+    target: Uri,
+    traceparent: Option<hyper::header::HeaderValue>,
+}
+
+impl Exchange {
+    /// A request that has arrived.
+    pub(super) fn begin(client: &Arc<Client>, request: &Request<Incoming>) -> Self {
+        client.enter();
+        client.connection.listener().http.count();
+        let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            Box::new(Logged {
+                target: request.uri().clone(),
+                traceparent: request.headers().get("traceparent").cloned(),
+            })
+        });
+        Self {
+            client: Arc::clone(client),
+            began: Instant::now(),
+            method: request.method().clone(),
+            logged,
+            status: StatusCode::OK,
+            cause: None,
+            retries: 0,
+            lease: None,
+            instance: None,
+            state: State::Open,
+        }
+    }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// When an instance must have answered that gets the request now.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let timeout = self.client.connection.listener().http.request_timeout();
+        (!timeout.is_zero()).then(|| Instant::now() + timeout)
+    }
+
+    pub(super) fn is_connect(&self) -> bool {
+        self.method == Method::CONNECT
+    }
+
+    /// Records the instance that answers, and the connection.
+    pub(super) fn carried(&mut self, lease: Lease, instance: Instance) {
+        self.lease = Some(lease);
+        self.instance = Some(instance);
+    }
+
+    /// Records an instance that has not answered.
+    pub(super) fn failed_at(&mut self, lease: Lease) {
+        self.lease = Some(lease);
+    }
+
+    /// Has the client's connection become one with the instance's after the answer.
+    pub(super) fn upgraded(&mut self, on: OnUpgrade) {
+        self.instance = None;
+        if let Some(lease) = self.lease.take() {
+            self.client.upgrade(Upgrade { on, lease });
+        }
+    }
+
+    /// Records the status of the answer.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// Records that the sidecar answers itself.
+    pub(super) fn failed(&mut self, cause: Cause) {
+        self.cause = Some(cause);
+        self.status = cause.status();
+        self.state = State::Complete;
+    }
+
+    /// Takes a retry from the listener's budget, for a request that an instance may have acted on. A second one is not made:
+    /// the request itself may be what the instances do not survive.
+    pub(super) fn may_retry(&mut self) -> bool {
+        let may = self.retries == 0 && self.client.connection.listener().http.take_retry(self.began);
+        self.retries += u32::from(may);
+        may
+    }
+
+    /// Records that a frame of the answer's body was passed on, or its end.
+    pub(super) fn passed(&mut self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
+        match frame {
+            None => self.state = State::Complete,
+            Some(Err(_)) => self.state = State::Broken,
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.take()
+            && self.state == State::Complete
+        {
+            instance.put_back();
+        }
+        self.client.leave();
+        let Some(logged) = self.logged.take() else {
+            return;
+        };
+        let client = &self.client.connection;
+        tracing::debug!(
+            peer = %client.peer(),
+            destination = %client.destination(),
+            instance = self.lease.as_ref().map(|lease| tracing::field::display(lease.address())),
+            server = self.lease.as_ref().map(|lease| lease.server().name()),
+            method = %self.method,
+            target = %logged.target,
+            traceparent = logged.traceparent.as_ref().and_then(|value| value.to_str().ok()),
+            status = self.status.as_u16(),
+            retries = self.retries,
+            duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            reason = match (self.cause, self.state) {
+                (Some(cause), _) => cause.text(),
+                (None, State::Complete) => "finished",
+                (None, State::Broken) => "the instance broke off its answer",
+                (None, State::Open) => "the client left",
+            },
+            "request ended"
+        );
+    }
+}

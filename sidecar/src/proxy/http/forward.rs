@@ -1,0 +1,180 @@
+//! Forwards one request: picks an endpoint, takes or makes a connection to it, sends the request, and if the connection ends
+//! before the answer, sends it again where that is allowed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout_at;
+
+use super::answer::{Cause, answer};
+use super::body::AnswerBody;
+use super::client::Client;
+use super::exchange::Exchange;
+use super::headers;
+use super::instance::Instance;
+use super::replay::RequestBody;
+use super::retry::is_idempotent;
+use super::source::{Picked, Picker};
+use super::target;
+use crate::balance::{Lease, Tried};
+use crate::proxy::connect::OnFailure;
+use crate::proxy::hold::{Backend, Client as Held, Release};
+
+/// Connections that a request is sent on at most. Each but the last had ended when it was, which a new connection has not.
+const MAX_SENDINGS: u32 = 3;
+
+/// Answers a request: with an instance's answer, or with the sidecar's own if there is none.
+pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let mut exchange = Exchange::begin(client, &request);
+    let mut answer = match relay(&mut exchange, request).await {
+        Ok(relayed) => {
+            exchange.answered(relayed.status());
+            relayed.map(|incoming| AnswerBody::Relayed { incoming, exchange })
+        }
+        Err(cause) => {
+            exchange.failed(cause);
+            answer(cause)
+        }
+    };
+    if client.connection.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Response<Incoming>, Cause> {
+    let (mut parts, body) = request.into_parts();
+    let upgrades = headers::strip_request(&mut parts.headers) || parts.method == Method::CONNECT;
+    target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
+        .map_err(|_| Cause::BadRequest)?;
+    parts.extensions.clear();
+    // A message is of the version of its sender, which is the sidecar now.
+    parts.version = Version::HTTP_11;
+    let idempotent = is_idempotent(&parts.method) && !upgrades;
+    let body = RequestBody::new(body, idempotent);
+    let mut answer = send(exchange, Request::from_parts(parts, body), idempotent).await?;
+    let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
+        || (upgrades && exchange.is_connect() && answer.status().is_success());
+    if switches {
+        if !upgrades {
+            return Err(Cause::BadAnswer);
+        }
+        exchange.upgraded(hyper::upgrade::on(&mut answer));
+    }
+    headers::strip_answer(answer.headers_mut(), switches);
+    *answer.version_mut() = Version::HTTP_11;
+    Ok(answer)
+}
+
+/// Sends a request until an instance answers it.
+async fn send(
+    exchange: &mut Exchange,
+    mut request: Request<RequestBody>,
+    idempotent: bool,
+) -> Result<Response<Incoming>, Cause> {
+    let mut deadline = None;
+    for sending in 1..=MAX_SENDINGS {
+        let (mut instance, lease, release) = connection(exchange.client(), sending == 1).await?;
+        // From here on an instance is to blame.
+        deadline = deadline.or_else(|| exchange.deadline());
+        if request.headers().get(HOST).is_none()
+            && let Ok(host) = HeaderValue::try_from(lease.address().to_string())
+        {
+            // Of HTTP/1.0, which needs none.
+            request.headers_mut().insert(HOST, host);
+        }
+        let again = if idempotent && sending < MAX_SENDINGS {
+            copy(&request)
+        } else {
+            None
+        };
+        let Ok(sent) = until(deadline, instance.send(request)).await else {
+            exchange.failed_at(lease);
+            return Err(Cause::RequestTimeout);
+        };
+        let mut error = match sent {
+            Ok(answer) => {
+                if let Some(release) = release {
+                    release.answered();
+                }
+                exchange.carried(lease, instance);
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        let cause = match error.error() {
+            _ if lease.is_down() => Cause::InstanceDown,
+            error if error.is_parse() => Cause::BadAnswer,
+            _ => Cause::NoAnswer,
+        };
+        exchange.failed_at(lease);
+        request = match (error.take_message(), again) {
+            // None of it was written.
+            (Some(request), _) => request,
+            (None, Some(copy)) if exchange.may_retry() && copy.body().is_whole() => copy,
+            _ => return Err(cause),
+        };
+    }
+    Err(Cause::NoAnswer)
+}
+
+/// Awaits a future until a deadline, if there is one.
+async fn until<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline.into(), future).await,
+        None => Ok(future.await),
+    }
+}
+
+/// A copy of a request, of which the body is remembered.
+fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let body = request.body().again()?;
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+/// A connection to the next endpoint: an idle one if it may be `reused`, or a new one.
+async fn connection(client: &Arc<Client>, reused: bool) -> Result<(Instance, Lease, Option<Release>), Cause> {
+    let picker = client.source.picker();
+    let first = picker.pick(client.connection.peer().ip(), &Tried::new(Instant::now()));
+    let first = match first {
+        Some(lease) if reused => match Instance::reuse(client.connection.listener(), &lease) {
+            Some(instance) => return Ok((instance, lease, None)),
+            None => Some(lease),
+        },
+        first => first,
+    };
+    // Boxed, because most requests do not get here.
+    Box::pin(connect(client, picker, first)).await
+}
+
+async fn connect(
+    client: &Arc<Client>,
+    picker: Picker,
+    first: Option<Lease>,
+) -> Result<(Instance, Lease, Option<Release>), Cause> {
+    let listener = client.connection.listener();
+    let held = Held {
+        stream: None,
+        ip: client.connection.peer().ip(),
+        initial: &[],
+        silent: false,
+    };
+    let picked = Picked::new(picker, first);
+    let connecting = listener
+        .held
+        .connect(&picked, held, listener.hold(), OnFailure::TryNext);
+    let (connected, release) = connecting.await.map_err(|error| Cause::from(&error))?;
+    let lease = connected.lease.ok_or(Cause::NoInstance)?;
+    let instance = Instance::open(listener, &lease, connected.stream).await;
+    Ok((instance.map_err(|_| Cause::NoAnswer)?, lease, release))
+}

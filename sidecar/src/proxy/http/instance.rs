@@ -1,0 +1,219 @@
+//! Connections to instances: each is driven by a task of its worker, and waits in the worker's pool between requests.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::headers::keep_alive_timeout;
+use super::pool::Pool;
+use super::stream::{Meter, Stream};
+use crate::balance::{Direction, Lease, Server, ServerGroup};
+use crate::limits::{BUDGET, Descriptors};
+use crate::proxy::shared::Shared;
+
+/// Time for which a connection is kept idle. Less than the 2 seconds after which servers of the shortest timeout in use
+/// (gunicorn) close theirs: a request that crosses the end of its connection is lost unless it may be sent again.
+const IDLE: Duration = Duration::from_millis(1500);
+
+/// The longest time for which a connection is kept idle, if the instance says that it keeps them for longer.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// Interval at which connections that were idle for too long are closed.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// Buffers of a connection, in bytes, at most.
+const MAX_BUFFER: usize = 128 * 1024;
+
+/// The body of a request to an instance.
+pub(super) type RequestBody = super::replay::RequestBody;
+
+/// The stream of a connection to an instance.
+pub(super) type InstanceStream = TokioIo<Stream<ToInstance>>;
+
+/// The listener and the server of a connection; both live at least as long as it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    listener: usize,
+    server: usize,
+}
+
+thread_local! {
+    /// The idle connections of this worker.
+    static IDLE_CONNECTIONS: RefCell<Idle> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Idle {
+    pool: Pool<Key, Instance>,
+    /// Whether a task closes those that are idle for too long.
+    swept: bool,
+}
+
+/// A connection to an instance that carries one request at a time.
+pub(super) struct Instance {
+    sender: SendRequest<RequestBody>,
+    key: Key,
+    idle: Duration,
+    /// Its own; without them it is its client's, and is not kept.
+    descriptors: Option<Descriptors>,
+}
+
+impl Instance {
+    /// Takes an idle connection to the server of a lease.
+    pub(super) fn reuse(listener: &Arc<Shared>, lease: &Lease) -> Option<Self> {
+        let key = Key::new(listener, lease);
+        let now = Instant::now();
+        IDLE_CONNECTIONS.with_borrow_mut(|idle| {
+            while let Some(instance) = idle.pool.take(&key, now) {
+                if instance.sender.is_ready() {
+                    return Some(instance);
+                }
+            }
+            None
+        })
+    }
+
+    /// Makes an established connection one for requests.
+    pub(super) async fn open(
+        listener: &Arc<Shared>,
+        lease: &Lease,
+        tcp: TcpStream,
+    ) -> Result<Self, hyper::Error> {
+        let meter = ToInstance {
+            server: Arc::clone(lease.server()),
+            group: Arc::clone(lease.group()),
+        };
+        let io = TokioIo::new(Stream::new(tcp, bytes::Bytes::new(), meter));
+        let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await?;
+        let counted = Counted::new(listener, lease.address());
+        let down = lease.watch_down();
+        tokio::spawn(async move {
+            let _counted = counted;
+            tokio::select! {
+                biased;
+                // Its error is reported to the request.
+                _ = connection.with_upgrades() => {}
+                // Dropped, it fails the request that it carries.
+                () = down => {}
+            }
+        });
+        Ok(Self {
+            sender,
+            key: Key::new(listener, lease),
+            idle: IDLE,
+            descriptors: BUDGET.try_relayed(1),
+        })
+    }
+
+    /// Sends a request, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// With the request, if none of it was written.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        let answer = self.sender.try_send_request(request).await?;
+        if let Some(seconds) = keep_alive_timeout(answer.headers()) {
+            // An instance counts from when it sent the answer, which is earlier, and may round down.
+            let kept = Duration::from_secs(seconds.saturating_sub(1)).min(MAX_IDLE);
+            self.idle = kept.max(Duration::from_millis(250));
+        }
+        Ok(answer)
+    }
+
+    /// Keeps it for the next request, if it may carry one.
+    pub(super) fn put_back(self) {
+        if self.descriptors.is_none() || !self.sender.is_ready() {
+            return;
+        }
+        let until = Instant::now() + self.idle;
+        let starts = IDLE_CONNECTIONS.with_borrow_mut(|idle| {
+            // One too many is dropped.
+            let kept = idle.pool.put(self.key, self, until).is_ok();
+            kept && !std::mem::replace(&mut idle.swept, true)
+        });
+        if starts {
+            tokio::spawn(sweep());
+        }
+    }
+}
+
+/// Closes connections that are idle for too long, or that have ended, until none is left.
+async fn sweep() {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let now = Instant::now();
+        let (expired, done) = IDLE_CONNECTIONS.with_borrow_mut(|idle| {
+            let expired = idle.pool.expire(now, |instance| instance.sender.is_closed());
+            idle.swept = !idle.pool.is_empty();
+            (expired, !idle.swept)
+        });
+        drop(expired);
+        if done {
+            return;
+        }
+    }
+}
+
+impl Key {
+    fn new(listener: &Arc<Shared>, lease: &Lease) -> Self {
+        Self {
+            listener: Arc::as_ptr(listener).addr(),
+            server: Arc::as_ptr(lease.server()).addr(),
+        }
+    }
+}
+
+/// Counts the bytes of an instance.
+pub(super) struct ToInstance {
+    server: Arc<Server>,
+    group: Arc<ServerGroup>,
+}
+
+impl ToInstance {
+    fn moved(&self, direction: Direction, bytes: usize) {
+        self.server.counters().moved(direction, bytes as u64);
+        self.group.counters().moved(direction, bytes as u64);
+    }
+}
+
+impl Meter for ToInstance {
+    fn read(&self, bytes: usize) {
+        self.moved(Direction::ToClient, bytes);
+    }
+
+    fn written(&self, bytes: usize) {
+        self.moved(Direction::ToInstance, bytes);
+    }
+}
+
+/// A connection to an instance, counted among its listener's while it is open.
+struct Counted {
+    listener: Arc<Shared>,
+    instance: SocketAddr,
+}
+
+impl Counted {
+    fn new(listener: &Arc<Shared>, instance: SocketAddr) -> Self {
+        listener.peers.connected(instance);
+        Self {
+            listener: Arc::clone(listener),
+            instance,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.listener.peers.disconnected(self.instance);
+    }
+}
