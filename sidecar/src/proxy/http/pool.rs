@@ -115,7 +115,7 @@ mod tests {
     fn the_number_of_idle_connections_is_bounded() {
         let now = Instant::now();
         let mut pool = Pool::default();
-        let put = |(endpoint, item)| pool.put(endpoint, item, now + IDLE).is_ok();
+        let mut put = |(endpoint, item)| pool.put(endpoint, item, now + IDLE).is_ok();
         let kept = (0..8).flat_map(|endpoint| (0..1000).map(move |item| (endpoint, item)));
         assert_eq!(kept.filter(|one| put(*one)).count(), MAX);
     }
