@@ -19,6 +19,9 @@ use crate::balance::service::{Instance, Instances, LastChoice, ServiceId};
 const PUBLISHING_SHARE: u32 = 10;
 /// The longest delay before a change is published.
 const PUBLISHING_LATEST: Duration = Duration::from_millis(250);
+/// The least pause between two publications, in times of what one takes: a table that others have filled leaves most of the
+/// time to the protocol, although changes are published later than that.
+const PUBLISHING_PAUSE: u32 = 2;
 
 /// Instances logged one by one of those that a change brings, and of those that it takes.
 const MAX_LOGGED: usize = 16;
@@ -69,9 +72,10 @@ impl Publishing {
             return;
         }
         self.publish(protocol);
-        let pause = begin.elapsed() * (PUBLISHING_SHARE - 1);
+        let took = begin.elapsed();
+        let pause = (took * (PUBLISHING_SHARE - 1)).min(PUBLISHING_LATEST);
         self.due = false;
-        self.not_before = Instant::now() + pause.min(PUBLISHING_LATEST);
+        self.not_before = Instant::now() + pause.max(took * PUBLISHING_PAUSE);
     }
 
     fn publish(&mut self, protocol: &Protocol) {
