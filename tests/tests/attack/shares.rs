@@ -1,10 +1,10 @@
 //! A member takes more than its share: of the clients' time by instances that do not answer, and of the table.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::liar::{Liar, Script};
-use crate::mesh::{Mesh, eventually, eventually_within};
-use crate::namespace::{Network, isolated};
+use crate::mesh::{Mesh, Programs, address, eventually, eventually_within};
+use crate::namespace::{Host, Network, isolated};
 use crate::traffic::Traffic;
 use crate::wire::instance;
 
@@ -57,56 +57,85 @@ async fn dead(network: Network) {
 }
 
 #[test]
-#[ignore = "72 nodes on two addresses did not fill the table within 8 minutes"]
 fn a_full_table_has_room_for_an_honest_service() {
     isolated("shares::a_full_table_has_room_for_an_honest_service", table);
 }
 
-/// 72 nodes on two addresses offer 1,024 instances each.
+/// 72 nodes on two addresses offer 1,024 instances each, then an honest service starts.
 async fn table(network: Network) {
-    const NODES: u16 = 36;
+    /// Of the first host, more than half of the table; of the second one, less.
+    const NODES: [u16; 2] = [44, 28];
     const INSTANCES: u16 = 1024;
-    /// Instances that are known at least, and equal counts in a row after which no more are taken.
-    const SOME: u64 = 10_000;
-    const STABLE: u32 = 100;
-    /// Limit of the time to fill it: what an address may cost a sidecar in a minute is bounded.
-    const FILLING: Duration = Duration::from_secs(600);
-    let mesh = Mesh::start(network).await;
-    let second = mesh.network.host("second", crate::mesh::address(67));
-    let mut liars = Vec::new();
-    for host in [&mesh.attacker, &second] {
+    const CAPACITY: u64 = 65_536;
+    /// Limit of the time to fill it.
+    const FILLING: Duration = Duration::from_secs(300);
+    const WARNING: &str = "too many instances";
+    let programs = Programs::compiled().await;
+    let file = programs.file("c.conf", CLIENT_OF_C);
+    let lb = network.host("lb", address(15));
+    let lb = programs.start(lb, &[], &["--load".as_ref(), file.as_os_str()]);
+    lb.answers().await;
+    let hosts = [("first", 66), ("second", 67)].map(|(name, last)| network.host(name, address(last)));
+    let began = Instant::now();
+    let fill = async |host: &Host, nodes: u16| {
         let own = host.address.to_string();
-        for number in 0..NODES {
-            let offers = (0..INSTANCES).map(|it| instance(&format!("x{number}-{it}"), &own, 10_000 + it, 10));
-            let port = 20_000 + number;
-            liars.push(Liar::join_at(
-                host,
-                port,
-                mesh.addresses(),
-                Script {
-                    instances: offers.collect(),
-                    nodes: Vec::new(),
-                },
-            ));
+        let mut liars = Vec::new();
+        for number in 0..nodes {
+            let offer = |it| instance(&format!("x{number}-{it}"), &own, 10_000 + it, 10);
+            let script = Script {
+                instances: (0..INSTANCES).map(offer).collect(),
+                nodes: Vec::new(),
+            };
+            let liar = Liar::join_gossiping(host, 20_000 + number, vec![lb.host.address], script);
+            liar.introduce(host, lb.host.address).await;
+            liars.push(liar);
         }
-    }
-    let (mut last, mut same) = (0, 0);
-    eventually_within(FILLING, "the liars' services are known", async || {
-        let known = mesh.lb.metric("sidecar_mesh_instances").await;
-        same = if known == last { same + 1 } else { 0 };
-        last = known;
-        (known < SOME || same < STABLE).then(|| format!("{known} instances"))
+        liars
+    };
+    let _liars = tokio::join!(fill(&hosts[0], NODES[0]), fill(&hosts[1], NODES[1]));
+    eventually_within(FILLING, "the table is full", async || {
+        let known = lb.metric("sidecar_mesh_instances").await;
+        (known < CAPACITY).then(|| format!("{known} instances; {}", lb.log()))
     })
     .await;
-    println!("instances in the table: {last}");
-    let honest = mesh.network.host("late", crate::mesh::address(16));
-    let member = mesh.programs.start(honest, &["service", "c"], &[]);
-    eventually("an honest service that starts late", async || {
-        let known = mesh.lb.instances("c").await;
-        known
-            .is_empty()
-            .then(|| format!("it is not known; log: {}", mesh.lb.log()))
-    })
+    println!("the table was full after {:.1?}", began.elapsed());
+
+    let began = Instant::now();
+    let late = programs.start(network.host("late", address(16)), &["service", "c"], &[]);
+    eventually(
+        "a service that starts late is reached",
+        async || match harness::http::get(lb.at(8083), "/", Duration::from_secs(5)).await {
+            Ok(answer) if answer.status == 200 => None,
+            other => Some(format!("{other:?}; log: {}", late.log())),
+        },
+    )
     .await;
-    drop(member);
+    println!(
+        "a service that started then was reached after {:.1?}",
+        began.elapsed()
+    );
+    let cut = lb.metric("sidecar_mesh_cut_instances_total").await;
+    println!("instances that were dropped: {cut}");
+    let offered = u64::from(NODES.iter().sum::<u16>()) * u64::from(INSTANCES) + 1;
+    assert!(cut >= offered - CAPACITY, "{cut} dropped of {offered} offered");
+    let [first, second] = hosts.map(|host| host.address);
+    let log = lb.log();
+    let named = |it: std::net::Ipv4Addr| {
+        let node = format!("node={it}");
+        log.lines()
+            .any(|line| line.contains(WARNING) && line.contains(&node))
+    };
+    assert!(named(first), "the address that offers most is not named: {log}");
+    assert!(
+        !named(second) && !named(late.host.address),
+        "others were cut: {log}"
+    );
 }
+
+/// Commands for a load balancer of service c.
+const CLIENT_OF_C: &str = "add server-groups sgs-c
+add server-group c timeout 500 period 1000 up 2 down 3
+add server-group c to server-groups sgs-c
+add tcp-lb lb-c address 0.0.0.0:8083 server-groups sgs-c
+add smart-group-delegate delegate-c service my-service-c zone example server-group c
+";

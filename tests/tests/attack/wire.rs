@@ -36,6 +36,13 @@ pub(crate) fn datagram(kind: &str, name: &str, port: u16, hash: &str) -> Vec<u8>
     format!("${}\r\n{content}\r\n", content.len()).into_bytes()
 }
 
+/// The digests of the nodes and of their services that a datagram of a node that gossips carries, as they stand there.
+pub(crate) fn digests(datagram: &str) -> Option<String> {
+    let gossip = datagram.split_once("\"#1,")?.1.split('"').next()?;
+    let mut parts = gossip.split(',');
+    Some(format!("#1,{},{}", parts.next()?, parts.next()?))
+}
+
 /// Sends an exchange over a connection to a node.
 pub(crate) async fn exchange(stream: TcpStream, kind: &str, body: &Value) -> io::Result<Answer> {
     let request = http::request("PUT", &format!("{PATH}{kind}"), &body.to_string());
