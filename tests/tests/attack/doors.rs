@@ -12,8 +12,8 @@ use crate::http;
 use crate::mesh::{Member, Programs, address, eventually};
 use crate::namespace::{Host, Network, isolated};
 
-const RESP: u16 = 16379;
-const PASSWORD: &str = "swordfish";
+pub(crate) const RESP: u16 = 16379;
+pub(crate) const PASSWORD: &str = "swordfish";
 
 #[test]
 fn silent_clients_and_guessers_keep_nobody_out_of_the_resp_controller() {
@@ -68,7 +68,7 @@ async fn resp(network: Network) {
 }
 
 /// Authenticates from a host; fails with the answer.
-async fn log_in(from: &Host, at: &Member, password: &str) -> Result<(), String> {
+pub(crate) async fn log_in(from: &Host, at: &Member, password: &str) -> Result<(), String> {
     let attempt = async {
         let mut stream = from.connect(at.at(RESP)).await?;
         stream

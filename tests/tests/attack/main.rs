@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "each attack shows its figures")]
 
 mod forgery;
+mod holders;
 mod http;
 mod liar;
 mod mesh;

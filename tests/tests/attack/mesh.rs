@@ -19,7 +19,7 @@ use crate::trap::Trap;
 /// Limit of a wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(20);
-const STATUS: u16 = 9090;
+pub(crate) const STATUS: u16 = 9090;
 /// Sidecars of this path, with what failpoints they have, are used instead of newly compiled ones.
 const SIDECAR: &str = "MESH_ATTACK_SIDECAR";
 
@@ -208,10 +208,14 @@ pub(crate) struct Mesh {
 impl Mesh {
     /// Starts the mesh, and waits until each service's instances are known everywhere and answer.
     pub(crate) async fn start(network: Network) -> Self {
-        let programs = Programs::compiled().await;
+        Self::start_with(network, Programs::compiled().await, &[]).await
+    }
+
+    /// As [`Mesh::start`], with more arguments of each sidecar.
+    pub(crate) async fn start_with(network: Network, programs: Programs, arguments: &[&OsStr]) -> Self {
         let [frontend, a1, a2, b, lb] = MEMBERS.map(|(name, last, program)| {
             let host = network.host(name, address(last));
-            programs.start(host, program, &[])
+            programs.start(host, program, arguments)
         });
         let bystander = network.host("bystander", address(99));
         bystander.run(&format!("ip addr add {METADATA}/32 dev eth0"));
