@@ -6,7 +6,7 @@
 mod client;
 mod lookup;
 pub mod message;
-mod name_servers;
+pub mod name_servers;
 mod resolution;
 
 pub use lookup::Settings;

@@ -14,7 +14,7 @@ const MAX_SERVERS: usize = 3;
 const PORT: u16 = 53;
 
 /// The name servers that the file names, in order; the one of this machine if it names none.
-pub(super) fn parse(text: &str) -> Vec<SocketAddr> {
+pub fn parse(text: &str) -> Vec<SocketAddr> {
     let server = |line: &str| -> Option<SocketAddr> {
         let mut words = line.split_ascii_whitespace();
         let address = (words.next() == Some("nameserver")).then(|| words.next())??;

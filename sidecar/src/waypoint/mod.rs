@@ -4,7 +4,7 @@
 //! `config` is what it is told to do, from its file or the command line; `plan` turns that into commands of the control plane
 //! and decides which ports are open, both pure; `run` is the loop around them. It has no controller, discovery or program.
 
-mod config;
+pub mod config;
 mod plan;
 mod run;
 

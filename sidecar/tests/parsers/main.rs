@@ -101,3 +101,18 @@ fn dns_answers() {
     }
     feed(INPUTS, seeds, parse::dns_answer);
 }
+
+#[test]
+fn resolv_confs() {
+    feed(INPUTS, seeds::resolv_confs(), parse::resolv_conf);
+}
+
+#[test]
+fn waypoint_files() {
+    feed(INPUTS, seeds::waypoint_files(), parse::waypoint_file);
+}
+
+#[test]
+fn hosts() {
+    feed(INPUTS, seeds::hosts(), parse::host);
+}

@@ -1,13 +1,21 @@
 //! The parsers of bytes from others, each with what holds of what it accepts. The fuzzer calls these functions as well.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hyper::Request as HttpRequest;
+use hyper::header::HOST;
 use sidecar::control::{Command, Script};
 use sidecar::dns::message::Question;
+use sidecar::dns::name_servers;
+use sidecar::http::HostCheck;
 use sidecar::interface::IpType;
 use sidecar::mesh::DiscoverySettings;
 use sidecar::mesh::key::Keys;
 use sidecar::mesh::key::envelope::{self, Context, Kind};
 use sidecar::mesh::wire::{Answer, Datagram, Dropped, ExchangeKind, Request};
 use sidecar::proxy::socks5::wire;
+use sidecar::waypoint::config::Config;
 
 pub(crate) fn datagram(bytes: &[u8]) {
     let _ = Datagram::parse(bytes);
@@ -93,4 +101,33 @@ pub(crate) fn question() -> Question<'static> {
 
 pub(crate) fn dns_answer(bytes: &[u8]) {
     let _ = question().answer(bytes);
+}
+
+pub(crate) fn resolv_conf(bytes: &[u8]) {
+    let servers = name_servers::parse(&String::from_utf8_lossy(bytes));
+    assert!((1..=3).contains(&servers.len()), "{servers:?}");
+}
+
+/// No port is listened on twice.
+pub(crate) fn waypoint_file(bytes: &[u8]) {
+    if let Ok(config) = Config::parse(&String::from_utf8_lossy(bytes)) {
+        let ports: BTreeSet<u16> = config.ports.iter().map(|port| port.port).collect();
+        assert_eq!(ports.len(), config.ports.len(), "{config:?}");
+    }
+}
+
+/// What passes as the header Host is an address or a name of one label, unless other names are known.
+pub(crate) fn host(bytes: &[u8]) {
+    let Ok(request) = HttpRequest::get("/").header(HOST, bytes).body(()) else {
+        return;
+    };
+    if HostCheck::default().check(&request).is_ok() {
+        let text = String::from_utf8_lossy(bytes);
+        let name = text.strip_prefix('[').map_or_else(
+            || text.split(':').next().unwrap_or_default(),
+            |rest| rest.split(']').next().unwrap_or_default(),
+        );
+        let name = name.strip_suffix('.').unwrap_or(name);
+        assert!(name.parse::<IpAddr>().is_ok() || !name.contains('.'), "{text}");
+    }
 }
