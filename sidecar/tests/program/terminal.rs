@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::tcgetpgrp;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 use crate::{eventually, kill};
 
@@ -35,6 +35,10 @@ impl Terminal {
         let device = options
             .open(name.to_str().expect("a path"))
             .expect("its other end");
+        // Else a key that sends a signal discards what is on its way: a second Ctrl-Z the shell's answer to the first one.
+        let mut modes = tcgetattr(&device).expect("its modes");
+        modes.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&device, OptionalActions::Now, &modes).expect("its modes");
         let end = || device.try_clone().expect("a descriptor");
         // A shell ignores some signals for commands in the background.
         let leader = Command::new("env")
