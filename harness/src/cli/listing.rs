@@ -40,7 +40,7 @@ pub(super) fn curl_lines(topology: &Topology, containers: &[Container]) -> Vec<S
                 .member(&route.member)
                 .is_some_and(|member| member.service.container_name == container.name)
         });
-        if let Some(address) = member.and_then(|container| container.endpoint(route.container_port)) {
+        if let Some(address) = member.and_then(|container| container.published(route.container_port)) {
             let quote = if route.target.contains('?') { "'" } else { "" };
             let command = format!("curl {quote}http://{address}{}{quote}", route.target);
             let alternates = topology

@@ -61,6 +61,10 @@ async fn holder_at(engine: &Engine, ip: IpAddr, port: u16, own: &str) -> Result<
         if let Some(container) = publisher(&all, ip, port) {
             return Ok((container.label(label::RUN) != own).then(|| describe(container)));
         }
+        if !engine.listens_here() {
+            // Of the other machine's ports, only those of containers are known; the engine reports others.
+            return Ok(None);
+        }
         let process = match TcpListener::bind((ip, port)).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let found = tokio::task::spawn_blocking(move || process(Path::new("/proc"), ip, port)).await;

@@ -176,8 +176,9 @@ mod tests {
             located.not_found(&topology()).await.unwrap().to_string()
         };
         let no_engine = EngineError::NoEngine {
-            socket: "/no/such".to_owned(),
+            address: "/no/such".to_owned(),
             reason: "there is no such socket".to_owned(),
+            advice: "start it".to_owned(),
         };
         let silent = error(Some(no_engine), Resources::default()).await;
         assert!(

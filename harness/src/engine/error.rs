@@ -8,13 +8,29 @@ use crate::invocation::command_line;
 /// Why an operation of an engine failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// No engine answers at the Docker engine's socket.
-    #[error("no Docker engine answers at {socket}: {reason}")]
+    /// No engine that can be used answers at an address.
+    #[error("no Docker engine answers at {address}: {reason}")]
     NoEngine {
-        /// The socket's path.
-        socket: String,
-        /// The connection's error.
+        /// The address.
+        address: String,
+        /// The connection's error, or what answers.
         reason: String,
+        /// Advice for the user.
+        advice: String,
+    },
+    /// What the docker program would be told about its engine names none.
+    #[error("{what}")]
+    Settings {
+        /// The variable or file, and what is wrong with it.
+        what: String,
+    },
+    /// The engine runs on another machine, where this process does not reach a mesh's ports.
+    #[error(
+        "the Docker engine at {address} runs on another machine, whose ports on 127.0.0.1 are out of reach"
+    )]
+    Remote {
+        /// The engine's address.
+        address: String,
     },
     /// There is no socket at the default paths, and DOCKER_HOST is not set.
     #[error("no Docker engine answers at {socket}: there is no such socket")]
@@ -82,11 +98,18 @@ impl EngineError {
     pub fn advice(&self) -> String {
         match self {
             Self::CannotCut | Self::Unsupported { .. } => "use Docker (--runtime docker)".to_owned(),
-            Self::NoEngine { .. } | Self::NoSocket { .. } => {
-                "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or point DOCKER_HOST at \
-                 its socket (unix:///path/to/docker.sock)"
+            Self::NoEngine { advice, .. } => advice.clone(),
+            Self::NoSocket { .. } => {
+                "start Docker (for instance `sudo systemctl start docker`, or Docker Desktop), or choose another engine \
+                 with DOCKER_HOST (unix:///path/to/docker.sock, tcp://HOST:PORT, ssh://HOST) or DOCKER_CONTEXT"
                     .to_owned()
             }
+            Self::Settings { .. } => "choose another context (`docker context ls`, `docker context use NAME`), or set \
+                                      DOCKER_HOST to unix:///path/to/docker.sock, tcp://HOST:PORT or ssh://USER@HOST"
+                .to_owned(),
+            Self::Remote { .. } => "run the harness on that machine, or choose an engine of this one with \
+                                    DOCKER_HOST=unix:///var/run/docker.sock; projects of your own run there (-f FILE)"
+                .to_owned(),
             Self::Denied { socket } => format!(
                 "add yourself to the group that owns {socket} (`sudo usermod -aG docker $USER`, then log in again), or \
                  use rootless Docker"

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-pub use docker::{Docker, HelperMount, Inspected, InspectedNetwork};
+pub use docker::{Docker, HelperMount, Inspected, InspectedNetwork, Variables};
 pub use error::EngineError;
 pub use event::{Action, Event};
 pub use logs::{LogLine, LogOptions};
@@ -262,6 +262,25 @@ impl Engine {
     /// A container is still attached to it.
     pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         dispatch!(self, engine => engine.remove_network(id).await)
+    }
+
+    /// Makes the containers of a network, which another process created, reachable for this one.
+    ///
+    /// # Errors
+    /// There is no such network, or the engine fails.
+    pub async fn join_network(&self, id: &str) -> Result<(), EngineError> {
+        match self {
+            Self::Docker(docker) => docker.join(id).await,
+            Self::Process(_) => Ok(()),
+        }
+    }
+
+    /// Whether published ports are bound on the machine, and in the network, that this process runs in.
+    pub fn listens_here(&self) -> bool {
+        match self {
+            Self::Docker(docker) => !docker.listens_elsewhere(),
+            Self::Process(_) => true,
+        }
     }
 
     /// The image with this name, if there is one.

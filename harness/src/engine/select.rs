@@ -41,16 +41,27 @@ impl EngineChoice {
     pub async fn connect(self) -> Result<Selected, EngineError> {
         let asked = || "asked for".to_owned();
         match self {
-            Self::Auto => match Docker::connect().await {
+            Self::Auto => match local().await {
                 Ok(docker) => {
-                    let reason = format!("an engine answers at {}", docker.socket());
+                    let reason = format!("an engine answers at {}", docker.address());
                     Ok(Selected::new(Engine::Docker(docker), reason))
                 }
                 Err(error) => fall_back(error),
             },
-            Self::Docker => Ok(Selected::new(Engine::Docker(Docker::connect().await?), asked())),
+            Self::Docker => Ok(Selected::new(Engine::Docker(local().await?), asked())),
             Self::Process => Ok(Selected::new(Engine::Process(Processes::open()?), asked())),
         }
+    }
+}
+
+/// The engine that the docker program uses, if its ports are within reach.
+async fn local() -> Result<Docker, EngineError> {
+    let docker = Docker::connect().await?;
+    match docker.remote() {
+        Some(_) => Err(EngineError::Remote {
+            address: docker.address(),
+        }),
+        None => Ok(docker),
     }
 }
 
@@ -87,8 +98,9 @@ mod tests {
     fn only_an_engine_that_may_exist_counts_as_unreachable() {
         let socket = || "/no/such".to_owned();
         let silent = EngineError::NoEngine {
-            socket: socket(),
+            address: socket(),
             reason: "there is no such socket".to_owned(),
+            advice: "start it".to_owned(),
         };
         let selected = fall_back(silent).unwrap();
         assert!(matches!(selected.unreachable, Some(EngineError::NoEngine { .. })));

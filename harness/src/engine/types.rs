@@ -47,6 +47,8 @@ pub struct Container {
     pub networks: Vec<String>,
     /// Its own address on its network; `None` if it is not running.
     pub address: Option<IpAddr>,
+    /// Its own address, if this process reaches its ports there and not where they are published.
+    pub direct: Option<IpAddr>,
 }
 
 impl Container {
@@ -84,8 +86,17 @@ impl Container {
         format!("has ended{}", code.unwrap_or_default())
     }
 
-    /// The address on this machine at which a port of the container is published.
+    /// The address at which this process reaches a published port of the container.
     pub fn endpoint(&self, container_port: u16) -> Option<SocketAddr> {
+        let published = self.published(container_port)?;
+        Some(
+            self.direct
+                .map_or(published, |address| SocketAddr::new(address, container_port)),
+        )
+    }
+
+    /// The address on the engine's machine at which a port of the container is published.
+    pub fn published(&self, container_port: u16) -> Option<SocketAddr> {
         let (_, bound) = self
             .ports
             .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::engine::Variables;
 use crate::error::Error;
 
 /// Timeout for a command that only reads; `docker-compose` 1.29 is slow to start.
@@ -33,8 +34,8 @@ pub struct ComposeProgram {
     version: String,
     /// Its generation.
     pub generation: Generation,
-    /// The engine's address for it, so that it and the harness use the same engine.
-    pub docker_host: Option<String>,
+    /// Variables for it, so that it and the harness use the same engine.
+    pub variables: Variables,
 }
 
 impl ComposeProgram {
@@ -104,7 +105,7 @@ impl ComposeProgram {
             words,
             version,
             generation,
-            docker_host: None,
+            variables: Variables::new(),
         }))
     }
 
@@ -149,8 +150,11 @@ impl ComposeProgram {
     fn command(&self) -> Command {
         let mut command = Command::new(self.words[0]);
         command.args(&self.words[1..]).kill_on_drop(true);
-        if let Some(host) = &self.docker_host {
-            command.env("DOCKER_HOST", host).env_remove("DOCKER_CONTEXT");
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
         command
     }

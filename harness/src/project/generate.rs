@@ -1,9 +1,11 @@
 //! Writes what the harness generates for a project, where its containers read it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::compose_program::Generation;
 use super::folder::{OVERRIDE, State, WAYPOINTS, WHOLE};
+use super::model::Mount;
 use super::open::Project;
 use super::override_file::{additions, whole, yaml};
 use super::plan::Plan;
@@ -39,6 +41,15 @@ pub async fn choose_source(
         _ => Some(format!("{}_mesh", project.name)),
     };
     Ok(())
+}
+
+/// The services that mount something of the project's directory. Compose resolves those paths on this machine, so an
+/// engine that does not see the directory mounts empty ones.
+pub fn mounting(project: &Project) -> Vec<&str> {
+    let inside = |mount: &Mount| Path::new(&mount.source).starts_with(&project.directory);
+    let services = project.config.services.iter();
+    let services = services.filter(|(_, service)| service.mounts.iter().any(inside));
+    services.map(|(name, _)| name.as_str()).collect()
 }
 
 /// Writes the generated Compose file, the waypoints' files and the state.

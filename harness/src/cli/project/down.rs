@@ -13,7 +13,7 @@ use super::{open, up};
 
 pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitCode, Error> {
     let progress = Progress::new();
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let project = open(files, mesh, Some(&engine)).await?;
     let mut arguments = if project.injected() {
         project.arguments()

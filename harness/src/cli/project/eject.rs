@@ -24,7 +24,7 @@ pub(in crate::cli) struct EjectArgs {
 
 pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitCode, Error> {
     let progress = Progress::new();
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let project = open(files, mesh, Some(&engine)).await?;
     let containers = engine.project(&project.name).await?;
     // As many containers as run now: Compose would otherwise go back to the file's number.

@@ -27,7 +27,7 @@ pub(in crate::cli) async fn run(
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     // Only the images' ports need an engine.
-    let engine = Docker::connect_as_cli().await;
+    let engine = Docker::connect().await;
     let mut said = Vec::new();
     if let Err(error) = &engine {
         said.push(format!("{error}; the images' ports are not known."));

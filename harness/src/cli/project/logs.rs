@@ -16,7 +16,7 @@ pub(in crate::cli) async fn run(
     flags: Vec<String>,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let project = open(files, mesh, Some(&engine)).await?;
     let mut arguments = if project.injected() {
         project.arguments()

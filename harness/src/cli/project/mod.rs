@@ -57,7 +57,7 @@ async fn open(files: FileArgs, mesh: MeshArgs, engine: Option<&Docker>) -> Resul
         ));
     }
     let mut compose = ComposeProgram::find().await?;
-    compose.docker_host = engine.map(|engine| format!("unix://{}", engine.socket()));
+    compose.variables = engine.map(Docker::variables).unwrap_or_default();
     let selection = Selection {
         files: files.files,
         project: mesh.project,

@@ -16,7 +16,7 @@ pub(in crate::cli) async fn run(
     mesh: MeshArgs,
     scales: &[Scale],
 ) -> Result<ExitCode, Error> {
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let project = open(files, mesh, Some(&engine)).await?;
     for scale in scales {
         up::check_scale(&project, &scale.service, scale.count.into())?;

@@ -21,7 +21,7 @@ pub(in crate::cli) async fn run(
     refresh: bool,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let project = open(files, mesh, Some(&engine)).await?;
     let containers = engine.project(&project.name).await?;
     let mut planned = plan(project, Some(&engine), &containers).await?;

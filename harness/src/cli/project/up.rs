@@ -48,7 +48,7 @@ pub(in crate::cli) async fn run(
     started_at: Instant,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let engine = Docker::connect_as_cli().await?;
+    let engine = Docker::connect().await?;
     let work = up(&engine, (files, mesh), wanted, started_at, interrupts);
     let ended = interrupts.stop.run_until_cancelled(Box::pin(work)).await;
     engine.settled().await;
@@ -90,6 +90,15 @@ async fn up(
             "The engine does not see {}; the volume {volume} takes its place.",
             planned.project.folder.path().display()
         ));
+        let mounting = generate::mounting(&planned.project);
+        if !mounting.is_empty() {
+            progress.say(&format!(
+                "Warning: {} mount files from {}, which the engine does not see: it mounts empty directories, unless its \
+                 machine has them at the same path.",
+                mounting.join(", "),
+                planned.project.directory.display()
+            ));
+        }
     }
     let mut planned = first_phase(planned, engine, &image, &progress).await?;
 

@@ -19,7 +19,12 @@ impl Mesh {
     /// # Errors
     /// The project has no container of a mesh, or the engine fails.
     pub async fn attach(engine: &Engine, mut topology: Topology) -> Result<Self, Error> {
-        let containers = Resources::of(engine, &topology).await?.containers;
+        let Resources {
+            containers, networks, ..
+        } = Resources::of(engine, &topology).await?;
+        for network in &networks {
+            engine.join_network(&network.id).await?;
+        }
         let key = containers
             .iter()
             .find_map(|container| MeshKey::of_files(container.label(label::CONFIG_FILES)));

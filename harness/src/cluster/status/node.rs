@@ -143,7 +143,7 @@ fn status(
         state,
         reason,
         address: container.and_then(|container| container.address),
-        status_page: container.and_then(|container| container.endpoint(member.status_port)),
+        status_page: container.and_then(|container| container.published(member.status_port)),
         hash: view.map(|view| view.hash.clone()),
     }
 }

@@ -44,6 +44,11 @@ impl Docker {
             .await
             .map_err(failed("listing containers"))?;
         let mut containers: Vec<Container> = list.into_iter().map(container).collect();
+        if self.own.is_some() {
+            for container in &mut containers {
+                container.direct = container.address;
+            }
+        }
         containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(containers)
     }
@@ -121,5 +126,6 @@ fn container(summary: ContainerSummary) -> Container {
         ports,
         networks,
         address,
+        direct: None,
     }
 }

@@ -5,11 +5,16 @@
 //!   something therefore run to completion in a task (`Docker::finish`), so that nothing is created after the clean-up.
 //! * A container with a lifeline stops when this process ends, see `lifeline.rs`.
 //! * Networks are cut by helper containers, see `netcut.rs`.
+//! * The engine may run on another machine, see `context.rs`, `address.rs` and `dial.rs`, and this process in one of its
+//!   containers, see `own_container.rs`.
 //! * Errors are distinguished by status code. A taken host port has none and is recognised by the engine's message.
 
+mod address;
+mod connect;
 mod container;
 mod context;
 mod creation;
+mod dial;
 mod events;
 mod helper;
 mod image;
@@ -19,14 +24,18 @@ mod lifeline;
 mod logs;
 mod netcut;
 mod network;
+mod own_container;
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bollard::errors::Error as ApiError;
+use tokio::process::Command;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
 use super::EngineError;
+use address::Endpoint;
+pub use address::Variables;
 pub use helper::HelperMount;
 pub use inspect::{Inspected, InspectedNetwork};
 use lifeline::Lifelines;
@@ -38,52 +47,33 @@ const TIMEOUT_SECONDS: u64 = 60;
 #[derive(Debug, Clone)]
 pub struct Docker {
     api: bollard::Docker,
-    socket: String,
+    endpoint: Arc<Endpoint>,
     /// Tasks of requests that create or start something.
     creating: TaskTracker,
     lifelines: Lifelines,
+    /// The container that this process runs in.
+    own: Option<Arc<str>>,
 }
 
 impl Docker {
-    /// Connects to the engine at `DOCKER_HOST`, otherwise at the first default socket that exists, and negotiates the
-    /// version of the API.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSocket`], [`EngineError::NoEngine`] or [`EngineError::Denied`].
-    pub async fn connect() -> Result<Self, EngineError> {
-        Self::connect_to(socket()?).await
+    /// The engine's address for messages.
+    pub fn address(&self) -> String {
+        self.endpoint.shown()
     }
 
-    async fn connect_to(socket: String) -> Result<Self, EngineError> {
-        let no_engine = |reason: String| EngineError::NoEngine {
-            socket: socket.clone(),
-            reason,
-        };
-        if let Ok(false) = Path::new(&socket).try_exists() {
-            return Err(no_engine("there is no such socket".to_owned()));
-        }
-        let api = bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, bollard::API_DEFAULT_VERSION)
-            .map_err(|error| no_engine(root_cause(&error)))?;
-        let api = api.negotiate_version().await.map_err(|error| {
-            if is_denied(&error) {
-                EngineError::Denied {
-                    socket: socket.clone(),
-                }
-            } else {
-                no_engine(root_cause(&error))
-            }
-        })?;
-        Ok(Self {
-            api,
-            socket,
-            creating: TaskTracker::new(),
-            lifelines: Lifelines::default(),
-        })
+    /// The host of the other machine that the engine runs on; `None` for this one.
+    pub fn remote(&self) -> Option<&str> {
+        self.endpoint.remote()
     }
 
-    /// The path of the engine's socket.
-    pub fn socket(&self) -> &str {
-        &self.socket
+    /// Whether the engine's machine is another one for programs that listen: it is, or this process runs in a container.
+    pub fn listens_elsewhere(&self) -> bool {
+        self.own.is_some() || self.remote().is_some()
+    }
+
+    /// The variables by which the docker program and Compose use the same engine.
+    pub fn variables(&self) -> Variables {
+        self.endpoint.variables()
     }
 
     /// Waits for requests that create something, and for helpers, whose callers were dropped.
@@ -108,33 +98,6 @@ impl Docker {
     }
 }
 
-/// The path of the engine's socket. The engine must be local, because the harness connects to ports on this machine.
-fn socket() -> Result<String, EngineError> {
-    if let Ok(host) = std::env::var("DOCKER_HOST")
-        && !host.is_empty()
-    {
-        return match host.strip_prefix("unix://") {
-            Some(path) => Ok(path.to_owned()),
-            None => Err(EngineError::NoEngine {
-                socket: host,
-                reason:
-                    "DOCKER_HOST: expected unix:///path/to/docker.sock, because the mesh is reached through \
-                         ports on this machine"
-                        .to_owned(),
-            }),
-        };
-    }
-    let usual = "/var/run/docker.sock".to_owned();
-    let mut candidates = vec![PathBuf::from(&usual)];
-    candidates.extend(std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("docker.sock")));
-    candidates
-        .extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/run/docker.sock")));
-    match candidates.iter().find(|path| path.exists()) {
-        Some(path) => Ok(path.to_string_lossy().into_owned()),
-        None => Err(EngineError::NoSocket { socket: usual }),
-    }
-}
-
 /// The innermost error: bollard's outer messages are less specific.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut inner = error;
@@ -144,16 +107,14 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     inner.to_string()
 }
 
-fn is_denied(error: &ApiError) -> bool {
-    let mut inner: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = inner {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind == Some(std::io::ErrorKind::PermissionDenied) {
-            return true;
-        }
-        inner = error.source();
+/// Gives a child process these variables.
+fn set(command: &mut Command, variables: &Variables) {
+    for (name, value) in variables {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
-    false
 }
 
 /// Adds the failed operation to the engine's error.

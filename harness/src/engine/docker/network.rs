@@ -25,7 +25,9 @@ impl Docker {
         let created = self
             .finish(async move { api.create_network(request).await })
             .await;
-        Ok(created.map_err(failed(format!("creating network {name}")))?.id)
+        let id = created.map_err(failed(format!("creating network {name}")))?.id;
+        self.join(&id).await?;
+        Ok(id)
     }
 
     pub(crate) async fn networks(&self, with_label: &str) -> Result<Vec<Network>, EngineError> {
@@ -46,6 +48,7 @@ impl Docker {
     }
 
     pub(crate) async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+        self.leave(id).await;
         match self.api.remove_network(id).await {
             Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(failed(format!("removing network {id}"))(error)),

@@ -175,6 +175,7 @@ impl Core {
             labels: record.labels,
             networks: vec![record.network],
             address: up.then_some(record.address.into()),
+            direct: None,
         })
     }
 }
