@@ -1,6 +1,10 @@
 //! HTTP through listeners, over real sockets.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
+mod draining;
+mod failures;
 mod keep_alive;
+mod messages;
 mod socks5;
+mod streams;
 mod support;

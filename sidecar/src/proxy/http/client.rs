@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, Due, Look};
 use super::forward::forward;
+use super::http2;
 use super::source::Source;
 use super::stream::{Meter, Stream};
 use super::upgrade::Upgrade;
@@ -56,9 +58,20 @@ pub(super) struct Client {
     flushed: AtomicBool,
     /// Whether the client has ended its stream.
     ended: AtomicBool,
+    /// Whether the connection ends with a reset.
+    aborted: AtomicBool,
     /// The connection to an instance that takes the place of the requests.
     upgrade: Mutex<Option<Upgrade>>,
 }
+
+/// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Time for the first bytes to show whether they are these.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes read at most to see which version a connection is of; a usual head fits.
+const FIRST_READ: usize = 4 * 1024;
 
 /// Why hyper no longer has a connection.
 enum Pause {
@@ -78,12 +91,13 @@ pub(in crate::proxy) async fn serve(
     mut unread: Bytes,
     connection: Connection,
     source: Source,
-    _protocol: Protocol,
+    protocol: Protocol,
 ) {
     let drain = connection.draining();
     let mut clock = Clock::start(connection.idle_timeout(), Instant::now());
     let client = Arc::new(Client::new(connection, source));
     let mut fresh = Instant::now() + FRESH;
+    let mut is_http2 = None;
     let pause = loop {
         if unread.is_empty() {
             match client.readable(&tcp, &clock, &drain, fresh).await {
@@ -92,6 +106,17 @@ pub(in crate::proxy) async fn serve(
             }
         }
         fresh = Instant::now();
+        if is_http2.is_none() {
+            let detected = pin!(detect(protocol, &tcp, &mut unread));
+            match client.connection.unless_aborted(detected).await {
+                Some(None) => continue,
+                Some(detected) => is_http2 = detected,
+                None => break Pause::Aborted,
+            }
+        }
+        if is_http2 == Some(true) {
+            return Box::pin(http2::serve(&client, tcp, unread, &mut clock, &drain)).await;
+        }
         client.head.store(!unread.is_empty(), Ordering::Relaxed);
         // Boxed, so that a parked connection does not hold its memory.
         let served = Box::pin(client.serve_http1(tcp, unread, &mut clock)).await;
@@ -134,6 +159,32 @@ pub(in crate::proxy) async fn serve(
     }
 }
 
+/// Whether a connection is one of HTTP/2, by its first bytes if the protocol does not say it. `None` if it has none yet.
+async fn detect(protocol: Protocol, tcp: &TcpStream, unread: &mut Bytes) -> Option<bool> {
+    match protocol {
+        Protocol::Http1 => return Some(false),
+        Protocol::H2 => return Some(true),
+        Protocol::Http | Protocol::Tcp => {}
+    }
+    while PREFACE.starts_with(unread) && unread.len() < PREFACE.len() {
+        let mut buffer = [0; FIRST_READ];
+        match tcp.try_read(&mut buffer) {
+            Ok(count @ 1..) => *unread = [unread, &buffer[..count]].concat().into(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if unread.is_empty() {
+                    return None;
+                }
+                if timeout(PREFACE_TIMEOUT, tcp.readable()).await.is_err() {
+                    break;
+                }
+            }
+            // hyper finds it again.
+            Ok(_) | Err(_) => break,
+        }
+    }
+    Some(unread.starts_with(PREFACE))
+}
+
 impl Client {
     fn new(connection: Connection, source: Source) -> Self {
         Self {
@@ -144,6 +195,7 @@ impl Client {
             head: AtomicBool::new(false),
             flushed: AtomicBool::new(true),
             ended: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             upgrade: Mutex::default(),
         }
     }
@@ -164,7 +216,13 @@ impl Client {
         *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
     }
 
-    fn look(&self) -> Look {
+    /// Has the connection end with a reset.
+    pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at it for its clock.
+    pub(super) fn look(&self) -> Look {
         Look {
             moved: self.moved.swap(false, Ordering::Relaxed),
             busy: self.active.load(Ordering::Relaxed) > 0 || !self.flushed.load(Ordering::Relaxed),
@@ -258,7 +316,7 @@ impl Client {
 }
 
 /// Counts the bytes of a client.
-struct ToClient(Arc<Client>);
+pub(super) struct ToClient(pub(super) Arc<Client>);
 
 impl Meter for ToClient {
     fn read(&self, bytes: usize) {
@@ -278,6 +336,10 @@ impl Meter for ToClient {
         self.0.moved.store(true, Ordering::Relaxed);
         self.0.flushed.store(false, Ordering::Relaxed);
         self.0.connection.moved(Direction::ToClient, bytes as u64);
+    }
+
+    fn resets(&self) -> bool {
+        self.0.aborted.load(Ordering::Relaxed)
     }
 
     fn flushed(&self) {

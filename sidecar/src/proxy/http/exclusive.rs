@@ -1,7 +1,6 @@
-//! Connections to instances: each is driven by a task of its worker, and waits in the worker's pool between requests.
+//! Connections to instances that carry one request at a time (HTTP/1). Between requests they wait in their worker's pool.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,13 +8,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::headers::keep_alive_timeout;
+use super::instance::{Key, drive, stream_to};
 use super::pool::Pool;
-use super::stream::{Meter, Stream};
-use crate::balance::{Direction, Lease, Server, ServerGroup};
+use super::replay::RequestBody;
+use crate::balance::Lease;
 use crate::limits::{BUDGET, Descriptors};
 use crate::proxy::shared::Shared;
 
@@ -32,19 +31,6 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// Buffers of a connection, in bytes, at most.
 const MAX_BUFFER: usize = 128 * 1024;
 
-/// The body of a request to an instance.
-pub(super) type RequestBody = super::replay::RequestBody;
-
-/// The stream of a connection to an instance.
-pub(super) type InstanceStream = TokioIo<Stream<ToInstance>>;
-
-/// The listener and the server of a connection; both live at least as long as it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    listener: usize,
-    server: usize,
-}
-
 thread_local! {
     /// The idle connections of this worker.
     static IDLE_CONNECTIONS: RefCell<Idle> = RefCell::default();
@@ -52,13 +38,13 @@ thread_local! {
 
 #[derive(Default)]
 struct Idle {
-    pool: Pool<Key, Instance>,
+    pool: Pool<Key, Exclusive>,
     /// Whether a task closes those that are idle for too long.
     swept: bool,
 }
 
 /// A connection to an instance that carries one request at a time.
-pub(super) struct Instance {
+pub(super) struct Exclusive {
     sender: SendRequest<RequestBody>,
     key: Key,
     idle: Duration,
@@ -66,7 +52,7 @@ pub(super) struct Instance {
     descriptors: Option<Descriptors>,
 }
 
-impl Instance {
+impl Exclusive {
     /// Takes an idle connection to the server of a lease.
     pub(super) fn reuse(listener: &Arc<Shared>, lease: &Lease) -> Option<Self> {
         let key = Key::new(listener, lease);
@@ -87,24 +73,9 @@ impl Instance {
         lease: &Lease,
         tcp: TcpStream,
     ) -> Result<Self, hyper::Error> {
-        let meter = ToInstance {
-            server: Arc::clone(lease.server()),
-            group: Arc::clone(lease.group()),
-        };
-        let io = TokioIo::new(Stream::new(tcp, bytes::Bytes::new(), meter));
+        let io = stream_to(lease, tcp);
         let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await?;
-        let counted = Counted::new(listener, lease.address());
-        let down = lease.watch_down();
-        tokio::spawn(async move {
-            let _counted = counted;
-            tokio::select! {
-                biased;
-                // Its error is reported to the request.
-                _ = connection.with_upgrades() => {}
-                // Dropped, it fails the request that it carries.
-                () = down => {}
-            }
-        });
+        drive(listener, lease, connection.with_upgrades());
         Ok(Self {
             sender,
             key: Key::new(listener, lease),
@@ -161,59 +132,5 @@ async fn sweep() {
         if done {
             return;
         }
-    }
-}
-
-impl Key {
-    fn new(listener: &Arc<Shared>, lease: &Lease) -> Self {
-        Self {
-            listener: Arc::as_ptr(listener).addr(),
-            server: Arc::as_ptr(lease.server()).addr(),
-        }
-    }
-}
-
-/// Counts the bytes of an instance.
-pub(super) struct ToInstance {
-    server: Arc<Server>,
-    group: Arc<ServerGroup>,
-}
-
-impl ToInstance {
-    fn moved(&self, direction: Direction, bytes: usize) {
-        self.server.counters().moved(direction, bytes as u64);
-        self.group.counters().moved(direction, bytes as u64);
-    }
-}
-
-impl Meter for ToInstance {
-    fn read(&self, bytes: usize) {
-        self.moved(Direction::ToClient, bytes);
-    }
-
-    fn written(&self, bytes: usize) {
-        self.moved(Direction::ToInstance, bytes);
-    }
-}
-
-/// A connection to an instance, counted among its listener's while it is open.
-struct Counted {
-    listener: Arc<Shared>,
-    instance: SocketAddr,
-}
-
-impl Counted {
-    fn new(listener: &Arc<Shared>, instance: SocketAddr) -> Self {
-        listener.peers.connected(instance);
-        Self {
-            listener: Arc::clone(listener),
-            instance,
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.listener.peers.disconnected(self.instance);
     }
 }

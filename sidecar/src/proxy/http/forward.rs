@@ -14,8 +14,10 @@ use super::answer::{Cause, answer};
 use super::body::AnswerBody;
 use super::client::Client;
 use super::exchange::Exchange;
+use super::exclusive::Exclusive;
 use super::headers;
-use super::instance::Instance;
+use super::instance::{Instance, is_unprocessed};
+use super::multiplexed;
 use super::replay::RequestBody;
 use super::retry::is_idempotent;
 use super::source::{Picked, Picker};
@@ -30,6 +32,7 @@ const MAX_SENDINGS: u32 = 3;
 /// Answers a request: with an instance's answer, or with the sidecar's own if there is none.
 pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
     let mut exchange = Exchange::begin(client, &request);
+    let version = request.version();
     let mut answer = match relay(&mut exchange, request).await {
         Ok(relayed) => {
             exchange.answered(relayed.status());
@@ -40,7 +43,8 @@ pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) ->
             answer(cause)
         }
     };
-    if client.connection.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let ends = client.connection.is_draining() && version != Version::HTTP_2;
+    if ends && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -54,10 +58,13 @@ async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Re
     target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
         .map_err(|_| Cause::BadRequest)?;
     parts.extensions.clear();
-    // A message is of the version of its sender, which is the sidecar now.
-    parts.version = Version::HTTP_11;
+    if parts.version == Version::HTTP_10 {
+        // A message is of the version of its sender, which is the sidecar now.
+        parts.version = Version::HTTP_11;
+    }
     let idempotent = is_idempotent(&parts.method) && !upgrades;
-    let body = RequestBody::new(body, idempotent);
+    // Of HTTP/2, instances say which requests they have not acted on.
+    let body = RequestBody::new(body, idempotent || parts.version == Version::HTTP_2);
     let mut answer = send(exchange, Request::from_parts(parts, body), idempotent).await?;
     let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
         || (upgrades && exchange.is_connect() && answer.status().is_success());
@@ -78,21 +85,23 @@ async fn send(
     mut request: Request<RequestBody>,
     idempotent: bool,
 ) -> Result<Response<Incoming>, Cause> {
+    let version = request.version();
     let mut deadline = None;
     for sending in 1..=MAX_SENDINGS {
-        let (mut instance, lease, release) = connection(exchange.client(), sending == 1).await?;
+        let (mut instance, lease, release) = connection(exchange.client(), version, sending == 1).await?;
         // From here on an instance is to blame.
         deadline = deadline.or_else(|| exchange.deadline());
-        if request.headers().get(HOST).is_none()
+        if version != Version::HTTP_2
+            && !request.headers().contains_key(HOST)
             && let Ok(host) = HeaderValue::try_from(lease.address().to_string())
         {
             // Of HTTP/1.0, which needs none.
             request.headers_mut().insert(HOST, host);
         }
-        let again = if idempotent && sending < MAX_SENDINGS {
-            copy(&request)
-        } else {
-            None
+        let again = match sending {
+            MAX_SENDINGS => None,
+            _ if idempotent || version == Version::HTTP_2 => copy(&request),
+            _ => None,
         };
         let Ok(sent) = until(deadline, instance.send(request)).await else {
             exchange.failed_at(lease);
@@ -117,7 +126,12 @@ async fn send(
         request = match (error.take_message(), again) {
             // None of it was written.
             (Some(request), _) => request,
-            (None, Some(copy)) if exchange.may_retry() && copy.body().is_whole() => copy,
+            (None, Some(copy))
+                if copy.body().is_whole()
+                    && (is_unprocessed(error.error()) || (idempotent && exchange.may_retry())) =>
+            {
+                copy
+            }
             _ => return Err(cause),
         };
     }
@@ -138,30 +152,40 @@ fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let mut copy = Request::new(body);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
     Some(copy)
 }
 
-/// A connection to the next endpoint: an idle one if it may be `reused`, or a new one.
-async fn connection(client: &Arc<Client>, reused: bool) -> Result<(Instance, Lease, Option<Release>), Cause> {
+/// What carries a request: its connection and its lease, and whether it was held.
+type Carrier = (Instance, Lease, Option<Release>);
+
+/// A connection to the next endpoint: a known one if it may be `reused`, or a new one.
+async fn connection(client: &Arc<Client>, version: Version, reused: bool) -> Result<Carrier, Cause> {
+    let listener = client.connection.listener();
     let picker = client.source.picker();
-    let first = picker.pick(client.connection.peer().ip(), &Tried::new(Instant::now()));
-    let first = match first {
-        Some(lease) if reused => match Instance::reuse(client.connection.listener(), &lease) {
-            Some(instance) => return Ok((instance, lease, None)),
-            None => Some(lease),
-        },
-        first => first,
+    let Some(lease) = picker.pick(client.connection.peer().ip(), &Tried::new(Instant::now())) else {
+        return Box::pin(connect(client, version, picker, None)).await;
     };
-    // Boxed, because most requests do not get here.
-    Box::pin(connect(client, picker, first)).await
+    // Boxed, because most requests do not get there.
+    if version == Version::HTTP_2 {
+        return match multiplexed::stream(listener, &lease).await {
+            Ok(stream) => Ok((Instance::Multiplexed(stream), lease, None)),
+            Err(_opening) => Box::pin(connect(client, version, picker, Some(lease))).await,
+        };
+    }
+    if reused && let Some(known) = Exclusive::reuse(listener, &lease) {
+        return Ok((Instance::Exclusive(known), lease, None));
+    }
+    Box::pin(connect(client, version, picker, Some(lease))).await
 }
 
 async fn connect(
     client: &Arc<Client>,
+    version: Version,
     picker: Picker,
     first: Option<Lease>,
-) -> Result<(Instance, Lease, Option<Release>), Cause> {
+) -> Result<Carrier, Cause> {
     let listener = client.connection.listener();
     let held = Held {
         stream: None,
@@ -175,6 +199,13 @@ async fn connect(
         .connect(&picked, held, listener.hold(), OnFailure::TryNext);
     let (connected, release) = connecting.await.map_err(|error| Cause::from(&error))?;
     let lease = connected.lease.ok_or(Cause::NoInstance)?;
-    let instance = Instance::open(listener, &lease, connected.stream).await;
-    Ok((instance.map_err(|_| Cause::NoAnswer)?, lease, release))
+    let opened = match version {
+        Version::HTTP_2 => multiplexed::Stream::open(listener, &lease, connected.stream)
+            .await
+            .map(Instance::Multiplexed),
+        _ => Exclusive::open(listener, &lease, connected.stream)
+            .await
+            .map(Instance::Exclusive),
+    };
+    Ok((opened.map_err(|_| Cause::NoAnswer)?, lease, release))
 }

@@ -1,10 +1,12 @@
 //! HTTP through a listener: each request is balanced by itself, whatever its connection.
 //!
 //! A request's path, file by file:
-//! * `client.rs` serves a client's connection with hyper; `stream.rs` counts its bytes, `clock.rs` decides when it is idle;
+//! * `client.rs` serves a client's connection with hyper, `http2.rs` one of HTTP/2; `stream.rs` counts its bytes, `clock.rs`
+//!   decides when it is idle;
 //! * `forward.rs` has the request sent: `headers.rs` and `target.rs` make it one of the sidecar, `source.rs` picks the
 //!   endpoint, and `retry.rs` decides whether it may be sent again if the connection ends, `replay.rs` with its body;
-//! * `instance.rs` has the connections to instances, `pool.rs` those that are idle;
+//! * `instance.rs` has the connections to instances: those of `exclusive.rs` carry one request at a time, and are in a
+//!   `pool.rs` while they are idle; those of `multiplexed.rs` carry many;
 //! * `body.rs` passes the answer on, and `exchange.rs` ends the request with it; `answer.rs` has the sidecar's own answers;
 //! * `upgrade.rs` relays a connection that has left HTTP.
 //!
@@ -15,9 +17,12 @@ mod body;
 mod client;
 mod clock;
 mod exchange;
+mod exclusive;
 mod forward;
 mod headers;
+mod http2;
 mod instance;
+mod multiplexed;
 mod pool;
 mod replay;
 mod retry;

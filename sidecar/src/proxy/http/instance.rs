@@ -1,0 +1,157 @@
+//! Connections to instances, of either version of HTTP. Each is driven by a task of its worker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::exclusive::Exclusive;
+use super::multiplexed;
+use super::replay::RequestBody;
+use super::stream::{Meter, Stream};
+use crate::balance::{Direction, Lease, Server, ServerGroup};
+use crate::proxy::shared::Shared;
+
+/// The connection that carries a request.
+pub(super) enum Instance {
+    /// It carries no other one.
+    Exclusive(Exclusive),
+    /// It carries others as well.
+    Multiplexed(multiplexed::Stream),
+}
+
+impl Instance {
+    /// Sends a request, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// With the request, if none of it was written.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match self {
+            Self::Exclusive(connection) => connection.send(request).await,
+            Self::Multiplexed(stream) => stream.send(request).await,
+        }
+    }
+
+    /// Keeps it for the next request, if it may carry one.
+    pub(super) fn put_back(self) {
+        if let Self::Exclusive(connection) = self {
+            connection.put_back();
+        }
+    }
+}
+
+/// Whether an error says that the instance has not acted on the request (RFC 9113, sections 6.8 and 8.7).
+pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            // A request that the instance may have acted on is not ended by its announcement to go away.
+            let beyond_last = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || beyond_last);
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// The stream of a connection to an instance.
+pub(super) type InstanceStream = TokioIo<Stream<ToInstance>>;
+
+/// An established connection to the server of a lease, as hyper reads and writes it.
+pub(super) fn stream_to(lease: &Lease, tcp: TcpStream) -> InstanceStream {
+    let meter = ToInstance {
+        server: Arc::clone(lease.server()),
+        group: Arc::clone(lease.group()),
+    };
+    TokioIo::new(Stream::new(tcp, Bytes::new(), meter))
+}
+
+/// Starts the task of a connection. It ends with the connection, or when the instance goes down, which fails the requests that
+/// it carries.
+pub(super) fn drive(
+    listener: &Arc<Shared>,
+    lease: &Lease,
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+) {
+    let counted = Counted::new(listener, lease.address());
+    let down = lease.watch_down();
+    tokio::spawn(async move {
+        let _counted = counted;
+        tokio::select! {
+            biased;
+            // Its error is reported to the requests.
+            _ = connection => {}
+            () = down => {}
+        }
+    });
+}
+
+/// The listener and the server of a connection, both of which live at least as long as it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    listener: usize,
+    server: usize,
+}
+
+impl Key {
+    pub(super) fn new(listener: &Arc<Shared>, lease: &Lease) -> Self {
+        Self {
+            listener: Arc::as_ptr(listener).addr(),
+            server: Arc::as_ptr(lease.server()).addr(),
+        }
+    }
+}
+
+/// Counts the bytes of an instance.
+pub(super) struct ToInstance {
+    server: Arc<Server>,
+    group: Arc<ServerGroup>,
+}
+
+impl ToInstance {
+    fn moved(&self, direction: Direction, bytes: usize) {
+        self.server.counters().moved(direction, bytes as u64);
+        self.group.counters().moved(direction, bytes as u64);
+    }
+}
+
+impl Meter for ToInstance {
+    fn read(&self, bytes: usize) {
+        self.moved(Direction::ToClient, bytes);
+    }
+
+    fn written(&self, bytes: usize) {
+        self.moved(Direction::ToInstance, bytes);
+    }
+}
+
+/// A connection to an instance, counted among its listener's while it is open.
+struct Counted {
+    listener: Arc<Shared>,
+    instance: SocketAddr,
+}
+
+impl Counted {
+    fn new(listener: &Arc<Shared>, instance: SocketAddr) -> Self {
+        listener.peers.connected(instance);
+        Self {
+            listener: Arc::clone(listener),
+            instance,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.listener.peers.disconnected(self.instance);
+    }
+}
