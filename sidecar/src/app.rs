@@ -149,15 +149,19 @@ struct Sidecar {
 impl Sidecar {
     async fn start(settings: &Settings, parts: Parts<'_>, earlier: Option<State>) -> anyhow::Result<Self> {
         let offers = Offers::new();
-        let mut addresses = Addresses::default();
         let (control, knowledge) = match earlier {
             Some(state) => (Some(state.control), state.mesh),
             None => (None, None),
         };
-        let mesh = match &settings.discovery {
+        let config = settings.discovery.as_ref();
+        // Also without discovery: each health check and each question to a name server needs them.
+        let addresses = Addresses::watch(
+            config.and_then(|config| config.pinned()),
+            config.map(|config| config.nic.as_str()),
+        );
+        let mesh = match config {
             Some(config) => {
                 let name = config.node_name.clone().unwrap_or_else(host_name);
-                addresses = Addresses::watch(config.pinned(), &config.nic);
                 let ended = parts.opened.clone();
                 let earlier = knowledge.zip(ended);
                 let earlier = earlier.map(|(knowledge, ended)| Earlier { knowledge, ended });

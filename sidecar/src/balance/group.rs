@@ -20,6 +20,7 @@ use super::counters::Counters;
 use super::endpoint::{Endpoint, Priority};
 use super::health_check::{CheckConfig, CheckOutcome};
 use super::outlier::OutlierEjection;
+use super::outlook::Outlook;
 use super::protocol::Protocol;
 use super::selection::Method;
 use super::server::Server;
@@ -54,6 +55,8 @@ pub(super) struct State {
     endpoints: Vec<Endpoint>,
     /// The endpoints that connections are picked from, and their weights, in the present cycle of round robin.
     cycle: Vec<(u64, u32)>,
+    /// What a new connection can expect.
+    outlook: watch::Sender<Outlook>,
     breaker: CircuitBreaker,
 }
 
@@ -75,6 +78,7 @@ impl ServerGroup {
                 next_id: 0,
                 endpoints: Vec::new(),
                 cycle: Vec::new(),
+                outlook: watch::Sender::new(Outlook::None),
                 breaker: CircuitBreaker::default(),
             }),
         })
@@ -151,9 +155,14 @@ impl ServerGroup {
         Some(Lease::new(Arc::clone(self), server, Kind::Proven))
     }
 
-    /// The priority of its best candidate for a request that has tried nothing yet.
-    pub(super) fn best_rank(&self) -> Option<Priority> {
-        self.state().endpoints.iter().filter_map(Endpoint::rank).max()
+    /// What a new connection can expect.
+    pub fn outlook(&self) -> Outlook {
+        *self.state().outlook.borrow()
+    }
+
+    /// Notifies of changes of what a new connection can expect.
+    pub fn watch_outlook(&self) -> watch::Receiver<Outlook> {
+        self.state().outlook.subscribe()
     }
 
     /// Has the servers that are not up checked soon: a connection waits for one.
@@ -265,7 +274,7 @@ impl State {
         self.candidates(tried).max()
     }
 
-    /// Follows a change of the endpoints: restarts round robin if connections are picked from others now, and ends the
+    /// Follows a change of the endpoints: reports the outlook, restarts round robin if connections are picked from others now, and ends the
     /// connections to instances of nodes that are down if another endpoint has become usable.
     fn candidates_changed(&mut self, group: &str) {
         let best = self.endpoints.iter().filter_map(Endpoint::rank).max();
@@ -275,6 +284,9 @@ impl State {
             self.cycle = cycle.collect();
             wrr::restart(&mut self.endpoints);
         }
+        let outlook = Outlook::of(best);
+        self.outlook
+            .send_if_modified(|before| std::mem::replace(before, outlook) != outlook);
         let usable = best == Some(Priority::Good);
         for endpoint in &mut self.endpoints {
             let superseded = usable && endpoint.is_lost();

@@ -1,7 +1,6 @@
 //! What a connection that waits for an endpoint can expect.
 
 use super::endpoint::Priority;
-use super::group::ServerGroup;
 use super::groups::ServerGroups;
 
 /// Whether a connection would find an endpoint now.
@@ -22,13 +21,6 @@ impl Outlook {
             Some(priority) if priority >= Priority::Leaving => Self::Good,
             Some(_) => Self::Poor,
         }
-    }
-}
-
-impl ServerGroup {
-    /// What a new connection can expect.
-    pub fn outlook(&self) -> Outlook {
-        Outlook::of(self.best_rank())
     }
 }
 

@@ -292,11 +292,10 @@ impl Controller {
         self.read(resources::groups)
     }
 
-    /// What a new connection to a group can expect; nothing if there is no such group.
+    /// What a new connection to a group can expect, as it changes; `None` if there is no such group.
     #[must_use]
-    pub fn outlook(&self, group: &str) -> Outlook {
-        let outlook = |read: &Read<'_>| read.running.group(group).map(|group| group.outlook());
-        self.read(outlook).unwrap_or(Outlook::None)
+    pub fn watch_outlook(&self, group: &str) -> Option<watch::Receiver<Outlook>> {
+        self.read(|read| Some(read.running.group(group).ok()?.watch_outlook()))
     }
 
     /// The listeners: the load balancers, then the SOCKS5 servers, each in the order in which they were added.

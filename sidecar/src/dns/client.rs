@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -71,9 +72,12 @@ async fn by_udp(server: SocketAddr, question: Question<'_>) -> io::Result<Answer
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     // A port of its own for each question, so that others can hardly answer in the server's place.
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(&question.encode()).await?;
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), None)?;
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    socket.connect(&server.into())?;
+    // Before tokio has it, which would first wait until it can be written to: an idle waypoint wakes up for that.
+    socket.send(&question.encode())?;
+    let socket = UdpSocket::from_std(socket.into())?;
     let mut buffer = [0; MAX_DATAGRAM];
     loop {
         let length = socket.recv(&mut buffer).await?;

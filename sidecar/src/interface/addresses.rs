@@ -52,11 +52,11 @@ impl Addresses {
     /// Watches the addresses; `expected` is an interface that another one may stand in for even if it was never
     /// there. Must be called within a tokio runtime.
     #[must_use]
-    pub fn watch(pinned: Option<Pinned>, expected: &str) -> Self {
+    pub fn watch(pinned: Option<Pinned>, expected: Option<&str>) -> Self {
         // Before the first reading, so that no change is lost.
         let changes = Changes::subscribe();
         let table = match Table::read() {
-            Ok(table) => table.expecting(expected),
+            Ok(table) => expected.into_iter().fold(table, Table::expecting),
             Err(error) => {
                 tracing::warn!(%error, "the addresses of network interfaces cannot be read: changes go unnoticed");
                 return Self::unwatched(pinned);

@@ -114,7 +114,7 @@ impl Mesh {
         offers: watch::Receiver<Vec<Offer>>,
         config: protocol::Config,
     ) -> Result<Self, StartError> {
-        let addresses = Addresses::watch(settings.pinned(), &settings.nic);
+        let addresses = Addresses::watch(settings.pinned(), Some(&settings.nic));
         let start = (Entry::default(), None);
         Self::open(&addresses, settings, node_name, offers, config, start).await
     }

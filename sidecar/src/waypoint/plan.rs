@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::config::{Config, Port};
 
-/// Checks of endpoints: one that does not answer any more is out within 1.5 s, one that is back is noticed within 0.5 s.
-const CHECKS: &str = "timeout 500 period 500 up 1 down 2";
+/// Checks of endpoints: one that does not answer any more is out within 1.8 s, because the second check waits twice as long;
+/// one that is back is noticed within 0.5 s.
+const CHECKS: &str = "timeout 400 period 500 up 1 down 2";
 
 /// Time without a usable endpoint for which a port stays open at least, so that one failed connection does not close it.
 const MIN_OPEN: Duration = Duration::from_secs(1);
@@ -83,12 +84,13 @@ pub(super) fn close(name: &str) -> String {
     format!("remove tcp-lb {name}")
 }
 
-/// Whether a port is to be opened or closed.
+/// What to do with a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Open,
     Close,
-    Stay,
+    /// Nothing before its endpoints change or this time comes, if one is given.
+    Stay(Option<Instant>),
 }
 
 /// Decides when a port is open: from when an endpoint has accepted a connection, until none does for the time for which
@@ -99,17 +101,17 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// What to do with a port.
+    /// What to do with a port now.
     pub(super) fn step(&mut self, is_open: bool, usable: bool, hold: Duration, now: Instant) -> Step {
         if usable {
             self.unusable_since = None;
-            return if is_open { Step::Stay } else { Step::Open };
+            return if is_open { Step::Stay(None) } else { Step::Open };
         }
-        let since = *self.unusable_since.get_or_insert(now);
-        let is_over = now.saturating_duration_since(since) >= hold.max(MIN_OPEN);
-        match is_open && is_over {
-            true => Step::Close,
-            false => Step::Stay,
+        let closes = *self.unusable_since.get_or_insert(now) + hold.max(MIN_OPEN);
+        match is_open {
+            true if closes <= now => Step::Close,
+            true => Step::Stay(Some(closes)),
+            false => Step::Stay(None),
         }
     }
 }
@@ -223,7 +225,7 @@ mod tests {
                 match gate.step(is_open, usable, hold, now) {
                     Step::Open => is_open = true,
                     Step::Close => is_open = false,
-                    Step::Stay => {}
+                    Step::Stay(_) => {}
                 }
                 if usable {
                     last_usable = Some(now);
@@ -239,15 +241,18 @@ mod tests {
         let begin = Instant::now();
         let hold = Duration::from_secs(10);
         let mut gate = Gate::default();
-        assert_eq!(gate.step(false, false, hold, begin), Step::Stay);
+        assert_eq!(gate.step(false, false, hold, begin), Step::Stay(None));
         assert_eq!(gate.step(false, true, hold, begin), Step::Open);
-        assert_eq!(gate.step(true, false, hold, begin), Step::Stay);
+        assert_eq!(gate.step(true, true, hold, begin), Step::Stay(None));
+        let closes = begin + hold;
+        assert_eq!(gate.step(true, false, hold, begin), Step::Stay(Some(closes)));
+        let just_before = closes - Duration::from_millis(1);
         assert_eq!(
-            gate.step(true, false, hold, begin + hold - Duration::from_millis(1)),
-            Step::Stay
+            gate.step(true, false, hold, just_before),
+            Step::Stay(Some(closes))
         );
-        assert_eq!(gate.step(true, false, hold, begin + hold), Step::Close);
-        assert_eq!(gate.step(false, false, hold, begin + hold * 2), Step::Stay);
-        assert_eq!(gate.step(false, true, hold, begin + hold * 3), Step::Open);
+        assert_eq!(gate.step(true, false, hold, closes), Step::Close);
+        assert_eq!(gate.step(false, false, hold, closes + hold), Step::Stay(None));
+        assert_eq!(gate.step(false, true, hold, closes + hold), Step::Open);
     }
 }

@@ -1,28 +1,25 @@
-//! The loop of a waypoint: reads what it is told, and has the control plane do it.
+//! Has the control plane do what a waypoint is told, and opens and closes the ports. It sleeps while nothing about the file
+//! or the endpoints changes, because a project has many waypoints and most are idle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::config::{Config, Target};
+use super::config::{Config, Port, Target};
 use super::plan::{self, Gate, Ports, Present, Step};
+use super::reader::{Reader, Told};
 use crate::balance::Outlook;
 use crate::control::Controller;
-use crate::text_file;
 
-/// Interval at which the file is read. Events of a file system do not cross virtual machines.
-const READ_EVERY: Duration = Duration::from_secs(1);
-
-/// Interval at which the endpoints are looked at while a port is closed: how soon after its first one it opens.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// The same while all ports are open: how late one closes. Longer, because an idle waypoint should cost little.
-const LOOK_EVERY_IF_OPEN: Duration = Duration::from_millis(500);
+/// Time after which commands that failed are tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Runs a waypoint until it is dropped. It listens on `ip`; by default on all addresses of both families.
 pub(crate) async fn run(controller: Arc<Controller>, target: Target, ip: Option<IpAddr>) {
@@ -30,17 +27,31 @@ pub(crate) async fn run(controller: Arc<Controller>, target: Target, ip: Option<
         controller,
         ip: ip.unwrap_or_else(any_address),
         wanted: None,
-        gates: BTreeMap::new(),
-        said: BTreeSet::new(),
+        doors: BTreeMap::new(),
+        changed: Arc::default(),
+        failed: BTreeSet::new(),
+        failed_before: BTreeSet::new(),
     };
-    let mut read: Option<Instant> = None;
-    loop {
-        if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
-            read = Some(Instant::now());
-            waypoint.read(&target).await;
+    let mut reader = match target {
+        Target::Fixed(config) => {
+            waypoint.take_up(Ok(config));
+            None
         }
-        let all_open = waypoint.look().await;
-        sleep(if all_open { LOOK_EVERY_IF_OPEN } else { LOOK_EVERY }).await;
+        Target::File(path) => Some(Reader::start(path)),
+    };
+    loop {
+        let due = waypoint.look().await;
+        let told = async {
+            match &mut reader {
+                Some(reader) => reader.next().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            told = told => waypoint.take_up(told),
+            () = waypoint.changed.notified() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+        }
     }
 }
 
@@ -48,81 +59,106 @@ struct Waypoint {
     controller: Arc<Controller>,
     ip: IpAddr,
     wanted: Option<Config>,
-    gates: BTreeMap<String, Gate>,
-    /// Problems that the log has, each once until there is none.
-    said: BTreeSet<String>,
+    doors: BTreeMap<String, Door>,
+    /// Notified when what a connection to a port can expect has changed.
+    changed: Arc<Notify>,
+    /// Commands that failed at the last look: the log has each once.
+    failed: BTreeSet<String>,
+    /// Those of the look before.
+    failed_before: BTreeSet<String>,
+}
+
+/// What decides whether a port is open.
+struct Door {
+    gate: Gate,
+    outlook: watch::Receiver<Outlook>,
+    _follower: AbortOnDropHandle<()>,
+}
+
+impl Door {
+    fn start(outlook: watch::Receiver<Outlook>, changed: Arc<Notify>) -> Self {
+        let mut followed = outlook.clone();
+        let follower = async move {
+            while followed.changed().await.is_ok() {
+                changed.notify_one();
+            }
+        };
+        Self {
+            gate: Gate::default(),
+            outlook,
+            _follower: AbortOnDropHandle::new(tokio::spawn(follower)),
+        }
+    }
+
+    fn step(&mut self, is_open: bool, port: &Port) -> Step {
+        let usable = *self.outlook.borrow() == Outlook::Good;
+        let hold = Duration::from_millis(port.hold);
+        self.gate.step(is_open, usable, hold, Instant::now().into_std())
+    }
 }
 
 impl Waypoint {
-    /// Takes up what it is told.
-    async fn read(&mut self, target: &Target) {
-        let told = match target {
-            Target::Fixed(config) => Ok(config.clone()),
-            Target::File(path) => read_file(path).await,
-        };
-        let config = match told {
-            Ok(config) => config,
-            Err(why) => {
-                let goes_on = match self.wanted {
-                    Some(_) => "what it said before stays",
-                    None => "nothing is listened on until it can be read",
-                };
-                return self.say(format!("{why}; {goes_on}"));
+    /// Takes up what it is told; if that cannot be read, what it was told before stays.
+    fn take_up(&mut self, told: Told) {
+        match told {
+            Ok(config) => {
+                tracing::info!(
+                    host = config.host,
+                    ports = config.ports.len(),
+                    "the waypoint is configured"
+                );
+                self.wanted = Some(config);
             }
-        };
-        if self.wanted.as_ref() != Some(&config) {
-            tracing::info!(
-                host = config.host,
-                ports = config.ports.len(),
-                "the waypoint is configured"
-            );
-            self.said.clear();
+            Err(why) if self.wanted.is_some() => tracing::warn!("{why}; what it said before stays"),
+            Err(why) => tracing::warn!("{why}; nothing is listened on until it can be read"),
         }
-        for command in plan::commands(&config, &self.present()) {
-            self.execute(&command).await;
-        }
-        self.wanted = Some(config);
     }
 
-    /// Opens and closes ports. Returns whether all were open already.
-    async fn look(&mut self) -> bool {
-        let Some(wanted) = self.wanted.take() else {
-            return false;
-        };
-        let mut all_open = true;
+    /// Does what it is told, as far as it is not done yet. Returns when to look again, even if nothing changes.
+    async fn look(&mut self) -> Option<Instant> {
+        let wanted = self.wanted.take()?;
+        self.failed_before = std::mem::take(&mut self.failed);
+        for command in plan::commands(&wanted, &self.present()) {
+            self.execute(&command).await;
+        }
         let present = self.present();
-        self.gates.retain(|name, _| present.contains_key(name));
+        self.doors.retain(|name, _| present.contains_key(name));
+        let mut due = None;
         for port in &wanted.ports {
-            let name = plan::name(&wanted.host, port.port);
-            let Some(Present { open, .. }) = present.get(&name) else {
-                continue;
-            };
-            all_open &= open.is_some();
-            let usable = self.controller.outlook(&name) == Outlook::Good;
-            let hold = Duration::from_millis(port.hold);
-            let gate = self.gates.entry(name.clone()).or_default();
-            match gate.step(open.is_some(), usable, hold, Instant::now().into_std()) {
-                Step::Open => {
-                    if self.execute(&plan::open(&name, self.ip, port)).await {
-                        tracing::info!(
-                            port = port.port,
-                            "an endpoint accepts connections: the port is open"
-                        );
-                    }
-                }
-                Step::Close => {
-                    if self.execute(&plan::close(&name)).await {
-                        tracing::info!(
-                            port = port.port,
-                            "no endpoint accepts connections: the port is closed"
-                        );
-                    }
-                }
-                Step::Stay => {}
-            }
+            due = due
+                .into_iter()
+                .chain(self.look_at(&wanted, port, &present).await)
+                .min();
         }
         self.wanted = Some(wanted);
-        all_open
+        let retry = (!self.failed.is_empty()).then(|| Instant::now() + RETRY);
+        due.into_iter().chain(retry).min()
+    }
+
+    /// Opens or closes a port, if it is time. Returns when it will be time to close it, unless that changes.
+    async fn look_at(&mut self, wanted: &Config, port: &Port, present: &Ports) -> Option<Instant> {
+        let name = plan::name(&wanted.host, port.port);
+        let Present { open, .. } = present.get(&name)?;
+        if !self.doors.contains_key(&name) {
+            let outlook = self.controller.watch_outlook(&name)?;
+            let door = Door::start(outlook, Arc::clone(&self.changed));
+            self.doors.insert(name.clone(), door);
+        }
+        let (command, said) = match self.doors.get_mut(&name)?.step(open.is_some(), port) {
+            Step::Open => (
+                plan::open(&name, self.ip, port),
+                "an endpoint accepts connections: the port is open",
+            ),
+            Step::Close => (
+                plan::close(&name),
+                "no endpoint accepts connections: the port is closed",
+            ),
+            Step::Stay(until) => return until.map(Instant::from_std),
+        };
+        if self.execute(&command).await {
+            tracing::info!(port = port.port, "{said}");
+        }
+        None
     }
 
     /// What the control plane has.
@@ -149,27 +185,14 @@ impl Waypoint {
         match outcome {
             Ok(_) => true,
             Err(error) => {
-                self.say(format!("{error} ({command})"));
+                if !self.failed_before.contains(command) {
+                    tracing::warn!("{error} ({command})");
+                }
+                self.failed.insert(command.to_owned());
                 false
             }
         }
     }
-
-    /// Warns of a problem, once.
-    fn say(&mut self, problem: String) {
-        if !self.said.contains(&problem) {
-            tracing::warn!("{problem}");
-            self.said.insert(problem);
-        }
-    }
-}
-
-async fn read_file(path: &Path) -> Result<Config, String> {
-    let file = path.to_owned();
-    let text = tokio::task::spawn_blocking(move || text_file::read(&file)).await;
-    let text = text.map_err(|error| error.to_string())?;
-    let text = text.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
-    Config::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// All addresses of both families, or of IPv4 on a machine without IPv6.

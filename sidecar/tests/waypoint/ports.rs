@@ -41,6 +41,54 @@ fn a_port_opens_with_its_first_endpoint_and_closes_when_the_file_leaves_it_out()
     assert_eq!(log.matches("cannot read").count(), 1, "{log}");
 }
 
+/// Puts something else in the place of the file.
+fn replace(file: &Path, make: impl FnOnce(&Path)) {
+    let _ = std::fs::remove_file(file);
+    let _ = std::fs::remove_dir(file);
+    make(file);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, elsewhere) = (directory.path().join("api.json"), directory.path().join("other"));
+    let server = NameServer::answering(&["127.0.0.2"]);
+    let (port, socket) = free_port();
+    let valid = |more: &str| format!(r#"{{"host": "api", "ports": [{{"port": {port}{more}}}]}}"#);
+    write(&file, &valid(""));
+    let waypoint = Waypoint::start(&server, &["--file", file.to_str().unwrap(), "api"]);
+    let _one = Endpoint::listen(socket, "one");
+    assert_eq!(waypoint.reaches(port), "one");
+
+    replace(&file, |file| std::fs::write(file, [0xff, 0, 0x80]).unwrap());
+    waypoint.logged("UTF", 1);
+    replace(&file, |file| std::fs::create_dir(file).unwrap());
+    waypoint.logged("is not a regular file", 1);
+    replace(&file, |file| {
+        std::fs::File::create(file).unwrap().set_len(1 << 40).unwrap();
+    });
+    waypoint.logged("is larger than", 1);
+    replace(&file, |file| {
+        std::os::unix::fs::symlink("/dev/zero", file).unwrap();
+    });
+    waypoint.logged("is not a regular file", 2);
+    replace(&file, |file| {
+        std::os::unix::fs::symlink(&elsewhere, file).unwrap();
+    });
+    waypoint.logged("No such file", 1);
+    replace(&file, |file| std::fs::write(file, "[".repeat(1 << 20)).unwrap());
+    waypoint.logged("what it said before stays", 6);
+    assert_eq!(waypoint.reaches(port), "one");
+
+    // A link is followed: volumes of some orchestrators are made of them.
+    write(&elsewhere, &valid(r#", "hold": 1"#));
+    replace(&file, |file| {
+        std::os::unix::fs::symlink(&elsewhere, file).unwrap();
+    });
+    waypoint.logged("the waypoint is configured", 2);
+    assert_eq!(waypoint.reaches(port), "one");
+}
+
 #[test]
 fn a_port_closes_when_the_hold_has_expired_and_opens_again() {
     let server = NameServer::answering(&["127.0.0.2"]);
