@@ -159,14 +159,14 @@ impl Connection {
                     () = down => End::EndpointDown,
                 }
             });
-            let idle = self.listener.idle();
+            let clock = self.listener.idle_clock();
             let meter = |direction, bytes| {
                 self.moved(direction, bytes);
                 if let Some(lease) = lease {
                     lease.moved(direction, bytes);
                 }
             };
-            let summary = relay(&client, &instance, initial, idle, abort, meter).await;
+            let summary = relay(&client, &instance, initial, clock, abort, meter).await;
             drop((client, instance));
             let Summary {
                 to_instance,

@@ -6,22 +6,51 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Age at which keepalive is switched on for both ends of a connection. Shorter connections do not pay for the system calls.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+/// When the kernel asks the ends of a connection for a sign of life. One that answers none of [`RETRIES`] questions has
+/// vanished, and its connection has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Age at which it is switched on for both ends of a connection. Shorter connections do not pay for the system calls.
+    pub after: Duration,
+    /// Time without a packet after which an end is asked, in whole seconds.
+    pub idle: Duration,
+    /// Time from one question to the next, in whole seconds.
+    pub interval: Duration,
+}
 
-/// Time without a packet after which the kernel asks an end for a sign of life.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// Time from one such question to the next.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Questions without an answer after which the connection has failed: a minute after the last sign of life.
-const KEEPALIVE_RETRIES: u32 = 3;
+/// Questions without an answer after which the connection has failed.
+const RETRIES: u32 = 3;
+
+impl Default for Keepalive {
+    /// An end that vanishes is noticed a minute after its last packet.
+    fn default() -> Self {
+        Self {
+            after: Duration::from_secs(15),
+            idle: Duration::from_secs(30),
+            interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Keepalive {
+    /// Has the kernel ask the other end.
+    fn enable(self, stream: &TcpStream) {
+        let keepalive = TcpKeepalive::new()
+            .with_time(self.idle)
+            .with_interval(self.interval)
+            .with_retries(RETRIES);
+        // On failure the connection has ended.
+        let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
+}
 
 /// The clock of one connection.
 #[derive(Debug)]
-pub(super) struct IdleClock {
+pub struct IdleClock {
     /// Without a limit if it is zero.
     limit: Duration,
     last: Instant,
+    keepalive: Keepalive,
     keepalive_at: Option<Instant>,
 }
 
@@ -38,12 +67,18 @@ pub(super) enum Due {
 
 impl IdleClock {
     /// The clock of a connection that begins now; it may be idle for a time, or for ever if that is zero.
-    pub(super) fn start(limit: Duration, now: Instant) -> Self {
+    pub fn start(limit: Duration, keepalive: Keepalive, now: Instant) -> Self {
         Self {
             limit,
             last: now,
-            keepalive_at: Some(now + KEEPALIVE_AFTER),
+            keepalive,
+            keepalive_at: Some(now + keepalive.after),
         }
+    }
+
+    /// Switches keepalive on for an end of the connection.
+    pub(super) fn keep_alive(&self, stream: &TcpStream) {
+        self.keepalive.enable(stream);
     }
 
     /// Records that bytes have moved.
@@ -51,50 +86,42 @@ impl IdleClock {
         self.last = now;
     }
 
-    /// When anything is due for the first time.
-    pub(super) fn first(&mut self) -> Option<Instant> {
-        match self.due(self.last) {
-            Due::Later(at) => at,
-            Due::Keepalive | Due::End => None,
-        }
+    /// When anything is due next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.end().into_iter().chain(self.keepalive_at).min()
     }
 
     /// What is due. Keepalive is due once.
     pub(super) fn due(&mut self, now: Instant) -> Due {
-        let end = (!self.limit.is_zero()).then(|| self.last + self.limit);
-        if end.is_some_and(|end| end <= now) {
+        if self.end().is_some_and(|end| end <= now) {
             return Due::End;
         }
-        match self.keepalive_at {
-            Some(at) if at <= now => {
-                self.keepalive_at = None;
-                Due::Keepalive
-            }
-            Some(at) => Due::Later(Some(end.map_or(at, |end| end.min(at)))),
-            None => Due::Later(end),
+        match self.keepalive_at.take_if(|at| *at <= now) {
+            Some(_) => Due::Keepalive,
+            None => Due::Later(self.next()),
         }
     }
-}
 
-/// Has the kernel ask the other end for a sign of life while a connection is idle.
-pub(super) fn keep_alive(stream: &TcpStream) {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_RETRIES);
-    // On failure the connection has ended.
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    fn end(&self) -> Option<Instant> {
+        (!self.limit.is_zero()).then(|| self.last + self.limit)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const KEEPALIVE: Keepalive = Keepalive {
+        after: Duration::from_secs(15),
+        idle: Duration::from_secs(30),
+        interval: Duration::from_secs(10),
+    };
+
     #[test]
     fn a_connection_without_a_limit_is_never_ended() {
         let begin = Instant::now();
-        let mut clock = IdleClock::start(Duration::ZERO, begin);
-        let keepalive = begin + KEEPALIVE_AFTER;
+        let mut clock = IdleClock::start(Duration::ZERO, KEEPALIVE, begin);
+        let keepalive = begin + KEEPALIVE.after;
         assert_eq!(clock.due(begin), Due::Later(Some(keepalive)));
         assert_eq!(clock.due(keepalive), Due::Keepalive);
         assert_eq!(
@@ -106,15 +133,15 @@ mod tests {
     #[test]
     fn a_connection_ends_after_its_limit_without_bytes() {
         let begin = Instant::now();
-        let limit = KEEPALIVE_AFTER * 4;
-        let mut clock = IdleClock::start(limit, begin);
-        assert_eq!(clock.due(begin + KEEPALIVE_AFTER), Due::Keepalive);
+        let limit = KEEPALIVE.after * 4;
+        let mut clock = IdleClock::start(limit, KEEPALIVE, begin);
+        assert_eq!(clock.due(begin + KEEPALIVE.after), Due::Keepalive);
         clock.moved(begin + limit / 2);
         let end = begin + limit / 2 + limit;
         assert_eq!(clock.due(begin + limit), Due::Later(Some(end)));
         assert_eq!(clock.due(end), Due::End);
         assert_eq!(
-            IdleClock::start(KEEPALIVE_AFTER / 2, begin).due(begin + KEEPALIVE_AFTER),
+            IdleClock::start(KEEPALIVE.after / 2, KEEPALIVE, begin).due(begin + KEEPALIVE.after),
             Due::End
         );
     }

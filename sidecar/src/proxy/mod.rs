@@ -37,6 +37,7 @@ use std::time::Duration;
 
 pub use buffers::{RECEIVE_BUFFER, UNSENT};
 use connect::OnFailure;
+pub use idle::{IdleClock, Keepalive};
 pub use peers::MAX_FROM_INSTANCE;
 pub use refusal::{Refusal, Refusals};
 pub use session::SessionView;
@@ -50,6 +51,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Idle timeout: a connection without a byte in either direction for this time is closed; zero closes none.
     pub idle: Duration,
+    /// Keepalive of both ends of a connection.
+    pub keepalive: Keepalive,
     /// Time for which a connection waits while no endpoint takes it; zero refuses it at once.
     pub hold: Duration,
     /// The reaction to a failed attempt to connect to an endpoint.
@@ -63,6 +66,7 @@ impl Default for Limits {
             connections: 16_384,
             handshake: Duration::from_secs(5),
             idle: Duration::ZERO,
+            keepalive: Keepalive::default(),
             hold: Duration::ZERO,
             on_connect_failure: OnFailure::TryNext,
         }

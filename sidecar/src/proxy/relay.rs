@@ -10,14 +10,13 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::{Flow, FlowError};
-use super::idle::{Due, IdleClock, keep_alive};
+use super::idle::{Due, IdleClock};
 use crate::balance::Direction;
 
 /// A side of a proxied connection.
@@ -83,7 +82,7 @@ pub struct InitialData {
     pub sent: usize,
 }
 
-/// Relays until both sides are done, the idle timeout passes (zero is none), `abort` returns a reason, or the connection fails. The
+/// Relays until both sides are done, the idle timeout of the clock passes, `abort` returns a reason, or the connection fails. The
 /// caller then drops both streams: that closes them in order after [`End::Finished`], and otherwise with a reset, by
 /// which a peer distinguishes an abort from the end of a complete stream.
 ///
@@ -94,7 +93,7 @@ pub fn relay(
     client: &TcpStream,
     instance: &TcpStream,
     initial: InitialData,
-    idle: Duration,
+    mut clock: IdleClock,
     mut abort: Pin<&mut impl Future<Output = End>>,
     meter: impl Fn(Direction, u64),
 ) -> impl Future<Output = Summary> {
@@ -113,8 +112,7 @@ pub fn relay(
             let (mut client_error, mut instance_error) = (None, None);
             // One timer for both directions: activity only records the time, and the timer is re-armed when it fires.
             let begin = Instant::now();
-            let mut clock = IdleClock::start(idle, begin);
-            let mut timer = pin!(sleep_until(clock.first().unwrap_or(begin)));
+            let mut timer = pin!(sleep_until(clock.next().unwrap_or(begin)));
             let mut armed = true;
             poll_fn(|cx| {
                 let before = (upstream.moved(), downstream.moved());
@@ -162,7 +160,7 @@ pub fn relay(
                 while armed && timer.as_mut().poll(cx).is_ready() {
                     match clock.due(Instant::now()) {
                         Due::End => return Poll::Ready(End::Idle),
-                        Due::Keepalive => [client, instance].map(keep_alive),
+                        Due::Keepalive => [client, instance].map(|end| clock.keep_alive(end)),
                         Due::Later(Some(at)) => {
                             timer.as_mut().reset(at);
                             continue;

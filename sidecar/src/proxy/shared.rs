@@ -13,6 +13,7 @@ use super::Limits;
 use super::access::{SecurityGroup, Verdict};
 use super::hold::Hold;
 use super::http;
+use super::idle::{IdleClock, Keepalive};
 use super::peers::{MAX_FROM_INSTANCE, Peers, TooMany};
 use super::refusal::{Refusal, RefusalCounters};
 use super::sessions::Sessions;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     /// Maximum number of open connections.
     limit: usize,
     idle: AtomicU64,
+    keepalive: Keepalive,
     hold: AtomicU64,
     pub(super) http: http::Settings,
     /// The connections that wait for an endpoint.
@@ -81,6 +83,7 @@ impl Shared {
             permits: Semaphore::new(limits.connections),
             limit: limits.connections,
             idle: millis(limits.idle).into(),
+            keepalive: limits.keepalive,
             hold: millis(limits.hold).into(),
             http: http::Settings::default(),
             held: Arc::default(),
@@ -127,6 +130,11 @@ impl Shared {
     /// Idle timeout of new connections; zero is none.
     pub(super) fn idle(&self) -> Duration {
         Duration::from_millis(self.idle.load(Ordering::Relaxed))
+    }
+
+    /// The clock of a connection that begins now.
+    pub(super) fn idle_clock(&self) -> IdleClock {
+        IdleClock::start(self.idle(), self.keepalive, tokio::time::Instant::now())
     }
 
     pub(super) fn set_idle(&self, idle: Duration) {

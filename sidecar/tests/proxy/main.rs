@@ -15,9 +15,14 @@ mod limits;
 mod listener;
 mod log;
 mod long_flow;
+#[path = "../shortage/namespace.rs"]
+#[allow(dead_code, reason = "shared with the tests of shortages")]
+mod namespace;
 mod relay;
 mod relay_endings;
 mod sessions;
+#[path = "../common/skip.rs"]
+mod skip;
 mod socks5;
 mod socks5_local;
 mod socks5_refusals;
@@ -26,4 +31,5 @@ mod support;
 mod tcp_lb;
 mod untested;
 mod urgent;
+mod vanished;
 mod workers;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sidecar::balance::Direction;
 use sidecar::proxy::relay::{End, InitialData, Summary, relay};
+use sidecar::proxy::{IdleClock, Keepalive};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,7 +55,15 @@ pub(crate) async fn relayed(initial: &[u8], idle: Duration) -> Relayed {
                 abort.cancelled().await;
                 End::Aborted
             });
-            let mut relay = pin!(relay(&inner_client, &inner_instance, initial, idle, abort, meter));
+            let clock = IdleClock::start(idle, Keepalive::default(), Instant::now());
+            let mut relay = pin!(relay(
+                &inner_client,
+                &inner_instance,
+                initial,
+                clock,
+                abort,
+                meter
+            ));
             std::future::poll_fn(|cx| -> Poll<Summary> {
                 polls.fetch_add(1, Ordering::Relaxed);
                 relay.as_mut().poll(cx)
