@@ -1,6 +1,6 @@
-//! Active health checks of a group's servers: a TCP connection must be accepted, and with HTTP a request answered, before the timeout, which is the group's or
-//! longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A check that cannot be made for a
-//! fault of ours has no outcome: it says nothing about the server.
+//! Active health checks of a group's servers: a TCP connection must be accepted, and with HTTP a request answered, before the
+//! timeout, which is the group's or longer, see [`crate::rtt`] and [`crate::local_health`]. The outcomes go to the balancer. A
+//! check that cannot be made for a fault of ours has no outcome: it says nothing about the server.
 
 mod http;
 
@@ -184,7 +184,12 @@ async fn check_repeatedly(
         };
         drop(permit);
         match check {
-            Check::Made(outcome, why) => report(&group, &server, outcome, why),
+            Check::Made(outcome, why) => {
+                if report(&group, &server, outcome, why) == Some(true) {
+                    // Timeouts that were extended while it started would delay the notice of its end.
+                    rtt = RttEstimate::new(CHECKS);
+                }
+            }
             Check::NotMade(shortage) => {
                 server.check_not_made();
                 tracing::warn!(
@@ -200,12 +205,14 @@ async fn check_repeatedly(
             // A period of 0 must not make checks follow each other without a pause.
             let period = config.borrow_and_update().period.max(Duration::from_millis(1));
             let next = started + period.min(retry(&server).unwrap_or(period));
+            // A check that took longer than the period has made no timer late.
+            let due = next.max(Instant::now());
             let rests = group.check_kind() == CheckKind::Passive
                 && group.is_up(&server)
                 && !group.is_failing(&server);
             tokio::select! {
-                () = sleep_until(next), if !rests => {
-                    local_health.fired(next.elapsed());
+                () = sleep_until(due), if !rests => {
+                    local_health.fired(due.elapsed());
                     break;
                 }
                 () = server.recheck_wanted() => {
@@ -246,19 +253,20 @@ async fn destination(group: &ServerGroup, server: &Server, own: &OwnListeners) -
     }
 }
 
-fn report(group: &ServerGroup, server: &Server, outcome: CheckOutcome, why: Option<String>) {
+/// Reports an outcome to the balancer. Returns whether the server is up, if that changed.
+fn report(group: &ServerGroup, server: &Server, outcome: CheckOutcome, why: Option<String>) -> Option<bool> {
     #[cfg(feature = "failpoints")]
     let outcome = crate::failpoints::check_outcome(outcome);
-    if let Some(up) = group.report(server, outcome) {
-        tracing::info!(
-            group = group.name(),
-            server = server.name(),
-            address = %server.address(),
-            why,
-            "server is {}",
-            if up { "UP" } else { "DOWN" }
-        );
-    }
+    let up = group.report(server, outcome)?;
+    tracing::info!(
+        group = group.name(),
+        server = server.name(),
+        address = %server.address(),
+        why,
+        "server is {}",
+        if up { "UP" } else { "DOWN" }
+    );
+    Some(up)
 }
 
 /// The end of a check.

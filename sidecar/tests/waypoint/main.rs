@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 #![allow(clippy::disallowed_methods, reason = "there is no runtime to block")]
 
+mod checks;
 #[path = "../common/kill.rs"]
 mod kill;
 #[path = "../resolve/name_server.rs"]
