@@ -4,29 +4,30 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::body::BodyError;
 use crate::control::error::CommandError;
 use crate::http::{self, Answer};
 
 /// Why a request is refused.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refused {
     /// The HTTP status.
-    #[schema(maximum = 65535)]
+    #[cfg_attr(test, schema(maximum = 65535))]
     code: u16,
     /// What is wrong, and what was expected.
     message: String,
 }
 
 /// Why a body cannot be read.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct NotJson {
     /// The HTTP status.
-    #[schema(maximum = 65535)]
+    #[cfg_attr(test, schema(maximum = 65535))]
     status: u16,
     /// The HTTP status in words.
     reason: &'static str,

@@ -57,7 +57,7 @@ pub async fn handle(
             };
             execute(&controller, change, &names, removal, request).await
         }
-        Leads::Read(reading) => match controller.read(|at| (reading.read)(at, &names)) {
+        Leads::Read(reading) => match controller.read(|at| reading.read(at, &names)) {
             Ok(found) => http::json(StatusCode::OK, &found),
             Err(error) => not_read(&error),
         },

@@ -1,221 +1,42 @@
-//! The description of the API (OpenAPI Specification 3.1.0), generated from the routes and the types that they serve.
+//! The description of the API (OpenAPI Specification 3.1.0). It is checked in, so that the program need not contain what
+//! generates it; a test compares it.
 
-use hyper::Method;
-use utoipa::ToSchema;
-use utoipa::openapi::path::{
-    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
-};
-use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, ComponentsBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, Type,
-};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, RefOr, Required, Response,
-    ResponseBuilder, Server,
-};
+#[cfg(test)]
+mod generator;
+#[cfg(test)]
+mod tests;
 
-use super::answers::{NotJson, Refused};
-use super::routes::{Change, Leads, ROUTES, Route};
-use crate::control::resources::{BodyField, Presence, Resource};
-use crate::control::values::Json;
+use serde_json::{Value, json};
+
+/// As callers see it that need no token.
+const DOCUMENT: &str = include_str!("openapi/document.json");
 
 /// The description; `guarded` if callers must present a token.
-pub(super) fn document(guarded: bool) -> OpenApi {
-    let mut components = ComponentsBuilder::new()
-        .schema_from::<Refused>()
-        .schema_from::<NotJson>()
-        .security_scheme(
-            "token",
-            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
-        );
-    let mut paths = PathsBuilder::new();
-    for route in ROUTES.iter() {
-        if let Leads::Read(reading) = &route.leads {
-            components = components.schemas_from_iter((reading.describe)().components);
-        }
-        let mut item = PathItem::new(method(&route.method), operation(route, guarded));
-        let parameters: Vec<Parameter> = names(&route.path).map(parameter).collect();
-        if !parameters.is_empty() {
-            item.parameters = Some(parameters.into_iter().map(RefOr::T).collect());
-        }
-        paths = paths.path(&route.path, item);
-    }
-    let info = InfoBuilder::new()
-        .title("Sidecar control plane")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(
-            "Resources of a running sidecar. Changes take effect at once and lose no connection; a refused request \
-             changes nothing.",
-        ));
-    let token = || [SecurityRequirement::new("token", Vec::<String>::new())];
-    OpenApiBuilder::new()
-        .info(info.build())
-        .servers(Some([Server::new("/")]))
-        .paths(paths)
-        .components(Some(components.build()))
-        .security(guarded.then(token))
-        .build()
-}
-
-fn method(method: &Method) -> HttpMethod {
-    match *method {
-        Method::POST => HttpMethod::Post,
-        Method::PUT => HttpMethod::Put,
-        Method::DELETE => HttpMethod::Delete,
-        _ => HttpMethod::Get,
-    }
-}
-
-/// The names that a path stands for.
-fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-}
-
-fn parameter(name: &str) -> Parameter {
-    let about = match name {
-        "session" => {
-            "an address at one of its ends, or /REGEX/ over CLIENT->INSTANCE; percent-encoded".to_owned()
-        }
-        "bind-server" => "the address as IP:PORT".to_owned(),
-        other => format!("the name of the {other}"),
-    };
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some(about))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .build()
-}
-
-fn cascade() -> Parameter {
-    ParameterBuilder::new()
-        .name("cascade")
-        .parameter_in(ParameterIn::Query)
-        .description(Some("remove everything that uses it, too"))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean)))
-        .build()
-}
-
-fn operation(route: &Route, guarded: bool) -> Operation {
-    let refused = || RefOr::from(Ref::from_schema_name(Refused::name()));
-    let mut operation = OperationBuilder::new()
-        .operation_id(Some(route.about.replace([' ', ':'], "-")))
-        .summary(Some(&route.about));
-    let mut refusal = answer("refused", refused());
-    match &route.leads {
-        Leads::Read(reading) => {
-            let one = (reading.describe)().schema;
-            let found = match reading.is_list {
-                true => answer("what was asked for", ArrayBuilder::new().items(one)),
-                false => answer("what was asked for", one),
-            };
-            operation = operation.response("200", found);
-            if route.path.contains('{') {
-                operation = operation.response("404", answer("there is no such resource", refused()));
-            }
-        }
-        Leads::Nothing => {
-            let nothing = ArrayBuilder::new().max_items(Some(0));
-            operation = operation.response("200", answer("what was asked for", nothing));
-        }
-        Leads::Document => {
-            operation = operation.response("200", answer("this description", ObjectBuilder::new()));
-        }
-        Leads::Change(change) => {
-            operation = operation
-                .response("204", ResponseBuilder::new().description("done"))
-                .response(
-                    "500",
-                    answer(
-                        "done, but it could not be saved and is lost at the next start",
-                        refused(),
-                    ),
-                );
-            if let Some(fields) = &change.fields {
-                let not_json = Ref::from_schema_name(NotJson::name());
-                let either = OneOfBuilder::new().item(refused()).item(not_json);
-                refusal = answer("refused; nothing is changed", either);
-                operation = operation.request_body(Some(
-                    RequestBodyBuilder::new()
-                        .content(
-                            "application/json",
-                            ContentBuilder::new().schema(Some(body(change, fields))).build(),
-                        )
-                        .required(Some(Required::True))
-                        .build(),
-                ));
-                for (status, about) in [
-                    ("408", "the body did not arrive in time"),
-                    ("413", "the body is too large"),
-                    ("415", "the body is compressed"),
-                ] {
-                    operation = operation.response(status, answer(about, refused()));
-                }
-            }
-            if change.removes() {
-                operation = operation.parameter(cascade());
-            }
-        }
-    }
-    operation = operation.response("400", refusal);
+pub(super) fn document(guarded: bool) -> Value {
+    let mut document = serde_json::from_str(DOCUMENT).unwrap_or_default();
     if guarded {
-        operation = operation.response("401", answer("the token is missing or wrong", refused()));
+        guard(&mut document);
     }
-    operation.build()
+    document
 }
 
-fn answer(about: &str, schema: impl Into<RefOr<Schema>>) -> Response {
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new()
-        .description(about)
-        .content("application/json", content)
-        .build()
-}
-
-/// The schema of a body, from the specification of its fields.
-fn body(change: &Change, fields: &[BodyField]) -> ObjectBuilder {
-    let mut body = ObjectBuilder::new()
-        .description(Some(change.to_string()))
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    let mut any_required = false;
-    for field in fields.iter().filter(|field| field.foreign.is_none()) {
-        let name = field.field.name;
-        body = body.property(name, property(change.resource(), field));
-        if field.presence == Presence::Required {
-            body = body.required(name);
-            any_required = true;
-        }
+/// Adds that each operation needs the token.
+fn guard(document: &mut Value) {
+    let refused = json!({"$ref": "#/components/schemas/Refused"});
+    let answer = json!({
+        "description": "the token is missing or wrong",
+        "content": {"application/json": {"schema": refused}},
+    });
+    let paths = document["paths"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|paths| paths.values_mut());
+    let items = paths
+        .filter_map(Value::as_object_mut)
+        .flat_map(|item| item.values_mut());
+    for responses in items.filter_map(|item| item.get_mut("responses")?.as_object_mut()) {
+        responses.insert("401".to_owned(), answer.clone());
+        responses.sort_keys();
     }
-    if any_required {
-        body
-    } else {
-        body.min_properties(Some(1))
-    }
-}
-
-fn property(resource: Resource, field: &BodyField) -> ObjectBuilder {
-    let BodyField { field, presence, .. } = field;
-    let schema = match field.json {
-        Json::Text => ObjectBuilder::new()
-            .schema_type(Type::String)
-            .extensions(Some([("x-expected", field.expected)].into_iter().collect())),
-        Json::OneOf(words) => ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(words.iter().copied())),
-        Json::Integer { min, max } => ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(min))
-            .maximum(Some(max)),
-        Json::Bool => ObjectBuilder::new().schema_type(Type::Boolean),
-    };
-    let default = match presence {
-        Presence::Default(word) => Some(field.json.value(word)),
-        Presence::Required | Presence::Optional => None,
-    };
-    schema
-        .description(Some(field.help.replace("RESOURCE", resource.word())))
-        .default(default)
+    document["security"] = json!([{"token": []}]);
 }

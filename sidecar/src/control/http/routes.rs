@@ -1,5 +1,4 @@
-//! Every path and its meaning, generated from the resources' specifications: the table for the router and the API
-//! document.
+//! Every path and its meaning, generated from the resources' specifications.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -11,7 +10,7 @@ use super::body::{self, BodyError};
 use crate::control::command::Command;
 use crate::control::error::CommandError;
 use crate::control::remarks::Parsed;
-use crate::control::resources::{Answer, Api, BodyField, Description, Parent, Read, Removal, Resource};
+use crate::control::resources::{Answer, Api, BodyField, Parent, Read, Removal, Resource};
 use crate::control::sentence::Action;
 
 /// Under this path are the resources that commands configure.
@@ -22,8 +21,6 @@ pub(super) struct Route {
     pub(super) method: Method,
     /// Segments in braces stand for names.
     pub(super) path: String,
-    /// What it does, in a few words.
-    pub(super) about: String,
     pub(super) leads: Leads,
 }
 
@@ -43,44 +40,38 @@ pub(super) enum Leads {
 #[derive(Debug)]
 pub(super) struct Change {
     action: Action,
-    resource: Resource,
+    pub(super) resource: Resource,
     /// The kind of resource that contains it, given by the first name of the path.
     within: Option<Resource>,
     /// The body's fields; a removal has no body.
     pub(super) fields: Option<Vec<BodyField>>,
 }
 
-type Reader = dyn Fn(&Read<'_>, &[String]) -> Result<Value, CommandError> + Send + Sync;
-
-/// A read, and the description of its answer.
+/// A read.
 pub(super) struct Reading {
-    pub(super) read: Box<Reader>,
-    /// Describes one item.
-    pub(super) describe: fn() -> Description,
-    /// Whether the answer is a list of items.
-    pub(super) is_list: bool,
+    pub(super) resource: Resource,
+    /// The kinds of resources that contain it, from the nearest; the path names each.
+    pub(super) parents: Vec<Resource>,
+    pub(super) selection: Selection,
+    pub(super) answer: Answer,
+}
+
+/// The part of a list that a read answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Selection {
+    All,
+    /// The one that has the path's last name.
+    One,
+    /// That one, in detail.
+    Detail,
 }
 
 /// Every route.
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let resources = Resource::ALL.iter();
     let mut routes: Vec<Route> = resources.flat_map(|resource| of(*resource)).collect();
-    let get = |path: &str, about: &str, leads| Route {
-        method: Method::GET,
-        path: path.to_owned(),
-        about: about.to_owned(),
-        leads,
-    };
-    routes.push(get(
-        "/api/v1/state/dns-cache",
-        "list names that were resolved: none is kept",
-        Leads::Nothing,
-    ));
-    routes.push(get(
-        "/api/v1/openapi.json",
-        "read this description",
-        Leads::Document,
-    ));
+    routes.push(Route::get("/api/v1/state/dns-cache", Leads::Nothing));
+    routes.push(Route::get("/api/v1/openapi.json", Leads::Document));
     routes
 });
 
@@ -106,17 +97,15 @@ impl Route {
         Self {
             method,
             path: path.to_owned(),
-            about: change.to_string(),
             leads: Leads::Change(change),
         }
     }
 
-    fn read(path: String, about: String, reading: Reading) -> Self {
+    fn get(path: &str, leads: Leads) -> Self {
         Self {
             method: Method::GET,
-            path,
-            about,
-            leads: Leads::Read(reading),
+            path: path.to_owned(),
+            leads,
         }
     }
 }
@@ -131,12 +120,9 @@ fn of(resource: Resource) -> Vec<Route> {
 /// The routes of a resource that commands configure.
 fn module(resource: Resource, short: Answer, detail: Answer) -> Vec<Route> {
     let within = resource.parent();
-    let (all, about) = match within {
-        Some(parent) => (
-            format!("{MODULE}/{parent}/{{{parent}}}/{resource}"),
-            format!("{resource} in {parent}"),
-        ),
-        None => (format!("{MODULE}/{resource}"), resource.to_string()),
+    let all = match within {
+        Some(parent) => format!("{MODULE}/{parent}/{{{parent}}}/{resource}"),
+        None => format!("{MODULE}/{resource}"),
     };
     let one = format!("{all}/{{{resource}}}");
     let change = |action, fields| Change {
@@ -145,20 +131,20 @@ fn module(resource: Resource, short: Answer, detail: Answer) -> Vec<Route> {
         within,
         fields,
     };
+    let read = |selection, answer: &Answer| {
+        Leads::Read(Reading {
+            resource,
+            parents: within.into_iter().collect(),
+            selection,
+            answer: answer.clone(),
+        })
+    };
     let spec = resource.spec();
     let mut routes = vec![
-        Route::read(
-            all.clone(),
-            format!("list {about}"),
-            whole(within.into_iter().collect(), short.clone()),
-        ),
+        Route::get(&all, read(Selection::All, &short)),
         Route::change(Method::POST, &all, change(Action::Add, Some(spec.add_fields()))),
-        Route::read(one.clone(), format!("read one {about}"), one_of(resource, short)),
-        Route::read(
-            format!("{one}/detail"),
-            format!("read one {about} in detail"),
-            one_of(resource, detail),
-        ),
+        Route::get(&one, read(Selection::One, &short)),
+        Route::get(&format!("{one}/detail"), read(Selection::Detail, &detail)),
         Route::change(Method::DELETE, &one, change(Action::Remove, None)),
     ];
     let update = spec.update_fields();
@@ -181,13 +167,14 @@ fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<R
         let at: String = outermost
             .map(|parent| format!("/{parent}/{{{parent}}}"))
             .collect();
-        let about: String = parents.iter().map(|parent| format!(" in {parent}")).collect();
         let path = format!("{root}{at}/{last}");
-        routes.push(Route::read(
-            path.clone(),
-            format!("list {resource}{about}"),
-            whole(parents.to_vec(), answer.clone()),
-        ));
+        let reading = Reading {
+            resource,
+            parents: parents.to_vec(),
+            selection: Selection::All,
+            answer: answer.clone(),
+        };
+        routes.push(Route::get(&path, Leads::Read(reading)));
         if resource == Resource::Session {
             let change = Change {
                 action: Action::ForceRemove,
@@ -205,36 +192,21 @@ fn reading(resource: Resource, root: &str, last: &str, answer: &Answer) -> Vec<R
     routes
 }
 
-/// All items of an answer, for a path that names these parents.
-fn whole(parents: Vec<Resource>, answer: Answer) -> Reading {
-    let Answer {
-        read,
-        describe,
-        is_list,
-    } = answer;
-    Reading {
-        read: Box::new(move |at, names| read(at, &named(&parents, names))),
-        describe,
-        is_list,
-    }
-}
-
-/// The item of a list that has the path's last name.
-fn one_of(resource: Resource, answer: Answer) -> Reading {
-    let parents: Vec<Resource> = resource.parent().into_iter().collect();
-    let Answer { read, describe, .. } = answer;
-    let one = move |at: &Read<'_>, names: &[String]| {
+impl Reading {
+    /// The answer to a request with these names in its path.
+    ///
+    /// # Errors
+    /// When one of them does not exist.
+    pub(super) fn read(&self, at: &Read<'_>, names: &[String]) -> Result<Value, CommandError> {
+        let all = (self.answer.read)(at, &named(&self.parents, names))?;
+        if self.selection == Selection::All {
+            return Ok(all);
+        }
         let name = names.last().map(String::as_str).unwrap_or_default();
-        let all = read(at, &named(&parents, names))?;
         let mut all = all.as_array().into_iter().flatten();
         let one = all.find(|one| one["name"] == name);
         one.cloned()
-            .ok_or_else(|| CommandError::not_found(resource.word(), name))
-    };
-    Reading {
-        read: Box::new(one),
-        describe,
-        is_list: false,
+            .ok_or_else(|| CommandError::not_found(self.resource.word(), name))
     }
 }
 
@@ -291,15 +263,6 @@ impl Change {
             }
         };
         Ok(Parsed::new(command, ignored))
-    }
-
-    /// Whether the change removes a resource.
-    pub(super) fn removes(&self) -> bool {
-        self.fields.is_none()
-    }
-
-    pub(super) fn resource(&self) -> Resource {
-        self.resource
     }
 }
 

@@ -1,4 +1,4 @@
-//! docs/commands.md matches the specifications. `UPDATE_DOCS=1 cargo test -p sidecar --lib reference` regenerates it.
+//! docs/commands.md matches the specifications. `UPDATE_DOCS=1 cargo test -p sidecar --lib -- reference openapi` regenerates it.
 
 use std::fmt::Write;
 use std::fs;
@@ -146,7 +146,7 @@ fn the_reference_has_what_the_specifications_say() {
     } else {
         assert!(
             document == expected,
-            "docs/commands.md is out of date: UPDATE_DOCS=1 cargo test -p sidecar --lib reference"
+            "docs/commands.md is out of date: UPDATE_DOCS=1 cargo test -p sidecar --lib -- reference openapi"
         );
     }
 }

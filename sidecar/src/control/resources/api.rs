@@ -1,12 +1,13 @@
-//! The answers about a resource over HTTP, and their schemas for the API document.
+//! The answers about a resource over HTTP. Only tests need their schemas, since they write the API document.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
-use utoipa::openapi::{Ref, RefOr, Schema};
 
+#[cfg(test)]
+use super::schema::AnswerSchema;
+use super::schema::Item;
 use super::{Parent, Read, parent_name};
 use crate::control::error::CommandError;
 
@@ -24,21 +25,13 @@ pub(in crate::control) enum Api {
 
 type Reader = dyn Fn(&Read<'_>, &[Parent]) -> Result<Value, CommandError> + Send + Sync;
 
-/// Reads an answer, and describes its schema.
+/// Reads an answer.
 #[derive(Clone)]
 pub(in crate::control) struct Answer {
     pub(in crate::control) read: Arc<Reader>,
-    /// Describes one item.
-    pub(in crate::control) describe: fn() -> Description,
-    /// Whether the answer is a list of items.
-    pub(in crate::control) is_list: bool,
-}
-
-/// A schema for the API document.
-pub(in crate::control) struct Description {
-    pub(in crate::control) schema: RefOr<Schema>,
-    /// The schemas that it refers to, by name.
-    pub(in crate::control) components: Vec<(String, RefOr<Schema>)>,
+    /// Its schema in the API document.
+    #[cfg(test)]
+    pub(in crate::control) schema: Arc<AnswerSchema>,
 }
 
 impl Api {
@@ -48,8 +41,8 @@ impl Api {
         detail: fn(&Read<'_>, &str) -> Result<Vec<D>, CommandError>,
     ) -> Self
     where
-        S: Serialize + ToSchema + 'static,
-        D: Serialize + ToSchema + 'static,
+        S: Item + 'static,
+        D: Item + 'static,
     {
         Self::Module {
             short: Answer::list(move |read, parents| short(read, parent_name(parents))),
@@ -60,34 +53,25 @@ impl Api {
 
 impl Answer {
     /// A list.
-    pub(super) fn list<T: Serialize + ToSchema>(
+    pub(super) fn list<T: Item>(
         read: impl Fn(&Read<'_>, &[Parent]) -> Result<Vec<T>, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             read: Arc::new(move |at, parents| value(&read(at, parents)?)),
-            describe: describe::<T>,
-            is_list: true,
+            #[cfg(test)]
+            schema: Arc::new(AnswerSchema::new::<T>(true)),
         }
     }
 
     /// An object.
-    pub(super) fn object<T: Serialize + ToSchema>(
+    pub(super) fn object<T: Item>(
         read: impl Fn(&Read<'_>, &[Parent]) -> Result<T, CommandError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             read: Arc::new(move |at, parents| value(&read(at, parents)?)),
-            describe: describe::<T>,
-            is_list: false,
+            #[cfg(test)]
+            schema: Arc::new(AnswerSchema::new::<T>(false)),
         }
-    }
-}
-
-fn describe<T: ToSchema>() -> Description {
-    let mut components = vec![(T::name().into_owned(), T::schema())];
-    T::schemas(&mut components);
-    Description {
-        schema: Ref::from_schema_name(T::name()).into(),
-        components,
     }
 }
 
@@ -96,7 +80,8 @@ fn value(answer: &impl Serialize) -> Result<Value, CommandError> {
 }
 
 /// Whether something takes connections.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(super) enum Status {
     #[serde(rename = "UP")]
     Up,

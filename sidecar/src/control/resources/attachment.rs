@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::server_group::{self, ServerGroupDetail};
@@ -151,7 +150,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A server group's place in a set.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Attachment {
     /// The group's name.
@@ -161,7 +161,8 @@ struct Attachment {
 }
 
 /// A server group's place in a set, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AttachmentDetail {
     /// The group's name.

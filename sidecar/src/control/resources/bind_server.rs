@@ -1,7 +1,6 @@
 //! `bind-server`: an address that a listener is bound to.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::listener::IN_LISTENER;
 use super::spec::Spec;
@@ -34,7 +33,8 @@ pub(super) fn api() -> Api {
 }
 
 /// An address that a listener is bound to.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct BindServer {
     /// The address.

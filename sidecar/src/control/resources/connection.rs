@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::spec::Spec;
 use super::{Answer, Api, CHANNEL, Listing, Parent, Read, Resource, server};
@@ -75,7 +74,8 @@ pub(super) fn api() -> Api {
 }
 
 /// One side of a session.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Connection {
     /// The client's address, or the instance's.

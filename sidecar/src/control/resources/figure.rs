@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Answer, Api, Listing, Parent, Read, Resource, server};
 use crate::balance::Totals;
@@ -63,7 +62,8 @@ pub(super) fn api(last: &'static str, figure: fn(Totals) -> u64) -> Api {
 }
 
 /// A counter.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct Figure {
     /// Total since the beginning: bytes or connections.

@@ -24,6 +24,7 @@ mod figure;
 mod id;
 mod listener;
 mod original;
+mod schema;
 mod security_group;
 mod security_group_rule;
 mod server;
@@ -42,7 +43,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::CommandError;
-pub(super) use api::{Answer, Api, Description};
+pub(super) use api::{Answer, Api};
 use args::Words;
 pub(super) use args::{Args, check_name};
 pub(super) use config::Config;

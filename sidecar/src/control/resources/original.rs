@@ -5,8 +5,6 @@
 //! effect, and any other value than what is done here is refused with the reason.
 
 use serde::Serialize;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::spec::{Accepted, ForeignKey};
 use crate::control::error::CommandError;
@@ -25,7 +23,8 @@ const LOOP: &str = "event-loop";
 const NO_EFFECT: &str = "for the original's clients; accepted without effect";
 
 /// A group of the original's threads; always the same.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EventLoopGroup {
     /// Its name.
@@ -35,7 +34,8 @@ pub(super) struct EventLoopGroup {
 }
 
 /// A thread of the original; always the same.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct EventLoop {
     /// Its name.
@@ -43,9 +43,10 @@ struct EventLoop {
 }
 
 /// The schema of a field that is always null.
-pub(super) fn null() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Null)
+#[cfg(test)]
+pub(super) fn null() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::Type::Null)
         .description(Some("For the original's clients; always null."))
         .build()
 }

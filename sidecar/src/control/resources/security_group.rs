@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::security_group_rule::{self, SecurityGroupRule};
@@ -151,7 +150,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A security group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SecurityGroup {
     /// Its name.
@@ -161,7 +161,8 @@ struct SecurityGroup {
 }
 
 /// A security group, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SecurityGroupDetail {
     /// Its name.

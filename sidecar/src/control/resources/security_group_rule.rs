@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::spec::{Field, Key, Spec};
@@ -184,7 +183,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A rule of a security group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SecurityGroupRule {
     /// Its name within the group.
@@ -194,10 +194,10 @@ pub(super) struct SecurityGroupRule {
     /// TCP or UDP.
     protocol: String,
     /// The first of the listeners' ports that it matches.
-    #[schema(maximum = 65535)]
+    #[cfg_attr(test, schema(maximum = 65535))]
     server_port_min: u16,
     /// The last of them.
-    #[schema(maximum = 65535)]
+    #[cfg_attr(test, schema(maximum = 65535))]
     server_port_max: u16,
     /// Whether these clients are served there: allow or deny.
     rule: String,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::api::Status;
 use super::args::{Args, Words};
@@ -191,7 +190,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A server of a group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Server {
     /// Its name within the group.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::attachment::AttachmentDetail;
@@ -73,7 +72,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A set of server groups.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct ServerGroups {
     /// Its name.
@@ -81,7 +81,8 @@ struct ServerGroups {
 }
 
 /// A set of server groups, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ServerGroupsDetail {
     /// Its name.

@@ -1,7 +1,6 @@
 //! `session`: a client's connection and the one to its instance.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::listener::IN_LISTENER;
 use super::spec::Spec;
@@ -58,7 +57,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A client's connection and the one to its instance.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Session {
     /// The client's address.
@@ -66,10 +66,10 @@ struct Session {
     /// The sidecar's address that the client is connected to.
     local: String,
     /// The instance's address; null while there is none.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     instance: Option<String>,
     /// The sidecar's address that the instance is connected to; null while there is none.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     instance_local: Option<String>,
     /// The backends' name, or what a SOCKS5 client asked for; empty until that is known.
     destination: String,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::server_group::{self, ServerGroupDetail};
@@ -153,7 +152,8 @@ pub(super) fn api() -> Api {
 }
 
 /// Keeps a server group filled with the mesh's instances of a service.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SmartGroup {
     /// Its name.
@@ -167,7 +167,8 @@ struct SmartGroup {
 }
 
 /// Keeps a server group filled with the mesh's instances of a service, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SmartGroupDetail {
     /// Its name.

@@ -5,7 +5,6 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
 
 use super::api::Status;
 use super::args::{Args, Words};
@@ -224,7 +223,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A local instance that is offered to the mesh.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SmartNode {
     /// Its name.
@@ -238,7 +238,7 @@ struct SmartNode {
     /// Which of the interface's addresses: v4 or v6.
     ip_type: String,
     /// The port that the instance listens on, or is to listen on.
-    #[schema(maximum = 65535)]
+    #[cfg_attr(test, schema(maximum = 65535))]
     exposed_port: u16,
     /// Its share of the service's connections.
     weight: u32,

@@ -54,6 +54,10 @@ pub(in crate::control) struct Field {
     pub(in crate::control) name: &'static str,
     pub(in crate::control) help: &'static str,
     pub(in crate::control) json: Json,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the API document, which tests write")
+    )]
     pub(in crate::control) expected: &'static str,
     /// An example, shown in the error for a body without the field.
     pub(in crate::control) sample: Option<u32>,

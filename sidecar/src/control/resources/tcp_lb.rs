@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::args::{Args, Words};
 use super::listener::{self, Listener, ListenerView, Opened};
@@ -262,7 +261,8 @@ pub(super) fn api() -> Api {
 }
 
 /// A listener that balances TCP connections.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TcpLb {
     /// Its name.
@@ -282,7 +282,7 @@ struct TcpLb {
     /// For the original's clients; always the same.
     out_buffer_size: u32,
     /// For the original's clients; always null.
-    #[schema(schema_with = original::null)]
+    #[cfg_attr(test, schema(schema_with = original::null))]
     list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: String,
@@ -301,7 +301,8 @@ struct TcpLb {
 }
 
 /// A listener that balances TCP connections, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TcpLbDetail {
     /// Its name.
@@ -321,7 +322,7 @@ struct TcpLbDetail {
     /// For the original's clients; always the same.
     out_buffer_size: u32,
     /// For the original's clients; always null.
-    #[schema(schema_with = original::null)]
+    #[cfg_attr(test, schema(schema_with = original::null))]
     list_of_cert_key: (),
     /// The security-group that decides which clients it serves.
     security_group: SecurityGroupDetail,

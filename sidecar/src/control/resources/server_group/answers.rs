@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::GroupView;
 use crate::balance::CheckKind;
@@ -11,7 +10,8 @@ use crate::control::resources::original::{self, EventLoopGroup};
 use crate::control::resources::server::Server;
 
 /// A server group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::control::resources) struct ServerGroup {
     /// Its name.
@@ -40,7 +40,8 @@ pub(in crate::control::resources) struct ServerGroup {
 }
 
 /// A server group, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::control::resources) struct ServerGroupDetail {
     /// Its name.

@@ -1,7 +1,6 @@
 //! A SOCKS5 server in the answers over HTTP.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::Add;
 use crate::control::error::CommandError;
@@ -12,7 +11,8 @@ use crate::control::resources::security_group::SecurityGroupDetail;
 use crate::control::resources::server_groups::ServerGroupsDetail;
 
 /// A listener that speaks SOCKS5.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Socks5Server {
     /// Its name.
@@ -48,7 +48,8 @@ pub(super) struct Socks5Server {
 }
 
 /// A listener that speaks SOCKS5, in detail.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Socks5ServerDetail {
     /// Its name.
