@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::CommandError;
 use super::registration::Registration;
 use super::resolved_group::ResolvedGroup;
+use super::resources::Resource;
 use super::smart_group::SmartGroup;
 use crate::activation::ActivatedSockets;
 use crate::balance::{ServerGroup, ServerGroups, ServerView};
@@ -52,20 +53,29 @@ pub(super) struct Running {
 
 /// A listener, by its kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ListenerName {
-    /// A TCP load balancer.
-    TcpLb(String),
-    /// A SOCKS5 server.
-    Socks5Server(String),
+pub struct ListenerName {
+    kind: Resource,
+    name: String,
 }
 
 impl ListenerName {
+    pub(super) fn new(kind: Resource, name: &str) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        self.kind
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        match self {
-            Self::TcpLb(name) | Self::Socks5Server(name) => name,
-        }
+        &self.name
     }
 }
 

@@ -163,6 +163,20 @@ impl Words {
         self.0.push_str(flag);
         self
     }
+
+    /// Writes a flag if it is on.
+    pub(super) fn if_on(&mut self, on: bool, flag: &str) -> &mut Self {
+        if on { self.flag(flag) } else { self }
+    }
+
+    /// Writes a flag or its opposite, if it is changed.
+    pub(super) fn switch(&mut self, change: Option<bool>, on: &str, off: &str) -> &mut Self {
+        match change {
+            Some(true) => self.flag(on),
+            Some(false) => self.flag(off),
+            None => self,
+        }
+    }
 }
 
 impl fmt::Display for Words {

@@ -10,7 +10,7 @@ use super::{Add, Config, Id};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::offers::Offers;
-use crate::control::running::{ListenerHandle, Running};
+use crate::control::running::{ListenerHandle, ListenerName, Running};
 use crate::control::smart_group::MeshInstances;
 use crate::interface::Addresses;
 
@@ -60,6 +60,11 @@ pub(in crate::control) trait Configured {
 
     /// Its address, if that may be a host name, which is resolved before anything else.
     fn address(&mut self) -> Option<&mut Address> {
+        None
+    }
+
+    /// Its name and its address, if it is a listener.
+    fn listener(&self) -> Option<(ListenerName, &Address)> {
         None
     }
 

@@ -7,8 +7,8 @@
 //! - `list` and `api`: the answers to `list` and over HTTP.
 //!
 //! One that is only listed has `SPEC`, `list` and `api`. To add a resource, write its file and name it in `resources!`,
-//! after those that it refers to. What runs of it is a map in [`super::running`]. Another kind of listener also needs a
-//! variant of `ListenerName` and of `ListenerHandle` there, and its lines in `listener.rs` and in [`listeners`].
+//! after those that it refers to. What runs of it is a map in [`super::running`]. Another kind of listener implements
+//! [`listener::Kind`]; it also needs a variant of `ListenerHandle` there, and its line in `listener.rs` and in [`listeners`].
 
 mod accepted_conn_count;
 mod api;
@@ -39,7 +39,7 @@ mod tcp_lb;
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::CommandError;
@@ -114,7 +114,7 @@ macro_rules! resources {
             /// Reads a body's fields together with the names in the request's path.
             pub(super) fn add_from_json(self, body: Value) -> Result<Add, JsonError> {
                 match self {
-                    $(Self::$configured => from_json(body).map(Add::$configured),)+
+                    $(Self::$configured => $module::Add::from_json(body).map(Add::$configured),)+
                     $(Self::$listed)|+ => Err(JsonError(READ_ONLY.to_owned())),
                 }
             }
@@ -122,7 +122,7 @@ macro_rules! resources {
             /// Reads a body's fields together with the names in the request's path.
             pub(super) fn update_from_json(self, body: Value) -> Result<Update, JsonError> {
                 match self {
-                    $(Self::$configured => from_json(body).map(Update::$configured),)+
+                    $(Self::$configured => $module::Update::from_json(body).map(Update::$configured),)+
                     $(Self::$listed)|+ => Err(JsonError(READ_ONLY.to_owned())),
                 }
             }
@@ -284,8 +284,8 @@ impl fmt::Display for Update {
 
 /// The load balancers, then the SOCKS5 servers.
 pub(super) fn listeners(read: &Read<'_>) -> Vec<ListenerView> {
-    let tcp_lbs = tcp_lb::running(read).map(|(_, view)| view);
-    let socks5_servers = socks5_server::running(read).map(|(_, view)| view);
+    let tcp_lbs = listener::running::<tcp_lb::Keys>(read).map(|(_, view)| view);
+    let socks5_servers = listener::running::<socks5_server::Keys>(read).map(|(_, view)| view);
     tcp_lbs.chain(socks5_servers).collect()
 }
 
@@ -293,9 +293,16 @@ pub(super) fn listeners(read: &Read<'_>) -> Vec<ListenerView> {
 #[derive(Debug)]
 pub(super) struct JsonError(pub(super) String);
 
-fn from_json<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, JsonError> {
-    serde_path_to_error::deserialize(body)
-        .map_err(|error| JsonError(format!("{} {}", error.path(), error.inner())))
+/// Reads a body's fields.
+trait FromJson: Sized {
+    fn from_json(body: Value) -> Result<Self, JsonError>;
+}
+
+impl<T: DeserializeOwned> FromJson for T {
+    fn from_json(body: Value) -> Result<Self, JsonError> {
+        serde_path_to_error::deserialize(body)
+            .map_err(|error| JsonError(format!("{} {}", error.path(), error.inner())))
+    }
 }
 
 /// The error for a command that needs the mesh.

@@ -1,6 +1,7 @@
 //! `server-group`: servers with one balancing method and one health check.
 
 mod answers;
+mod view;
 
 use std::sync::Arc;
 
@@ -8,13 +9,14 @@ use serde::Deserialize;
 
 use self::answers::ServerGroup;
 pub(super) use self::answers::ServerGroupDetail;
+pub use self::view::GroupView;
+pub(in crate::control) use self::view::views;
+pub(super) use self::view::{line, view};
 use super::args::{Args, Words};
 use super::original;
 use super::spec::{Key, Spec, TOP};
 use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
-use crate::balance::{
-    CheckConfig, CheckKind, ConnectTimes, Connects, Method, ServerGroup as Running, ServerView, Totals,
-};
+use crate::balance::{CheckConfig, CheckKind, Method, ServerGroup as Running};
 use crate::control::error::CommandError;
 use crate::control::running::{Group, ListenerHandle};
 use crate::control::values::{Checks, Host, Millis, ServerPort, Value, json, optional_json};
@@ -238,75 +240,6 @@ impl Change for Update {
         }
         Ok(())
     }
-}
-
-/// A running server group.
-#[derive(Debug, Clone)]
-pub struct GroupView {
-    /// Its name.
-    pub name: String,
-    /// The configuration of its health checks.
-    pub check: CheckConfig,
-    /// How its servers are checked.
-    pub check_kind: CheckKind,
-    /// Its balancing method.
-    pub method: Method,
-    /// The host name and the port that it is filled from, if it is.
-    pub source: Option<(String, u16)>,
-    /// Its servers: the configured ones, then those from the mesh or DNS.
-    pub servers: Vec<ServerView>,
-    /// Connections and bytes of its servers, removed ones included.
-    pub totals: Totals,
-    /// Failed attempts to connect, by reason.
-    pub connects: Connects,
-    /// Durations of successful attempts to connect.
-    pub connect_times: ConnectTimes,
-}
-
-pub(in crate::control) fn views(read: &Read<'_>) -> Vec<GroupView> {
-    let names = read.config.all(Resource::ServerGroup).map(|add| add.id().name);
-    names.filter_map(|name| view(read, &name).ok()).collect()
-}
-
-pub(super) fn view(read: &Read<'_>, name: &str) -> Result<GroupView, CommandError> {
-    let group = read.running.group(name)?;
-    let source = match read.config.get(&Id::new(Resource::ServerGroup, name)) {
-        Some(super::Add::ServerGroup(add)) => add.source().map(|(host, port)| (host.0.clone(), port.0)),
-        _ => None,
-    };
-    Ok(GroupView {
-        name: group.name().to_owned(),
-        source,
-        check: group.check_config(),
-        check_kind: group.check_kind(),
-        method: group.method(),
-        servers: group.servers(),
-        totals: group.counters().totals(),
-        connects: group.connects(),
-        connect_times: group.connect_times(),
-    })
-}
-
-/// The line that `list-detail` shows.
-pub(super) fn line(group: &GroupView) -> String {
-    let CheckConfig {
-        timeout,
-        period,
-        up,
-        down,
-    } = group.check;
-    let (timeout, period) = (timeout.as_millis(), period.as_millis());
-    let source = group.source.as_ref();
-    let source = source.map(|(host, port)| format!(" resolve {host} port {port}"));
-    let check = match &group.check_kind {
-        CheckKind::Tcp => String::new(),
-        other => format!(" check {other}"),
-    };
-    format!(
-        "timeout {timeout} period {period} up {up} down {down} method {}{check}{}",
-        group.method,
-        source.unwrap_or_default()
-    )
 }
 
 pub(super) fn list(read: &Read<'_>, _: &[Parent], detail: bool) -> Result<Listing, CommandError> {

@@ -87,16 +87,16 @@ pub(super) struct Socks5ServerDetail {
 impl Socks5Server {
     pub(super) fn of(server: &Add, view: ListenerView) -> Self {
         Self {
-            name: server.name.clone(),
+            name: server.common.name.clone(),
             address: view.address.to_string(),
             backend: view.backend,
             acceptor_loop_group: original::ACCEPTOR,
             worker_loop_group: original::WORKER,
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
-            security_group: server.security_group.to_string(),
-            allow_non_backend: server.allow_non_backend,
-            allow_local: server.allow_local,
+            security_group: server.common.security_group.to_string(),
+            allow_non_backend: server.kind.allow_non_backend,
+            allow_local: server.kind.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
             max_connections_per_client: view.client_limit,
@@ -108,7 +108,7 @@ impl Socks5ServerDetail {
     pub(super) fn of(read: &Read<'_>, server: &Add, view: &ListenerView) -> Result<Self, CommandError> {
         let (backend, security_group) = listener::details(read, view)?;
         Ok(Self {
-            name: server.name.clone(),
+            name: server.common.name.clone(),
             address: view.address.to_string(),
             backend,
             acceptor_loop_group: original::acceptor(),
@@ -116,8 +116,8 @@ impl Socks5ServerDetail {
             in_buffer_size: original::BUFFER_SIZE,
             out_buffer_size: original::BUFFER_SIZE,
             security_group,
-            allow_non_backend: server.allow_non_backend,
-            allow_local: server.allow_local,
+            allow_non_backend: server.kind.allow_non_backend,
+            allow_local: server.kind.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
             max_connections_per_client: view.client_limit,

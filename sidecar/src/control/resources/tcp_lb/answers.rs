@@ -1,0 +1,134 @@
+//! A TCP load balancer in the answers over HTTP.
+
+use serde::Serialize;
+
+use super::Add;
+use crate::control::error::CommandError;
+use crate::control::resources::Read;
+use crate::control::resources::listener::{self, ListenerView};
+use crate::control::resources::original::{self, EventLoopGroup};
+use crate::control::resources::security_group::SecurityGroupDetail;
+use crate::control::resources::server_groups::ServerGroupsDetail;
+
+/// A listener that balances TCP connections.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TcpLb {
+    /// Its name.
+    name: String,
+    /// The address that it listens on.
+    address: String,
+    /// The server-groups that it takes connections to.
+    backend: String,
+    /// Always tcp.
+    protocol: &'static str,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    worker_loop_group: &'static str,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// For the original's clients; always null.
+    #[cfg_attr(test, schema(schema_with = original::null))]
+    list_of_cert_key: (),
+    /// The security-group that decides which clients it serves.
+    security_group: String,
+    /// Time for which a new connection waits while no server takes it, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<u64>,
+    /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
+    /// Whether connections to servers begin with a header of the PROXY protocol; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_proxy: bool,
+}
+
+/// A listener that balances TCP connections, in detail.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TcpLbDetail {
+    /// Its name.
+    name: String,
+    /// The address that it listens on.
+    address: String,
+    /// Always tcp.
+    protocol: &'static str,
+    /// The server-groups that it takes connections to.
+    backend: ServerGroupsDetail,
+    /// For the original's clients; always the same.
+    acceptor_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    worker_loop_group: EventLoopGroup,
+    /// For the original's clients; always the same.
+    in_buffer_size: u32,
+    /// For the original's clients; always the same.
+    out_buffer_size: u32,
+    /// For the original's clients; always null.
+    #[cfg_attr(test, schema(schema_with = original::null))]
+    list_of_cert_key: (),
+    /// The security-group that decides which clients it serves.
+    security_group: SecurityGroupDetail,
+    /// Time for which a new connection waits while no server takes it, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<u64>,
+    /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<u64>,
+    /// How many connections one client address may have open; left out if there is no limit, as the original does.
+    #[serde(skip_serializing_if = "listener::is_unlimited")]
+    max_connections_per_client: u32,
+    /// Whether connections to servers begin with a header of the PROXY protocol; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_proxy: bool,
+}
+
+impl TcpLb {
+    pub(super) fn of(lb: &Add, view: ListenerView) -> Self {
+        Self {
+            name: lb.common.name.clone(),
+            address: view.address.to_string(),
+            backend: view.backend,
+            protocol: "tcp",
+            acceptor_loop_group: original::ACCEPTOR,
+            worker_loop_group: original::WORKER,
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            list_of_cert_key: (),
+            security_group: lb.common.security_group.to_string(),
+            hold: listener::json_millis(view.hold),
+            idle_timeout: listener::json_millis(view.idle_timeout),
+            send_proxy: lb.kind.send_proxy,
+            max_connections_per_client: view.client_limit,
+        }
+    }
+}
+
+impl TcpLbDetail {
+    pub(super) fn of(read: &Read<'_>, lb: &Add, view: &ListenerView) -> Result<Self, CommandError> {
+        let (backend, security_group) = listener::details(read, view)?;
+        Ok(Self {
+            name: lb.common.name.clone(),
+            address: view.address.to_string(),
+            protocol: "tcp",
+            backend,
+            acceptor_loop_group: original::acceptor(),
+            worker_loop_group: original::worker(),
+            in_buffer_size: original::BUFFER_SIZE,
+            out_buffer_size: original::BUFFER_SIZE,
+            list_of_cert_key: (),
+            security_group,
+            hold: listener::json_millis(view.hold),
+            idle_timeout: listener::json_millis(view.idle_timeout),
+            send_proxy: lb.kind.send_proxy,
+            max_connections_per_client: view.client_limit,
+        })
+    }
+}
