@@ -9,6 +9,7 @@ use super::counters::Totals;
 use super::group::Kind;
 use super::health::Health;
 use super::health_check::Checks;
+use super::outlier::Outlier;
 use super::server::Server;
 use super::service::LastChoice;
 use super::tried::Tried;
@@ -30,6 +31,8 @@ pub struct ServerView {
     pub up: bool,
     /// Why it is the last choice, if it is.
     pub last_choice: Option<LastChoice>,
+    /// Whether it is ejected for its answers.
+    pub ejected: bool,
     /// Whether it was learned from the mesh; otherwise it was configured.
     pub learned: bool,
     /// Connections to it, and the bytes they carried.
@@ -51,7 +54,7 @@ pub(super) enum Priority {
     LastChoice,
     /// No check has passed yet.
     Untested,
-    /// Up, but a connection to it failed after its last health check.
+    /// Up, but a connection to it failed after its last health check, or it answers with errors.
     Ejected,
     /// Up, but its node is said to leave.
     Leaving,
@@ -72,6 +75,8 @@ pub(super) struct Endpoint {
     pub(super) last_choice: Option<LastChoice>,
     /// Its node is down and another endpoint is usable: its connections have been ended.
     pub(super) superseded: bool,
+    /// Whether its answers keep it out of picks.
+    pub(super) outlier: Outlier,
     /// See [`wrr`].
     pub(super) current_weight: i64,
 }
@@ -92,16 +97,30 @@ impl Endpoint {
         if tried.contains(self.server.address()) || (self.is_lost() && !tried.may_try_last_choice()) {
             return None;
         }
-        match self.rank()? {
+        let rank = match self.outlier.is_due(tried.began()) {
+            true => self.rank_by_connections()?,
+            false => self.rank()?,
+        };
+        match rank {
             // So that a request reaches the last choices, however many addresses nobody has tested come before them.
             Priority::Untested if !tried.prefers_untested() => Some(Priority::FailingUntested),
             rank => Some(rank),
         }
     }
 
-    /// Its priority for a request that has tried nothing yet. An instance of a node that is down is a candidate even if its
-    /// health checks fail, because nothing better is left when it is picked.
+    /// Its priority for a request that has tried nothing yet.
     pub(super) fn rank(&self) -> Option<Priority> {
+        let rank = self.rank_by_connections()?;
+        let at_most = match self.outlier.is_out() {
+            true => Priority::Ejected,
+            false => Priority::Good,
+        };
+        Some(rank.min(at_most))
+    }
+
+    /// Its priority as its node, its health checks and connections to it show it. An instance of a node that is down is a candidate even if its
+    /// health checks fail, because nothing better is left when it is picked.
+    fn rank_by_connections(&self) -> Option<Priority> {
         if self.weight == 0 {
             return None;
         }
@@ -163,6 +182,7 @@ impl Endpoint {
             weight: self.weight,
             up: takes_clients && self.last_choice.is_none(),
             last_choice: self.last_choice,
+            ejected: self.outlier.is_out(),
             learned: self.learned,
             totals: self.server.counters().totals(),
             connects: self.server.connects(),

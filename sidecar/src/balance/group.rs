@@ -4,6 +4,7 @@ mod lease;
 mod servers;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -42,6 +43,7 @@ pub struct ServerGroup {
     counters: Counters,
     connects: ConnectFailureCounters,
     connect_latency: ConnectLatency,
+    ejections: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -52,7 +54,7 @@ pub(super) struct State {
     pub(super) outlier_ejection: Option<OutlierEjection>,
     next_id: u64,
     /// The configured endpoints in the order they were added, then the learned ones in the mesh's order.
-    endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Vec<Endpoint>,
     /// The endpoints that connections are picked from, and their weights, in the present cycle of round robin.
     cycle: Vec<(u64, u32)>,
     /// What a new connection can expect.
@@ -71,6 +73,7 @@ impl ServerGroup {
             counters: Counters::default(),
             connects: ConnectFailureCounters::default(),
             connect_latency: ConnectLatency::default(),
+            ejections: AtomicU64::new(0),
             state: Mutex::new(State {
                 method,
                 protocol: Protocol::default(),
@@ -128,6 +131,15 @@ impl ServerGroup {
         self.connect_latency.read()
     }
 
+    /// How often its servers were ejected for their answers.
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_ejection(&self) {
+        self.ejections.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Picks a server for a client: one with a weight above 0 that was not tried by this request, of those with the highest
     /// [`Priority`]. `None` if there is no candidate.
     pub fn pick(self: &Arc<Self>, client: IpAddr, tried: &Tried) -> Option<Lease> {
@@ -136,10 +148,13 @@ impl ServerGroup {
         let method = state.method;
         let eligible = |e: &Endpoint| e.priority(tried) == Some(best);
         let index = method.select(&mut state.endpoints, client, eligible)?;
-        let endpoint = &state.endpoints[index];
+        let ejection = state.outlier_ejection;
+        let endpoint = &mut state.endpoints[index];
+        let is_trial = ejection.is_some_and(|ejection| endpoint.outlier.pick(tried.began(), ejection));
         let kind = endpoint.kind();
         // Created under the lock, so that the next pick counts this connection.
         let mut lease = Lease::new(Arc::clone(self), Arc::clone(&endpoint.server), kind);
+        lease.is_trial = is_trial;
         if kind == Kind::Untested && state.candidates(tried).count() > 1 {
             lease.hurry();
         }
@@ -276,7 +291,7 @@ impl State {
 
     /// Follows a change of the endpoints: reports the outlook, restarts round robin if connections are picked from others now, and ends the
     /// connections to instances of nodes that are down if another endpoint has become usable.
-    fn candidates_changed(&mut self, group: &str) {
+    pub(super) fn candidates_changed(&mut self, group: &str) {
         let best = self.endpoints.iter().filter_map(Endpoint::rank).max();
         let picked = self.endpoints.iter().filter(|e| e.rank() == best);
         let cycle = picked.map(|e| (e.server.id(), e.weight));

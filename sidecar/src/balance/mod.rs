@@ -22,6 +22,9 @@
 //! proven, learned instances at their node's address are tried, so that the first one of a service serves at once; an
 //! attempt ends after [`UNTESTED_TIMEOUT`] if another endpoint is left.
 //!
+//! A group may also eject servers for their answers to HTTP requests (`outlier.rs`): each request's end is recorded with
+//! [`Lease::record`], and an ejected server is picked only if no other is up, or by the one request that tries it again.
+//!
 //! A [`ServerGroup`] is a set of servers with one [`Method`] and one health check; a [`ServerGroups`] is an ordered, weighted
 //! set of groups. Both are shared and changed in place: a change applies from the next pick on.
 
@@ -57,7 +60,7 @@ pub use error::{AttachError, ServerError};
 pub use group::{FailedLease, LearnedServer, Lease, ServerGroup, UNTESTED_TIMEOUT};
 pub use groups::{Attachment, ServerGroups};
 pub use health_check::{CheckConfig, CheckOutcome, Checks};
-pub use outlier::OutlierEjection;
+pub use outlier::{Outcome, OutlierEjection};
 pub use outlook::Outlook;
 pub use protocol::{Protocol, UnknownProtocol};
 pub use selection::{Method, UnknownMethod};

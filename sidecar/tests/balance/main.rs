@@ -6,6 +6,7 @@ mod endpoint_down;
 mod group;
 mod groups;
 mod last_choice;
+mod outlier;
 mod source;
 mod untested;
 mod wlc;

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ServerGroup;
 use crate::balance::counters::Direction;
+use crate::balance::outlier::Outcome;
 use crate::balance::server::Server;
 use crate::fault::Fault;
 
@@ -34,6 +35,8 @@ pub struct Lease {
     timeout_limit: Duration,
     /// Number of times that the server had gone down when it was picked.
     downs: u64,
+    /// Whether a request that picked it decides if the ejected server is back.
+    pub(super) is_trial: bool,
 }
 
 impl Lease {
@@ -47,6 +50,7 @@ impl Lease {
             kind,
             timeout_limit: Duration::MAX,
             downs,
+            is_trial: false,
         }
     }
 
@@ -110,6 +114,11 @@ impl Lease {
             kind: self.kind,
             fault,
         }
+    }
+
+    /// Records how its request ended, for outlier ejection.
+    pub fn record(&self, outcome: Outcome, now: Instant) {
+        self.group.record(&self.server, outcome, self.is_trial, now);
     }
 
     /// Counts bytes passed.

@@ -8,6 +8,7 @@ use super::{ServerGroup, State};
 use crate::balance::endpoint::{Endpoint, ServerView};
 use crate::balance::error::ServerError;
 use crate::balance::health::Health;
+use crate::balance::outlier::Outlier;
 use crate::balance::server::Server;
 use crate::balance::service::LastChoice;
 use crate::resolve::HostPort;
@@ -278,6 +279,7 @@ impl State {
             at_node: origin != Origin::Learned { at_node: false },
             last_choice: None,
             superseded: false,
+            outlier: Outlier::default(),
             current_weight: 0,
         }
     }
