@@ -9,7 +9,7 @@ use super::address::Address;
 use super::command::Command;
 use super::resources::{Key, Presence, Resource};
 use super::sentence::Action;
-use super::values::{ALLOW_ALL, Host, Json, SecurityGroupRef, Value};
+use super::values::{ALLOW_ALL, Eject, Host, Json, SecurityGroupRef, Value};
 use crate::balance::CheckKind;
 
 /// A command, before it is written as words or as JSON.
@@ -115,6 +115,9 @@ fn words(key: Key) -> BoxedStrategy<Vec<String>> {
                 select(vec!["tcp", "passive", "http /healthz"])
                     .prop_map(str::to_owned)
                     .boxed()
+            }
+            Json::Text if field.expected == Eject::EXPECTED => {
+                select(vec!["off", "5 for 30000"]).prop_map(str::to_owned).boxed()
             }
             Json::Text => name().boxed(),
         })

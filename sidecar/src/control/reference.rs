@@ -20,7 +20,7 @@ pub fn help() -> String {
     }
     text.push_str("Values:\n");
     for key in keys().into_iter().filter(|key| key.off.is_none()) {
-        text.push_str(&format!("    {}: {}\n", key.word, value(key)));
+        text.push_str(&format!("    {}: {}\n", key.word, values(key)));
     }
     text.push_str("Actions:\n");
     for (word, short, meaning, _) in Action::ALL.iter().map(|action| action.spec()) {
@@ -53,7 +53,7 @@ pub(super) fn manual(words: &[&str]) -> Option<String> {
     let key = keys()
         .into_iter()
         .find(|key| key.word == word || key.off == Some(word) || key.short == Some(word))?;
-    Some(format!("{}: {}\n", key.word, value(key)))
+    Some(format!("{}: {}\n", key.word, values(key)))
 }
 
 /// A resource's description, its commands and its keys.
@@ -134,6 +134,20 @@ fn value(key: &Key) -> &'static str {
         String::EXPECTED => "a name",
         expected => expected,
     }
+}
+
+/// The values of a key in all resources that have it.
+fn values(key: &Key) -> String {
+    let mut text = value(key).to_owned();
+    for resource in Resource::ALL {
+        let same = resource.spec().keys.iter().filter(|other| other.word == key.word);
+        for other in same.map(value) {
+            if !text.contains(other) {
+                text.push_str(&format!("; of a {resource} {other}"));
+            }
+        }
+    }
+    text
 }
 
 /// The placeholder for a key's value.

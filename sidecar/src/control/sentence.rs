@@ -4,10 +4,10 @@
 //! ACTION RESOURCE [NAME] [in RESOURCE NAME]... [to|from RESOURCE NAME] [KEY VALUE]... [FLAG]...
 //! ```
 
-use std::fmt;
+use std::{fmt, iter};
 
 use super::error::CommandError;
-use super::resources::{Key, Parent, Resource, is_about_threads, no_threads};
+use super::resources::{Continues, Key, Parent, Resource, is_about_threads, no_threads};
 use super::suggestion::did_you_mean;
 
 /// The flag of `remove` with which the users of a resource are removed, too.
@@ -162,10 +162,9 @@ impl Sentence {
                 if sentence.keys.iter().any(|(k, _)| *k == key) {
                     return Err(CommandError::invalid(word, format!("{key} may be given once")));
                 }
-                let second = words.next_if(|_| continues(key, value));
-                let value = [Some(value), second].into_iter().flatten();
-                let value = value.collect::<Vec<_>>().join(" ");
-                sentence.keys.push((key, value));
+                let further = further_words(key, value, words.peek().copied());
+                let value: Vec<&str> = iter::once(value).chain(words.by_ref().take(further)).collect();
+                sentence.keys.push((key, value.join(" ")));
             } else {
                 return Err(sentence.unknown(word));
             }
@@ -220,9 +219,16 @@ fn key_named(word: &str) -> Option<&'static str> {
     named.next().map(|(full, _)| full)
 }
 
-/// Whether a key's value is followed by a second word.
-fn continues(key: &str, value: &str) -> bool {
-    keys_of_all().any(|it| it.word == key && it.continues == Some(value))
+/// The number of words after the first one of a key's value that belong to it.
+fn further_words(key: &str, value: &str, next: Option<&str>) -> usize {
+    let continues = keys_of_all()
+        .filter(|it| it.word == key)
+        .find_map(|it| it.continues);
+    match continues {
+        Some(Continues::After(first)) if first == value => 1,
+        Some(Continues::Joined(join)) if Some(join) == next => 2,
+        _ => 0,
+    }
 }
 
 fn parse_resource(word: Option<&str>, before: &str) -> Result<Resource, CommandError> {

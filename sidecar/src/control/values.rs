@@ -10,11 +10,14 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 pub(super) use self::json::{Json, json, optional_json};
-pub(super) use self::numbers::{Checks, ClientLimit, Millis, MillisOrZero, PortRange, ServerPort, Weight};
-use crate::balance::{CheckKind, Method};
+pub(super) use self::numbers::{
+    Checks, ClientLimit, Eject, Millis, MillisOrZero, PortRange, ServerPort, Weight,
+};
+use super::suggestion::did_you_mean;
+use crate::balance::{CheckKind, Method, Protocol};
 use crate::interface::IpType;
 use crate::invisible::is_invisible;
-use crate::proxy::access::{Protocol, Verdict};
+use crate::proxy::access::{self, Verdict};
 use crate::resolve::HostPort;
 
 /// Maximum length of a name, in bytes.
@@ -37,6 +40,15 @@ pub(super) trait Value: Sized + fmt::Display {
 
     /// Parses a word; `None` if it is not such a value.
     fn parse(word: &str) -> Option<Self>;
+}
+
+/// What is wrong with a word that is no such value; continues a sentence that begins with the key.
+pub(super) fn not_valid<T: Value>(word: &str) -> String {
+    let meant = match T::JSON {
+        Json::OneOf(words) => did_you_mean(word, words.iter().copied()),
+        _ => String::new(),
+    };
+    format!("{word} is not valid; {meant}expected {}", T::EXPECTED)
 }
 
 /// A text, cut to the length that a message repeats.
@@ -132,7 +144,8 @@ macro_rules! words {
 words! {
     Method: ["wrr", "wlc", "source"], "a method: wrr, wlc or source";
     Verdict: ["allow", "deny"], "allow or deny";
-    Protocol: ["TCP", "UDP"], "TCP or UDP";
+    Protocol: ["tcp", "http/1.x", "h2", "http"], "tcp, http/1.x, h2 or http";
+    access::Protocol: ["TCP", "UDP"], "TCP or UDP";
     IpType: ["v4", "v6"], "v4 or v6";
 }
 

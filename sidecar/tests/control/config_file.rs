@@ -212,9 +212,19 @@ fn an_error_names_file_line_word_and_what_was_expected() {
             "--workers",
         ),
         (
-            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 protocol http",
-            "http",
-            "protocol http is not possible here: connections are relayed as they are; expected tcp",
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 protocol https",
+            "https",
+            "protocol https is not valid; did you mean http? expected tcp, http/1.x, h2 or http",
+        ),
+        (
+            "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 protocol h2 send-proxy",
+            "send-proxy",
+            "send-proxy does not go with protocol h2",
+        ),
+        (
+            "add server-group x timeout 1 period 1 up 1 down 1 eject 5 for",
+            "5 for",
+            "eject 5 for is not valid; expected off, or a number of failures",
         ),
         (
             "add tcp-lb x address 127.0.0.1:80 server-groups sgs0 timeout 5000",

@@ -8,6 +8,7 @@ mod kill;
 mod open_proxies;
 mod original;
 mod own_listeners;
+mod protocol;
 mod registration;
 mod resp;
 #[path = "../common/skip.rs"]

@@ -12,7 +12,7 @@ add server-group sg0 to server-groups sgs0 weight 10
 add security-group secg0 default deny
 add security-group-rule r0 to security-group secg0 network 10.0.0.0/8 protocol TCP port-range 0,65535 default allow
 add security-group-rule r1 to security-group secg0 network [fd00:0000:0000:0000:0000:0000:0000:0000]/8 protocol TCP port-range 22,22 default deny
-add tcp-lb lb0 acceptor-elg (acceptor-elg) event-loop-group (worker-elg) address 127.0.0.1:80 server-groups sgs0 timeout 900000 in-buffer-size 16384 out-buffer-size 16384 protocol tcp security-group secg0
+add tcp-lb lb0 acceptor-elg (acceptor-elg) event-loop-group (worker-elg) address 127.0.0.1:80 server-groups sgs0 timeout 900000 in-buffer-size 16384 out-buffer-size 16384 protocol http/1.x security-group secg0
 add socks5-server s0 acceptor-elg (acceptor-elg) event-loop-group elg0 address [0000:0000:0000:0000:0000:0000:0000:0001]:1080 server-groups sgs0 timeout 900000 in-buffer-size 16384 out-buffer-size 16384 deny-non-backend
 add smart-group-delegate d0 service s zone z server-group sg0
 ";
@@ -24,7 +24,7 @@ fn the_saved_configuration_of_the_original_is_accepted_with_one_warning() {
     let lb = script.lines[8].command.to_string();
     assert_eq!(
         lb,
-        "add tcp-lb lb0 address 127.0.0.1:80 server-groups sgs0 security-group secg0"
+        "add tcp-lb lb0 address 127.0.0.1:80 server-groups sgs0 security-group secg0 protocol http/1.x"
     );
     let [(file, remarks)] = script.remarks.as_slice() else {
         panic!("{:?}", script.remarks);

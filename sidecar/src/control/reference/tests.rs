@@ -60,9 +60,9 @@ fn all_keys() -> String {
         }
         let words = quoted([key.word].into_iter().chain(key.off));
         let value = if key.off.is_some() {
-            "a flag; in JSON true or false"
+            "a flag; in JSON true or false".to_owned()
         } else {
-            value(key)
+            values(key)
         };
         writeln!(
             table,
@@ -159,7 +159,8 @@ fn help_has_the_syntax_of_each_command() {
         "add server NAME to server-group NAME address ADDRESS [weight WEIGHT]\n",
         "update server-group NAME in server-groups NAME weight WEIGHT\n",
         "update socks5-server NAME [server-groups SERVER-GROUPS] [security-group SECURITY-GROUP] [hold HOLD] \
-         [idle-timeout IDLE-TIMEOUT] [max-connections-per-client MAX-CONNECTIONS-PER-CLIENT] \
+         [idle-timeout IDLE-TIMEOUT] [request-timeout REQUEST-TIMEOUT] [send-forwarded|omit-forwarded] \
+         [max-connections-per-client MAX-CONNECTIONS-PER-CLIENT] \
          [allow-non-backend|deny-non-backend] [allow-local|deny-local]\n",
     ] {
         assert!(help.contains(line), "{line} is not in\n{help}");

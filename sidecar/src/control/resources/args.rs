@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Resource;
 use crate::control::error::CommandError;
-use crate::control::values::Value;
+use crate::control::values::{Value, not_valid};
 
 /// The words of a command that are not yet parsed. Each is taken once.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Args {
             Some(value) => Ok(Some(value)),
             None => Err(CommandError::invalid(
                 &word,
-                format!("{key} {word} is not valid; expected {}", T::EXPECTED),
+                format!("{key} {}", not_valid::<T>(&word)),
             )),
         }
     }

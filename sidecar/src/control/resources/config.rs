@@ -65,6 +65,7 @@ impl Config {
         for needed in added.references().iter().chain(&id.owner()) {
             self.require(needed)?;
         }
+        added.check_keys()?;
         added.check(self)?;
         if self.0.contains_key(&id) {
             return Err(CommandError::Exists {
@@ -83,7 +84,10 @@ impl Config {
             self.require(needed)?;
         }
         let add = self.0.get_mut(&id).ok_or_else(|| id.not_found())?;
-        update.change(add);
+        let mut changed = add.clone();
+        update.change(&mut changed);
+        changed.inner().check_keys()?;
+        *add = changed;
         Ok(())
     }
 

@@ -48,6 +48,11 @@ pub(in crate::control) trait Configured {
         Vec::new()
     }
 
+    /// Checks that its keys go together.
+    fn check_keys(&self) -> Result<(), CommandError> {
+        Ok(())
+    }
+
     /// Checks the other conditions for adding it to the configuration.
     fn check(&self, _: &Config) -> Result<(), CommandError> {
         Ok(())

@@ -8,8 +8,11 @@ mod view;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub(super) use self::add::{Add, Kind, running};
-pub(super) use self::keys::{ADDRESS, CLIENT_LIMIT, HOLD, IDLE_TIMEOUT, SECURITY_GROUP, SERVER_GROUPS};
+pub(super) use self::add::{Add, Common, Kind, running};
+pub(super) use self::keys::{
+    ADDRESS, CLIENT_LIMIT, FORWARDED, HOLD, IDLE_TIMEOUT, REQUEST_TIMEOUT, SECURITY_GROUP, SEND_FORWARDED,
+    SERVER_GROUPS,
+};
 pub(super) use self::update::{KindUpdate, Update};
 pub use self::view::ListenerView;
 pub(super) use self::view::{details, is_unlimited, json_millis, line};

@@ -65,7 +65,7 @@ pub(super) use session::remove as remove_sessions;
 pub use smart_node_delegate::RegistrationView;
 pub(super) use smart_node_delegate::views as registrations;
 pub use spec::Spec;
-pub(super) use spec::{BodyField, Key, Presence};
+pub(super) use spec::{BodyField, Continues, Key, Presence};
 
 macro_rules! resources {
     (

@@ -150,21 +150,13 @@ const TIMEOUT: ForeignKey = ForeignKey {
 /// What the original says about a SOCKS5 server's threads and buffers.
 pub(super) const SOCKS5_KEYS: &[ForeignKey] = &[ACCEPTORS, WORKERS, IN_BUFFER, OUT_BUFFER, TIMEOUT];
 
-/// What the original says about a load balancer's threads, buffers and protocols.
+/// What the original says about a load balancer's threads, buffers and certificates.
 pub(super) const TCP_LB_KEYS: &[ForeignKey] = &[
     ACCEPTORS,
     WORKERS,
     IN_BUFFER,
     OUT_BUFFER,
     TIMEOUT,
-    ForeignKey {
-        word: Some("protocol"),
-        short: None,
-        field: Some("protocol"),
-        help: "the protocol of its connections: tcp",
-        accepted: Accepted::Only("tcp", "connections are relayed as they are; expected tcp"),
-        in_update: false,
-    },
     ForeignKey {
         word: Some("cert-key"),
         short: Some("ck"),

@@ -14,12 +14,12 @@ pub(in crate::control) use self::view::views;
 pub(super) use self::view::{line, view};
 use super::args::{Args, Words};
 use super::original;
-use super::spec::{Key, Spec, TOP};
-use super::{Api, Apply, Change, Config, Configured, Id, Listing, Parent, Read, Resource};
-use crate::balance::{CheckConfig, CheckKind, Method, ServerGroup as Running};
+use super::spec::{Continues, Key, Spec, TOP};
+use super::{Api, Apply, Change, Configured, Id, Listing, Parent, Read, Resource};
+use crate::balance::{CheckConfig, CheckKind, Method, Protocol, ServerGroup as Running};
 use crate::control::error::CommandError;
 use crate::control::running::{Group, ListenerHandle};
-use crate::control::values::{Checks, Host, Millis, ServerPort, Value, json, optional_json};
+use crate::control::values::{Checks, Eject, Host, Millis, ServerPort, Value, json, optional_json};
 
 pub(super) const SPEC: Spec = Spec {
     word: "server-group",
@@ -44,9 +44,26 @@ pub(super) const SPEC: Spec = Spec {
             .short("meth")
             .updatable(),
         Key::default::<CheckKind>("check", "tcp", "how servers are checked")
-            .continues("http")
+            .continues(Continues::After("http"))
             .added()
             .updatable(),
+        Key::default::<Protocol>(
+            "protocol",
+            "tcp",
+            "what connections carry that name the group at a SOCKS5 server: of tcp each connection is balanced as a \
+             whole, of http/1.x and h2 each request; http is either of the two, by the first bytes",
+        )
+        .added()
+        .updatable(),
+        Key::default::<Eject>(
+            "eject",
+            "off",
+            "how many failures in a row eject a server from HTTP requests, and for how many milliseconds: answers with \
+             a 5xx status, and connections that it ends without an answer; never more than half of the servers",
+        )
+        .continues(Continues::Joined("for"))
+        .added()
+        .updatable(),
         Key::optional::<Host>(
             "resolve",
             "host name whose addresses are the servers, followed by `port`",
@@ -76,6 +93,10 @@ pub struct Add {
     pub(super) method: Method,
     #[serde(default, deserialize_with = "json")]
     pub(super) check: CheckKind,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) protocol: Protocol,
+    #[serde(default, deserialize_with = "json")]
+    pub(super) eject: Eject,
     #[serde(default, deserialize_with = "optional_json")]
     pub(super) resolve: Option<Host>,
     #[serde(default, deserialize_with = "optional_json")]
@@ -99,6 +120,10 @@ pub struct Update {
     pub(super) method: Option<Method>,
     #[serde(default, deserialize_with = "optional_json")]
     pub(super) check: Option<CheckKind>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) protocol: Option<Protocol>,
+    #[serde(default, deserialize_with = "optional_json")]
+    pub(super) eject: Option<Eject>,
 }
 
 impl Add {
@@ -111,6 +136,8 @@ impl Add {
             down: args.required("down")?,
             method: args.optional("method")?.unwrap_or_default(),
             check: args.optional("check")?.unwrap_or_default(),
+            protocol: args.optional("protocol")?.unwrap_or_default(),
+            eject: args.optional("eject")?.unwrap_or_default(),
             resolve: args.optional("resolve")?,
             port: args.optional("port")?,
         })
@@ -144,12 +171,14 @@ impl Configured for Add {
             .key("down", &self.down)
             .key("method", &self.method)
             .unless_default("check", &self.check)
+            .unless_default("protocol", &self.protocol)
+            .unless_default("eject", &self.eject)
             .optional("resolve", self.resolve.as_ref())
             .optional("port", self.port.as_ref());
     }
 
     /// `resolve` and `port` are given together.
-    fn check(&self, _: &Config) -> Result<(), CommandError> {
+    fn check_keys(&self) -> Result<(), CommandError> {
         let missing = match (&self.resolve, self.port) {
             (Some(_), None) => ("port", ServerPort::EXPECTED),
             (None, Some(_)) => ("resolve", Host::EXPECTED),
@@ -167,6 +196,8 @@ impl Configured for Add {
     fn start(&self, at: &mut Apply<'_>) -> Result<(), CommandError> {
         let group = Running::new(&self.name, self.check_config(), self.method);
         group.set_check_kind(self.check.clone());
+        group.set_protocol(self.protocol);
+        group.set_outlier_ejection(self.eject.0);
         let own = at.running.own.clone();
         let group = match self.source() {
             Some((host, port)) => {
@@ -195,6 +226,8 @@ impl Update {
             down: args.optional("down")?,
             method: args.optional("method")?,
             check: args.optional("check")?,
+            protocol: args.optional("protocol")?,
+            eject: args.optional("eject")?,
         })
     }
 }
@@ -211,7 +244,9 @@ impl Change for Update {
             .optional("up", self.up.as_ref())
             .optional("down", self.down.as_ref())
             .optional("method", self.method.as_ref())
-            .optional("check", self.check.as_ref());
+            .optional("check", self.check.as_ref())
+            .optional("protocol", self.protocol.as_ref())
+            .optional("eject", self.eject.as_ref());
     }
 
     fn change(&self, add: &mut super::Add) {
@@ -224,6 +259,8 @@ impl Change for Update {
             if let Some(check) = &self.check {
                 group.check = check.clone();
             }
+            group.protocol = self.protocol.unwrap_or(group.protocol);
+            group.eject = self.eject.unwrap_or(group.eject);
         }
     }
 
@@ -237,6 +274,12 @@ impl Change for Update {
         }
         if let Some(check) = &self.check {
             running.set_check_kind(check.clone());
+        }
+        if let Some(protocol) = self.protocol {
+            running.set_protocol(protocol);
+        }
+        if let Some(Eject(ejection)) = self.eject {
+            running.set_outlier_ejection(ejection);
         }
         Ok(())
     }

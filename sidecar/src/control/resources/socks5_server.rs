@@ -35,6 +35,8 @@ pub(super) const SPEC: Spec = Spec {
         listener::SECURITY_GROUP,
         listener::HOLD,
         listener::IDLE_TIMEOUT,
+        listener::REQUEST_TIMEOUT,
+        listener::SEND_FORWARDED,
         listener::CLIENT_LIMIT,
         Key::flag(
             ALLOW,

@@ -31,11 +31,20 @@ pub(in crate::control) struct Key {
     pub(in crate::control) expected: &'static str,
     pub(in crate::control) presence: Presence,
     pub(in crate::control) updatable: bool,
-    /// The value that is followed by a second word, which belongs to it.
-    pub(in crate::control) continues: Option<&'static str>,
+    /// Which values have more than one word.
+    pub(in crate::control) continues: Option<Continues>,
     /// Whether the original does not have it.
     pub(in crate::control) added: bool,
     pub(in crate::control) fields: [Option<Field>; 2],
+}
+
+/// Values of more than one word.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) enum Continues {
+    /// This word and the next one.
+    After(&'static str),
+    /// A word, this one, and the next one.
+    Joined(&'static str),
 }
 
 /// Whether a key must be given to `add`.
@@ -177,10 +186,9 @@ impl Key {
         }
     }
 
-    /// This value is followed by a second word.
-    pub(super) const fn continues(self, value: &'static str) -> Self {
+    pub(super) const fn continues(self, continues: Continues) -> Self {
         Self {
-            continues: Some(value),
+            continues: Some(continues),
             ..self
         }
     }

@@ -3,7 +3,7 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::{Value, shortened};
+use super::{Value, not_valid, shortened};
 
 /// A JSON type, and the limits of its values.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +55,7 @@ pub(in crate::control) fn json<'de, D: Deserializer<'de>, T: Value>(deserializer
             return Err(D::Error::custom(format_args!("must be {noun}, found {found}")));
         }
     };
-    T::parse(&word).ok_or_else(|| {
-        let (found, expected) = (shortened(&word), T::EXPECTED);
-        D::Error::custom(format_args!("{found} is not valid; expected {expected}"))
-    })
+    T::parse(&word).ok_or_else(|| D::Error::custom(not_valid::<T>(&shortened(&word))))
 }
 
 /// A number as a word. JSON has no integers: 500, 500.0 and 5e2 are the same number (RFC 8259, section 6), and some

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Json, Value};
+use crate::balance::OutlierEjection;
 use crate::balance::service::MAX_WEIGHT;
 
 /// A TCP port, or 0 for any.
@@ -169,5 +170,33 @@ impl Value for PortRange {
         let (first, last) = word.split_once(',')?;
         let (first, last) = (u16::parse(first)?, u16::parse(last)?);
         (first <= last).then_some(Self(first, last))
+    }
+}
+
+/// When instances are ejected for their answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::control) struct Eject(pub Option<OutlierEjection>);
+
+impl fmt::Display for Eject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(OutlierEjection { failures, time }) => write!(f, "{failures} for {}", time.as_millis()),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+impl Value for Eject {
+    const EXPECTED: &'static str =
+        "off, or a number of failures from 1 to 1000 and milliseconds from 1 to 3600000 such as 5 for 30000";
+
+    fn parse(word: &str) -> Option<Self> {
+        if word == "off" {
+            return Some(Self(None));
+        }
+        let (failures, time) = word.split_once(" for ")?;
+        let failures = failures.parse().ok().filter(|n| (1..=1000).contains(n))?;
+        let Millis(time) = Millis::parse(time)?;
+        Some(Self(Some(OutlierEjection { failures, time })))
     }
 }

@@ -54,6 +54,12 @@ fn fitting(name: &str, property: &Value) -> Value {
         return default.clone();
     }
     match (property.get("enum"), property.get("minimum")) {
+        // Goes with each other key of HTTP.
+        (Some(words), _) if name == "protocol" => words
+            .as_array()
+            .and_then(|all| all.last())
+            .cloned()
+            .unwrap_or_default(),
         (Some(words), _) => words[0].clone(),
         (_, Some(least)) => least.clone(),
         _ => match name {
@@ -62,7 +68,10 @@ fn fitting(name: &str, property: &Value) -> Value {
             "nic" => json!("lo"),
             "check" => json!("http /healthz"),
             "securityGroup" => json!("(allow-all)"),
-            "allowNonBackend" | "allowLocal" | "sendProxy" => json!(true),
+            "eject" => json!("5 for 30000"),
+            // Each client has connections of its own, so that they may tell its address.
+            "sendProxy" => json!(false),
+            "allowNonBackend" | "allowLocal" | "sendForwarded" => json!(true),
             _ => json!("new"),
         },
     }

@@ -122,8 +122,8 @@ async fn an_error_names_the_field() {
         (
             "POST",
             "tcp-lb",
-            lb("protocol", json!("http")),
-            "protocol http is not possible here: connections are relayed as they are; expected tcp",
+            lb("protocol", json!("htpp")),
+            "protocol htpp is not valid; did you mean http? expected tcp, http/1.x, h2 or http",
         ),
         (
             "POST",

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Body;
 
-use super::{ListenerView, Opened, cannot_serve, check_free, open, references};
+use super::{FORWARDED, ListenerView, Opened, cannot_serve, check_free, open, references};
 use crate::control::address::Address;
 use crate::control::error::CommandError;
 use crate::control::resources::args::{Args, Words};
@@ -26,6 +26,11 @@ pub(in crate::control) trait Kind: Debug + DeserializeOwned + Sized + 'static {
 
     /// Writes its keys and flags.
     fn write(&self, words: &mut Words);
+
+    /// Checks that its keys go together.
+    fn check_keys(&self, _: &Common) -> Result<(), CommandError> {
+        Ok(())
+    }
 
     /// Checks that it may listen on this address.
     fn check_address(&self, _: SocketAddr, _: &Apply<'_>) -> Result<(), CommandError> {
@@ -51,7 +56,7 @@ pub struct Add<K> {
 
 /// The keys of every kind, with their values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(in crate::control::resources) struct Common {
+pub(in crate::control) struct Common {
     #[serde(deserialize_with = "json")]
     pub(in crate::control::resources) name: String,
     #[serde(deserialize_with = "json")]
@@ -64,6 +69,10 @@ pub(in crate::control::resources) struct Common {
     pub(super) hold: MillisOrZero,
     #[serde(default, rename = "idleTimeout", deserialize_with = "json")]
     pub(super) idle_timeout: MillisOrZero,
+    #[serde(default, rename = "requestTimeout", deserialize_with = "json")]
+    pub(in crate::control::resources) request_timeout: MillisOrZero,
+    #[serde(default, rename = "sendForwarded", deserialize_with = "json")]
+    pub(in crate::control::resources) send_forwarded: bool,
     #[serde(default, rename = "maxConnectionsPerClient", deserialize_with = "json")]
     pub(super) client_limit: ClientLimit,
 }
@@ -88,6 +97,8 @@ impl<K: Kind> Add<K> {
                 security_group: args.optional("security-group")?.unwrap_or_default(),
                 hold: args.optional("hold")?.unwrap_or_default(),
                 idle_timeout: args.optional("idle-timeout")?.unwrap_or_default(),
+                request_timeout: args.optional("request-timeout")?.unwrap_or_default(),
+                send_forwarded: args.flag(FORWARDED[0], FORWARDED[1])?.unwrap_or_default(),
                 client_limit: args.optional("max-connections-per-client")?.unwrap_or_default(),
             },
             kind: K::parse(args)?,
@@ -107,6 +118,8 @@ impl<K: Kind> Add<K> {
             security_group,
             hold,
             idle_timeout,
+            request_timeout,
+            send_forwarded,
             client_limit,
             ..
         } = &self.common;
@@ -117,6 +130,8 @@ impl<K: Kind> Add<K> {
             security_group: security_group.0.clone(),
             hold: hold.0,
             idle_timeout: idle_timeout.0,
+            request_timeout: request_timeout.0,
+            send_forwarded: *send_forwarded,
             client_limit: client_limit.0,
             totals: running.totals(),
             refusals: running.refusals(),
@@ -151,6 +166,10 @@ impl<K: Kind> Configured for Add<K> {
         check_free(&self.common.address, config)
     }
 
+    fn check_keys(&self) -> Result<(), CommandError> {
+        self.kind.check_keys(&self.common)
+    }
+
     fn listens_on(&self) -> Option<IpAddr> {
         self.common.address.host_ip()
     }
@@ -171,6 +190,8 @@ impl<K: Kind> Configured for Add<K> {
             .unless_default("security-group", &common.security_group)
             .unless_default("hold", &common.hold)
             .unless_default("idle-timeout", &common.idle_timeout)
+            .unless_default("request-timeout", &common.request_timeout)
+            .if_on(common.send_forwarded, FORWARDED[0])
             .unless_default("max-connections-per-client", &common.client_limit);
         self.kind.write(words);
     }
@@ -186,7 +207,10 @@ impl<K: Kind> Configured for Add<K> {
         };
         let started = self.kind.start(opened, limits, at);
         let handle = started.map_err(|error| cannot_serve(&common.address, &error))?;
-        handle.listener().set_client_limit(common.client_limit.0);
+        let listener = handle.listener();
+        listener.set_request_timeout(common.request_timeout.0);
+        listener.set_forwarded(common.send_forwarded);
+        listener.set_client_limit(common.client_limit.0);
         at.running.add_listener(self.listener_name(), handle);
         Ok(())
     }

@@ -44,6 +44,28 @@ pub(in crate::control::resources) const IDLE_TIMEOUT: Key = Key::default::<Milli
 .added()
 .updatable();
 
+pub(in crate::control::resources) const REQUEST_TIMEOUT: Key = Key::default::<MillisOrZero>(
+    "request-timeout",
+    "0",
+    "time in which an HTTP request must be answered, in milliseconds, or else the answer is 504; 0 is no limit",
+)
+.field("requestTimeout")
+.added()
+.updatable();
+
+/// The flag that tells servers their clients' addresses, and its opposite.
+pub(in crate::control::resources) const FORWARDED: [&str; 2] = ["send-forwarded", "omit-forwarded"];
+
+pub(in crate::control::resources) const SEND_FORWARDED: Key = Key::flag(
+    FORWARDED[0],
+    FORWARDED[1],
+    "whether HTTP requests tell servers the client's address, and the host and scheme that it used, in the headers \
+     `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`",
+)
+.field("sendForwarded")
+.added()
+.updatable();
+
 pub(in crate::control::resources) const CLIENT_LIMIT: Key = Key::default::<ClientLimit>(
     "max-connections-per-client",
     "0",

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Body;
 
 use super::add::Kind;
-use super::{references, resolve};
+use super::{FORWARDED, references, resolve};
 use crate::control::error::CommandError;
 use crate::control::resources::args::{Args, Words};
 use crate::control::resources::{self, Apply, Change, FromJson, Id, JsonError};
@@ -55,6 +55,10 @@ struct Common {
     hold: Option<MillisOrZero>,
     #[serde(default, rename = "idleTimeout", deserialize_with = "optional_json")]
     idle_timeout: Option<MillisOrZero>,
+    #[serde(default, rename = "requestTimeout", deserialize_with = "optional_json")]
+    request_timeout: Option<MillisOrZero>,
+    #[serde(default, rename = "sendForwarded", deserialize_with = "optional_json")]
+    send_forwarded: Option<bool>,
     #[serde(
         default,
         rename = "maxConnectionsPerClient",
@@ -82,6 +86,8 @@ impl<U: KindUpdate> Update<U> {
                 security_group: args.optional("security-group")?,
                 hold: args.optional("hold")?,
                 idle_timeout: args.optional("idle-timeout")?,
+                request_timeout: args.optional("request-timeout")?,
+                send_forwarded: args.flag(FORWARDED[0], FORWARDED[1])?,
                 client_limit: args.optional("max-connections-per-client")?,
             },
             kind: U::parse(args)?,
@@ -110,6 +116,8 @@ impl<U: KindUpdate> Change for Update<U> {
             .optional("security-group", common.security_group.as_ref())
             .optional("hold", common.hold.as_ref())
             .optional("idle-timeout", common.idle_timeout.as_ref())
+            .optional("request-timeout", common.request_timeout.as_ref())
+            .switch(common.send_forwarded, FORWARDED[0], FORWARDED[1])
             .optional("max-connections-per-client", common.client_limit.as_ref());
         self.kind.write(words);
     }
@@ -125,6 +133,8 @@ impl<U: KindUpdate> Change for Update<U> {
         }
         to.hold = from.hold.unwrap_or(to.hold);
         to.idle_timeout = from.idle_timeout.unwrap_or(to.idle_timeout);
+        to.request_timeout = from.request_timeout.unwrap_or(to.request_timeout);
+        to.send_forwarded = from.send_forwarded.unwrap_or(to.send_forwarded);
         to.client_limit = from.client_limit.unwrap_or(to.client_limit);
         self.kind.change(&mut add.kind);
     }
@@ -149,6 +159,12 @@ impl<U: KindUpdate> Change for Update<U> {
         }
         if let Some(MillisOrZero(timeout)) = common.idle_timeout {
             listener.set_idle_timeout(timeout);
+        }
+        if let Some(MillisOrZero(timeout)) = common.request_timeout {
+            listener.set_request_timeout(timeout);
+        }
+        if let Some(send) = common.send_forwarded {
+            listener.set_forwarded(send);
         }
         if let Some(ClientLimit(limit)) = common.client_limit {
             listener.set_client_limit(limit);

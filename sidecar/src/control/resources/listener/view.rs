@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::FORWARDED;
 use crate::balance::Totals;
 use crate::control::error::CommandError;
 use crate::control::resources::Read;
@@ -27,6 +28,10 @@ pub struct ListenerView {
     pub hold: Duration,
     /// Idle timeout of its connections; zero is none.
     pub idle_timeout: Duration,
+    /// Time in which an HTTP request must be answered; zero is no limit.
+    pub request_timeout: Duration,
+    /// Whether HTTP requests tell servers their clients' addresses.
+    pub send_forwarded: bool,
     /// How many connections one client address may have open; 0 is no limit.
     pub client_limit: u32,
     /// Connections and bytes so far.
@@ -44,10 +49,17 @@ pub(in crate::control::resources) fn line(view: &ListenerView) -> String {
         "bind {} backends {} security-group {group}",
         view.address, view.backend
     );
-    for (key, time) in [("hold", view.hold), ("idle-timeout", view.idle_timeout)] {
+    for (key, time) in [
+        ("hold", view.hold),
+        ("idle-timeout", view.idle_timeout),
+        ("request-timeout", view.request_timeout),
+    ] {
         if !time.is_zero() {
             line.push_str(&format!(" {key} {}", time.as_millis()));
         }
+    }
+    if view.send_forwarded {
+        line.push_str(&format!(" {}", FORWARDED[0]));
     }
     if view.client_limit > 0 {
         line.push_str(&format!(" max-connections-per-client {}", view.client_limit));

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::GroupView;
-use crate::balance::CheckKind;
+use crate::balance::{CheckKind, Protocol};
 use crate::control::resources::original::{self, EventLoopGroup};
 use crate::control::resources::server::Server;
+use crate::control::values::Eject;
 
 /// A server group.
 #[derive(Debug, Serialize)]
@@ -31,6 +32,12 @@ pub(in crate::control::resources) struct ServerGroup {
     /// How its servers are checked, unless tcp.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<String>,
+    /// What connections carry that name it, unless tcp: http/1.x, h2 or http.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    /// How many failures in a row eject a server, and for how many milliseconds, such as 5 for 30000, unless off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eject: Option<String>,
     /// The host name whose addresses are its servers, if it is filled so.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolve: Option<String>,
@@ -61,6 +68,12 @@ pub(in crate::control::resources) struct ServerGroupDetail {
     /// How its servers are checked, unless tcp.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<String>,
+    /// What connections carry that name it, unless tcp: http/1.x, h2 or http.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    /// How many failures in a row eject a server, and for how many milliseconds, such as 5 for 30000, unless off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eject: Option<String>,
     /// The host name whose addresses are its servers, if it is filled so.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolve: Option<String>,
@@ -83,6 +96,10 @@ impl From<GroupView> for ServerGroup {
             check: Some(view.check_kind)
                 .filter(|kind| *kind != CheckKind::Tcp)
                 .map(|kind| kind.to_string()),
+            protocol: Some(view.protocol)
+                .filter(|protocol| *protocol != Protocol::Tcp)
+                .map(Protocol::as_str),
+            eject: view.ejection.map(|ejection| Eject(Some(ejection)).to_string()),
             port: view.source.as_ref().map(|(_, port)| *port),
             resolve: view.source.map(|(host, _)| host),
             name: view.name,
@@ -102,6 +119,10 @@ impl From<GroupView> for ServerGroupDetail {
             check: Some(view.check_kind)
                 .filter(|kind| *kind != CheckKind::Tcp)
                 .map(|kind| kind.to_string()),
+            protocol: Some(view.protocol)
+                .filter(|protocol| *protocol != Protocol::Tcp)
+                .map(Protocol::as_str),
+            eject: view.ejection.map(|ejection| Eject(Some(ejection)).to_string()),
             port: view.source.as_ref().map(|(_, port)| *port),
             resolve: view.source.map(|(host, _)| host),
             server_list: view.servers.into_iter().map(Server::from).collect(),

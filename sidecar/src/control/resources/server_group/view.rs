@@ -1,8 +1,12 @@
 //! A running server group, for lists, metrics and answers over HTTP.
 
-use crate::balance::{CheckConfig, CheckKind, ConnectTimes, Connects, Method, ServerView, Totals};
+use crate::balance::{
+    CheckConfig, CheckKind, ConnectTimes, Connects, Method, OutlierEjection, Protocol, ServerView, Totals,
+};
 use crate::control::error::CommandError;
+use crate::control::resources::args::Words;
 use crate::control::resources::{Add, Id, Read, Resource};
+use crate::control::values::Eject;
 
 /// A running server group.
 #[derive(Debug, Clone)]
@@ -13,6 +17,10 @@ pub struct GroupView {
     pub check: CheckConfig,
     /// How its servers are checked.
     pub check_kind: CheckKind,
+    /// What connections carry that name it.
+    pub protocol: Protocol,
+    /// When its servers are ejected for their answers.
+    pub ejection: Option<OutlierEjection>,
     /// Its balancing method.
     pub method: Method,
     /// The host name and the port that it is filled from, if it is.
@@ -43,6 +51,8 @@ pub(in crate::control::resources) fn view(read: &Read<'_>, name: &str) -> Result
         source,
         check: group.check_config(),
         check_kind: group.check_kind(),
+        protocol: group.protocol(),
+        ejection: group.outlier_ejection(),
         method: group.method(),
         servers: group.servers(),
         totals: group.counters().totals(),
@@ -66,8 +76,11 @@ pub(in crate::control::resources) fn line(group: &GroupView) -> String {
         CheckKind::Tcp => String::new(),
         other => format!(" check {other}"),
     };
+    let mut http = Words::default();
+    http.unless_default("protocol", &group.protocol)
+        .unless_default("eject", &Eject(group.ejection));
     format!(
-        "timeout {timeout} period {period} up {up} down {down} method {}{check}{}",
+        "timeout {timeout} period {period} up {up} down {down} method {}{check}{http}{}",
         group.method,
         source.unwrap_or_default()
     )

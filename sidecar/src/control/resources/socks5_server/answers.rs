@@ -42,6 +42,12 @@ pub(super) struct Socks5Server {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// Time in which an HTTP request must be answered, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_timeout: Option<u64>,
+    /// Whether HTTP requests tell servers their clients' addresses; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_forwarded: bool,
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
@@ -79,6 +85,12 @@ pub(super) struct Socks5ServerDetail {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// Time in which an HTTP request must be answered, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_timeout: Option<u64>,
+    /// Whether HTTP requests tell servers their clients' addresses; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_forwarded: bool,
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
@@ -99,6 +111,8 @@ impl Socks5Server {
             allow_local: server.kind.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            request_timeout: listener::json_millis(view.request_timeout),
+            send_forwarded: view.send_forwarded,
             max_connections_per_client: view.client_limit,
         }
     }
@@ -120,6 +134,8 @@ impl Socks5ServerDetail {
             allow_local: server.kind.allow_local,
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
+            request_timeout: listener::json_millis(view.request_timeout),
+            send_forwarded: view.send_forwarded,
             max_connections_per_client: view.client_limit,
         })
     }

@@ -21,7 +21,7 @@ pub(super) struct TcpLb {
     address: String,
     /// The server-groups that it takes connections to.
     backend: String,
-    /// Always tcp.
+    /// What its connections carry: tcp, http/1.x, h2 or http.
     protocol: &'static str,
     /// For the original's clients; always the same.
     acceptor_loop_group: &'static str,
@@ -42,6 +42,12 @@ pub(super) struct TcpLb {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// Time in which an HTTP request must be answered, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_timeout: Option<u64>,
+    /// Whether HTTP requests tell servers their clients' addresses; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_forwarded: bool,
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
@@ -59,7 +65,7 @@ pub(super) struct TcpLbDetail {
     name: String,
     /// The address that it listens on.
     address: String,
-    /// Always tcp.
+    /// What its connections carry: tcp, http/1.x, h2 or http.
     protocol: &'static str,
     /// The server-groups that it takes connections to.
     backend: ServerGroupsDetail,
@@ -82,6 +88,12 @@ pub(super) struct TcpLbDetail {
     /// Time without a byte after which a connection is reset, in milliseconds, unless 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<u64>,
+    /// Time in which an HTTP request must be answered, in milliseconds, unless 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_timeout: Option<u64>,
+    /// Whether HTTP requests tell servers their clients' addresses; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    send_forwarded: bool,
     /// How many connections one client address may have open; left out if there is no limit, as the original does.
     #[serde(skip_serializing_if = "listener::is_unlimited")]
     max_connections_per_client: u32,
@@ -96,7 +108,7 @@ impl TcpLb {
             name: lb.common.name.clone(),
             address: view.address.to_string(),
             backend: view.backend,
-            protocol: "tcp",
+            protocol: lb.kind.protocol.as_str(),
             acceptor_loop_group: original::ACCEPTOR,
             worker_loop_group: original::WORKER,
             in_buffer_size: original::BUFFER_SIZE,
@@ -106,6 +118,8 @@ impl TcpLb {
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
             send_proxy: lb.kind.send_proxy,
+            request_timeout: listener::json_millis(view.request_timeout),
+            send_forwarded: view.send_forwarded,
             max_connections_per_client: view.client_limit,
         }
     }
@@ -117,7 +131,7 @@ impl TcpLbDetail {
         Ok(Self {
             name: lb.common.name.clone(),
             address: view.address.to_string(),
-            protocol: "tcp",
+            protocol: lb.kind.protocol.as_str(),
             backend,
             acceptor_loop_group: original::acceptor(),
             worker_loop_group: original::worker(),
@@ -128,6 +142,8 @@ impl TcpLbDetail {
             hold: listener::json_millis(view.hold),
             idle_timeout: listener::json_millis(view.idle_timeout),
             send_proxy: lb.kind.send_proxy,
+            request_timeout: listener::json_millis(view.request_timeout),
+            send_forwarded: view.send_forwarded,
             max_connections_per_client: view.client_limit,
         })
     }
