@@ -11,6 +11,7 @@
 //! [`listener::Kind`]; it also needs a variant of `ListenerHandle` there, and its line in `listener.rs` and in [`listeners`].
 
 mod accepted_conn_count;
+mod allowed;
 mod api;
 mod args;
 mod attachment;
