@@ -10,6 +10,7 @@ use super::group::Kind;
 use super::health::Health;
 use super::health_check::Checks;
 use super::outlier::Outlier;
+use super::requests::Requests;
 use super::server::Server;
 use super::service::LastChoice;
 use super::tried::Tried;
@@ -37,6 +38,8 @@ pub struct ServerView {
     pub learned: bool,
     /// Connections to it, and the bytes they carried.
     pub totals: Totals,
+    /// HTTP requests to it.
+    pub requests: Requests,
     /// Failed attempts to connect to it.
     pub connects: Connects,
     /// Its health checks.
@@ -185,6 +188,7 @@ impl Endpoint {
             ejected: self.outlier.is_out(),
             learned: self.learned,
             totals: self.server.counters().totals(),
+            requests: self.server.requests().read(),
             connects: self.server.connects(),
             checks: self.server.checks(),
         }

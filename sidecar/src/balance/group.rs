@@ -16,13 +16,14 @@ pub use self::servers::LearnedServer;
 use super::check_kind::CheckKind;
 use super::circuit_breaker::CircuitBreaker;
 use super::connect_failures::{ConnectFailureCounters, Connects};
-use super::connect_latency::{ConnectLatency, ConnectTimes};
 use super::counters::Counters;
 use super::endpoint::{Endpoint, Priority};
 use super::health_check::{CheckConfig, CheckOutcome};
+use super::latency::{CONNECT_TIME_BOUNDS, Latencies, LatencyCounters};
 use super::outlier::OutlierEjection;
 use super::outlook::Outlook;
 use super::protocol::Protocol;
+use super::requests::RequestCounters;
 use super::selection::Method;
 use super::server::Server;
 use super::tried::Tried;
@@ -42,7 +43,8 @@ pub struct ServerGroup {
     membership: watch::Sender<()>,
     counters: Counters,
     connects: ConnectFailureCounters,
-    connect_latency: ConnectLatency,
+    connect_latency: LatencyCounters,
+    requests: RequestCounters,
     ejections: AtomicU64,
     state: Mutex<State>,
 }
@@ -72,7 +74,8 @@ impl ServerGroup {
             membership: watch::Sender::new(()),
             counters: Counters::default(),
             connects: ConnectFailureCounters::default(),
-            connect_latency: ConnectLatency::default(),
+            connect_latency: LatencyCounters::new(&CONNECT_TIME_BOUNDS),
+            requests: RequestCounters::default(),
             ejections: AtomicU64::new(0),
             state: Mutex::new(State {
                 method,
@@ -127,8 +130,13 @@ impl ServerGroup {
     }
 
     /// Latencies of connecting to its servers, including servers that were removed.
-    pub fn connect_times(&self) -> ConnectTimes {
+    pub fn connect_times(&self) -> Latencies {
         self.connect_latency.read()
+    }
+
+    /// HTTP requests to its servers, including servers that were removed.
+    pub fn requests(&self) -> &RequestCounters {
+        &self.requests
     }
 
     /// How often its servers were ejected for their answers.

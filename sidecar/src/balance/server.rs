@@ -8,6 +8,7 @@ use super::connect_failures::{ConnectFailureCounters, Connects};
 use super::counters::Counters;
 use super::down_signal::DownSignal;
 use super::health_check::{CheckCounters, Checks};
+use super::requests::RequestCounters;
 use crate::resolve::HostPort;
 
 /// A server of a group. It outlives its removal from the group while there are connections to it.
@@ -18,6 +19,7 @@ pub struct Server {
     address: SocketAddr,
     host: Option<HostPort>,
     counters: Counters,
+    requests: RequestCounters,
     pub(super) connects: ConnectFailureCounters,
     pub(super) checks: CheckCounters,
     pub(super) recheck: Notify,
@@ -32,6 +34,7 @@ impl Server {
             address,
             host: None,
             counters: Counters::default(),
+            requests: RequestCounters::default(),
             connects: ConnectFailureCounters::default(),
             checks: CheckCounters::default(),
             recheck: Notify::new(),
@@ -67,6 +70,11 @@ impl Server {
     /// Connections to it and the bytes that they carried.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// HTTP requests to it.
+    pub fn requests(&self) -> &RequestCounters {
+        &self.requests
     }
 
     /// Failed attempts to connect to it.

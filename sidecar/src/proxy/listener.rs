@@ -20,7 +20,7 @@ use super::refusal::Refusals;
 use super::session::SessionView;
 use super::shared::Shared;
 use super::workers::Workers;
-use crate::balance::Totals;
+use crate::balance::{RequestCounters, Totals};
 use crate::limits::{BUDGET, Descriptors, PER_CONNECTION};
 use crate::serve::{drained, serve, serve_backlog};
 
@@ -198,6 +198,11 @@ impl Listener {
     /// (`Forwarded` of RFC 7239, and `X-Forwarded-For`, `-Host`, `-Proto`).
     pub fn set_forwarded(&self, forwarded: bool) {
         self.shared.http.set_forwarded(forwarded);
+    }
+
+    /// HTTP requests of its connections.
+    pub fn requests(&self) -> &RequestCounters {
+        &self.shared.requests
     }
 
     /// Its open connections, in the order they were accepted.

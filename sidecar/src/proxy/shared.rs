@@ -17,7 +17,7 @@ use super::idle::{IdleClock, Keepalive};
 use super::peers::{MAX_FROM_INSTANCE, Peers, TooMany};
 use super::refusal::{Refusal, RefusalCounters};
 use super::sessions::Sessions;
-use crate::balance::Counters;
+use crate::balance::{Counters, RequestCounters};
 use crate::limit_spell::LimitSpell;
 
 /// State shared by a listener and its connections.
@@ -35,6 +35,7 @@ pub(super) struct Shared {
     /// The connections that wait for an endpoint.
     pub(super) held: Arc<Hold>,
     pub(super) counters: Counters,
+    pub(super) requests: RequestCounters,
     pub(super) refusals: RefusalCounters,
     pub(super) sessions: Sessions,
     pub(super) peers: Peers,
@@ -88,6 +89,7 @@ impl Shared {
             http: http::Settings::default(),
             held: Arc::default(),
             counters: Counters::default(),
+            requests: RequestCounters::default(),
             refusals: RefusalCounters::default(),
             sessions: Sessions::default(),
             peers: Peers::default(),

@@ -121,6 +121,18 @@ impl Lease {
         self.group.record(&self.server, outcome, self.is_trial, now);
     }
 
+    /// Counts a request that has ended, with its method and the status of its answer, if there was one.
+    pub fn request_ended(&self, method: &str, status: Option<u16>, took: Duration) {
+        self.server.requests().ended(method, status, took);
+        self.group.requests().ended(method, status, took);
+    }
+
+    /// Counts that its request was sent again, because the server ended the connection.
+    pub fn retried(&self) {
+        self.server.requests().retried();
+        self.group.requests().retried();
+    }
+
     /// Counts bytes passed.
     pub fn moved(&self, direction: Direction, bytes: u64) {
         self.server.counters().moved(direction, bytes);

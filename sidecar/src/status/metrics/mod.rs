@@ -1,5 +1,6 @@
 //! `/metrics`, for Prometheus. Names and labels follow its conventions: base units, `_total` on counters.
 
+mod http;
 mod mesh;
 
 use std::time::Duration;
@@ -29,10 +30,15 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
     page.metric("sidecar_own_instances_dropped_total", MetricType::Counter, help)
         .sample(&[], controller.own_listeners().dropped());
     let all = controller.listeners();
-    listeners(&mut page, &all[..all.len().min(MAX_SHOWN)]);
+    let all = &all[..all.len().min(MAX_SHOWN)];
+    listeners(&mut page, all);
+    http::listeners(&mut page, all);
     let groups = controller.groups();
-    self::groups(&mut page, &groups[..groups.len().min(MAX_SHOWN)]);
+    let shown = &groups[..groups.len().min(MAX_SHOWN)];
+    self::groups(&mut page, shown);
+    http::groups(&mut page, shown);
     servers(&mut page, &groups);
+    http::servers(&mut page, &groups, MAX_SHOWN);
     registrations(&mut page, controller);
     autosave(&mut page, controller);
     if let Some(mesh) = mesh {
@@ -45,10 +51,12 @@ pub(super) fn page(controller: &Controller, mesh: Option<&MeshStatus>) -> String
 
 type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
 
+fn listener_labels(l: &ListenerView) -> Labels<'_, 2> {
+    [("kind", l.name.resource().word()), ("listener", l.name.name())]
+}
+
 fn listeners(page: &mut Page, listeners: &[ListenerView]) {
-    fn labels(l: &ListenerView) -> Labels<'_, 2> {
-        [("kind", l.name.resource().word()), ("listener", l.name.name())]
-    }
+    let labels = listener_labels;
     let help = "Connections accepted from clients.";
     let mut metric = page.metric("sidecar_listener_accepted_total", MetricType::Counter, help);
     for l in listeners {

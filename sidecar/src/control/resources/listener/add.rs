@@ -134,6 +134,7 @@ impl<K: Kind> Add<K> {
             send_forwarded: *send_forwarded,
             client_limit: client_limit.0,
             totals: running.totals(),
+            requests: running.requests().read(),
             refusals: running.refusals(),
             times_full: running.times_full(),
         })

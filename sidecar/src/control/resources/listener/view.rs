@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::FORWARDED;
-use crate::balance::Totals;
+use crate::balance::{Requests, Totals};
 use crate::control::error::CommandError;
 use crate::control::resources::Read;
 use crate::control::resources::security_group::{self, SecurityGroupDetail};
@@ -36,6 +36,8 @@ pub struct ListenerView {
     pub client_limit: u32,
     /// Connections and bytes so far.
     pub totals: Totals,
+    /// HTTP requests of its connections.
+    pub requests: Requests,
     /// Connections that were refused, by reason.
     pub refusals: Refusals,
     /// How often its limit of connections was reached.

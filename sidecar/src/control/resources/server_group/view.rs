@@ -1,7 +1,8 @@
 //! A running server group, for lists, metrics and answers over HTTP.
 
 use crate::balance::{
-    CheckConfig, CheckKind, ConnectTimes, Connects, Method, OutlierEjection, Protocol, ServerView, Totals,
+    CheckConfig, CheckKind, Connects, Latencies, Method, OutlierEjection, Protocol, Requests, ServerView,
+    Totals,
 };
 use crate::control::error::CommandError;
 use crate::control::resources::args::Words;
@@ -32,7 +33,11 @@ pub struct GroupView {
     /// Failed attempts to connect, by reason.
     pub connects: Connects,
     /// Durations of successful attempts to connect.
-    pub connect_times: ConnectTimes,
+    pub connect_times: Latencies,
+    /// HTTP requests to its servers, removed ones included.
+    pub requests: Requests,
+    /// How often its servers were ejected for their answers.
+    pub ejections: u64,
 }
 
 pub(in crate::control) fn views(read: &Read<'_>) -> Vec<GroupView> {
@@ -58,6 +63,8 @@ pub(in crate::control::resources) fn view(read: &Read<'_>, name: &str) -> Result
         totals: group.counters().totals(),
         connects: group.connects(),
         connect_times: group.connect_times(),
+        requests: group.requests().read(),
+        ejections: group.ejections(),
     })
 }
 
