@@ -163,6 +163,7 @@ impl ServerGroup {
         // Created under the lock, so that the next pick counts this connection.
         let mut lease = Lease::new(Arc::clone(self), Arc::clone(&endpoint.server), kind);
         lease.is_trial = is_trial;
+        lease.is_recorded = ejection.is_some();
         if kind == Kind::Untested && state.candidates(tried).count() > 1 {
             lease.hurry();
         }

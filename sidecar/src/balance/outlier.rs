@@ -30,7 +30,7 @@ pub struct OutlierEjection {
 pub enum Outcome {
     /// It was answered.
     Succeeded,
-    /// It was answered with a 5xx status, or not at all because the instance ended the connection.
+    /// It was answered with a 5xx status, or not completely.
     Failed,
 }
 
@@ -116,7 +116,7 @@ impl ServerGroup {
         self.state().outlier_ejection
     }
 
-    /// Sets when its instances are ejected for their answers, from the next answer on. `None` takes all back.
+    /// Sets when its instances are ejected for their answers, from the next pick on. `None` takes all back.
     pub fn set_outlier_ejection(&self, ejection: Option<OutlierEjection>) {
         let mut state = self.state();
         state.outlier_ejection = ejection;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 mod draining;
+mod ejection;
 mod failures;
 mod keep_alive;
 mod messages;

@@ -35,6 +35,8 @@ pub struct Lease {
     timeout_limit: Duration,
     /// Number of times that the server had gone down when it was picked.
     downs: u64,
+    /// Whether its group ejects servers for their answers.
+    pub(super) is_recorded: bool,
     /// Whether a request that picked it decides if the ejected server is back.
     pub(super) is_trial: bool,
 }
@@ -50,6 +52,7 @@ impl Lease {
             kind,
             timeout_limit: Duration::MAX,
             downs,
+            is_recorded: false,
             is_trial: false,
         }
     }
@@ -118,7 +121,9 @@ impl Lease {
 
     /// Records how its request ended, for outlier ejection.
     pub fn record(&self, outcome: Outcome, now: Instant) {
-        self.group.record(&self.server, outcome, self.is_trial, now);
+        if self.is_recorded {
+            self.group.record(&self.server, outcome, self.is_trial, now);
+        }
     }
 
     /// Counts a request that has ended, with its method and the status of its answer, if there was one.

@@ -58,8 +58,8 @@ pub(super) const SPEC: Spec = Spec {
         Key::default::<Eject>(
             "eject",
             "off",
-            "how many failures in a row eject a server from HTTP requests, and for how many milliseconds: answers with \
-             a 5xx status, and connections that it ends without an answer; never more than half of the servers",
+            "how many failed HTTP requests in a row eject a server, and for how many milliseconds: those with a 5xx \
+             status, and those without a complete answer; never more than half of the servers",
         )
         .continues(Continues::Joined("for"))
         .added()

@@ -13,7 +13,7 @@ use super::answer::Cause;
 use super::client::Client;
 use super::instance::Instance;
 use super::upgrade::Upgrade;
-use crate::balance::Lease;
+use crate::balance::{Lease, Outcome};
 
 /// One request and its answer. The request counts as active on its client and its instance until this is dropped.
 pub(super) struct Exchange {
@@ -22,7 +22,8 @@ pub(super) struct Exchange {
     method: Method,
     /// What is logged of the request, if requests are logged.
     logged: Option<Box<Logged>>,
-    status: StatusCode,
+    /// That of the answer, if there is one.
+    status: Option<StatusCode>,
     cause: Option<Cause>,
     retries: u32,
     /// The instance that has it.
@@ -52,7 +53,9 @@ impl Exchange {
     /// A request that has arrived.
     pub(super) fn begin(client: &Arc<Client>, request: &Request<Incoming>) -> Self {
         client.enter();
-        client.connection.listener().http.count();
+        let listener = client.connection.listener();
+        listener.http.count();
+        listener.requests.enter();
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             Box::new(Logged {
                 target: request.uri().clone(),
@@ -64,7 +67,7 @@ impl Exchange {
             began: Instant::now(),
             method: request.method().clone(),
             logged,
-            status: StatusCode::OK,
+            status: None,
             cause: None,
             retries: 0,
             lease: None,
@@ -102,27 +105,41 @@ impl Exchange {
     pub(super) fn upgraded(&mut self, on: OnUpgrade) {
         self.instance = None;
         if let Some(lease) = self.lease.take() {
+            let status = match self.method {
+                Method::CONNECT => StatusCode::OK,
+                _ => StatusCode::SWITCHING_PROTOCOLS,
+            };
+            lease.request_ended(self.method.as_str(), Some(status.as_u16()), self.began.elapsed());
+            lease.record(Outcome::Succeeded, Instant::now());
             self.client.upgrade(Upgrade { on, lease });
         }
     }
 
     /// Records the status of the answer.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = status;
+        self.status = Some(status);
     }
 
     /// Records that the sidecar answers itself.
     pub(super) fn failed(&mut self, cause: Cause) {
         self.cause = Some(cause);
-        self.status = cause.status();
+        self.status = Some(cause.status());
         self.state = State::Complete;
     }
 
     /// Takes a retry from the listener's budget, for a request that an instance may have acted on. A second one is not made:
     /// the request itself may be what the instances do not survive.
     pub(super) fn may_retry(&mut self) -> bool {
-        let may = self.retries == 0 && self.client.connection.listener().http.take_retry(self.began);
-        self.retries += u32::from(may);
+        let listener = self.client.connection.listener();
+        let may = self.retries == 0 && listener.http.take_retry(self.began);
+        if may {
+            self.retries += 1;
+            listener.requests.retried();
+            if let Some(lease) = &self.lease {
+                lease.retried();
+                lease.record(Outcome::Failed, Instant::now());
+            }
+        }
         may
     }
 
@@ -136,6 +153,30 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Counts that it has ended.
+    fn count(&self) {
+        let now = Instant::now();
+        let (took, method) = (now - self.began, self.method.as_str());
+        let status = self.status.map(|status| status.as_u16());
+        let requests = &self.client.connection.listener().requests;
+        requests.leave();
+        requests.ended(method, status, took);
+        let Some(lease) = &self.lease else { return };
+        // The status of the sidecar's own answer is none of the instance.
+        let status = status.filter(|_| self.cause.is_none());
+        lease.request_ended(method, status, took);
+        let failed = self.cause.is_some() || self.state == State::Broken;
+        match status {
+            _ if failed => lease.record(Outcome::Failed, now),
+            Some(500..) => lease.record(Outcome::Failed, now),
+            Some(_) => lease.record(Outcome::Succeeded, now),
+            // The client has left.
+            None => {}
+        }
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(instance) = self.instance.take()
@@ -144,6 +185,7 @@ impl Drop for Exchange {
             instance.put_back();
         }
         self.client.leave();
+        self.count();
         let Some(logged) = self.logged.take() else {
             return;
         };
@@ -156,7 +198,7 @@ impl Drop for Exchange {
             method = %self.method,
             target = %logged.target,
             traceparent = logged.traceparent.as_ref().and_then(|value| value.to_str().ok()),
-            status = self.status.as_u16(),
+            status = self.status.map(|status| status.as_u16()),
             retries = self.retries,
             duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             reason = match (self.cause, self.state) {
