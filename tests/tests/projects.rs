@@ -59,8 +59,8 @@ async fn added(program: &ComposeProgram, text: &str) -> Result<()> {
     );
     project.folder.create()?;
     let (name, generated) = match program.generation {
-        Generation::V2 => (OVERRIDE, yaml(&added, true)),
-        Generation::V1 => (WHOLE, yaml(&whole(&project.printed, &added), false)),
+        Generation::V2 => (OVERRIDE, yaml(&added)),
+        Generation::V1 => (WHOLE, yaml(&whole(&project.printed, &added))),
     };
     project
         .folder

@@ -34,8 +34,8 @@ pub(super) async fn run(
     files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let (args, files) = (args.mesh.or(before), args.files.or(files));
-    if files.given()? {
+    let (args, files) = (args.mesh.or(before), args.files.or(files).project()?);
+    if let Some(files) = files {
         return user_project::down(files, args).await;
     }
     let (topology, mut located) = args.locate().await?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use harness::error::Error;
+use harness::project::files;
 
 /// A project's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -17,6 +18,9 @@ pub(super) struct FileArgs {
     /// With -f: an active profile of the project (repeatable)
     #[arg(long = "profile", value_name = "NAME")]
     pub(super) profiles: Vec<String>,
+    /// Whether a variable named the files: then no override is read beside a single one.
+    #[arg(skip)]
+    pub(super) exact: bool,
 }
 
 impl FileArgs {
@@ -35,18 +39,31 @@ impl FileArgs {
         self
     }
 
-    /// Whether a project is named.
+    /// These flags with the project's files: those of -f, or those that Compose finds here. `None` if there are none: the
+    /// example is meant.
     ///
     /// # Errors
-    /// Only flags are given that need one.
-    pub(super) fn given(&self) -> Result<bool, Error> {
-        if self.files.is_empty() && *self != Self::default() {
+    /// Only flags are given that need a project, or the `.env` here is malformed.
+    pub(super) fn project(mut self) -> Result<Option<Self>, Error> {
+        if !self.files.is_empty() {
+            return Ok(Some(self));
+        }
+        let current = std::env::current_dir().unwrap_or_default();
+        if let Some(found) = files::found(&current, std::env::vars_os())? {
+            self.files = found.files;
+            self.exact = found.exact;
+            if self.env_files.is_empty() {
+                self.env_files.extend(found.env_file);
+            }
+            return Ok(Some(self));
+        }
+        if self != Self::default() {
             return Err(Error::environment(
                 "--env-file or --profile without a project",
                 "name the project's Compose file with -f",
             ));
         }
-        Ok(!self.files.is_empty())
+        Ok(None)
     }
 
     /// Refuses these flags before a command for which they mean nothing.

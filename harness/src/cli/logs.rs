@@ -66,7 +66,7 @@ pub(super) async fn run(
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
     let mesh = args.mesh.or(before);
-    if files.given()? {
+    if let Some(files) = files.project()? {
         let mut flags: Vec<String> = Vec::new();
         flags.extend(args.follow.then(|| "--follow".to_owned()));
         flags.extend(args.timestamps.then(|| "--timestamps".to_owned()));

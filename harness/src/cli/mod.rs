@@ -48,6 +48,7 @@ Environment (the first four also from compose/.env, as in Compose):
                   container names [default: example]
   COMPOSE_PROJECT_NAME
                   name of the Compose project alone [default: $MESH_NAME]
+  COMPOSE_FILE    without -f: files of a Compose project of yours, as for Compose
   MESH_COMPOSE    with -f: `docker compose` or `docker-compose`
                   [default: the first that runs]
   MESH_IMAGE      image name [default: service-mesh-example]

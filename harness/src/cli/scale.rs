@@ -32,9 +32,8 @@ pub(super) async fn run(
     files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let files = args.files.or(files);
-    if files.given()? {
-        return user_project::scale(files, args.mesh.or(before), &args.scales).await;
+    if let Some(files) = args.files.or(files).project()? {
+        return user_project::scale(files, args.mesh.or(before), args.scales, interrupts).await;
     }
     let mut mesh = args.mesh.or(before).attach().await?;
     for scale in &args.scales {

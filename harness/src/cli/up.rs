@@ -72,12 +72,12 @@ pub(super) async fn run(
     started_at: Instant,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Error> {
-    let (mesh, files) = (args.mesh.or(before), args.files.or(files));
+    let mesh = args.mesh.or(before);
     let timeout = Duration::from_secs(args.timeout);
-    if files.given()? {
+    if let Some(files) = args.files.or(files).project()? {
         if args.key {
             return Err(Error::environment(
-                "--key with a project of -f",
+                "--key with a Compose project",
                 "leave one of them out: only the example mesh can be given a key",
             ));
         }

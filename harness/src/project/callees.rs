@@ -56,7 +56,7 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
     let image = service.image.as_deref().unwrap_or_default();
     if stateful(image) && service.replicas > 1 && !settings.balance {
         return Callee::LeftOut(format!(
-            "several containers of {image} are no equal replicas; the label mesh.balance: all balances them"
+            "several containers of {image} are no equal replicas; mesh.balance: all balances them"
         ));
     }
     let numbers: BTreeSet<u16> = ports.into_iter().map(|port| port.number).collect();
@@ -86,7 +86,7 @@ fn left_out(config: &Config, service: &Service, name: &str, settings: &Settings)
         return in_namespace;
     }
     if settings.no_waypoint {
-        return Some("its label mesh.waypoint is none".to_owned());
+        return Some("mesh.waypoint is none".to_owned());
     }
     one_shot(config, name).then(|| "it is a job: others wait until it has completed".to_owned())
 }
@@ -129,7 +129,7 @@ fn unknown(config: &Config, service: &Service) -> Callee {
         return Callee::Unknown;
     };
     Callee::LeftOut(format!(
-        "its ports are unknown until it has run, and {why}; the next `up` knows them, or the label mesh.ports names them"
+        "its ports are unknown until it has run, and {why}; the next `up` knows them, or mesh.ports names them"
     ))
 }
 

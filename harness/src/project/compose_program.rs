@@ -109,6 +109,16 @@ impl ComposeProgram {
         }))
     }
 
+    /// Whether a file can replace values of earlier ones, which needs 2.24.4; for 1.29 they are replaced here.
+    pub fn replaces(&self) -> bool {
+        let mut parts = self
+            .version
+            .split(['.', '-', '+'])
+            .map(|part| part.parse().unwrap_or(0_u32));
+        let mut next = || parts.next().unwrap_or(0);
+        self.generation == Generation::V1 || (next(), next(), next()) >= (2, 24, 4)
+    }
+
     /// Its words, such as `docker compose`, for a command line to copy.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
         self.words.iter().copied()
@@ -186,5 +196,30 @@ async fn read(mut command: Command) -> Result<String, String> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_replaced_from_a_version_on() {
+        let program = |version: &str, generation| ComposeProgram {
+            words: WORDS[1],
+            version: version.to_owned(),
+            generation,
+            variables: Variables::new(),
+        };
+        assert!(program("1.29.2", Generation::V1).replaces());
+        for (version, replaces) in [
+            ("2.24.3", false),
+            ("2.24.4-desktop.1", true),
+            ("2.26.1-4", true),
+            ("5.0.0", true),
+            ("2.9", false),
+        ] {
+            assert_eq!(program(version, Generation::V2).replaces(), replaces, "{version}");
+        }
     }
 }

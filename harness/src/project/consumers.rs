@@ -38,7 +38,7 @@ pub(super) fn links(
             && let Some(missing) = these.iter().find(|callee| !config.services.contains_key(*callee))
         {
             return Err(format!(
-                "services.{consumer}: label mesh.calls: `{missing}`: expected active services of the project"
+                "services.{consumer}: mesh.calls: `{missing}`: expected active services of the project"
             ));
         }
         let image = service.image.as_deref().unwrap_or_default();

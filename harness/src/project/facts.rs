@@ -24,6 +24,7 @@ pub async fn facts(
     let mut facts = Facts {
         seen: state.seen.clone(),
         previous: state.addresses.clone(),
+        moved: state.moved.clone(),
         ..Facts::default()
     };
     let Some(engine) = engine else {

@@ -36,6 +36,10 @@ pub struct State {
     pub addresses: Assigned,
     /// Numbers of containers that `scale` set.
     pub scale: BTreeMap<String, u64>,
+    /// Services whose host ports their waypoints have, because `scale` needed it.
+    pub moved: BTreeSet<String>,
+    /// Whether SELinux separates the engine's containers from its machine.
+    pub relabel: bool,
     /// The volume that takes the place of the waypoints' folder, if the engine does not see it.
     pub volume: Option<String>,
     /// Whether the additions are also in Compose's own override, for a plain `docker compose up`.

@@ -36,6 +36,7 @@ pub async fn choose_source(
         .await;
     // An error here is told by the next write to the folder.
     let _ = std::fs::remove_file(project.folder.path().join(file));
+    state.relabel = engine.separates_by_selinux().await?;
     state.volume = match seen? {
         Some(content) if content == token.as_bytes() => None,
         _ => Some(format!("{}_mesh", project.name)),
@@ -72,8 +73,8 @@ pub async fn write(
     };
     let added = additions(plan, image, &project.source(state));
     let (name, text) = match project.compose.generation {
-        Generation::V2 => (OVERRIDE, yaml(&added, true)),
-        Generation::V1 => (WHOLE, yaml(&whole(&project.printed, &added), false)),
+        Generation::V2 => (OVERRIDE, yaml(&added)),
+        Generation::V1 => (WHOLE, yaml(&whole(&project.printed, &added))),
     };
     let text = text.map_err(unwritten)?;
     project.folder.write(name, &text)?;
@@ -95,6 +96,32 @@ pub async fn write(
             .await?;
     }
     Ok(())
+}
+
+/// Called services whose waypoint has no file to read.
+///
+/// # Errors
+/// The engine fails.
+pub async fn without_file(
+    project: &Project,
+    plan: &Plan,
+    state: &State,
+    engine: &Docker,
+    image: &str,
+) -> Result<Vec<String>, Error> {
+    let in_volume = match &state.volume {
+        Some(volume) => Some(engine.files_in_volume(image, volume).await?),
+        None => None,
+    };
+    let exists = |service: &&String| {
+        let file = format!("{service}.json");
+        match &in_volume {
+            Some(files) => files.contains(&file),
+            None => project.folder.waypoints().join(file).is_file(),
+        }
+    };
+    let missing = plan.waypoints.keys().filter(|service| !exists(service));
+    Ok(missing.cloned().collect())
 }
 
 fn tar(files: &BTreeMap<String, String>) -> std::io::Result<Vec<u8>> {

@@ -14,6 +14,9 @@ pub const WAYPOINT_LABEL: &str = "service-mesh.waypoint";
 pub const MOUNT_POINT: &str = "/etc/mesh";
 /// The key of the volume with the waypoints' files, where there is one.
 const VOLUME_KEY: &str = "mesh-waypoints";
+/// Compose's tag of a value that takes the place of that in an earlier file, instead of being added to it. Here the key of
+/// such a value.
+const REPLACE: &str = "!override";
 
 /// Where waypoints read their files from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,8 @@ pub enum Source {
     Volume(String),
 }
 
-/// What is added: services, and keys of the user's services.
+/// What is added: services, and keys of the user's services. Texts that Compose printed have their `$` doubled, as a file
+/// needs it.
 pub fn additions(plan: &Plan, image: &str, source: &Source) -> Value {
     let mut services = Map::new();
     for waypoint in plan.waypoints.values() {
@@ -42,6 +46,21 @@ pub fn additions(plan: &Plan, image: &str, source: &Source) -> Value {
                 .map(|key| (key.clone(), names.clone()))
                 .collect();
             services.insert(waypoint.service.clone(), json!({"networks": networks}));
+        }
+        let moved = &waypoint.moved;
+        let mut replaced: Vec<(&str, Value)> = Vec::new();
+        if !moved.ports.is_empty() {
+            replaced.push(("ports", json!([])));
+        }
+        if let Some(proxied) = &moved.proxied {
+            replaced.push(("labels", json!(proxied.own_labels)));
+            replaced.push(("environment", json!(proxied.own_environment)));
+        }
+        for (key, value) in replaced {
+            let service = services
+                .entry(waypoint.service.clone())
+                .or_insert_with(|| json!({}));
+            service[key] = json!({REPLACE: value});
         }
     }
     for (consumer, names) in &plan.links {
@@ -93,6 +112,18 @@ fn definition(waypoint: &Waypoint, image: &str, source: &Source) -> Value {
     if let Some(count) = waypoint.count {
         definition["scale"] = json!(count);
     }
+    let moved = &waypoint.moved;
+    if !moved.ports.is_empty() {
+        definition["ports"] = json!(moved.ports);
+    }
+    if let Some(proxied) = &moved.proxied {
+        let ports: Vec<_> = waypoint.exposed.iter().map(u16::to_string).collect();
+        definition["expose"] = json!(ports);
+        definition["environment"] = json!(proxied.environment);
+        for (name, value) in &proxied.labels {
+            definition["labels"][name] = json!(value);
+        }
+    }
     let plain = waypoint.alias.is_none() && waypoint.networks.values().all(Vec::is_empty);
     if !plain || !waypoint.networks.keys().eq([DEFAULT_NETWORK]) {
         let networks = waypoint.networks.iter().map(|(key, addresses)| {
@@ -118,11 +149,6 @@ fn definition(waypoint: &Waypoint, image: &str, source: &Source) -> Value {
 /// The output of 1.29's `config` with the additions, in a form that 1.29 reads again.
 pub fn whole(printed: &Value, additions: &Value) -> Value {
     let mut whole = printed.clone();
-    if let Some(services) = whole.get_mut("services").and_then(Value::as_object_mut) {
-        for service in services.values_mut() {
-            readable(service);
-        }
-    }
     for section in ["services", "volumes"] {
         for (name, added) in additions
             .get(section)
@@ -133,11 +159,20 @@ pub fn whole(printed: &Value, additions: &Value) -> Value {
             merge(&mut whole[section][name], added);
         }
     }
+    if let Some(services) = whole.get_mut("services").and_then(Value::as_object_mut) {
+        for service in services.values_mut() {
+            readable(service);
+        }
+    }
     whole
 }
 
 /// Adds entries of maps and elements of lists.
 fn merge(to: &mut Value, added: &Value) {
+    if let Some(value) = added.get(REPLACE) {
+        *to = value.clone();
+        return;
+    }
     match (to, added) {
         (Value::Object(to), Value::Object(added)) => {
             for (key, value) in added {
@@ -171,28 +206,33 @@ fn readable(service: &mut Value) {
     }
 }
 
-/// A generated file as YAML that readers of YAML 1.1 and 1.2 read alike. `escape` doubles each `$`, which Compose would
-/// take for a variable's; what 1.29 prints is escaped already.
+/// A generated file as YAML that readers of YAML 1.1 and 1.2 read alike.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn yaml(file: &Value, escape: bool) -> Result<String, String> {
-    let escaped = if escape { escaped(file) } else { file.clone() };
+pub fn yaml(file: &Value) -> Result<String, String> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let text = serde_saphyr::to_string_with_options(&escaped, options).map_err(|error| error.to_string())?;
-    Ok(format!("{MARK}\n{text}"))
+    let text = serde_saphyr::to_string_with_options(file, options).map_err(|error| error.to_string())?;
+    Ok(format!("{MARK}\n{}", tagged(&text)))
 }
 
-fn escaped(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(text.replace('$', "$$")),
-        Value::Array(elements) => elements.iter().map(escaped).collect(),
-        Value::Object(entries) => {
-            let entries = entries.iter().map(|(key, value)| (key.clone(), escaped(value)));
-            Value::Object(entries.collect())
+/// The text with each value below the key [`REPLACE`] as one with that tag.
+fn tagged(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let value = [format!("\"{REPLACE}\":"), format!("'{REPLACE}':")]
+            .into_iter()
+            .find_map(|key| line.trim_start().strip_prefix(&key).map(str::to_owned));
+        match (value, lines.last_mut()) {
+            (Some(value), Some(above)) => {
+                above.push(' ');
+                above.push_str(REPLACE);
+                above.push_str(&value);
+            }
+            _ => lines.push(line.to_owned()),
         }
-        other => other.clone(),
     }
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use super::addresses::{Assigned, Pool};
 use super::callees::{Callee, callee};
 use super::consumers::{Linked, links};
-use super::images::reads_engine;
 use super::model::{Config, Service};
-use super::ports::Port;
+use super::moved::{Moved, Proxied};
+use super::ports::{Port, Protocol};
 use super::settings::{Check, Settings};
+use super::warnings::warnings;
 
 /// What is known about a project beside its files.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub struct Facts {
     pub used: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The addresses that waypoints had.
     pub previous: Assigned,
+    /// Services whose host ports `scale` moved to their waypoints.
+    pub moved: BTreeSet<String>,
 }
 
 /// A waypoint.
@@ -51,6 +54,10 @@ pub struct Waypoint {
     pub alias: Option<String>,
     /// The number of its containers, if it is not one.
     pub count: Option<u8>,
+    /// What it takes over from its service.
+    pub moved: Moved,
+    /// The ports that it declares as an image would, for proxies that read the engine.
+    pub exposed: BTreeSet<u16>,
 }
 
 /// What is added.
@@ -74,11 +81,14 @@ impl Plan {
     /// # Errors
     /// A label has a wrong value, or a network with static addresses has no free one.
     pub fn new(project: &str, config: &Config, facts: &Facts) -> Result<Self, String> {
+        let common = Settings::common(&config.x_mesh)?;
         let mut settings = BTreeMap::new();
         for (name, service) in &config.services {
-            let read =
-                Settings::read(&service.labels).map_err(|error| format!("services.{name}: {error}"))?;
-            settings.insert(name.clone(), read);
+            let own = common.clone().of(service);
+            settings.insert(
+                name.clone(),
+                own.map_err(|error| format!("services.{name}: {error}"))?,
+            );
         }
         let mut plan = Self::default();
         let mut pools = pools(config, facts);
@@ -101,8 +111,11 @@ impl Plan {
                             .collect(),
                         alias: None,
                         count: settings.waypoints.filter(|count| *count > 1),
+                        moved: Moved::default(),
+                        exposed: BTreeSet::new(),
                     };
-                    let waypoint = unique(project, config, service, waypoint);
+                    let mut waypoint = unique(project, config, service, waypoint);
+                    take_over(&mut waypoint, service, settings, facts)?;
                     plan.waypoints.insert(name.clone(), waypoint);
                 }
                 Callee::Unknown => {
@@ -113,13 +126,29 @@ impl Plan {
                 }
                 Callee::Uncalled => {}
             }
+            let wanted = [
+                (settings.publish || facts.moved.contains(name), "its host ports"),
+                (settings.move_labels, "its labels for proxies"),
+            ];
+            for (_, what) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+                if !plan.waypoints.contains_key(name) {
+                    let reason = plan
+                        .left_out
+                        .get(name)
+                        .map_or("its TCP ports are unknown", String::as_str);
+                    return Err(format!(
+                        "services.{name}: {what} cannot move to a waypoint, since it gets none: {reason}"
+                    ));
+                }
+            }
         }
         let called = plan.waypoints.keys().cloned().collect();
         let Linked { links, limited } = links(config, &settings, &called)?;
         plan.links = links;
         // A waypoint that nobody is linked to would only cost memory.
         let linked: BTreeSet<&String> = plan.links.values().flat_map(BTreeMap::values).collect();
-        plan.waypoints.retain(|service, _| linked.contains(service));
+        plan.waypoints
+            .retain(|service, waypoint| linked.contains(service) || waypoint.moved != Moved::default());
         for waypoint in plan.waypoints.values_mut() {
             for (network, addresses) in &mut waypoint.networks {
                 let Some(pool) = pools.get_mut(network) else {
@@ -127,7 +156,7 @@ impl Plan {
                 };
                 if let Some(count) = waypoint.count {
                     return Err(format!(
-                        "services.{}: label mesh.waypoints: `{count}`: expected 1, because {network} has static addresses",
+                        "services.{}: mesh.waypoints: `{count}`: expected 1, because {network} has static addresses",
                         waypoint.service
                     ));
                 }
@@ -144,7 +173,7 @@ impl Plan {
                 })?;
             }
         }
-        plan.warnings = warnings(config, limited);
+        plan.warnings = warnings(config, &plan.waypoints, limited);
         Ok(plan)
     }
 
@@ -172,6 +201,32 @@ impl Plan {
             .filter(move |(_, names)| names.values().any(|called| called == service));
         linked.map(|(consumer, _)| consumer.as_str())
     }
+}
+
+/// Gives the waypoint what the settings move to it.
+fn take_over(
+    waypoint: &mut Waypoint,
+    service: &Service,
+    settings: &Settings,
+    facts: &Facts,
+) -> Result<(), String> {
+    let name = &waypoint.service;
+    if settings.publish || facts.moved.contains(name) {
+        waypoint.moved.ports.clone_from(&service.printed_ports);
+    }
+    if let Some(count) = waypoint.count.filter(|_| !waypoint.moved.ports.is_empty()) {
+        return Err(format!(
+            "services.{name}: mesh.waypoints: `{count}`: expected 1, because its host ports move to the waypoint"
+        ));
+    }
+    if settings.move_labels {
+        waypoint.moved.proxied = Proxied::of(service);
+        let image = facts.image_ports.get(name).into_iter().flatten();
+        let declared = service.ports.iter().chain(image);
+        let tcp = declared.filter(|port| port.protocol == Protocol::Tcp);
+        waypoint.exposed = tcp.map(|port| port.number).collect();
+    }
+    Ok(())
 }
 
 /// The networks on which a service has a static address.
@@ -220,54 +275,6 @@ fn unique(project: &str, config: &Config, service: &Service, mut waypoint: Waypo
         waypoint.host = format!("{project}-{}-direct", waypoint.service);
     }
     waypoint
-}
-
-fn warnings(config: &Config, limited: bool) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (name, service) in &config.services {
-        if service.replicas > 1
-            && let Some(mount) = service.mounts.iter().find(|mount| mount.shared())
-        {
-            warnings.push(format!(
-                "{name}: {} containers write to the same {}: databases lose data so",
-                service.replicas, mount.source
-            ));
-        }
-        for key in &service.swarm_only {
-            warnings.push(format!("{name}: deploy.{key} is read by Swarm only"));
-        }
-        let image = service.image.as_deref().unwrap_or_default();
-        let socket = |path: &str| path.ends_with("docker.sock");
-        if reads_engine(image) && service.mounts.iter().any(|mount| socket(&mount.target)) {
-            warnings.push(format!(
-                "{name}: {image} reads the containers' addresses from the engine, so it goes past waypoints"
-            ));
-        }
-        for (key, attachment) in &service.networks {
-            if !attachment.addresses.is_empty() && service.replicas > 1 {
-                warnings.push(format!(
-                    "{name}: a static address on {key} cannot be that of several containers"
-                ));
-            }
-        }
-        for host in service
-            .own_names
-            .iter()
-            .filter(|host| config.services.contains_key(*host))
-        {
-            warnings.push(format!(
-                "{name}: its own extra_hosts or external_links define {host}: it goes past the waypoint"
-            ));
-        }
-    }
-    if limited {
-        warnings.push(format!(
-            "more than {} pairs of services share a network, so a service is linked only to those that it names in \
-             depends_on, links, environment or command; the label mesh.calls of a service adds others",
-            super::consumers::PAIRS_LIMIT
-        ));
-    }
-    warnings
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which services may have several containers.
 
 use super::model::Config;
+use super::ports::Published;
 
 /// Checks that `service` can have `count` containers.
 ///
@@ -28,13 +29,6 @@ pub fn check(config: &Config, service: &str, count: u64) -> Result<(), String> {
             "{service} has the container_name {name}, which only one container can have"
         ));
     }
-    if let Some(port) = found.published.iter().find(|port| port.fixed()) {
-        return Err(format!(
-            "{service} publishes {port}, and only one container can have the host's port; publish a range, such as \
-             8080-8089:{}, or no host port",
-            port.target
-        ));
-    }
     let addresses = found
         .networks
         .values()
@@ -56,6 +50,12 @@ pub fn check(config: &Config, service: &str, count: u64) -> Result<(), String> {
     }
 }
 
+/// Whether a service has a port of the host that only one of these containers could have.
+pub fn takes_host_port(config: &Config, service: &str, count: u64) -> bool {
+    let found = config.services.get(service);
+    count > 1 && found.is_some_and(|found| found.published.iter().any(Published::fixed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,10 +74,12 @@ services:
 ";
         let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
         assert_eq!(check(&config, "ok", 3), Ok(()));
+        assert_eq!(check(&config, "port", 3), Ok(()));
+        let takes = |service, count| takes_host_port(&config, service, count);
+        assert!(takes("port", 2) && !takes("port", 1) && !takes("ok", 2) && !takes("none", 2));
         for (service, reason) in [
             ("db", "writes to pg at /data"),
             ("named", "container_name the-one"),
-            ("port", "publishes 8080:80"),
             ("fixed", "static address 10.0.0.2"),
             ("vpn", "app is in the network namespace of vpn"),
             ("none", "there is no active service none"),

@@ -1,11 +1,34 @@
-//! The labels `mesh.*` of a service, by which its file adjusts its waypoint and its calls.
+//! The labels `mesh.*` of a service and the keys of `x-mesh`, by which a file adjusts waypoints and calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::Value;
+
+use super::model::Service;
+use super::value::text;
 
 /// Prefix of the labels that are read.
 const PREFIX: &str = "mesh.";
+/// All keys.
+const KEYS: [&str; 10] = [
+    "balance",
+    "calls",
+    "check",
+    "hold",
+    "idle-timeout",
+    "move-labels",
+    "ports",
+    "publish",
+    "waypoint",
+    "waypoints",
+];
+/// Keys that mean nothing for all services at once.
+const OWN_KEYS: [&str; 3] = ["move-labels", "ports", "publish"];
+/// Edits by which an unknown key may differ from the one that is suggested.
+const NEAR: usize = 3;
+/// Bytes of a key above which it is compared with none.
+const LONG: usize = 64;
 /// Longest hold and idle timeout, in milliseconds: a day.
 const LONGEST: u64 = 86_400_000;
 
@@ -53,28 +76,60 @@ pub struct Settings {
     pub balance: bool,
     /// `mesh.waypoints`: the number of waypoints, 1 or 2.
     pub waypoints: Option<u8>,
+    /// `mesh.publish: waypoint`: its host ports are the waypoint's.
+    pub publish: bool,
+    /// `mesh.move-labels: proxy`: what proxies read from the engine about it is the waypoint's.
+    pub move_labels: bool,
 }
 
 impl Settings {
-    /// Reads a service's labels; those that do not begin with `mesh.` are others'.
+    /// Reads the project's `x-mesh`, which holds for each service that does not say otherwise.
     ///
     /// # Errors
-    /// A label is unknown, or has a value that it cannot have.
-    pub fn read(labels: &BTreeMap<String, String>) -> Result<Self, String> {
+    /// A key is unknown or a service's own, or has a value that it cannot have.
+    pub fn common(x_mesh: &Value) -> Result<Self, String> {
         let mut settings = Self::default();
-        for (label, value) in labels {
-            let Some(name) = label.strip_prefix(PREFIX) else {
-                continue;
-            };
-            settings
-                .set(name, value.trim())
-                .map_err(|expected| format!("label {label}: `{value}`: expected {expected}"))?;
+        for (key, value) in entries(x_mesh)? {
+            if OWN_KEYS.contains(&key.as_str()) {
+                return Err(format!("x-mesh.{key}: expected in the x-mesh of a service"));
+            }
+            settings.set("x-mesh.", &key, &value)?;
         }
         Ok(settings)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
-        match name {
+    /// These settings, changed by the service's `x-mesh` and its labels; those that do not begin with `mesh.` are others'.
+    ///
+    /// # Errors
+    /// A key is unknown or given twice, or has a value that it cannot have.
+    pub fn of(mut self, service: &Service) -> Result<Self, String> {
+        let own = entries(&service.x_mesh)?;
+        for (key, value) in &own {
+            self.set("x-mesh.", key, value)?;
+        }
+        for (label, value) in &service.labels {
+            let Some(key) = label.strip_prefix(PREFIX) else {
+                continue;
+            };
+            if own.contains_key(key) {
+                return Err(format!("label {label} and x-mesh.{key}: expected one of them"));
+            }
+            self.set("label mesh.", key, value.trim())?;
+        }
+        Ok(self)
+    }
+
+    /// Sets what `key` says; `before` stands before it in messages.
+    fn set(&mut self, before: &str, key: &str, value: &str) -> Result<(), String> {
+        if !KEYS.contains(&key) {
+            return Err(unknown(before, key));
+        }
+        self.take(key, value)
+            .map_err(|expected| format!("{before}{key}: `{value}`: expected {expected}"))
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
+        match key {
             "waypoint" => {
                 self.no_waypoint = match value {
                     "none" => true,
@@ -109,15 +164,70 @@ impl Settings {
                 let count = value.parse().ok().filter(|count| (1..=2).contains(count));
                 self.waypoints = Some(count.ok_or("1 or 2")?);
             }
-            _ => {
-                return Err(
-                    "one of the labels mesh.balance, mesh.calls, mesh.check, mesh.hold, mesh.idle-timeout, \
-                            mesh.ports, mesh.waypoint and mesh.waypoints",
-                );
+            "publish" => {
+                self.publish = match value {
+                    "waypoint" => true,
+                    "service" => false,
+                    _ => return Err("waypoint or service"),
+                }
             }
+            "move-labels" => {
+                self.move_labels = match value {
+                    "proxy" => true,
+                    "none" => false,
+                    _ => return Err("proxy or none"),
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
+}
+
+/// The keys of an `x-mesh` with their values as text; elements of a list are separated by commas.
+fn entries(x_mesh: &Value) -> Result<BTreeMap<String, String>, String> {
+    let entries = match x_mesh {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Object(entries) => entries,
+        other => return Err(format!("x-mesh: expected a map, found {}", short(other))),
+    };
+    let of = |(key, value): (&String, &Value)| {
+        let value = match value {
+            Value::Array(elements) => elements
+                .iter()
+                .map(text)
+                .collect::<Option<Vec<_>>>()
+                .map(|texts| texts.join(",")),
+            other => text(other),
+        };
+        let value =
+            value.ok_or_else(|| format!("x-mesh.{key}: expected a text, a number or a list of them"))?;
+        Ok((key.clone(), value.trim().to_owned()))
+    };
+    entries.iter().map(of).collect()
+}
+
+/// A value for a message, which may be large.
+fn short(value: &Value) -> String {
+    let text: String = value.to_string().chars().take(40).collect();
+    text.replace(char::is_control, " ")
+}
+
+fn unknown(before: &str, key: &str) -> String {
+    let short = key.len() <= LONG;
+    let near = KEYS
+        .into_iter()
+        .filter(|_| short)
+        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .min()
+        .filter(|(edits, _)| *edits <= NEAR)
+        .map_or(String::new(), |(_, known)| {
+            format!("{before}{known} is the nearest; ")
+        });
+    format!(
+        "{before}{key}: there is no such setting; {near}there are {}",
+        KEYS.join(", ")
+    )
 }
 
 fn words(value: &str) -> impl Iterator<Item = &str> {
@@ -144,47 +254,4 @@ fn milliseconds(value: &str) -> Result<u64, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(label: &str, value: &str) -> Result<Settings, String> {
-        Settings::read(&BTreeMap::from([(label.to_owned(), value.to_owned())]))
-    }
-
-    #[test]
-    fn each_label_sets_its_setting() {
-        assert!(read("mesh.waypoint", "none").unwrap().no_waypoint);
-        assert_eq!(
-            read("mesh.ports", "80, 443").unwrap().ports,
-            BTreeSet::from([80, 443])
-        );
-        let path = Check::Http("/healthz".to_owned());
-        assert_eq!(read("mesh.check", "http /healthz").unwrap().check, Some(path));
-        assert_eq!(read("mesh.hold", "0").unwrap().hold, Some(0));
-        let none = Calls::These(BTreeSet::new());
-        assert_eq!(read("mesh.calls", "none").unwrap().calls, none);
-        assert_eq!(read("traefik.enable", "whatever").unwrap(), Settings::default());
-    }
-
-    #[test]
-    fn a_wrong_label_is_named_with_what_is_expected() {
-        for (label, value, expected) in [
-            (
-                "mesh.check",
-                "http healthz",
-                "label mesh.check: `http healthz`: expected tcp, passive",
-            ),
-            ("mesh.ports", "0", "ports separated by commas"),
-            ("mesh.hold", "10s", "a time in milliseconds"),
-            ("mesh.waypoint", "off", "expected none or auto"),
-            (
-                "mesh.hodl",
-                "1",
-                "label mesh.hodl: `1`: expected one of the labels",
-            ),
-        ] {
-            let error = read(label, value).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

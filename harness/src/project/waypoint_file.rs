@@ -45,6 +45,7 @@ pub fn text(waypoint: &Waypoint) -> Result<String, String> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use super::super::moved::Moved;
     use super::*;
 
     #[test]
@@ -60,6 +61,8 @@ mod tests {
             networks: BTreeMap::new(),
             alias: None,
             count: None,
+            moved: Moved::default(),
+            exposed: BTreeSet::new(),
         };
         let read = |waypoint: &Waypoint| -> serde_json::Value {
             serde_json::from_str(&text(waypoint).unwrap()).unwrap()

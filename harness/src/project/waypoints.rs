@@ -51,8 +51,22 @@ pub fn moved(before: &Addresses, after: &Addresses) -> Vec<String> {
     lost.map(|(service, _)| service.clone()).collect()
 }
 
-/// What is wrong with the running project, a line each.
-pub fn problems(containers: &[Inspected], plan: &Plan) -> Vec<String> {
+/// Waypoints with other containers than `before`, a line each that says why.
+pub fn replaced(before: &[Inspected], after: &[Inspected]) -> Vec<String> {
+    let by_name = |name: &str| before.iter().find(|container| container.name == name);
+    let of = |now: &Inspected| {
+        let old = by_name(&now.name).filter(|old| old.id != now.id)?;
+        let what = match old.image_id == now.image_id {
+            true => "definition",
+            false => "image",
+        };
+        Some(format!("{} was replaced, because its {what} changed", now.name))
+    };
+    waypoints(after).filter_map(of).collect()
+}
+
+/// What is wrong with the running project, a line each. `image_id`: the image that waypoints are to have, if it is known.
+pub fn problems(containers: &[Inspected], plan: &Plan, image_id: Option<&str>) -> Vec<String> {
     let mut problems = Vec::new();
     for (service, waypoint) in &plan.waypoints {
         let mut own = waypoints(containers)
@@ -61,11 +75,32 @@ pub fn problems(containers: &[Inspected], plan: &Plan) -> Vec<String> {
         if own.peek().is_none() {
             problems.push(format!("{} has no container", waypoint.name));
         }
-        for container in own.filter(|container| !container.running()) {
-            problems.push(format!(
-                "{} is {}: the name {service} leads nowhere",
-                container.name, container.state
-            ));
+        for container in own {
+            if !container.running() {
+                problems.push(format!(
+                    "{} is {}: the name {service} leads nowhere",
+                    container.name, container.state
+                ));
+            }
+            if image_id.is_some_and(|id| id != container.image_id) {
+                problems.push(format!(
+                    "{} has another image than {}: `up` replaces it",
+                    container.name,
+                    super::image()
+                ));
+            }
+        }
+        if !waypoint.moved.ports.is_empty() {
+            let own = containers
+                .iter()
+                .filter(|container| container.label(label::SERVICE) == service && container.publishes);
+            problems.extend(own.map(|container| {
+                format!(
+                    "{} is {} with host ports that its waypoint has: Compose ran without what is added; `up` moves \
+                     them",
+                    container.name, container.state
+                )
+            }));
         }
     }
     let ids: BTreeSet<&str> = containers
@@ -96,7 +131,7 @@ pub fn problems(containers: &[Inspected], plan: &Plan) -> Vec<String> {
             .collect();
         if !missing.is_empty() {
             problems.push(format!(
-                "{} calls {} past the waypoints",
+                "{} calls {} past the waypoints, because Compose ran without what is added; `up` links it again",
                 container.name,
                 missing.join(", ")
             ));
@@ -136,18 +171,18 @@ mod tests {
         let mut web = container("web", "running");
         let stopped = [web.clone(), waypoint("api", "exited", [10, 0, 0, 2])];
         assert_eq!(
-            problems(&stopped, &plan),
+            problems(&stopped, &plan, None),
             [
                 "shop-api-mesh-1 is exited: the name api leads nowhere",
-                "shop-web-1 calls api past the waypoints"
+                "shop-web-1 calls api past the waypoints, because Compose ran without what is added; `up` links it again"
             ]
         );
         web.links.insert("api-mesh:api".to_owned());
         let mut joined = container("job", "running");
         joined.network_mode = "container:gone".to_owned();
         let good = [web, waypoint("api", "running", [10, 0, 0, 2])];
-        assert!(problems(&good, &plan).is_empty());
-        assert_eq!(problems(&[joined], &plan).len(), 2);
+        assert!(problems(&good, &plan, Some("")).is_empty());
+        assert_eq!(problems(&[joined], &plan, None).len(), 2);
         assert!(superfluous(&good, &plan).is_empty());
         assert_eq!(
             superfluous(&[waypoint("old", "running", [10, 0, 0, 3])], &plan).len(),
@@ -161,5 +196,48 @@ mod tests {
         assert!(moved(&at([10, 0, 0, 2]), &at([10, 0, 0, 2])).is_empty());
         assert_eq!(moved(&at([10, 0, 0, 3]), &at([10, 0, 0, 2])), ["api"]);
         assert!(moved(&Addresses::new(), &at([10, 0, 0, 2])).is_empty());
+    }
+
+    /// Rule 9.
+    #[test]
+    fn a_replaced_waypoint_is_named_with_what_changed() {
+        let before = waypoint("api", "running", [10, 0, 0, 2]);
+        let mut after = before.clone();
+        let said = |after: &Inspected| {
+            replaced(
+                std::slice::from_ref(&before),
+                &[after.clone(), container("web", "running")],
+            )
+        };
+        assert!(said(&after).is_empty());
+        after.id = "other".to_owned();
+        assert_eq!(
+            said(&after),
+            ["shop-api-mesh-1 was replaced, because its definition changed"]
+        );
+        after.image_id = "newer".to_owned();
+        assert_eq!(
+            said(&after),
+            ["shop-api-mesh-1 was replaced, because its image changed"]
+        );
+        assert!(replaced(&[], &[after]).is_empty());
+    }
+
+    /// Rule 7.
+    #[test]
+    fn a_port_that_came_back_to_its_service_is_named() {
+        let config = "services: {web: {ports: ['80:80'], labels: {mesh.publish: waypoint}}}";
+        let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
+        let plan = Plan::new("shop", &config, &Facts::default()).unwrap();
+        let mut web = container("web", "created");
+        let mut own = waypoint("web", "running", [10, 0, 0, 2]);
+        own.publishes = true;
+        own.image_id = "old".to_owned();
+        assert!(problems(&[web.clone(), own.clone()], &plan, None).is_empty());
+        web.publishes = true;
+        let found = problems(&[web, own], &plan, Some("new"));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("shop-web-mesh-1 has another image than service-mesh-example:"));
+        assert!(found[1].starts_with("shop-web-1 is created with host ports that its waypoint has"));
     }
 }

@@ -9,7 +9,7 @@ use harness::project::waypoints::waypoints;
 
 use super::super::file_args::FileArgs;
 use super::super::mesh_args::MeshArgs;
-use super::{open, up};
+use super::{open, remove};
 
 pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitCode, Error> {
     let progress = Progress::new();
@@ -20,14 +20,14 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
     } else {
         // Otherwise the waypoints would keep the networks.
         for container in waypoints(&engine.project(&project.name).await?) {
-            up::remove(&engine, container).await?;
+            remove(&engine, container).await?;
         }
         project.own_arguments()
     };
     arguments.push("down".to_owned());
     project.compose.run(&arguments).await?;
     for container in waypoints(&engine.project(&project.name).await?) {
-        up::remove(&engine, container).await?;
+        remove(&engine, container).await?;
     }
     let mut state = project.folder.state()?;
     if let Some(volume) = state.volume.take() {
@@ -36,6 +36,7 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
     if project.injected() {
         // As with Compose, `up` begins with the numbers of the file.
         state.scale.clear();
+        state.moved.clear();
         project.folder.keep(&state)?;
     }
     progress.say(&format!(

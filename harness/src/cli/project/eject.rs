@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use harness::console::Progress;
 use harness::engine::{Docker, label};
 use harness::error::Error;
-use harness::project::open::generated;
+use harness::project::files::generated;
 use harness::project::override_file::WAYPOINT_LABEL;
+use harness::project::scaling;
 use harness::project::waypoints::waypoints;
 
 use super::super::file_args::FileArgs;
 use super::super::mesh_args::MeshArgs;
-use super::{open, up};
+use super::{open, remove};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct EjectArgs {
@@ -28,12 +29,26 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
     let project = open(files, mesh, Some(&engine)).await?;
     let containers = engine.project(&project.name).await?;
     // As many containers as run now: Compose would otherwise go back to the file's number.
-    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut running: BTreeMap<&str, u64> = BTreeMap::new();
     for container in containers.iter().filter(|container| container.running()) {
         let service = container.label(label::SERVICE);
         if !container.labels.contains_key(WAYPOINT_LABEL) && project.config.services.contains_key(service) {
             *running.entry(service).or_default() += 1;
         }
+    }
+    for (service, count) in &mut running {
+        if scaling::takes_host_port(&project.config, service, *count) {
+            progress.say(&format!(
+                "{service} has one container again: only one can have its host port."
+            ));
+            *count = 1;
+        }
+    }
+    // A service gets its host ports back only after its waypoint has given them away.
+    let mut removed = 0;
+    for container in waypoints(&containers).filter(|container| container.publishes) {
+        remove(&engine, container).await?;
+        removed += 1;
     }
     if !running.is_empty() {
         let mut arguments = project.own_arguments();
@@ -45,9 +60,8 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
         project.compose.run(&arguments).await?;
     }
     // Only after the callers have left them.
-    let mut removed = 0;
-    for container in waypoints(&containers) {
-        up::remove(&engine, container).await?;
+    for container in waypoints(&containers).filter(|container| !container.publishes) {
+        remove(&engine, container).await?;
         removed += 1;
     }
     if let Some(volume) = project.folder.state()?.volume {

@@ -7,6 +7,7 @@ use harness::engine::Docker;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::project::override_file::{additions, yaml};
+use harness::project::waypoints::{problems, waypoints};
 
 use super::super::file_args::FileArgs;
 use super::super::mesh_args::MeshArgs;
@@ -38,20 +39,29 @@ pub(in crate::cli) async fn run(
         Some(engine) => engine.project(&project.name).await?,
         None => Vec::new(),
     };
-    let planned = plan(project, engine.as_ref(), &containers).await?;
+    let mut state = project.folder.state()?;
+    if let Some(engine) = &engine {
+        state.relabel = engine.separates_by_selinux().await?;
+    }
+    let planned = plan(project, state, engine.as_ref(), &containers).await?;
     let project = &planned.project;
     let added = additions(
         &planned.plan,
         &harness::project::image(),
         &project.source(&planned.state),
     );
-    let text = yaml(&added, true).map_err(|reason| {
+    let text = yaml(&added).map_err(|reason| {
         Error::environment(
             format!("the additions cannot be written: {reason}"),
             "report this with the project's files",
         )
     })?;
     said.extend(notes(&planned.plan));
+    if let Some(engine) = engine.filter(|_| waypoints(&containers).next().is_some()) {
+        let image_id = engine.image_id(&harness::project::image()).await?;
+        let found = problems(&containers, &planned.plan, image_id.as_deref());
+        said.extend(found.into_iter().map(|problem| format!("Note: {problem}.")));
+    }
     said.push(which(project));
     for note in said {
         stderr::paragraph(&note);

@@ -9,16 +9,16 @@ mod status;
 mod up;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use harness::console::table;
-use harness::engine::{Docker, EngineChoice, Inspected};
+use harness::engine::{Docker, Engine, EngineChoice, Inspected};
 use harness::error::Error;
 use harness::project::compose_program::{ComposeProgram, Generation};
 use harness::project::facts;
 use harness::project::folder::State;
+use harness::project::moved::Moved;
 use harness::project::open::{Project, Selection};
 use harness::project::plan::Plan;
-use harness::project::waypoints::waypoints;
 
 use super::file_args::FileArgs;
 use super::mesh_args::MeshArgs;
@@ -30,6 +30,9 @@ pub(super) use logs::run as logs;
 pub(super) use scale::run as scale;
 pub(super) use status::run as status;
 pub(super) use up::{Wanted, run as up};
+
+/// Time for a waypoint to end by itself.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// A project, what the engine knows of it, and what is added to it.
 struct Planned {
@@ -50,16 +53,17 @@ async fn open(files: FileArgs, mesh: MeshArgs, engine: Option<&Docker>) -> Resul
             "remove --runtime",
         ));
     }
-    if !files.given()? {
+    let Some(files) = files.project()? else {
         return Err(Error::environment(
-            "no Compose file is given",
+            "no Compose file is given, and there is none here",
             "give one with -f FILE",
         ));
-    }
+    };
     let mut compose = ComposeProgram::find().await?;
     compose.variables = engine.map(Docker::variables).unwrap_or_default();
     let selection = Selection {
         files: files.files,
+        exact: files.exact,
         project: mesh.project,
         env_files: files.env_files,
         profiles: files.profiles,
@@ -67,9 +71,13 @@ async fn open(files: FileArgs, mesh: MeshArgs, engine: Option<&Docker>) -> Resul
     Project::open(compose, selection).await
 }
 
-/// Plans what is added to the project.
-async fn plan(project: Project, engine: Option<&Docker>, containers: &[Inspected]) -> Result<Planned, Error> {
-    let state = project.folder.state()?;
+/// Plans what is added to the project in this state.
+async fn plan(
+    project: Project,
+    state: State,
+    engine: Option<&Docker>,
+    containers: &[Inspected],
+) -> Result<Planned, Error> {
     let facts = facts::facts(&project, &state, engine, containers).await?;
     let plan = Plan::new(&project.name, &project.config, &facts).map_err(|reason| {
         Error::environment(
@@ -77,6 +85,20 @@ async fn plan(project: Project, engine: Option<&Docker>, containers: &[Inspected
             "change the project's file, or leave the service out (label mesh.waypoint: none)",
         )
     })?;
+    let replaced = plan
+        .waypoints
+        .values()
+        .find(|waypoint| waypoint.moved != Moved::default());
+    if let Some(waypoint) = replaced.filter(|_| !project.compose.replaces()) {
+        return Err(Error::environment(
+            format!(
+                "{}: taking ports or labels from a service needs Compose 2.24.4, this is {}",
+                waypoint.service,
+                project.compose.described()
+            ),
+            "update Compose, or leave out mesh.publish and mesh.move-labels",
+        ));
+    }
     Ok(Planned { project, state, plan })
 }
 
@@ -146,34 +168,6 @@ async fn foreign_callers(
     Ok(lines)
 }
 
-/// The waypoints as a table.
-fn listing(plan: &Plan, containers: &[Inspected]) -> String {
-    let rows = plan.waypoints.iter().map(|(service, waypoint)| {
-        let states: Vec<&str> = waypoints(containers)
-            .filter(|container| container.label(harness::project::override_file::WAYPOINT_LABEL) == service)
-            .map(|container| container.state.as_str())
-            .collect();
-        let ports: Vec<String> = waypoint.ports.iter().map(u16::to_string).collect();
-        let consumers: Vec<&str> = plan.consumers(service).collect();
-        let state = if states.is_empty() {
-            "missing".to_owned()
-        } else {
-            states.join(", ")
-        };
-        vec![
-            service.clone(),
-            waypoint.name.clone(),
-            state,
-            ports.join(","),
-            consumers.join(","),
-        ]
-    });
-    format!(
-        "{}\n",
-        table::plain(&["SERVICE", "WAYPOINT", "STATE", "PORTS", "CALLED BY"], rows)
-    )
-}
-
 /// Where the generated files of this Compose are, as a note.
 fn which(project: &Project) -> String {
     let alone = match project.compose.generation {
@@ -185,4 +179,14 @@ fn which(project: &Project) -> String {
         project.compose.described(),
         compose_line(project, "COMMAND")
     )
+}
+
+/// Stops and removes a waypoint.
+async fn remove(engine: &Docker, container: &Inspected) -> Result<(), Error> {
+    let engine = Engine::Docker(engine.clone());
+    if container.running() {
+        // An error is told by the removal.
+        let _ = engine.stop(&container.id, GRACE).await;
+    }
+    Ok(engine.remove(&container.id).await?)
 }

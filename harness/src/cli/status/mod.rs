@@ -17,6 +17,8 @@ use super::mesh_args::MeshArgs;
 use super::output::print;
 use super::project as user_project;
 
+pub(super) use watch::{Output, second};
+
 /// Incremented when a key is removed or changes its meaning; keys may be added at any time.
 const VERSION: u32 = 1;
 
@@ -37,21 +39,34 @@ pub(super) struct StatusArgs {
     pub(super) mesh: MeshArgs,
 }
 
+/// How the status of a user's project is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    /// As JSON.
+    pub(super) json: bool,
+    /// Until an interrupt.
+    pub(super) watch: bool,
+}
+
 pub(super) async fn run(
     args: StatusArgs,
     before: MeshArgs,
     files: FileArgs,
     interrupts: &Interrupts,
 ) -> Result<ExitCode, Error> {
-    let files = args.files.or(files);
-    if files.given()? {
-        if args.json || args.watch {
+    if let Some(files) = args.files.or(files).project()? {
+        if args.refresh && args.watch {
             return Err(Error::environment(
-                "--json or --watch with -f",
-                "remove it: both show the example only",
+                "--refresh with --watch",
+                "run `status --refresh` once, then `status --watch`",
             ));
         }
-        return user_project::status((files, args.mesh.or(before)), args.refresh, interrupts).await;
+        let shown = Shown {
+            json: args.json,
+            watch: args.watch,
+        };
+        let status = user_project::status((files, args.mesh.or(before)), shown, args.refresh, interrupts);
+        return Box::pin(status).await;
     }
     if args.refresh {
         return Err(Error::environment(

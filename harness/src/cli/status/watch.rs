@@ -25,12 +25,7 @@ const ERASE: &str = "\x1b[2J";
 /// # Errors
 /// The mesh was removed, or the engine fails.
 pub(super) async fn run(mesh: Mesh, json: bool, interrupts: &Interrupts) -> Result<ExitCode, Error> {
-    let output = match json {
-        true => Output::Json,
-        false if io::stdout().is_terminal() => Output::Screen,
-        false => Output::Changes,
-    };
-    let looking = look(mesh, output, interrupts);
+    let looking = look(mesh, Output::chosen(json), interrupts);
     interrupts
         .stop
         .run_until_cancelled(looking)
@@ -39,8 +34,9 @@ pub(super) async fn run(mesh: Mesh, json: bool, interrupts: &Interrupts) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is printed.
 #[derive(Debug, Clone, Copy)]
-enum Output {
+pub(in crate::cli) enum Output {
     /// A frame for each look.
     Screen,
     /// The first status, then lines with what changed.
@@ -63,27 +59,40 @@ async fn look(mut mesh: Mesh, output: Output, interrupts: &Interrupts) -> Result
     }
 }
 
+/// The time of day in UTC, to the second.
+pub(in crate::cli) fn second() -> String {
+    let now = clock::time_of_day(SystemTime::now());
+    now.split('.').next().unwrap_or_default().to_owned()
+}
+
 impl Output {
+    /// JSON if it is wanted, otherwise what suits standard output.
+    pub(in crate::cli) fn chosen(json: bool) -> Self {
+        match json {
+            true => Self::Json,
+            false if io::stdout().is_terminal() => Self::Screen,
+            false => Self::Changes,
+        }
+    }
+
+    /// The text as a frame of the terminal.
+    pub(in crate::cli) fn frame(self, text: &str, first: bool) -> String {
+        let size = rustix::termios::tcgetwinsize(io::stdout())
+            .ok()
+            .filter(|size| size.ws_col > 0 && size.ws_row > 0)
+            .map_or(DEFAULT_SIZE, |size| (size.ws_col, size.ws_row));
+        let text = format!("{} UTC, every second; Ctrl-C ends.\n\n{text}", second());
+        let erase = if first { ERASE } else { "" };
+        format!("{erase}{}", screen::frame(&text, size.0, size.1))
+    }
+
     fn text(self, last: Option<&MeshStatus>, status: &MeshStatus, id: &str) -> Result<String, Error> {
-        let now = clock::time_of_day(SystemTime::now());
-        let second = now.split('.').next().unwrap_or_default();
         Ok(match (self, last) {
-            (Self::Screen, last) => {
-                let size = rustix::termios::tcgetwinsize(io::stdout())
-                    .ok()
-                    .filter(|size| size.ws_col > 0 && size.ws_row > 0)
-                    .map_or(DEFAULT_SIZE, |size| (size.ws_col, size.ws_row));
-                let text = format!(
-                    "{second} UTC, every second; Ctrl-C ends.\n\n{}",
-                    text::status(status, id)
-                );
-                let erase = if last.is_none() { ERASE } else { "" };
-                format!("{erase}{}", screen::frame(&text, size.0, size.1))
-            }
+            (Self::Screen, last) => self.frame(&text::status(status, id), last.is_none()),
             (Self::Changes, None) => format!("{}\n", text::status(status, id)),
             (Self::Changes, Some(last)) => changes::changes(last, status)
                 .iter()
-                .map(|change| format!("{second} {change}\n"))
+                .map(|change| format!("{} {change}\n", second()))
                 .collect(),
             (Self::Json, Some(last)) if last == status => String::new(),
             (Self::Json, _) => format!("{}\n", json(status, Layout::Line)?),

@@ -3,7 +3,7 @@
 //! The first two need no program: the engine copies files from and to a container that is created and never started.
 //! A helper is removed even if the caller is dropped: its work runs in a task, which [`Docker::settled`] waits for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use super::{Docker, failed};
 const LIMIT: Duration = Duration::from_secs(20);
 /// Limit of what is read from a file or from a program's output, in bytes or lines.
 const SIZE_LIMIT: usize = 65_536;
+/// Limit of what is read from a volume, in bytes.
+const VOLUME_LIMIT: usize = 4 << 20;
 /// Where a helper has its mount.
 const MOUNT_POINT: &str = "/mnt";
 
@@ -58,23 +60,55 @@ impl Docker {
         let Ok(id) = self.create_helper(image, mount).await else {
             return Ok(None);
         };
+        let archive = self
+            .download(&id, &format!("{MOUNT_POINT}/{file}"), SIZE_LIMIT)
+            .await;
+        self.remove(&id).await?;
+        Ok(archive.and_then(|archive| first_file(&archive)))
+    }
+
+    /// The paths of the files in a volume; empty if there is no such volume.
+    ///
+    /// # Errors
+    /// The helper cannot be created or removed, or the volume not be read.
+    pub async fn files_in_volume(&self, image: &str, name: &str) -> Result<BTreeSet<String>, EngineError> {
+        // The engine would create a missing one.
+        if self.api.inspect_volume(name).await.is_err() {
+            return Ok(BTreeSet::new());
+        }
+        let (docker, image, name) = (self.clone(), image.to_owned(), name.to_owned());
+        self.complete(async move {
+            let id = docker
+                .create_helper(&image, HelperMount::Volume(name.clone()))
+                .await?;
+            let archive = docker
+                .download(&id, &format!("{MOUNT_POINT}/."), VOLUME_LIMIT)
+                .await;
+            docker.remove(&id).await?;
+            archive
+                .map(|archive| paths(&archive))
+                .ok_or_else(|| EngineError::Other {
+                    what: format!("reading volume {name}"),
+                    reason: format!("it is unreadable, or larger than {VOLUME_LIMIT} bytes"),
+                })
+        })
+        .await
+    }
+
+    /// An archive of a path in a container; `None` if it cannot be read, or is larger than the limit.
+    async fn download(&self, id: &str, path: &str, limit: usize) -> Option<Vec<u8>> {
         let options = DownloadFromContainerOptions {
-            path: format!("{MOUNT_POINT}/{file}"),
+            path: path.to_owned(),
         };
         let mut archive = Vec::new();
-        let mut chunks = std::pin::pin!(self.api.download_from_container(&id, Some(options)));
-        let mut complete = true;
+        let mut chunks = std::pin::pin!(self.api.download_from_container(id, Some(options)));
         while let Some(chunk) = chunks.next().await {
             match chunk {
-                Ok(chunk) if archive.len() < SIZE_LIMIT => archive.extend_from_slice(&chunk),
-                _ => {
-                    complete = false;
-                    break;
-                }
+                Ok(chunk) if archive.len() < limit => archive.extend_from_slice(&chunk),
+                _ => return None,
             }
         }
-        self.remove(&id).await?;
-        Ok(if complete { first_file(&archive) } else { None })
+        Some(archive)
     }
 
     /// Creates the volume `name` with the label, unless it exists, and copies the files of `tar` to its root.
@@ -253,4 +287,15 @@ fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     file.read_to_end(&mut content).ok()?;
     Some(content)
+}
+
+/// The paths of the regular files of an archive.
+fn paths(archive: &[u8]) -> BTreeSet<String> {
+    let mut archive = tar::Archive::new(archive);
+    let entries = archive.entries().into_iter().flatten().map_while(Result::ok);
+    let files = entries.filter(|entry| entry.header().entry_type().is_file());
+    let path = |path: std::borrow::Cow<'_, std::path::Path>| {
+        path.to_string_lossy().trim_start_matches("./").to_owned()
+    };
+    files.filter_map(|entry| entry.path().ok().map(path)).collect()
 }

@@ -29,6 +29,14 @@ impl Docker {
         }
     }
 
+    /// The id of an image; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn image_id(&self, name: &str) -> Result<Option<String>, EngineError> {
+        Ok(self.image(name).await?.map(|image| image.id))
+    }
+
     /// The engine can report an error after the start of its response.
     pub(crate) async fn import_image(
         &self,

@@ -35,6 +35,8 @@ pub struct Inspected {
     pub image_id: String,
     /// How often the engine has restarted it.
     pub restarts: i64,
+    /// Whether it was created with ports of the host.
+    pub publishes: bool,
 }
 
 impl Inspected {
@@ -99,6 +101,19 @@ impl Docker {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Whether SELinux separates the engine's containers from its machine.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn separates_by_selinux(&self) -> Result<bool, EngineError> {
+        let info = self
+            .api
+            .info()
+            .await
+            .map_err(failed("asking the engine for its options"))?;
+        Ok(selinux(&info.security_options.unwrap_or_default()))
+    }
+
     /// A network by its name; `None` if there is none.
     ///
     /// # Errors
@@ -133,6 +148,13 @@ impl Docker {
     }
 }
 
+/// Whether the engine's security options, such as `name=seccomp,profile=default`, have SELinux.
+fn selinux(options: &[String]) -> bool {
+    options
+        .iter()
+        .any(|option| option.split(',').any(|part| part == "name=selinux"))
+}
+
 fn inspected(response: ContainerInspectResponse) -> Inspected {
     let config = response.config.unwrap_or_default();
     let networks = response
@@ -148,6 +170,8 @@ fn inspected(response: ContainerInspectResponse) -> Inspected {
         .into_iter()
         .filter_map(|(name, endpoint)| Some((name, address(endpoint.ip_address)?)));
     let state = response.state.and_then(|state| state.status);
+    let host = response.host_config.unwrap_or_default();
+    let bindings = host.port_bindings.unwrap_or_default();
     Inspected {
         id: response.id.unwrap_or_default(),
         name: response
@@ -159,11 +183,29 @@ fn inspected(response: ContainerInspectResponse) -> Inspected {
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         addresses: addresses.collect(),
         links,
-        network_mode: response
-            .host_config
-            .and_then(|host| host.network_mode)
-            .unwrap_or_default(),
+        network_mode: host.network_mode.unwrap_or_default(),
         image_id: response.image.unwrap_or_default(),
         restarts: response.restart_count.unwrap_or_default(),
+        publishes: bindings.values().flatten().any(|bound| !bound.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_engine_that_reports_selinux_needs_labels_for_it() {
+        let options = |options: &[&str]| {
+            selinux(
+                &options
+                    .iter()
+                    .map(|option| (*option).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert!(options(&["name=seccomp,profile=default", "name=selinux"]));
+        assert!(!options(&["name=apparmor", "name=seccomp,profile=selinux"]));
+        assert!(!options(&[]));
     }
 }

