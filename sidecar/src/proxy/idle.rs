@@ -34,7 +34,7 @@ impl Default for Keepalive {
 
 impl Keepalive {
     /// Has the kernel ask the other end.
-    fn enable(self, stream: &TcpStream) {
+    pub(super) fn enable(self, stream: &TcpStream) {
         let keepalive = TcpKeepalive::new()
             .with_time(self.idle)
             .with_interval(self.interval)

@@ -20,7 +20,7 @@ use super::clock::{Clock, Due, Look};
 use super::forward::forward;
 use super::multiplexed::{CONNECTION_WINDOW, MAX_HEAD, SEND_BUFFER, STREAM_WINDOW};
 use super::stream::Stream;
-use crate::proxy::idle::keep_alive;
+use crate::proxy::idle::Keepalive;
 
 /// Requests of one client at a time at most; it waits with further ones.
 const MAX_STREAMS: u32 = 256;
@@ -34,7 +34,7 @@ pub(super) async fn serve(
     clock: &mut Clock,
     drain: &CancellationToken,
 ) {
-    keep_alive(&tcp);
+    Keepalive::default().enable(&tcp);
     let service = service_fn(|request| {
         let client = Arc::clone(client);
         async move { Ok::<_, Infallible>(forward(&client, request).await) }
