@@ -258,7 +258,9 @@ impl ServerGroup {
 
     /// Records the outcome of a health check. Returns whether the server is up, if that changed; the outcome for a
     /// removed server changes nothing. If checks without an answer take the server down, this also ends its
-    /// connections, except those to an instance of a node that is down; if its machine refuses them, that machine ends the connections itself.
+    /// connections, except those to an instance of a node that is down; if its machine refuses them, that machine ends the
+    /// connections itself. A server that accepts connections and answers no request may only be busy: its connections end
+    /// only if another server is usable.
     pub fn report(&self, server: &Server, outcome: CheckOutcome) -> Option<bool> {
         let config = self.check_config();
         let mut state = self.state();
@@ -270,7 +272,9 @@ impl ServerGroup {
         let before = endpoint.rank();
         let change = endpoint.health.observe(outcome, &config);
         let rank = endpoint.rank();
-        if change == Some(false) && outcome == CheckOutcome::Failed && !endpoint.is_lost() {
+        let unanswered = change == Some(false) && outcome == CheckOutcome::Failed && !endpoint.is_lost();
+        let may_be_busy = matches!(self.check_kind(), CheckKind::Http(_));
+        if unanswered && (!may_be_busy || state.endpoints.iter().any(Endpoint::is_usable)) {
             server.mark_down(&self.name);
         }
         if rank != before {

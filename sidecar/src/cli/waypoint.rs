@@ -55,8 +55,8 @@ pub(super) struct WaypointArgs {
     /// Format of the log
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(super) log_format: LogFormat,
-    /// Time until open connections are aborted when the waypoint stops, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    /// Time until open connections are aborted when the waypoint stops, in seconds; until then it refuses new ones
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     drain: Duration,
 }
 

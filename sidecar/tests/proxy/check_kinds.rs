@@ -73,9 +73,9 @@ async fn an_http_check_passes_with_success_and_redirects_only() {
     }
 }
 
-/// A frozen process still completes handshakes.
+/// A frozen process still completes handshakes, and so does one that is only busy.
 #[tokio::test]
-async fn connections_end_without_an_answer_and_live_with_a_bad_one() {
+async fn connections_end_without_an_answer_if_another_server_is_usable() {
     let (address, line) = http_server().await;
     let (group, _checks) = checked("http /healthz".parse().unwrap(), address);
     becomes(&group, true, "200").await;
@@ -90,7 +90,25 @@ async fn connections_end_without_an_answer_and_live_with_a_bad_one() {
     assert!(ended.is_err(), "an answer ended the connection");
     line.send_replace("HTTP/1.1 200 OK");
     becomes(&group, true, "200").await;
+    line.send_replace("");
+    becomes(&group, false, "no answer").await;
+    let ended = tokio::time::timeout(std::time::Duration::ZERO, lease.down()).await;
+    assert!(
+        ended.is_err(),
+        "the only server may be busy, and its connection ended"
+    );
+    line.send_replace("HTTP/1.1 200 OK");
+    becomes(&group, true, "200 again").await;
     let lease = groups.pick(client, &tried).unwrap();
+    let (other, _answers) = http_server().await;
+    group.add("two", other, 10).unwrap();
+    let is_up = || {
+        group
+            .servers()
+            .iter()
+            .any(|server| server.name == "two" && server.up)
+    };
+    eventually(|| (!is_up()).then(|| "the other server is not up".to_owned())).await;
     line.send_replace("");
     super::support::within("end of the connection", lease.down()).await;
 }
