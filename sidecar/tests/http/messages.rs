@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::support::{
-    Body, body, client, connect, exchange, get, instance, lb, raw, read_head, send, text, within,
+    Body, ask, body, client, connect, exchange, get, instance, lb, raw, read_head, send, text, within,
 };
 
 /// The head that an instance gets for a request of these bytes.
@@ -238,4 +238,31 @@ async fn a_tunnel_that_connect_opens_carries_bytes() {
     let mut echoed = [0; 3];
     within("echo", stream.read_exact(&mut echoed)).await.unwrap();
     assert_eq!(&echoed, b"abc");
+}
+
+#[tokio::test]
+async fn instances_are_told_the_client_only_if_that_is_set() {
+    let address = instance(|request: Request<Incoming>| async move {
+        let field = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .map_or("-", |value| value.to_str().unwrap())
+        };
+        let fields = [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+        ]
+        .map(field);
+        Response::new(body(fields.join(" ")))
+    })
+    .await;
+    let (lb, _) = lb(&[address]);
+    let mut client = client(&lb).await;
+    assert_eq!(ask(&mut client, "/").await, "- - - -");
+    lb.listener().set_forwarded(true);
+    let expected = "for=127.0.0.1;host=\"service.mesh\";proto=http 127.0.0.1 http service.mesh";
+    assert_eq!(ask(&mut client, "/").await, expected);
 }

@@ -15,6 +15,7 @@ use super::body::AnswerBody;
 use super::client::Client;
 use super::exchange::Exchange;
 use super::exclusive::Exclusive;
+use super::forwarded;
 use super::headers;
 use super::instance::{Instance, is_unprocessed};
 use super::multiplexed;
@@ -57,6 +58,11 @@ async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Re
     let upgrades = headers::strip_request(&mut parts.headers) || parts.method == Method::CONNECT;
     target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
         .map_err(|_| Cause::BadRequest)?;
+    let connection = &exchange.client().connection;
+    if connection.listener().http.forwarded() {
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        forwarded::add(&mut parts.headers, connection.peer().ip(), authority);
+    }
     parts.extensions.clear();
     if parts.version == Version::HTTP_10 {
         // A message is of the version of its sender, which is the sidecar now.

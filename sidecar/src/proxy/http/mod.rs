@@ -8,6 +8,7 @@
 //! * `instance.rs` has the connections to instances: those of `exclusive.rs` carry one request at a time, and are in a
 //!   `pool.rs` while they are idle; those of `multiplexed.rs` carry many;
 //! * `body.rs` passes the answer on, and `exchange.rs` ends the request with it; `answer.rs` has the sidecar's own answers;
+//! * `forwarded.rs` tells instances whose request they get;
 //! * `upgrade.rs` relays a connection that has left HTTP.
 //!
 //! All of a request happens on the worker of its client's connection: no other thread, lock or queue is involved.
@@ -19,6 +20,7 @@ mod clock;
 mod exchange;
 mod exclusive;
 mod forward;
+mod forwarded;
 mod headers;
 mod http2;
 mod instance;

@@ -28,6 +28,11 @@ impl Settings {
         Duration::from_millis(self.request_timeout.load(Ordering::Relaxed))
     }
 
+    /// Whether instances are told the client's address.
+    pub(super) fn forwarded(&self) -> bool {
+        self.forwarded.load(Ordering::Relaxed)
+    }
+
     /// Counts a request.
     pub(super) fn count(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
