@@ -34,6 +34,7 @@ const MAX_SENDINGS: u32 = 3;
 pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
     let mut exchange = Exchange::begin(client, &request);
     let version = request.version();
+    let mut malformed = false;
     let mut answer = match relay(&mut exchange, request).await {
         Ok(relayed) => {
             exchange.answered(relayed.status());
@@ -41,10 +42,12 @@ pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) ->
         }
         Err(cause) => {
             exchange.failed(cause);
+            malformed = cause == Cause::BadRequest;
             answer(cause)
         }
     };
-    let ends = client.connection.is_draining() && version != Version::HTTP_2;
+    // Where a malformed request ends is not certain.
+    let ends = (malformed || client.connection.is_draining()) && version != Version::HTTP_2;
     if ends && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer
             .headers_mut()
