@@ -129,8 +129,9 @@ async fn ask_on(
     let max_body = kind.max_body() + EXCHANGE_OVERHEAD;
     let key = context.key.as_ref();
     let mut asking = key.map(|key| key.ask(context.own, to, path(kind)));
+    let plain = Bytes::from(request.body());
     for _ in 0..=MAX_CHALLENGES {
-        let request = http(to, request, asking.as_mut())?;
+        let request = http(to, kind, &plain, asking.as_mut())?;
         let body = connection.ask(request, to.ip(), max_body, &context.large).await?;
         if body.status == LEAVING {
             let is_leaving = match &asking {
@@ -228,19 +229,19 @@ fn path(kind: ExchangeKind) -> String {
 
 fn http(
     to: SocketAddr,
-    request: &Request,
+    kind: ExchangeKind,
+    plain: &Bytes,
     asking: Option<&mut Asking>,
 ) -> Result<hyper::Request<Full<Bytes>>, ExchangeError> {
-    let plain = request.body();
     let (content_type, body) = match asking {
-        Some(asking) => (SEALED_TYPE, asking.request(&plain)),
-        None => ("application/json", plain),
+        Some(asking) => (SEALED_TYPE, asking.request(plain).into()),
+        None => ("application/json", plain.clone()),
     };
-    hyper::Request::put(path(request.kind()))
+    hyper::Request::put(path(kind))
         .header(HOST, to.to_string())
         .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, content_type)
         .header(GOSSIP_HEADER, "1")
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(body))
         .map_err(|error| ExchangeError::new(Failure::Bad, error))
 }

@@ -57,6 +57,13 @@ impl Boots {
             .is_some_and(|known| known.boot == nonce.boot)
     }
 
+    /// Whether a node has answered a question of ours. It knows our boot number then as well, unless it was restarted since
+    /// or the last message of that exchange was lost.
+    #[must_use]
+    pub fn has_answered(&self, node: SocketAddr) -> bool {
+        self.known.contains_key(&node)
+    }
+
     /// A node has answered a question of ours with this message.
     pub fn answered(&mut self, from: SocketAddr, nonce: Nonce) {
         if self.knows(from, nonce) {

@@ -100,7 +100,8 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     fn bytes(&self, kind: Kind) -> Vec<u8> {
-        let mut bytes = vec![kind as u8];
+        let mut bytes = Vec::with_capacity(1 + 2 * (16 + 2) + NONCE + self.path.len());
+        bytes.push(kind as u8);
         for address in [self.from, self.to] {
             let ip = match address.ip().to_canonical() {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -181,22 +182,24 @@ pub fn seal_request(keys: &Keys, nonce: Nonce, context: Context<'_>, content: &[
         Some(_) => Kind::Proof,
         None => Kind::Question,
     };
-    let mut bytes = vec![kind as u8];
+    let mut bytes = Vec::with_capacity(content.len() + EXCHANGE_OVERHEAD);
+    bytes.push(kind as u8);
     bytes.extend_from_slice(&nonce.bytes());
     bytes.extend_from_slice(&context.from.port().to_be_bytes());
     if let Some(challenge) = context.answers {
         bytes.extend_from_slice(&challenge.bytes());
     }
-    bytes.extend(keys.seal(nonce.bytes(), &context.bytes(kind), content));
+    keys.seal(nonce.bytes(), &context.bytes(kind), content, &mut bytes);
     bytes
 }
 
 /// Seals a message that is no request.
 #[must_use]
 pub fn seal(keys: &Keys, kind: Kind, nonce: Nonce, context: Context<'_>, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![kind as u8];
+    let mut bytes = Vec::with_capacity(content.len() + DATAGRAM_OVERHEAD);
+    bytes.push(kind as u8);
     bytes.extend_from_slice(&nonce.bytes());
-    bytes.extend(keys.seal(nonce.bytes(), &context.bytes(kind), content));
+    keys.seal(nonce.bytes(), &context.bytes(kind), content, &mut bytes);
     bytes
 }
 

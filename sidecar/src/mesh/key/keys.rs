@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
@@ -96,16 +96,18 @@ impl Keys {
         text
     }
 
-    /// Encrypts with the first key. The associated data is authenticated as well.
-    pub(super) fn seal(&self, nonce: [u8; NONCE], associated: &[u8], plain: &[u8]) -> Vec<u8> {
-        let payload = Payload {
-            msg: plain,
-            aad: associated,
-        };
+    /// Encrypts with the first key, and appends the result to a message. The associated data is authenticated as well.
+    pub(super) fn seal(&self, nonce: [u8; NONCE], associated: &[u8], plain: &[u8], message: &mut Vec<u8>) {
+        let start = message.len();
+        message.extend_from_slice(plain);
+        let content = message.get_mut(start..).unwrap_or_default();
+        let nonce = XNonce::from(nonce);
         let first = self.ciphers.first();
-        let sealed = first.map(|key| key.encrypt(&XNonce::from(nonce), payload));
-        // The cipher refuses only messages of 256 GiB. No peer opens an empty one.
-        sealed.and_then(Result::ok).unwrap_or_default()
+        match first.map(|key| key.encrypt_inout_detached(&nonce, associated, content.into())) {
+            Some(Ok(tag)) => message.extend_from_slice(&tag),
+            // The cipher refuses only messages of 256 GiB. No peer opens an empty one.
+            Some(Err(_)) | None => message.truncate(start),
+        }
     }
 
     /// Decrypts with the key that fits. `None` if none does.

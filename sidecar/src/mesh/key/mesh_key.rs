@@ -46,12 +46,11 @@ pub struct OpenedDatagram {
 pub enum Question {
     /// It counts; and how to answer it.
     Fresh(Vec<u8>, Asked),
-    /// Its boot number is unknown, or its counter was used before: the sealed challenge to answer it with. The flag is
-    /// set if the boot number is known.
+    /// It is empty, its boot number is unknown, or its counter was used before: the sealed challenge to answer it with.
     Unproven {
         /// The body of the answer.
         challenge: Vec<u8>,
-        /// Whether the sender is known, so that the message is a copy of an earlier one or very late.
+        /// Whether the sender is known, and the message is a copy of an earlier one or very late.
         replayed: bool,
     },
 }
@@ -160,14 +159,14 @@ impl MeshKey {
             question: nonce,
         };
         let mut boots = self.boots();
-        let counts = match request.challenge {
+        let is_fresh = match request.challenge {
             Some(challenge) => boots.prove(from, nonce, challenge),
             None => boots.admit(from, nonce),
         };
-        if counts {
+        if is_fresh && !content.is_empty() {
             return Some(Question::Fresh(content, asked));
         }
-        let replayed = boots.knows(from, nonce);
+        let replayed = !is_fresh && boots.knows(from, nonce);
         let challenge = self.nonce();
         boots.challenge(challenge, from, nonce.boot);
         drop(boots);
@@ -234,10 +233,15 @@ pub struct Asking {
 
 impl Asking {
     /// The sealed request. Each call seals another one, and only the last is answered.
+    ///
+    /// A peer that does not know our boot number challenges any request, so one that has never answered is sent an empty one
+    /// first: its proof has the content.
     #[must_use]
     pub fn request(&mut self, content: &[u8]) -> Vec<u8> {
         let nonce = self.key.nonce();
         self.question = Some(nonce);
+        let is_introduction = self.challenge.is_none() && !self.key.boots().has_answered(self.to);
+        let content = if is_introduction { &[] } else { content };
         let context = Context {
             answers: self.challenge,
             ..self.context()

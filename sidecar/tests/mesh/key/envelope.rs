@@ -113,6 +113,36 @@ fn an_answer_belongs_to_its_question_and_direction() {
 }
 
 #[test]
+fn content_is_sealed_for_a_node_only_once_it_has_answered() {
+    let (one, other) = (boot(&[1]), boot(&[1]));
+    let (from, to) = (at(1, 31000), at(2, 31000));
+    let body = [7; 1000];
+    let mut first = asking((&one, from), to);
+    let question = first.request(&body);
+    assert!(question.len() < EXCHANGE_OVERHEAD, "{} bytes", question.len());
+    let Some(Question::Unproven { challenge, .. }) = other.open_request(from.ip(), to, PATH, &question)
+    else {
+        panic!("a request without content counts");
+    };
+    assert!(first.challenge(&challenge));
+    assert_eq!(first.request(&body).len(), body.len() + EXCHANGE_OVERHEAD);
+    assert!(asking((&one, from), to).request(&body).len() > body.len());
+}
+
+#[test]
+fn a_node_that_is_known_gets_a_challenge_if_it_asks_for_one() {
+    let (one, other) = (boot(&[1]), boot(&[1]));
+    let (from, to) = (at(1, 31000), at(2, 31000));
+    acquainted((&one, from), (&other, to));
+    let empty = asking((&one, from), to).request(b"");
+    let answer = other.open_request(from.ip(), to, PATH, &empty);
+    assert!(
+        matches!(answer, Some(Question::Unproven { replayed: false, .. })),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn a_challenge_is_no_answer_and_its_proof_no_question() {
     let (one, other) = (boot(&[1]), boot(&[1]));
     let (from, to) = (at(1, 31000), at(2, 31000));
