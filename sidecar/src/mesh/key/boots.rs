@@ -4,7 +4,7 @@
 //! a challenge. So an old message teaches nothing, whichever side was restarted since.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::envelope::Nonce;
@@ -14,7 +14,7 @@ use crate::mesh::wire::MAX_NODES;
 /// Limit of the challenges that wait for their proof, which takes one round trip. The oldest is dropped.
 pub const MAX_CHALLENGES: usize = 4096;
 
-/// Pause before a node is asked again because of messages with an unknown boot number.
+/// Pause before a node at the same address is asked again because of messages with an unknown boot number.
 pub const HINT_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -32,8 +32,9 @@ pub struct Boots {
     known: HashMap<SocketAddr, Known>,
     /// By the counters of their nonces, which ascend.
     challenges: BTreeMap<u64, (Nonce, SocketAddr, u64)>,
-    /// When nodes were last to be asked because of a message with an unknown boot number. At most [`MAX_NODES`].
-    hinted: HashMap<SocketAddr, Duration>,
+    /// When a node at an address was last to be asked because of a message with an unknown boot number. At most
+    /// [`MAX_NODES`].
+    hinted: HashMap<IpAddr, Duration>,
     uses: u64,
 }
 
@@ -108,8 +109,9 @@ impl Boots {
         true
     }
 
-    /// Whether a node is to be asked now, because of a message with an unknown boot number.
-    pub fn hint(&mut self, from: SocketAddr, now: Duration) -> bool {
+    /// Whether a node is to be asked now, because of a message with an unknown boot number: one at a time of all at its
+    /// address, which may be that of many.
+    pub fn hint(&mut self, from: IpAddr, now: Duration) -> bool {
         let is_recent = |at: &Duration| now < *at + HINT_PAUSE;
         if self.hinted.get(&from).is_some_and(is_recent) {
             return false;
@@ -117,7 +119,7 @@ impl Boots {
         if self.hinted.len() >= MAX_NODES {
             self.hinted.retain(|_, at| is_recent(at));
         }
-        // With all places taken by nodes that were asked within this second, this one waits for the next.
+        // With all places taken by addresses that were asked within this second, this one waits for the next.
         let room = self.hinted.len() < MAX_NODES;
         if room {
             self.hinted.insert(from, now);

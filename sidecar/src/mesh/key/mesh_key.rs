@@ -27,7 +27,7 @@ pub enum Admission {
     Counts,
     /// Its boot number is unknown, and its sender is to be asked now.
     Hint,
-    /// Its boot number is unknown, and its sender was asked within this second.
+    /// Its boot number is unknown, and a node at its address was asked within this second.
     Asked,
     /// It is a copy of an earlier datagram, or very late.
     Replayed,
@@ -113,7 +113,7 @@ impl MeshKey {
             Admission::Counts
         } else if boots.knows(endpoint, datagram.nonce) {
             Admission::Replayed
-        } else if boots.hint(endpoint, now) {
+        } else if boots.hint(endpoint.ip(), now) {
             Admission::Hint
         } else {
             Admission::Asked

@@ -198,15 +198,27 @@ fn proofs_of_two_exchanges_at_once_both_count_in_any_order() {
 }
 
 #[test]
-fn a_node_is_asked_at_most_once_a_second_because_of_hints() {
+fn an_address_is_asked_at_most_once_a_second_because_of_hints() {
     let mut boots = Boots::default();
-    let (one, other) = (at(1, 31000), at(2, 31000));
+    let (one, other) = (at(1, 0).ip(), at(2, 0).ip());
     assert!(boots.hint(one, START));
     assert!(boots.hint(other, START));
     let before = START + HINT_PAUSE - Duration::from_millis(1);
     assert!(!boots.hint(one, before));
     assert!(boots.hint(one, START + HINT_PAUSE));
     assert!(!boots.hint(one, START + HINT_PAUSE));
+}
+
+#[test]
+fn old_datagrams_of_many_ports_of_one_address_make_one_question_a_second() {
+    let (one, other) = (boot(&[1]), boot(&[1]));
+    let to = at(2, 31000);
+    let asked = (1..1000).filter(|port| {
+        let from = at(1, *port);
+        let bytes = one.seal_datagram(from, to, b"content");
+        worth((&other, to), from, &bytes, START) == Some(Admission::Hint)
+    });
+    assert_eq!(asked.count(), 1);
 }
 
 #[test]
@@ -217,7 +229,7 @@ fn tables_are_bounded() {
         std::net::SocketAddr::new(ip.into(), 31000)
     };
     for number in 0..10_000 {
-        boots.hint(address(number), START);
+        boots.hint(address(number).ip(), START);
         boots.challenge(nonce(9, u64::from(number)), address(number), 1);
         boots.answered(address(number), nonce(1, 1));
     }
@@ -227,10 +239,10 @@ fn tables_are_bounded() {
     assert_eq!(known, 4096);
     let later = START + HINT_PAUSE;
     assert!(
-        !boots.hint(address(9_999), START),
+        !boots.hint(address(9_999).ip(), START),
         "there is no room within the second"
     );
-    assert!(boots.hint(address(9_999), later));
+    assert!(boots.hint(address(9_999).ip(), later));
     let oldest = nonce(9, 0);
     assert!(
         !boots.prove(address(0), nonce(1, 5), oldest),
