@@ -75,6 +75,24 @@ fn a_peer_whose_port_is_closed_or_that_answers_that_it_leaves_is_gone_at_once() 
 }
 
 #[test]
+fn an_exchange_that_began_at_the_moment_of_the_leave_does_not_decide_about_it() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    lone.pass(ms(5));
+    lone.asked.clear();
+    lone.event(Event::Offers(vec![offer(9)]));
+    let push = lone.take_asked(&other);
+    assert_eq!(push.request.kind(), ExchangeKind::Add);
+    leave(&mut lone, &other);
+    lone.event(Event::Gossips(other.endpoint()));
+    lone.answer(&push, Answer::Done);
+    assert_eq!(lone.stayed, [], "it was answered before the leave");
+    let asked = lone.take_asked(&other);
+    lone.fail(&asked, Failure::Refused);
+    assert_eq!(lone.gone, [(other, Departure::Left)]);
+}
+
+#[test]
 fn further_leaves_change_nothing_for_a_second_and_cause_one_question_at_its_end() {
     let (mut lone, other, asked) = claimed();
     answer(&mut lone, &other, &asked);

@@ -135,10 +135,10 @@ impl Protocol {
             match outcome {
                 Ok(answer) => {
                     self.succeeded(now, endpoint, &exchange, answer);
-                    self.leave_answered(now, endpoint, exchange.began);
+                    self.leave_answered(now, endpoint, &exchange);
                 }
                 Err(failure) => {
-                    if !self.leave_failed(now, endpoint, exchange.began, failure) {
+                    if !self.leave_failed(now, endpoint, &exchange, failure) {
                         self.failed(now, endpoint, &exchange, failure);
                     }
                 }

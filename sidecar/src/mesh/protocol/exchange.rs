@@ -242,6 +242,7 @@ impl Exchanges {
             id,
             task,
             began: now,
+            asks_leave: peer.leave_pending().is_some(),
             sample,
             acks,
             news: plan.news,

@@ -114,6 +114,7 @@ fn failed(peer: &Peer, task: Task, failure: Failure) -> (Blame, bool) {
         id: 1,
         task,
         began: SECOND,
+        asks_leave: false,
         sample: Sample::All,
         acks: None,
         news: 0,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::{LeaveClaim, PeerEvent};
+use super::plan::InFlight;
 use super::{Action, Departure, Failure, Protocol};
 #[cfg(feature = "failpoints")]
 use crate::failpoints::Failpoint;
@@ -69,19 +70,15 @@ impl Protocol {
         peer.is_some_and(|peer| peer.leave_pending().is_some())
     }
 
-    /// Whether a peer is asked if it leaves, and an exchange that began at this time is the question. An earlier one may
+    /// Whether a peer is asked if it leaves, and this exchange is the question. One that was under way when the claim came may
     /// have been answered before the peer left.
-    fn answers_claim(&self, endpoint: SocketAddr, began: Duration) -> bool {
-        let claimed = self
-            .membership
-            .get(endpoint)
-            .and_then(|peer| peer.leave_pending());
-        claimed.is_some_and(|since| began >= since)
+    fn answers_claim(&self, endpoint: SocketAddr, exchange: &InFlight) -> bool {
+        exchange.asks_leave && self.is_leave_pending(endpoint)
     }
 
     /// An exchange with a peer was answered: if it was asked whether it leaves, it does not.
-    pub(super) fn leave_answered(&mut self, now: Duration, endpoint: SocketAddr, began: Duration) {
-        if self.answers_claim(endpoint, began) {
+    pub(super) fn leave_answered(&mut self, now: Duration, endpoint: SocketAddr, exchange: &InFlight) {
+        if self.answers_claim(endpoint, exchange) {
             self.end_claim(now, endpoint);
             if let Some(peer) = self.membership.get(endpoint) {
                 self.actions.push(Action::LeaveRefuted(peer.node.clone()));
@@ -94,14 +91,14 @@ impl Protocol {
         &mut self,
         now: Duration,
         endpoint: SocketAddr,
-        began: Duration,
+        exchange: &InFlight,
         failure: Failure,
     ) -> bool {
         if failure == Failure::Leaving {
             self.forget(now, endpoint, Some(Departure::Left));
             return true;
         }
-        if !self.answers_claim(endpoint, began) {
+        if !self.answers_claim(endpoint, exchange) {
             return false;
         }
         match failure {

@@ -43,6 +43,8 @@ pub(super) struct InFlight {
     pub(super) sample: Sample,
     /// The revision of our list that the exchange carries, which the peer has once it answers.
     pub(super) acks: Option<u64>,
+    /// Whether it was made to ask the peer if it leaves.
+    pub(super) asks_leave: bool,
     /// [`Plan::news`] at the start: if that has changed, the answer may be older than what came since.
     pub(super) news: u64,
 }
