@@ -78,6 +78,7 @@ fn datagram(criterion: &mut Criterion) {
         udp_port: 31000,
         tcp_port: 31000,
         hash: membership(5).hash(),
+        cookie: None,
     };
     let bytes = datagram.encode();
     let mut bench = criterion.benchmark_group("datagram");

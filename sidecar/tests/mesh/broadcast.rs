@@ -117,6 +117,7 @@ fn all_broadcasts_are_transmitted_equally_often() {
             udp_port: 31000,
             tcp_port: 31000,
             hash: gossip.text(),
+            cookie: None,
         };
         protocol.handle(
             now,

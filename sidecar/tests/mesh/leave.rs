@@ -244,6 +244,7 @@ async fn forge(node: &Node, to: SocketAddr) {
         udp_port: node.udp_port(),
         tcp_port: node.tcp_port(),
         hash: "".into(),
+        cookie: None,
     };
     socket.send_to(&datagram.encode(), to).await.unwrap();
 }

@@ -189,6 +189,7 @@ fn unverified_nodes_are_bounded_and_make_room_for_direct_ones() {
         udp_port: 1,
         tcp_port: 1,
         hash: "".into(),
+        cookie: None,
     };
     protocol.handle(
         20 * SECOND,

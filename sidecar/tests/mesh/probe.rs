@@ -1,12 +1,12 @@
 //! Probes between gossiping nodes, step by step; other nodes get no gossip.
 
-use crate::common::gossip::{bring_up, says};
+use crate::common::gossip::{answer_probes, bring_up, says};
 use crate::common::lone::{Lone, list, local, ms, node};
 use proptest::prelude::*;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Departure, Event, Failure};
 use sidecar::mesh::wire::{
-    Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Report, ReportedState, Request,
+    Cookie, Datagram, DatagramKind, ExchangeKind, Gossip, Node, NodeServices, Report, ReportedState, Request,
 };
 
 /// Takes the gossip sent to a node.
@@ -76,6 +76,49 @@ fn a_peer_is_probed_in_turn_and_down_after_missed_probes() {
     assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
     // Its kernel was asked as well, in case datagrams are lost.
     assert_eq!(lone.take_asked(&other).request.kind(), ExchangeKind::Local);
+}
+
+#[test]
+fn forged_datagrams_do_not_keep_a_dead_peer_up() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    let mut answered = 0;
+    for _ in 0..40 {
+        lone.pass(ms(50));
+        answered += answer_probes(&mut lone, &other);
+    }
+    assert!(answered > 2, "{answered} probes in 2 s");
+    let begin = lone.now;
+    for guess in 0.. {
+        assert!(
+            lone.now - begin < ms(1800),
+            "kept up by datagrams that answer no probe"
+        );
+        says(&mut lone, DatagramKind::Search, &other, &[]);
+        let text = Gossip::default().text();
+        let cookie = Some(Cookie {
+            own: guess,
+            returned: guess,
+        });
+        lone.datagram_with(DatagramKind::Inform, &other, &text, cookie);
+        if !lone.protocol.membership().is_up(&other) {
+            break;
+        }
+        lone.pass(ms(10));
+    }
+    assert_eq!(lone.gone, [(other.clone(), Departure::Down(Failure::Timeout))]);
+}
+
+#[test]
+fn a_peer_of_a_version_without_cookies_is_kept_up_by_its_datagrams() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    bring_up(&mut lone, &other);
+    for _ in 0..100 {
+        lone.pass(ms(100));
+        says(&mut lone, DatagramKind::Search, &other, &[]);
+    }
+    assert!(lone.protocol.membership().is_up(&other));
+    lone.nothing_asked(&other);
 }
 
 #[test]
@@ -302,6 +345,7 @@ proptest! {
             udp_port: 1,
             tcp_port: 1,
             hash: gossip.text(),
+            cookie: None,
         };
         prop_assert_eq!(Datagram::parse(&datagram.encode()), Ok(datagram));
     }

@@ -264,6 +264,7 @@ fn a_search_of_an_unknown_node_gets_the_recorded_inform() {
             udp_port: other.udp_port(),
             tcp_port: other.tcp_port(),
             hash: membership_hash([other]).into(),
+            cookie: None,
         };
         let event = Event::Datagram {
             from: other.address(),

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sidecar::balance::service::MAX_WEIGHT;
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, Dropped, ExchangeKind, MAX_META, Meta, Node, NodeChange, NodeServices,
-    NodeState, Request, ServiceList, ServiceNode, membership_hash, services_hash,
+    Answer, Cookie, Datagram, DatagramKind, Dropped, ExchangeKind, MAX_META, Meta, Node, NodeChange,
+    NodeServices, NodeState, Request, ServiceList, ServiceNode, membership_hash, services_hash,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -88,13 +88,16 @@ fn answer() -> impl Strategy<Value = (ExchangeKind, Answer)> {
 }
 
 fn datagram() -> impl Strategy<Value = Datagram> {
-    (0..3_usize, name(), 1..=u16::MAX, 1..=u16::MAX, text()).prop_map(
-        |(kind, name, udp_port, tcp_port, hash)| Datagram {
+    let cookie = (any::<u32>(), any::<u32>()).prop_map(|(own, returned)| Cookie { own, returned });
+    let cookie = proptest::option::of(cookie);
+    (0..3_usize, name(), 1..=u16::MAX, 1..=u16::MAX, text(), cookie).prop_map(
+        |(kind, name, udp_port, tcp_port, hash, cookie)| Datagram {
             kind: DatagramKind::ALL[kind],
             node_name: name.into(),
             udp_port,
             tcp_port,
             hash: hash.into(),
+            cookie,
         },
     )
 }

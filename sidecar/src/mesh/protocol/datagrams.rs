@@ -10,7 +10,7 @@ use super::membership::Heard;
 use super::peer::{Peer, PeerEvent, Source};
 use super::timers::jittered;
 use super::{Action, Protocol};
-use crate::mesh::wire::{Datagram, DatagramKind, Gossip, Node, Report, ReportedState};
+use crate::mesh::wire::{Cookie, Datagram, DatagramKind, Gossip, Node, Report, ReportedState};
 
 impl Protocol {
     pub(super) fn datagram(&mut self, now: Duration, from: IpAddr, datagram: &Datagram) {
@@ -21,6 +21,7 @@ impl Protocol {
             udp_port,
             tcp_port,
             hash,
+            cookie,
         } = datagram;
         let Ok(node) = Node::new(node_name, from, *udp_port, *tcp_port) else {
             return;
@@ -57,7 +58,7 @@ impl Protocol {
         }
         self.membership.apply(now, endpoint, PeerEvent::Datagram);
         if let Some(gossip) = gossip {
-            return self.gossip(now, *kind, &node, &gossip);
+            return self.gossip(now, *kind, &node, &gossip, *cookie);
         }
         let differs = **hash != *self.membership.hash();
         if let Some(plan) = self.exchanges.plan_mut(endpoint) {
@@ -153,14 +154,23 @@ impl Protocol {
         }
     }
 
-    /// Handles gossip from a node.
-    fn gossip(&mut self, now: Duration, kind: DatagramKind, node: &Node, gossip: &Gossip) {
+    /// Handles gossip from a node. That of a peer that is up counts only if it is the peer's word: a forged one neither keeps a
+    /// dead peer up, nor starts repairs and probes.
+    fn gossip(
+        &mut self,
+        now: Duration,
+        kind: DatagramKind,
+        node: &Node,
+        gossip: &Gossip,
+        cookie: Option<Cookie>,
+    ) {
         let endpoint = node.endpoint();
         let up = self.membership.is_up(node);
+        let counts = self.cookies.admits(endpoint, cookie);
         // At most one datagram in answer to one of at least its size, and a limited number to peers that are not up:
         // forging a sender's address amplifies nothing.
         if kind == DatagramKind::Search && (up || self.join.may_inform(now)) {
-            self.send_gossip(node, DatagramKind::Inform);
+            self.send_gossip(node, DatagramKind::Inform, cookie);
         }
         if !up {
             self.may_recover(now, endpoint);
@@ -170,6 +180,9 @@ impl Protocol {
             // Its next answer shows whether it does.
             self.exchanges.want_pull(now, endpoint);
             return self.exchange_if_due(now, endpoint);
+        }
+        if !counts {
+            return;
         }
         self.heard_from(now, endpoint);
         let lists = self.directory.digest();
@@ -224,8 +237,8 @@ impl Protocol {
     }
 
     /// Sends digests, and broadcasts if the node is up. A broadcast's transmissions are limited, and none is spent on
-    /// a node that may be gone.
-    pub(super) fn send_gossip(&mut self, to: &Node, kind: DatagramKind) {
+    /// a node that may be gone. `answers`: the cookie of the datagram that this one answers.
+    pub(super) fn send_gossip(&mut self, to: &Node, kind: DatagramKind, answers: Option<Cookie>) {
         let reports = if self.membership.is_up(to) {
             self.broadcasts.take()
         } else {
@@ -236,10 +249,15 @@ impl Protocol {
             services: self.directory.digest(),
             reports,
         };
-        self.send(to.datagram_address(), kind, gossip.text());
+        let cookie = self.cookies.to(to.endpoint(), answers);
+        self.send_with(to.datagram_address(), kind, gossip.text(), cookie);
     }
 
     pub(super) fn send(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>) {
+        self.send_with(to, kind, hash, None);
+    }
+
+    fn send_with(&mut self, to: SocketAddr, kind: DatagramKind, hash: Arc<str>, cookie: Option<Cookie>) {
         let own = self.membership.own();
         let datagram = Datagram {
             kind,
@@ -247,6 +265,7 @@ impl Protocol {
             udp_port: own.udp_port(),
             tcp_port: own.tcp_port(),
             hash,
+            cookie,
         };
         self.actions.push(Action::Send { to, datagram });
     }

@@ -14,6 +14,7 @@
 //! | [`anti_entropy`] | which differences to repair, and when |
 //! | [`exchange`], `plan` | which exchange is next with a peer, and what its failure means |
 //! | `learnt` | which addresses others may name |
+//! | `cookies` | whether a datagram is the word of the peer that it names |
 //! | `attempts` | how often an address is asked that has never answered |
 //! | [`concurrency`] | how many exchanges run at once |
 //! | `leave` | whether a peer that is said to leave does |
@@ -30,6 +31,7 @@ mod attempts;
 mod broadcast;
 mod concurrency;
 pub mod config;
+mod cookies;
 mod datagrams;
 mod event;
 mod exchange;
@@ -65,6 +67,7 @@ use self::anti_entropy::AntiEntropy;
 use self::attempts::Attempts;
 use self::broadcast::Broadcasts;
 pub use self::config::Config;
+use self::cookies::Cookies;
 pub use self::event::{Action, Departure, Event, Failure};
 use self::exchange::Exchanges;
 use self::join::Join;
@@ -109,6 +112,7 @@ pub struct Protocol {
     anti_entropy: AntiEntropy,
     exchanges: Exchanges,
     attempts: Attempts,
+    cookies: Cookies,
     /// When to decide about claims that peers leave.
     leaves: Timers<SocketAddr>,
     local_health: LocalHealth,
@@ -142,6 +146,7 @@ impl Protocol {
             anti_entropy: AntiEntropy::new(config.clone()),
             exchanges: Exchanges::new(config.clone()),
             attempts: Attempts::new(config.clone()),
+            cookies: Cookies::new(seed),
             leaves: Timers::new(),
             local_health: LocalHealth::new(config.rtt()),
             networks: Networks::default(),

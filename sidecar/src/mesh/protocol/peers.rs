@@ -56,6 +56,7 @@ impl Protocol {
         if matches!(heard, Heard::Added | Heard::Replaced(_)) {
             self.changed = true;
             self.exchanges.add(now, endpoint);
+            self.cookies.add(endpoint);
         }
         heard
     }
@@ -106,6 +107,7 @@ impl Protocol {
         let endpoint = node.endpoint();
         self.changed = true;
         self.exchanges.remove(endpoint);
+        self.cookies.remove(endpoint);
         self.probes.stop(endpoint);
         self.leaves.cancel(endpoint);
         self.anti_entropy.forget(endpoint);
@@ -133,6 +135,7 @@ impl Protocol {
         let joined = self.membership.apply(now, endpoint, PeerEvent::Verified) == Transition::CameUp;
         if joined {
             self.changed = true;
+            self.cookies.came_up(endpoint);
             let joining = self.exchanges.concurrency().is_joining();
             self.anti_entropy.came_up(endpoint, joining);
         }
@@ -199,7 +202,7 @@ impl Protocol {
         let node = peer.node.clone();
         if !peer.is_up() {
             self.probe_down_later(now, endpoint);
-            return self.send_gossip(&node, DatagramKind::Search);
+            return self.send_gossip(&node, DatagramKind::Search, None);
         }
         let Escalation { check, broadcast } = self.probes.sent(now, peer, self.local_health.slack());
         if check {
@@ -209,7 +212,7 @@ impl Protocol {
             self.broadcasts.suspect(endpoint, self.membership.healthy().len());
             self.fan_out(now);
         }
-        self.send_gossip(&node, DatagramKind::Search);
+        self.send_gossip(&node, DatagramKind::Search, None);
         self.exchange_if_due(now, endpoint);
     }
 

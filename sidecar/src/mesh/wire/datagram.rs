@@ -55,6 +55,31 @@ pub struct Datagram {
     pub tcp_port: u16,
     /// The hash of the healthy nodes that the sender knows; empty in `leave`.
     pub hash: Arc<str>,
+    /// Shows that the sender receives what is sent to its address. Only beside gossip: the original knows no such key.
+    pub cookie: Option<Cookie>,
+}
+
+/// The cookies of a pair of nodes. On the wire both together are 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cookie {
+    /// The sender's, for the receiver to return.
+    pub own: u32,
+    /// The receiver's, returned; 0 if the sender has none.
+    pub returned: u32,
+}
+
+impl Cookie {
+    fn text(self) -> String {
+        format!("{:08x}{:08x}", self.own, self.returned)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (own, returned) = text.split_at_checked(8)?;
+        Some(Self {
+            own: u32::from_str_radix(own, 16).ok()?,
+            returned: u32::from_str_radix(returned, 16).ok()?,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -66,6 +91,8 @@ struct Content<'a> {
     udp_port: u16,
     tcp_port: u16,
     hash: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookie: Option<String>,
 }
 
 impl Datagram {
@@ -78,6 +105,7 @@ impl Datagram {
             udp_port: self.udp_port,
             tcp_port: self.tcp_port,
             hash: &self.hash,
+            cookie: self.cookie.map(Cookie::text),
         };
         // A struct of strings and numbers always serializes.
         let content = serde_json::to_string(&content).unwrap_or_default();
@@ -102,10 +130,13 @@ pub(super) struct Parts {
     udp_port: Option<u16>,
     tcp_port: Option<u16>,
     hash: Option<String>,
+    cookie: Option<Cookie>,
 }
 
 impl Object for Datagram {
-    const KEYS: &'static [&'static str] = &["version", "type", "nodeName", "udpPort", "tcpPort", "hash"];
+    const KEYS: &'static [&'static str] = &[
+        "version", "type", "nodeName", "udpPort", "tcpPort", "hash", "cookie",
+    ];
     type Parts = Parts;
 
     fn take<'de, A: MapAccess<'de>>(parts: &mut Parts, value: Value<'_, A>) -> Result<(), A::Error> {
@@ -127,6 +158,10 @@ impl Object for Datagram {
             "nodeName" => parts.node_name = value.name()?,
             "udpPort" => parts.udp_port = value.port()?,
             "tcpPort" => parts.tcp_port = value.port()?,
+            "cookie" => {
+                let cookie = |text: &str| Cookie::parse(text).ok_or(Wrong("another string"));
+                parts.cookie = Some(value.string("16 hexadecimal digits", cookie)?);
+            }
             _ => parts.hash = value.checked(check_short)?,
         }
         Ok(())
@@ -140,6 +175,7 @@ impl Object for Datagram {
             udp_port: parts.udp_port.ok_or(Missing("udpPort", PORT))?,
             tcp_port: parts.tcp_port.ok_or(Missing("tcpPort", PORT))?,
             hash: parts.hash.ok_or(Missing("hash", TEXT))?.into(),
+            cookie: parts.cookie,
         })
     }
 }

@@ -15,7 +15,7 @@ mod recorded;
 mod service_node;
 mod shape;
 
-pub use datagram::{Datagram, DatagramKind, MAX_DATAGRAM};
+pub use datagram::{Cookie, Datagram, DatagramKind, MAX_DATAGRAM};
 pub use dropped::Dropped;
 pub use exchange::{Answer, ExchangeKind, GOSSIP_HEADER, PATH_PREFIX, Request};
 pub(super) use gossip::digest;

@@ -1,7 +1,9 @@
 //! A gossiping peer, played by the test.
 
 use sidecar::mesh::protocol::Event;
-use sidecar::mesh::wire::{DatagramKind, Gossip, Node, NodeState, Report, ReportedState, Request};
+use sidecar::mesh::wire::{
+    Cookie, Datagram, DatagramKind, Gossip, Node, NodeState, Report, ReportedState, Request,
+};
 
 use super::lone::{Lone, local};
 
@@ -23,6 +25,24 @@ fn gossip(lone: &Lone, down: &[&Node]) -> String {
 pub(crate) fn says(lone: &mut Lone, kind: DatagramKind, node: &Node, down: &[&Node]) {
     let text = gossip(lone, down);
     lone.datagram(kind, node, &text);
+}
+
+/// Answers the probes that were sent to a node since the last call, with the cookies in them. Returns how many.
+pub(crate) fn answer_probes(lone: &mut Lone, node: &Node) -> usize {
+    let address = node.datagram_address();
+    let is_probe = |(to, datagram): &mut (_, Datagram)| {
+        *to == address && datagram.kind == DatagramKind::Search && datagram.cookie.is_some()
+    };
+    let probes: Vec<_> = lone.sent.extract_if(.., is_probe).collect();
+    for (_, probe) in &probes {
+        let cookie = probe.cookie.map(|cookie| Cookie {
+            own: 7,
+            returned: cookie.own,
+        });
+        let text = gossip(lone, &[]);
+        lone.datagram_with(DatagramKind::Inform, node, &text, cookie);
+    }
+    probes.len()
 }
 
 /// Brings up a peer that gossips.

@@ -9,7 +9,7 @@ use sidecar::mesh::directory::Cut;
 use sidecar::mesh::protocol::Config;
 use sidecar::mesh::protocol::{Action, Departure, Event, Failure, Protocol, Search};
 use sidecar::mesh::wire::{
-    Answer, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, Request,
+    Answer, Cookie, Datagram, DatagramKind, ExchangeKind, Node, NodeChange, NodeServices, NodeState, Request,
     ServiceList, ServiceNode,
 };
 
@@ -200,12 +200,24 @@ impl Lone {
     }
 
     pub(crate) fn datagram(&mut self, kind: DatagramKind, from: &Node, hash: &str) {
+        self.datagram_with(kind, from, hash, None);
+    }
+
+    /// Delivers a datagram with a cookie.
+    pub(crate) fn datagram_with(
+        &mut self,
+        kind: DatagramKind,
+        from: &Node,
+        hash: &str,
+        cookie: Option<Cookie>,
+    ) {
         let datagram = Datagram {
             kind,
             node_name: from.name().into(),
             udp_port: from.udp_port(),
             tcp_port: from.tcp_port(),
             hash: hash.into(),
+            cookie,
         };
         self.event(Event::Datagram {
             from: from.address(),

@@ -155,6 +155,7 @@ pub(crate) async fn search(udp: &UdpSocket, node: &Node, to: SocketAddr) {
         udp_port: node.udp_port(),
         tcp_port: node.tcp_port(),
         hash: membership_hash([node]).into(),
+        cookie: None,
     };
     udp.send_to(&datagram.encode(), to).await.unwrap();
 }

@@ -31,6 +31,7 @@ fn the_longest_datagram_is_one_packet_on_every_link() {
         udp_port: 65535,
         tcp_port: 65535,
         hash: longest,
+        cookie: None,
     };
     let plain = datagram.encode();
     assert_eq!(Datagram::parse(&plain), Ok(datagram));

@@ -192,6 +192,7 @@ impl Peer {
             udp_port: self.own.port(),
             tcp_port: self.own.port(),
             hash: "".into(),
+            cookie: None,
         };
         self.key.seal_datagram(self.own, self.victim, &datagram.encode())
     }
@@ -336,6 +337,7 @@ async fn what_no_key_opens_is_refused_with_a_reason() {
         udp_port: peer.own.port(),
         tcp_port: peer.own.port(),
         hash: "".into(),
+        cookie: None,
     };
     eventually_async("the plain datagram is counted", async || {
         peer.send(&leave.encode()).await;
