@@ -183,6 +183,41 @@ fn a_node_that_speaks_itself_is_asked_though_its_address_was_silent() {
     lone.take_asked(&other);
 }
 
+/// A node that was named by others while it could not be reached, and asked in vain.
+fn named_while_out_of_reach(lone: &mut Lone) -> Node {
+    let far = Node::new("far", THIRD_PARTY, 31000, 31000).unwrap();
+    name(lone, [far.clone()]);
+    assert!(!unanswered(lone, ms(20_000), Failure::Timeout, |_| ()).is_empty());
+    lone.nothing_asked(&far);
+    far
+}
+
+#[test]
+fn a_node_that_was_asked_in_vain_is_asked_as_soon_as_it_sends_a_datagram() {
+    let mut lone = Lone::new();
+    let far = named_while_out_of_reach(&mut lone);
+    lone.datagram(DatagramKind::Search, &far, "h");
+    lone.take_asked(&far);
+}
+
+#[test]
+fn nodes_that_were_asked_in_vain_are_asked_when_a_partition_ends() {
+    let (mut lone, other) = (Lone::new(), node("other", 2));
+    lone.bring_up(&other, &[5]);
+    let far = named_while_out_of_reach(&mut lone);
+    assert!(!lone.protocol.membership().is_up(&other));
+    let introduction = Request::Local(NodeServices {
+        node: other.clone(),
+        khala_nodes: list(&[5]),
+    });
+    let (_, actions) = lone
+        .protocol
+        .serve_gossiping(lone.now, other.address(), introduction);
+    lone.took(actions);
+    assert!(lone.protocol.membership().is_up(&other));
+    lone.take_asked(&far);
+}
+
 #[test]
 fn what_others_say_about_a_peer_makes_it_be_asked_once_a_second() {
     let (mut lone, other) = (Lone::new(), node("other", 2));

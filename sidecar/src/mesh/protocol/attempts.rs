@@ -35,6 +35,8 @@ pub(super) struct Attempts {
     expiry: Timers<IpAddr>,
     /// Addresses at which a node has answered or has spoken over TCP, and when.
     known: Timers<IpAddr>,
+    /// When a peer that was down was last up again.
+    recovered: Option<Duration>,
 }
 
 impl Attempts {
@@ -44,11 +46,13 @@ impl Attempts {
             recent: BTreeMap::new(),
             expiry: Timers::new(),
             known: Timers::new(),
+            recovered: None,
         }
     }
 
     /// Bytes that the next attempt at an address may have, [`HEAD`] included; if there are none, when to try again. The last
-    /// attempt is kept for a while for a node that seems to speak itself: it may have been named before it could be reached.
+    /// attempt is kept for a node that seems to speak itself, or for the end of a partition: it may have been named while it
+    /// could not be reached.
     pub(super) fn room(&mut self, now: Duration, address: IpAddr, source: Source) -> Result<usize, Duration> {
         let window = self.config.attempts_window;
         let factor = if self.known.is_set(address) {
@@ -64,18 +68,29 @@ impl Attempts {
         }
         let used: usize = recent.iter().map(|attempt| attempt.bytes).sum();
         let left = (self.config.attempt_bytes * factor).saturating_sub(used);
-        let (Some(first), Some(last)) = (recent.front(), recent.back()) else {
+        let Some(first) = recent.front() else {
             return Ok(left);
         };
-        let most = self.config.attempts * factor;
-        let kept_until = last.at + self.config.attempts_reserve;
-        if recent.len() >= most || left < LEAST {
+        let recovers = self
+            .recovered
+            .is_some_and(|at| now < at + self.config.attempts_recovery);
+        let kept = usize::from(source == Source::Relayed && !recovers);
+        if recent.len() + kept >= self.config.attempts * factor || left < LEAST {
             Err(first.at + window)
-        } else if source == Source::Relayed && recent.len() + 1 == most && now < kept_until {
-            Err(kept_until)
         } else {
             Ok(left)
         }
+    }
+
+    /// A peer that was down is up again. Returns whether that is the first for a while: then a partition may have ended, and
+    /// nodes that were asked in vain are to be asked again.
+    pub(super) fn recovered(&mut self, now: Duration) -> bool {
+        let pause = self.config.join_max_pause;
+        let is_new = self.recovered.is_none_or(|at| now >= at + pause);
+        if is_new {
+            self.recovered = Some(now);
+        }
+        is_new
     }
 
     /// Notes an attempt.
@@ -165,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_is_kept_for_a_node_that_speaks_itself() {
+    fn the_last_attempt_is_kept_for_a_node_that_speaks_itself_and_for_the_end_of_a_partition() {
         let mut attempts = Attempts::new(Arc::default());
         for _ in 0..2 {
             assert!(attempts.room(SECOND, address(1), Source::Relayed).is_ok());
@@ -173,9 +188,12 @@ mod tests {
         }
         assert_eq!(
             attempts.room(SECOND, address(1), Source::Relayed),
-            Err(5 * SECOND)
+            Err(61 * SECOND)
         );
         assert!(attempts.room(SECOND, address(1), Source::Direct).is_ok());
+        assert!(attempts.recovered(2 * SECOND) && !attempts.recovered(2 * SECOND));
+        assert!(attempts.room(2 * SECOND, address(1), Source::Relayed).is_ok());
+        assert!(attempts.room(20 * SECOND, address(1), Source::Relayed).is_err());
     }
 
     #[test]

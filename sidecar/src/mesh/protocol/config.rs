@@ -279,8 +279,8 @@ pub struct Config {
     pub attempt_bytes: usize,
     /// The time for which these attempts are counted.
     pub attempts_window: Duration,
-    /// Time for which the last attempt is kept for a node that sends a datagram itself. Lower repeats lost ones sooner.
-    pub attempts_reserve: Duration,
+    /// Time after a peer is back in which any node gets the last of them. Lower leaves more nodes unasked for a minute.
+    pub attempts_recovery: Duration,
     /// Multiple of both limits for an address at which a node has answered, or has spoken over TCP. Higher finds more nodes
     /// that share an address sooner, and lets others scan its ports through us.
     pub attempts_known_factor: usize,
@@ -386,7 +386,7 @@ impl Default for Config {
             attempts: 3,
             attempt_bytes: 4_096,
             attempts_window: ms(60_000),
-            attempts_reserve: ms(4_000),
+            attempts_recovery: ms(10_000),
             attempts_known_factor: 10,
             hint_pause: ms(1_000),
 

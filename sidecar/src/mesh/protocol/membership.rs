@@ -90,6 +90,12 @@ impl Membership {
         unverified.map(|(endpoint, _)| *endpoint).collect()
     }
 
+    /// The endpoints of all peers that have not been up yet.
+    pub fn unverified(&self) -> Vec<SocketAddr> {
+        let unverified = self.peers.iter().filter(|(_, peer)| peer.is_unverified());
+        unverified.map(|(endpoint, _)| *endpoint).collect()
+    }
+
     /// Every known node except this one.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = &Peer> {
         self.peers.values()

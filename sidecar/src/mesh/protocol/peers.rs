@@ -132,7 +132,11 @@ impl Protocol {
 
     /// An answer or a list has proved that a peer is there. Returns whether it was not up before.
     pub(super) fn verified(&mut self, now: Duration, endpoint: SocketAddr) -> bool {
+        let was_down = self.membership.get(endpoint).is_some_and(Peer::is_down);
         let joined = self.membership.apply(now, endpoint, PeerEvent::Verified) == Transition::CameUp;
+        if joined && was_down && self.attempts.recovered(now) {
+            self.ask_again(now, self.membership.unverified());
+        }
         if joined {
             self.changed = true;
             self.cookies.came_up(endpoint);
@@ -140,6 +144,14 @@ impl Protocol {
             self.anti_entropy.came_up(endpoint, joining);
         }
         joined
+    }
+
+    /// Asks nodes that were asked in vain again: they may be reached now.
+    pub(super) fn ask_again(&mut self, now: Duration, unverified: Vec<SocketAddr>) {
+        for endpoint in unverified {
+            self.exchanges.check_at(endpoint, now);
+            self.exchange_if_due(now, endpoint);
+        }
     }
 
     /// A peer has shown that it gossips.

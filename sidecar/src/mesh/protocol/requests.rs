@@ -61,10 +61,7 @@ impl Protocol {
     /// A program at an address has made an exchange: a node is there, so those that were asked in vain are asked again.
     pub(super) fn spoke(&mut self, now: Duration, from: IpAddr) {
         if self.attempts.heard(now, from) {
-            for endpoint in self.membership.unverified_at(from) {
-                self.exchanges.check_at(endpoint, now);
-                self.exchange_if_due(now, endpoint);
-            }
+            self.ask_again(now, self.membership.unverified_at(from));
         }
     }
 
