@@ -48,6 +48,11 @@ impl Directory {
         })
     }
 
+    /// The lists of nodes that are down, whose instances are the last choice.
+    pub fn lost_lists(&self) -> impl Iterator<Item = NodeServices> {
+        self.lost.lists()
+    }
+
     /// The nodes whose lists differ, or that only one side has; at most as many as fit into the answer to
     /// `khala.sync`.
     pub fn diff(&self, theirs: &[NodeServices]) -> Vec<Node> {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::shares::{self, Cut};
 use crate::balance::service::LastChoice;
-use crate::mesh::wire::{Node, ServiceList, ServiceNode};
+use crate::mesh::wire::{Node, NodeServices, ServiceList, ServiceNode};
 
 /// What has become of the instances of a lost node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,16 @@ impl LostLists {
         if let Some(lost) = self.by_endpoint.remove(&endpoint) {
             self.total -= lost.services.len();
         }
+    }
+
+    /// Every list that is the last choice.
+    pub(super) fn lists(&self) -> impl Iterator<Item = NodeServices> {
+        let lost = self.by_endpoint.values();
+        let last_choice = lost.filter(|lost| lost.last_choice().is_some());
+        last_choice.map(|lost| NodeServices {
+            node: lost.node.clone(),
+            khala_nodes: lost.services.clone(),
+        })
     }
 
     /// Every service node that is the last choice, with its node.

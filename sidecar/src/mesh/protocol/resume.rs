@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Protocol;
 use super::peer::{Peer, Source};
+use super::{Failure, Protocol};
 use crate::mesh::wire::{
     Dropped, ExchangeKind, Malformed, Node, NodeServices, NodeState, Request, ServiceList,
 };
@@ -22,7 +22,7 @@ pub struct Knowledge {
     nodes: Vec<NodeState>,
     /// The endpoints of the peers that gossip.
     gossiping: BTreeSet<SocketAddr>,
-    /// The lists of the node and of the peers that are up.
+    /// The lists of the node, of the peers that are up, and of those that are down.
     lists: Vec<NodeServices>,
 }
 
@@ -66,13 +66,17 @@ impl Protocol {
         Knowledge {
             nodes: self.membership.states(),
             gossiping: gossiping.map(|peer| peer.node.endpoint()).collect(),
-            lists: self.directory.lists().collect(),
+            lists: self
+                .directory
+                .lists()
+                .chain(self.directory.lost_lists())
+                .collect(),
         }
     }
 
     /// Goes on with what an earlier process of this node knew: peers that were up are up, as if each had just joined
-    /// with its list; each other peer is checked. They have the node's own list already, so nothing is announced to
-    /// them.
+    /// with its list; those that were down and had one are down, and their instances the last choice; each other peer is
+    /// checked. They have the node's own list already, so nothing is announced to them.
     pub fn resume(&mut self, now: Duration, known: Knowledge) {
         let Knowledge {
             nodes,
@@ -88,16 +92,37 @@ impl Protocol {
             self.directory.set(&own, services);
         }
         for NodeState { node, healthy } in nodes {
-            let khala_nodes = lists.remove(&node).unwrap_or_default();
-            if !healthy {
-                self.hear(now, &node, Source::Relayed);
-            } else if gossiping.contains(&node.endpoint()) {
-                self.joined_by(now, NodeServices { node, khala_nodes });
-            } else {
-                self.resume_silent(now, &node, khala_nodes);
+            let list = lists.remove(&node);
+            let gossips = gossiping.contains(&node.endpoint());
+            match (healthy, list) {
+                (false, None) => {
+                    self.hear(now, &node, Source::Relayed);
+                }
+                (false, Some(services)) => self.resume_down(now, &node, services, gossips),
+                (true, list) if gossips => {
+                    let khala_nodes = list.unwrap_or_default();
+                    self.joined_by(now, NodeServices { node, khala_nodes });
+                }
+                (true, list) => self.resume_silent(now, &node, list.unwrap_or_default()),
             }
         }
         self.changed = true;
+    }
+
+    /// Goes on with a peer that was down.
+    fn resume_down(&mut self, now: Duration, node: &Node, services: ServiceList, gossips: bool) {
+        let endpoint = node.endpoint();
+        self.note(now, node, Source::Relayed);
+        if gossips {
+            self.gossip_seen(now, endpoint);
+        }
+        self.verified(now, endpoint);
+        if self.membership.is_up(node) {
+            self.directory.set(node, services);
+        }
+        while self.membership.is_up(node) {
+            self.check_failed(now, endpoint, Failure::Timeout);
+        }
     }
 
     /// Goes on with a peer that was up and does not gossip; it is checked at once.

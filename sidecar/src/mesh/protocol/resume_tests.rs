@@ -49,8 +49,14 @@ fn list(host: u8, weight: u32) -> NodeServices {
     }
 }
 
-/// A node with its own service and these peers: those that gossip, those that do not, and those that have not answered.
-fn populated(gossiping: &BTreeSet<u8>, silent: &BTreeSet<u8>, unverified: &BTreeSet<u8>) -> Protocol {
+/// A node with its own service and these peers: those that gossip, those that do not, those that have not answered, and of the
+/// first two those that are down.
+fn populated(
+    gossiping: &BTreeSet<u8>,
+    silent: &BTreeSet<u8>,
+    unverified: &BTreeSet<u8>,
+    down: &BTreeSet<u8>,
+) -> Protocol {
     let mut protocol = protocol();
     protocol.handle(Duration::ZERO, Event::Offers(vec![offer(1, 5)]));
     for host in gossiping {
@@ -62,6 +68,11 @@ fn populated(gossiping: &BTreeSet<u8>, silent: &BTreeSet<u8>, unverified: &BTree
     }
     for host in unverified {
         protocol.hear(SECOND, &node(*host), Source::Relayed);
+    }
+    for host in down.intersection(&(gossiping | silent)) {
+        while protocol.membership().is_up(&node(*host)) {
+            protocol.check_failed(SECOND, node(*host).endpoint(), Failure::Timeout);
+        }
     }
     protocol
 }
@@ -78,13 +89,14 @@ proptest! {
     #[test]
     fn the_next_process_knows_what_the_last_one_did(
         mut hosts in prop::collection::vec(2u8..=250, 0..40), first in 0usize..40, second in 0usize..40,
+        down in prop::collection::btree_set(2u8..=250, 0..60),
     ) {
         hosts.sort_unstable();
         hosts.dedup();
         let first = first.min(hosts.len());
         let second = (first + second).min(hosts.len());
         let part = |range: std::ops::Range<usize>| hosts[range].iter().copied().collect::<BTreeSet<u8>>();
-        let last = populated(&part(0..first), &part(first..second), &part(second..hosts.len()));
+        let last = populated(&part(0..first), &part(first..second), &part(second..hosts.len()), &down);
         let (next, _) = resumed(&serde_json::to_string(&last.knowledge()).unwrap());
 
         prop_assert_eq!(next.knowledge(), last.knowledge());
@@ -92,12 +104,22 @@ proptest! {
         prop_assert_eq!(next.membership().hash(), last.membership().hash());
         prop_assert_eq!(next.directory().digest(), last.directory().digest());
         prop_assert_eq!(next.instances(), last.instances());
+        let is_down = |protocol: &Protocol| {
+            let down = protocol.membership().peers().filter(|peer| peer.is_down());
+            down.map(|peer| peer.node.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(is_down(&next), is_down(&last));
     }
 }
 
 #[test]
 fn peers_need_no_announcement_after_a_restart() {
-    let last = populated(&BTreeSet::from([2, 3]), &BTreeSet::from([4]), &BTreeSet::new());
+    let last = populated(
+        &BTreeSet::from([2, 3]),
+        &BTreeSet::from([4]),
+        &BTreeSet::new(),
+        &BTreeSet::new(),
+    );
     let (next, actions) = resumed(&serde_json::to_string(&last.knowledge()).unwrap());
     assert!(next.is_acknowledged());
     let announces = |action: &Action| {
