@@ -4,6 +4,7 @@
 pub mod backend;
 pub mod descriptor_limit;
 pub mod error;
+pub mod http;
 pub mod load;
 pub mod peer;
 pub mod process_usage;

@@ -12,7 +12,6 @@ use socket2::{Domain, Socket, Type};
 use tokio::process::{Child, Command};
 
 use crate::error::Error;
-use crate::load::{Socks5Destination, Target};
 use crate::process_usage::ProcessTree;
 
 /// Worker threads or processes of each proxy that has such a setting.
@@ -55,8 +54,6 @@ pub struct LaunchPlan {
 /// A proxy with its processes, which are killed on drop.
 #[derive(Debug)]
 pub struct RunningProxy {
-    /// The target by which clients reach the backend through the proxy.
-    pub target: Target,
     /// Its processes.
     pub processes: ProcessTree,
     name: String,
@@ -99,8 +96,7 @@ impl LaunchPlan {
 }
 
 impl RunningProxy {
-    /// Starts `program` by `plan` and waits until the backend answers through it. If it is a SOCKS5 server, clients
-    /// request `socks5_destination` from it.
+    /// Starts `program` by `plan` and waits until `answers` says that the backend answers through it.
     ///
     /// # Errors
     /// It cannot be started, or the backend does not answer through it in time.
@@ -109,7 +105,7 @@ impl RunningProxy {
         program: &Path,
         spec: ProxySpec,
         plan: &LaunchPlan,
-        socks5_destination: Option<Socks5Destination>,
+        answers: impl AsyncFn() -> bool,
     ) -> Result<Self, Error> {
         let failed = |source: io::Error| Error::ProxyStart {
             name: name.to_owned(),
@@ -141,28 +137,20 @@ impl RunningProxy {
             .map_err(failed)?;
         let root = process.id().unwrap_or_default();
         let mut running = Self {
-            target: Target {
-                address: spec.listen,
-                socks5_destination,
-            },
             processes: ProcessTree { root },
             name: name.to_owned(),
             process,
             group: i32::try_from(root).ok().and_then(Pid::from_raw),
             log,
         };
-        running.wait_until_ready().await?;
+        running.wait_until_ready(answers).await?;
         Ok(running)
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), Error> {
+    async fn wait_until_ready(&mut self, answers: impl AsyncFn() -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + READY_TIMEOUT;
         loop {
-            let target = self.target.clone();
-            if tokio::task::spawn_blocking(move || target.answers())
-                .await
-                .unwrap_or_default()
-            {
+            if answers().await {
                 return Ok(());
             }
             let ended = matches!(self.process.try_wait(), Ok(Some(_)));

@@ -1,14 +1,15 @@
 //! Runs backend and load as separate processes, so that their descriptors and CPU time do not count for the measured
 //! proxy. A worker is the running program, started again as `PROGRAM ARGUMENTS... backend THREADS` or `PROGRAM
 //! ARGUMENTS... load TASK`. It prints one line, the backend's address or the load's report, and exits at the end of its
-//! standard input.
+//! standard input. `http-worker` is another program with workers of this kind.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -41,6 +42,19 @@ impl WorkerLauncher {
         Ok(Self { program, arguments })
     }
 
+    /// A launcher of another program's workers.
+    pub fn of(program: PathBuf) -> Self {
+        Self {
+            program,
+            arguments: &[],
+        }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Starts a backend with `threads` threads. Returns its address.
     ///
     /// # Errors
@@ -52,12 +66,16 @@ impl WorkerLauncher {
         Ok((worker, address))
     }
 
-    /// Runs a load, which must report within `timeout`. Connections that it holds stay open until the worker is
-    /// dropped.
+    /// Runs a load, a [`LoadTask`] or for `http-worker` an [`HttpLoad`](crate::http::HttpLoad), which must report within
+    /// `timeout`. Connections that it holds stay open until the worker is dropped.
     ///
     /// # Errors
     /// It cannot be started, does not report in time, or ran out of ports or descriptors.
-    pub async fn load(&self, task: &LoadTask, timeout: Duration) -> Result<(Worker, LoadReport), Error> {
+    pub async fn load(
+        &self,
+        task: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<(Worker, LoadReport), Error> {
         let task = serde_json::to_string(task).map_err(|error| Error::WorkerReport(error.to_string()))?;
         let (worker, line) = self.start(&["load".to_owned(), task], timeout).await?;
         let report: LoadReport = serde_json::from_str(&line).map_err(|_| Error::WorkerReport(line))?;

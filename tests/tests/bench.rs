@@ -14,6 +14,7 @@ async fn the_tables_of_the_data_plane_are_complete() {
     let json = directory.path().join("bench.json");
     // Uses the dev profile: a release build takes longer than a command's timeout.
     let sidecar = tests::compiled("sidecar").await.unwrap();
+    let http_worker = tests::compiled("http-worker").await.unwrap();
     let arguments = [
         "bench",
         "data-plane",
@@ -30,6 +31,8 @@ async fn the_tables_of_the_data_plane_are_complete() {
         "50",
         "--sidecar",
         sidecar.to_str().unwrap(),
+        "--http-worker",
+        http_worker.to_str().unwrap(),
         "--json",
         json.to_str().unwrap(),
     ];
@@ -45,6 +48,10 @@ async fn the_tables_of_the_data_plane_are_complete() {
         ("bulk-8", "sidecar"),
         ("memory-tcp-lb", "sidecar"),
         ("memory-socks5", "sidecar"),
+        ("http-1kB-32", "sidecar"),
+        ("http-100kB-512", "sidecar"),
+        ("h2-1kB-400", "sidecar (h2)"),
+        ("memory-http", "sidecar"),
     ];
     for (section, name) in expected {
         let sections = results["sections"].as_array().unwrap();

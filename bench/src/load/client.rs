@@ -132,7 +132,7 @@ impl Socks5Destination {
 }
 
 /// Whether the error is that the machine is out of ports, descriptors or socket memory.
-pub(super) fn exhausted(error: &io::Error) -> bool {
+pub fn exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kinds = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
     Errno::from_io_error(error).is_some_and(|errno| kinds.contains(&errno))

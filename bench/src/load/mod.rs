@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::request::BackendRequest;
-pub use client::{Socks5Destination, Target};
+pub use client::{Socks5Destination, Target, exhausted};
 
 /// A workload and its target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub struct LoadReport {
 impl LoadReport {
     fn fail(&mut self, error: &std::io::Error) {
         self.failed += 1;
-        self.exhausted |= client::exhausted(error);
+        self.exhausted |= exhausted(error);
         self.failure.get_or_insert_with(|| error.to_string());
     }
 

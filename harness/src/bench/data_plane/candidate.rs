@@ -2,23 +2,31 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use bench::http::{Behaviour, HttpLoad};
 use bench::load::Target;
 use bench::peer::InstalledPeer;
 use bench::process_usage::ProcessTree;
 use bench::program::InstalledProgram;
 use bench::proxy::{ProxySpec, RunningProxy};
 use bench::results::{Row, RowKind};
+use bench::worker::WorkerLauncher;
 
-use super::proxy_setup::{ProxyKind, ProxySetup};
+use super::proxy_setup::{ClientProtocol, ProxyKind, ProxySetup};
 use super::sidecar_plan;
 use crate::error::Error;
+
+/// Timeout for the first request through a proxy, which is repeated until it is answered.
+const FIRST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// The compared programs.
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) sidecar: InstalledProgram,
     pub(super) peers: Vec<InstalledPeer>,
+    /// Starts the HTTP load and its backend, if a part needs them.
+    pub(super) http_worker: Option<WorkerLauncher>,
 }
 
 /// The target of a load in a comparison.
@@ -69,16 +77,20 @@ impl Candidate {
                 (
                     RowKind::Peer,
                     &installed.program,
-                    installed.plan(&spec, setup.splice),
+                    installed.plan(&spec, setup.forwarding()),
                 )
             }
         };
-        let destination = sidecar_plan::destination(setup.protocol, &spec);
-        let proxy = RunningProxy::start(setup.name, &program.path, spec, &plan, destination).await?;
+        let target = Target {
+            address: spec.listen,
+            socks5_destination: sidecar_plan::destination(setup.protocol, &spec),
+        };
+        let answers = async || answers(setup.protocol, programs, &target).await;
+        let proxy = RunningProxy::start(setup.name, &program.path, spec, &plan, answers).await?;
         Ok(Some(Self {
             name: setup.name,
             kind,
-            target: proxy.target.clone(),
+            target,
             proxy: Some(proxy),
         }))
     }
@@ -101,6 +113,29 @@ impl Candidate {
     pub(super) async fn stop(self) {
         if let Some(proxy) = self.proxy {
             proxy.stop().await;
+        }
+    }
+}
+
+/// Whether the backend answers through the proxy at `target`.
+async fn answers(protocol: ClientProtocol, programs: &Programs, target: &Target) -> bool {
+    match (protocol, &programs.http_worker) {
+        (ClientProtocol::Http(version), Some(launcher)) => {
+            let one = HttpLoad {
+                address: target.address,
+                version,
+                connections: 1,
+                streams: 1,
+                response_bytes: 1,
+                behaviour: Behaviour::Hold,
+            };
+            let held = launcher.load(&one, FIRST_RESPONSE_TIMEOUT).await;
+            held.is_ok_and(|(_, report)| report.done == 1)
+        }
+        _ => {
+            let target = target.clone();
+            let asked = tokio::task::spawn_blocking(move || target.answers());
+            asked.await.unwrap_or_default()
         }
     }
 }

@@ -2,58 +2,16 @@
 
 use std::time::Duration;
 
-use bench::load::{LoadReport, Workload};
-use bench::results::{Aggregate, Better, Metric, Section, Unit};
+use bench::load::Workload;
+use bench::results::{Metric, Section};
 
 use super::candidate::Candidate;
+use super::request_metrics::{self, measurement};
 use super::rounds::{Measurement, ProxyBench};
 use crate::bench::conntrack_wait::wait_for_entries;
 use crate::error::Error;
 
-const METRICS: &[Metric] = &[
-    Metric {
-        key: "requests_per_second",
-        header: "REQ/S",
-        unit: Unit::PerSecond,
-        aggregate: Aggregate::Median,
-        better: Better::Higher,
-    },
-    Metric {
-        key: "p50_us",
-        header: "P50",
-        unit: Unit::Microseconds,
-        aggregate: Aggregate::Median,
-        better: Better::Lower,
-    },
-    Metric {
-        key: "p99_us",
-        header: "P99",
-        unit: Unit::Microseconds,
-        aggregate: Aggregate::Median,
-        better: Better::Lower,
-    },
-    Metric {
-        key: "max_us",
-        header: "MAX",
-        unit: Unit::Microseconds,
-        aggregate: Aggregate::Median,
-        better: Better::Lower,
-    },
-    Metric {
-        key: "cpu_us_per_connection",
-        header: "CPU/CONN",
-        unit: Unit::Microseconds,
-        aggregate: Aggregate::Median,
-        better: Better::Lower,
-    },
-    Metric {
-        key: "failed",
-        header: "FAILED",
-        unit: Unit::Count,
-        aggregate: Aggregate::Sum,
-        better: Better::Neither,
-    },
-];
+const METRICS: &[Metric] = &request_metrics::metrics("cpu_us_per_connection", "CPU/CONN");
 
 /// Expected requests per second before the first measurement.
 const INITIAL_RATE: f64 = 15_000.0;
@@ -98,44 +56,5 @@ impl ProxyBench<'_> {
         };
         let (report, cpu_time) = self.load(candidate, workload, duration + GRACE).await?;
         Ok((measurement(&report, cpu_time), report.done as f64))
-    }
-}
-
-fn measurement(report: &LoadReport, cpu_time: Option<Duration>) -> Measurement {
-    let any = |value: f64| (report.done > 0).then_some(value);
-    let micros = |time: Duration| any(time.as_secs_f64() * 1e6);
-    Measurement {
-        values: vec![
-            any(report.done as f64 / report.elapsed.as_secs_f64()),
-            micros(report.p50),
-            micros(report.p99),
-            micros(report.max),
-            cpu_time.and_then(|time| micros(time.div_f64((report.done as f64).max(1.0)))),
-            Some(report.failed as f64),
-        ],
-        failure: report.failure.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_measurement_has_a_value_for_each_metric() {
-        let report = LoadReport {
-            done: 4000,
-            failed: 3,
-            elapsed: Duration::from_secs(2),
-            p50: Duration::from_micros(150),
-            ..LoadReport::default()
-        };
-        let values = measurement(&report, Some(Duration::from_millis(200))).values;
-        assert_eq!(values.len(), METRICS.len());
-        assert_eq!(values[..2], [Some(2000.0), Some(150.0)]);
-        assert!((values[4].unwrap() - 50.0).abs() < 0.01);
-        assert_eq!(values[5], Some(3.0));
-        let nothing = measurement(&LoadReport::default(), None).values;
-        assert_eq!(nothing, [None, None, None, None, None, Some(0.0)]);
     }
 }

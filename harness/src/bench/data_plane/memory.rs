@@ -5,7 +5,8 @@ use std::time::Duration;
 use bench::descriptor_limit;
 use bench::load::{LoadReport, LoadTask, Workload};
 use bench::process_usage::Memory;
-use bench::results::{Aggregate, Better, Metric, Section, Unit};
+use bench::results::{Aggregate, Better, Metric, Row, Section, Unit};
+use bench::worker::Worker;
 
 use super::candidate::Candidate;
 use super::proxy_setup::ProxySetup;
@@ -82,43 +83,50 @@ impl ProxyBench<'_> {
                 continue;
             };
             wait_for_entries(count * candidate.tracked_connections(), self.progress).await?;
-            let (idle, loaded, report) = self.hold(&candidate, connections).await?;
-            let mut row = candidate.row();
-            row.rounds.push(values(idle, loaded, &report));
-            row.failure = report.failure;
-            rows.push(row);
+            let task = LoadTask {
+                target: candidate.target.clone(),
+                workload: Workload::Hold { count: connections },
+            };
+            rows.push(measure(&candidate, self.launcher.load(&task, OPEN_TIMEOUT)).await?);
             candidate.stop().await;
         }
         let title = format!("{key}: idle, and with {count} idle connections");
         self.progress.done("measured");
-        Ok(Section {
-            key: key.to_owned(),
-            title,
-            metrics: METRICS,
-            rows,
-        })
-    }
-
-    /// Measures the memory without connections and with `count` idle connections.
-    async fn hold(&self, candidate: &Candidate, count: usize) -> Result<(Memory, Memory, LoadReport), Error> {
-        let memory = async || {
-            tokio::time::sleep(SETTLE).await;
-            candidate
-                .processes()
-                .map_or_else(Memory::default, |tree| tree.memory())
-        };
-        let idle = memory().await;
-        let task = LoadTask {
-            target: candidate.target.clone(),
-            workload: Workload::Hold { count },
-        };
-        let (_held, report) = self.launcher.load(&task, OPEN_TIMEOUT).await?;
-        Ok((idle, memory().await, report))
+        Ok(section(key, title, rows))
     }
 }
 
+/// A table of memory.
+pub(super) fn section(key: &str, title: String, rows: Vec<Row>) -> Section {
+    Section {
+        key: key.to_owned(),
+        title,
+        metrics: METRICS,
+        rows,
+    }
+}
+
+/// Measures a candidate's memory without connections, and with those that `holding` opens.
+pub(super) async fn measure(
+    candidate: &Candidate,
+    holding: impl Future<Output = Result<(Worker, LoadReport), bench::Error>>,
+) -> Result<Row, Error> {
+    let memory = async || {
+        tokio::time::sleep(SETTLE).await;
+        candidate
+            .processes()
+            .map_or_else(Memory::default, |tree| tree.memory())
+    };
+    let idle = memory().await;
+    let (_held, report) = holding.await?;
+    let mut row = candidate.row();
+    row.rounds.push(values(idle, memory().await, &report));
+    row.failure = report.failure;
+    Ok(row)
+}
+
 /// Number of connections that a proxy can hold with this open-file limit.
-fn max_connections(descriptors: u64) -> u64 {
+pub(super) fn max_connections(descriptors: u64) -> u64 {
     descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2
 }
 

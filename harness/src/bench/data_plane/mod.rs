@@ -5,11 +5,14 @@
 mod bulk;
 mod candidate;
 mod connections;
+mod http;
 mod memory;
 mod proxy_setup;
+mod request_metrics;
 mod rounds;
 mod sidecar_plan;
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bench::descriptor_limit;
@@ -21,7 +24,9 @@ use clap::ValueEnum;
 use tempfile::TempDir;
 
 use self::candidate::Programs;
-use self::proxy_setup::{BULK, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP};
+use self::proxy_setup::{
+    BULK, HTTP1_PROXIES, HTTP2_PROXIES, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP,
+};
 use self::rounds::ProxyBench;
 use crate::console::Progress;
 use crate::error::Error;
@@ -38,10 +43,30 @@ pub enum Part {
     Bulk,
     /// Memory, idle and with many idle connections.
     Memory,
+    /// HTTP/1.1 on connections that clients keep.
+    Http,
+    /// HTTP/2, many requests at a time on each connection.
+    H2,
+    /// Memory with many idle HTTP/1.1 clients.
+    HttpMemory,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::TcpLb, Self::Socks5, Self::Bulk, Self::Memory];
+    /// All parts.
+    pub const ALL: [Self; 7] = [
+        Self::TcpLb,
+        Self::Socks5,
+        Self::Bulk,
+        Self::Memory,
+        Self::Http,
+        Self::H2,
+        Self::HttpMemory,
+    ];
+
+    /// Whether it measures HTTP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::H2 | Self::HttpMemory)
+    }
 
     fn compares_with(self, peer: PeerProxy) -> bool {
         let lists: &[&[ProxySetup]] = match self {
@@ -49,6 +74,8 @@ impl Part {
             Self::Socks5 => &[SOCKS5],
             Self::Bulk => &[BULK],
             Self::Memory => &[TCP, IDLE_SOCKS5],
+            Self::Http | Self::HttpMemory => &[HTTP1_PROXIES],
+            Self::H2 => &[HTTP2_PROXIES],
         };
         let mut all = lists.iter().copied().flatten();
         all.any(|setup| setup.kind == ProxyKind::Peer(peer))
@@ -68,19 +95,20 @@ pub struct Options {
     pub bulk: u64,
     /// Maximum number of idle connections to hold; fewer if the open-file limit requires it.
     pub idle: u64,
-    /// Parts to measure; empty for all.
+    /// Parts to measure.
     pub parts: Vec<Part>,
     /// Proxies to compare the sidecar with.
     pub peers: Vec<PeerProxy>,
 }
 
-/// Measures `sidecar` and its peers. Dropping the future kills all processes that it has started.
+/// Measures `sidecar` and its peers. Parts with HTTP need the program `http_worker`. Dropping the future kills all processes that it has started.
 ///
 /// # Errors
 /// The sidecar cannot be started, or the machine is out of a resource.
 pub async fn run(
     options: &Options,
     sidecar: InstalledProgram,
+    http_worker: Option<PathBuf>,
     progress: &Progress,
 ) -> Result<Results, Error> {
     let began = SystemTime::now();
@@ -92,13 +120,18 @@ pub async fn run(
             "set TMPDIR to a writable directory",
         )
     })?;
-    let parts = if options.parts.is_empty() {
-        Part::ALL.to_vec()
-    } else {
-        options.parts.clone()
+    let (mut peers, mut missing) = find_peers(&options.peers, &options.parts, progress).await;
+    if let Some(path) = &http_worker
+        && let Some(found) = missing.iter().position(|peer| *peer == PeerProxy::Hyper)
+    {
+        missing.remove(found);
+        peers.push(InstalledProgram::new(path.clone(), "--version").await.into());
+    }
+    let programs = Programs {
+        sidecar,
+        peers,
+        http_worker: http_worker.map(WorkerLauncher::of),
     };
-    let (peers, missing) = find_peers(&options.peers, &parts, progress).await;
-    let programs = Programs { sidecar, peers };
     let bench = ProxyBench {
         options,
         programs: &programs,
@@ -107,7 +140,7 @@ pub async fn run(
         progress,
     };
     let mut sections = Vec::new();
-    for part in parts {
+    for &part in &options.parts {
         sections.extend(bench.measure(part).await?);
     }
     let peers = programs.peers.iter();
@@ -140,13 +173,16 @@ async fn find_peers(
     for peer in peers.iter().filter(takes_part) {
         if let Some(found) = peer.find().await {
             installed.push(found);
-        } else {
+            continue;
+        }
+        missing.push(*peer);
+        // The relay of hyper is built with the load.
+        if *peer != PeerProxy::Hyper {
             progress.say(&format!(
-                "{} is not installed and is left out; on Debian: apt-get install {}",
+                "{} is not installed and is left out; on Debian: {}",
                 peer.name(),
-                peer.packages()
+                peer.installation()
             ));
-            missing.push(*peer);
         }
     }
     (installed, missing)
@@ -173,5 +209,6 @@ mod tests {
         assert_eq!(peers(Part::Bulk), "nginx haproxy");
         assert_eq!(peers(Part::Socks5), "microsocks dante");
         assert_eq!(peers(Part::Memory), "nginx haproxy microsocks dante");
+        assert_eq!(peers(Part::H2), "nginx haproxy caddy pingora hyper");
     }
 }

@@ -1,6 +1,7 @@
 //! The compared proxies of each part, with their configurations.
 
-use bench::peer::PeerProxy;
+use bench::http::HttpVersion;
+use bench::peer::{Forwarding, PeerProxy};
 
 /// The protocol by which clients use a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +12,8 @@ pub(super) enum ClientProtocol {
     Socks5,
     /// SOCKS5, with a server group's name as the destination.
     Socks5Name,
+    /// HTTP; the proxy forwards requests to its backend.
+    Http(HttpVersion),
 }
 
 /// The program of a proxy.
@@ -29,6 +32,16 @@ pub(super) struct ProxySetup {
     pub(super) protocol: ClientProtocol,
     /// Whether HAProxy moves bytes within the kernel.
     pub(super) splice: bool,
+}
+
+impl ProxySetup {
+    /// What a peer is to do.
+    pub(super) fn forwarding(self) -> Forwarding {
+        match self.protocol {
+            ClientProtocol::Http(version) => Forwarding::Http(version),
+            _ => Forwarding::Tcp { splice: self.splice },
+        }
+    }
 }
 
 const fn setup(name: &'static str, kind: ProxyKind, protocol: ClientProtocol) -> ProxySetup {
@@ -81,3 +94,37 @@ pub(super) const SOCKS5: &[ProxySetup] = &[
 
 /// SOCKS5 servers for idle connections: the memory of an open connection does not depend on the kind of destination.
 pub(super) const IDLE_SOCKS5: &[ProxySetup] = &[SIDECAR_SOCKS5, MICROSOCKS, DANTE];
+
+const HTTP1: ClientProtocol = ClientProtocol::Http(HttpVersion::Http1);
+const HTTP2: ClientProtocol = ClientProtocol::Http(HttpVersion::Http2);
+
+/// HTTP proxies, whose clients speak HTTP/1.1.
+pub(super) const HTTP1_PROXIES: &[ProxySetup] = &http(
+    ["sidecar", "nginx", "haproxy", "caddy", "pingora", "hyper"],
+    HTTP1,
+);
+
+/// HTTP proxies, whose clients speak HTTP/2. Their names say what they speak to the backend.
+pub(super) const HTTP2_PROXIES: &[ProxySetup] = &http(
+    [
+        "sidecar (h2)",
+        "nginx (http/1.1)",
+        "haproxy (h2)",
+        "caddy (h2)",
+        "pingora (h2)",
+        "hyper (h2)",
+    ],
+    HTTP2,
+);
+
+const fn http(names: [&'static str; 6], protocol: ClientProtocol) -> [ProxySetup; 6] {
+    let [sidecar, nginx, haproxy, caddy, pingora, hyper] = names;
+    [
+        setup(sidecar, ProxyKind::Sidecar, protocol),
+        setup(nginx, ProxyKind::Peer(PeerProxy::Nginx), protocol),
+        setup(haproxy, ProxyKind::Peer(PeerProxy::Haproxy), protocol),
+        setup(caddy, ProxyKind::Peer(PeerProxy::Caddy), protocol),
+        setup(pingora, ProxyKind::Peer(PeerProxy::Pingora), protocol),
+        setup(hyper, ProxyKind::Peer(PeerProxy::Hyper), protocol),
+    ]
+}

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use bench::http::{HttpLoad, HttpVersion};
 use bench::load::{LoadReport, LoadTask, Workload};
 use bench::results::{Metric, Section};
 use bench::worker::WorkerLauncher;
+use serde::Serialize;
 
 use super::candidate::{Candidate, Programs};
 use super::proxy_setup::{BULK, IDLE_SOCKS5, ProxyKind, ProxySetup, SOCKS5, TCP};
@@ -50,6 +52,9 @@ impl ProxyBench<'_> {
                     self.memory("memory-socks5", IDLE_SOCKS5).await?,
                 ]);
             }
+            Part::Http => return self.http(HttpVersion::Http1).await,
+            Part::H2 => return self.http(HttpVersion::Http2).await,
+            Part::HttpMemory => return Ok(vec![self.http_memory().await?]),
         };
         let connections = self.options.concurrency.max(MAX_BULK_CONNECTIONS);
         let (_backend, address) = self.launcher.backend(connections + SPARE_THREADS).await?;
@@ -60,7 +65,7 @@ impl ProxyBench<'_> {
         let sections = match part {
             Part::Bulk => self.bulk(&candidates).await?,
             Part::TcpLb => vec![self.connections("tcp-lb", &candidates).await?],
-            Part::Socks5 | Part::Memory => vec![self.connections("socks5", &candidates).await?],
+            _ => vec![self.connections("socks5", &candidates).await?],
         };
         for candidate in candidates {
             candidate.stop().await;
@@ -96,13 +101,24 @@ impl ProxyBench<'_> {
             target: candidate.target.clone(),
             workload,
         };
-        let cpu_time = || candidate.processes().map(|tree| tree.cpu_time());
-        let before = cpu_time();
-        let (_, report) = self.launcher.load(&task, timeout).await?;
-        let used = before
-            .zip(cpu_time())
-            .map(|(before, after)| after.saturating_sub(before));
-        Ok((report, used))
+        measured_load(&self.launcher, candidate, &task, timeout).await
+    }
+
+    /// As [`Self::load`], for a load with HTTP.
+    pub(super) async fn http_load(
+        &self,
+        candidate: &Candidate,
+        load: &HttpLoad,
+        timeout: Duration,
+    ) -> Result<(LoadReport, Option<Duration>), Error> {
+        measured_load(self.http_worker()?, candidate, load, timeout).await
+    }
+
+    /// The launcher of the load and the backend with HTTP.
+    pub(super) fn http_worker(&self) -> Result<&WorkerLauncher, Error> {
+        self.programs.http_worker.as_ref().ok_or_else(|| {
+            Error::environment("there is no program for HTTP loads", "name it with --http-worker")
+        })
     }
 
     /// In every round, calls `measure` with each candidate and its index. Each round starts with a different candidate.
@@ -138,4 +154,20 @@ impl ProxyBench<'_> {
             rows,
         })
     }
+}
+
+/// Runs a load on a candidate. Also returns the CPU time that its proxy used.
+async fn measured_load(
+    launcher: &WorkerLauncher,
+    candidate: &Candidate,
+    task: &impl Serialize,
+    timeout: Duration,
+) -> Result<(LoadReport, Option<Duration>), Error> {
+    let cpu_time = || candidate.processes().map(|tree| tree.cpu_time());
+    let before = cpu_time();
+    let (_, report) = launcher.load(task, timeout).await?;
+    let used = before
+        .zip(cpu_time())
+        .map(|(before, after)| after.saturating_sub(before));
+    Ok((report, used))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use bench::http::HttpVersion;
 use bench::load::Socks5Destination;
 use bench::proxy::{LaunchPlan, ProxySpec, WORKERS};
 
@@ -24,6 +25,16 @@ pub(super) fn plan(protocol: ClientProtocol, spec: &ProxySpec) -> LaunchPlan {
     // Writing to a String does not fail.
     let _ = match protocol {
         ClientProtocol::Tcp => writeln!(config, "add tcp-lb lb0 address {listen} server-groups sgs0"),
+        ClientProtocol::Http(version) => {
+            let protocol = match version {
+                HttpVersion::Http1 => "http/1.x",
+                HttpVersion::Http2 => "h2",
+            };
+            writeln!(
+                config,
+                "add tcp-lb lb0 address {listen} server-groups sgs0 protocol {protocol}"
+            )
+        }
         ClientProtocol::Socks5 => writeln!(
             config,
             "add socks5-server socks0 address {listen} server-groups sgs0 allow-non-backend"
@@ -37,10 +48,10 @@ pub(super) fn plan(protocol: ClientProtocol, spec: &ProxySpec) -> LaunchPlan {
     LaunchPlan::with_config(spec, &["--workers", &workers, "--load", &path], config)
 }
 
-/// The SOCKS5 destination that clients request with `protocol`; `None` for plain TCP.
+/// The SOCKS5 destination that clients request with `protocol`; `None` if that is not SOCKS5.
 pub(super) fn destination(protocol: ClientProtocol, spec: &ProxySpec) -> Option<Socks5Destination> {
     match protocol {
-        ClientProtocol::Tcp => None,
+        ClientProtocol::Tcp | ClientProtocol::Http(_) => None,
         ClientProtocol::Socks5 => Some(Socks5Destination::Address(spec.backend)),
         ClientProtocol::Socks5Name => Some(Socks5Destination::Name(GROUP.0.to_owned(), GROUP.1)),
     }
@@ -58,6 +69,7 @@ mod tests {
             ClientProtocol::Tcp,
             ClientProtocol::Socks5,
             ClientProtocol::Socks5Name,
+            ClientProtocol::Http(HttpVersion::Http2),
         ] {
             let backend = "127.0.0.1:2222".parse().unwrap();
             let spec = ProxySpec::new(backend, 100, PathBuf::from("/tmp/x")).unwrap();

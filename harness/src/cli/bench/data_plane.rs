@@ -38,6 +38,9 @@ pub(super) struct DataPlaneArgs {
     /// Measure only these parts, separated by commas
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Measure only the parts with HTTP
+    #[arg(long, conflicts_with = "only")]
+    http: bool,
     /// Compare only with these programs, separated by commas [default: all that are installed]
     #[arg(long, value_name = "PROGRAM", value_parser = peer(), value_delimiter = ',')]
     peers: Vec<PeerProxy>,
@@ -47,6 +50,9 @@ pub(super) struct DataPlaneArgs {
     /// The sidecar program to measure [default: compiled in the release profile]
     #[arg(long, value_name = "FILE")]
     sidecar: Option<PathBuf>,
+    /// The program of HTTP loads [default: compiled in the release profile]
+    #[arg(long, value_name = "FILE", hide = true)]
+    http_worker: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -54,13 +60,22 @@ pub(super) struct DataPlaneArgs {
 pub(super) async fn run(args: DataPlaneArgs, interrupts: &Interrupts) -> Result<ExitCode, Error> {
     args.output.check_writable()?;
     let progress = Progress::new();
+    let mut parts = if args.only.is_empty() {
+        Part::ALL.to_vec()
+    } else {
+        args.only
+    };
+    if args.http {
+        parts.retain(|part| part.is_http());
+    }
+    let http_worker_needed = parts.iter().any(|part| part.is_http());
     let options = Options {
         rounds: usize::from(args.rounds),
         concurrency: usize::from(args.concurrency),
         duration: args.duration,
         bulk: args.bulk,
         idle: u64::from(args.idle),
-        parts: args.only,
+        parts,
         peers: match (args.alone, args.peers.is_empty()) {
             (true, _) => Vec::new(),
             (false, true) => PeerProxy::ALL.to_vec(),
@@ -69,14 +84,21 @@ pub(super) async fn run(args: DataPlaneArgs, interrupts: &Interrupts) -> Result<
     };
     let work = async {
         let sidecar = match args.sidecar {
-            Some(path) => std::path::absolute(&path).map_err(|error| unusable(&path, &error))?,
-            None => build_sidecar(&progress).await?,
+            Some(path) => existing(&path)?,
+            None => {
+                build(&progress, "sidecar", async |checkout, progress| {
+                    image::sidecar(checkout, Kind::Release, progress).await
+                })
+                .await?
+            }
         };
-        if !sidecar.is_file() {
-            return Err(unusable(&sidecar, &std::io::ErrorKind::NotFound.into()));
-        }
+        let http_worker = match args.http_worker {
+            Some(path) => Some(existing(&path)?),
+            None if http_worker_needed => Some(build(&progress, "http load", image::http_worker).await?),
+            None => None,
+        };
         let sidecar = InstalledProgram::new(sidecar, "--version").await;
-        data_plane::run(&options, sidecar, &progress).await
+        data_plane::run(&options, sidecar, http_worker, &progress).await
     };
     // Dropping the work kills all processes that it has started.
     let results = interrupts.stop.run_until_cancelled(Box::pin(work)).await;
@@ -88,20 +110,32 @@ pub(super) async fn run(args: DataPlaneArgs, interrupts: &Interrupts) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the sidecar in the release profile.
-async fn build_sidecar(progress: &Progress) -> Result<PathBuf, Error> {
+/// Builds a program in the release profile.
+async fn build(
+    progress: &Progress,
+    name: &str,
+    compile: impl AsyncFnOnce(&Checkout, &Progress) -> Result<PathBuf, Error>,
+) -> Result<PathBuf, Error> {
     let checkout = Checkout::find()?;
-    progress.stage("build");
-    let path = image::sidecar(&checkout, Kind::Release, progress).await?;
+    progress.stage(&format!("build {name}"));
+    let path = compile(&checkout, progress).await?;
     progress.done(&path.display().to_string());
     Ok(path)
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> Error {
-    Error::environment(
-        format!("{} cannot be used: {error}", path.display()),
-        "name the file of the sidecar program",
-    )
+fn existing(path: &Path) -> Result<PathBuf, Error> {
+    let unusable = |error: &std::io::Error| {
+        Error::environment(
+            format!("{} cannot be used: {error}", path.display()),
+            "name the file of a program",
+        )
+    };
+    let path = std::path::absolute(path).map_err(|error| unusable(&error))?;
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(unusable(&std::io::ErrorKind::NotFound.into()))
+    }
 }
 
 fn peer() -> impl TypedValueParser<Value = PeerProxy> {

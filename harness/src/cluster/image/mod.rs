@@ -111,6 +111,16 @@ const NETCUT: Recipe = Recipe {
     advice: "fix what the compiler reports, or leave out the network faults",
 };
 
+/// Not an image: only its program is used.
+const HTTP_WORKER: Recipe = Recipe {
+    profile: "release",
+    packages: &["http-worker"],
+    programs: &[],
+    settings: &[],
+    advice: "fix what the compiler reports, or measure other parts with --only",
+    ..NETCUT
+};
+
 /// An image that is ready to run.
 #[derive(Debug, Clone)]
 pub struct Ready {
@@ -140,6 +150,15 @@ pub async fn reread(engine: &Engine, name: &str) -> Result<Image, Error> {
 pub async fn sidecar(checkout: &Checkout, kind: Kind, progress: &Progress) -> Result<PathBuf, Error> {
     let compiled = compile::compile(checkout, kind.recipe(), progress).await?;
     Ok(compiled.directory.join("sidecar"))
+}
+
+/// Compiles the program of benches with HTTP, in the `release` profile.
+///
+/// # Errors
+/// It cannot be compiled here.
+pub async fn http_worker(checkout: &Checkout, progress: &Progress) -> Result<PathBuf, Error> {
+    let compiled = compile::compile(checkout, &HTTP_WORKER, progress).await?;
+    Ok(compiled.directory.join("http-worker"))
 }
 
 /// Compiles an image's programs and imports it as `name`, unless an image with the same content has that name.

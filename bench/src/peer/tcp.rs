@@ -1,4 +1,4 @@
-//! Arguments and configuration of each peer. All do the same work with the same number of workers.
+//! Arguments and configuration of each peer that forwards connections. All do the same work with the same number of workers.
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ fn config_file(spec: &ProxySpec) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::{InstalledPeer, PeerProxy};
+    use super::super::{Forwarding, InstalledPeer, PeerProxy};
     use super::*;
     use crate::program::InstalledProgram;
 
@@ -91,7 +91,7 @@ mod tests {
         };
         let backend = "127.0.0.1:2222".parse().unwrap();
         let spec = ProxySpec::new(backend, 100, PathBuf::from("/tmp/x")).unwrap();
-        let plan = installed.plan(&spec, splice);
+        let plan = installed.plan(&spec, Forwarding::Tcp { splice });
         (spec, plan)
     }
 
