@@ -22,8 +22,13 @@ pub(super) struct Compiled {
 }
 
 /// Static, because the image contains no libraries. At a fixed address, because a relocatable program applies
-/// relocations when it starts, and each page that it modifies becomes private memory of the process.
-const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static"];
+/// relocations when it starts, and each page that it modifies becomes private memory of the process. Poly1305 without AVX2,
+/// as `.cargo/config.toml` explains.
+const FLAGS: [&str; 3] = [
+    "-Ctarget-feature=+crt-static",
+    "-Crelocation-model=static",
+    "--cfg=poly1305_backend=\"soft\"",
+];
 
 /// Compiles the programs of an image.
 pub(super) async fn compile(
