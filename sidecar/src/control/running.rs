@@ -21,6 +21,7 @@ use crate::health;
 use crate::own_listeners::{OwnListener, OwnListeners};
 use crate::proxy::Limits;
 use crate::proxy::access::SecurityGroup;
+use crate::proxy::http_proxy::HttpProxy;
 use crate::proxy::listener::Listener;
 use crate::proxy::socks5::Socks5Server;
 use crate::proxy::tcp_lb::TcpLb;
@@ -99,6 +100,7 @@ pub(super) struct Group {
 pub(super) enum ListenerHandle {
     TcpLb(TcpLb),
     Socks5Server(Socks5Server),
+    HttpProxy(HttpProxy),
 }
 
 impl Group {
@@ -141,6 +143,7 @@ impl ListenerHandle {
         match self {
             Self::TcpLb(lb) => lb.listener(),
             Self::Socks5Server(server) => server.listener(),
+            Self::HttpProxy(proxy) => proxy.listener(),
         }
     }
 
@@ -148,6 +151,7 @@ impl ListenerHandle {
         match self {
             Self::TcpLb(lb) => lb.set_backends(backends),
             Self::Socks5Server(server) => server.set_backends(backends),
+            Self::HttpProxy(proxy) => proxy.set_backends(backends),
         }
     }
 }

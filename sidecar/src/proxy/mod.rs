@@ -18,6 +18,7 @@ mod connection;
 mod flow;
 mod hold;
 mod http;
+pub mod http_proxy;
 mod idle;
 pub mod listener;
 mod pace;

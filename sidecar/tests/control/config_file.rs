@@ -193,7 +193,7 @@ fn an_error_names_file_line_word_and_what_was_expected() {
         (
             "list bytes-in in server-group sg0",
             "bytes-in",
-            "`in tcp-lb NAME` or `in socks5-server NAME` is missing",
+            "`in tcp-lb NAME` or `in socks5-server NAME` or `in http-proxy NAME` is missing",
         ),
         (
             "list bytes-in in server s",

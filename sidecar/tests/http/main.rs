@@ -6,6 +6,7 @@ mod ejection;
 mod failures;
 mod keep_alive;
 mod messages;
+mod proxy;
 mod smuggling;
 mod socks5;
 mod streams;

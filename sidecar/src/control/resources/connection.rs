@@ -16,6 +16,7 @@ pub(super) const SPEC: Spec = Spec {
     within: &[
         &[Resource::TcpLb],
         &[Resource::Socks5Server],
+        &[Resource::HttpProxy],
         &[Resource::Server, Resource::ServerGroup],
     ],
     keys: &[],

@@ -12,8 +12,10 @@ use crate::control::error::CommandError;
 pub(super) const COUNTED: &[&[Resource]] = &[
     &[Resource::TcpLb],
     &[Resource::Socks5Server],
+    &[Resource::HttpProxy],
     &[Resource::BindServer, Resource::TcpLb],
     &[Resource::BindServer, Resource::Socks5Server],
+    &[Resource::BindServer, Resource::HttpProxy],
     &[Resource::Server, Resource::ServerGroup],
 ];
 

@@ -26,10 +26,14 @@ use crate::proxy::access::SecurityGroup;
 use crate::proxy::listener::bind;
 
 /// The kinds of listeners.
-const KINDS: &[Resource] = &[Resource::TcpLb, Resource::Socks5Server];
+const KINDS: &[Resource] = &[Resource::TcpLb, Resource::Socks5Server, Resource::HttpProxy];
 
 /// The parents of items that belong to a listener.
-pub(super) const IN_LISTENER: &[&[Resource]] = &[&[Resource::TcpLb], &[Resource::Socks5Server]];
+pub(super) const IN_LISTENER: &[&[Resource]] = &[
+    &[Resource::TcpLb],
+    &[Resource::Socks5Server],
+    &[Resource::HttpProxy],
+];
 
 impl ListenerName {
     /// Its identity in the configuration.

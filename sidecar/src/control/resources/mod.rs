@@ -22,6 +22,7 @@ mod config;
 mod configured;
 mod connection;
 mod figure;
+mod http_proxy;
 mod id;
 mod listener;
 mod original;
@@ -190,6 +191,8 @@ resources! {
         TcpLb: tcp_lb,
         /// A listener that speaks SOCKS5.
         Socks5Server: socks5_server,
+        /// A proxy for HTTP clients.
+        HttpProxy: http_proxy,
         /// Keeps a server group filled with the mesh's instances of a service.
         SmartGroupDelegate: smart_group_delegate,
         /// Offers a local instance to the mesh.
@@ -283,11 +286,12 @@ impl fmt::Display for Update {
     }
 }
 
-/// The load balancers, then the SOCKS5 servers.
+/// The load balancers, then the SOCKS5 servers, then the HTTP proxies.
 pub(super) fn listeners(read: &Read<'_>) -> Vec<ListenerView> {
     let tcp_lbs = listener::running::<tcp_lb::Keys>(read).map(|(_, view)| view);
     let socks5_servers = listener::running::<socks5_server::Keys>(read).map(|(_, view)| view);
-    tcp_lbs.chain(socks5_servers).collect()
+    let http_proxies = listener::running::<http_proxy::Keys>(read).map(|(_, view)| view);
+    tcp_lbs.chain(socks5_servers).chain(http_proxies).collect()
 }
 
 /// Why a body's fields make no resource: a sentence that names the field.

@@ -15,6 +15,8 @@ pub(super) const CAUSE: HeaderName = HeaderName::from_static("x-sidecar-error");
 pub(super) enum Cause {
     /// The request is malformed.
     BadRequest,
+    /// The request names a destination that is not a backend.
+    NotAllowed,
     /// No instance is up.
     NoInstance,
     /// All endpoints tried refused.
@@ -41,6 +43,7 @@ impl Cause {
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
+            Self::NotAllowed => "not-allowed",
             Self::NoInstance => "no-instance",
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect-timeout",
@@ -58,6 +61,7 @@ impl Cause {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::NoInstance | Self::OutOfRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Refused | Self::Unreachable | Self::NoAnswer | Self::InstanceDown | Self::BadAnswer => {
@@ -71,6 +75,7 @@ impl Cause {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::BadRequest => "the request is malformed",
+            Self::NotAllowed => "the destination is not a backend",
             Self::NoInstance => "no instance is up",
             Self::Refused => "the instance refused the connection",
             Self::ConnectTimeout => "the instance did not accept the connection in time",

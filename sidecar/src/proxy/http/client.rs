@@ -22,8 +22,8 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, Due, Look};
-use super::forward::forward;
 use super::http2;
+use super::named;
 use super::source::Source;
 use super::stream::{Meter, Stream};
 use super::upgrade::Upgrade;
@@ -145,7 +145,7 @@ pub(in crate::proxy) async fn serve(
                 .take();
             if let Some(upgrade) = upgrade {
                 if let Some(client) = Arc::into_inner(client) {
-                    upgrade.relay(tcp, unread, client.connection).await;
+                    Box::pin(upgrade.relay(tcp, unread, client.connection)).await;
                 }
                 return;
             }
@@ -275,7 +275,7 @@ impl Client {
     ) -> Option<(TcpStream, Bytes, Pause)> {
         let service = service_fn(|request| {
             let client = Arc::clone(self);
-            async move { Ok::<_, Infallible>(forward(&client, request).await) }
+            async move { Ok::<_, Infallible>(named::serve(&client, request).await) }
         });
         let stream = Stream::new(tcp, unread, ToClient(Arc::clone(self)));
         let mut http = http1::Builder::new()

@@ -111,7 +111,7 @@ impl Exchange {
             };
             lease.request_ended(self.method.as_str(), Some(status.as_u16()), self.began.elapsed());
             lease.record(Outcome::Succeeded, Instant::now());
-            self.client.upgrade(Upgrade { on, lease });
+            self.client.upgrade(Upgrade::Agreed { on, lease });
         }
     }
 

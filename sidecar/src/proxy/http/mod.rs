@@ -3,6 +3,7 @@
 //! A request's path, file by file:
 //! * `client.rs` serves a client's connection with hyper, `http2.rs` one of HTTP/2; `stream.rs` counts its bytes, `clock.rs`
 //!   decides when it is idle;
+//! * `named.rs` looks up what the requests to a proxy name;
 //! * `forward.rs` has the request sent: `headers.rs` and `target.rs` make it one of the sidecar, `source.rs` picks the
 //!   endpoint, and `retry.rs` decides whether it may be sent again if the connection ends, `replay.rs` with its body;
 //! * `instance.rs` has the connections to instances: those of `exclusive.rs` carry one request at a time, and are in a
@@ -25,6 +26,7 @@ mod headers;
 mod http2;
 mod instance;
 mod multiplexed;
+mod named;
 mod pool;
 mod replay;
 mod retry;
@@ -35,5 +37,6 @@ mod target;
 mod upgrade;
 
 pub(super) use client::serve;
+pub(super) use named::Named;
 pub(super) use settings::Settings;
 pub(super) use source::Source;

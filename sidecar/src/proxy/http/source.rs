@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::named::Named;
 use crate::balance::{Lease, Outlook, ServerGroup, ServerGroups, Tried};
 use crate::proxy::backends::Backends;
 use crate::proxy::hold::Backend;
@@ -14,10 +15,13 @@ pub(in crate::proxy) enum Source {
     Listener(Arc<Backends>),
     /// The group that the client has named.
     Group(Arc<ServerGroup>),
+    /// The group that each request names.
+    Named(Named),
 }
 
 /// What one request picks its endpoint from.
 pub(super) enum Picker {
+    Nothing,
     Groups(Arc<ServerGroups>),
     Group(Arc<ServerGroup>),
 }
@@ -27,6 +31,7 @@ impl Source {
         match self {
             Self::Listener(backends) => Picker::Groups(backends.get()),
             Self::Group(group) => Picker::Group(Arc::clone(group)),
+            Self::Named(named) => named.group().map_or(Picker::Nothing, Picker::Group),
         }
     }
 }
@@ -34,6 +39,7 @@ impl Source {
 impl Backend for Picker {
     fn pick(&self, client: IpAddr, tried: &Tried) -> Option<Lease> {
         match self {
+            Self::Nothing => None,
             Self::Groups(groups) => groups.pick(client, tried),
             Self::Group(group) => group.pick(client, tried),
         }
@@ -41,6 +47,7 @@ impl Backend for Picker {
 
     fn outlook(&self) -> Outlook {
         match self {
+            Self::Nothing => Outlook::None,
             Self::Groups(groups) => groups.outlook(),
             Self::Group(group) => group.outlook(),
         }
@@ -48,6 +55,7 @@ impl Backend for Picker {
 
     fn recheck(&self) {
         match self {
+            Self::Nothing => {}
             Self::Groups(groups) => groups.recheck(),
             Self::Group(group) => group.recheck(),
         }
