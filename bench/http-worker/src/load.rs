@@ -206,7 +206,7 @@ impl Clients {
         };
         let mut request = Request::get(uri);
         if self.load.version == HttpVersion::Http1 {
-            request = request.header("host", "bench");
+            request = request.header("host", self.load.address.to_string());
         }
         let request = request.body(Empty::new())?;
         let began = Instant::now();

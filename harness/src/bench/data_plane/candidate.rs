@@ -61,7 +61,9 @@ impl Candidate {
         connections: usize,
         directory: &Path,
     ) -> Result<Option<Self>, Error> {
-        let directory = directory.join(format!("{}-{:?}", setup.name, setup.protocol));
+        // Without white space, which configurations of peers would have to quote.
+        let name = format!("{}-{:?}", setup.name, setup.protocol);
+        let directory = directory.join(name.replace(|c: char| !c.is_alphanumeric(), "-"));
         let spec = ProxySpec::new(backend, connections, directory)
             .map_err(|error| Error::environment(format!("no port can be reserved: {error}"), "try again"))?;
         let (kind, program, plan) = match setup.kind {
