@@ -111,9 +111,9 @@ async fn an_answer_that_is_not_http_is_a_bad_gateway() {
     assert_eq!(answer.headers()["x-sidecar-error"], "bad-answer");
 }
 
-#[tokio::test]
-async fn a_request_that_is_not_answered_in_time_is_ended() {
-    let (ended, mut end) = tokio::sync::mpsc::channel(1);
+/// An instance that reads a request and does not answer, and what says that its connection has ended.
+async fn unanswering() -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
+    let (ended, end) = tokio::sync::mpsc::channel(1);
     let address = raw(move |mut stream: TcpStream| {
         let ended = ended.clone();
         async move {
@@ -123,6 +123,12 @@ async fn a_request_that_is_not_answered_in_time_is_ended() {
         }
     })
     .await;
+    (address, end)
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_answered_in_time_is_ended() {
+    let (address, mut end) = unanswering().await;
     let (lb, _) = lb(&[address]);
     lb.listener().set_request_timeout(Duration::from_millis(50));
     let mut client = client(&lb).await;
@@ -159,16 +165,7 @@ async fn requests_of_an_instance_that_goes_down_are_answered() {
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_request() {
-    let (ended, mut end) = tokio::sync::mpsc::channel(1);
-    let address = raw(move |mut stream: TcpStream| {
-        let ended = ended.clone();
-        async move {
-            read_head(&mut stream).await;
-            let _ = stream.read_u8().await;
-            let _ = ended.send(()).await;
-        }
-    })
-    .await;
+    let (address, mut end) = unanswering().await;
     let (lb, group) = lb(&[address]);
     let mut stream = connect(&lb).await;
     stream
