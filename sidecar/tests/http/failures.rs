@@ -112,7 +112,7 @@ async fn an_answer_that_is_not_http_is_a_bad_gateway() {
 }
 
 /// An instance that reads a request and does not answer, and what says that its connection has ended.
-async fn unanswering() -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
+async fn unanswering() -> (SocketAddr, tokio::sync::mpsc::Receiver<()>) {
     let (ended, end) = tokio::sync::mpsc::channel(1);
     let address = raw(move |mut stream: TcpStream| {
         let ended = ended.clone();
