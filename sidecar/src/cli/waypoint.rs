@@ -10,6 +10,7 @@ use clap::Args;
 use super::resolver::ResolverArgs;
 use super::usable;
 use super::values::{address, seconds};
+use crate::balance::Protocol;
 use crate::diagnostic::Diagnostics;
 use crate::handover::State;
 use crate::log::LogFormat;
@@ -26,8 +27,8 @@ const DIRECTORY: &str = "/etc/mesh";
 /// The arguments of `sidecar waypoint`.
 #[derive(Debug, Args)]
 pub(super) struct WaypointArgs {
-    /// The service's name, whose file is /etc/mesh/NAME.json; or HOST:PORT[,PORT...], for instance api:8080,9090; or set
-    /// SIDECAR_WAYPOINT
+    /// The service's name, whose file is /etc/mesh/NAME.json; or HOST:PORT[/PROTOCOL][,PORT[/PROTOCOL]...], for instance
+    /// api:8080/http,9090, with tcp, http/1.x, h2 or http as PROTOCOL; or set SIDECAR_WAYPOINT
     target: Option<String>,
     /// The file, instead of /etc/mesh/NAME.json
     #[arg(long, value_name = "FILE")]
@@ -74,6 +75,7 @@ impl WaypointArgs {
         if target.contains(':') {
             let like = Port {
                 port: 1,
+                protocol: Protocol::Tcp,
                 hold: self.hold,
                 idle_timeout: self.idle_timeout,
                 check: self.check.clone(),
@@ -81,7 +83,7 @@ impl WaypointArgs {
             return Ok(Target::Fixed(Config::of_target(&target, &like)?));
         }
         if target.is_empty() || target.starts_with('.') || target.contains('/') {
-            bail!("{target:?} is not a service's name; expected one such as api, or HOST:PORT[,PORT...]");
+            bail!("{target:?} is not a service's name; expected one such as api, or HOST:PORT");
         }
         let file = PathBuf::from(DIRECTORY).join(format!("{target}.json"));
         Ok(Target::File(self.file.clone().unwrap_or(file)))

@@ -15,7 +15,7 @@ use super::resolved_group::ResolvedGroup;
 use super::resources::Resource;
 use super::smart_group::SmartGroup;
 use crate::activation::ActivatedSockets;
-use crate::balance::{ServerGroup, ServerGroups, ServerView};
+use crate::balance::{Protocol, ServerGroup, ServerGroups, ServerView};
 use crate::dns::{Lookup, Lookups};
 use crate::health;
 use crate::own_listeners::{OwnListener, OwnListeners};
@@ -144,6 +144,14 @@ impl ListenerHandle {
             Self::TcpLb(lb) => lb.listener(),
             Self::Socks5Server(server) => server.listener(),
             Self::HttpProxy(proxy) => proxy.listener(),
+        }
+    }
+
+    /// What its connections carry, if that does not depend on the group that they name.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::TcpLb(lb) => Some(lb.protocol()),
+            Self::Socks5Server(_) | Self::HttpProxy(_) => None,
         }
     }
 

@@ -1,11 +1,13 @@
-//! What a waypoint is told: a host name and its ports, as JSON in a file or as `HOST:PORT[,PORT...]`.
+//! What a waypoint is told: a host name and its ports, as JSON in a file or as `HOST:PORT[/PROTOCOL][,PORT[/PROTOCOL]...]`.
 //!
 //! ```json
-//! {"host": "api", "ports": [{"port": 8080, "hold": 10000, "idle_timeout": 0, "check": {"http": "/healthz"}}]}
+//! {"host": "api", "ports": [
+//!   {"port": 8080, "protocol": "http", "hold": 10000, "idle_timeout": 0, "check": {"http": "/healthz"}}
+//! ]}
 //! ```
 //!
-//! Times are in milliseconds. `check` is `"tcp"`, `"passive"` or `{"http": PATH}`. All keys of a port but `port` may be left
-//! out.
+//! Times are in milliseconds. `check` is `"tcp"`, `"passive"` or `{"http": PATH}`; `protocol` is `"tcp"`, `"http/1.x"`, `"h2"`
+//! or `"http"`. All keys of a port but `port` may be left out.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,9 +15,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use crate::balance::CheckKind;
+use crate::balance::{CheckKind, Protocol};
 use crate::resolve::HostPort;
 
 /// Maximum number of ports: each is a listener, and is checked at each address.
@@ -52,6 +54,9 @@ pub struct Config {
 pub struct Port {
     /// Its number.
     pub port: u16,
+    /// What its connections carry.
+    #[serde(default, deserialize_with = "protocol")]
+    pub protocol: Protocol,
     /// Time for which a connection waits while no endpoint takes it, in milliseconds.
     #[serde(default = "default_hold")]
     pub hold: u64,
@@ -98,6 +103,12 @@ fn default_hold() -> u64 {
     DEFAULT_HOLD
 }
 
+fn protocol<'de, D: Deserializer<'de>>(value: D) -> Result<Protocol, D::Error> {
+    String::deserialize(value)?
+        .parse()
+        .map_err(serde::de::Error::custom)
+}
+
 impl Check {
     /// As the control plane has it.
     pub(super) fn kind(&self) -> CheckKind {
@@ -138,7 +149,7 @@ impl Config {
         config.checked()
     }
 
-    /// Reads `HOST:PORT[,PORT...]`; the ports are like this one.
+    /// Reads `HOST:PORT[/PROTOCOL][,PORT[/PROTOCOL]...]`; all else of the ports is like this one.
     ///
     /// # Errors
     /// Names what was found, and what is expected.
@@ -146,14 +157,26 @@ impl Config {
         let wrong = || ConfigError::Value {
             field: "target".to_owned(),
             found: target.to_owned(),
-            expected: "the service's name, or HOST:PORT[,PORT...], for instance api:8080,9090",
+            expected: "the service's name, or HOST:PORT[/PROTOCOL][,PORT[/PROTOCOL]...], for instance api:8080/http,9090, \
+                       with tcp, http/1.x, h2 or http as PROTOCOL",
         };
         let (host, ports) = target.rsplit_once(':').ok_or_else(wrong)?;
-        let port = |text: &str| text.parse().map(|port| Port { port, ..like.clone() });
-        let ports: Result<Vec<Port>, _> = ports.split(',').map(port).collect();
+        let port = |text: &str| {
+            let (port, protocol) = match text.split_once('/') {
+                Some((port, protocol)) => (port, protocol.parse().ok()?),
+                None => (text, like.protocol),
+            };
+            let port = port.parse().ok()?;
+            Some(Port {
+                port,
+                protocol,
+                ..like.clone()
+            })
+        };
+        let ports: Option<Vec<Port>> = ports.split(',').map(port).collect();
         Self {
             host: host.to_owned(),
-            ports: ports.map_err(|_| wrong())?,
+            ports: ports.ok_or_else(wrong)?,
         }
         .checked()
     }
@@ -209,6 +232,7 @@ mod tests {
     fn port(port: u16) -> Port {
         Port {
             port,
+            protocol: Protocol::Tcp,
             hold: 10_000,
             idle_timeout: 0,
             check: Check::Tcp,
@@ -218,10 +242,11 @@ mod tests {
     #[test]
     fn a_file_is_read_with_its_defaults() {
         let text = r#"{"host": "api", "ports": [{"port": 8080}, {"port": 81, "hold": 0, "idle_timeout": 5,
-                       "check": {"http": "/healthz"}}, {"port": 82, "check": "passive"}]}"#;
+                       "check": {"http": "/healthz"}, "protocol": "http"}, {"port": 82, "check": "passive"}]}"#;
         let config = Config::parse(text).unwrap();
         assert_eq!(config.host, "api");
         let second = Port {
+            protocol: Protocol::Http,
             hold: 0,
             idle_timeout: 5,
             check: Check::Http("/healthz".to_owned()),
@@ -271,6 +296,14 @@ mod tests {
                 r#"{"host": "api", "ports": [{"port": 1, "check": "udp"}]}"#,
                 "unknown variant `udp`",
             ),
+            (
+                r#"{"host": "api", "ports": [{"port": 1, "protocol": "https"}]}"#,
+                "ports[0].protocol: `https` is not a protocol: expected tcp, http/1.x, h2 or http",
+            ),
+            (
+                r#"{"host": "api", "ports": [{"port": 1, "protocol": 2}]}"#,
+                "ports[0].protocol: invalid type: integer `2`",
+            ),
             (r#"{"host": "api", "ports": []} x"#, "trailing characters"),
             ("", "EOF"),
         ] {
@@ -286,6 +319,16 @@ mod tests {
         assert_eq!(config.host, "api.shop");
         let ports: Vec<_> = config.ports.iter().map(|port| (port.port, port.hold)).collect();
         assert_eq!(ports, [(8080, 7), (81, 7)]);
+        let config = Config::of_target("api:1,2/http/1.x,3/h2,4/http,5/tcp", &like).unwrap();
+        let protocols: Vec<_> = config
+            .ports
+            .iter()
+            .map(|port| (port.port, port.protocol.as_str()))
+            .collect();
+        assert_eq!(
+            protocols,
+            [(1, "tcp"), (2, "http/1.x"), (3, "h2"), (4, "http"), (5, "tcp")]
+        );
         for target in [
             "api",
             "api:",
@@ -295,6 +338,12 @@ mod tests {
             "10.0.0.1:80",
             "api:1,1",
             "api:0",
+            "api:1/",
+            "api:1/https",
+            "api:1/http/2",
+            "api:1/http,1/h2",
+            "api:http",
+            "api:1/http:2",
         ] {
             assert!(Config::of_target(target, &like).is_err(), "{target}");
         }

@@ -4,10 +4,12 @@
 //! read back from the control plane, so that a successor of a restart goes on with what it was handed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::config::{Config, Port};
+use crate::balance::Protocol;
 
 /// Checks of endpoints: one that does not answer any more is out within 1.8 s, because the second check waits twice as long;
 /// one that is back is noticed within 0.5 s.
@@ -21,8 +23,38 @@ const MIN_OPEN: Duration = Duration::from_secs(1);
 pub(super) struct Present {
     /// How its endpoints are checked, as in commands.
     pub(super) check: String,
-    /// The times of its listener, in milliseconds: hold and idle timeout; `None` while it is closed.
-    pub(super) open: Option<(u64, u64)>,
+    /// The settings of its listener; `None` while it is closed.
+    pub(super) open: Option<Listening>,
+}
+
+/// The settings of an open port. Times are in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listening {
+    pub(super) hold: u64,
+    pub(super) idle_timeout: u64,
+    pub(super) protocol: Protocol,
+}
+
+impl Listening {
+    fn of(port: &Port) -> Self {
+        Self {
+            hold: port.hold,
+            idle_timeout: port.idle_timeout,
+            protocol: port.protocol,
+        }
+    }
+}
+
+impl fmt::Display for Listening {
+    /// As in commands.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            hold,
+            idle_timeout,
+            protocol,
+        } = self;
+        write!(f, "hold {hold} idle-timeout {idle_timeout} protocol {protocol}")
+    }
 }
 
 /// The ports that the control plane has, by name.
@@ -61,12 +93,9 @@ pub(super) fn commands(wanted: &Config, present: &Ports) -> Vec<String> {
         if present.check != check {
             commands.push(format!("update server-group {name} check {check}"));
         }
-        if present
-            .open
-            .is_some_and(|times| times != (port.hold, port.idle_timeout))
-        {
-            let (hold, idle) = (port.hold, port.idle_timeout);
-            commands.push(format!("update tcp-lb {name} hold {hold} idle-timeout {idle}"));
+        let wanted = Listening::of(port);
+        if present.open.is_some_and(|open| open != wanted) {
+            commands.push(format!("update tcp-lb {name} {wanted}"));
         }
     }
     commands
@@ -75,8 +104,8 @@ pub(super) fn commands(wanted: &Config, present: &Ports) -> Vec<String> {
 /// The command that opens a port at an address.
 pub(super) fn open(name: &str, ip: IpAddr, port: &Port) -> String {
     let address = std::net::SocketAddr::new(ip, port.port);
-    let (hold, idle) = (port.hold, port.idle_timeout);
-    format!("add tcp-lb {name} address {address} server-groups {name} hold {hold} idle-timeout {idle}")
+    let settings = Listening::of(port);
+    format!("add tcp-lb {name} address {address} server-groups {name} {settings}")
 }
 
 /// The command that closes a port.
@@ -142,11 +171,10 @@ mod tests {
                     other => other.to_owned(),
                 }
             };
-            let times = || {
-                (
-                    after("hold").parse().unwrap(),
-                    after("idle-timeout").parse().unwrap(),
-                )
+            let settings = || Listening {
+                hold: after("hold").parse().unwrap(),
+                idle_timeout: after("idle-timeout").parse().unwrap(),
+                protocol: after("protocol").parse().unwrap(),
             };
             match command_words[..3] {
                 ["add", "server-group", name] if command.contains(" resolve ") => {
@@ -157,12 +185,12 @@ mod tests {
                     assert!(present.insert(name.to_owned(), added).is_none(), "{command}");
                 }
                 ["add", "server-group" | "server-groups", name] => assert!(present.contains_key(name)),
-                ["add", "tcp-lb", name] => present.get_mut(name).unwrap().open = Some(times()),
+                ["add", "tcp-lb", name] => present.get_mut(name).unwrap().open = Some(settings()),
                 ["update", "server-group", name] => present.get_mut(name).unwrap().check = check(),
                 ["update", "tcp-lb", name] => {
                     let open = &mut present.get_mut(name).unwrap().open;
                     assert!(open.is_some(), "{command}");
-                    *open = Some(times());
+                    *open = Some(settings());
                 }
                 ["remove", "server-groups", name] => present.get_mut(name).unwrap().open = None,
                 ["remove", "server-group", name] => drop(present.remove(name).unwrap()),
@@ -175,14 +203,16 @@ mod tests {
 
     fn config() -> impl Strategy<Value = Config> {
         let check = select(vec![Check::Tcp, Check::Passive, Check::Http("/x".to_owned())]);
-        let port = (select(vec![80_u16, 81, 82, 83]), 0_u64..3, 0_u64..2, check);
+        let protocol = select(vec![Protocol::Tcp, Protocol::Http1, Protocol::H2, Protocol::Http]);
+        let port = (protocol, 0_u64..3, 0_u64..2, check);
         let ports = prop::collection::btree_map(select(vec![80_u16, 81, 82, 83]), port, 0..4);
         (select(vec!["api", "db"]), ports).prop_map(|(host, ports)| Config {
             host: host.to_owned(),
             ports: ports
                 .into_iter()
-                .map(|(port, (_, hold, idle_timeout, check))| Port {
+                .map(|(port, (protocol, hold, idle_timeout, check))| Port {
                     port,
+                    protocol,
                     hold,
                     idle_timeout,
                     check,
@@ -204,7 +234,7 @@ mod tests {
                 for (index, port) in wanted.ports.iter().enumerate() {
                     let there = &present[&names[index]];
                     prop_assert_eq!(&there.check, &port.check.kind().to_string());
-                    prop_assert!(there.open.is_none_or(|times| times == (port.hold, port.idle_timeout)));
+                    prop_assert!(there.open.is_none_or(|open| open == Listening::of(port)));
                     if opened & (1 << index) != 0 && there.open.is_none() {
                         apply(&[open(&names[index], "::".parse().unwrap(), port)], &mut present);
                     }

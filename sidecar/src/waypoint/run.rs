@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::config::{Config, Port, Target};
-use super::plan::{self, Gate, Ports, Present, Step};
+use super::plan::{self, Gate, Listening, Ports, Present, Step};
 use super::reader::{Reader, Told};
 use crate::balance::Outlook;
 use crate::control::Controller;
@@ -156,7 +156,7 @@ impl Waypoint {
             Step::Stay(until) => return until.map(Instant::from_std),
         };
         if self.execute(&command).await {
-            tracing::info!(port = port.port, "{said}");
+            tracing::info!(port = port.port, protocol = %port.protocol, "{said}");
         }
         None
     }
@@ -165,8 +165,15 @@ impl Waypoint {
     fn present(&self) -> Ports {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let listeners = self.controller.listeners().into_iter();
-        let open = listeners.map(|it| (it.backend, (millis(it.hold), millis(it.idle_timeout))));
-        let mut open: BTreeMap<String, (u64, u64)> = open.collect();
+        let open = listeners.map(|it| {
+            let settings = Listening {
+                hold: millis(it.hold),
+                idle_timeout: millis(it.idle_timeout),
+                protocol: it.protocol.unwrap_or_default(),
+            };
+            (it.backend, settings)
+        });
+        let mut open: BTreeMap<String, Listening> = open.collect();
         let groups = self.controller.groups().into_iter();
         let present = groups.map(|group| {
             let open = open.remove(&group.name);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
 use super::name_server::NameServer;
-use super::world::{Waypoint, bound, command, free_port};
+use super::world::{Waypoint, command, free_port_of_two};
 
 /// A program with a page `/healthz`: a sidecar. Killed when dropped.
 struct Program(Child);
@@ -38,13 +38,8 @@ fn answers(port: u16) -> bool {
 #[test]
 fn a_frozen_program_is_out_with_an_http_check_until_it_goes_on() {
     let server = NameServer::answering(&["127.0.0.2", "127.0.0.3"]);
-    let (port, one) = loop {
-        let (port, one) = free_port();
-        if bound([127, 0, 0, 3], port).is_some() {
-            break (port, one);
-        }
-    };
-    drop(one);
+    let (port, one, two) = free_port_of_two();
+    drop((one, two));
     let address = |ip: [u8; 4]| SocketAddr::from((ip, port));
     let (frozen, _other) = (
         Program::start(address([127, 0, 0, 2])),

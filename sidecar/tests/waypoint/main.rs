@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "there is no runtime to block")]
 
 mod checks;
+mod http;
 #[path = "../common/kill.rs"]
 mod kill;
 #[path = "../resolve/name_server.rs"]

@@ -6,7 +6,7 @@ use super::name_server::NameServer;
 use super::world::{Endpoint, Waypoint, ask, bound, command, free_port};
 
 /// Replaces the file at once, as the harness does.
-fn write(file: &Path, text: &str) {
+pub(crate) fn write(file: &Path, text: &str) {
     let new = file.with_extension("new");
     std::fs::write(&new, text).unwrap();
     std::fs::rename(new, file).unwrap();
@@ -162,7 +162,8 @@ fn a_restart_keeps_its_ports_open() {
 fn a_mistake_on_the_command_line_is_named() {
     for (arguments, complaint) in [
         (&["waypoint"][..], "SIDECAR_WAYPOINT"),
-        (&["waypoint", "api:x"], "HOST:PORT[,PORT...]"),
+        (&["waypoint", "api:x"], "HOST:PORT[/PROTOCOL][,"),
+        (&["waypoint", "api:1/https"], "with tcp, http/1.x, h2 or http"),
         (&["waypoint", "../api"], "is not a service's name"),
         (
             &["waypoint", "--check", "udp", "api:1"],

@@ -158,6 +158,16 @@ pub(crate) fn free_port() -> (u16, Socket) {
     }
 }
 
+/// A port as [`free_port`] finds it, with a socket at 127.0.0.3 as well.
+pub(crate) fn free_port_of_two() -> (u16, Socket, Socket) {
+    loop {
+        let (port, one) = free_port();
+        if let Some(two) = bound([127, 0, 0, 3], port) {
+            return (port, one, two);
+        }
+    }
+}
+
 /// A socket at an address of loopback that does not listen yet.
 pub(crate) fn bound(ip: [u8; 4], port: u16) -> Option<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -166,7 +176,7 @@ pub(crate) fn bound(ip: [u8; 4], port: u16) -> Option<Socket> {
     Some(socket)
 }
 
-/// An endpoint that answers each request with its name, until it is dropped.
+/// An endpoint that takes connections until it is dropped.
 pub(crate) struct Endpoint {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -174,7 +184,22 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// One that answers what it gets first with its name, and ends the connection.
     pub(crate) fn listen(socket: Socket, name: &'static str) -> Self {
+        Self::serving(socket, move |mut stream| {
+            // A check sends nothing.
+            if stream.read(&mut [0])? > 0 {
+                stream.write_all(name.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// One that serves each connection on a thread of its own.
+    pub(crate) fn serving<F>(socket: Socket, serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> std::io::Result<()> + Clone + Send + 'static,
+    {
         socket.listen(128).unwrap();
         let listener = TcpListener::from(socket);
         let address = listener.local_addr().unwrap();
@@ -185,14 +210,8 @@ impl Endpoint {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                std::thread::spawn(move || {
-                    let mut stream = stream?;
-                    // A check sends nothing.
-                    if stream.read(&mut [0])? > 0 {
-                        stream.write_all(name.as_bytes())?;
-                    }
-                    std::io::Result::Ok(())
-                });
+                let serve = serve.clone();
+                std::thread::spawn(move || serve(stream?));
             }
         });
         Self {

@@ -57,6 +57,13 @@ fn listener_labels(l: &ListenerView) -> Labels<'_, 2> {
 
 fn listeners(page: &mut Page, listeners: &[ListenerView]) {
     let labels = listener_labels;
+    let help = "What the connections of a listener carry; 1 for the protocol that it has.";
+    let mut metric = page.metric("sidecar_listener_protocol", MetricType::Gauge, help);
+    for l in listeners {
+        if let Some(protocol) = l.protocol {
+            metric.sample(&with(&labels(l), ("protocol", protocol.as_str())), 1);
+        }
+    }
     let help = "Connections accepted from clients.";
     let mut metric = page.metric("sidecar_listener_accepted_total", MetricType::Counter, help);
     for l in listeners {

@@ -112,7 +112,8 @@ impl<K: Kind> Add<K> {
     /// The listener as it runs; `None` if it does not.
     fn view(&self, read: &Read<'_>) -> Option<ListenerView> {
         let name = self.listener_name();
-        let running = read.running.listeners.get(&name)?.listener();
+        let handle = read.running.listeners.get(&name)?;
+        let running = handle.listener();
         let Common {
             server_groups,
             security_group,
@@ -126,6 +127,7 @@ impl<K: Kind> Add<K> {
         Some(ListenerView {
             name,
             address: running.local_addr(),
+            protocol: handle.protocol(),
             backend: server_groups.clone(),
             security_group: security_group.0.clone(),
             hold: hold.0,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::FORWARDED;
-use crate::balance::{Requests, Totals};
+use crate::balance::{Protocol, Requests, Totals};
 use crate::control::error::CommandError;
 use crate::control::resources::Read;
 use crate::control::resources::security_group::{self, SecurityGroupDetail};
@@ -20,6 +20,8 @@ pub struct ListenerView {
     pub name: ListenerName,
     /// The address that it listens on.
     pub address: SocketAddr,
+    /// What its connections carry, if that does not depend on the group that they name.
+    pub protocol: Option<Protocol>,
     /// The server groups that it takes connections to.
     pub backend: String,
     /// The security group that decides which clients it serves; without one it serves all.
