@@ -1,7 +1,8 @@
 //! Decides which services get a waypoint, and why others get none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::app_protocol::AppProtocol;
 use super::images::{passive, stateful};
 use super::model::{Config, Namespace, Service};
 use super::plan::Facts;
@@ -18,6 +19,8 @@ pub(super) enum Callee {
     Waypoint {
         /// Ports on which a container may accept.
         ports: BTreeSet<u16>,
+        /// What connections to them carry, if it is not TCP.
+        protocols: BTreeMap<u16, AppProtocol>,
         /// How containers are tested.
         check: Check,
     },
@@ -65,7 +68,12 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
     } else {
         Check::Tcp
     };
+    let protocols = numbers
+        .iter()
+        .map(|port| (*port, protocol(config, name, settings, *port)))
+        .filter(|(_, protocol)| *protocol != AppProtocol::Tcp);
     Callee::Waypoint {
+        protocols: protocols.collect(),
         ports: numbers,
         check: settings.check.clone().unwrap_or(probing),
     }
@@ -106,7 +114,8 @@ fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTr
         number: *number,
         protocol: Protocol::Tcp,
     };
-    let mut all: BTreeSet<Port> = settings.ports.iter().map(tcp).collect();
+    let named = settings.ports.iter().chain(settings.protocols.keys());
+    let mut all: BTreeSet<Port> = named.map(tcp).collect();
     for (other, service) in &config.services {
         if config.namespace_owner(other) == Some(name) {
             all.extend(&service.ports);
@@ -115,6 +124,26 @@ fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTr
         }
     }
     all
+}
+
+/// What connections to a port carry: what a setting says; of a database TCP; what the file says of the port; HTTP if the
+/// containers are tested by it, or if a health check calls this port so.
+fn protocol(config: &Config, name: &str, settings: &Settings, port: u16) -> AppProtocol {
+    if let Some(set) = settings.protocols.get(&port).copied().or(settings.protocol) {
+        return set;
+    }
+    let http = |called: bool| called.then_some(AppProtocol::Http);
+    let own = config.services.iter().filter(|(other, service)| {
+        let image = service.image.as_deref().unwrap_or_default();
+        config.namespace_owner(other) == Some(name) && !stateful(image)
+    });
+    let told = own.filter_map(|(other, service)| {
+        let tested = other == name && matches!(settings.check, Some(Check::Http(_)));
+        let declared = service.app_protocols.get(&port).copied();
+        declared.or(http(tested || service.http_checked.contains(&port)))
+    });
+    told.max_by_key(|protocol| *protocol == AppProtocol::Tcp)
+        .unwrap_or_default()
 }
 
 /// A service whose ports nothing tells is looked at before others are started, but only if its early start harms nothing.

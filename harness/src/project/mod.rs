@@ -6,6 +6,7 @@
 //! surroundings: Compose, the engine, the folder `.mesh`.
 
 pub mod addresses;
+pub mod app_protocol;
 mod callees;
 pub mod compose_program;
 mod consumers;
@@ -14,6 +15,7 @@ pub mod facts;
 pub mod files;
 pub mod folder;
 pub mod generate;
+mod health_check;
 mod images;
 pub mod listening;
 pub mod model;

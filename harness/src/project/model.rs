@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::app_protocol::AppProtocol;
 use super::ports::{Port, Published};
 use super::value::{field, map, text};
 use read::{network_of, service_of};
@@ -84,6 +85,10 @@ pub struct Service {
     pub restarts: bool,
     /// Ports of `expose` and `ports`, inside the container.
     pub ports: BTreeSet<Port>,
+    /// What the file says that connections to these ports carry.
+    pub app_protocols: BTreeMap<u16, AppProtocol>,
+    /// The ports that its health check calls by HTTP.
+    pub http_checked: BTreeSet<u16>,
     /// Host ports that its containers take, as text: a single one cannot be taken twice.
     pub published: Vec<Published>,
     /// Its networks by key.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::addresses::{Assigned, Pool};
+use super::app_protocol::AppProtocol;
 use super::callees::{Callee, callee};
 use super::consumers::{Linked, links};
 use super::model::{Config, Service};
@@ -42,6 +43,8 @@ pub struct Waypoint {
     pub host: String,
     /// Ports on which a container may accept.
     pub ports: BTreeSet<u16>,
+    /// What connections to them carry, if it is not TCP.
+    pub protocols: BTreeMap<u16, AppProtocol>,
     /// How containers are tested.
     pub check: Check,
     /// Time for which a connection waits for a container, in milliseconds.
@@ -95,12 +98,17 @@ impl Plan {
         for (name, service) in &config.services {
             let settings = &settings[name];
             match callee(config, facts, name, settings) {
-                Callee::Waypoint { ports, check } => {
+                Callee::Waypoint {
+                    ports,
+                    protocols,
+                    check,
+                } => {
                     let waypoint = Waypoint {
                         name: waypoint_name(config, name),
                         service: name.clone(),
                         host: name.clone(),
                         ports,
+                        protocols,
                         check,
                         hold: settings.hold,
                         idle_timeout: settings.idle_timeout,
@@ -193,6 +201,16 @@ impl Plan {
             .collect()
     }
 
+    /// Takes up the ports of another plan for the same waypoints.
+    pub fn take_ports(&mut self, from: &Self) {
+        for (service, waypoint) in &mut self.waypoints {
+            if let Some(now) = from.waypoints.get(service) {
+                waypoint.ports.clone_from(&now.ports);
+                waypoint.protocols.clone_from(&now.protocols);
+            }
+        }
+    }
+
     /// The consumers of a called service.
     pub fn consumers<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a str> {
         let linked = self
@@ -279,5 +297,7 @@ fn unique(project: &str, config: &Config, service: &Service, mut waypoint: Waypo
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod protocols;
 #[cfg(test)]
 mod tests;

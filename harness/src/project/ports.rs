@@ -1,11 +1,12 @@
 //! The ports that a Compose file declares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::app_protocol::AppProtocol;
 use super::value::{field, list, text};
 
 /// A transport protocol.
@@ -60,9 +61,24 @@ impl Port {
     }
 }
 
-/// The ports of `expose` and `ports`, and those that are published on fixed ports of the host.
-pub(super) fn ports(service: &Value) -> Result<(BTreeSet<Port>, Vec<Published>), String> {
-    let (mut all, mut published) = (BTreeSet::new(), Vec::new());
+/// What `expose` and `ports` declare.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// The ports of both.
+    pub(super) all: BTreeSet<Port>,
+    /// Those that are published on ports of the host.
+    pub(super) published: Vec<Published>,
+    /// What `app_protocol` says of them.
+    pub(super) app_protocols: BTreeMap<u16, AppProtocol>,
+}
+
+/// The ports that a service declares.
+pub(super) fn ports(service: &Value) -> Result<Declared, String> {
+    let Declared {
+        mut all,
+        mut published,
+        mut app_protocols,
+    } = Declared::default();
     let mut add = |(numbers, protocol): Range| {
         all.extend(numbers.map(|number| Port { number, protocol }));
     };
@@ -96,9 +112,18 @@ pub(super) fn ports(service: &Value) -> Result<(BTreeSet<Port>, Vec<Published>),
                 target: *target.0.start(),
             });
         }
+        let app_protocol = field(port, "app_protocol").and_then(text);
+        if let Some(protocol) = app_protocol.filter(|_| target.1 == Protocol::Tcp) {
+            let protocol = AppProtocol::declared(&protocol);
+            app_protocols.extend(target.0.clone().map(|number| (number, protocol)));
+        }
         add(target);
     }
-    Ok((all, published))
+    Ok(Declared {
+        all,
+        published,
+        app_protocols,
+    })
 }
 
 type Range = (RangeInclusive<u16>, Protocol);

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::app_protocol::AppProtocol;
 use super::model::Service;
 use super::value::text;
 
 /// Prefix of the labels that are read.
 const PREFIX: &str = "mesh.";
 /// All keys.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "balance",
     "calls",
     "check",
@@ -19,12 +20,13 @@ const KEYS: [&str; 10] = [
     "idle-timeout",
     "move-labels",
     "ports",
+    "protocol",
     "publish",
     "waypoint",
     "waypoints",
 ];
 /// Keys that mean nothing for all services at once.
-const OWN_KEYS: [&str; 3] = ["move-labels", "ports", "publish"];
+const OWN_KEYS: [&str; 4] = ["move-labels", "ports", "protocol", "publish"];
 /// Edits by which an unknown key may differ from the one that is suggested.
 const NEAR: usize = 3;
 /// Bytes of a key above which it is compared with none.
@@ -64,6 +66,10 @@ pub struct Settings {
     pub no_waypoint: bool,
     /// `mesh.ports`: TCP ports that the file does not declare otherwise.
     pub ports: BTreeSet<u16>,
+    /// `mesh.protocol`: what connections to the ports carry that `protocols` does not have.
+    pub protocol: Option<AppProtocol>,
+    /// `mesh.protocol` of single ports.
+    pub protocols: BTreeMap<u16, AppProtocol>,
     /// `mesh.check`.
     pub check: Option<Check>,
     /// `mesh.hold`, in milliseconds: time for which a connection waits for a container that accepts it.
@@ -119,6 +125,25 @@ impl Settings {
         Ok(self)
     }
 
+    /// Reads `PROTOCOL` or `PORT/PROTOCOL,...`, as a waypoint's command line has it.
+    fn take_protocols(&mut self, value: &str) -> Result<(), &'static str> {
+        let wrong = "tcp, http, http/1.x or h2, or ports with one of them, such as 8080/http,9090/tcp";
+        for word in words(value) {
+            let Some((port, protocol)) = word
+                .split_once('/')
+                .and_then(|(port, rest)| Some((port.parse().ok()?, rest)))
+            else {
+                self.protocol = Some(word.parse().map_err(|()| wrong)?);
+                continue;
+            };
+            let protocol = protocol.parse().map_err(|()| wrong)?;
+            if port == 0 || self.protocols.insert(port, protocol).is_some() {
+                return Err(wrong);
+            }
+        }
+        Ok(())
+    }
+
     /// Sets what `key` says; `before` stands before it in messages.
     fn set(&mut self, before: &str, key: &str, value: &str) -> Result<(), String> {
         if !KEYS.contains(&key) {
@@ -143,6 +168,7 @@ impl Settings {
                     .collect();
                 self.ports = ports.ok_or("ports separated by commas, such as 8080,9090")?;
             }
+            "protocol" => self.take_protocols(value)?,
             "check" => self.check = Some(check(value)?),
             "hold" => self.hold = Some(milliseconds(value)?),
             "idle-timeout" => self.idle_timeout = Some(milliseconds(value)?),

@@ -1,7 +1,10 @@
 //! A project's status: its waypoints, what is left out, and what is wrong. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::app_protocol::AppProtocol;
 use super::override_file::WAYPOINT_LABEL;
 use super::plan::Plan;
 use super::waypoints::waypoints;
@@ -41,6 +44,8 @@ pub struct WaypointStatus {
     pub states: Vec<String>,
     /// The ports on which it listens if a container of the service does.
     pub ports: Vec<u16>,
+    /// What connections to them carry, if it is not TCP: `http`, `http/1.x` or `h2`.
+    pub protocols: BTreeMap<u16, AppProtocol>,
     /// The services whose calls lead to it.
     pub called_by: Vec<String>,
     /// Whether it has the host ports of the service.
@@ -71,6 +76,7 @@ impl ProjectStatus {
                 waypoint: waypoint.name.clone(),
                 states,
                 ports: waypoint.ports.iter().copied().collect(),
+                protocols: waypoint.protocols.clone(),
                 called_by: plan.consumers(service).map(str::to_owned).collect(),
                 publishes: !waypoint.moved.ports.is_empty(),
             }
@@ -92,7 +98,14 @@ impl ProjectStatus {
     /// The waypoints as a table.
     pub fn table(&self) -> String {
         let rows = self.waypoints.iter().map(|waypoint| {
-            let ports: Vec<String> = waypoint.ports.iter().map(u16::to_string).collect();
+            let ports = waypoint
+                .ports
+                .iter()
+                .map(|port| match waypoint.protocols.get(port) {
+                    Some(protocol) => format!("{port}/{protocol}"),
+                    None => port.to_string(),
+                });
+            let ports: Vec<String> = ports.collect();
             vec![
                 waypoint.service.clone(),
                 waypoint.waypoint.clone(),
@@ -130,8 +143,6 @@ impl ProjectStatus {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::{Value, json};
 
     use super::super::model::Config;
@@ -142,7 +153,7 @@ mod tests {
         let config = "
 services:
   web: {restart: always}
-  api: {ports: ['8000:80'], labels: {mesh.publish: waypoint}}
+  api: {ports: ['8000:80'], labels: {mesh.publish: waypoint, mesh.protocol: http}}
   dns: {expose: ['53/udp']}
 ";
         let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
@@ -167,6 +178,7 @@ services:
             "project": "shop",
             "waypoints": [{
                 "service": "api", "waypoint": "api-mesh", "states": ["running"], "ports": [80],
+                "protocols": {"80": "http"},
                 "called_by": ["dns", "web"], "publishes": true,
             }],
             "left_out": [{"service": "dns", "reason": reason}],
@@ -192,6 +204,6 @@ services:
         assert_eq!(after.changes(&before), ["api-mesh is missing", "solved: a", "b"]);
         let table = after.table();
         let row: Vec<&str> = table.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(row, ["api", "api-mesh", "missing", "80", "dns,web"]);
+        assert_eq!(row, ["api", "api-mesh", "missing", "80/http", "dns,web"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::app_protocol::AppProtocol;
 use super::plan::Waypoint;
 use super::settings::Check;
 
@@ -14,6 +15,8 @@ struct File<'a> {
 #[derive(Debug, Serialize)]
 struct Listener<'a> {
     port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<AppProtocol>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +32,7 @@ struct Listener<'a> {
 pub fn text(waypoint: &Waypoint) -> Result<String, String> {
     let listener = |port: &u16| Listener {
         port: *port,
+        protocol: waypoint.protocols.get(port).copied(),
         hold: waypoint.hold,
         idle_timeout: waypoint.idle_timeout,
         check: &waypoint.check,
@@ -55,6 +59,7 @@ mod tests {
             service: "api".to_owned(),
             host: "api".to_owned(),
             ports: BTreeSet::from([80, 9000]),
+            protocols: BTreeMap::from([(80, AppProtocol::Http)]),
             check: Check::Http("/healthz".to_owned()),
             hold: Some(500),
             idle_timeout: None,
@@ -68,7 +73,7 @@ mod tests {
             serde_json::from_str(&text(waypoint).unwrap()).unwrap()
         };
         let expected = serde_json::json!({"host": "api", "ports": [
-            {"port": 80, "hold": 500, "check": {"http": "/healthz"}},
+            {"port": 80, "protocol": "http", "hold": 500, "check": {"http": "/healthz"}},
             {"port": 9000, "hold": 500, "check": {"http": "/healthz"}},
         ]});
         assert_eq!(read(&waypoint), expected);

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::super::ports::ports;
+use super::super::health_check::http_ports;
+use super::super::ports::{Declared, ports};
 use super::super::value::{field, list, map, names, text};
 use super::{Attachment, DEFAULT_NETWORK, Mount, Namespace, Network, Service};
 
@@ -44,7 +45,11 @@ pub(super) fn service_of(value: &Value) -> Result<Service, String> {
             None => Namespace::Other(mode.to_owned()),
         },
     };
-    let (ports, published) = ports(value)?;
+    let Declared {
+        all: ports,
+        published,
+        app_protocols,
+    } = ports(value)?;
     let deploy = field(value, "deploy").unwrap_or(&Value::Null);
     let count = |value: &Value, key| field(value, key).and_then(Value::as_u64);
     let swarm_only = SWARM_ONLY.into_iter().filter(|key| {
@@ -85,6 +90,8 @@ pub(super) fn service_of(value: &Value) -> Result<Service, String> {
             .is_some_and(|policy| policy != "no")
             || field(deploy, "restart_policy").is_some(),
         ports,
+        app_protocols,
+        http_checked: http_ports(value),
         published,
         networks,
         namespace,

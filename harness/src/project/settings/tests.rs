@@ -39,6 +39,9 @@ fn each_label_sets_its_setting() {
 
 #[test]
 fn x_mesh_says_the_same_with_numbers_and_lists() {
+    let read = extended(json!({"protocol": ["http/1.x", "443/tcp"]})).unwrap();
+    assert_eq!(read.protocol, Some(AppProtocol::Http1));
+    assert_eq!(read.protocols, BTreeMap::from([(443, AppProtocol::Tcp)]));
     let read = extended(json!({"ports": [80, "443"], "hold": 500, "calls": ["api", "db"]})).unwrap();
     assert_eq!(read.ports, BTreeSet::from([80, 443]));
     assert_eq!(read.hold, Some(500));
@@ -70,6 +73,13 @@ fn a_wrong_setting_is_named_with_what_is_expected() {
             "label mesh.check: `http healthz`: expected tcp, passive",
         ),
         ("mesh.ports", "0", "ports separated by commas"),
+        ("mesh.protocol", "https", "tcp, http, http/1.x or h2, or ports"),
+        (
+            "mesh.protocol",
+            "80/http,80/tcp",
+            "`80/http,80/tcp`: expected tcp",
+        ),
+        ("mesh.protocol", "0/http", "such as 8080/http"),
         ("mesh.hold", "10s", "a time in milliseconds"),
         ("mesh.waypoint", "off", "expected none or auto"),
         (

@@ -116,11 +116,7 @@ async fn open_ports(planned: &mut Planned, now: Listening, engine: &Docker) -> R
         &containers,
     );
     let refreshed = again.await?.plan;
-    for (service, waypoint) in &mut planned.plan.waypoints {
-        if let Some(now) = refreshed.waypoints.get(service) {
-            waypoint.ports.clone_from(&now.ports);
-        }
-    }
+    planned.plan.take_ports(&refreshed);
     let image = harness::project::image();
     generate::write(
         &planned.project,

@@ -94,11 +94,7 @@ pub(super) async fn last_look(
         .map(String::as_str)
         .collect();
     // Links change at the next `up` only; ports of a waypoint change in its file.
-    for (service, waypoint) in &mut before.waypoints {
-        if let Some(now) = after.waypoints.get(service) {
-            waypoint.ports.clone_from(&now.ports);
-        }
-    }
+    before.take_ports(&after);
     generate::write(project, before, state, engine, image).await?;
     progress.done(&match news.len() {
         0 => "no other port is open than those known".to_owned(),
