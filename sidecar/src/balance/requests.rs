@@ -9,6 +9,10 @@ use super::latency::{Latencies, LatencyCounters, REQUEST_TIME_BOUNDS};
 const METHODS: [&str; 3] = ["safe", "idempotent", "other"];
 /// Classes of statuses, as labels (RFC 9110, section 15). Without an answer it is the last.
 const STATUSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+/// Statuses of gRPC, as labels. What is none of them is the last.
+const GRPC_STATUSES: [&str; 18] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "other",
+];
 
 /// A snapshot of [`RequestCounters`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,7 @@ pub struct Requests {
     pub active: u64,
     /// Requests that were sent again, because the instance ended the connection.
     pub retries: u64,
+    grpc: [u64; GRPC_STATUSES.len()],
     /// Time from the head of a request to the end of its answer.
     pub times: Latencies,
 }
@@ -30,6 +35,11 @@ impl Requests {
             ended.map(move |(status, count)| (method, status, count))
         })
     }
+
+    /// Every status of gRPC, as a label, with the number of calls that have ended with it.
+    pub fn grpc(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        GRPC_STATUSES.into_iter().zip(self.grpc)
+    }
 }
 
 /// Counts HTTP requests. Reading takes no lock.
@@ -38,6 +48,7 @@ pub struct RequestCounters {
     ended: [[AtomicU64; STATUSES.len()]; METHODS.len()],
     active: AtomicU64,
     retries: AtomicU64,
+    grpc: [AtomicU64; GRPC_STATUSES.len()],
     times: LatencyCounters,
 }
 
@@ -47,6 +58,7 @@ impl Default for RequestCounters {
             ended: Default::default(),
             active: AtomicU64::new(0),
             retries: AtomicU64::new(0),
+            grpc: Default::default(),
             times: LatencyCounters::new(&REQUEST_TIME_BOUNDS),
         }
     }
@@ -81,6 +93,13 @@ impl RequestCounters {
         self.times.observe(took);
     }
 
+    /// Counts a call of gRPC that has ended with this value of `grpc-status`.
+    pub fn grpc_ended(&self, status: &[u8]) {
+        let known = GRPC_STATUSES.iter().position(|label| label.as_bytes() == status);
+        let index = known.unwrap_or(GRPC_STATUSES.len() - 1);
+        self.grpc[index].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reads all the counters.
     pub fn read(&self) -> Requests {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -88,6 +107,7 @@ impl RequestCounters {
             ended: self.ended.each_ref().map(|row| row.each_ref().map(load)),
             active: load(&self.active),
             retries: load(&self.retries),
+            grpc: self.grpc.each_ref().map(load),
             times: self.times.read(),
         }
     }
@@ -120,5 +140,15 @@ mod tests {
         }
         assert_eq!(requests.times.count(), ends.len() as u64);
         assert_eq!(requests.times.sum(), Duration::from_millis(24));
+    }
+
+    #[test]
+    fn a_call_of_grpc_counts_once_by_its_status() {
+        let counters = RequestCounters::default();
+        for status in ["0", "14", "14", "17", "-1", "ok", "other", ""] {
+            counters.grpc_ended(status.as_bytes());
+        }
+        let counted: Vec<_> = counters.read().grpc().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("0", 1), ("14", 2), ("other", 5)]);
     }
 }

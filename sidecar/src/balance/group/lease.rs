@@ -132,6 +132,12 @@ impl Lease {
         self.group.requests().ended(method, status, took);
     }
 
+    /// Counts that its request was a call of gRPC, which has ended with this value of `grpc-status`.
+    pub fn grpc_ended(&self, status: &[u8]) {
+        self.server.requests().grpc_ended(status);
+        self.group.requests().grpc_ended(status);
+    }
+
     /// Counts that its request was sent again, because the server ended the connection.
     pub fn retried(&self) {
         self.server.requests().retried();

@@ -5,15 +5,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::Uri;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::answer::Cause;
 use super::client::Client;
 use super::instance::Instance;
 use super::upgrade::Upgrade;
 use crate::balance::{Lease, Outcome};
+
+/// How a call of gRPC has ended: in the trailers of its answer, or in the head of one without a body.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// One request and its answer. The request counts as active on its client and its instance until this is dropped.
 pub(super) struct Exchange {
@@ -24,6 +28,7 @@ pub(super) struct Exchange {
     logged: Option<Box<Logged>>,
     /// That of the answer, if there is one.
     status: Option<StatusCode>,
+    grpc_status: Option<HeaderValue>,
     cause: Option<Cause>,
     retries: u32,
     /// The instance that has it.
@@ -46,7 +51,7 @@ enum State {
 
 struct Logged {
     target: Uri,
-    traceparent: Option<hyper::header::HeaderValue>,
+    traceparent: Option<HeaderValue>,
 }
 
 impl Exchange {
@@ -68,6 +73,7 @@ impl Exchange {
             method: request.method().clone(),
             logged,
             status: None,
+            grpc_status: None,
             cause: None,
             retries: 0,
             lease: None,
@@ -115,9 +121,16 @@ impl Exchange {
         }
     }
 
-    /// Records the status of the answer.
-    pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = Some(status);
+    /// Records the head of the answer.
+    pub(super) fn answered(&mut self, answer: &Response<Incoming>) {
+        self.status = Some(answer.status());
+        self.find_grpc_status(answer.headers());
+    }
+
+    fn find_grpc_status(&mut self, fields: &HeaderMap) {
+        if let Some(status) = fields.get(GRPC_STATUS) {
+            self.grpc_status = Some(status.clone());
+        }
     }
 
     /// Records that the sidecar answers itself.
@@ -148,7 +161,11 @@ impl Exchange {
         match frame {
             None => self.state = State::Complete,
             Some(Err(_)) => self.state = State::Broken,
-            Some(Ok(_)) => {}
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.find_grpc_status(trailers);
+                }
+            }
         }
     }
 }
@@ -162,6 +179,12 @@ impl Exchange {
         let requests = &self.client.connection.listener().requests;
         requests.leave();
         requests.ended(method, status, took);
+        if let Some(status) = &self.grpc_status {
+            requests.grpc_ended(status.as_bytes());
+            if let Some(lease) = &self.lease {
+                lease.grpc_ended(status.as_bytes());
+            }
+        }
         let Some(lease) = &self.lease else { return };
         // The status of the sidecar's own answer is none of the instance.
         let status = status.filter(|_| self.cause.is_none());

@@ -37,7 +37,7 @@ pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) ->
     let mut malformed = false;
     let mut answer = match relay(&mut exchange, request).await {
         Ok(relayed) => {
-            exchange.answered(relayed.status());
+            exchange.answered(&relayed);
             relayed.map(|incoming| AnswerBody::Relayed { incoming, exchange })
         }
         Err(cause) => {

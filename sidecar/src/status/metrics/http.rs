@@ -39,6 +39,7 @@ pub(super) fn listeners(page: &mut Page, listeners: &[ListenerView]) {
     for row in &rows {
         metric.sample(&row.labels, row.requests.active);
     }
+    grpc(page, "sidecar_listener_grpc_calls_total", &rows);
     retries(page, "sidecar_listener_http_retries_total", &rows);
     durations(page, "sidecar_listener_http_request_duration_seconds", &rows);
 }
@@ -53,6 +54,7 @@ pub(super) fn groups(page: &mut Page, groups: &[GroupView]) {
         .filter(Row::is_used)
         .collect();
     requests(page, "sidecar_group_http_requests_total", &rows);
+    grpc(page, "sidecar_group_grpc_calls_total", &rows);
     retries(page, "sidecar_group_http_retries_total", &rows);
     durations(page, "sidecar_group_http_request_duration_seconds", &rows);
     let help = "How often a server was ejected for its answers.";
@@ -75,6 +77,7 @@ pub(super) fn servers(page: &mut Page, groups: &[GroupView], limit: usize) {
         .filter(Row::is_used)
         .collect();
     requests(page, "sidecar_server_http_requests_total", &rows);
+    grpc(page, "sidecar_server_grpc_calls_total", &rows);
     retries(page, "sidecar_server_http_retries_total", &rows);
     let help = "Whether the server is ejected for its answers.";
     let mut metric = page.metric("sidecar_server_ejected", MetricType::Gauge, help);
@@ -90,6 +93,20 @@ fn requests(page: &mut Page, name: &'static str, rows: &[Row<'_>]) {
         for (method, status, count) in row.requests.iter() {
             let labels = with(&row.labels, ("method", method));
             metric.sample(&with(&labels, ("status", status)), count);
+        }
+    }
+}
+
+/// Of those that have had a call of gRPC.
+fn grpc(page: &mut Page, name: &'static str, rows: &[Row<'_>]) {
+    let help = "Calls of gRPC that have ended, by the grpc-status of the answer.";
+    let mut metric = page.metric(name, MetricType::Counter, help);
+    for row in rows {
+        if row.requests.grpc().all(|(_, count)| count == 0) {
+            continue;
+        }
+        for (status, count) in row.requests.grpc() {
+            metric.sample(&with(&row.labels, ("grpc_status", status)), count);
         }
     }
 }
