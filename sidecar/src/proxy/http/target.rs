@@ -7,6 +7,8 @@ use hyper::{Method, Version};
 /// Why a request's target is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TargetError {
+    #[error("the target's form is not one of the method")]
+    Form,
     #[error("the request has no Host field")]
     NoHost,
     #[error("the request has more than one Host field")]
@@ -32,6 +34,9 @@ pub(super) fn normalise(
     if version == Version::HTTP_2 {
         return of_stream(method, uri, host);
     }
+    if !form_fits(method, uri) {
+        return Err(TargetError::Form);
+    }
     match host {
         None if version == Version::HTTP_11 => return Err(TargetError::NoHost),
         Some(host) if !is_host(host) => return Err(TargetError::NotHost),
@@ -47,6 +52,12 @@ pub(super) fn normalise(
         *uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
     }
     Ok(())
+}
+
+/// Whether a target of HTTP/1 has the form that its method takes: only CONNECT takes an authority, and only OPTIONS an asterisk.
+fn form_fits(method: &Method, uri: &Uri) -> bool {
+    let is_authority = uri.authority().is_some() && uri.scheme().is_none();
+    is_authority == (*method == Method::CONNECT) && (uri.path() != "*" || *method == Method::OPTIONS)
 }
 
 fn of_stream(method: &Method, uri: &mut Uri, host: Option<&HeaderValue>) -> Result<(), TargetError> {
