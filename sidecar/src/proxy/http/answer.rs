@@ -13,7 +13,7 @@ pub(super) const CAUSE: HeaderName = HeaderName::from_static("x-sidecar-error");
 /// Why the sidecar answers itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
-    /// The request is malformed.
+    /// The request is malformed, or its body broke off.
     BadRequest,
     /// The request names a destination that is not a backend.
     NotAllowed,
@@ -74,7 +74,7 @@ impl Cause {
     #[must_use]
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::BadRequest => "the request is malformed",
+            Self::BadRequest => "the request is malformed or broke off",
             Self::NotAllowed => "the destination is not a backend",
             Self::NoInstance => "no instance is up",
             Self::Refused => "the instance refused the connection",

@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use super::exclusive::Exclusive;
 use super::forwarded;
 use super::headers;
-use super::instance::{Instance, is_unprocessed};
+use super::instance::{Instance, is_broken_off, is_unprocessed};
 use super::multiplexed;
 use super::replay::RequestBody;
 use super::retry::is_idempotent;
@@ -131,6 +131,7 @@ async fn send(
             error if error.is_parse() => Cause::BadAnswer,
             _ => Cause::NoAnswer,
         };
+            error if is_broken_off(error) => return Err(Cause::BadRequest),
         exchange.failed_at(lease);
         request = match (error.take_message(), again) {
             // None of it was written.

@@ -52,6 +52,21 @@ impl Instance {
 pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
+    of_http2(error).is_some_and(|error| {
+        let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // A request that the instance may have acted on is not ended by its announcement to go away.
+        let beyond_last = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_remote() && (refused || beyond_last)
+    })
+}
+
+/// Whether an error says that the body of the request broke off, which is the client's doing.
+pub(super) fn is_broken_off(error: &hyper::Error) -> bool {
+    let reset = |error: &h2::Error| error.is_reset() && !error.is_remote() && !error.is_library();
+    error.is_user() || of_http2(error).is_some_and(reset)
+}
+
+fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
             // A request that the instance may have acted on is not ended by its announcement to go away.
