@@ -17,6 +17,8 @@ pub(super) enum Cause {
     BadRequest,
     /// The request names a destination that is not a backend.
     NotAllowed,
+    /// The request is one for a tunnel within a connection of HTTP/2.
+    NotSupported,
     /// No instance is up.
     NoInstance,
     /// All endpoints tried refused.
@@ -44,6 +46,7 @@ impl Cause {
         match self {
             Self::BadRequest => "bad-request",
             Self::NotAllowed => "not-allowed",
+            Self::NotSupported => "not-supported",
             Self::NoInstance => "no-instance",
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect-timeout",
@@ -62,6 +65,7 @@ impl Cause {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::NoInstance | Self::OutOfRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Refused | Self::Unreachable | Self::NoAnswer | Self::InstanceDown | Self::BadAnswer => {
@@ -76,6 +80,7 @@ impl Cause {
         match self {
             Self::BadRequest => "the request is malformed or broke off",
             Self::NotAllowed => "the destination is not a backend",
+            Self::NotSupported => "CONNECT is supported in HTTP/1.1 only",
             Self::NoInstance => "no instance is up",
             Self::Refused => "the instance refused the connection",
             Self::ConnectTimeout => "the instance did not accept the connection in time",

@@ -58,6 +58,9 @@ pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) ->
 
 async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Response<Incoming>, Cause> {
     let (mut parts, body) = request.into_parts();
+    if parts.version == Version::HTTP_2 && parts.method == Method::CONNECT {
+        return Err(Cause::NotSupported);
+    }
     let upgrades = headers::strip_request(&mut parts.headers) || parts.method == Method::CONNECT;
     target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
         .map_err(|_| Cause::BadRequest)?;
