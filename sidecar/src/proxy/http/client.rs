@@ -319,7 +319,7 @@ impl Client {
 pub(super) struct ToClient(pub(super) Arc<Client>);
 
 impl Meter for ToClient {
-    fn read(&self, bytes: usize) {
+    fn read(&mut self, bytes: usize) {
         let client = &self.0;
         if bytes == 0 {
             client.ended.store(true, Ordering::Relaxed);

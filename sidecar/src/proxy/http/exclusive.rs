@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -11,9 +12,10 @@ use hyper::{Request, Response};
 use tokio::net::TcpStream;
 
 use super::headers::keep_alive_timeout;
-use super::instance::{Key, drive, stream_to};
+use super::instance::{Key, Watch, drive, stream_to};
 use super::pool::Pool;
 use super::replay::RequestBody;
+use super::retry::is_idempotent;
 use crate::balance::Lease;
 use crate::limits::{BUDGET, Descriptors};
 use crate::proxy::shared::Shared;
@@ -46,6 +48,8 @@ struct Idle {
 /// A connection to an instance that carries one request at a time.
 pub(super) struct Exclusive {
     sender: SendRequest<RequestBody>,
+    /// Has the instance's end of the connection looked for before the next request is written.
+    needs_end: Arc<AtomicBool>,
     key: Key,
     idle: Duration,
     /// Its own; without them it is its client's, and is not kept.
@@ -73,11 +77,13 @@ impl Exclusive {
         lease: &Lease,
         tcp: TcpStream,
     ) -> Result<Self, hyper::Error> {
-        let io = stream_to(lease, tcp);
+        let needs_end = Arc::new(AtomicBool::new(false));
+        let io = stream_to(lease, tcp, Watch::End(Arc::clone(&needs_end)));
         let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await?;
         drive(listener, lease, connection.with_upgrades());
         Ok(Self {
             sender,
+            needs_end,
             key: Key::new(listener, lease),
             idle: IDLE,
             descriptors: BUDGET.try_relayed(1),
@@ -92,6 +98,10 @@ impl Exclusive {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        if !is_idempotent(request.method()) {
+            // Once written, it is not sent again.
+            self.needs_end.store(true, Ordering::Relaxed);
+        }
         let answer = self.sender.try_send_request(request).await?;
         if let Some(seconds) = keep_alive_timeout(answer.headers()) {
             // An instance counts from when it sent the answer, which is earlier, and may round down.

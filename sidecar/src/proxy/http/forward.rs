@@ -131,10 +131,10 @@ async fn send(
         };
         let cause = match error.error() {
             _ if lease.is_down() => Cause::InstanceDown,
+            error if is_broken_off(error) => return Err(Cause::BadRequest),
             error if error.is_parse() => Cause::BadAnswer,
             _ => Cause::NoAnswer,
         };
-            error if is_broken_off(error) => return Err(Cause::BadRequest),
         exchange.failed_at(lease);
         request = match (error.take_message(), again) {
             // None of it was written.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -9,6 +10,7 @@ use hyper::client::conn::TrySendError;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::exclusive::Exclusive;
 use super::multiplexed;
@@ -50,8 +52,6 @@ impl Instance {
 
 /// Whether an error says that the instance has not acted on the request (RFC 9113, sections 6.8 and 8.7).
 pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
     of_http2(error).is_some_and(|error| {
         let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
         // A request that the instance may have acted on is not ended by its announcement to go away.
@@ -67,27 +67,35 @@ pub(super) fn is_broken_off(error: &hyper::Error) -> bool {
 }
 
 fn of_http2(error: &hyper::Error) -> Option<&h2::Error> {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            // A request that the instance may have acted on is not ended by its announcement to go away.
-            let beyond_last = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-            return error.is_remote() && (refused || beyond_last);
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         source = error.source();
     }
-    false
+    None
 }
 
 /// The stream of a connection to an instance.
 pub(super) type InstanceStream = TokioIo<Stream<ToInstance>>;
 
 /// An established connection to the server of a lease, as hyper reads and writes it.
-pub(super) fn stream_to(lease: &Lease, tcp: TcpStream) -> InstanceStream {
+pub(super) fn stream_to(lease: &Lease, tcp: TcpStream, watch: Watch) -> InstanceStream {
     let meter = ToInstance {
         server: Arc::clone(lease.server()),
         group: Arc::clone(lease.group()),
+        watch,
     };
     TokioIo::new(Stream::new(tcp, Bytes::new(), meter))
+}
+
+/// What is watched on a connection to an instance.
+pub(super) enum Watch {
+    /// If it is set, whether the instance has ended the connection before the next bytes are written.
+    End(Arc<AtomicBool>),
+    /// The first bytes of the instance, once.
+    Greeting(Option<Arc<Notify>>),
 }
 
 /// Starts the task of a connection. It ends with the connection, or when the instance goes down, which fails the requests that
@@ -130,6 +138,7 @@ impl Key {
 pub(super) struct ToInstance {
     server: Arc<Server>,
     group: Arc<ServerGroup>,
+    watch: Watch,
 }
 
 impl ToInstance {
@@ -140,12 +149,24 @@ impl ToInstance {
 }
 
 impl Meter for ToInstance {
-    fn read(&self, bytes: usize) {
+    fn read(&mut self, bytes: usize) {
         self.moved(Direction::ToClient, bytes);
+        if let Watch::Greeting(greeting) = &mut self.watch
+            && let Some(greeting) = greeting.take()
+        {
+            greeting.notify_one();
+        }
+    }
+
+    fn needs_end(&self) -> bool {
+        matches!(&self.watch, Watch::End(needed) if needed.swap(false, Ordering::Relaxed))
     }
 
     fn written(&self, bytes: usize) {
         self.moved(Direction::ToInstance, bytes);
+        if let Watch::End(needed) = &self.watch {
+            needed.store(false, Ordering::Relaxed);
+        }
     }
 }
 

@@ -14,16 +14,20 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use super::instance::{Key, drive, stream_to};
+use super::instance::{Key, Watch, drive, stream_to};
 use super::replay::RequestBody;
 use crate::balance::Lease;
 use crate::limits::{BUDGET, Descriptors};
 use crate::proxy::shared::Shared;
 
-/// Requests on one connection at a time at most: the least that an instance should allow (RFC 9113, section 6.5.2). Further
-/// ones get another connection.
+/// Requests on one connection at a time at most, unless its instance allows fewer: the least that one should allow (RFC 9113,
+/// section 6.5.2). Further ones get another connection.
 const MAX_STREAMS: usize = 100;
+
+/// Time for a new connection's instance to say how many requests it allows at a time, which it has to say first.
+const GREETING: Duration = Duration::from_millis(100);
 
 /// Connections to one instance at most; beyond it, requests share those that there are.
 const MAX_EACH: usize = 64;
@@ -61,6 +65,8 @@ struct Connections {
 struct Shareable {
     sender: SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
+    /// Streams at a time at most.
+    limit: usize,
     idle: Option<Instant>,
     _descriptors: Option<Descriptors>,
 }
@@ -83,7 +89,7 @@ impl Shareable {
     }
 
     fn has_room(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) < MAX_STREAMS
+        self.streams.load(Ordering::Relaxed) < self.limit
     }
 
     fn stream(&self) -> Stream {
@@ -158,18 +164,24 @@ impl Stream {
         lease: &Lease,
         tcp: TcpStream,
     ) -> Result<Self, hyper::Error> {
+        let greeted = Arc::new(Notify::new());
+        let io = stream_to(lease, tcp, Watch::Greeting(Some(Arc::clone(&greeted))));
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(MAX_HEAD)
-            .handshake(stream_to(lease, tcp))
+            .handshake(io)
             .await?;
+        // Without it, further requests of the same moment would be queued on this connection.
+        let _ = timeout(GREETING, greeted.notified()).await;
+        let limit = connection.current_max_send_streams().clamp(1, MAX_STREAMS);
         drive(listener, lease, connection);
         let one = Shareable {
             sender,
             streams: Arc::default(),
+            limit,
             idle: None,
             _descriptors: BUDGET.try_relayed(1),
         };
