@@ -26,7 +26,7 @@ use crate::proxy::idle::Keepalive;
 const MAX_STREAMS: u32 = 256;
 
 /// Serves the requests of a connection until it ends. When the listener stops, the client is told to go away, and the requests
-/// that it has finish.
+/// that it has finish. A client that is idle for too long is told so as well, and has as much time again to go.
 pub(super) async fn serve(
     client: &Arc<Client>,
     tcp: TcpStream,
@@ -52,18 +52,8 @@ pub(super) async fn serve(
     );
     let mut look = pin!(sleep(clock.tick()));
     let mut drained = pin!(drain.cancelled());
-    let mut drains = false;
+    let mut goes = false;
     let serving = pin!(poll_fn(|cx| {
-        if !drains && drained.as_mut().poll(cx).is_ready() {
-            drains = true;
-            http.as_mut().graceful_shutdown();
-        }
-        if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
-            if let Err(error) = outcome {
-                tracing::debug!(peer = %client.connection.peer(), %error, "an HTTP connection failed");
-            }
-            return Poll::Ready(());
-        }
         while look.as_mut().poll(cx).is_ready() {
             // Between requests, there are frames of the connection itself.
             let seen = Look {
@@ -71,9 +61,23 @@ pub(super) async fn serve(
                 ..client.look()
             };
             if clock.due(seen, Instant::now()) == Due::End {
-                return Poll::Ready(());
+                if goes {
+                    return Poll::Ready(());
+                }
+                goes = true;
+                http.as_mut().graceful_shutdown();
             }
             look.as_mut().reset(tokio::time::Instant::now() + clock.tick());
+        }
+        if !goes && drained.as_mut().poll(cx).is_ready() {
+            goes = true;
+            http.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
+            if let Err(error) = outcome {
+                tracing::debug!(peer = %client.connection.peer(), %error, "an HTTP connection failed");
+            }
+            return Poll::Ready(());
         }
         Poll::Pending
     }));
