@@ -63,6 +63,82 @@ async fn a_request_that_an_instance_may_have_acted_on_is_not_doubled() {
 }
 
 #[tokio::test]
+async fn a_request_is_not_lost_to_a_connection_that_the_instance_has_ended() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    let address = raw(move |mut stream: TcpStream| {
+        let counted = Arc::clone(&counted);
+        async move {
+            read_head(&mut stream).await;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .await
+                .unwrap();
+            drop(stream);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let (lb, _) = lb(&[address]);
+    let mut client = client(&lb).await;
+    for number in 1..=50 {
+        let answer = send(&mut client, request("POST", "/", "a body")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "request {number}");
+        assert_eq!(super::support::text(answer).await, "ok");
+        eventually(|| (ended.load(Ordering::SeqCst) < number).then(|| "the connection is open".to_owned()))
+            .await;
+    }
+    assert_eq!(ended.load(Ordering::SeqCst), 50);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_failure_of_the_instance_and_does_not_reach_it_whole() {
+    let (heads, mut head) = tokio::sync::mpsc::channel(1);
+    let (bodies, mut body) = tokio::sync::mpsc::channel(1);
+    let address = raw(move |mut stream: TcpStream| {
+        let (heads, bodies) = (heads.clone(), bodies.clone());
+        async move {
+            heads.send(read_head(&mut stream).await).await.unwrap();
+            let mut body = Vec::new();
+            // A reset ends it as well.
+            let _ = stream.read_to_end(&mut body).await;
+            bodies.send(String::from_utf8(body).unwrap()).await.unwrap();
+        }
+    })
+    .await;
+    let (lb, group) = lb(&[address]);
+    for method in ["PUT", "POST"] {
+        let mut stream = connect(&lb).await;
+        let request =
+            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        within("head at the instance", head.recv()).await.unwrap();
+        stream.write_all(b"none\r\n").await.unwrap();
+        let mut answer = String::new();
+        within("end", stream.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("x-sidecar-error: bad-request"), "{answer}");
+        let body = within("body at the instance", body.recv()).await.unwrap();
+        assert!(!body.contains("0\r\n\r\n"), "{body:?} is whole");
+    }
+    let requests = group.requests().read();
+    let counted: u64 = requests.iter().map(|(_, _, count)| count).sum();
+    assert_eq!((counted, requests.retries), (0, 0));
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_in_time_is_answered() {
+    let (lb, _) = lb(&[named("one").await]);
+    let mut stream = connect(&lb).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    let mut answer = String::new();
+    let reading = tokio::time::timeout(Duration::from_secs(60), stream.read_to_string(&mut answer));
+    reading.await.expect("an answer within 60 s").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert!(answer.contains("x-sidecar-error: head-timeout\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_request_whose_instances_all_end_the_connection_is_sent_twice_at_most() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);

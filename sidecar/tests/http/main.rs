@@ -4,9 +4,14 @@
 mod draining;
 mod ejection;
 mod failures;
+mod frames;
+mod instances;
 mod keep_alive;
+mod log;
 mod messages;
 mod proxy;
+mod rfc9112;
+mod rfc9113;
 mod smuggling;
 mod socks5;
 mod streams;

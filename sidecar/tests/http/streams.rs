@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::support::{Body, body, connect, eventually, lb, loopback, within};
 
 /// An instance of HTTP/2 alone, whose answers `answer` gives; counts its connections.
-async fn instance<F, A>(answer: F) -> (SocketAddr, Arc<AtomicUsize>)
+pub(crate) async fn instance<F, A>(answer: F) -> (SocketAddr, Arc<AtomicUsize>)
 where
     F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -50,7 +50,7 @@ async fn named(name: &'static str) -> SocketAddr {
         .0
 }
 
-async fn client(lb: &TcpLb) -> SendRequest<Body> {
+pub(crate) async fn client(lb: &TcpLb) -> SendRequest<Body> {
     let io = TokioIo::new(connect(lb).await);
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
     let (sender, connection) = handshake.await.unwrap();
@@ -58,20 +58,20 @@ async fn client(lb: &TcpLb) -> SendRequest<Body> {
     sender
 }
 
-fn request(method: &str, body: Body) -> Request<Body> {
+pub(crate) fn request(method: &str, body: Body) -> Request<Body> {
     let builder = Request::builder()
         .method(method)
         .uri("http://service.mesh/path?query");
     builder.body(body).unwrap()
 }
 
-async fn send(client: &SendRequest<Body>, request: Request<Body>) -> Response<Incoming> {
+pub(crate) async fn send(client: &SendRequest<Body>, request: Request<Body>) -> Response<Incoming> {
     within("answer", client.clone().send_request(request))
         .await
         .unwrap()
 }
 
-async fn ask(client: &SendRequest<Body>) -> String {
+pub(crate) async fn ask(client: &SendRequest<Body>) -> String {
     let answer = send(client, request("GET", body(""))).await;
     let body = within("body", answer.into_body().collect()).await.unwrap();
     String::from_utf8(body.to_bytes().to_vec()).unwrap()
