@@ -13,9 +13,10 @@ pub(super) struct ResolverArgs {
     /// Name server for server groups with `resolve`, for instance 127.0.0.11:53; by default those of /etc/resolv.conf
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     resolver: Option<SocketAddr>,
-    /// Networks whose addresses count in server groups with `resolve`, for instance 10.0.0.0/8; by default those that
-    /// the network interfaces are in, except loopback
-    #[arg(long, value_name = "NETWORK", num_args = 1.., value_parser = network)]
+    /// Networks whose addresses count in server groups with `resolve`, separated by commas, for instance 10.0.0.0/8; by
+    /// default those that the network interfaces are in, except loopback
+    // One argument, because the target of a waypoint may follow.
+    #[arg(long, value_name = "NETWORK[,NETWORK...]", value_delimiter = ',', value_parser = network)]
     resolve_networks: Vec<IpNet>,
 }
 

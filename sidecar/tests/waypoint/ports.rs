@@ -164,6 +164,10 @@ fn a_mistake_on_the_command_line_is_named() {
         (&["waypoint"][..], "SIDECAR_WAYPOINT"),
         (&["waypoint", "api:x"], "HOST:PORT[/PROTOCOL][,"),
         (&["waypoint", "api:1/https"], "with tcp, http/1.x, h2 or http"),
+        (
+            &["waypoint", "--resolve-networks", "10.0.0.0/8,fd00::/8", "api:y"],
+            "target api:y is not valid",
+        ),
         (&["waypoint", "../api"], "is not a service's name"),
         (
             &["waypoint", "--check", "udp", "api:1"],
