@@ -8,6 +8,8 @@ use crate::compose::{ComposeFile, Environment};
 use crate::error::Error;
 
 const COMPOSE_FILE: &str = "compose/compose.yaml";
+/// Files that only a checkout of this project has together. Other projects too have a `compose/compose.yaml`.
+pub(crate) const MARKS: [&str; 3] = [COMPOSE_FILE, "harness/Cargo.toml", "sidecar/Cargo.toml"];
 
 /// A checkout of this project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +25,13 @@ impl Checkout {
     pub fn find() -> Result<Self, Error> {
         let current = std::env::current_dir().unwrap_or_default();
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-        let root = current
-            .ancestors()
-            .chain(built_from)
-            .find(|dir| dir.join(COMPOSE_FILE).is_file());
-        let what = || format!("there is no {COMPOSE_FILE} in {} or above it", current.display());
+        let root = current.ancestors().chain(built_from).find(|dir| is_checkout(dir));
+        let what = || {
+            format!(
+                "neither {} nor a directory above it is a checkout of this project",
+                current.display()
+            )
+        };
         let root =
             root.ok_or_else(|| Error::environment(what(), "run it inside a checkout of this project"))?;
         Ok(Self {
@@ -43,7 +47,7 @@ impl Checkout {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .unwrap_or(Path::new("/"));
-        if root.join(COMPOSE_FILE).is_file() {
+        if is_checkout(root) {
             return Ok(Self {
                 root: root.to_owned(),
             });
@@ -95,6 +99,11 @@ impl Checkout {
     }
 }
 
+/// Whether a directory is the root of a checkout of this project.
+pub fn is_checkout(directory: &Path) -> bool {
+    MARKS.iter().all(|file| directory.join(file).is_file())
+}
+
 fn target(root: &Path, current: &Path, named: Option<OsString>) -> PathBuf {
     match named {
         Some(named) if !named.is_empty() => current.join(named),
@@ -105,6 +114,21 @@ fn target(root: &Path, current: &Path, named: Option<OsString>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compose_file_alone_makes_no_checkout() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        };
+        write(COMPOSE_FILE);
+        assert!(!is_checkout(directory.path()));
+        MARKS.into_iter().for_each(write);
+        assert!(is_checkout(directory.path()));
+        assert!(Checkout::built_from().is_ok());
+    }
 
     #[test]
     fn the_target_directory_is_relative_to_the_current_directory() {

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::override_file::MARK;
+use crate::cluster::checkout::is_checkout;
 use crate::compose::Environment;
 use crate::error::Error;
 
@@ -25,8 +26,6 @@ pub(super) const OVERRIDES: [&str; 4] = [
     "docker-compose.override.yaml",
 ];
 
-/// Files by which a checkout of this project is known.
-const CHECKOUT: [&str; 2] = ["compose/compose.yaml", "harness/Cargo.toml"];
 /// The variable with the project's files.
 const FILES: &str = "COMPOSE_FILE";
 /// The variable with what separates them.
@@ -53,8 +52,8 @@ pub fn found(
     shell: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Option<Found>, Error> {
     let shell: BTreeMap<OsString, OsString> = shell.into_iter().collect();
-    let ours = |at: &Path| CHECKOUT.iter().all(|file| at.join(file).is_file());
-    let example = |at: &Path| ours(at) || (at.ends_with("compose") && at.parent().is_some_and(ours));
+    let example =
+        |at: &Path| is_checkout(at) || (at.ends_with("compose") && at.parent().is_some_and(is_checkout));
     let in_shell = |name: &str| {
         shell
             .get(&OsString::from(name))
@@ -142,6 +141,7 @@ pub(super) fn unreadable(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::checkout::MARKS;
 
     #[test]
     fn an_override_is_read_where_compose_would_read_it_and_generated_files_never() {
@@ -185,7 +185,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        for name in CHECKOUT {
+        for name in MARKS {
             write(&format!("ours/{name}"), "");
         }
         write("ours/examples/classic/compose.yaml", "services: {}");
