@@ -39,10 +39,11 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
         return Callee::LeftOut(reason);
     }
     let ports = ports(config, facts, name, settings);
-    if ports.iter().any(|port| port.protocol == Protocol::Other) {
-        return Callee::LeftOut(
-            "it has a port that is not TCP, and a name leads to a waypoint for all protocols".to_owned(),
-        );
+    if let Some(port) = ports.iter().find(|port| port.protocol == Protocol::Other) {
+        return Callee::LeftOut(format!(
+            "it has the port {} that is not TCP, and a name leads to a waypoint for all protocols",
+            port.number
+        ));
     }
     if ports.len() > PORTS_LIMIT {
         return Callee::LeftOut(format!(
@@ -51,7 +52,7 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
         ));
     }
     if ports.is_empty() {
-        return match facts.seen.get(name) {
+        return match facts.seen.tcp.get(name) {
             Some(_) => Callee::Uncalled,
             None => unknown(config, service),
         };
@@ -96,7 +97,20 @@ fn left_out(config: &Config, service: &Service, name: &str, settings: &Settings)
     if settings.no_waypoint {
         return Some("mesh.waypoint is none".to_owned());
     }
+    if !is_host_name(name) {
+        return Some("a waypoint cannot look its name up, because it is not a host name".to_owned());
+    }
     one_shot(config, name).then(|| "it is a job: others wait until it has completed".to_owned())
+}
+
+/// Whether the sidecar takes a service's name for a host name. It takes a number at the end for that of an address.
+fn is_host_name(name: &str) -> bool {
+    let mut labels = name.split('.');
+    let valid = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-');
+    labels.clone().all(valid)
+        && labels
+            .next_back()
+            .is_some_and(|last| !last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a service depends on this one's end.
@@ -110,17 +124,22 @@ fn one_shot(config: &Config, name: &str) -> bool {
 
 /// The declared ports and those seen, also of services in its network namespace: they are reached by its name.
 fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTreeSet<Port> {
-    let tcp = |number: &u16| Port {
-        number: *number,
-        protocol: Protocol::Tcp,
+    let of = |protocol| {
+        move |number: &u16| Port {
+            number: *number,
+            protocol,
+        }
     };
+    let tcp = of(Protocol::Tcp);
     let named = settings.ports.iter().chain(settings.protocols.keys());
     let mut all: BTreeSet<Port> = named.map(tcp).collect();
     for (other, service) in &config.services {
         if config.namespace_owner(other) == Some(name) {
             all.extend(&service.ports);
             all.extend(facts.image_ports.get(other).into_iter().flatten());
-            all.extend(facts.seen.get(other).into_iter().flatten().map(tcp));
+            all.extend(facts.seen.tcp.get(other).into_iter().flatten().map(tcp));
+            let udp = facts.seen.udp.get(other).into_iter().flatten();
+            all.extend(udp.map(of(Protocol::Other)));
         }
     }
     all

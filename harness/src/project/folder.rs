@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::addresses::Assigned;
+use super::listening::Sockets;
 use crate::cluster::file_lock::FileLock;
 use crate::error::Error;
 
@@ -31,7 +32,8 @@ pub struct State {
     /// The project's name.
     pub project: String,
     /// Ports on which services were seen listening.
-    pub seen: BTreeMap<String, BTreeSet<u16>>,
+    #[serde(flatten)]
+    pub seen: Sockets,
     /// Static addresses of waypoints.
     pub addresses: Assigned,
     /// Numbers of containers that `scale` set.

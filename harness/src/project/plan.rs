@@ -9,6 +9,7 @@ use super::addresses::{Assigned, Pool};
 use super::app_protocol::AppProtocol;
 use super::callees::{Callee, callee};
 use super::consumers::{Linked, links};
+use super::listening::Sockets;
 use super::model::{Config, Service};
 use super::moved::{Moved, Proxied};
 use super::ports::{Port, Protocol};
@@ -20,8 +21,9 @@ use super::warnings::warnings;
 pub struct Facts {
     /// The ports that the images of services declare.
     pub image_ports: BTreeMap<String, BTreeSet<Port>>,
-    /// The TCP ports on which services were seen listening; empty if they were looked at and listened on none.
-    pub seen: BTreeMap<String, BTreeSet<u16>>,
+    /// The ports on which services were seen listening. Those of TCP are empty if a service was looked at and listened on
+    /// none.
+    pub seen: Sockets,
     /// Subnets of networks by key, where the file does not tell them.
     pub subnets: BTreeMap<String, Vec<IpNet>>,
     /// Addresses in use on a network, by its key, other than those of waypoints.

@@ -24,13 +24,12 @@ fn links(plan: &Plan) -> Vec<String> {
 }
 
 fn seen(services: &[(&str, &[u16])]) -> Facts {
-    Facts {
-        seen: services
-            .iter()
-            .map(|(name, ports)| ((*name).to_owned(), ports.iter().copied().collect()))
-            .collect(),
-        ..Facts::default()
-    }
+    let ports = services
+        .iter()
+        .map(|(name, ports)| ((*name).to_owned(), ports.iter().copied().collect()));
+    let mut facts = Facts::default();
+    facts.seen.tcp = ports.collect();
+    facts
 }
 
 #[test]
@@ -167,6 +166,23 @@ services:
     );
 }
 
+/// Rule 5: UDP.
+#[test]
+fn a_service_that_was_seen_with_a_udp_port_is_not_linked() {
+    let text = "services: {web: {}, stats: {restart: always}, log: {expose: ['80']}}";
+    let mut facts = seen(&[("stats", &[8126])]);
+    assert!(plan_with(text, &facts).waypoints.contains_key("stats"));
+    for service in ["stats", "log"] {
+        facts.seen.udp.insert(service.to_owned(), BTreeSet::from([8125]));
+    }
+    let plan = plan_with(text, &facts);
+    assert!(plan.waypoints.is_empty() && plan.links.is_empty());
+    for service in ["stats", "log"] {
+        let reason = &plan.left_out[service];
+        assert!(reason.contains("port 8125 that is not TCP"), "{reason}");
+    }
+}
+
 /// Rule 8.
 #[test]
 fn names_on_networks_of_several_projects_are_unique() {
@@ -253,6 +269,21 @@ fn a_large_project_links_only_what_is_named() {
         "{:?}",
         plan.warnings
     );
+}
+
+#[test]
+fn a_service_whose_name_cannot_be_looked_up_is_not_linked() {
+    let mut names: Vec<String> = ["1", "no.1", "-x", "a..b", ".a"].map(str::to_owned).into();
+    names.push("a".repeat(64));
+    for name in names {
+        let plan = plan(&format!("services: {{web: {{}}, '{name}': {{expose: ['80']}}}}"));
+        assert!(plan.left_out[&name].contains("not a host name"), "{name}");
+        assert!(plan.links.is_empty());
+    }
+    for name in ["1a", "0x10", "no.1a", "UPPER_case.dot-", "_x"] {
+        let plan = plan(&format!("services: {{web: {{}}, '{name}': {{expose: ['80']}}}}"));
+        assert!(plan.waypoints.contains_key(name), "{name}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use harness::console::Progress;
 use harness::engine::Docker;
 use harness::error::Error;
+use harness::project::plan::Plan;
 use harness::project::{generate, listening};
 
 use super::super::{Planned, plan};
@@ -46,13 +47,14 @@ pub(super) async fn first_phase(
     let seen = listening::look(&project, engine, image, &first.unknown, FIRST_LOOK).await?;
     for name in &first.unknown {
         // What has ended is a job, and listens on nothing.
-        state.seen.entry(name.clone()).or_default();
+        state.seen.tcp.entry(name.clone()).or_default();
     }
     listening::take_up(&mut state.seen, seen);
+    let tcp = &state.seen.tcp;
     let found = first
         .unknown
         .iter()
-        .filter(|name| state.seen.get(*name).is_some_and(|ports| !ports.is_empty()));
+        .filter(|name| tcp.get(*name).is_some_and(|ports| !ports.is_empty()));
     let found: Vec<&str> = found.map(String::as_str).collect();
     progress.done(&match found.as_slice() {
         [] => "none listens".to_owned(),
@@ -66,13 +68,14 @@ pub(super) async fn first_phase(
     plan(project, state, Some(engine), &containers).await
 }
 
-/// Looks at all services, so that no port stays shut that is open and that nothing declares.
+/// Looks at all services, so that no port stays shut that is open and that nothing declares. Returns whether the plan has
+/// changed because a waypoint has to go: its service listens on a port that is not TCP.
 pub(super) async fn last_look(
     planned: &mut Planned,
     engine: &Docker,
     image: &str,
     progress: &Progress,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let Planned {
         project,
         state,
@@ -87,12 +90,19 @@ pub(super) async fn last_look(
     let after = plan(project.clone(), state.clone(), Some(engine), &containers)
         .await?
         .plan;
-    let unlinked: Vec<&str> = after
-        .waypoints
-        .keys()
-        .filter(|service| !before.waypoints.contains_key(*service))
-        .map(String::as_str)
-        .collect();
+    let only_in = |this: &Plan, other: &Plan| {
+        let services = this.waypoints.keys();
+        let only = services.filter(|service| !other.waypoints.contains_key(*service));
+        only.cloned().collect::<Vec<_>>().join(", ")
+    };
+    let (unlinked, lost) = (only_in(&after, before), only_in(before, &after));
+    if !lost.is_empty() {
+        progress.done(&format!(
+            "{lost}: a port is not TCP; the callers are recreated without that waypoint"
+        ));
+        *before = after;
+        return Ok(true);
+    }
     // Links change at the next `up` only; ports of a waypoint change in its file.
     before.take_ports(&after);
     generate::write(project, before, state, engine, image).await?;
@@ -102,9 +112,8 @@ pub(super) async fn last_look(
     });
     if !unlinked.is_empty() {
         progress.say(&format!(
-            "{}: now known to listen; `up` again adds waypoints.",
-            unlinked.join(", ")
+            "{unlinked}: now known to listen; `up` again adds waypoints."
         ));
     }
-    Ok(())
+    Ok(false)
 }

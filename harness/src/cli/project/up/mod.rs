@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use harness::cluster::topology::Scale;
 use harness::console::{Progress, seconds};
-use harness::engine::Docker;
+use harness::engine::{Docker, Inspected};
 use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::project::folder::State;
@@ -93,32 +93,10 @@ async fn up(
     }
     let mut planned = first_phase(planned, engine, &image, &progress).await?;
 
-    let Planned { project, state, plan } = &mut planned;
-    generate::write(project, plan, state, engine, &image).await?;
-    for note in notes(plan) {
-        progress.say(&note);
+    run_planned(&mut planned, engine, (&image, wanted.timeout), &before, &progress).await?;
+    if last_look(&mut planned, engine, &image, &progress).await? {
+        run_planned(&mut planned, engine, (&image, wanted.timeout), &before, &progress).await?;
     }
-    let containers = engine.project(&project.name).await?;
-    start(project, plan, state, &containers, &progress).await?;
-    let containers = ready(project, engine, wanted.timeout, &progress).await?;
-    for container in superfluous(&containers, plan) {
-        progress.say(&format!(
-            "Removed {}: the project does not need it any more.",
-            container.name
-        ));
-        remove(engine, container).await?;
-    }
-    for line in replaced(&before, &containers) {
-        progress.say(&format!("{line}."));
-    }
-    for service in moved(&addresses(&before), &addresses(&containers)) {
-        let consumers: Vec<&str> = plan.consumers(&service).collect();
-        progress.say(&format!(
-            "The waypoint of {service} has another address now. Restart what resolves names only once: {}.",
-            consumers.join(", ")
-        ));
-    }
-    last_look(&mut planned, engine, &image, &progress).await?;
     let Planned { project, plan, .. } = &planned;
     let containers = engine.project(&project.name).await?;
     let problems = problems(&containers, plan, engine.image_id(&image).await?.as_deref());
@@ -134,6 +112,42 @@ async fn up(
         which(project)
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what is planned, has Compose run it, and reports what of `before` has changed.
+async fn run_planned(
+    planned: &mut Planned,
+    engine: &Docker,
+    (image, timeout): (&str, Duration),
+    before: &[Inspected],
+    progress: &Progress,
+) -> Result<(), Error> {
+    let Planned { project, state, plan } = planned;
+    generate::write(project, plan, state, engine, image).await?;
+    for note in notes(plan) {
+        progress.say(&note);
+    }
+    let containers = engine.project(&project.name).await?;
+    start(project, plan, state, &containers, progress).await?;
+    let containers = ready(project, engine, timeout, progress).await?;
+    for container in superfluous(&containers, plan) {
+        progress.say(&format!(
+            "Removed {}: the project does not need it any more.",
+            container.name
+        ));
+        remove(engine, container).await?;
+    }
+    for line in replaced(before, &containers) {
+        progress.say(&format!("{line}."));
+    }
+    for service in moved(&addresses(before), &addresses(&containers)) {
+        let consumers: Vec<&str> = plan.consumers(&service).collect();
+        progress.say(&format!(
+            "The waypoint of {service} has another address now. Restart what resolves names only once: {}.",
+            consumers.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Takes up the numbers of containers that the user wants. What only one container can have of the host moves to the
