@@ -98,30 +98,33 @@ pub async fn write(
     Ok(())
 }
 
-/// Called services whose waypoint has no file to read.
+/// The waypoints that are `added` and whose file is missing or does not say what `up` would write now, a line each.
 ///
 /// # Errors
 /// The engine fails.
-pub async fn without_file(
+pub async fn file_problems(
     project: &Project,
     plan: &Plan,
     state: &State,
     engine: &Docker,
-    image: &str,
+    added: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, Error> {
     let in_volume = match &state.volume {
-        Some(volume) => Some(engine.files_in_volume(image, volume).await?),
+        Some(volume) => Some(engine.files_in_volume(&super::image(), volume).await?),
         None => None,
     };
-    let exists = |service: &&String| {
+    let mut problems = Vec::new();
+    for (service, waypoint) in plan.waypoints.iter().filter(|(service, _)| added(service)) {
         let file = format!("{service}.json");
-        match &in_volume {
-            Some(files) => files.contains(&file),
-            None => project.folder.waypoints().join(file).is_file(),
-        }
-    };
-    let missing = plan.waypoints.keys().filter(|service| !exists(service));
-    Ok(missing.cloned().collect())
+        // A volume is filled with the same text.
+        let written = std::fs::read_to_string(project.folder.waypoints().join(&file)).ok();
+        let exists = in_volume.as_ref().is_none_or(|files| files.contains(&file));
+        problems.extend(waypoint_file::problem(
+            waypoint,
+            written.filter(|_| exists).as_deref(),
+        ));
+    }
+    Ok(problems)
 }
 
 fn tar(files: &BTreeMap<String, String>) -> std::io::Result<Vec<u8>> {

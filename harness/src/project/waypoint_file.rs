@@ -45,6 +45,19 @@ pub fn text(waypoint: &Waypoint) -> Result<String, String> {
     Ok(format!("{text}\n"))
 }
 
+/// What is wrong with the text that a waypoint has now, which is `None` without a file.
+pub fn problem(waypoint: &Waypoint, written: Option<&str>) -> Option<String> {
+    let service = &waypoint.service;
+    let Some(written) = written else {
+        return Some(format!("the waypoint of {service} has no file: `up` writes it"));
+    };
+    text(waypoint).is_ok_and(|wanted| wanted != written).then(|| {
+        format!(
+            "the project changed, and the waypoint of {service} goes on as before: `up` tells it the change"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +90,13 @@ mod tests {
             {"port": 9000, "hold": 500, "check": {"http": "/healthz"}},
         ]});
         assert_eq!(read(&waypoint), expected);
+        let written = text(&waypoint).unwrap();
+        assert_eq!(problem(&waypoint, Some(&written)), None);
         waypoint.check = Check::Passive;
         assert_eq!(read(&waypoint)["ports"][0]["check"], "passive");
+        let changed = problem(&waypoint, Some(&written)).unwrap();
+        assert!(changed.contains("the project changed"), "{changed}");
+        let missing = problem(&waypoint, None).unwrap();
+        assert!(missing.contains("api has no file"), "{missing}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::override_file::WAYPOINT_LABEL;
-use super::plan::Plan;
+use super::plan::{Plan, Waypoint};
 use crate::engine::{Inspected, label};
 
 /// The addresses of each service's waypoints, by network.
@@ -65,15 +65,43 @@ pub fn replaced(before: &[Inspected], after: &[Inspected]) -> Vec<String> {
     waypoints(after).filter_map(of).collect()
 }
 
+/// Called services whose waypoint `up` has not added yet: it has no container, and no caller is linked to it. So are those
+/// whose ports the last `up` saw only at its end.
+pub fn not_added<'a>(containers: &[Inspected], plan: &'a Plan) -> BTreeSet<&'a str> {
+    let added = |(service, waypoint): &(&String, &Waypoint)| {
+        let link = format!("{}:", target(waypoint));
+        waypoints(containers).any(|container| container.label(WAYPOINT_LABEL) == *service)
+            || containers
+                .iter()
+                .flat_map(|container| &container.links)
+                .any(|to| to.starts_with(&link))
+    };
+    let missing = plan.waypoints.iter().filter(|waypoint| !added(waypoint));
+    missing.map(|(service, _)| service.as_str()).collect()
+}
+
+/// The name that consumers link to.
+fn target(waypoint: &Waypoint) -> &str {
+    waypoint.alias.as_ref().unwrap_or(&waypoint.name)
+}
+
 /// What is wrong with the running project, a line each. `image_id`: the image that waypoints are to have, if it is known.
 pub fn problems(containers: &[Inspected], plan: &Plan, image_id: Option<&str>) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (service, waypoint) in &plan.waypoints {
+    let not_added = not_added(containers, plan);
+    let mut problems: Vec<String> = not_added
+        .iter()
+        .map(|service| format!("{service} is called without a waypoint: `up` adds it"))
+        .collect();
+    let added = |(service, _): &(&String, &Waypoint)| !not_added.contains(service.as_str());
+    for (service, waypoint) in plan.waypoints.iter().filter(added) {
         let mut own = waypoints(containers)
             .filter(|container| container.label(WAYPOINT_LABEL) == service)
             .peekable();
         if own.peek().is_none() {
-            problems.push(format!("{} has no container", waypoint.name));
+            problems.push(format!(
+                "{} has no container: the name {service} leads nowhere",
+                waypoint.name
+            ));
         }
         for container in own {
             if !container.running() {
@@ -123,9 +151,8 @@ pub fn problems(containers: &[Inspected], plan: &Plan, image_id: Option<&str>) -
         let missing: Vec<&str> = names
             .iter()
             .filter(|(name, called)| {
-                let waypoint = &plan.waypoints[*called];
-                let target = waypoint.alias.as_ref().unwrap_or(&waypoint.name);
-                !container.links.contains(&format!("{target}:{name}"))
+                let link = format!("{}:{name}", target(&plan.waypoints[*called]));
+                !not_added.contains(called.as_str()) && !container.links.contains(&link)
             })
             .map(|(name, _)| name.as_str())
             .collect();
@@ -178,6 +205,14 @@ mod tests {
             ]
         );
         web.links.insert("api-mesh:api".to_owned());
+        assert_eq!(
+            problems(&[web.clone()], &plan, None),
+            ["api-mesh has no container: the name api leads nowhere"]
+        );
+        assert_eq!(
+            problems(&[container("web", "running")], &plan, None),
+            ["api is called without a waypoint: `up` adds it"]
+        );
         let mut joined = container("job", "running");
         joined.network_mode = "container:gone".to_owned();
         let good = [web, waypoint("api", "running", [10, 0, 0, 2])];

@@ -10,8 +10,9 @@ use harness::console::stderr;
 use harness::engine::Docker;
 use harness::error::Error;
 use harness::interrupt::Interrupts;
+use harness::project::listening::Sockets;
 use harness::project::status::ProjectStatus;
-use harness::project::waypoints::problems;
+use harness::project::waypoints::{not_added, problems};
 use harness::project::{generate, listening};
 
 use super::super::file_args::FileArgs;
@@ -63,23 +64,23 @@ async fn status(planned: &Planned, engine: &Docker, found: Vec<String>) -> Resul
     let image = harness::project::image();
     let containers = engine.project(&project.name).await?;
     let mut all = problems(&containers, plan, engine.image_id(&image).await?.as_deref());
-    for service in generate::without_file(project, plan, state, engine, &image).await? {
-        all.push(format!("the waypoint of {service} has no file: `up` writes it"));
-    }
+    let not_added = not_added(&containers, plan);
+    let added = |service: &str| !not_added.contains(service);
+    all.extend(generate::file_problems(project, plan, state, engine, added).await?);
     all.extend(foreign_callers(project, plan, engine, &containers).await?);
     all.extend(found);
     Ok(ProjectStatus::new(&project.name, plan, &containers, all))
 }
 
 /// Ports on which services listen now.
-struct Listening(listening::Seen);
+struct Listening(Sockets);
 
 impl Listening {
     /// Those that waypoints refuse, a line each.
     fn problems(&self, planned: &Planned) -> Vec<String> {
         let mut lines = Vec::new();
         for (service, waypoint) in &planned.plan.waypoints {
-            let open = self.0.get(service).into_iter().flatten();
+            let open = self.0.tcp.get(service).into_iter().flatten();
             let shut: Vec<String> = open
                 .filter(|port| !waypoint.ports.contains(port))
                 .map(u16::to_string)
@@ -88,6 +89,11 @@ impl Listening {
                 lines.push(format!(
                     "{service} listens on {}, which its waypoint refuses: `status --refresh` opens it",
                     shut.join(", ")
+                ));
+            }
+            if let Some(port) = self.0.udp.get(service).and_then(BTreeSet::first) {
+                lines.push(format!(
+                    "{service} listens on the UDP port {port}, which its waypoint does not pass: `up` takes it out"
                 ));
             }
         }
