@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::model::Config;
+use super::plan::Facts;
+
 /// Addresses of a subnet that are tried, from its end.
 const TRIED: u128 = 65_536;
 
@@ -41,6 +44,35 @@ impl Pool {
         }
         Ok(assigned)
     }
+}
+
+/// The networks on which a service has a static address.
+pub(super) fn pools(config: &Config, facts: &Facts) -> BTreeMap<String, Pool> {
+    let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+    for (key, attachment) in config.services.values().flat_map(|service| &service.networks) {
+        if !attachment.addresses.is_empty() {
+            pools
+                .entry(key.clone())
+                .or_default()
+                .taken
+                .extend(&attachment.addresses);
+        }
+    }
+    for (key, pool) in &mut pools {
+        if let Some(network) = config.networks.get(key) {
+            pool.subnets = network
+                .subnets
+                .iter()
+                .filter_map(|subnet| subnet.parse().ok())
+                .collect();
+            pool.taken.extend(&network.reserved);
+        }
+        if pool.subnets.is_empty() {
+            pool.subnets = facts.subnets.get(key).cloned().unwrap_or_default();
+        }
+        pool.taken.extend(facts.used.get(key).into_iter().flatten());
+    }
+    pools
 }
 
 /// The last address of a subnet that is not taken. Its first two are the network's and by default the gateway's.

@@ -12,7 +12,7 @@ use super::value::{field, list, text};
 const CLIENTS: [&str; 2] = ["curl", "wget"];
 /// Programs that call gRPC, which is HTTP/2.
 const GRPC_CLIENTS: [&str; 2] = ["grpc_health_probe", "grpc-health-probe"];
-/// Parts of the names of options and variables with which a URL does not say whom a client connects to, or how.
+/// Parts of the names of options and variables with which a client does not connect as its URL says.
 const INDIRECT: [&str; 3] = ["prox", "socks", "unix-socket"];
 /// Names that have such a part, and mean the contrary.
 const DIRECT: [&str; 3] = ["no-proxy", "no_proxy", "noproxy"];

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::addresses::{Assigned, Pool};
+use super::addresses::{Assigned, pools};
 use super::app_protocol::AppProtocol;
 use super::callees::{Callee, callee};
 use super::consumers::{Linked, links};
@@ -247,35 +247,6 @@ fn take_over(
         waypoint.exposed = tcp.map(|port| port.number).collect();
     }
     Ok(())
-}
-
-/// The networks on which a service has a static address.
-fn pools(config: &Config, facts: &Facts) -> BTreeMap<String, Pool> {
-    let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
-    for (key, attachment) in config.services.values().flat_map(|service| &service.networks) {
-        if !attachment.addresses.is_empty() {
-            pools
-                .entry(key.clone())
-                .or_default()
-                .taken
-                .extend(&attachment.addresses);
-        }
-    }
-    for (key, pool) in &mut pools {
-        if let Some(network) = config.networks.get(key) {
-            pool.subnets = network
-                .subnets
-                .iter()
-                .filter_map(|subnet| subnet.parse().ok())
-                .collect();
-            pool.taken.extend(&network.reserved);
-        }
-        if pool.subnets.is_empty() {
-            pool.subnets = facts.subnets.get(key).cloned().unwrap_or_default();
-        }
-        pool.taken.extend(facts.used.get(key).into_iter().flatten());
-    }
-    pools
 }
 
 fn waypoint_name(config: &Config, service: &str) -> String {

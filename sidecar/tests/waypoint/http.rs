@@ -12,13 +12,13 @@ use super::world::{DEADLINE, Endpoint, Waypoint, bound, command, free_port, free
 
 /// The head of a message, without its end; empty at the end of the stream.
 fn head(reader: &mut impl BufRead) -> std::io::Result<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if reader.read_until(b'\n', &mut head)? == 0 {
             return Ok(String::new());
         }
     }
-    Ok(head)
+    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {

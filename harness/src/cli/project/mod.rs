@@ -113,7 +113,7 @@ fn compose_line(project: &Project, command: &str) -> String {
     words.join(" ")
 }
 
-/// What the plan leaves out or warns of, a line each.
+/// What the plan leaves out, balances by request or warns of, a line each.
 fn notes(plan: &Plan) -> Vec<String> {
     let left_out = plan
         .left_out
@@ -123,7 +123,18 @@ fn notes(plan: &Plan) -> Vec<String> {
         format!("{service} gets a waypoint when its ports are known: nothing declares them, so `up` looks at it first.")
     });
     let warnings = plan.warnings.iter().map(|warning| format!("Warning: {warning}."));
-    left_out.chain(unknown).chain(warnings).collect()
+    let ports = plan.waypoints.iter().flat_map(|(service, waypoint)| {
+        let of = waypoint.protocols.iter();
+        of.map(move |(port, protocol)| format!("{service}:{port}/{protocol}"))
+    });
+    let ports: Vec<String> = ports.collect();
+    let of_http = (!ports.is_empty()).then(|| {
+        format!(
+            "Requests are balanced on {}, connections on all other ports.",
+            ports.join(", ")
+        )
+    });
+    left_out.chain(unknown).chain(of_http).chain(warnings).collect()
 }
 
 /// Containers of other projects on the networks of services that this project shares, a line each. Their names for the
