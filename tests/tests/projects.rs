@@ -12,10 +12,15 @@ use harness::project::open::{Project, Selection};
 use harness::project::override_file::{additions, whole, yaml};
 use harness::project::plan::{Facts, Plan};
 
-/// The services with a waypoint that the first line of a project's file names.
-fn expected(text: &str) -> Option<BTreeSet<String>> {
-    let names = text.lines().next()?.strip_prefix("# waypoints:")?;
-    Some(names.split_whitespace().map(str::to_owned).collect())
+/// The words of a comment at the beginning of a project's file; none without it.
+fn expected(text: &str, key: &str) -> BTreeSet<String> {
+    let mut comments = text.lines().take_while(|line| line.starts_with('#'));
+    let words = comments.find_map(|line| line.strip_prefix(key));
+    words
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test]
@@ -50,7 +55,13 @@ async fn added(program: &ComposeProgram, text: &str) -> Result<()> {
     let project = Project::open(program.clone(), selection).await?;
     let plan = Plan::new(&project.name, &project.config, &Facts::default()).map_err(anyhow::Error::msg)?;
     let found: BTreeSet<String> = plan.waypoints.keys().cloned().collect();
-    ensure!(Some(&found) == expected(text).as_ref(), "waypoints: {found:?}");
+    ensure!(found == expected(text, "# waypoints:"), "waypoints: {found:?}");
+    let of_http = plan.waypoints.iter().flat_map(|(service, waypoint)| {
+        let ports = waypoint.protocols.iter();
+        ports.map(move |(port, protocol)| format!("{service}:{port}/{protocol}"))
+    });
+    let of_http: BTreeSet<String> = of_http.collect();
+    ensure!(of_http == expected(text, "# http:"), "ports of HTTP: {of_http:?}");
 
     let added = additions(
         &plan,
