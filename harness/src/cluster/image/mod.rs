@@ -41,6 +41,8 @@ impl Kind {
 /// An image's content and settings.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
+    /// The name of the directory that its programs are copied to.
+    name: &'static str,
     /// The Cargo profile of its programs.
     profile: &'static str,
     /// The packages of its programs.
@@ -60,6 +62,7 @@ struct Recipe {
 }
 
 const MESH: Recipe = Recipe {
+    name: "mesh",
     profile: "image",
     packages: &["sidecar", "example-services"],
     features: &[],
@@ -84,6 +87,7 @@ const MESH: Recipe = Recipe {
 pub const RELEASE_IMAGE: &str = "service-mesh-release";
 
 const RELEASE: Recipe = Recipe {
+    name: "release",
     profile: "release",
     ..MESH
 };
@@ -92,6 +96,7 @@ const RELEASE: Recipe = Recipe {
 pub const FAILPOINTS_IMAGE: &str = "service-mesh-failpoints";
 
 const FAILPOINTS: Recipe = Recipe {
+    name: "failpoints",
     features: &["sidecar/failpoints"],
     ..MESH
 };
@@ -101,6 +106,7 @@ pub const NETCUT_IMAGE: &str = "service-mesh-netcut";
 
 /// The user is root, because the engine gives an added capability to root only.
 const NETCUT: Recipe = Recipe {
+    name: "netcut",
     profile: "image",
     packages: &["netcut"],
     features: &[],
@@ -113,9 +119,10 @@ const NETCUT: Recipe = Recipe {
 
 /// Not an image: only its program is used.
 const HTTP_WORKER: Recipe = Recipe {
+    name: "http-worker",
     profile: "release",
     packages: &["http-worker"],
-    programs: &[],
+    programs: &["http-worker"],
     settings: &[],
     advice: "fix what the compiler reports, or measure other parts with --only",
     ..NETCUT
