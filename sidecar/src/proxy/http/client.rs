@@ -3,9 +3,8 @@
 //! hyper holds two buffers for a connection. Between requests a connection is parked after a while: hyper's part of it is
 //! dropped, and made again when the client sends something.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -167,9 +166,8 @@ async fn detect(protocol: Protocol, tcp: &TcpStream, unread: &mut Bytes) -> Opti
         Protocol::Http | Protocol::Tcp => {}
     }
     while PREFACE.starts_with(unread) && unread.len() < PREFACE.len() {
-        let mut buffer = [0; FIRST_READ];
-        match tcp.try_read(&mut buffer) {
-            Ok(count @ 1..) => *unread = [unread, &buffer[..count]].concat().into(),
+        match read_first(tcp, unread) {
+            Ok(1..) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if unread.is_empty() {
                     return None;
@@ -183,6 +181,14 @@ async fn detect(protocol: Protocol, tcp: &TcpStream, unread: &mut Bytes) -> Opti
         }
     }
     Some(unread.starts_with(PREFACE))
+}
+
+/// Reads what has arrived. The buffer is on the stack: in a future, each idle connection would hold it.
+fn read_first(tcp: &TcpStream, unread: &mut Bytes) -> io::Result<usize> {
+    let mut buffer = [0; FIRST_READ];
+    let count = tcp.try_read(&mut buffer)?;
+    *unread = [unread, &buffer[..count]].concat().into();
+    Ok(count)
 }
 
 impl Client {
@@ -273,10 +279,7 @@ impl Client {
         unread: Bytes,
         clock: &mut Clock,
     ) -> Option<(TcpStream, Bytes, Pause)> {
-        let service = service_fn(|request| {
-            let client = Arc::clone(self);
-            async move { Ok::<_, Infallible>(named::serve(&client, request).await) }
-        });
+        let service = service_fn(|request| named::serve(Arc::clone(self), request));
         let stream = Stream::new(tcp, unread, ToClient(Arc::clone(self)));
         let mut http = http1::Builder::new()
             // The clock bounds the time of a head.

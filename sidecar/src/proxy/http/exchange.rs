@@ -56,7 +56,7 @@ struct Logged {
 
 impl Exchange {
     /// A request that has arrived.
-    pub(super) fn begin(client: &Arc<Client>, request: &Request<Incoming>) -> Self {
+    pub(super) fn begin(client: Arc<Client>, request: &Request<Incoming>) -> Self {
         client.enter();
         let listener = client.connection.listener();
         listener.http.count();
@@ -68,7 +68,7 @@ impl Exchange {
             })
         });
         Self {
-            client: Arc::clone(client),
+            client,
             began: Instant::now(),
             method: request.method().clone(),
             logged,

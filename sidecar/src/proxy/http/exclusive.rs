@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use tokio::net::TcpStream;
 
 use super::headers::keep_alive_timeout;
-use super::instance::{Key, Watch, drive, stream_to};
+use super::instance::{Key, Sent, Watch, drive, stream_to};
 use super::pool::Pool;
 use super::replay::RequestBody;
 use super::retry::is_idempotent;
@@ -94,21 +93,21 @@ impl Exclusive {
     ///
     /// # Errors
     /// With the request, if none of it was written.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+    pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Sent> + use<> {
         if !is_idempotent(request.method()) {
             // Once written, it is not sent again.
             self.needs_end.store(true, Ordering::Relaxed);
         }
-        let answer = self.sender.try_send_request(request).await?;
+        self.sender.try_send_request(request)
+    }
+
+    /// Reads in the head of an answer for how long the connection may be idle.
+    pub(super) fn answered(&mut self, answer: &Response<Incoming>) {
         if let Some(seconds) = keep_alive_timeout(answer.headers()) {
             // An instance counts from when it sent the answer, which is earlier, and may round down.
             let kept = Duration::from_secs(seconds.saturating_sub(1)).min(MAX_IDLE);
             self.idle = kept.max(Duration::from_millis(250));
         }
-        Ok(answer)
     }
 
     /// Keeps it for the next request, if it may carry one.

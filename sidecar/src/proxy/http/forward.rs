@@ -1,6 +1,8 @@
 //! Forwards one request: picks an endpoint, takes or makes a connection to it, sends the request, and if the connection ends
 //! before the answer, sends it again where that is allowed.
 
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,54 +32,92 @@ use crate::proxy::hold::{Backend, Client as Held, Release};
 /// Connections that a request is sent on at most. Each but the last had ended when it was, which a new connection has not.
 const MAX_SENDINGS: u32 = 3;
 
+/// What hyper is given for a request: there always is an answer.
+pub(super) type Answered = Result<Response<AnswerBody>, Infallible>;
+
+/// A request as it is sent. Functions get it by reference: it is large, and each move would copy it.
+struct Sending {
+    /// `None` while it is on its way.
+    request: Option<Request<RequestBody>>,
+    version: Version,
+    /// It may be sent again although an instance may have acted on it.
+    idempotent: bool,
+    /// It asks for an upgrade of its connection.
+    upgrades: bool,
+}
+
 /// Answers a request: with an instance's answer, or with the sidecar's own if there is none.
-pub(super) async fn forward(client: &Arc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
-    let mut exchange = Exchange::begin(client, &request);
+pub(super) async fn forward(client: Arc<Client>, request: Request<Incoming>) -> Answered {
     let version = request.version();
-    let mut malformed = false;
-    let mut answer = match relay(&mut exchange, request).await {
+    let mut exchange = Exchange::begin(client, &request);
+    let outcome = match Sending::new(exchange.client(), request) {
+        Ok(mut sending) => match send(&mut exchange, &mut sending).await {
+            Ok(answer) => relayed(&mut exchange, answer, sending.upgrades),
+            Err(cause) => Err(cause),
+        },
+        Err(cause) => Err(cause),
+    };
+    let ends = exchange.client().connection.is_draining();
+    let (mut answer, malformed) = match outcome {
         Ok(relayed) => {
             exchange.answered(&relayed);
-            relayed.map(|incoming| AnswerBody::Relayed { incoming, exchange })
+            let answer = relayed.map(|incoming| AnswerBody::Relayed { incoming, exchange });
+            (answer, false)
         }
         Err(cause) => {
             exchange.failed(cause);
-            malformed = cause == Cause::BadRequest;
-            answer(cause)
+            (answer(cause), cause == Cause::BadRequest)
         }
     };
     // Where a malformed request ends is not certain.
-    let ends = (malformed || client.connection.is_draining()) && version != Version::HTTP_2;
-    if ends && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if (malformed || ends) && version != Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
         answer
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
+    Ok(answer)
 }
 
-async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Response<Incoming>, Cause> {
-    let (mut parts, body) = request.into_parts();
-    if parts.version == Version::HTTP_2 && parts.method == Method::CONNECT {
-        return Err(Cause::NotSupported);
+impl Sending {
+    /// Makes a client's request one of the sidecar.
+    fn new(client: &Client, request: Request<Incoming>) -> Result<Self, Cause> {
+        let (mut parts, body) = request.into_parts();
+        if parts.version == Version::HTTP_2 && parts.method == Method::CONNECT {
+            return Err(Cause::NotSupported);
+        }
+        let upgrades = headers::strip_request(&mut parts.headers) || parts.method == Method::CONNECT;
+        target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
+            .map_err(|_| Cause::BadRequest)?;
+        let connection = &client.connection;
+        if connection.listener().http.forwarded() {
+            let authority = parts.uri.authority().map(|authority| authority.as_str());
+            forwarded::add(&mut parts.headers, connection.peer().ip(), authority);
+        }
+        parts.extensions.clear();
+        if parts.version == Version::HTTP_10 {
+            // A message is of the version of its sender, which is the sidecar now.
+            parts.version = Version::HTTP_11;
+        }
+        let version = parts.version;
+        let idempotent = is_idempotent(&parts.method) && !upgrades;
+        // Of HTTP/2, instances say which requests they have not acted on.
+        let body = RequestBody::new(body, idempotent || version == Version::HTTP_2);
+        Ok(Self {
+            request: Some(Request::from_parts(parts, body)),
+            version,
+            idempotent,
+            upgrades,
+        })
     }
-    let upgrades = headers::strip_request(&mut parts.headers) || parts.method == Method::CONNECT;
-    target::normalise(parts.version, &parts.method, &mut parts.uri, &mut parts.headers)
-        .map_err(|_| Cause::BadRequest)?;
-    let connection = &exchange.client().connection;
-    if connection.listener().http.forwarded() {
-        let authority = parts.uri.authority().map(|authority| authority.as_str());
-        forwarded::add(&mut parts.headers, connection.peer().ip(), authority);
-    }
-    parts.extensions.clear();
-    if parts.version == Version::HTTP_10 {
-        // A message is of the version of its sender, which is the sidecar now.
-        parts.version = Version::HTTP_11;
-    }
-    let idempotent = is_idempotent(&parts.method) && !upgrades;
-    // Of HTTP/2, instances say which requests they have not acted on.
-    let body = RequestBody::new(body, idempotent || parts.version == Version::HTTP_2);
-    let mut answer = send(exchange, Request::from_parts(parts, body), idempotent).await?;
+}
+
+/// Makes an instance's answer one of the sidecar.
+fn relayed(
+    exchange: &mut Exchange,
+    mut answer: Response<Incoming>,
+    upgrades: bool,
+) -> Result<Response<Incoming>, Cause> {
     let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS
         || (upgrades && exchange.is_connect() && answer.status().is_success());
     if switches {
@@ -92,15 +132,14 @@ async fn relay(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Re
 }
 
 /// Sends a request until an instance answers it.
-async fn send(
-    exchange: &mut Exchange,
-    mut request: Request<RequestBody>,
-    idempotent: bool,
-) -> Result<Response<Incoming>, Cause> {
-    let version = request.version();
+async fn send(exchange: &mut Exchange, sending: &mut Sending) -> Result<Response<Incoming>, Cause> {
+    let version = sending.version;
     let mut deadline = None;
-    for sending in 1..=MAX_SENDINGS {
-        let (mut instance, lease, release) = connection(exchange.client(), version, sending == 1).await?;
+    for attempt in 1..=MAX_SENDINGS {
+        let (mut instance, lease, release) = connection(exchange, version, attempt == 1).await?;
+        let Some(mut request) = sending.request.take() else {
+            break;
+        };
         // From here on an instance is to blame.
         deadline = deadline.or_else(|| exchange.deadline());
         if version != Version::HTTP_2
@@ -110,12 +149,13 @@ async fn send(
             // Of HTTP/1.0, which needs none.
             request.headers_mut().insert(HOST, host);
         }
-        let again = match sending {
+        let again = match attempt {
             MAX_SENDINGS => None,
-            _ if idempotent || version == Version::HTTP_2 => copy(&request),
+            _ if sending.idempotent || version == Version::HTTP_2 => copy(&request),
             _ => None,
         };
-        let Ok(sent) = until(deadline, instance.send(request)).await else {
+        let answer = instance.send(request);
+        let Ok(sent) = until(deadline, pin!(answer)).await else {
             exchange.failed_at(lease);
             return Err(Cause::RequestTimeout);
         };
@@ -124,6 +164,7 @@ async fn send(
                 if let Some(release) = release {
                     release.answered();
                 }
+                instance.answered(&answer);
                 exchange.carried(lease, instance);
                 return Ok(answer);
             }
@@ -136,14 +177,14 @@ async fn send(
             _ => Cause::NoAnswer,
         };
         exchange.failed_at(lease);
-        request = match (error.take_message(), again) {
+        sending.request = match (error.take_message(), again) {
             // None of it was written.
-            (Some(request), _) => request,
+            (Some(request), _) => Some(request),
             (None, Some(copy))
                 if copy.body().is_whole()
-                    && (is_unprocessed(error.error()) || (idempotent && exchange.may_retry())) =>
+                    && (is_unprocessed(error.error()) || (sending.idempotent && exchange.may_retry())) =>
             {
-                copy
+                Some(copy)
             }
             _ => return Err(cause),
         };
@@ -152,7 +193,10 @@ async fn send(
 }
 
 /// Awaits a future until a deadline, if there is one.
-async fn until<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+async fn until<T>(
+    deadline: Option<Instant>,
+    future: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Elapsed> {
     match deadline {
         Some(deadline) => timeout_at(deadline.into(), future).await,
         None => Ok(future.await),
@@ -174,7 +218,8 @@ fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 type Carrier = (Instance, Lease, Option<Release>);
 
 /// A connection to the next endpoint: a known one if it may be `reused`, or a new one.
-async fn connection(client: &Arc<Client>, version: Version, reused: bool) -> Result<Carrier, Cause> {
+async fn connection(exchange: &Exchange, version: Version, reused: bool) -> Result<Carrier, Cause> {
+    let client = exchange.client();
     let listener = client.connection.listener();
     let picker = client.source.picker();
     let Some(lease) = picker.pick(client.connection.peer().ip(), &Tried::new(Instant::now())) else {

@@ -7,6 +7,27 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
+/// The fields of any message that are about one connection.
+static OF_CONNECTION: [HeaderName; 5] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Those that are removed from a request.
+static OF_REQUEST: [HeaderName; 8] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+    TE,
+    EXPECT,
+];
+
 /// The only value of `TE` that passes: it is about trailers, which pass.
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
@@ -15,6 +36,9 @@ const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 /// An upgrade to HTTP/2 is not passed on (RFC 9113, section 3.1): the instance would answer further requests of the connection,
 /// which nobody has balanced.
 pub(super) fn strip_request(headers: &mut HeaderMap) -> bool {
+    if !has_any(headers, &OF_REQUEST) {
+        return false;
+    }
     let upgrade = upgrade(headers);
     let trailers = headers.get_all(TE).iter().any(|te| lists(te, "trailers"));
     strip(headers);
@@ -37,6 +61,9 @@ pub(super) fn strip_request(headers: &mut HeaderMap) -> bool {
 
 /// Removes what is about the connection to the instance; of an answer that `switches` protocols, the upgrade stays.
 pub(super) fn strip_answer(headers: &mut HeaderMap, switches: bool) {
+    if !has_any(headers, &OF_CONNECTION) {
+        return;
+    }
     let protocol = if switches { headers.remove(UPGRADE) } else { None };
     strip(headers);
     if let Some(protocol) = protocol {
@@ -61,6 +88,11 @@ fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     (asked && !lists(protocol, "h2c")).then(|| protocol.clone())
 }
 
+/// Whether one of the fields is there. Most messages have none of them, which is cheaper to see than to remove each.
+fn has_any(headers: &HeaderMap, fields: &[HeaderName]) -> bool {
+    headers.keys().any(|name| fields.contains(name))
+}
+
 fn strip(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -74,9 +106,8 @@ fn strip(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
-        headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+    for name in &OF_CONNECTION {
         headers.remove(name);
     }
 }

@@ -1,6 +1,5 @@
 //! Serves a client's connection of HTTP/2, whose requests come side by side.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -35,10 +34,7 @@ pub(super) async fn serve(
     drain: &CancellationToken,
 ) {
     Keepalive::default().enable(&tcp);
-    let service = service_fn(|request| {
-        let client = Arc::clone(client);
-        async move { Ok::<_, Infallible>(forward(&client, request).await) }
-    });
+    let service = service_fn(|request| forward(Arc::clone(client), request));
     let stream = Stream::new(tcp, unread, ToClient(Arc::clone(client)));
     let mut http = pin!(
         http2::Builder::new(TokioExecutor::new())

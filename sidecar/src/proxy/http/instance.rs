@@ -11,6 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio_util::either::Either;
 
 use super::exclusive::Exclusive;
 use super::multiplexed;
@@ -18,6 +19,9 @@ use super::replay::RequestBody;
 use super::stream::{Meter, Stream};
 use crate::balance::{Direction, Lease, Server, ServerGroup};
 use crate::proxy::shared::Shared;
+
+/// The head of the answer to a request, or why there is none, with the request if none of it was written.
+pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The connection that carries a request.
 pub(super) enum Instance {
@@ -32,13 +36,17 @@ impl Instance {
     ///
     /// # Errors
     /// With the request, if none of it was written.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+    pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Sent> + use<> {
         match self {
-            Self::Exclusive(connection) => connection.send(request).await,
-            Self::Multiplexed(stream) => stream.send(request).await,
+            Self::Exclusive(connection) => Either::Left(connection.send(request)),
+            Self::Multiplexed(stream) => Either::Right(stream.send(request)),
+        }
+    }
+
+    /// Takes note of the head of an answer.
+    pub(super) fn answered(&mut self, answer: &Response<Incoming>) {
+        if let Self::Exclusive(connection) = self {
+            connection.answered(answer);
         }
     }
 
@@ -119,7 +127,7 @@ pub(super) fn drive(
 }
 
 /// The listener and the server of a connection, both of which live at least as long as it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     listener: usize,
     server: usize,

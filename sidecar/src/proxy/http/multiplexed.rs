@@ -2,21 +2,19 @@
 //! worker.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use hyper::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::instance::{Key, Watch, drive, stream_to};
+use super::instance::{Key, Sent, Watch, drive, stream_to};
 use super::replay::RequestBody;
 use crate::balance::Lease;
 use crate::limits::{BUDGET, Descriptors};
@@ -55,9 +53,9 @@ thread_local! {
 
 #[derive(Default)]
 struct Connections {
-    by_server: HashMap<Key, Vec<Shareable>>,
+    by_server: BTreeMap<Key, Vec<Shareable>>,
     /// Notified when the connection that is being made to a server is made, or is not.
-    opening: HashMap<Key, Arc<Notify>>,
+    opening: BTreeMap<Key, Arc<Notify>>,
     /// Whether a task closes those that are idle for too long.
     swept: bool,
 }
@@ -201,11 +199,8 @@ impl Stream {
     ///
     /// # Errors
     /// With the request, if none of it was written.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        self.sender.try_send_request(request).await
+    pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Sent> + use<> {
+        self.sender.try_send_request(request)
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response};
 use super::answer::{Cause, answer};
 use super::body::AnswerBody;
 use super::client::Client;
-use super::forward::forward;
+use super::forward::{Answered, forward};
 use super::source::Source;
 use super::upgrade::Upgrade;
 use crate::balance::{Protocol, ServerGroup};
@@ -56,25 +56,22 @@ impl Named {
 }
 
 /// Answers a request: of a proxy's client by what the request names, of others by what the connection is for.
-pub(super) async fn serve(client: &Arc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+pub(super) async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Answered {
     let Source::Named(named) = &client.source else {
         return forward(client, request).await;
     };
-    match named.choose(request.method(), request.uri()) {
-        Ok((name, group)) => {
-            client.connection.set_destination(name.into());
-            match *request.method() {
-                Method::CONNECT => {
-                    client.enter();
-                    let tunnel = tunnel(client, group).await;
-                    client.leave();
-                    tunnel.unwrap_or_else(answer)
-                }
-                _ => forward(client, request).await,
-            }
-        }
-        Err(cause) => answer(cause),
+    let (name, group) = match named.choose(request.method(), request.uri()) {
+        Ok(chosen) => chosen,
+        Err(cause) => return Ok(answer(cause)),
+    };
+    client.connection.set_destination(name.into());
+    if *request.method() != Method::CONNECT {
+        return forward(client, request).await;
     }
+    client.enter();
+    let tunnel = Box::pin(tunnel(&client, group)).await;
+    client.leave();
+    Ok(tunnel.unwrap_or_else(answer))
 }
 
 /// Has the connection become one to the group after the answer: of bytes, or of requests if the group's protocol is HTTP.

@@ -1,7 +1,6 @@
 //! Idle connections to instances, by endpoint. Pure: no sockets and no clock.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Idle connections to one endpoint at most. Lower costs connections after a burst; higher holds more of them for nothing.
@@ -13,7 +12,7 @@ const MAX: usize = 1024;
 /// Idle connections by endpoint.
 #[derive(Debug)]
 pub(super) struct Pool<K, T> {
-    idle: HashMap<K, Vec<Idle<T>>>,
+    idle: BTreeMap<K, Vec<Idle<T>>>,
     count: usize,
 }
 
@@ -26,13 +25,13 @@ struct Idle<T> {
 impl<K, T> Default for Pool<K, T> {
     fn default() -> Self {
         Self {
-            idle: HashMap::new(),
+            idle: BTreeMap::new(),
             count: 0,
         }
     }
 }
 
-impl<K: Eq + Hash, T> Pool<K, T> {
+impl<K: Ord, T> Pool<K, T> {
     /// Whether it holds no connection.
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
