@@ -2,13 +2,18 @@
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 
 use super::body::AnswerBody;
 use crate::proxy::connect::{ConnectError, Reason};
 
 /// The field by which a client tells an answer of the sidecar from an instance's. Its value is [`Cause::label`].
 pub(super) const CAUSE: HeaderName = HeaderName::from_static("x-sidecar-error");
+
+/// How a call of gRPC has ended: in the trailers of its answer, or in the head of one without a body.
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Why the sidecar answers itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +79,17 @@ impl Cause {
         }
     }
 
+    /// The status of the answer to a call of gRPC.
+    #[must_use]
+    pub(super) fn grpc_status(self) -> &'static str {
+        match self {
+            Self::BadRequest => "13",
+            Self::NotAllowed => "7",
+            Self::NotSupported => "12",
+            _ => "14",
+        }
+    }
+
     /// The text for people.
     #[must_use]
     pub(super) fn text(self) -> &'static str {
@@ -104,6 +120,25 @@ impl From<&ConnectError> for Cause {
             Reason::Own(_) => Self::OutOfRoom,
         }
     }
+}
+
+/// Whether a request is a call of gRPC.
+pub(super) fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content = request.headers().get(CONTENT_TYPE);
+    request.version() == Version::HTTP_2
+        && content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The answer to a call of gRPC: of a status and without a message. Some clients take an answer that is not of gRPC for a
+/// fault of their own, and do not try again.
+pub(super) fn grpc_answer(cause: Cause) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::own(Bytes::new()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from_static(cause.grpc_status()));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(cause.text()));
+    headers.insert(CAUSE, HeaderValue::from_static(cause.label()));
+    answer
 }
 
 /// An answer with a short JSON body: `{"error":"no instance is up","cause":"no-instance"}`.

@@ -5,19 +5,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::uri::Uri;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::answer::Cause;
+use super::answer::{Cause, GRPC_STATUS};
 use super::client::Client;
 use super::instance::Instance;
 use super::upgrade::Upgrade;
 use crate::balance::{Lease, Outcome};
-
-/// How a call of gRPC has ended: in the trailers of its answer, or in the head of one without a body.
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// One request and its answer. The request counts as active on its client and its instance until this is dropped.
 pub(super) struct Exchange {
@@ -133,8 +130,9 @@ impl Exchange {
         }
     }
 
-    /// Records that the sidecar answers itself.
-    pub(super) fn failed(&mut self, cause: Cause) {
+    /// Records that the sidecar answers itself, a call of gRPC or another request.
+    pub(super) fn failed(&mut self, cause: Cause, is_grpc: bool) {
+        self.grpc_status = is_grpc.then(|| HeaderValue::from_static(cause.grpc_status()));
         self.cause = Some(cause);
         self.status = Some(cause.status());
         self.state = State::Complete;
@@ -181,7 +179,7 @@ impl Exchange {
         requests.ended(method, status, took);
         if let Some(status) = &self.grpc_status {
             requests.grpc_ended(status.as_bytes());
-            if let Some(lease) = &self.lease {
+            if let (Some(lease), None) = (&self.lease, self.cause) {
                 lease.grpc_ended(status.as_bytes());
             }
         }

@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
-use super::answer::{Cause, answer};
+use super::answer::{Cause, answer, grpc_answer, is_grpc};
 use super::body::AnswerBody;
 use super::client::Client;
 use super::exchange::Exchange;
@@ -48,7 +48,7 @@ struct Sending {
 
 /// Answers a request: with an instance's answer, or with the sidecar's own if there is none.
 pub(super) async fn forward(client: Arc<Client>, request: Request<Incoming>) -> Answered {
-    let version = request.version();
+    let (version, is_grpc) = (request.version(), is_grpc(&request));
     let mut exchange = Exchange::begin(client, &request);
     let outcome = match Sending::new(exchange.client(), request) {
         Ok(mut sending) => match send(&mut exchange, &mut sending).await {
@@ -65,8 +65,9 @@ pub(super) async fn forward(client: Arc<Client>, request: Request<Incoming>) -> 
             (answer, false)
         }
         Err(cause) => {
-            exchange.failed(cause);
-            (answer(cause), cause == Cause::BadRequest)
+            exchange.failed(cause, is_grpc);
+            let answer = if is_grpc { grpc_answer(cause) } else { answer(cause) };
+            (answer, cause == Cause::BadRequest)
         }
     };
     // Where a malformed request ends is not certain.
