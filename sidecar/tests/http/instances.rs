@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
+use http_body_util::BodyExt;
 use hyper::{Request, Response, StatusCode};
+use sidecar::balance::CheckOutcome;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -152,6 +154,40 @@ async fn an_instance_that_goes_away_fails_no_stream() {
         assert_eq!(answer.status(), StatusCode::OK);
     }
     assert!(connections.load(Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn streams_of_an_instance_that_goes_down_end() {
+    let (address, _) = limited(100, |mut connection| async move {
+        let mut streams = Vec::new();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            // One answer is under way, the other one does not come.
+            if request.method() == "GET" {
+                let mut body = respond.send_response(Response::new(()), false).unwrap();
+                body.send_data(Bytes::from("begun"), false).unwrap();
+                streams.push((request, respond, Some(body)));
+            } else {
+                streams.push((request, respond, None));
+            }
+        }
+    })
+    .await;
+    let (lb, group) = lb(&[address]);
+    let client = client(&lb).await;
+    let begun = send(&client, request("GET", body(""))).await.into_body();
+    let answering = send(&client, request("POST", body("")));
+    let going_down = async {
+        eventually(|| (group.counters().active() < 2).then(|| "not both are active".to_owned())).await;
+        for server in group.checked() {
+            for _ in 0..2 {
+                group.report(&server, CheckOutcome::Failed);
+            }
+        }
+    };
+    let (answer, ()) = tokio::join!(answering, going_down);
+    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(answer.headers()["x-sidecar-error"], "instance-down");
+    assert!(within("end of the answer", begun.collect()).await.is_err());
 }
 
 #[tokio::test]

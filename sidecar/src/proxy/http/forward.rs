@@ -66,7 +66,11 @@ pub(super) async fn forward(client: Arc<Client>, request: Request<Incoming>) -> 
         }
         Err(cause) => {
             exchange.failed(cause, is_grpc);
-            let answer = if is_grpc { grpc_answer(cause) } else { answer(cause) };
+            let answer = if is_grpc {
+                grpc_answer(cause)
+            } else {
+                answer(cause)
+            };
             (answer, cause == Cause::BadRequest)
         }
     };

@@ -3,13 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -164,7 +166,7 @@ impl Stream {
     ) -> Result<Self, hyper::Error> {
         let greeted = Arc::new(Notify::new());
         let io = stream_to(lease, tcp, Watch::Greeting(Some(Arc::clone(&greeted))));
-        let (sender, connection) = Builder::new(TokioExecutor::new())
+        let (sender, connection) = Builder::new(Tasks::new(lease))
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -201,6 +203,38 @@ impl Stream {
     /// With the request, if none of it was written.
     pub(super) fn send(&mut self, request: Request<RequestBody>) -> impl Future<Output = Sent> + use<> {
         self.sender.try_send_request(request)
+    }
+}
+
+/// Starts the tasks of a connection. The first one is that of the connection itself, which ends when the instance goes down:
+/// what carries requests would live as long as they do.
+#[derive(Clone)]
+struct Tasks(Arc<Mutex<Option<Down>>>);
+
+type Down = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tasks {
+    fn new(lease: &Lease) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::pin(lease.watch_down())))))
+    }
+}
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let down = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match down {
+            None => drop(tokio::spawn(task)),
+            Some(down) => drop(tokio::spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = task => {}
+                    () = down => {}
+                }
+            })),
+        }
     }
 }
 
