@@ -1,6 +1,7 @@
 //! HTTP through listeners, over real sockets.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
+mod answers;
 mod draining;
 mod ejection;
 mod failures;

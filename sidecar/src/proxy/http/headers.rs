@@ -1,7 +1,9 @@
 //! The fields of a message that are about one connection, which none behind it may see (RFC 9110, section 7.6.1). Pure.
 
 use hyper::HeaderMap;
-use hyper::header::{CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -106,6 +108,10 @@ fn strip(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // It says nothing then (RFC 9112, section 6.3), and the next reader would believe it.
+        headers.remove(CONTENT_LENGTH);
     }
     for name in &OF_CONNECTION {
         headers.remove(name);
