@@ -299,6 +299,19 @@ async fn a_deadline_reaches_the_instance_and_ends_the_call() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_not_answered_in_time_has_exceeded_its_deadline() {
+    let (address, mut given_up) = instance("one").await;
+    let (lb, _) = tcp_lb(&[address]);
+    lb.listener().set_request_timeout(Duration::from_millis(50));
+    let mut client = client(&lb).await;
+    let status = unary(&mut client, Request::new("hang".to_owned()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert_eq!(within("word of the instance", given_up.recv()).await, Some("one"));
+}
+
+#[tokio::test]
 async fn without_an_instance_a_call_is_unavailable() {
     let (address, _) = instance("one").await;
     let (lb, group) = tcp_lb(&[address]);

@@ -86,6 +86,8 @@ impl Cause {
             Self::BadRequest => "13",
             Self::NotAllowed => "7",
             Self::NotSupported => "12",
+            // Not unavailable, after which clients call again: the instance may have acted on it.
+            Self::RequestTimeout => "4",
             _ => "14",
         }
     }
