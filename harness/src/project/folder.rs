@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::Assigned;
 use super::listening::Sockets;
+use super::waypoints::Addresses;
 use crate::cluster::file_lock::FileLock;
 use crate::error::Error;
 
@@ -36,6 +37,8 @@ pub struct State {
     pub seen: Sockets,
     /// Static addresses of waypoints.
     pub addresses: Assigned,
+    /// Addresses that waypoints had at the end of the last `up`, by service.
+    pub waypoints: Addresses,
     /// Numbers of containers that `scale` set.
     pub scale: BTreeMap<String, u64>,
     /// Services whose host ports their waypoints have, because `scale` needed it.

@@ -63,10 +63,8 @@ fn engine_reader(config: &Config, waypoints: &BTreeMap<String, Waypoint>, name: 
         return None;
     }
     let past = config.services.iter().filter(|(name, service)| {
-        let moved = waypoints
-            .get(*name)
-            .is_some_and(|waypoint| waypoint.moved.proxied.is_some());
-        !moved && Proxied::of(service).is_some()
+        let stays = |waypoint: &Waypoint| waypoint.moved.proxied.is_none();
+        waypoints.get(*name).is_some_and(stays) && Proxied::of(service).is_some()
     });
     let past: Vec<&str> = past.map(|(name, _)| name.as_str()).collect();
     (!past.is_empty()).then(|| {

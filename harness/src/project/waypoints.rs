@@ -43,12 +43,30 @@ pub fn superfluous<'a>(containers: &'a [Inspected], plan: &Plan) -> Vec<&'a Insp
         .collect()
 }
 
-/// Services whose waypoint had an address that it has no more. Their consumers may have resolved the name once.
-pub fn moved(before: &Addresses, after: &Addresses) -> Vec<String> {
+/// Waypoints that have lost an address of `before`, and callers that were started earlier than they, a line each.
+pub fn moved(before: &Addresses, containers: &[Inspected], plan: &Plan) -> Vec<String> {
+    let now = addresses(containers);
     let lost = before
         .iter()
-        .filter(|(service, addresses)| after.get(*service).is_some_and(|now| !addresses.is_subset(now)));
-    lost.map(|(service, _)| service.clone()).collect()
+        .filter(|(service, addresses)| now.get(*service).is_some_and(|now| !addresses.is_subset(now)));
+    let line = |(service, _): (&String, _)| {
+        let own = waypoints(containers).filter(|container| container.label(WAYPOINT_LABEL) == service);
+        let started = own.map(|container| container.started).max()?;
+        let consumers: Vec<&str> = plan.consumers(service).collect();
+        let early = containers.iter().filter(|container| {
+            container.running()
+                && container.started < started
+                && consumers.contains(&container.label(label::SERVICE))
+        });
+        let early: Vec<&str> = early.map(|container| container.name.as_str()).collect();
+        (!early.is_empty()).then(|| {
+            format!(
+                "the waypoint of {service} has another address than before: restart what resolves names only once: {}",
+                early.join(", ")
+            )
+        })
+    };
+    lost.filter_map(line).collect()
 }
 
 /// Waypoints with other containers than `before`, a line each that says why.
@@ -151,7 +169,8 @@ pub fn problems(containers: &[Inspected], plan: &Plan, image_id: Option<&str>) -
         let missing: Vec<&str> = names
             .iter()
             .filter(|(name, called)| {
-                let link = format!("{}:{name}", target(&plan.waypoints[*called]));
+                // A file has `$$` for `$`.
+                let link = format!("{}:{}", target(&plan.waypoints[*called]), name.replace("$$", "$"));
                 !not_added.contains(called.as_str()) && !container.links.contains(&link)
             })
             .map(|(name, _)| name.as_str())
@@ -192,7 +211,9 @@ mod tests {
 
     #[test]
     fn stopped_waypoints_and_consumers_without_links_are_problems() {
-        let config = "services: {web: {}, api: {expose: ['1'], labels: {mesh.calls: none}}}";
+        let config = "
+services: {web: {}, api: {expose: ['1'], networks: {default: {aliases: [a$$]}}, labels: {mesh.calls: none}}}
+";
         let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
         let plan = Plan::new("shop", &config, &Facts::default()).unwrap();
         let mut web = container("web", "running");
@@ -201,10 +222,11 @@ mod tests {
             problems(&stopped, &plan, None),
             [
                 "shop-api-mesh-1 is exited: the name api leads nowhere",
-                "shop-web-1 calls api past the waypoints, because Compose ran without what is added; `up` links it again"
+                "shop-web-1 calls a$$, api past the waypoints, because Compose ran without what is added; `up` links it again"
             ]
         );
-        web.links.insert("api-mesh:api".to_owned());
+        web.links
+            .extend(["api-mesh:api", "api-mesh:a$"].map(str::to_owned));
         assert_eq!(
             problems(&[web.clone()], &plan, None),
             ["api-mesh has no container: the name api leads nowhere"]
@@ -225,12 +247,28 @@ mod tests {
         );
     }
 
+    /// Rule 9.
     #[test]
-    fn a_waypoint_that_lost_an_address_has_moved() {
-        let at = |address| addresses(&[waypoint("api", "running", address)]);
-        assert!(moved(&at([10, 0, 0, 2]), &at([10, 0, 0, 2])).is_empty());
-        assert_eq!(moved(&at([10, 0, 0, 3]), &at([10, 0, 0, 2])), ["api"]);
-        assert!(moved(&Addresses::new(), &at([10, 0, 0, 2])).is_empty());
+    fn callers_that_were_started_before_a_moved_waypoint_are_named() {
+        let config = "services: {web: {}, cron: {}, api: {expose: ['1'], labels: {mesh.calls: none}}}";
+        let config = Config::read(&serde_saphyr::from_str(config).unwrap()).unwrap();
+        let plan = Plan::new("shop", &config, &Facts::default()).unwrap();
+        let started = |mut container: Inspected, second| {
+            container.started = Some((second, 0));
+            container
+        };
+        let before = addresses(&[waypoint("api", "running", [10, 0, 0, 3])]);
+        let now = [
+            started(container("web", "running"), 1),
+            started(waypoint("api", "running", [10, 0, 0, 2]), 2),
+            started(container("cron", "running"), 3),
+        ];
+        let said = moved(&before, &now, &plan);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].ends_with("only once: shop-web-1"), "{}", said[0]);
+        assert!(moved(&addresses(&now), &now, &plan).is_empty());
+        assert!(moved(&Addresses::new(), &now, &plan).is_empty());
+        assert!(moved(&before, &now[1..], &plan).is_empty());
     }
 
     /// Rule 9.

@@ -37,6 +37,7 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
         // As with Compose, `up` begins with the numbers of the file.
         state.scale.clear();
         state.moved.clear();
+        state.waypoints.clear();
         project.folder.keep(&state)?;
     }
     progress.say(&format!(

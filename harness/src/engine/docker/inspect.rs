@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bollard::errors::Error as ApiError;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::InspectNetworkOptions;
+use chrono::DateTime;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::{EngineError, label};
@@ -37,6 +38,8 @@ pub struct Inspected {
     pub restarts: i64,
     /// Whether it was created with ports of the host.
     pub publishes: bool,
+    /// When it was started last, as seconds and nanoseconds since 1970.
+    pub started: Option<(i64, u32)>,
 }
 
 impl Inspected {
@@ -169,7 +172,9 @@ fn inspected(response: ContainerInspectResponse) -> Inspected {
     let addresses = networks
         .into_iter()
         .filter_map(|(name, endpoint)| Some((name, address(endpoint.ip_address)?)));
-    let state = response.state.and_then(|state| state.status);
+    let state = response.state.unwrap_or_default();
+    let started = state.started_at.as_deref();
+    let started = started.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     let host = response.host_config.unwrap_or_default();
     let bindings = host.port_bindings.unwrap_or_default();
     Inspected {
@@ -179,7 +184,7 @@ fn inspected(response: ContainerInspectResponse) -> Inspected {
             .unwrap_or_default()
             .trim_start_matches('/')
             .to_owned(),
-        state: state.map(|state| state.to_string()).unwrap_or_default(),
+        state: state.status.map(|state| state.to_string()).unwrap_or_default(),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         addresses: addresses.collect(),
         links,
@@ -187,6 +192,7 @@ fn inspected(response: ContainerInspectResponse) -> Inspected {
         image_id: response.image.unwrap_or_default(),
         restarts: response.restart_count.unwrap_or_default(),
         publishes: bindings.values().flatten().any(|bound| !bound.is_empty()),
+        started: started.map(|time| (time.timestamp(), time.timestamp_subsec_nanos())),
     }
 }
 

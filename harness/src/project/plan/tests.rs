@@ -304,7 +304,7 @@ fn what_would_break_is_warned_of() {
         "
 services:
   db: {image: postgres, expose: ['5432'], volumes: ['pg:/data'], deploy: {replicas: 2, endpoint_mode: vip, mode: replicated}}
-  traefik: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']}
+  traefik: {image: 'traefik:v3', volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro'], labels: {traefik.enable: 'true'}}
   api: {expose: ['80'], labels: {traefik.enable: 'true'}}
   led: {expose: ['80'], labels: {traefik.enable: 'true', mesh.move-labels: proxy}}
 ",

@@ -12,7 +12,7 @@ use harness::error::Error;
 use harness::interrupt::Interrupts;
 use harness::project::listening::Sockets;
 use harness::project::status::ProjectStatus;
-use harness::project::waypoints::{not_added, problems};
+use harness::project::waypoints::{moved, not_added, problems};
 use harness::project::{generate, listening};
 
 use super::super::file_args::FileArgs;
@@ -64,6 +64,7 @@ async fn status(planned: &Planned, engine: &Docker, found: Vec<String>) -> Resul
     let image = harness::project::image();
     let containers = engine.project(&project.name).await?;
     let mut all = problems(&containers, plan, engine.image_id(&image).await?.as_deref());
+    all.extend(moved(&state.waypoints, &containers, plan));
     let not_added = not_added(&containers, plan);
     let added = |service: &str| !not_added.contains(service);
     all.extend(generate::file_problems(project, plan, state, engine, added).await?);

@@ -93,8 +93,14 @@ async fn up(
     }
     let mut planned = first_phase(planned, engine, &image, &progress).await?;
 
+    let said = notes(&planned.plan);
+    said.iter().for_each(|note| progress.say(note));
     run_planned(&mut planned, engine, (&image, wanted.timeout), &before, &progress).await?;
     if last_look(&mut planned, engine, &image, &progress).await? {
+        let notes = notes(&planned.plan).into_iter();
+        notes
+            .filter(|note| !said.contains(note))
+            .for_each(|note| progress.say(&note));
         run_planned(&mut planned, engine, (&image, wanted.timeout), &before, &progress).await?;
     }
     let Planned { project, plan, .. } = &planned;
@@ -124,9 +130,6 @@ async fn run_planned(
 ) -> Result<(), Error> {
     let Planned { project, state, plan } = planned;
     generate::write(project, plan, state, engine, image).await?;
-    for note in notes(plan) {
-        progress.say(&note);
-    }
     let containers = engine.project(&project.name).await?;
     start(project, plan, state, &containers, progress).await?;
     let containers = ready(project, engine, timeout, progress).await?;
@@ -140,14 +143,13 @@ async fn run_planned(
     for line in replaced(before, &containers) {
         progress.say(&format!("{line}."));
     }
-    for service in moved(&addresses(before), &addresses(&containers)) {
-        let consumers: Vec<&str> = plan.consumers(&service).collect();
-        progress.say(&format!(
-            "The waypoint of {service} has another address now. Restart what resolves names only once: {}.",
-            consumers.join(", ")
-        ));
+    let mut known = addresses(before);
+    known.append(&mut state.waypoints);
+    for line in moved(&known, &containers, plan) {
+        progress.say(&format!("Note: {line}."));
     }
-    Ok(())
+    state.waypoints = addresses(&containers);
+    project.folder.keep(state)
 }
 
 /// Takes up the numbers of containers that the user wants. What only one container can have of the host moves to the
