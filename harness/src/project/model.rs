@@ -151,6 +151,15 @@ impl Config {
             .retain(|_, service| all || service.profiles.is_empty() || !service.profiles.is_disjoint(active));
     }
 
+    /// The `running` services that depend on one that does not run, such as a job that has ended.
+    pub fn depending_on_ended<'a>(&'a self, running: &BTreeSet<&str>) -> Vec<&'a str> {
+        let ended = |name: &String| self.services.contains_key(name) && !running.contains(name.as_str());
+        let depending = self.services.iter().filter(|(name, service)| {
+            running.contains(name.as_str()) && service.depends_on.keys().any(ended)
+        });
+        depending.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The service whose network namespace `service` is in: itself, unless it joins another one. `None` if that one is
     /// not active, or if the namespace is not one of the project's networks.
     pub fn namespace_owner<'a>(&'a self, service: &'a str) -> Option<&'a str> {

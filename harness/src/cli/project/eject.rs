@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use harness::console::Progress;
 use harness::engine::{Docker, label};
 use harness::error::Error;
+use harness::project::compose_program::Generation;
 use harness::project::files::generated;
 use harness::project::override_file::WAYPOINT_LABEL;
 use harness::project::scaling;
@@ -72,6 +73,14 @@ pub(in crate::cli) async fn run(files: FileArgs, mesh: MeshArgs) -> Result<ExitC
         let _ = std::fs::remove_file(project.installed());
     }
     project.folder.remove()?;
+    let running = running.into_keys().collect();
+    let depending = project.config.depending_on_ended(&running);
+    if project.compose.generation == Generation::V2 && !depending.is_empty() {
+        progress.say(&format!(
+            "Compose's next `up` recreates {}, because what has ended, on which they depend, was left as it is.",
+            depending.join(", ")
+        ));
+    }
     progress.say(&format!(
         "Removed {removed} waypoints and {}; the project runs as before.",
         project.folder.path().display()

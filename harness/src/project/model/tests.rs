@@ -101,6 +101,15 @@ fn a_namespace_belongs_to_the_service_at_the_end_of_the_chain() {
 }
 
 #[test]
+fn running_services_that_depend_on_ended_ones_are_found() {
+    let config =
+        read("services: {web: {depends_on: [job, db]}, api: {depends_on: [db, gone]}, job: {}, db: {}}");
+    let running = ["web", "api", "db"].into();
+    assert_eq!(config.depending_on_ended(&running), ["web"]);
+    assert!(config.depending_on_ended(&["db"].into()).is_empty());
+}
+
+#[test]
 fn a_value_of_another_shape_is_an_error_with_its_key() {
     for (printed, expected) in [
         (json!({"services": {"a": {"ports": ["x"]}}}), "services.a.ports: "),
