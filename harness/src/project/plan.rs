@@ -96,6 +96,7 @@ impl Plan {
             );
         }
         let mut plan = Self::default();
+        let names = waypoint_names(config);
         let mut pools = pools(config, facts);
         for (name, service) in &config.services {
             let settings = &settings[name];
@@ -106,7 +107,7 @@ impl Plan {
                     check,
                 } => {
                     let waypoint = Waypoint {
-                        name: waypoint_name(config, name),
+                        name: names[name].clone(),
                         service: name.clone(),
                         host: name.clone(),
                         ports,
@@ -249,12 +250,17 @@ fn take_over(
     Ok(())
 }
 
-fn waypoint_name(config: &Config, service: &str) -> String {
-    let mut name = format!("{service}-mesh");
-    while config.services.contains_key(&name) {
-        name.push_str("-mesh");
-    }
-    name
+/// The name of each service's waypoint, if it gets one. None is that of another one or of a service.
+fn waypoint_names(config: &Config) -> BTreeMap<String, String> {
+    let mut taken: BTreeSet<String> = config.services.keys().cloned().collect();
+    let of = |service: &String| {
+        let mut name = format!("{service}-mesh");
+        while !taken.insert(name.clone()) {
+            name.push_str("-mesh");
+        }
+        (service.clone(), name)
+    };
+    config.services.keys().map(of).collect()
 }
 
 /// Gives the waypoint and its service names of their own if they share a network with other projects, where the same

@@ -287,6 +287,20 @@ fn a_service_whose_name_cannot_be_looked_up_is_not_linked() {
 }
 
 #[test]
+fn each_waypoint_has_a_name_of_its_own() {
+    let plan = plan(
+        "services: {api: {expose: ['80']}, api-mesh: {expose: ['80']}, api-mesh-mesh-mesh: {expose: ['80']}, web: {}}",
+    );
+    let names = plan.waypoints.values().map(|waypoint| waypoint.name.as_str());
+    let expected = [
+        "api-mesh-mesh",
+        "api-mesh-mesh-mesh-mesh",
+        "api-mesh-mesh-mesh-mesh-mesh",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn wrong_labels_are_named_with_their_service() {
     for (labels, expected) in [
         ("{mesh.check: ping}", "services.a: label mesh.check: `ping`"),
