@@ -122,8 +122,8 @@ async fn section_6_5_3_settings_are_acknowledged() {
 
 #[tokio::test]
 async fn section_6_6_a_client_does_not_push() {
-    let promise = [&[0, 0, 0, 2], &request("GET", &[])[..]].concat();
-    let bytes = [get(1), frame(PUSH_PROMISE, END_HEADERS, 1, &promise)].concat();
+    let pushed = [&[0, 0, 0, 2], &request("GET", &[])[..]].concat();
+    let bytes = [get(1), frame(PUSH_PROMISE, END_HEADERS, 1, &pushed)].concat();
     check(vec![("PUSH_PROMISE", bytes, Connection(PROTOCOL_ERROR))]).await;
 }
 

@@ -1,7 +1,8 @@
 //! A mesh with a key in the simulation: each message is sealed by its sender and opened by its receiver, each with its own
-//! boot number and tables. Nothing is decided by it: it shows what sealing costs.
+//! boot number and tables. Nothing is decided by it: it shows what sealing costs, so that a build with optimisations does not
+//! compare what was opened with what was sealed.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,9 @@ use super::{PORT, Place};
 /// The keys of all nodes.
 #[derive(Default)]
 pub(crate) struct Sealing {
-    nodes: BTreeMap<Place, Arc<MeshKey>>,
+    nodes: HashMap<Place, Arc<MeshKey>>,
     /// Exchanges under way, by asker and asked.
-    exchanges: BTreeMap<(Place, Place), (Asking, Asked)>,
+    exchanges: HashMap<(Place, Place), (Asking, Asked)>,
 }
 
 fn at(place: Place) -> SocketAddr {
@@ -38,7 +39,7 @@ impl Sealing {
         let opened = receiver
             .open_datagram(at(from), at(to), &sealed)
             .expect("one key");
-        assert_eq!(opened.content, bytes);
+        debug_assert_eq!(opened.content, bytes);
         receiver.admit(at(from), &opened, now);
     }
 
@@ -53,7 +54,7 @@ impl Sealing {
                 .expect("one key")
             {
                 Question::Fresh(content, asked) => {
-                    assert_eq!(content, body);
+                    debug_assert_eq!(content, body);
                     self.exchanges.insert((from, to), (asking, asked));
                     return;
                 }
@@ -66,7 +67,7 @@ impl Sealing {
     pub(super) fn answer(&mut self, from: Place, to: Place, body: &[u8]) {
         if let Some((asking, asked)) = self.exchanges.remove(&(to, from)) {
             let opened = asking.answer(&asked.answer(body)).expect("one key");
-            assert_eq!(opened, body);
+            debug_assert_eq!(opened, body);
         }
     }
 }
