@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-pub use docker::{Docker, HelperMount, Inspected, InspectedNetwork, Variables};
+pub use docker::{Docker, HelperMount, Inspected, InspectedImage, InspectedNetwork, Variables};
 pub use error::EngineError;
 pub use event::{Action, Event};
 pub use logs::{LogLine, LogOptions};

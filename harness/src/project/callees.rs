@@ -71,7 +71,7 @@ pub(super) fn callee(config: &Config, facts: &Facts, name: &str, settings: &Sett
     };
     let protocols = numbers
         .iter()
-        .map(|port| (*port, protocol(config, name, settings, *port)))
+        .map(|port| (*port, protocol(config, facts, name, settings, *port)))
         .filter(|(_, protocol)| *protocol != AppProtocol::Tcp);
     Callee::Waypoint {
         protocols: protocols.collect(),
@@ -147,7 +147,7 @@ fn ports(config: &Config, facts: &Facts, name: &str, settings: &Settings) -> BTr
 
 /// What connections to a port carry: what a setting says; of a database TCP; what the file says of the port; HTTP if the
 /// containers are tested by it, or if a health check calls this port so.
-fn protocol(config: &Config, name: &str, settings: &Settings, port: u16) -> AppProtocol {
+fn protocol(config: &Config, facts: &Facts, name: &str, settings: &Settings, port: u16) -> AppProtocol {
     if let Some(set) = settings.protocols.get(&port).copied().or(settings.protocol) {
         return set;
     }
@@ -159,7 +159,9 @@ fn protocol(config: &Config, name: &str, settings: &Settings, port: u16) -> AppP
     let told = own.filter_map(|(other, service)| {
         let tested = other == name && matches!(settings.check, Some(Check::Http(_)));
         let declared = service.app_protocols.get(&port).copied();
-        declared.or(http(tested || service.http_checked.contains(&port)))
+        let checked = service.http_checked.as_ref();
+        let checked = checked.or(facts.image_checks.get(other));
+        declared.or(http(tested || checked.is_some_and(|ports| ports.contains(&port))))
     });
     told.max_by_key(|protocol| *protocol == AppProtocol::Tcp)
         .unwrap_or_default()

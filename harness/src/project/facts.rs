@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::folder::State;
+use super::health_check::called_by;
 use super::open::Project;
 use super::override_file::WAYPOINT_LABEL;
 use super::plan::Facts;
@@ -31,9 +32,11 @@ pub async fn facts(
         return Ok(facts);
     };
     for name in project.config.services.keys() {
-        if let Some(ports) = engine.image_ports(&project.image(name)).await? {
-            let ports = ports.iter().filter_map(|port| Port::parse(port));
+        if let Some(image) = engine.inspect_image(&project.image(name)).await? {
+            let ports = image.ports.iter().filter_map(|port| Port::parse(port));
             facts.image_ports.insert(name.clone(), ports.collect());
+            let called = called_by(&image.health_check);
+            facts.image_checks.insert(name.clone(), called);
         }
     }
     let fixed: BTreeSet<&String> = project

@@ -19,10 +19,30 @@ const DIRECT: [&str; 3] = ["no-proxy", "no_proxy", "noproxy"];
 /// Parts of the names of options whose value is a URL or a host that is not called.
 const UNCALLED: [&str; 5] = ["bind", "doh", "interface", "origin", "refer"];
 
-/// The ports that the health check of a service calls by HTTP or gRPC, without TLS.
-pub(super) fn http_ports(service: &Value) -> BTreeSet<u16> {
+/// The ports that the health check of a service calls by HTTP or gRPC, without TLS. `None` if the file leaves the command
+/// to the image.
+pub(super) fn http_ports(service: &Value) -> Option<BTreeSet<u16>> {
+    let check = field(service, "healthcheck")?;
+    if field(check, "disable") == Some(&Value::Bool(true)) {
+        return Some(BTreeSet::new());
+    }
+    if let Some(test) = field(check, "test").and_then(text) {
+        return Some(called(&test));
+    }
+    let test: Vec<String> = list(check, "test").ok()?.iter().filter_map(text).collect();
+    (!test.is_empty()).then(|| called_by(&test))
+}
+
+/// The ports that a command calls so, which begins with its kind, as the engine has it.
+pub(super) fn called_by(test: &[String]) -> BTreeSet<u16> {
+    match test.split_first() {
+        Some((kind, command)) if kind.starts_with("CMD") => called(&command.join(" ")),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn called(test: &str) -> BTreeSet<u16> {
     let mut ports = Ports::default();
-    let test = field(service, "healthcheck").map(command).unwrap_or_default();
     let words: Vec<&str> = test.split(is_between).collect();
     if !words.iter().any(|word| is_indirect(word)) {
         for command in test.split(['|', ';', '&', '\n', '`']) {
@@ -34,22 +54,6 @@ pub(super) fn http_ports(service: &Value) -> BTreeSet<u16> {
         }
     }
     &ports.http - &ports.tls
-}
-
-/// The text of a check's command; empty without one.
-fn command(check: &Value) -> String {
-    if let Some(text) = field(check, "test").and_then(text) {
-        return text;
-    }
-    let words: Vec<String> = list(check, "test")
-        .unwrap_or_default()
-        .iter()
-        .filter_map(text)
-        .collect();
-    match words.split_first() {
-        Some((kind, command)) if kind.starts_with("CMD") => command.join(" "),
-        _ => String::new(),
-    }
 }
 
 /// Whether a character separates words of a command, also within the code of an interpreter.

@@ -87,8 +87,8 @@ pub struct Service {
     pub ports: BTreeSet<Port>,
     /// What the file says that connections to these ports carry.
     pub app_protocols: BTreeMap<u16, AppProtocol>,
-    /// The ports that its health check calls by HTTP.
-    pub http_checked: BTreeSet<u16>,
+    /// The ports that its health check calls by HTTP; `None` if that is the image's.
+    pub http_checked: Option<BTreeSet<u16>>,
     /// Host ports that its containers take, as text: a single one cannot be taken twice.
     pub published: Vec<Published>,
     /// Its networks by key.

@@ -21,6 +21,8 @@ use super::warnings::warnings;
 pub struct Facts {
     /// The ports that the images of services declare.
     pub image_ports: BTreeMap<String, BTreeSet<Port>>,
+    /// The ports that the health checks of their images call by HTTP.
+    pub image_checks: BTreeMap<String, BTreeSet<u16>>,
     /// The ports on which services were seen listening. Those of TCP are empty if a service was looked at and listened on
     /// none.
     pub seen: Sockets,

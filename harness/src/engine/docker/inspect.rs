@@ -54,6 +54,15 @@ impl Inspected {
     }
 }
 
+/// What an image says of its containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InspectedImage {
+    /// The ports that it declares, as `NUMBER/PROTOCOL`.
+    pub ports: Vec<String>,
+    /// The command of its health check, after a word that says of which kind it is; empty without one.
+    pub health_check: Vec<String>,
+}
+
 /// A network with the containers that run on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InspectedNetwork {
@@ -66,18 +75,20 @@ pub struct InspectedNetwork {
 }
 
 impl Docker {
-    /// The ports that an image declares, as `NUMBER/PROTOCOL`; `None` if there is no such image.
+    /// An image; `None` if there is none with this name.
     ///
     /// # Errors
     /// The engine fails.
-    pub async fn image_ports(&self, name: &str) -> Result<Option<Vec<String>>, EngineError> {
+    pub async fn inspect_image(&self, name: &str) -> Result<Option<InspectedImage>, EngineError> {
         match self.api.inspect_image(name).await {
-            Ok(image) => Ok(Some(
-                image
-                    .config
-                    .and_then(|config| config.exposed_ports)
-                    .unwrap_or_default(),
-            )),
+            Ok(image) => {
+                let config = image.config.unwrap_or_default();
+                let health_check = config.healthcheck.and_then(|check| check.test);
+                Ok(Some(InspectedImage {
+                    ports: config.exposed_ports.unwrap_or_default(),
+                    health_check: health_check.unwrap_or_default(),
+                }))
+            }
             Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(failed(format!("inspecting image {name}"))(error)),
         }

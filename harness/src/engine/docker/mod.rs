@@ -37,7 +37,7 @@ use super::EngineError;
 use address::Endpoint;
 pub use address::Variables;
 pub use helper::HelperMount;
-pub use inspect::{Inspected, InspectedNetwork};
+pub use inspect::{Inspected, InspectedImage, InspectedNetwork};
 use lifeline::Lifelines;
 
 /// Timeout for the head of the engine's response, in seconds.

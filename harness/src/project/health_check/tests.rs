@@ -4,7 +4,32 @@ use super::*;
 
 fn called(test: Value) -> Vec<u16> {
     let service = json!({"healthcheck": {"test": test}});
-    http_ports(&service).into_iter().collect()
+    http_ports(&service).into_iter().flatten().collect()
+}
+
+#[test]
+fn a_check_without_a_command_has_that_of_the_image() {
+    for check in [
+        json!(null),
+        json!({"interval": "5s"}),
+        json!({"disable": false}),
+        json!({"test": []}),
+        json!(1),
+    ] {
+        assert_eq!(http_ports(&json!({"healthcheck": check})), None, "{check}");
+    }
+    for check in [
+        json!({"disable": true}),
+        json!({"test": ["NONE"]}),
+        json!({"test": "true"}),
+        json!({"test": ["CMD", "true"], "disable": false}),
+    ] {
+        assert_eq!(
+            http_ports(&json!({"healthcheck": check})),
+            Some(BTreeSet::new()),
+            "{check}"
+        );
+    }
 }
 
 /// As they stand in files of other projects.

@@ -31,6 +31,29 @@ services:
 }
 
 #[test]
+fn the_check_of_an_image_counts_unless_the_file_has_another_one() {
+    let text = "
+services:
+  api: {expose: ['80', '81']}
+  timed: {expose: ['80'], healthcheck: {interval: 1s}}
+  own: {expose: ['80'], healthcheck: {test: 'true'}}
+  off: {expose: ['80'], healthcheck: {disable: true}}
+";
+    let config = Config::read(&serde_saphyr::from_str(text).unwrap()).unwrap();
+    let checks = config.services.keys();
+    let facts = Facts {
+        image_checks: checks.map(|name| (name.clone(), BTreeSet::from([80]))).collect(),
+        ..Facts::default()
+    };
+    let plan = Plan::new("shop", &config, &facts).unwrap();
+    let http = BTreeMap::from([(80, AppProtocol::Http)]);
+    for (service, expected) in [("api", true), ("timed", true), ("own", false), ("off", false)] {
+        let protocols = &plan.waypoints[service].protocols;
+        assert_eq!(*protocols == http, expected, "{service}: {protocols:?}");
+    }
+}
+
+#[test]
 fn the_file_says_what_a_published_port_carries() {
     let text = "
 services:

@@ -56,7 +56,7 @@ pub(super) async fn service_images(
 ) -> Result<(), Error> {
     let (mut build, mut pull) = (Vec::new(), Vec::new());
     for (name, service) in &project.config.services {
-        if engine.image_ports(&project.image(name)).await?.is_none() {
+        if engine.inspect_image(&project.image(name)).await?.is_none() {
             let list = if service.image.is_none() || service.builds {
                 &mut build
             } else {
