@@ -42,10 +42,12 @@ async fn flood(lb: &TcpLb, reads: bool, bytes: impl Fn(u32) -> Vec<u8>) -> Stop 
         }
         (code, None)
     });
+    // Of a reader that must go on, no more is asked than that it does.
+    let blocked = Duration::from_secs(if reads { 60 } else { 2 });
     for number in 0..u32::try_from(MOST).unwrap() {
         let bytes = bytes(number);
         let writing = writer.write_all(&bytes);
-        match timeout(Duration::from_secs(2), writing).await {
+        match timeout(blocked, writing).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => {
                 let (code, _) = within("end of the connection", reading).await.unwrap();
