@@ -22,7 +22,7 @@ use crate::upstream::{self, Backend, Via};
 const WRITE_GRACE: Duration = Duration::from_millis(250);
 
 /// The frontend's configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
     /// The sidecar's SOCKS5 server.
     pub socks5: SocketAddr,
@@ -70,7 +70,8 @@ async fn answer(config: &Config, address: SocketAddr, request: Request<Incoming>
             .find(|backend| backend.name.as_str() == name)
     });
     if backend.is_none() && path != "/" {
-        let error = format!("no such page; here are: / {}", pages(config).join(" "));
+        let pages: Vec<String> = config.backends.iter().map(page).collect();
+        let error = format!("no such page; here are: / {}", pages.join(" "));
         return server::json(StatusCode::NOT_FOUND, &json!({ "error": error }));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -82,7 +83,7 @@ async fn answer(config: &Config, address: SocketAddr, request: Request<Incoming>
     let via = match via(request.uri().query()) {
         Ok(via) => via,
         Err(found) => {
-            let error = format!("unknown via `{found}`; allowed are socks5 (without via) and lb");
+            let error = format!("unknown via `{found}`; allowed are socks5 (without via), lb and http");
             return server::json(StatusCode::BAD_REQUEST, &json!({ "error": error }));
         }
     };
@@ -98,6 +99,7 @@ fn via(query: Option<&str>) -> Result<Via, &str> {
     match pairs.find_map(|pair| pair.strip_prefix("via=")) {
         None | Some("socks5") => Ok(Via::Socks5),
         Some("lb") => Ok(Via::Lb),
+        Some("http") => Ok(Via::Http),
         Some(other) => Err(other),
     }
 }
@@ -127,12 +129,8 @@ fn failure(backend: &Backend, via: Via, error: upstream::Error) -> Response<Full
     server::json(status, &body)
 }
 
-fn pages(config: &Config) -> Vec<String> {
-    config
-        .backends
-        .iter()
-        .map(|backend| format!("/service-{}", backend.name))
-        .collect()
+fn page(backend: &Backend) -> String {
+    format!("/service-{}", backend.name)
 }
 
 /// A page of commands to try, with the frontend's address from the client's request.
@@ -140,13 +138,19 @@ fn index(config: &Config, authority: &str) -> Response<Full<Bytes>> {
     let mut text = String::from(
         "The frontend of the example mesh. Each of these is answered by an instance of the service:\n\n",
     );
-    for page in pages(config) {
+    for backend in &config.backends {
+        let page = page(backend);
         text.push_str(&format!(
-            "    curl '{authority}{page}'           through the sidecar's socks5\n"
+            "    curl '{authority}{page}'             through the sidecar's socks5\n"
         ));
         text.push_str(&format!(
-            "    curl '{authority}{page}?via=lb'    through the sidecar's load balancer\n"
+            "    curl '{authority}{page}?via=lb'      through the sidecar's load balancer of connections\n"
         ));
+        if backend.http.is_some() {
+            text.push_str(&format!(
+                "    curl '{authority}{page}?via=http'    through the sidecar's load balancer of requests\n"
+            ));
+        }
     }
     server::with_body(StatusCode::OK, "text/plain", text.into())
 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod frontend;
+mod kept;
 pub mod name;
 pub mod program;
 pub mod registration;

@@ -1,4 +1,5 @@
-//! Fetches a service's response through the sidecar, each time on a new connection.
+//! Fetches a service's response through the sidecar: on a new connection each time, because its SOCKS5 server and its TCP load
+//! balancer balance connections; on a kept one through the load balancer that balances requests.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -15,6 +16,7 @@ use tokio_socks::Error as Socks5Error;
 use tokio_socks::tcp::Socks5Stream;
 
 use crate::client;
+use crate::kept::{self, Kept};
 use crate::name::Name;
 
 /// Timeout for a fetch: more than the 4 s that a sidecar takes for all its attempts to connect, and less than the 5 s that
@@ -24,27 +26,54 @@ pub const TIMEOUT: Duration = Duration::from_millis(4_500);
 const DOMAIN: &str = "my.service.com";
 const PORT: u16 = 80;
 
-/// A service that can be fetched.
+/// The field by which a sidecar marks the answers that are its own and no instance's. Its value says why.
+const SIDECAR_ERROR: &str = "x-sidecar-error";
+
+/// A load balancer of the sidecar, with the service that it balances.
 #[derive(Debug, Clone)]
-pub struct Backend {
-    /// The first label of its domain name.
-    pub name: Name,
-    /// The sidecar's load balancer for it.
-    pub lb: SocketAddr,
+pub struct LoadBalancer {
+    /// The first label of the service's domain name.
+    pub service: Name,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
-impl FromStr for Backend {
+impl FromStr for LoadBalancer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, lb) = text
+        let (name, at) = text
             .split_once('=')
             .ok_or("expected NAME=ADDRESS, such as a=127.0.0.1:8081")?;
-        let lb = address(lb).map_err(|error| format!("`{lb}`: {error}"))?;
-        Ok(Backend {
-            name: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
-            lb,
+        Ok(Self {
+            service: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
+            address: address(at).map_err(|error| format!("`{at}`: {error}"))?,
         })
+    }
+}
+
+/// A service that can be fetched.
+#[derive(Debug)]
+pub struct Backend {
+    /// The first label of its domain name.
+    pub name: Name,
+    /// The sidecar's load balancer of connections to it.
+    pub lb: SocketAddr,
+    /// That of HTTP requests, if there is one.
+    pub http: Option<SocketAddr>,
+    kept: Kept,
+}
+
+impl Backend {
+    /// The service of these load balancers: one of connections, and one of HTTP requests if there is one.
+    #[must_use]
+    pub fn new(lb: LoadBalancer, http: Option<SocketAddr>) -> Self {
+        Self {
+            name: lb.service,
+            lb: lb.address,
+            http,
+            kept: Kept::default(),
+        }
     }
 }
 
@@ -62,8 +91,10 @@ pub fn address(text: &str) -> Result<SocketAddr, &'static str> {
 pub enum Via {
     /// Through the sidecar's SOCKS5 server, by the service's domain name.
     Socks5,
-    /// Through the sidecar's load balancer.
+    /// Through the sidecar's load balancer of connections.
     Lb,
+    /// Through the sidecar's load balancer of HTTP requests.
+    Http,
 }
 
 impl fmt::Display for Via {
@@ -71,6 +102,7 @@ impl fmt::Display for Via {
         f.write_str(match self {
             Via::Socks5 => "socks5",
             Via::Lb => "lb",
+            Via::Http => "http",
         })
     }
 }
@@ -91,6 +123,17 @@ pub enum Error {
     /// The sidecar's SOCKS5 server did not connect to the service.
     #[error("{}", socks5_message(.0))]
     Socks5(Socks5Error),
+    /// The sidecar answered instead of an instance.
+    #[error("the sidecar answered: {cause}")]
+    Sidecar {
+        /// The status of its answer.
+        status: StatusCode,
+        /// Its word for the reason.
+        cause: String,
+    },
+    /// The sidecar has no such load balancer.
+    #[error("there is no load balancer of HTTP requests to it (--http-lb)")]
+    NoHttp,
     /// The connection to the service broke.
     #[error(transparent)]
     Exchange(#[from] client::Error),
@@ -105,13 +148,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status for the frontend's client: 503 if no instance is available, 504 for a timeout, otherwise 502.
+    /// The status for the frontend's client: 503 if no instance is available, 504 for a timeout, that of the sidecar if it
+    /// answered, otherwise 502.
     pub fn status(&self) -> StatusCode {
         match self {
             Error::Socks5(Socks5Error::NetworkUnreachable | Socks5Error::HostUnreachable) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Error::Socks5(Socks5Error::TtlExpired) | Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Error::Sidecar { status, .. } => *status,
+            Error::NoHttp => StatusCode::BAD_REQUEST,
             Error::Connect { .. } | Error::Socks5(_) | Error::Exchange(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -156,9 +202,19 @@ pub(crate) async fn fetch(
         timeout,
     };
     let host = format!("{}.{DOMAIN}", backend.name);
+    let request = client::request(Method::GET, "/", &host, Bytes::new())?;
     let address = match via {
         Via::Socks5 => socks5,
         Via::Lb => backend.lb,
+        Via::Http => {
+            let address = backend.http.ok_or(Error::NoHttp)?;
+            let sending = backend.kept.send(address, request);
+            let sent = deadline.bound("the sidecar's answer", sending).await?;
+            return by_instance(sent.map_err(|error| match error {
+                kept::Error::Connect(source) => Error::Connect { via, address, source },
+                kept::Error::Exchange(error) => Error::Exchange(error),
+            })?);
+        }
     };
     let connecting = TcpStream::connect(address);
     let connected = deadline
@@ -170,10 +226,20 @@ pub(crate) async fn fetch(
         let connected = deadline.bound("the sidecar's socks5 reply", handshake).await?;
         stream = connected.map_err(Error::Socks5)?.into_inner();
     }
-    let request = client::request(Method::GET, "/", &host, Bytes::new())?;
     Ok(deadline
         .bound("the service's answer", client::exchange(stream, request))
         .await??)
+}
+
+/// The answer, if an instance gave it.
+fn by_instance(answer: Response<Bytes>) -> Result<Response<Bytes>, Error> {
+    match answer.headers().get(SIDECAR_ERROR) {
+        Some(cause) => Err(Error::Sidecar {
+            status: answer.status(),
+            cause: String::from_utf8_lossy(cause.as_bytes()).into_owned(),
+        }),
+        None => Ok(answer),
+    }
 }
 
 /// A timeout shared by several steps.

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use example_services::frontend::{self, Config};
-use example_services::upstream::{Backend, TIMEOUT};
+use example_services::upstream::{Backend, LoadBalancer, TIMEOUT};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -24,9 +25,9 @@ const TWO: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-
 async fn frontend(socks5: SocketAddr, lb: SocketAddr, timeout: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
-    let backend = |name: &str| Backend {
-        name: name.parse().expect("a name"),
-        lb,
+    let backend = |name: &str| {
+        let service = name.parse().expect("a name");
+        Backend::new(LoadBalancer { service, address: lb }, Some(lb))
     };
     let config = Config {
         socks5,
@@ -65,6 +66,53 @@ async fn via_lb_uses_the_load_balancer() {
     assert_eq!(get(frontend, "/service-a").await.status, 502);
 }
 
+/// Answers `count` requests on each connection to a new port, and then closes it. Counts the connections.
+async fn answer_some(answer: &'static str, count: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            for _ in 0..count {
+                if read_request(&mut stream).await.is_none() {
+                    break;
+                }
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn via_http_keeps_the_connection_until_the_sidecar_closes_it() {
+    let (_closed, socks5) = reserved_port();
+    let (lb, connections) = answer_some(TWO, 3).await;
+    let frontend = frontend(socks5, lb, TIMEOUT).await;
+    for request in 0..6 {
+        let answer = get(frontend, "/service-a?via=http").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "\"two\"\n"));
+        assert_eq!(connections.load(Ordering::Relaxed), request / 3 + 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_sidecar_itself_is_a_failure_with_its_status_and_reason() {
+    let none =
+        "HTTP/1.1 503 Service Unavailable\r\nx-sidecar-error: no-instance\r\nContent-Length: 2\r\n\r\n{}";
+    let (_closed, socks5) = reserved_port();
+    let (lb, _connections) = answer_some(none, 1).await;
+    let frontend = frontend(socks5, lb, TIMEOUT).await;
+    let answer = get(frontend, "/service-b?via=http").await;
+    let body = json!({
+        "error": "service unavailable", "service": "b", "via": "http",
+        "reason": "the sidecar answered: no-instance",
+    });
+    assert_eq!((answer.status, answer.json()), (503, body));
+}
+
 #[tokio::test]
 async fn status_content_type_and_body_are_the_services() {
     let teapot = "HTTP/1.1 418 I'm a teapot\r\nContent-Type: text/tea\r\nContent-Length: 4\r\n\r\nmilk";
@@ -89,6 +137,7 @@ async fn the_index_and_errors_list_the_pages() {
     for line in [
         "curl 'test.example:8080/service-a'",
         "curl 'test.example:8080/service-b?via=lb'",
+        "curl 'test.example:8080/service-b?via=http'",
     ] {
         assert!(index.body.contains(line), "{}", index.body);
     }
@@ -105,7 +154,7 @@ async fn the_index_and_errors_list_the_pages() {
     assert_eq!(answer.status, 400);
     assert_eq!(
         answer.json(),
-        json!({"error": "unknown via `pigeon`; allowed are socks5 (without via) and lb"})
+        json!({"error": "unknown via `pigeon`; allowed are socks5 (without via), lb and http"})
     );
     let answer = ask(frontend, "DELETE", "/service-a").await;
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));

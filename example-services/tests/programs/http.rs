@@ -53,7 +53,8 @@ impl Answer {
 pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: test.example:8080\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: test.example:8080\r\nConnection: close\r\n\r\n");
         stream
             .write_all(request.as_bytes())
             .await

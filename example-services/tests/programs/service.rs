@@ -4,11 +4,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::fake_sidecar::FakeSidecar;
-use crate::http::{ask, get, read_answer, until};
+use crate::http::{Answer, STEP_TIMEOUT, ask, get, read_answer, until};
 use crate::process::Process;
 
 fn host() -> String {
@@ -120,6 +121,75 @@ async fn a_stop_deregisters_and_finishes_requests_in_flight() {
         2,
         "one line at the start and one at the stop:\n{log}"
     );
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_told_that_it_ends_by_an_answer() {
+    let (sidecar, service) = start(&["a"]).await;
+    let mut kept = TcpStream::connect(sidecar.allocated())
+        .await
+        .expect("a connection");
+    assert_eq!(next(&mut kept).await.header("connection"), None);
+    service.signal(Signal::TERM);
+    until("an answer announces the end", async || {
+        let answer = next(&mut kept).await;
+        assert_eq!(answer.status, 200);
+        answer.header("connection") == Some("close")
+    })
+    .await;
+    assert_eq!(kept.read(&mut [0]).await.expect("its end"), 0);
+    let (status, log) = service.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// Sends a request on a connection, and reads its answer and no more.
+async fn next(stream: &mut TcpStream) -> Answer {
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .expect("to send a request");
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"}\n") {
+        let read = stream.read_buf(&mut bytes).await.expect("an answer");
+        assert!(read > 0, "closed within an answer: {bytes:?}");
+    }
+    Answer::parse(&bytes)
+}
+
+/// Frames of HTTP/2: RFC 9113, sections 4.1, 6.5 and 6.8.
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+#[tokio::test]
+async fn an_http2_client_is_told_to_go_away() {
+    let (sidecar, service) = start(&["a"]).await;
+    let mut kept = TcpStream::connect(sidecar.allocated())
+        .await
+        .expect("a connection");
+    kept.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .expect("to send the preface");
+    assert_eq!(frame(&mut kept).await, SETTINGS);
+    service.signal(Signal::TERM);
+    while frame(&mut kept).await != GOAWAY {}
+    drop(kept);
+    let (status, log) = service.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// Reads a frame; returns its type.
+async fn frame(stream: &mut TcpStream) -> u8 {
+    let reading = async {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame");
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        stream
+            .read_exact(&mut vec![0; length])
+            .await
+            .expect("the whole frame");
+        head[3]
+    };
+    timeout(STEP_TIMEOUT, reading).await.expect("a frame in time")
 }
 
 #[tokio::test]
