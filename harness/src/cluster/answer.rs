@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::cluster::topology::Route;
-use crate::http;
+use crate::http::{self, HttpError, Response};
 
 /// The body of a service instance's response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,11 +51,17 @@ impl Answer {
 /// Sends a request on `route`, whose published port is `address`.
 ///
 /// # Errors
-/// No response within `limit`, a status other than 200, a malformed body, or the body of another service.
+/// As [`read`], or no response within `limit`.
 pub async fn ask(address: SocketAddr, route: &Route, limit: Duration) -> Result<Answer, String> {
-    let response = http::get(address, &route.target, limit)
-        .await
-        .map_err(|error| error.cause())?;
+    read(http::get(address, &route.target, limit).await, route)
+}
+
+/// Reads the response to a request on `route`.
+///
+/// # Errors
+/// There is none, or one with a status other than 200, a malformed body, or the body of another service.
+pub fn read(answered: Result<Response, HttpError>, route: &Route) -> Result<Answer, String> {
+    let response = answered.map_err(|error| error.cause())?;
     if response.status != 200 {
         return Err(format!("status {}: {}", response.status, reason(&response.body)));
     }

@@ -126,7 +126,7 @@ pub async fn fetch(address: SocketAddr, limit: Duration) -> Result<View, String>
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn fetch_again(session: &mut Session, limit: Duration) -> Result<View, String> {
+pub async fn fetch_again(session: &Session, limit: Duration) -> Result<View, String> {
     read(session.get(PAGE, limit).await)
 }
 

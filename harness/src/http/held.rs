@@ -9,7 +9,7 @@ use hyper::{Request, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::{Connection, HttpError, Response, connect, failed, within};
+use super::{Connection, HttpError, Response, Version, connect, failed, within};
 
 /// The end of a request's head; its second half is held back.
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -43,9 +43,9 @@ impl HeldRequest {
         within(limit, address, async {
             let mut stream = connect(address).await?;
             let (pipe, mut client) = tokio::io::duplex(PIPE);
-            let mut connection = Connection::over(address, pipe).await?;
+            let mut connection = Connection::over(address, pipe, Version::Http1).await?;
             let mut response: BoxFuture<'static, _> =
-                Box::pin(async move { connection.send(request, Bytes::new()).await });
+                Box::pin(async move { Ok(connection.send(request, Bytes::new()).await?) });
             let mut head = Vec::new();
             while !head.ends_with(HEAD_END) {
                 tokio::select! {

@@ -1,23 +1,21 @@
-//! The HTTP/1.1 client: one request per connection, as `curl` does, or consecutive requests on one ([`Session`]).
+//! The HTTP client: one request per connection, as `curl` does, or requests on a connection that is kept ([`Session`]).
 //! It does not retry, because a retry would hide the failure that a scenario must detect.
 
+mod connection;
 mod held;
+mod session;
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::http::request::Builder;
 use hyper::{Request, header};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_util::task::AbortOnDropHandle;
 
+use connection::Connection;
 pub use held::HeldRequest;
+pub use session::{Session, Version};
 
 /// Size limit of a response's body, in bytes; the view of a mesh is much smaller.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -124,90 +122,10 @@ async fn send(
 ) -> Result<Response, HttpError> {
     let request = request.header(header::CONNECTION, "close");
     within(limit, address, async {
-        Connection::open(address).await?.send(request, body).await
+        let mut connection = Connection::open(address, Version::Http1).await?;
+        Ok(connection.send(request, body).await?)
     })
     .await
-}
-
-/// Consecutive requests on one connection, which costs the server less than a connection for each.
-#[derive(Debug)]
-pub struct Session {
-    address: SocketAddr,
-    connection: Option<Connection>,
-}
-
-impl Session {
-    /// A session with the server at `address`; the first request connects.
-    pub fn new(address: SocketAddr) -> Self {
-        Self {
-            address,
-            connection: None,
-        }
-    }
-
-    /// Sends `GET target` and reads the response within `limit`. After a failure the next request connects again.
-    ///
-    /// # Errors
-    /// As [`get`].
-    pub async fn get(&mut self, target: &str, limit: Duration) -> Result<Response, HttpError> {
-        // Taken out, so that the connection is closed if the request fails or its future is dropped.
-        let kept = self.connection.take();
-        let exchange = async {
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => Connection::open(self.address).await?,
-            };
-            let response = connection.send(Request::get(target), Bytes::new()).await?;
-            Ok((connection, response))
-        };
-        let (connection, response) = within(limit, self.address, exchange).await?;
-        self.connection = Some(connection);
-        Ok(response)
-    }
-}
-
-/// An open connection; dropping it closes it.
-#[derive(Debug)]
-struct Connection {
-    address: SocketAddr,
-    sender: SendRequest<Full<Bytes>>,
-    /// The task that drives the connection.
-    _driver: AbortOnDropHandle<hyper::Result<()>>,
-}
-
-impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self, HttpError> {
-        Self::over(address, connect(address).await?).await
-    }
-
-    async fn over(
-        address: SocketAddr,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<Self, HttpError> {
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken(address))?;
-        Ok(Self {
-            address,
-            sender,
-            _driver: AbortOnDropHandle::new(tokio::spawn(connection)),
-        })
-    }
-
-    async fn send(&mut self, request: Builder, body: Bytes) -> Result<Response, HttpError> {
-        let address = self.address;
-        let request = request
-            .header(header::HOST, address.to_string())
-            .body(Full::new(body))
-            .map_err(failed(address))?;
-        self.sender.ready().await.map_err(broken(address))?;
-        let sent = self.sender.send_request(request).await;
-        let response = sent.map_err(broken(address))?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-        Ok(Response {
-            status,
-            body: body.map_err(failed(address))?.to_bytes(),
-        })
-    }
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, HttpError> {
@@ -227,20 +145,6 @@ async fn within<T>(
 
 fn failed<E: std::fmt::Display>(address: SocketAddr) -> impl Fn(E) -> HttpError {
     move |error| HttpError::Answer(address, error.to_string())
-}
-
-/// As [`failed`]. A request of a connection that the server closed is cancelled, in hyper's words.
-fn broken(address: SocketAddr) -> impl Fn(hyper::Error) -> HttpError {
-    move |error| {
-        let why = match error.source() {
-            _ if error.is_canceled() || error.is_incomplete_message() => {
-                "the connection was closed".to_owned()
-            }
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        HttpError::Answer(address, why)
-    }
 }
 
 #[cfg(test)]

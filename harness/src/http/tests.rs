@@ -1,3 +1,10 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -86,18 +93,77 @@ async fn a_refused_connection_and_a_silent_server_are_distinguished() {
 }
 
 #[tokio::test]
-async fn a_session_keeps_its_connection_and_connects_again_after_a_failure() {
+async fn a_session_keeps_its_connection_until_the_server_closes_it() {
     let (listener, address) = listener().await;
-    let mut session = Session::new(address);
+    let session = Session::new(address, Version::Http1);
     let asking = async {
         for _ in 0..2 {
             assert_eq!(session.get("/", LIMIT).await.unwrap().status, 200);
         }
     };
     tokio::join!(serve(&listener, 2, YES), asking);
-    assert!(session.get("/", LIMIT).await.is_err(), "the server has closed");
+    assert_eq!(session.opened(), 1);
+    let again = session.get_kept("/", LIMIT).await.unwrap();
+    assert_eq!(again, None, "the server has closed");
     let (_, response) = tokio::join!(serve(&listener, 1, YES), session.get("/", LIMIT));
     assert_eq!(response.unwrap().body, Bytes::from_static(b"yes"));
+    assert_eq!(session.opened(), 2);
+}
+
+#[tokio::test]
+async fn a_request_of_a_session_that_breaks_is_not_sent_again() {
+    let (listener, address) = listener().await;
+    let session = Session::new(address, Version::Http1);
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_to(&mut stream, "\r\n\r\n").await;
+        stream.write_all(YES).await.unwrap();
+        read_to(&mut stream, "\r\n\r\n").await;
+    };
+    let asking = async {
+        session.get("/", LIMIT).await.unwrap();
+        session.get("/", LIMIT).await
+    };
+    let ((), broken) = tokio::join!(serving, asking);
+    assert!(matches!(broken, Err(HttpError::Answer(..))), "{broken:?}");
+    assert_eq!(session.opened(), 1);
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_share_an_http2_session_until_it_goes_away() {
+    let (listener, address) = listener().await;
+    let session = Session::new(address, Version::Http2);
+    // All of them are open before the first is answered.
+    let barrier = Arc::new(tokio::sync::Barrier::new(3));
+    let (going, gone) = tokio::sync::oneshot::channel::<()>();
+    let serving = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let answer = service_fn(|_| {
+            let barrier = Arc::clone(&barrier);
+            async move {
+                barrier.wait().await;
+                Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"yes"))))
+            }
+        });
+        let mut serving = std::pin::pin!(
+            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer)
+        );
+        tokio::select! {
+            ended = &mut serving => ended.unwrap(),
+            _ = gone => serving.as_mut().graceful_shutdown(),
+        }
+        serving.await.unwrap();
+    };
+    let asking = async {
+        let get = || session.get("/", LIMIT);
+        for response in <[_; 3]>::from(tokio::join!(get(), get(), get())) {
+            assert_eq!(response.unwrap().body, Bytes::from_static(b"yes"));
+        }
+        going.send(()).unwrap();
+    };
+    tokio::join!(serving, asking);
+    assert_eq!(session.opened(), 1);
+    assert_eq!(session.get_kept("/", LIMIT).await.unwrap(), None);
 }
 
 #[tokio::test]

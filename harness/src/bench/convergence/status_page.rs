@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::mesh::Node;
 use crate::cluster::mesh_view::{self, View};
 use crate::error::Error;
-use crate::http::Session;
+use crate::http::{Session, Version};
 
 /// Polling interval of a page.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
@@ -47,7 +47,7 @@ impl StatusPage {
         })?;
         Ok(Self {
             member: node.member.name().to_owned(),
-            session: Session::new(address),
+            session: Session::new(address, Version::Http1),
         })
     }
 
@@ -65,7 +65,7 @@ impl StatusPage {
         let started_at = Instant::now();
         loop {
             let asked = Instant::now();
-            let view = mesh_view::fetch_again(&mut self.session, PAGE_TIMEOUT).await;
+            let view = mesh_view::fetch_again(&self.session, PAGE_TIMEOUT).await;
             if let Some(value) = view.as_ref().ok().and_then(&find) {
                 let by = Instant::now();
                 return Ok(PageChange { value, after, by });
