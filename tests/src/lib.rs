@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use harness::cluster::topology::PORT_VARIABLES;
 use harness::engine::{Container, Engine, EngineChoice, label};
 use harness::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -106,7 +107,7 @@ impl Mesh {
     pub async fn on(engine: Engine) -> Result<Self> {
         program::built().await?;
         let project = format!("mesh-e2e-{:08x}", rand::random::<u32>());
-        let free = ["FRONTEND_PORT", "LB_A_PORT", "LB_B_PORT"].map(|name| (name.to_owned(), "0".to_owned()));
+        let free = PORT_VARIABLES.map(|name| (name.to_owned(), "0".to_owned()));
         Ok(Self {
             project,
             engine,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use harness::cluster::checkout::Checkout;
 use harness::cluster::image;
+use harness::cluster::topology::PORT_VARIABLES;
 use harness::console::Progress;
 use harness::engine::EngineChoice;
 use tests::{Mesh, Watchdog, end, on_each, signal, signal_to};
@@ -248,8 +249,8 @@ async fn a_port_and_a_name_in_the_env_file_count() {
             .args([command, "--runtime", "process"])
             .current_dir(directory.path())
             .env_remove("MESH_NAME")
+            .envs(PORT_VARIABLES.map(|port| (port, "0")))
             .env_remove("FRONTEND_PORT")
-            .envs([("LB_A_PORT", "0"), ("LB_B_PORT", "0")])
             .kill_on_drop(true);
         let output = tokio::time::timeout(Duration::from_secs(60), harness.output())
             .await

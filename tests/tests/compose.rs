@@ -7,6 +7,7 @@
 
 use anyhow::Result;
 use harness::cluster::checkout::Checkout;
+use harness::cluster::topology::PORT_VARIABLES;
 use harness::compose::cli::ComposeCli;
 use tests::Mesh;
 
@@ -34,12 +35,8 @@ async fn on_each_compose(body: impl AsyncFn(ComposeCli, Mesh)) {
 /// Runs Compose on the mesh. The shipped files name the project after `MESH_NAME`.
 async fn compose(program: ComposeCli, mesh: &Mesh, arguments: &[&str]) -> Result<String> {
     let file = Checkout::find()?.root().join("compose/compose.yaml");
-    let variables = [
-        ("MESH_NAME", mesh.project.as_str()),
-        ("FRONTEND_PORT", "0"),
-        ("LB_A_PORT", "0"),
-        ("LB_B_PORT", "0"),
-    ];
+    let mut variables = vec![("MESH_NAME", mesh.project.as_str())];
+    variables.extend(PORT_VARIABLES.map(|port| (port, "0")));
     let files = [file.as_path()];
     let output = program.run(&files, None, None, &variables, arguments);
     output.await.map_err(anyhow::Error::msg)

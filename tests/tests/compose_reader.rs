@@ -353,6 +353,7 @@ async fn the_shipped_files_mean_the_same_to_both() {
                 ("MESH_NAME", "other"),
                 ("FRONTEND_PORT", "9080"),
                 ("LB_A_PORT", "0"),
+                ("LB_B_HTTP_PORT", "9084"),
             ],
             vec![
                 ("COMPOSE_PROJECT_NAME", "project"),

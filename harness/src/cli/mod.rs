@@ -41,9 +41,9 @@ Exit codes:
        (advice is printed)
   130  interrupted
 
-Environment (the first four also from compose/.env, as in Compose):
-  FRONTEND_PORT, LB_A_PORT, LB_B_PORT
-                  host ports [default: 8080, 8081, 8082]
+Environment (the first seven also from compose/.env, as in Compose):
+  FRONTEND_PORT, LB_A_PORT, LB_B_PORT, LB_A_HTTP_PORT, LB_B_HTTP_PORT
+                  host ports [default: 8080, 8081, 8082, 8083, 8084]
   MESH_NAME       name of the mesh: its Compose project and the prefix of its
                   container names [default: example]
   COMPOSE_PROJECT_NAME

@@ -274,8 +274,8 @@ async fn refuse_second(engine: &Engine, topology: &Topology, own: &str) -> Resul
         let owner = owner.and_then(|owner| owner.parse().ok());
         let what = state(project, owner.as_ref(), &existing);
         let advice = format!(
-            "use it (`{}`), remove it (`{}`), or start another one with a different -p NAME and different \
-             FRONTEND_PORT, LB_A_PORT, and LB_B_PORT",
+            "use it (`{}`), remove it (`{}`), or start another one with a different -p NAME and other ports, by \
+             FRONTEND_PORT and its like",
             project::command("status", project),
             project::command("down", project)
         );

@@ -36,7 +36,7 @@ pub async fn check_free(engine: &Engine, topology: &Topology, own: &str) -> Resu
     if held.is_empty() {
         return Ok(());
     }
-    let advice = "stop what uses it, or choose other ports with FRONTEND_PORT, LB_A_PORT and LB_B_PORT";
+    let advice = "stop what uses it, or choose other ports with their variables, such as FRONTEND_PORT";
     Err(Error::environment(held.join("\n"), advice))
 }
 

@@ -119,7 +119,7 @@ impl EngineError {
                 directory.display()
             ),
             Self::PortTaken { .. } => {
-                "free the port, or choose others with FRONTEND_PORT, LB_A_PORT and LB_B_PORT".to_owned()
+                "free the port, or choose another one with its variable, such as FRONTEND_PORT".to_owned()
             }
             Self::NameTaken { .. } => {
                 "use another name for the mesh (-p NAME), or remove that container if nothing needs it".to_owned()

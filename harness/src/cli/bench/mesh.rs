@@ -49,10 +49,14 @@ pub(super) struct MeshBenchArgs {
 enum Via {
     /// Through the frontend and its sidecar's SOCKS5 server
     Socks5,
-    /// Through the frontend and its sidecar's load balancer
+    /// Through the frontend and its sidecar's load balancer of connections
     FrontendLb,
-    /// Through the load balancer's container
+    /// Through the frontend and its sidecar's load balancer of requests
+    FrontendHttp,
+    /// Through the load balancer's container, which balances connections
     Lb,
+    /// Through the load balancer's container, which balances requests
+    HttpLb,
 }
 
 impl Via {
@@ -60,7 +64,9 @@ impl Via {
         match self {
             Self::Socks5 => topology::SOCKS5,
             Self::FrontendLb => topology::VIA_LB,
+            Self::FrontendHttp => topology::VIA_HTTP,
             Self::Lb => topology::LB,
+            Self::HttpLb => topology::HTTP_LB,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::compose::{ComposeFile, Service};
 use crate::error::Error;
-pub use route::{LB, Route, SOCKS5, VIA_LB};
+pub use route::{ENTRY_POINTS, HTTP_LB, LB, Route, SOCKS5, VIA_HTTP, VIA_LB};
 pub use scale::Scale;
 
 /// The weight of a service instance without `--weight`.
@@ -21,6 +21,16 @@ pub const DEFAULT_WEIGHT: u32 = 10;
 pub const FRONTEND_PORT: u16 = 8080;
 /// The ports that a load balancer listens on in its container, each with its service.
 pub const LB_PORTS: [(u16, &str); 2] = [(8081, "a"), (8082, "b")];
+/// Those on which it balances HTTP requests.
+pub const HTTP_LB_PORTS: [(u16, &str); 2] = [(8083, "a"), (8084, "b")];
+/// The variables of the Compose file for the ports on the host.
+pub const PORT_VARIABLES: [&str; 5] = [
+    "FRONTEND_PORT",
+    "LB_A_PORT",
+    "LB_B_PORT",
+    "LB_A_HTTP_PORT",
+    "LB_B_HTTP_PORT",
+];
 
 /// The role of a container in the mesh, from its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +226,7 @@ impl Topology {
             faults.push("expected a service that runs `frontend`".to_owned());
         }
         for service in self.services() {
-            for entry_point in route::ENTRY_POINTS {
+            for entry_point in ENTRY_POINTS {
                 if !self
                     .routes()
                     .iter()

@@ -1,6 +1,6 @@
 //! The routes from the host to a service.
 
-use super::{FRONTEND_PORT, LB_PORTS, Role, Topology};
+use super::{FRONTEND_PORT, HTTP_LB_PORTS, LB_PORTS, Role, Topology};
 
 /// A route from the host to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +19,29 @@ pub struct Route {
 
 /// Through the frontend and its sidecar's SOCKS5 server.
 pub const SOCKS5: &str = "frontend";
-/// Through the frontend and its sidecar's TCP load balancer.
+/// Through the frontend and its sidecar's load balancer of connections.
 pub const VIA_LB: &str = "frontend?via=lb";
-/// Through the load balancer's container.
+/// Through the frontend and its sidecar's load balancer of HTTP requests.
+pub const VIA_HTTP: &str = "frontend?via=http";
+/// Through the load balancer's container, which balances connections.
 pub const LB: &str = "lb";
+/// Through the load balancer's container, which balances HTTP requests.
+pub const HTTP_LB: &str = "lb (http)";
 /// All entry points.
-pub(super) const ENTRY_POINTS: [&str; 3] = [SOCKS5, VIA_LB, LB];
+pub const ENTRY_POINTS: [&str; 5] = [SOCKS5, VIA_LB, VIA_HTTP, LB, HTTP_LB];
 
 impl Route {
+    /// Whether a request is sent to another instance if its own fails before it answers, provided that it only reads.
+    pub fn repeats_requests(&self) -> bool {
+        matches!(self.entry_point, VIA_HTTP | HTTP_LB)
+    }
+
+    /// Whether the requests of a connection are balanced each by itself: the frontend makes one of its own for each, and so does
+    /// a load balancer of requests.
+    pub fn balances_requests(&self) -> bool {
+        self.entry_point != LB
+    }
+
     /// Its name in messages, for instance `frontend:8080/service-a`.
     pub fn name(&self) -> String {
         format!("{}:{}{}", self.member, self.container_port, self.target)
@@ -56,24 +71,16 @@ pub(super) fn all(topology: &Topology) -> Vec<Route> {
         for service in topology.services() {
             match member.role {
                 Role::Frontend => {
-                    add(
-                        SOCKS5,
-                        service,
-                        member,
-                        FRONTEND_PORT,
-                        format!("/service-{service}"),
-                    );
-                    add(
-                        VIA_LB,
-                        service,
-                        member,
-                        FRONTEND_PORT,
-                        format!("/service-{service}?via=lb"),
-                    );
+                    for (entry_point, query) in [(SOCKS5, ""), (VIA_LB, "?via=lb"), (VIA_HTTP, "?via=http")] {
+                        let target = format!("/service-{service}{query}");
+                        add(entry_point, service, member, FRONTEND_PORT, target);
+                    }
                 }
                 Role::LoadBalancer => {
-                    for (port, _) in LB_PORTS.iter().filter(|(_, served)| *served == service) {
-                        add(LB, service, member, *port, "/".to_owned());
+                    for (entry_point, ports) in [(LB, LB_PORTS), (HTTP_LB, HTTP_LB_PORTS)] {
+                        for (port, _) in ports.iter().filter(|(_, served)| *served == service) {
+                            add(entry_point, service, member, *port, "/".to_owned());
+                        }
                     }
                 }
                 Role::Service { .. } => {}

@@ -52,7 +52,7 @@ fn the_shipped_file_is_the_documented_topology() {
         rows,
         [
             ("example-frontend", vec![8080]),
-            ("example-lb", vec![8081, 8082]),
+            ("example-lb", vec![8081, 8082, 8083, 8084]),
             ("example-service-a-1", vec![]),
             ("example-service-a2-1", vec![]),
             ("example-service-b-1", vec![]),
@@ -68,10 +68,14 @@ fn the_shipped_file_is_the_documented_topology() {
         [
             "frontend:8080/service-a",
             "frontend:8080/service-a?via=lb",
+            "frontend:8080/service-a?via=http",
             "frontend:8080/service-b",
             "frontend:8080/service-b?via=lb",
+            "frontend:8080/service-b?via=http",
             "lb:8081/",
+            "lb:8083/",
             "lb:8082/",
+            "lb:8084/",
         ]
     );
 }
@@ -118,8 +122,13 @@ fn a_compose_file_that_does_not_describe_a_mesh_is_refused() {
         ),
         (
             "LB_A_PORT:-8081}:8081",
-            "LB_A_PORT:-8081}:8083",
-            "service a is not reachable through lb",
+            "LB_A_PORT:-8081}:8085",
+            "service a is not reachable through lb:",
+        ),
+        (
+            "LB_B_HTTP_PORT:-8084}:8084",
+            "LB_B_HTTP_PORT:-8084}:8085",
+            "service b is not reachable through lb (http):",
         ),
         (
             "LB_B_PORT:-8082",

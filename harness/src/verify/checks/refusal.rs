@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cluster::topology::{LB, Route, VIA_LB};
+use crate::cluster::topology::{HTTP_LB, LB, Route, VIA_HTTP, VIA_LB};
 use crate::http::{self, HttpError, Response};
 
 /// Limit for the refusal; below the frontend's own timeout of 5 s.
 const LIMIT: Duration = Duration::from_secs(1);
+
+/// The sidecar's word for the lack of an instance.
+const NO_INSTANCE: &str = "no-instance";
 
 /// The frontend's body for a request that it cannot answer.
 #[derive(Debug, Deserialize)]
@@ -19,14 +22,14 @@ pub struct FrontendError {
     pub error: String,
     /// The requested service.
     pub service: String,
-    /// How the frontend requested it: `socks5` or `lb`.
+    /// How the frontend requested it: `socks5`, `lb` or `http`.
     pub via: String,
     /// What went wrong.
     pub reason: String,
 }
 
-/// Checks that a request to a service without an instance fails within a second: the frontend answers with a JSON
-/// error, a load balancer closes the connection.
+/// Checks that a request to a service without an instance fails within a second: the frontend and a load balancer of
+/// requests answer with a JSON error, a load balancer of connections closes the connection.
 ///
 /// # Errors
 /// A description of what happened instead.
@@ -34,6 +37,7 @@ pub async fn is_refused((route, address): &(Route, SocketAddr)) -> Result<(), St
     let response = http::get(*address, &route.target, LIMIT).await;
     let refused = match response {
         Ok(_) if route.entry_point == LB => Err("an answer instead of a closed connection".to_owned()),
+        Ok(response) if route.entry_point == HTTP_LB => check_own(&response),
         Ok(response) => check_body(route, &response),
         Err(HttpError::Connect(..) | HttpError::Answer(..)) if route.entry_point == LB => Ok(()),
         Err(error) => Err(error.to_string()),
@@ -41,16 +45,26 @@ pub async fn is_refused((route, address): &(Route, SocketAddr)) -> Result<(), St
     refused.map_err(|instead| format!("{}: {instead}", route.name()))
 }
 
+/// Checks that the sidecar answered itself, with the reason.
+fn check_own(response: &Response) -> Result<(), String> {
+    let text = String::from_utf8_lossy(&response.body);
+    if response.status == 503 && text.contains(NO_INSTANCE) {
+        Ok(())
+    } else {
+        Err(format!("status {}: {}", response.status, text.trim_end()))
+    }
+}
+
 /// Checks that the frontend's error names the service, the upstream, and the reason.
 fn check_body(route: &Route, response: &Response) -> Result<(), String> {
     let text = String::from_utf8_lossy(&response.body);
     let seen = || format!("status {}: {}", response.status, text.trim_end());
     let refused: FrontendError = serde_json::from_slice(&response.body).map_err(|_| seen())?;
-    // SOCKS5 reports that no instance is up; a TCP load balancer can only close the connection.
-    let (status, error, via, reason) = if route.entry_point == VIA_LB {
-        (502, "bad gateway", "lb", "")
-    } else {
-        (503, "service unavailable", "socks5", "unreachable")
+    // Others report that no instance is up; a load balancer of connections can only close the connection.
+    let (status, error, via, reason) = match route.entry_point {
+        VIA_LB => (502, "bad gateway", "lb", ""),
+        VIA_HTTP => (503, "service unavailable", "http", NO_INSTANCE),
+        _ => (503, "service unavailable", "socks5", "unreachable"),
     };
     let named = response.status == status
         && refused.error == error
@@ -85,6 +99,9 @@ mod tests {
         let lb = r#"{"error":"bad gateway","service":"a","via":"lb","reason":"connection closed"}"#;
         assert_eq!(checked(SOCKS5, 503, socks5), Ok(()));
         assert_eq!(checked(VIA_LB, 502, lb), Ok(()));
+        let http = r#"{"error":"service unavailable","service":"a","via":"http",
+            "reason":"the sidecar answered: no-instance"}"#;
+        assert_eq!(checked(VIA_HTTP, 503, http), Ok(()));
         let silent = r#"{"error":"bad gateway","service":"a","via":"lb","reason":""}"#;
         let other = r#"{"error":"service unavailable","service":"b","via":"socks5","reason":"unreachable"}"#;
         let late = r#"{"error":"gateway timeout","service":"a","via":"socks5","reason":"gave up after 5 s"}"#;
@@ -96,6 +113,8 @@ mod tests {
             (SOCKS5, 503, "unavailable"),
             (VIA_LB, 502, silent),
             (VIA_LB, 502, "{}"),
+            (VIA_HTTP, 503, socks5),
+            (VIA_HTTP, 502, http),
         ] {
             assert!(
                 checked(entry_point, status, body).is_err(),

@@ -6,7 +6,7 @@ use futures_util::future::join;
 
 use crate::cluster::cleanup;
 use crate::cluster::mesh::{Mesh, Ownership};
-use crate::cluster::topology::Topology;
+use crate::cluster::topology::{PORT_VARIABLES, Topology};
 use crate::compose::cli::ComposeCli;
 use crate::console::Progress;
 use crate::engine::{Engine, EngineError, Image, label};
@@ -138,13 +138,11 @@ impl Compose<'_> {
         more: Option<&str>,
         arguments: &[&str],
     ) -> Result<String, Error> {
-        let variables = [
+        let mut variables = vec![
             ("MESH_NAME", topology.project.as_str()),
             ("MESH_IMAGE", topology.image.as_str()),
-            ("FRONTEND_PORT", "0"),
-            ("LB_A_PORT", "0"),
-            ("LB_B_PORT", "0"),
         ];
+        variables.extend(PORT_VARIABLES.map(|port| (port, "0")));
         let files = [topology.file.as_path()];
         // The shipped files name the project after the mesh.
         let ran = self.program.run(&files, more, None, &variables, arguments);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::mesh::Mesh;
+use crate::cluster::topology::ENTRY_POINTS;
 use crate::error::{Error, check};
 use crate::verify::checks::{hosts_of, ready};
 use crate::verify::suite::{Context, Requirements, Scenario};
@@ -40,8 +41,8 @@ async fn answers_alone(mesh: &Mesh, service: &str, member: &str) -> Result<(), E
     let mut routes = mesh.routes()?;
     routes.retain(|(route, _)| route.service == service);
     check(
-        routes.len() == 3,
-        format!("three paths to service {service}"),
+        routes.len() == ENTRY_POINTS.len(),
+        format!("a path to service {service} from each of {ENTRY_POINTS:?}"),
         format!("{routes:?}"),
     )?;
     for route in &routes {
