@@ -5,6 +5,8 @@
 //! the mesh publishes to the balancer and the status page, settings, limits), so that the parts themselves do not
 //! contain them.
 
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,6 +20,8 @@ use crate::balance::{Attachment, CheckOutcome, ServerGroup, ServerGroups, Tried}
 use crate::mesh::{Health, NodeHealth, View};
 use crate::proxy::Limits;
 use crate::proxy::connect::OnFailure;
+
+pub(crate) use http::{endpoint, is_cut, may_retry, request_backends};
 
 /// The environment variable that names the active failpoint.
 pub const VARIABLE: &str = "SIDECAR_FAILPOINT";
@@ -46,6 +50,14 @@ pub enum Failpoint {
     NoLeave,
     /// Connections take turns as if each worker thread balanced on its own.
     ThreadLocalBalancing,
+    /// All requests of an HTTP connection go to the endpoint of the first.
+    BalanceConnections,
+    /// HTTP requests go on to instances that were withdrawn.
+    KeepWithdrawn,
+    /// A listener that stops resets its HTTP connections, instead of announcing their end.
+    UnannouncedEnd,
+    /// A request is not sent again if the instance ends its connection.
+    NoRetry,
     /// Whatever a datagram or a list says is believed: that a node has left, and that an instance is its node's own.
     BelieveAnything,
 }
@@ -62,7 +74,7 @@ fn names() -> String {
 }
 
 impl Failpoint {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::IgnoreWeights,
         Self::NoFailover,
         Self::SkipDrain,
@@ -72,6 +84,10 @@ impl Failpoint {
         Self::AnyDestination,
         Self::NoLeave,
         Self::ThreadLocalBalancing,
+        Self::BalanceConnections,
+        Self::KeepWithdrawn,
+        Self::UnannouncedEnd,
+        Self::NoRetry,
         Self::BelieveAnything,
     ];
 
@@ -86,6 +102,10 @@ impl Failpoint {
             Self::AnyDestination => "any-destination",
             Self::NoLeave => "no-leave",
             Self::ThreadLocalBalancing => "thread-local-balancing",
+            Self::BalanceConnections => "balance-connections",
+            Self::KeepWithdrawn => "keep-withdrawn",
+            Self::UnannouncedEnd => "unannounced-end",
+            Self::NoRetry => "no-retry",
             Self::BelieveAnything => "believe-anything",
         }
     }
@@ -167,18 +187,29 @@ pub(crate) fn backends(groups: Arc<ServerGroups>) -> Arc<ServerGroups> {
 /// Copies of the groups in which all servers that are up have the same weight. Listings still show the real weights.
 fn with_equal_weights(groups: &ServerGroups) -> Arc<ServerGroups> {
     static COPIES: Mutex<BTreeMap<String, Arc<ServerGroup>>> = Mutex::new(BTreeMap::new());
-    let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
-    let equal = ServerGroups::new(groups.name());
-    for Attachment { group, weight } in groups.groups() {
-        let copy = copies
-            .entry(group.name().to_owned())
-            .or_insert_with(|| ServerGroup::new(group.name(), group.check_config(), group.method()));
+    copies(&COPIES, groups, |group, copy| {
         let up = group.servers().into_iter().filter(|server| server.up);
         copy.set_learned(up.map(|s| (s.name, s.address, s.weight.min(1))).collect());
+    })
+}
+
+/// The groups, with a copy of each in its place that `update` brings up to date.
+fn copies(
+    kept: &Mutex<BTreeMap<String, Arc<ServerGroup>>>,
+    groups: &ServerGroups,
+    mut update: impl FnMut(&ServerGroup, &Arc<ServerGroup>),
+) -> Arc<ServerGroups> {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let copied = ServerGroups::new(groups.name());
+    for Attachment { group, weight } in groups.groups() {
+        let copy = kept
+            .entry(group.name().to_owned())
+            .or_insert_with(|| ServerGroup::new(group.name(), group.check_config(), group.method()));
+        update(&group, copy);
         // The names are those of a set, and so are unique.
-        let _ = equal.attach(Arc::clone(copy), weight);
+        let _ = copied.attach(Arc::clone(copy), weight);
     }
-    equal
+    copied
 }
 
 /// Skips a random number of turns in each group, as if other threads' connections had not been counted.

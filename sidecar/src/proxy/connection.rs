@@ -117,9 +117,17 @@ impl Connection {
 
     /// Runs `work` to its end unless the connection is aborted before.
     pub(super) async fn unless_aborted<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let aborted = self.session.aborted();
+        #[cfg(feature = "failpoints")]
+        let aborted = async {
+            tokio::select! {
+                () = aborted => {}
+                () = crate::failpoints::is_cut(&self.listener.stop) => {}
+            }
+        };
         tokio::select! {
             biased;
-            () = self.session.aborted() => None,
+            () = aborted => None,
             done = work => Some(done),
         }
     }

@@ -143,6 +143,8 @@ impl Exchange {
     pub(super) fn may_retry(&mut self) -> bool {
         let listener = self.client.connection.listener();
         let may = self.retries == 0 && listener.http.take_retry(self.began);
+        #[cfg(feature = "failpoints")]
+        let may = may && crate::failpoints::may_retry();
         if may {
             self.retries += 1;
             listener.requests.retried();

@@ -227,7 +227,11 @@ async fn connection(exchange: &Exchange, version: Version, reused: bool) -> Resu
     let client = exchange.client();
     let listener = client.connection.listener();
     let picker = client.source.picker();
-    let Some(lease) = picker.pick(client.connection.peer().ip(), &Tried::new(Instant::now())) else {
+    let peer = client.connection.peer();
+    let pick = || picker.pick(peer.ip(), &Tried::new(Instant::now()));
+    #[cfg(feature = "failpoints")]
+    let pick = || crate::failpoints::endpoint(peer, pick);
+    let Some(lease) = pick() else {
         return Box::pin(connect(client, version, picker, None)).await;
     };
     // Boxed, because most requests do not get there.

@@ -29,7 +29,12 @@ pub(super) enum Picker {
 impl Source {
     pub(super) fn picker(&self) -> Picker {
         match self {
-            Self::Listener(backends) => Picker::Groups(backends.get()),
+            Self::Listener(backends) => {
+                let groups = backends.get();
+                #[cfg(feature = "failpoints")]
+                let groups = crate::failpoints::request_backends(groups);
+                Picker::Groups(groups)
+            }
             Self::Group(group) => Picker::Group(Arc::clone(group)),
             Self::Named(named) => named.group().map_or(Picker::Nothing, Picker::Group),
         }
