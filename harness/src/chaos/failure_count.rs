@@ -48,7 +48,7 @@ impl FailureCount {
             during_recovery,
             unexcused,
             lines: record.lines(&excused.others),
-            unanswered: record.unanswered_routes(healed.unwrap_or_default()),
+            unanswered: record.unanswered(healed.unwrap_or_default(), |_| true),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::console::{Progress, seconds};
 use crate::engine::label;
 use crate::error::{CheckFailure, Error, check};
 use crate::timeline::{self, Timeline, Window, unexpected};
-use crate::verify::traffic::{Pace, Traffic};
+use crate::verify::traffic::{Clients, Pace, Traffic};
 
 /// Limit from the last fault's healing until all views agree and every instance answers on every path.
 pub const CONVERGENCE_LIMIT: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ impl Experiment {
     ) -> Result<ExperimentResult, Error> {
         let project = mesh.topology().project.clone();
         let timeline = Timeline::start(&self.engine, &self.ownership.run, &self.topology);
-        let traffic = Traffic::start(&mesh.routes()?, PACE);
+        let traffic = Traffic::start(&mesh.routes()?, &[Clients::New], PACE);
         let (recording, started_at) = (traffic.recording(), SystemTime::now());
         let mut labels = self.ownership.labels();
         labels.insert(label::PROJECT.to_owned(), project.clone());

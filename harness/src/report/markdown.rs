@@ -145,6 +145,7 @@ the engine went away
 | last start -&gt; all answer | 2 | 700 ms | 900 ms | 900 ms | 2 s | met |
 | harness start -&gt; ready | 0 | | | | 6 s | not measured |
 | new instance -&gt; answers | 0 | | | | 500 ms | not measured |
+| new instance -&gt; share | 0 | | | | 1 s | not measured |
 | failed: graceful stop | 1 | 0 | 0 | 0 | 0 | met |
 | failed: rolling restart | 0 | | | | 0 | not measured |
 | failed: scaling | 0 | | | | 0 | not measured |
@@ -171,7 +172,7 @@ the harness waited 50 % of its time for a processor.
         assert!(!text.contains("| not measured |"), "{text}");
         assert!(text.contains("| met |\n"), "{text}");
         assert!(
-            text.contains("\n\nNot measured by these scenarios: 9 of 12 objectives.\n\n"),
+            text.contains("\n\nNot measured by these scenarios: 10 of 13 objectives.\n\n"),
             "{text}"
         );
     }

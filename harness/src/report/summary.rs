@@ -323,6 +323,6 @@ mod tests {
             Objective::FailedOnStop,
             Objective::KillToLastError,
         ];
-        assert_eq!(report.shown(), (measured, 9));
+        assert_eq!(report.shown(), (measured, 10));
     }
 }

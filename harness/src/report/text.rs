@@ -98,13 +98,13 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("\nNot measured by these scenarios: 10 of 12 objectives.\n"),
+            text.contains("\nNot measured by these scenarios: 11 of 13 objectives.\n"),
             "{text}"
         );
         report.measured = Measurements::default();
         assert_eq!(
             objectives(&report),
-            "Not measured by these scenarios: 12 of 12 objectives."
+            "Not measured by these scenarios: 13 of 13 objectives."
         );
     }
 }

@@ -26,7 +26,7 @@ pub struct Failpoint {
 }
 
 /// Every failpoint of the sidecar that the suite must detect.
-pub static FAILPOINTS: [Failpoint; 9] = [
+pub static FAILPOINTS: [Failpoint; 13] = [
     Failpoint {
         name: "ignore-weights",
         detected_by: &["weights"],
@@ -62,6 +62,22 @@ pub static FAILPOINTS: [Failpoint; 9] = [
     Failpoint {
         name: "thread-local-balancing",
         detected_by: &["alternation"],
+    },
+    Failpoint {
+        name: "balance-connections",
+        detected_by: &["alternation", "scale"],
+    },
+    Failpoint {
+        name: "keep-withdrawn",
+        detected_by: &["graceful_stop"],
+    },
+    Failpoint {
+        name: "unannounced-end",
+        detected_by: &["balancers_restart"],
+    },
+    Failpoint {
+        name: "no-retry",
+        detected_by: &["kill", "freeze"],
     },
 ];
 

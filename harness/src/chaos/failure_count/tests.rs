@@ -11,7 +11,7 @@ fn record(failed: &[(f64, f64)]) -> TrafficRecord {
         record.add(RequestOutcome {
             at: Duration::from_secs_f64(*at),
             took: Duration::from_secs_f64(end - at),
-            route: 0,
+            lane: 0,
             result: Err("refused".to_owned()),
         });
     }
@@ -79,8 +79,11 @@ fn routes_without_an_answer_after_the_last_fault_are_listed() {
         container_port: 80,
         target: "/".to_owned(),
     };
-    let mut record = TrafficRecord::new(vec![route("one"), route("two")], SystemTime::UNIX_EPOCH);
-    for (at, route) in [(5, 0), (5, 1), (21, 0)] {
+    let mut record = TrafficRecord::new(
+        vec![route("one").into(), route("two").into()],
+        SystemTime::UNIX_EPOCH,
+    );
+    for (at, lane) in [(5, 0), (5, 1), (21, 0)] {
         let answer = crate::cluster::answer::Answer {
             service: "a".to_owned(),
             host: "h".to_owned(),
@@ -90,7 +93,7 @@ fn routes_without_an_answer_after_the_last_fault_are_listed() {
         record.add(RequestOutcome {
             at: Duration::from_secs(at),
             took: Duration::from_millis(1),
-            route,
+            lane,
             result: Ok(answer),
         });
     }

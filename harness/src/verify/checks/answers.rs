@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::cluster::answer::{self, Answer};
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
-use crate::verify::traffic::{Traffic, TrafficRecord};
+use crate::http::Session;
+use crate::verify::traffic::{Clients, Traffic, TrafficRecord};
 use crate::wait;
 
 /// Requests sent on one route to check strict alternation.
@@ -17,16 +19,36 @@ const ANSWERS: usize = 10;
 /// Timeout for answers under constant traffic; above the timeout of a single request.
 const LIMIT: Duration = Duration::from_secs(10);
 const PERIOD: Duration = Duration::from_millis(20);
+/// Timeout of a request on a kept connection; above the frontend's own timeout of 5 s.
+const REQUEST_LIMIT: Duration = Duration::from_secs(7);
 
-/// Checks that all instances of the route's service answer in strict alternation.
+/// Checks that all instances of the route's service answer in strict alternation: on a new connection for each request, and,
+/// where requests are balanced, on one that is kept.
 pub async fn alternates(mesh: &Mesh, route: &(Route, SocketAddr)) -> Result<(), Error> {
-    let hosts = hosts_of(mesh, route, REQUESTS).await?;
-    let instances = mesh.hosts(&route.0.service);
+    turns(mesh, &route.0, &hosts_of(mesh, route, REQUESTS).await?)?;
+    if !route.0.balances_requests() {
+        return Ok(());
+    }
+    for version in Clients::ALL.into_iter().filter_map(Clients::version) {
+        let session = Session::new(route.1, version);
+        let ask = async || answer::read(session.get(&route.0.target, REQUEST_LIMIT).await, &route.0);
+        turns(mesh, &route.0, &answering(&route.0, REQUESTS, ask).await?)?;
+        check(
+            session.opened() == 1,
+            format!("{}: one connection for all requests", route.0.name()),
+            format!("{} connections", session.opened()),
+        )?;
+    }
+    Ok(())
+}
+
+fn turns(mesh: &Mesh, route: &Route, hosts: &[String]) -> Result<(), Error> {
+    let instances = mesh.hosts(&route.service);
     let expected = format!(
         "{}: strict alternation of {instances:?} over {REQUESTS} requests",
-        route.0.name()
+        route.name()
     );
-    check(alternate(&hosts, &instances), expected, hosts.join(" "))
+    check(alternate(hosts, &instances), expected, hosts.join(" "))
 }
 
 /// Whether each instance answers exactly once before any of them answers again.
@@ -38,10 +60,18 @@ fn alternate(hosts: &[String], instances: &BTreeSet<&str>) -> bool {
 
 /// The hosts that answer `count` sequential requests on a route.
 pub async fn hosts_of(mesh: &Mesh, route: &(Route, SocketAddr), count: usize) -> Result<Vec<String>, Error> {
+    answering(&route.0, count, async || mesh.ask(route).await).await
+}
+
+async fn answering(
+    route: &Route,
+    count: usize,
+    ask: impl AsyncFn() -> Result<Answer, String>,
+) -> Result<Vec<String>, Error> {
     let mut hosts = Vec::with_capacity(count);
     for i in 1..=count {
-        let answer = mesh.ask(route).await.map_err(|reason| {
-            let expected = format!("{}: answer {i} of {count}", route.0.name());
+        let answer = ask().await.map_err(|reason| {
+            let expected = format!("{}: answer {i} of {count}", route.name());
             Error::unmet(expected, reason)
         })?;
         hosts.push(answer.host);
@@ -68,7 +98,7 @@ pub async fn time_to_answer(
     Ok(at.saturating_sub(since))
 }
 
-/// Waits until every route has answered [`ANSWERS`] requests sent from now on.
+/// Waits until every lane has answered [`ANSWERS`] requests sent from now on.
 pub async fn traffic_flows(traffic: &Traffic) -> Result<(), Error> {
     let since = traffic.now();
     let attempt = async || {
@@ -81,16 +111,16 @@ pub async fn traffic_flows(traffic: &Traffic) -> Result<(), Error> {
     waited.map_err(|expired| Error::unmet("constant traffic is answered on every path", expired.to_string()))
 }
 
-/// The routes with fewer than [`ANSWERS`] answers to requests sent at `since` or later, one line each.
+/// The lanes with fewer than [`ANSWERS`] answers to requests sent at `since` or later, one line each.
 fn unanswered(record: &TrafficRecord, since: Duration) -> Vec<String> {
-    let mut answers = vec![0_usize; record.routes().len()];
+    let mut answers = vec![0_usize; record.lanes().len()];
     for (outcome, _) in record.answers().filter(|(outcome, _)| outcome.at >= since) {
-        if let Some(count) = answers.get_mut(outcome.route) {
+        if let Some(count) = answers.get_mut(outcome.lane) {
             *count += 1;
         }
     }
     let few = answers.iter().enumerate().filter(|(_, count)| **count < ANSWERS);
-    few.map(|(route, count)| format!("{}: {count} of {ANSWERS} answers", record.route(route)))
+    few.map(|(lane, count)| format!("{}: {count} of {ANSWERS} answers", record.lane(lane)))
         .collect()
 }
 

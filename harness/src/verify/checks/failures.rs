@@ -9,16 +9,16 @@ use crate::verify::traffic::{FaultWindow, Pace, RequestOutcome, TrafficRecord};
 
 /// Checks that every request was answered, and that there was at least one answer on every route.
 pub fn no_request_failed(record: &TrafficRecord) -> Result<(), Error> {
-    let unanswered = record.unanswered_routes(Duration::ZERO);
+    let unanswered = record.unanswered(Duration::ZERO, |_| true);
     check(
         record.failed() == 0 && record.sent() > 0 && unanswered.is_empty(),
         "constant traffic on every path, no failed request",
-        format!("{}; routes without an answer: {unanswered:?}", record.summary()),
+        format!("{}; without an answer: {unanswered:?}", record.summary()),
     )
 }
 
-/// Checks that only requests in flight on the faulty instance of `service` failed, and at most one for each client.
-/// Measures `objective`, the time from the fault to the last failure. The traffic must have [`Pace::default`]'s number
+/// Checks that only requests in flight on the faulty instance of `service` failed, at most one for each client or stream, and
+/// none where a load balancer of requests could send it again. Measures `objective`, the time from the fault to the last failure. The traffic must have [`Pace::default`]'s number
 /// of clients.
 pub fn only_requests_in_flight_failed(
     ctx: &Context,
@@ -52,20 +52,25 @@ pub fn only_requests_in_flight_failed(
 }
 
 /// Splits the failed requests into those in flight on the faulty instance of `service` and all others.
+///
+/// The traffic only reads, so a load balancer of requests sends each again whose instance fails.
 fn split<'a>(
     record: &'a TrafficRecord,
     service: &str,
     fault: FaultWindow,
 ) -> (Vec<&'a RequestOutcome>, Vec<&'a RequestOutcome>) {
-    record
-        .failures()
-        .partition(|outcome| fault.covers(outcome) && record.service(outcome) == Some(service))
+    record.failures().partition(|outcome| {
+        let lane = record.lane_of(outcome);
+        let repeated = lane.is_some_and(|lane| lane.route.repeats_requests());
+        fault.covers(outcome) && record.service(outcome) == Some(service) && !repeated
+    })
 }
 
-/// Maximum number of requests in flight on one instance: each client has one request in flight at a time.
+/// Maximum number of requests in flight on one instance: each client or stream has one at a time.
 fn max_in_flight(record: &TrafficRecord, service: &str) -> usize {
-    let routes = record.routes().iter().filter(|route| route.service == service);
-    routes.count() * Pace::default().clients
+    let lanes = record.lanes().iter();
+    let lanes = lanes.filter(|lane| lane.route.service == service && !lane.route.repeats_requests());
+    lanes.map(|lane| lane.clients.concurrency(Pace::default())).sum()
 }
 
 #[cfg(test)]
@@ -93,8 +98,9 @@ pub(super) mod tests {
             container_port: 80,
             target: "/".to_owned(),
         };
-        let mut record = TrafficRecord::new(vec![route("a"), route("b")], SystemTime::UNIX_EPOCH);
-        for &(at, route, answered) in outcomes {
+        let mut record =
+            TrafficRecord::new(vec![route("a").into(), route("b").into()], SystemTime::UNIX_EPOCH);
+        for &(at, lane, answered) in outcomes {
             let answer = Answer {
                 service: "a".to_owned(),
                 host: "h".to_owned(),
@@ -104,7 +110,7 @@ pub(super) mod tests {
             record.add(RequestOutcome {
                 at: ms(at),
                 took: ms(20),
-                route,
+                lane,
                 result: answered.then_some(answer).ok_or_else(|| "reset".to_owned()),
             });
         }
@@ -117,7 +123,7 @@ pub(super) mod tests {
         let at = |outcomes: Vec<&RequestOutcome>| -> Vec<(Duration, usize)> {
             outcomes
                 .iter()
-                .map(|outcome| (outcome.at, outcome.route))
+                .map(|outcome| (outcome.at, outcome.lane))
                 .collect()
         };
         let (in_flight, others) = split(&record, "a", FAULT);

@@ -18,6 +18,8 @@ pub enum Objective {
     Up,
     /// Time from a new instance's start until its first answer.
     Join,
+    /// Time from a new instance's start until it has an equal share of all requests, although no client connects again.
+    Share,
     /// Failed requests while an instance stops gracefully.
     FailedOnStop,
     /// Failed requests while all service instances are restarted one after the other.
@@ -57,10 +59,11 @@ pub struct Value(pub u64);
 
 impl Objective {
     /// Every objective, in the order in which reports show them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ready,
         Self::Up,
         Self::Join,
+        Self::Share,
         Self::FailedOnStop,
         Self::FailedOnRollingRestart,
         Self::FailedOnScale,
@@ -78,6 +81,7 @@ impl Objective {
             Self::Ready => "ready",
             Self::Up => "up",
             Self::Join => "join",
+            Self::Share => "share",
             Self::FailedOnStop => "failed_on_stop",
             Self::FailedOnRollingRestart => "failed_on_rolling_restart",
             Self::FailedOnScale => "failed_on_scale",
@@ -96,6 +100,7 @@ impl Objective {
             Self::Ready => "last start -> all answer",
             Self::Up => "harness start -> ready",
             Self::Join => "new instance -> answers",
+            Self::Share => "new instance -> share",
             Self::FailedOnStop => "failed: graceful stop",
             Self::FailedOnRollingRestart => "failed: rolling restart",
             Self::FailedOnScale => "failed: scaling",
@@ -117,6 +122,7 @@ impl Objective {
             Self::Ready
             | Self::Up
             | Self::Join
+            | Self::Share
             | Self::KillToLastError
             | Self::FreezeToLastError
             | Self::HealToConvergence
@@ -129,6 +135,7 @@ impl Objective {
         match self {
             Self::Ready | Self::Rejoin => Duration::from_secs(2).into(),
             Self::Up => Duration::from_secs(6).into(),
+            Self::Share => Duration::from_secs(1).into(),
             Self::Join | Self::KillToLastError => Duration::from_millis(500).into(),
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Value(0),
             Self::FreezeToLastError | Self::HealToConvergence => Duration::from_secs(3).into(),

@@ -4,7 +4,7 @@ use crate::cluster::mesh::Mesh;
 use crate::error::Error;
 use crate::verify::checks::{alternates, is_refused, no_request_failed, ready};
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Pace;
+use crate::verify::traffic::{Clients, Pace};
 
 /// All instances of service a.
 const GONE: [&str; 2] = ["service-a", "service-a2"];
@@ -25,7 +25,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
     let mut others = mesh.routes()?;
     others.retain(|(route, _)| route.service != "a");
-    let traffic = ctx.traffic_on(&others, Pace::default());
+    let traffic = ctx.traffic_on(&others, &Clients::ALL, Pace::default());
     for name in GONE {
         ctx.say(format!("stops {name}"));
         mesh.stop(name).await?;

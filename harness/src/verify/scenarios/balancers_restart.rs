@@ -1,18 +1,19 @@
-//! The frontend and the load balancer restart: requests in flight finish, and the other paths keep working.
+//! The frontend and the load balancer restart: requests in flight finish, kept connections end with an announcement, and the
+//! other paths keep working.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, try_join_all};
 
-use crate::cluster::answer::Answer;
+use crate::cluster::answer::{self, Answer};
 use crate::cluster::mesh::Mesh;
 use crate::cluster::topology::Route;
 use crate::error::{Error, check};
-use crate::http::{self, HeldRequest};
+use crate::http::{self, HeldRequest, Session};
 use crate::verify::checks::{ended_cleanly, no_request_failed, ready};
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Traffic;
+use crate::verify::traffic::{Clients, Traffic};
 use crate::wait;
 
 /// Timeout for a request that tests whether a port still accepts requests.
@@ -23,7 +24,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "balancers_restart",
-    about: "the frontend and the load balancer restart, requests in flight finish, and the other paths keep working",
+    about: "the frontend and the load balancer restart, requests in flight finish, kept connections are told, and the other paths keep working",
     requires: Requirements::NOTHING,
     allows: &[],
     run: |ctx| Box::pin(run(ctx)),
@@ -42,7 +43,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
         "a frontend and a load balancer",
         balancers.join(" "),
     )?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &Clients::ALL)?;
     let mut result = Ok(());
     for name in &balancers {
         ctx.say(format!("restarts {name}"));
@@ -63,12 +64,14 @@ async fn restart(mesh: &mut Mesh, traffic: &Traffic, name: &str) -> Result<(), E
         .partition(|(route, _)| route.member == name);
     each_answers(traffic, &through, Duration::ZERO).await?;
     let in_flight = try_join_all(through.iter().map(begin)).await?;
+    let kept = try_join_all(through.iter().flat_map(keep)).await?;
 
     // The traffic's own requests in flight must be answered too: the record has their failures.
     traffic.suspend(name);
     let stopping = traffic.now();
     let (stopped, finished) = {
         let finishing = async {
+            try_join_all(kept.iter().map(until_announced)).await?;
             closed(&through).await?;
             try_join_all(in_flight.into_iter().map(finish)).await
         };
@@ -95,6 +98,61 @@ async fn begin(route: &(Route, SocketAddr)) -> Result<(Route, HeldRequest), Erro
             Err(Error::unmet(expected, error.to_string()))
         }
     }
+}
+
+/// A kept connection, on which a request has been answered.
+struct Kept {
+    route: Route,
+    clients: Clients,
+    session: Session,
+}
+
+/// Opens connections to keep, of each kind. There is none where the balancer passes on bytes, of which it cannot tell when to
+/// end.
+fn keep(
+    (route, address): &(Route, SocketAddr),
+) -> impl Iterator<Item = impl Future<Output = Result<Kept, Error>>> {
+    let kinds = Clients::ALL.into_iter().filter(|_| route.balances_requests());
+    let kept = kinds.filter_map(|clients| {
+        Some(Kept {
+            route: route.clone(),
+            clients,
+            session: Session::new(*address, clients.version()?),
+        })
+    });
+    kept.map(async |kept| {
+        let answered = kept.session.get(&kept.route.target, LIMIT).await;
+        answer::read(answered, &kept.route).map_err(|reason| kept.broken(reason))?;
+        Ok(kept)
+    })
+}
+
+impl Kept {
+    fn broken(&self, reason: String) -> Error {
+        let Self { route, clients, .. } = self;
+        let expected = format!(
+            "{} ({clients}): each request is answered until the connection's announced end",
+            route.name()
+        );
+        Error::unmet(expected, reason)
+    }
+}
+
+/// Sends requests until the server has announced the end of the connection. Each of them must be answered.
+async fn until_announced(kept: &Kept) -> Result<(), Error> {
+    let announced = async {
+        loop {
+            match kept.session.get_kept(&kept.route.target, LIMIT).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(response)) => answer::read(Ok(response), &kept.route),
+                Err(error) => answer::read(Err(error), &kept.route),
+            }
+            .map_err(|reason| kept.broken(reason))?;
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, announced).await;
+    waited.unwrap_or_else(|_| Err(kept.broken(format!("no end within {LIMIT:?}"))))
 }
 
 /// Waits until none of the routes answers new requests.
@@ -133,11 +191,7 @@ async fn each_answers(
 ) -> Result<(), Error> {
     let attempt = async || {
         traffic.read(|record| {
-            let unanswered: Vec<String> = routes
-                .iter()
-                .filter(|(route, _)| !record.answered_on(route, since))
-                .map(|(route, _)| route.name())
-                .collect();
+            let unanswered = record.unanswered(since, |on| routes.iter().any(|(route, _)| route == on));
             if unanswered.is_empty() {
                 Ok(())
             } else {

@@ -8,7 +8,7 @@ use crate::verify::checks::{
 };
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::{FaultWindow, Pace};
+use crate::verify::traffic::{Clients, FaultWindow, Pace};
 
 /// The instance that is frozen.
 const FROZEN: &str = "service-a2";
@@ -27,7 +27,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
     let host = mesh.node(FROZEN)?.container.short_id().to_owned();
 
-    let traffic = ctx.traffic_on(&mesh.routes()?, Pace::DENSE);
+    let traffic = ctx.traffic_on(&mesh.routes()?, &Clients::ALL, Pace::DENSE);
     let before = format!("{FROZEN} ({host}) answers before it is frozen");
     time_to_answer(&traffic, &host, traffic.now(), &before).await?;
     ctx.say(format!("freezes {FROZEN} ({host})"));
@@ -46,7 +46,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
         Objective::FreezeToLastError,
     )?;
 
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &Clients::ALL)?;
     ctx.say(format!("unfreezes {FROZEN}"));
     mesh.unpause(FROZEN).await?;
     ready(&mesh).await?;

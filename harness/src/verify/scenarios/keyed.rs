@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::{Error, check};
 use crate::verify::checks::{no_request_failed, ready, traffic_flows};
 use crate::verify::suite::{Context, Requirements, Scenario};
+use crate::verify::traffic::Clients;
 use crate::wait;
 
 /// The discovery port of every node.
@@ -43,7 +44,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
         key.create(ctx.topology(), ctx.engine())?;
     }
     let mut mesh = ctx.own_mesh("keyed", |topology| key.given_to(topology)).await?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &[Clients::New])?;
     traffic_flows(&traffic).await?;
 
     let own = mesh.clone();

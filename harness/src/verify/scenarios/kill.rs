@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::verify::checks::{kill, only_requests_in_flight_failed, ready, restart, traffic_flows};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Pace;
+use crate::verify::traffic::{Clients, Pace};
 
 /// The instance that is killed.
 const KILLED: &str = "service-a2";
@@ -19,7 +19,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
-    let traffic = ctx.traffic_on(&mesh.routes()?, Pace::DENSE);
+    let traffic = ctx.traffic_on(&mesh.routes()?, &Clients::ALL, Pace::DENSE);
     let fault = kill(ctx, &mut mesh, &traffic, KILLED).await?;
     ready(&mesh).await?;
     traffic_flows(&traffic).await?;

@@ -10,7 +10,7 @@ use crate::error::{Error, check};
 use crate::verify::checks::{alternates, is_refused, ready, traffic_flows};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::{RequestOutcome, Traffic, TrafficRecord};
+use crate::verify::traffic::{Clients, RequestOutcome, Traffic, TrafficRecord};
 use crate::wait;
 
 /// The two sides of the partition.
@@ -47,7 +47,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &[Clients::New])?;
     traffic_flows(&traffic).await?;
     ctx.say(format!("cuts {:?} from {:?}", SIDES[0], SIDES[1]));
     let cut = traffic.now();
@@ -165,7 +165,7 @@ fn check_failures(record: &TrafficRecord, phases: &Phases) -> Result<(), Error> 
 }
 
 fn excused(record: &TrafficRecord, phases: &Phases, outcome: &RequestOutcome) -> bool {
-    let until = match record.routes().get(outcome.route) {
+    let until = match record.lane_of(outcome).map(|lane| &lane.route) {
         Some(route) if server(route).is_some() => phases.settled,
         Some(_) => phases.converged,
         None => return false,
@@ -190,20 +190,20 @@ mod tests {
             container_port: 80,
             target: "/".to_owned(),
         };
-        let routes = vec![route(LB, "lb", "b"), route(SOCKS5, "frontend", "b")];
+        let routes = vec![route(LB, "lb", "b").into(), route(SOCKS5, "frontend", "b").into()];
         let record = TrafficRecord::new(routes, SystemTime::UNIX_EPOCH);
         let phases = Phases {
             cut: ms(100),
             settled: ms(200),
             converged: ms(300),
         };
-        let excused = |at, took, route| {
+        let excused = |at, took, lane| {
             let result = Err("reset".to_owned());
             let (at, took) = (ms(at), ms(took));
             let outcome = RequestOutcome {
                 at,
                 took,
-                route,
+                lane,
                 result,
             };
             excused(&record, &phases, &outcome)

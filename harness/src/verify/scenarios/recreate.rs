@@ -6,7 +6,7 @@ use crate::error::{Error, check};
 use crate::verify::checks::{alternates, kill, only_requests_in_flight_failed, ready, traffic_flows};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Pace;
+use crate::verify::traffic::{Clients, Pace};
 
 /// The instance whose container is recreated.
 const RECREATED: &str = "service-a";
@@ -24,7 +24,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
     let old = mesh.node(RECREATED)?.container.short_id().to_owned();
-    let traffic = ctx.traffic_on(&mesh.routes()?, Pace::DENSE);
+    let traffic = ctx.traffic_on(&mesh.routes()?, &[Clients::New], Pace::DENSE);
     let fault = kill(ctx, &mut mesh, &traffic, RECREATED).await?;
     ctx.say(format!("recreates {RECREATED}"));
     mesh.recreate(RECREATED).await?;

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::verify::checks::{alternates, no_request_failed, restart};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
+use crate::verify::traffic::Clients;
 
 /// The instance that is stopped and started again.
 const STOPPED: &str = "service-a2";
@@ -19,7 +20,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
     mesh.stop(STOPPED).await?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &Clients::ALL)?;
     let result = restart(&mut mesh, &traffic, STOPPED).await;
     let record = traffic.finish().await;
     ctx.measure(Objective::Rejoin, result?);

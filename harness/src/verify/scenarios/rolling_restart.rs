@@ -5,7 +5,7 @@ use crate::error::{Error, check};
 use crate::verify::checks::{ended_cleanly, no_request_failed, ready, restart};
 use crate::verify::objectives::Objective;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Traffic;
+use crate::verify::traffic::{Clients, Traffic};
 
 /// Replaces service b's only instance during its restart.
 const REPLACEMENT: &str = "service-b2";
@@ -33,7 +33,7 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
         "two instances of service a and one of b to restart",
         restarted.join(" "),
     )?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &Clients::ALL)?;
     let result = roll(ctx, &mut mesh, &traffic, &restarted).await;
     let record = traffic.finish().await;
     result?;

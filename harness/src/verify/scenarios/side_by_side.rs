@@ -10,7 +10,7 @@ use crate::error::{Error, check};
 use crate::http;
 use crate::verify::checks::no_request_failed;
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::Traffic;
+use crate::verify::traffic::{Clients, Traffic};
 use crate::wait;
 
 /// Search datagrams after which a sidecar has searched the nearest addresses, among them the other mesh's, at least
@@ -35,7 +35,10 @@ async fn run(ctx: &mut Context) -> Result<(), Error> {
     let one = ctx.mesh().await?;
     let other = ctx.own_mesh("beside", |topology| topology).await?;
     let meshes: [&Mesh; 2] = [&one, &other];
-    let traffics = [ctx.traffic(&one)?, ctx.traffic(&other)?];
+    let traffics = [
+        ctx.traffic(&one, &[Clients::New])?,
+        ctx.traffic(&other, &[Clients::New])?,
+    ];
 
     // Checked at every attempt: a sidecar must not know the other mesh's nodes at any time.
     let mut joined = Ok(());

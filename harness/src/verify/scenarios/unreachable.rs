@@ -6,7 +6,7 @@ use crate::cluster::mesh::{Cut, Mesh};
 use crate::error::{Error, check};
 use crate::verify::checks::{ready, traffic_flows};
 use crate::verify::suite::{Context, Requirements, Scenario};
-use crate::verify::traffic::{FaultWindow, RequestOutcome, Traffic, TrafficRecord};
+use crate::verify::traffic::{Clients, FaultWindow, RequestOutcome, Traffic, TrafficRecord};
 use crate::wait;
 
 /// The member that is cut off from the instance.
@@ -29,7 +29,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(ctx: &mut Context) -> Result<(), Error> {
     let mut mesh = ctx.mesh().await?;
-    let traffic = ctx.traffic(&mesh)?;
+    let traffic = ctx.traffic(&mesh, &[Clients::New])?;
     traffic_flows(&traffic).await?;
     ctx.say(format!("cuts {MEMBER} from {UNREACHABLE}"));
     let fault = cut(&mut mesh, &traffic).await;
@@ -86,7 +86,7 @@ async fn is_detected(mesh: &Mesh) -> Result<(), Error> {
 /// Checks that only requests in flight on the instance during the cut failed.
 fn check_failures(record: &TrafficRecord, fault: FaultWindow) -> Result<(), Error> {
     let excused = |outcome: &RequestOutcome| {
-        let route = record.routes().get(outcome.route);
+        let route = record.lane_of(outcome).map(|lane| &lane.route);
         let through = route.is_some_and(|route| route.member == MEMBER && route.service == SERVICE);
         through && fault.covers(outcome)
     };

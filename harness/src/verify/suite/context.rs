@@ -16,7 +16,7 @@ use crate::engine::{Engine, Image};
 use crate::error::Error;
 use crate::timeline::{ProblemLine, Timeline};
 use crate::verify::objectives::{Measurements, Objective, Value};
-use crate::verify::traffic::{Pace, Recording, Traffic};
+use crate::verify::traffic::{Clients, Pace, Recording, Traffic};
 
 /// Timeout for a started mesh to become ready.
 pub const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -169,17 +169,18 @@ impl Context {
         Ok(path)
     }
 
-    /// Starts constant traffic on every route of a mesh. If the scenario fails, its failed requests are reported.
+    /// Starts constant traffic of these kinds of clients on every route of a mesh. If the scenario fails, its failed requests
+    /// are reported.
     ///
     /// # Errors
     /// A route's port is not published.
-    pub fn traffic(&self, mesh: &Mesh) -> Result<Traffic, Error> {
-        Ok(self.traffic_on(&mesh.routes()?, Pace::default()))
+    pub fn traffic(&self, mesh: &Mesh, kinds: &[Clients]) -> Result<Traffic, Error> {
+        Ok(self.traffic_on(&mesh.routes()?, kinds, Pace::default()))
     }
 
     /// Starts constant traffic on the given routes.
-    pub fn traffic_on(&self, routes: &[(Route, SocketAddr)], pace: Pace) -> Traffic {
-        let traffic = Traffic::start(routes, pace);
+    pub fn traffic_on(&self, routes: &[(Route, SocketAddr)], kinds: &[Clients], pace: Pace) -> Traffic {
+        let traffic = Traffic::start(routes, kinds, pace);
         self.note(|notes| notes.recordings.push(traffic.recording()));
         traffic
     }

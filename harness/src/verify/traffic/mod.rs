@@ -1,5 +1,6 @@
 //! Constant HTTP traffic that records the outcome of every request.
 
+mod clients;
 mod record;
 
 use std::net::SocketAddr;
@@ -11,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::answer;
 use crate::cluster::topology::Route;
 use crate::timeline::{Entry, EntryKind};
+use clients::Caller;
+pub use clients::{Clients, Lane};
 pub use record::{Classified, FaultWindow, RequestOutcome, TrafficRecord};
 
 /// Timeout for a request; above the frontend's own timeout of 5 s.
@@ -22,7 +24,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(7);
 /// Failed requests that a timeline lists.
 const MAX_ENTRIES: usize = 500;
 
-/// The load on each route.
+/// The load on each route by clients that make a new connection for each request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Number of clients on each route.
@@ -32,11 +34,11 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Three clients with a request every 10 ms each, for short phases only: a request opens up to five connections,
+    /// Three clients with a request every 16 ms each, for short phases only: a request opens up to five connections,
     /// and the kernel tracks each for two minutes in a table of limited size.
     pub const DENSE: Self = Self {
         clients: 3,
-        period: Duration::from_millis(10),
+        period: Duration::from_millis(16),
     };
 }
 
@@ -59,6 +61,8 @@ pub struct Traffic {
     addresses: watch::Sender<Vec<Option<SocketAddr>>>,
     stop: CancellationToken,
     clients: JoinSet<()>,
+    /// The callers of each lane.
+    callers: Vec<(Lane, Vec<Caller>)>,
 }
 
 /// A handle to a record, valid after the traffic has ended. Cheap to clone.
@@ -89,7 +93,7 @@ impl Recording {
                 let reason = outcome.result.as_ref().err()?;
                 Some(Entry {
                     at: record.sent_at(outcome) + outcome.took,
-                    source: record.route(outcome.route),
+                    source: record.lane(outcome.lane),
                     kind: EntryKind::Request,
                     text: format!("failed after {:.3} s: {reason}", outcome.took.as_secs_f64()),
                 })
@@ -107,11 +111,27 @@ impl Recording {
 }
 
 impl Traffic {
-    /// Starts sending requests on every route.
-    pub fn start(routes: &[(Route, SocketAddr)], pace: Pace) -> Self {
+    /// Starts sending requests on every route, by clients of each of these kinds.
+    pub fn start(routes: &[(Route, SocketAddr)], kinds: &[Clients], pace: Pace) -> Self {
         let start = Instant::now();
         let (routes, addresses): (Vec<Route>, Vec<SocketAddr>) = routes.iter().cloned().unzip();
-        let record = TrafficRecord::new(routes.clone(), SystemTime::now());
+        let lane = |route: &Route| {
+            let route = route.clone();
+            kinds.iter().map(move |clients| Lane {
+                route: route.clone(),
+                clients: *clients,
+            })
+        };
+        let callers: Vec<(Lane, Vec<Caller>)> = routes
+            .iter()
+            .flat_map(lane)
+            .map(|lane| {
+                let callers = lane.clients.callers(pace);
+                (lane, callers)
+            })
+            .collect();
+        let lanes = callers.iter().map(|(lane, _)| lane.clone()).collect();
+        let record = TrafficRecord::new(lanes, SystemTime::now());
         let recording = Recording {
             record: Arc::new(Mutex::new(record)),
             start,
@@ -119,15 +139,18 @@ impl Traffic {
         let (addresses, known) = watch::channel(addresses.into_iter().map(Some).collect());
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
-        for (index, route) in routes.iter().enumerate() {
-            for _ in 0..pace.clients {
+        for (lane, (of, callers)) in callers.iter().enumerate() {
+            let route = routes.iter().position(|route| *route == of.route);
+            for caller in callers {
                 let client = Client {
-                    index,
-                    route: route.clone(),
+                    lane,
+                    route: route.unwrap_or_default(),
+                    target: of.route.clone(),
+                    caller: caller.clone(),
                     addresses: known.clone(),
                     recording: recording.clone(),
                 };
-                clients.spawn(client.run(pace.period, stop.clone()));
+                clients.spawn(client.run(of.clients.period(pace), stop.clone()));
             }
         }
         Self {
@@ -136,7 +159,15 @@ impl Traffic {
             addresses,
             stop,
             clients,
+            callers,
         }
+    }
+
+    /// The lanes of which a client has connected again.
+    pub fn reconnected(&self) -> Vec<String> {
+        let again = |callers: &[Caller]| callers.iter().any(|caller| caller.reconnects() > 0);
+        let lanes = self.callers.iter().filter(|(_, callers)| again(callers));
+        lanes.map(|(lane, _)| lane.name()).collect()
     }
 
     /// Time since the start of the traffic, the clock of all recorded outcomes.
@@ -183,10 +214,13 @@ impl Traffic {
     }
 }
 
-/// One client on one route.
+/// One client of a lane, or one of those that share its connection.
 struct Client {
-    index: usize,
-    route: Route,
+    lane: usize,
+    /// The index of its route's address.
+    route: usize,
+    target: Route,
+    caller: Caller,
     addresses: watch::Receiver<Vec<Option<SocketAddr>>>,
     recording: Recording,
 }
@@ -197,7 +231,7 @@ impl Client {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         // A request in flight at the end is awaited: its failure counts too.
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let index = self.index;
+            let index = self.route;
             let known = self
                 .addresses
                 .wait_for(|addresses| addresses.get(index).is_some_and(Option::is_some));
@@ -207,11 +241,11 @@ impl Client {
             };
             let Some(address) = address else { continue };
             let at = self.recording.start.elapsed();
-            let result = answer::ask(address, &self.route, REQUEST_LIMIT).await;
+            let result = self.caller.ask(address, &self.target, REQUEST_LIMIT).await;
             self.recording.add(RequestOutcome {
                 at,
                 took: self.recording.start.elapsed().saturating_sub(at),
-                route: index,
+                lane: self.lane,
                 result,
             });
         }

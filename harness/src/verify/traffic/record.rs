@@ -1,9 +1,10 @@
 //! The outcomes of all requests. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use super::clients::Lane;
 use crate::cluster::answer::Answer;
 use crate::cluster::topology::Route;
 
@@ -21,8 +22,8 @@ pub struct RequestOutcome {
     pub at: Duration,
     /// Time from sending to the result.
     pub took: Duration,
-    /// Index of its route in [`TrafficRecord::routes`].
-    pub route: usize,
+    /// Index of its lane in [`TrafficRecord::lanes`].
+    pub lane: usize,
     /// The answer, or the error.
     pub result: Result<Answer, String>,
 }
@@ -37,7 +38,7 @@ impl RequestOutcome {
 /// All requests: every one is counted, and the latest are kept with their outcomes.
 #[derive(Debug, Clone)]
 pub struct TrafficRecord {
-    routes: Vec<Route>,
+    lanes: Vec<Lane>,
     began: SystemTime,
     sent: usize,
     failed: usize,
@@ -72,10 +73,10 @@ pub struct Classified<'a> {
 }
 
 impl TrafficRecord {
-    /// An empty record of traffic on `routes` that started at `began`.
-    pub fn new(routes: Vec<Route>, began: SystemTime) -> Self {
+    /// An empty record of traffic on `lanes` that started at `began`.
+    pub fn new(lanes: Vec<Lane>, began: SystemTime) -> Self {
         Self {
-            routes,
+            lanes,
             began,
             sent: 0,
             failed: 0,
@@ -127,19 +128,24 @@ impl TrafficRecord {
             .filter_map(|outcome| Some((outcome, outcome.result.as_ref().ok()?)))
     }
 
-    /// A route's name; empty if the index is out of range.
-    pub fn route(&self, index: usize) -> String {
-        self.routes.get(index).map(Route::name).unwrap_or_default()
+    /// A lane's name; empty if the index is out of range.
+    pub fn lane(&self, index: usize) -> String {
+        self.lanes.get(index).map(Lane::name).unwrap_or_default()
     }
 
-    /// The routes that [`RequestOutcome::route`] indexes.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
+    /// The lanes that [`RequestOutcome::lane`] indexes.
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// The lane of a request.
+    pub fn lane_of(&self, outcome: &RequestOutcome) -> Option<&Lane> {
+        self.lanes.get(outcome.lane)
     }
 
     /// The requested service.
     pub fn service(&self, outcome: &RequestOutcome) -> Option<&str> {
-        self.routes.get(outcome.route).map(|route| route.service.as_str())
+        self.lane_of(outcome).map(|lane| lane.route.service.as_str())
     }
 
     /// When a request was sent, in wall-clock time.
@@ -164,17 +170,17 @@ impl TrafficRecord {
             .min()
     }
 
-    /// Whether a request sent on `route` at `since` or later was answered.
-    pub fn answered_on(&self, route: &Route, since: Duration) -> bool {
+    /// The lanes of the routes that `on` selects on which no request sent at `since` or later was answered.
+    pub fn unanswered(&self, since: Duration, on: impl Fn(&Route) -> bool) -> Vec<String> {
         let latest = self.answers.iter().rev();
-        let mut later = latest.take_while(|outcome| outcome.end() >= since);
-        later.any(|outcome| outcome.at >= since && self.routes.get(outcome.route) == Some(route))
-    }
-
-    /// The routes on which no request sent at `since` or later was answered.
-    pub fn unanswered_routes(&self, since: Duration) -> Vec<String> {
-        let silent = self.routes.iter().filter(|route| !self.answered_on(route, since));
-        silent.map(Route::name).collect()
+        let later = latest.take_while(|outcome| outcome.end() >= since);
+        let answered: BTreeSet<usize> = later
+            .filter(|outcome| outcome.at >= since)
+            .map(|outcome| outcome.lane)
+            .collect();
+        let lanes = self.lanes.iter().enumerate();
+        let silent = lanes.filter(|(index, lane)| on(&lane.route) && !answered.contains(index));
+        silent.map(|(_, lane)| lane.name()).collect()
     }
 
     /// Time from `at` to the end of the last failed request; `None` if none ended after `at`.
@@ -205,15 +211,15 @@ impl TrafficRecord {
         text
     }
 
-    /// The last of `failures`, one line each: wall-clock time, time since the start of the traffic, route, error.
+    /// The last of `failures`, one line each: wall-clock time, time since the start of the traffic, lane, error.
     pub fn lines(&self, failures: &[&RequestOutcome]) -> Vec<String> {
         let line = |outcome: &&RequestOutcome| {
             let reason = outcome.result.as_ref().err()?;
             let clock = crate::clock::time_of_day(self.sent_at(outcome));
             let (at, took) = (outcome.at.as_secs_f64(), outcome.took.as_secs_f64());
-            let route = self.route(outcome.route);
+            let lane = self.lane(outcome.lane);
             Some(format!(
-                "{clock} (at {at:.3} s), after {took:.3} s, {route}: {reason}"
+                "{clock} (at {at:.3} s), after {took:.3} s, {lane}: {reason}"
             ))
         };
         let shown = failures.len().saturating_sub(SHOWN_FAILURES);

@@ -16,7 +16,7 @@ fn outcome(at: u64, took: u64, result: Result<&str, &str>) -> RequestOutcome {
     RequestOutcome {
         at: milliseconds(at),
         took: milliseconds(took),
-        route: 0,
+        lane: 0,
         result: result.map(answer).map_err(str::to_owned),
     }
 }
@@ -29,7 +29,7 @@ fn record(outcomes: impl IntoIterator<Item = RequestOutcome>) -> TrafficRecord {
         container_port: 8080,
         target: "/service-a".to_owned(),
     };
-    let mut record = TrafficRecord::new(vec![route], UNIX_EPOCH + Duration::from_secs(3600));
+    let mut record = TrafficRecord::new(vec![route.into()], UNIX_EPOCH + Duration::from_secs(3600));
     for outcome in outcomes {
         record.add(outcome);
     }
