@@ -36,7 +36,7 @@ enum Sender {
 /// Why a request on a connection has no response.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The connection ended before any of the request was sent.
+    /// The connection ended, and the server has not acted on the request.
     Unsent(HttpError),
     /// Any other reason.
     Sent(HttpError),
@@ -131,7 +131,7 @@ impl Connection {
             }
         };
         let response = sent.map_err(|mut error| {
-            let unsent = error.take_message().is_some();
+            let unsent = error.take_message().is_some() || is_unprocessed(error.error());
             let error = broken(address)(error.into_error());
             if unsent {
                 Failure::Unsent(error)
@@ -146,6 +146,16 @@ impl Connection {
             body: body.map_err(|error| failed(&error))?.to_bytes(),
         })
     }
+}
+
+/// Whether an error says that the server has not acted on the request, because it goes away (RFC 9113, section 6.8).
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let error = error
+        .source()
+        .and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_remote() && error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
 }
 
 /// As [`failed`]. A request of a connection that the server closed is cancelled, in hyper's words.
