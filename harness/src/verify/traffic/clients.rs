@@ -41,9 +41,11 @@ impl Clients {
         }
     }
 
-    /// Time between two requests of one client or stream.
-    pub(super) fn period(self, pace: Pace) -> Duration {
+    /// Time between two requests of one client or stream on a route.
+    pub(super) fn period(self, pace: Pace, route: &Route) -> Duration {
         match self {
+            // A failure there is seen by the sidecar, however rare requests are.
+            Self::New if route.repeats_requests() => pace.period.max(KEPT_PERIOD),
             Self::New => pace.period,
             Self::KeepAlive => KEPT_PERIOD * KEPT as u32,
             Self::Streams => KEPT_PERIOD * STREAMS as u32,

@@ -34,11 +34,11 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Three clients with a request every 16 ms each, for short phases only: a request opens up to five connections,
+    /// Three clients with a request every 10 ms each, for short phases only: a request opens up to five connections,
     /// and the kernel tracks each for two minutes in a table of limited size.
     pub const DENSE: Self = Self {
         clients: 3,
-        period: Duration::from_millis(16),
+        period: Duration::from_millis(10),
     };
 }
 
@@ -150,7 +150,7 @@ impl Traffic {
                     addresses: known.clone(),
                     recording: recording.clone(),
                 };
-                clients.spawn(client.run(of.clients.period(pace), stop.clone()));
+                clients.spawn(client.run(of.clients.period(pace, &of.route), stop.clone()));
             }
         }
         Self {
