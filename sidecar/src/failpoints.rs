@@ -50,7 +50,7 @@ pub enum Failpoint {
     NoLeave,
     /// Connections take turns as if each worker thread balanced on its own.
     ThreadLocalBalancing,
-    /// All requests of an HTTP connection go to the endpoint of the first.
+    /// All requests of an HTTP connection but the first few go to one endpoint.
     BalanceConnections,
     /// HTTP requests go on to instances that were withdrawn.
     KeepWithdrawn,

@@ -9,10 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Failpoint, copies};
 use crate::balance::{Lease, ServerGroup, ServerGroups};
 
-/// Picks at most until the endpoint of a connection's first request is picked again.
+/// Requests of a connection that are balanced with [`Failpoint::BalanceConnections`]. A mesh in which a kept connection, such as
+/// the frontend's, reached one instance from the first request on would never be ready.
+const BALANCED: usize = 16;
+
+/// Picks at most until the endpoint of a connection is picked again.
 const MAX_PICKS: usize = 16;
 
-/// Connections of which the first endpoint is known at most; then all are forgotten.
+/// Connections of which the endpoint is known at most; then all are forgotten.
 const MAX_CLIENTS: usize = 10_000;
 
 /// What a request picks its endpoint from: with [`Failpoint::KeepWithdrawn`], each server that was ever up.
@@ -36,27 +40,29 @@ pub(crate) fn request_backends(groups: Arc<ServerGroups>) -> Arc<ServerGroups> {
     })
 }
 
-/// The endpoint of a client's request: with [`Failpoint::BalanceConnections`], that of its connection's first.
+/// The endpoint of a client's request: with [`Failpoint::BalanceConnections`], always the same of its connection in the end.
 pub(crate) fn endpoint(client: SocketAddr, pick: impl Fn() -> Option<Lease>) -> Option<Lease> {
-    static FIRST: Mutex<BTreeMap<SocketAddr, SocketAddr>> = Mutex::new(BTreeMap::new());
+    static KNOWN: Mutex<BTreeMap<SocketAddr, (usize, SocketAddr)>> = Mutex::new(BTreeMap::new());
     let picked = pick()?;
     if !Failpoint::BalanceConnections.is_active() {
         return Some(picked);
     }
-    let mut known = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= MAX_CLIENTS {
         known.clear();
     }
-    let first = *known.entry(client).or_insert(picked.address());
-    if picked.address() == first {
+    let (requests, endpoint) = known.entry(client).or_insert((0, picked.address()));
+    *requests += 1;
+    if *requests <= BALANCED || picked.address() == *endpoint {
+        *endpoint = picked.address();
         return Some(picked);
     }
     let again = (0..MAX_PICKS)
         .filter_map(|_| pick())
-        .find(|lease| lease.address() == first);
+        .find(|lease| lease.address() == *endpoint);
     // It is gone.
     Some(again.unwrap_or_else(|| {
-        known.insert(client, picked.address());
+        *endpoint = picked.address();
         picked
     }))
 }
