@@ -98,6 +98,17 @@ pub fn not_added<'a>(containers: &[Inspected], plan: &'a Plan) -> BTreeSet<&'a s
     missing.map(|(service, _)| service.as_str()).collect()
 }
 
+/// Running containers in the network namespace of one that does not run: they reach nothing any more.
+pub fn without_namespace(containers: &[Inspected]) -> Vec<&Inspected> {
+    let running = || containers.iter().filter(|container| container.running());
+    let ids: BTreeSet<&str> = running().map(|container| container.id.as_str()).collect();
+    let dead = |container: &&Inspected| {
+        let owner = container.network_mode.strip_prefix("container:");
+        owner.is_some_and(|owner| !ids.contains(owner))
+    };
+    running().filter(dead).collect()
+}
+
 /// The name that consumers link to.
 fn target(waypoint: &Waypoint) -> &str {
     waypoint.alias.as_ref().unwrap_or(&waypoint.name)
@@ -149,20 +160,13 @@ pub fn problems(containers: &[Inspected], plan: &Plan, image_id: Option<&str>) -
             }));
         }
     }
-    let ids: BTreeSet<&str> = containers
-        .iter()
-        .filter(|container| container.running())
-        .map(|container| container.id.as_str())
-        .collect();
+    problems.extend(without_namespace(containers).into_iter().map(|container| {
+        format!(
+            "{} is in the network namespace of a container that does not run: `up` recreates it",
+            container.name
+        )
+    }));
     for container in containers.iter().filter(|container| container.running()) {
-        if let Some(owner) = container.network_mode.strip_prefix("container:")
-            && !ids.contains(owner)
-        {
-            problems.push(format!(
-                "{} is in the network namespace of a container that does not run: start it again",
-                container.name
-            ));
-        }
         let Some(names) = plan.links.get(container.label(label::SERVICE)) else {
             continue;
         };

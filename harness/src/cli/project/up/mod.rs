@@ -20,7 +20,7 @@ use harness::project::{generate, scaling};
 
 use self::images::{service_images, waypoint_image};
 use self::looks::{first_phase, last_look};
-use self::start::{ready, start};
+use self::start::{ready, rejoin, start};
 use super::super::file_args::FileArgs;
 use super::super::mesh_args::MeshArgs;
 use super::{Planned, foreign_callers, notes, open, plan, remove, which};
@@ -132,6 +132,7 @@ async fn run_planned(
     generate::write(project, plan, state, engine, image).await?;
     let containers = engine.project(&project.name).await?;
     start(project, plan, state, &containers, progress).await?;
+    rejoin(project, engine).await?;
     let containers = ready(project, engine, timeout, progress).await?;
     for container in superfluous(&containers, plan) {
         progress.say(&format!(

@@ -1,5 +1,6 @@
 //! Starts a project with Compose, in an order in which no changed waypoint recreates its callers and no port is taken twice.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harness::console::Progress;
@@ -8,7 +9,7 @@ use harness::error::Error;
 use harness::project::folder::State;
 use harness::project::open::Project;
 use harness::project::plan::Plan;
-use harness::project::waypoints::waypoints;
+use harness::project::waypoints::{waypoints, without_namespace};
 
 use super::super::compose_line;
 
@@ -89,6 +90,23 @@ pub(super) async fn start(
         up(&alone, &last).await?;
     }
     up(&scales, &[]).await
+}
+
+/// Recreates containers in the network namespace of one that was recreated, which 1.29 leaves as they are.
+pub(super) async fn rejoin(project: &Project, engine: &Docker) -> Result<(), Error> {
+    let containers = engine.project(&project.name).await?;
+    let services = without_namespace(&containers).into_iter();
+    let services: BTreeSet<&str> = services
+        .map(|container| container.label(label::SERVICE))
+        .filter(|service| project.config.namespace_owner(service).is_some())
+        .collect();
+    if services.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = project.arguments();
+    arguments.extend(["up", "-d", "--no-deps", "--force-recreate"].map(str::to_owned));
+    arguments.extend(services.into_iter().map(str::to_owned));
+    project.compose.run(&arguments).await
 }
 
 /// Waits until all waypoints run.
