@@ -145,12 +145,18 @@ pub(crate) fn grace(configured: Duration) -> Duration {
 
 /// The limits of all listeners: one attempt for each connection with [`Failpoint::NoFailover`].
 pub(crate) fn limits(limits: Limits) -> Limits {
-    if !Failpoint::NoFailover.is_active() {
-        return limits;
-    }
     Limits {
-        on_connect_failure: OnFailure::GiveUp,
+        on_connect_failure: on_connect_failure(limits.on_connect_failure),
         ..limits
+    }
+}
+
+/// What a request does if its endpoint does not accept a connection: nothing more with [`Failpoint::NoFailover`].
+pub(crate) fn on_connect_failure(configured: OnFailure) -> OnFailure {
+    if Failpoint::NoFailover.is_active() {
+        OnFailure::GiveUp
+    } else {
+        configured
     }
 }
 

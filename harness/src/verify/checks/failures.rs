@@ -39,15 +39,11 @@ pub fn only_requests_in_flight_failed(
             record.lines(&others).join("\n")
         ),
     )?;
-    let limit = max_in_flight(record, service);
+    let many = beyond_concurrency(record, &in_flight);
     check(
-        in_flight.len() <= limit,
-        format!("at most {limit} failed requests in flight on an instance of service {service}"),
-        format!(
-            "{} failed\n{}",
-            in_flight.len(),
-            record.lines(&in_flight).join("\n")
-        ),
+        many.is_empty(),
+        format!("at most one failed request of each client in flight on an instance of service {service}"),
+        format!("{}\n{}", many.join("\n"), record.lines(&in_flight).join("\n")),
     )
 }
 
@@ -66,11 +62,16 @@ fn split<'a>(
     })
 }
 
-/// Maximum number of requests in flight on one instance: each client or stream has one at a time.
-fn max_in_flight(record: &TrafficRecord, service: &str) -> usize {
-    let lanes = record.lanes().iter();
-    let lanes = lanes.filter(|lane| lane.route.service == service && !lane.route.repeats_requests());
-    lanes.map(|lane| lane.clients.concurrency(Pace::default())).sum()
+/// The lanes with more failed requests than they have in flight at a time, one line each. A client or stream whose request fails
+/// must get an answer next.
+fn beyond_concurrency(record: &TrafficRecord, failed: &[&RequestOutcome]) -> Vec<String> {
+    let lanes = record.lanes().iter().enumerate();
+    let beyond = lanes.filter_map(|(index, lane)| {
+        let failed = failed.iter().filter(|outcome| outcome.lane == index).count();
+        let limit = lane.clients.concurrency(Pace::default());
+        (failed > limit).then(|| format!("{}: {failed} failed, of at most {limit} in flight", lane.name()))
+    });
+    beyond.collect()
 }
 
 #[cfg(test)]
@@ -127,8 +128,13 @@ pub(super) mod tests {
                 .collect()
         };
         let (in_flight, others) = split(&record, "a", FAULT);
-        assert_eq!(at(in_flight), [(ms(90), 0)]);
+        assert_eq!(at(in_flight.clone()), [(ms(90), 0)]);
         assert_eq!(at(others), [(ms(70), 0), (ms(90), 1), (ms(150), 0)]);
-        assert_eq!(max_in_flight(&record, "a"), Pace::default().clients);
+        assert!(beyond_concurrency(&record, &in_flight).is_empty());
+        let many = vec![in_flight[0]; Pace::default().clients + 1];
+        assert_eq!(
+            beyond_concurrency(&record, &many),
+            ["lb:80/: 4 failed, of at most 3 in flight"]
+        );
     }
 }

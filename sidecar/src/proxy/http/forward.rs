@@ -261,9 +261,10 @@ async fn connect(
         silent: false,
     };
     let picked = Picked::new(picker, first);
-    let connecting = listener
-        .held
-        .connect(&picked, held, listener.hold(), OnFailure::TryNext);
+    let on_failure = OnFailure::TryNext;
+    #[cfg(feature = "failpoints")]
+    let on_failure = crate::failpoints::on_connect_failure(on_failure);
+    let connecting = listener.held.connect(&picked, held, listener.hold(), on_failure);
     let (connected, release) = connecting.await.map_err(|error| Cause::from(&error))?;
     let lease = connected.lease.ok_or(Cause::NoInstance)?;
     let opened = match version {
