@@ -153,7 +153,7 @@ the engine went away
 | frozen -&gt; last error | 0 | | | | 3 s | not measured |
 | healed -&gt; views agree | 0 | | | | 3 s | not measured |
 | restarted -&gt; answers | 0 | | | | 2 s | not measured |
-| memory of idle sidecar | 0 | | | | 8 MiB | not measured |
+| memory of idle sidecar | 0 | | | | 9 MiB | not measured |
 | image size | 0 | | | | 10 MB | not measured |
 
 Failed requests in flight on a killed or frozen instance: 3.

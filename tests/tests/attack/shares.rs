@@ -104,7 +104,7 @@ async fn table(network: Network) {
     let late = programs.start(network.host("late", address(16)), &["service", "c"], &[]);
     eventually(
         "a service that starts late is reached",
-        async || match harness::http::get(lb.at(8083), "/", Duration::from_secs(5)).await {
+        async || match harness::http::get(lb.at(8085), "/", Duration::from_secs(5)).await {
             Ok(answer) if answer.status == 200 => None,
             other => Some(format!("{other:?}; log: {}", late.log())),
         },
@@ -136,6 +136,6 @@ async fn table(network: Network) {
 const CLIENT_OF_C: &str = "add server-groups sgs-c
 add server-group c timeout 500 period 1000 up 2 down 3
 add server-group c to server-groups sgs-c
-add tcp-lb lb-c address 0.0.0.0:8083 server-groups sgs-c
+add tcp-lb lb-c address 0.0.0.0:8085 server-groups sgs-c
 add smart-group-delegate delegate-c service my-service-c zone example server-group c
 ";

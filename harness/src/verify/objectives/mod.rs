@@ -139,7 +139,7 @@ impl Objective {
             Self::Join | Self::KillToLastError => Duration::from_millis(500).into(),
             Self::FailedOnStop | Self::FailedOnRollingRestart | Self::FailedOnScale => Value(0),
             Self::FreezeToLastError | Self::HealToConvergence => Duration::from_secs(3).into(),
-            Self::Memory => Value(8 * 1024),
+            Self::Memory => Value(9 * 1024),
             Self::Image => Value(10 * MEGABYTE),
         }
     }
@@ -228,7 +228,7 @@ mod tests {
         );
         assert_eq!(Objective::Ready.shown(Duration::from_secs(12).into()), "12.0 s");
         assert_eq!(Objective::FailedOnStop.shown(0_usize.into()), "0");
-        assert_eq!(Objective::Memory.shown(Objective::Memory.limit()), "8.0 MiB");
+        assert_eq!(Objective::Memory.shown(Objective::Memory.limit()), "9.0 MiB");
         assert_eq!(Objective::Memory.shown(Value(3_500)), "3.4 MiB");
         assert_eq!(Objective::Image.shown(Value(5_984_321)), "5.98 MB");
         assert_eq!(Objective::Image.shown(Value(6_050_000)), "6.05 MB");
@@ -240,7 +240,7 @@ mod tests {
             Objective::Image,
         ]
         .map(Objective::limit_text);
-        assert_eq!(limits, ["2 s", "500 ms", "0", "8 MiB", "10 MB"]);
+        assert_eq!(limits, ["2 s", "500 ms", "0", "9 MiB", "10 MB"]);
     }
 
     #[test]
