@@ -109,7 +109,7 @@ async fn status_logs_and_down_find_a_detached_mesh() {
                 .find(|line| line.split(' ').next() == Some(name));
             assert!(row.is_some_and(|row| row.contains(" ready ")), "{name}: {up:#?}");
         }
-        assert_eq!(up.output.matches("curl ").count(), 6, "{up:#?}");
+        assert_eq!(up.output.matches("curl ").count(), 10, "{up:#?}");
         let wide: Vec<&str> = up
             .output
             .lines()
@@ -238,6 +238,12 @@ async fn a_port_and_a_name_in_the_env_file_count() {
     );
     std::fs::create_dir(&copy).unwrap();
     std::fs::copy(shipped.join("compose.yaml"), copy.join("compose.yaml")).unwrap();
+    // A checkout is known by these as well.
+    for package in ["harness", "sidecar"] {
+        let package = directory.path().join(package);
+        std::fs::create_dir(&package).unwrap();
+        std::fs::write(package.join("Cargo.toml"), "").unwrap();
+    }
     let shipped = std::fs::read_to_string(shipped.join(".env")).unwrap();
     let text = format!("export MESH_NAME={name}\r\nFRONTEND_PORT='{port}' # taken\r\n{shipped}");
     std::fs::write(copy.join(".env"), text).unwrap();
