@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Failpoint, copies};
 use crate::balance::{Lease, ServerGroup, ServerGroups};
 
-/// Requests of a connection that are balanced with [`Failpoint::BalanceConnections`]. A mesh in which a kept connection, such as
-/// the frontend's, reached one instance from the first request on would never be ready.
+/// Requests of a connection that are balanced with [`Failpoint::BalanceConnections`], before as many that are not, and so on. A
+/// mesh in which a kept connection, such as the frontend's, only ever reached one instance would never be ready.
 const BALANCED: usize = 16;
 
 /// Picks at most until the endpoint of a connection is picked again.
@@ -40,7 +40,7 @@ pub(crate) fn request_backends(groups: Arc<ServerGroups>) -> Arc<ServerGroups> {
     })
 }
 
-/// The endpoint of a client's request: with [`Failpoint::BalanceConnections`], always the same of its connection in the end.
+/// The endpoint of a client's request: with [`Failpoint::BalanceConnections`], the same of its connection for [`BALANCED`] requests in a row.
 pub(crate) fn endpoint(client: SocketAddr, pick: impl Fn() -> Option<Lease>) -> Option<Lease> {
     static KNOWN: Mutex<BTreeMap<SocketAddr, (usize, SocketAddr)>> = Mutex::new(BTreeMap::new());
     let picked = pick()?;
@@ -52,8 +52,9 @@ pub(crate) fn endpoint(client: SocketAddr, pick: impl Fn() -> Option<Lease>) -> 
         known.clear();
     }
     let (requests, endpoint) = known.entry(client).or_insert((0, picked.address()));
+    let is_balanced = (*requests / BALANCED).is_multiple_of(2);
     *requests += 1;
-    if *requests <= BALANCED || picked.address() == *endpoint {
+    if is_balanced || picked.address() == *endpoint {
         *endpoint = picked.address();
         return Some(picked);
     }
