@@ -182,21 +182,21 @@ pub async fn ensure(
     let recipe = kind.recipe();
     let compiled = compile::compile(checkout, recipe, progress).await?;
     let config = checkout.root().join("compose/config");
-    let directory = compiled.directory;
+    let from = compiled.directory;
     let failed = |error: std::io::Error| {
         Error::environment(
             format!("the image's content cannot be read: {error}"),
             "run the command again",
         )
     };
-    let from = directory.clone();
     let (tar, digest) = tokio::task::spawn_blocking(move || pack::pack(recipe, &from, &config))
         .await
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(failed)?;
     // Without the lock, each of two processes could remove the other's new image as outdated.
-    let _lock = FileLock::acquire(&directory.join("image.lock"))
+    // One for all kinds, whose programs are in directories of their own.
+    let _lock = FileLock::acquire(&checkout.target().join("image/image.lock"))
         .await
         .map_err(failed)?;
     let known = engine.image(name).await?;

@@ -18,8 +18,8 @@ pub fn no_request_failed(record: &TrafficRecord) -> Result<(), Error> {
 }
 
 /// Checks that only requests in flight on the faulty instance of `service` failed, at most one for each client or stream, and
-/// none where a load balancer of requests could send it again. Measures `objective`, the time from the fault to the last failure. The traffic must have [`Pace::default`]'s number
-/// of clients.
+/// none where a load balancer of requests could send it again. Measures `objective`, the time from the fault to the last
+/// failure. The traffic must have [`Pace::default`]'s number of clients.
 pub fn only_requests_in_flight_failed(
     ctx: &Context,
     record: &TrafficRecord,
